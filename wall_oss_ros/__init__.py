@@ -1,0 +1,1 @@
+"""WALL-OSS, an open vision-language-action model, on robots that speak ROS 2."""

@@ -1,0 +1,41 @@
+"""Where the project's data files are: a checkout, a pip installation, or a ROS 2 workspace."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from wall_oss_ros.errors import WallOSSError
+
+
+def _share_directories(package: str) -> list[Path]:
+    checkout = Path(__file__).resolve().parents[1]
+    found = [checkout if package == "wall_oss_ros" else checkout / package]
+    try:
+        from ament_index_python.packages import get_package_share_directory
+
+        found.append(Path(get_package_share_directory(package)))
+    except Exception:  # no ament index, or the package is not in it: a pip installation
+        pass
+    found.append(Path(sys.prefix) / "share" / package)
+    return found
+
+
+def data_path(relative: str, package: str = "wall_oss_ros") -> Path:
+    """The path of a data file or folder that ships with the project.
+
+    Args:
+        relative: path below the package's share directory, such as ``config/robots``.
+        package: ``wall_oss_ros`` (config, urdf, models), ``wall_oss_msgs`` (msg, srv, action) or ``wall_oss_bringup``.
+
+    Raises:
+        WallOSSError: it is in none of the places where an installation puts it.
+    """
+    directories = _share_directories(package)
+    for directory in directories:
+        if (directory / relative).exists():
+            return directory / relative
+    raise WallOSSError(
+        f"{relative} of {package} was not found in {', '.join(map(str, directories))}.",
+        "Reinstall the project, or run it from a complete checkout.",
+    )
