@@ -1,0 +1,1 @@
+"""Uni-CoT: from an instruction to subtasks to motion, all by the one model."""
