@@ -1,0 +1,1 @@
+"""From an observation and words to subtasks, answers and action chunks."""

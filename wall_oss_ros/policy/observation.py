@@ -1,0 +1,51 @@
+"""What the robot sees and feels at one instant, as plain arrays: the policy's only input besides words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from wall_oss_ros.errors import WallOSSError
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One synchronised reading of all views and of the state.
+
+    Attributes:
+        stamp: seconds, of the oldest image.
+        images: view name, such as ``face_view``, to (H, W, 3) uint8 RGB.
+        state: (A,) float32, SI units, absolute, in the layout of the checkpoint's ``dof_config``.
+        state_mask: (A,) bool, which entries of the state this robot has.
+    """
+
+    stamp: float
+    images: dict[str, np.ndarray]
+    state: np.ndarray
+    state_mask: np.ndarray
+
+    def check(self) -> "Observation":
+        """Returns itself.
+
+        Raises:
+            WallOSSError: an image is not (H, W, 3) uint8, the state and its mask differ in shape, or an entry of the
+                state that the mask declares alive is not finite.
+        """
+        for name, image in self.images.items():
+            if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+                raise WallOSSError(
+                    f"The view {name} is {image.dtype} of shape {image.shape}; uint8 of shape (height, width, 3) was expected.",
+                    "Convert it to RGB before it becomes an observation.",
+                )
+        if self.state.ndim != 1 or self.state.shape != self.state_mask.shape:
+            raise WallOSSError(
+                f"State {self.state.shape} and state mask {self.state_mask.shape} must be two vectors of one length.",
+                "Fill both from the same robot profile.",
+            )
+        if not np.isfinite(self.state[np.asarray(self.state_mask, bool)]).all():
+            raise WallOSSError(
+                "The state contains a value that is not finite.",
+                "Check the joint states and the gripper's feedback of the robot.",
+            )
+        return self
