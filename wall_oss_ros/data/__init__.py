@@ -1,0 +1,1 @@
+"""What the model learns from: frames, the language about them, and its tokenizer."""

@@ -1,0 +1,71 @@
+"""Frames of a simulated table: what the cameras see and the truth behind it, as memory-mapped arrays.
+
+A dataset is a folder with ``images.npy`` (N, V, H, W, 3) uint8, ``frames.npy`` (N,) of :data:`FRAME` and ``meta.json``.
+Labels for every subtask that could be asked for are stored with each frame, because the same picture is shown to the
+model with different instructions: only then do the words, not the picture alone, decide what the arm does.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from wall_oss_ros.errors import WallOSSError
+
+HORIZON = 10
+"""Rows of an action chunk."""
+
+PLACES = ("table", "left tray", "right tray", "gripper")
+"""Where a cube can be; ``FRAME["where"]`` holds the index."""
+
+FRAME = np.dtype(
+    [
+        ("tcp", "f4", 3),  # tool centre point, m, base frame
+        ("rotation", "f4", 3),  # Euler xyz from the tool's home orientation, rad
+        ("opening", "f4"),  # between the fingers, m
+        ("colours", "i1", 3),  # index into sim.tasks.COLOURS of each cube
+        ("cubes", "f4", (3, 3)),  # cube centres, m, base frame
+        ("where", "i1", 3),  # index into PLACES
+        ("trays", "f4", (2, 2)),  # centres of the left and the right tray, m, base frame
+        ("cube_pixels", "f4", (3, 2)),  # x, y in the front view; NaN outside it
+        ("cube_wrist_pixels", "f4", (3, 2)),  # x, y in the wrist view; NaN outside it
+        ("tray_pixels", "f4", (2, 2)),
+        ("hand_pixel", "f4", 2),
+        ("chunks", "f4", (5, HORIZON, 7)),  # expert: pick cube 0, 1, 2, place left, place right; arm slots of the layout
+    ]
+)
+
+
+@dataclass(frozen=True)
+class FrameSet:
+    """A dataset opened for reading."""
+
+    images: np.ndarray
+    frames: np.ndarray
+    meta: dict
+
+    @classmethod
+    def open(cls, folder: str | Path) -> FrameSet:
+        """Raises WallOSSError when the folder is no dataset, or its files do not belong together."""
+        folder = Path(folder)
+        try:
+            meta = json.loads((folder / "meta.json").read_text())
+            images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
+            frames = np.load(folder / "frames.npy", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise WallOSSError(
+                f"{folder} is no readable dataset of frames ({error}).", "Make one with `wall-oss train --data-only`."
+            ) from error
+        if frames.dtype != FRAME or len(images) != len(frames):
+            raise WallOSSError(
+                f"{folder} was written by another version, or not completely: {len(images)} images, "
+                f"{len(frames)} frames.",
+                "Delete it and let `wall-oss train` make it again.",
+            )
+        return cls(images, frames, meta)
+
+    def __len__(self) -> int:
+        return len(self.frames)
