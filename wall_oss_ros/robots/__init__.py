@@ -1,0 +1,1 @@
+"""An embodiment as data: what a robot has, where it may go, how it is commanded."""

@@ -1,0 +1,110 @@
+"""An arm's kinematics from its URDF, with Pinocchio."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pinocchio
+
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.robots.profile import RobotProfile
+
+_DAMPING = 1e-6  # of the least squares at the goal; it grows with the squared error, which keeps far steps finite
+_ITERATIONS = 60
+_STEP = 0.4  # rad, longest step of any joint in one iteration
+_HOMING = 0.1  # share of the way home taken, each iteration, in directions that do not move the tool
+
+
+class IKResult(NamedTuple):
+    """Joint positions (n,) rad; whether the pose is reached; remaining error, the larger of metres and radians."""
+
+    q: np.ndarray
+    ok: bool
+    error: float
+
+
+class Arm:
+    """Forward and inverse kinematics of a profile's arm, between its base frame and tool centre point.
+
+    Joints of the URDF that the profile does not name are locked at zero.
+
+    Raises:
+        WallOSSError: the URDF lacks a joint or frame that the profile names.
+    """
+
+    def __init__(self, profile: RobotProfile):
+        arm = profile.arm
+        full = pinocchio.buildModelFromUrdf(str(profile.urdf_path))
+        missing = [n for n in arm.joints if not full.existJointName(n)]
+        missing += [n for n in (arm.base_frame, arm.tcp_frame) if not full.existFrame(n)]
+        if missing:
+            raise WallOSSError(
+                f"{profile.urdf_path} has no joint or frame {', '.join(missing)}, which profile {profile.name!r} names.",
+                "Correct the names in the profile.",
+            )
+        locked = [i for i, name in enumerate(full.names) if i > 0 and name not in arm.joints]
+        self._model = pinocchio.buildReducedModel(full, locked, pinocchio.neutral(full))
+        self._data = self._model.createData()
+        # Pinocchio orders joints along the tree, the profile as the controller does.
+        self._order = np.array([self._model.joints[self._model.getJointId(n)].idx_q for n in arm.joints])
+        self._tcp, self._base = self._model.getFrameId(arm.tcp_frame), self._model.getFrameId(arm.base_frame)
+        pinocchio.framesForwardKinematics(self._model, self._data, pinocchio.neutral(self._model))
+        base = self._data.oMf[self._base]
+        self._base_rotation, self._base_position = base.rotation.copy(), base.translation.copy()
+        self.lower = self._model.lowerPositionLimit[self._order]
+        self.upper = self._model.upperPositionLimit[self._order]
+        self.velocity = np.minimum(self._model.velocityLimit[self._order], arm.limits.velocity)
+        self.home = np.array(arm.home)
+        if ((self.home < self.lower) | (self.home > self.upper)).any():
+            raise WallOSSError(f"Profile {profile.name!r}: arm.home lies outside the URDF's joint limits.", "Correct arm.home.")
+
+    def fk(self, q) -> tuple[np.ndarray, np.ndarray]:
+        """TCP position (3,) m and rotation (3, 3) in the base frame for joints (n,) rad."""
+        pinocchio.framesForwardKinematics(self._model, self._data, self._vector(q))
+        pose = self._data.oMf[self._tcp]
+        return (
+            self._base_rotation.T @ (pose.translation - self._base_position),
+            self._base_rotation.T @ pose.rotation,
+        )
+
+    def jacobian(self, q) -> np.ndarray:
+        """(6, n): the TCP's linear and angular velocity along the base frame's axes, per joint velocity."""
+        world = pinocchio.computeFrameJacobian(
+            self._model, self._data, self._vector(q), self._tcp, pinocchio.LOCAL_WORLD_ALIGNED
+        )[:, self._order]
+        return np.vstack([self._base_rotation.T @ world[:3], self._base_rotation.T @ world[3:]])
+
+    def ik(self, position, rotation, q0, tolerance: float = 1e-4) -> IKResult:
+        """Joints that bring the TCP to a pose, by damped least squares from ``q0``.
+
+        Motions that leave the tool in place are spent on going home, so that the elbow does not drift. Joint limits
+        are kept by clipping. Continuous: a near pose and a near start give a near result.
+
+        Args:
+            position: (3,) m, base frame. rotation: (3, 3). q0: (n,) rad, where to start.
+            tolerance: metres and radians that count as reached.
+        """
+        q = np.clip(np.asarray(q0, float), self.lower, self.upper)
+        position, rotation = np.asarray(position, float), np.asarray(rotation, float)
+        best, least = q, np.inf
+        for _ in range(_ITERATIONS):
+            here, orientation = self.fk(q)
+            error = np.concatenate([position - here, pinocchio.log3(rotation @ orientation.T)])
+            size = max(np.linalg.norm(error[:3]), np.linalg.norm(error[3:]))
+            if size < least:
+                best, least = q, float(size)
+            if size < tolerance:
+                break
+            jacobian = self.jacobian(q)
+            homing = _HOMING * (self.home - q)
+            square = jacobian @ jacobian.T + (_DAMPING + 0.01 * size * size) * np.eye(6)
+            step = homing + jacobian.T @ np.linalg.solve(square, error - jacobian @ homing)
+            step *= min(1.0, _STEP / max(np.abs(step).max(), 1e-9))
+            q = np.clip(q + step, self.lower, self.upper)
+        return IKResult(best, least < tolerance, least)
+
+    def _vector(self, q) -> np.ndarray:
+        vector = np.empty(len(self._order))
+        vector[self._order] = q
+        return vector

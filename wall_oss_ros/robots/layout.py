@@ -1,0 +1,70 @@
+"""Where each quantity sits in the model's state and action vectors, and how to get in and out of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from wall_oss_ros.robots.profile import RobotProfile
+from wall_oss_ros.robots.rotations import euler_from_matrix, matrix_from_euler, matrix_from_quaternion
+
+
+class Layout:
+    """The vector layout of a profile's ``dof_config``; ``size`` is 20 for the released models.
+
+    The tool's rotation is written relative to the profile's ``tool_rotation``: Euler angles of R R_ref^T. A tool that
+    points straight down then has angles near zero instead of near the jump at +-pi.
+    """
+
+    def __init__(self, profile: RobotProfile):
+        self.profile = profile
+        self.slots: dict[str, slice] = {}
+        start = 0
+        for name, size in profile.dof_config.items():
+            self.slots[name] = slice(start, start + size)
+            start += size
+        self.size = start
+        self.position = self.slots[profile.arm.position_dof]
+        self.rotation = self.slots[profile.arm.rotation_dof]
+        self.gripper = self.slots[profile.gripper.dof].start
+        self._reference = matrix_from_quaternion(profile.arm.tool_rotation)
+        self.mask = np.zeros(self.size, bool)  # entries that this robot has
+        self.mask[self.position] = self.mask[self.rotation] = True
+        self.mask[self.gripper] = True
+        self._relative = np.zeros(self.size, bool)  # entries that a relative chunk gives as displacements
+        self._relative[self.position] = self._relative[self.rotation] = True
+
+    def state_rotation(self, rotation: np.ndarray) -> np.ndarray:
+        """Euler angles (3,) of the tool's rotation (3, 3), as the state holds them."""
+        return euler_from_matrix(rotation @ self._reference.T)
+
+    def tool_rotation(self, angles) -> np.ndarray:
+        """The tool's rotation (3, 3) in the base frame for the state's Euler angles (3,)."""
+        return matrix_from_euler(angles) @ self._reference
+
+    def pack(self, position, rotation, opening: float) -> tuple[np.ndarray, np.ndarray]:
+        """State vector (size,) float32 and its mask (size,) bool from TCP position (3,), rotation (3, 3), opening (m)."""
+        state = np.zeros(self.size, np.float32)
+        state[self.position] = position
+        state[self.rotation] = self.state_rotation(rotation)
+        state[self.gripper] = opening
+        return state, self.mask.copy()
+
+    def unpack(self, vector) -> tuple[np.ndarray, np.ndarray, float]:
+        """TCP position (3,), rotation (3, 3) and opening (m) from an absolute state or action vector (size,)."""
+        vector = np.asarray(vector, float)
+        return vector[self.position].copy(), self.tool_rotation(vector[self.rotation]), float(vector[self.gripper])
+
+    def absolute(self, chunk, state) -> np.ndarray:
+        """Absolute targets (horizon, size) of a chunk in the profile's action mode, given the state (size,) it started from."""
+        chunk = np.asarray(chunk, np.float64)
+        return chunk + self._offset(state)
+
+    def relative(self, chunk, state) -> np.ndarray:
+        """The inverse of ``absolute``."""
+        chunk = np.asarray(chunk, np.float64)
+        return chunk - self._offset(state)
+
+    def _offset(self, state) -> np.ndarray:
+        if self.profile.action_mode == "absolute":
+            return np.zeros(self.size)
+        return np.where(self._relative, np.asarray(state, np.float64), 0.0)
