@@ -1,0 +1,257 @@
+"""Sizes and token ids of a checkpoint, read from its ``config.json``: never from code."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from wall_oss_ros.errors import WallOSSError
+
+DEFAULT_DOF = {
+    "follow_left_ee_cartesian_pos": 3,
+    "follow_left_ee_rotation": 3,
+    "follow_left_gripper": 1,
+    "follow_right_ee_cartesian_pos": 3,
+    "follow_right_ee_rotation": 3,
+    "follow_right_gripper": 1,
+    "head_actions": 2,
+    "height": 1,
+    "car_pose": 3,
+}
+
+
+def _require(condition: bool, message: str, hint: str = "Correct config.json, or use the one that came with the weights.") -> None:
+    if not condition:
+        raise WallOSSError(message, hint)
+
+
+def _positive_integers(owner: Any, *names: str) -> None:
+    for name in names:
+        value = getattr(owner, name)
+        _require(
+            isinstance(value, int) and not isinstance(value, bool) and value > 0,
+            f"config.json: {name} is {value!r}; a positive integer was expected.",
+        )
+
+
+def _pick(kind: type, values: dict[str, Any]) -> dict[str, Any]:
+    names = {f.name for f in fields(kind)}
+    return {key: value for key, value in values.items() if key in names and value is not None}
+
+
+@dataclass
+class VisionConfig:
+    """The vision tower: Qwen2.5-VL's, at any size."""
+
+    depth: int = 32
+    hidden_size: int = 1280
+    intermediate_size: int = 3420
+    num_heads: int = 16
+    in_channels: int = 3
+    patch_size: int = 14
+    spatial_merge_size: int = 2
+    temporal_patch_size: int = 2
+    window_size: int = 112
+    fullatt_block_indexes: list[int] = field(default_factory=lambda: [7, 15, 23, 31])
+    out_hidden_size: int = 2048
+    tokens_per_second: float = 2
+    hidden_act: str = "silu"
+
+    def __post_init__(self) -> None:
+        _positive_integers(
+            self, "depth", "hidden_size", "intermediate_size", "num_heads", "in_channels", "patch_size",
+            "spatial_merge_size", "temporal_patch_size", "window_size", "out_hidden_size",
+        )  # fmt: skip
+        _require(
+            self.hidden_size % (4 * self.num_heads) == 0,
+            f"config.json: vision hidden_size {self.hidden_size} must be a multiple of 4 times num_heads {self.num_heads}.",
+        )
+        _require(self.hidden_act == "silu", f"config.json: vision hidden_act {self.hidden_act!r}; only silu is known.")
+
+    @property
+    def patch_dim(self) -> int:
+        """Numbers in one patch row of ``pixel_values``."""
+        return self.in_channels * self.temporal_patch_size * self.patch_size**2
+
+
+@dataclass
+class ExpertConfig:
+    """One feed-forward expert."""
+
+    hidden_size: int
+    intermediate_size: int
+    hidden_act: str = "silu"
+
+
+@dataclass
+class NoiseConfig:
+    """Distribution of the flow's time in training, and the sampler's steps."""
+
+    beta_alpha: float = 1.5
+    beta_beta: float = 1.0
+    s: float = 0.999
+    num_inference_timesteps: int = 10
+
+
+@dataclass
+class WallOSSConfig:
+    """Everything that a checkpoint's ``config.json`` decides.
+
+    Keys that the network does not use are kept in ``extra`` and written back by :meth:`to_dict`. Our own keys, absent
+    from released checkpoints, are ``action_horizon`` (steps of a chunk), ``action_rate_hz``, ``image_size`` (side of
+    the square views in pixels; None for the released resizing), ``views`` and the ids of the two robot tokens.
+    """
+
+    vocab_size: int = 151936
+    hidden_size: int = 2048
+    num_hidden_layers: int = 36
+    num_attention_heads: int = 16
+    num_key_value_heads: int = 2
+    max_position_embeddings: int = 128000
+    rms_norm_eps: float = 1e-6
+    rope_theta: float = 1e6
+    mrope_section: list[int] = field(default_factory=lambda: [16, 24, 24])
+    tie_word_embeddings: bool = False
+    attention_moe: bool = False
+    mlp_moe: bool = True
+    experts: list[ExpertConfig] = field(default_factory=list)
+    vision: VisionConfig = field(default_factory=VisionConfig)
+    noise_scheduler: NoiseConfig = field(default_factory=NoiseConfig)
+    dof_config: dict[str, int] = field(default_factory=lambda: dict(DEFAULT_DOF))
+    agent_pos_config: dict[str, int] = field(default_factory=lambda: dict(DEFAULT_DOF))
+    image_token_id: int = 151655
+    video_token_id: int = 151656
+    vision_start_token_id: int = 151652
+    vision_end_token_id: int = 151653
+    pad_token_id: int = 151643
+    bos_token_id: int = 151643
+    eos_token_id: int = 151645
+    propri_token_id: int | None = None
+    action_token_id: int | None = None
+    action_horizon: int = 32
+    action_rate_hz: float = 32.0
+    image_size: int | None = None
+    views: list[str] = field(default_factory=lambda: ["face_view", "right_wrist_view"])
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _positive_integers(
+            self, "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
+            "action_horizon",
+        )  # fmt: skip
+        heads, groups = self.num_attention_heads, self.num_key_value_heads
+        _require(
+            self.hidden_size % (2 * heads) == 0,
+            f"config.json: hidden_size {self.hidden_size} must be a multiple of twice num_attention_heads {heads}.",
+        )
+        _require(heads % groups == 0, f"config.json: {heads} attention heads cannot share {groups} key-value heads evenly.")
+        _require(
+            2 * sum(self.mrope_section) == self.head_dim and len(self.mrope_section) == 3,
+            f"config.json: mrope_section {self.mrope_section} must be three numbers that add up to half a head, {self.head_dim // 2}.",
+        )
+        _require(
+            self.mlp_moe and not self.attention_moe,
+            f"config.json: mlp_moe {self.mlp_moe}, attention_moe {self.attention_moe}: only models with routed "
+            "feed-forward experts and one shared attention are supported.",
+            "Use wall-oss-flow, or a checkpoint trained by this project.",
+        )
+        _require(len(self.experts) >= 2, f"config.json: {len(self.experts)} experts; vision-language and action need one each.")
+        for index, expert in enumerate(self.experts):
+            _require(
+                expert.hidden_size == self.hidden_size and expert.hidden_act == "silu",
+                f"config.json: expert {index} has hidden_size {expert.hidden_size} and {expert.hidden_act}; "
+                f"{self.hidden_size} and silu were expected.",
+            )
+        _require(
+            self.vision.out_hidden_size == self.hidden_size,
+            f"config.json: the vision tower gives {self.vision.out_hidden_size} numbers, the decoder takes {self.hidden_size}.",
+        )
+        for name in ("dof_config", "agent_pos_config"):
+            layout = getattr(self, name)
+            _require(
+                bool(layout) and all(isinstance(n, int) and n > 0 for n in layout.values()),
+                f"config.json: {name} {layout!r} must name each degree of freedom with its positive size.",
+            )
+        # A checkpoint without a tokenizer, such as the reference vectors, has them right behind the vision tokens.
+        if self.propri_token_id is None:
+            self.propri_token_id = self.vision_end_token_id + 1
+        if self.action_token_id is None:
+            self.action_token_id = self.vision_end_token_id + 2
+
+    @property
+    def head_dim(self) -> int:
+        return self.hidden_size // self.num_attention_heads
+
+    @property
+    def action_dim(self) -> int:
+        """A: numbers in one action."""
+        return sum(self.dof_config.values())
+
+    @property
+    def propri_dim(self) -> int:
+        """Numbers in the state."""
+        return sum(self.agent_pos_config.values())
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "WallOSSConfig":
+        """Reads the flat layout (decoder's keys at the top level) and the nested one (under ``text_config``).
+
+        Raises:
+            WallOSSError: a key is missing or its value is not possible; the message names it.
+        """
+        _require(isinstance(values, dict), f"config.json holds a {type(values).__name__}; an object was expected.")
+        flat = {**values, **{k: v for k, v in (values.get("text_config") or {}).items() if v is not None}}
+        for rope in (flat.get("rope_parameters"), flat.get("rope_scaling")):
+            if isinstance(rope, dict):
+                flat.setdefault("mrope_section", rope.get("mrope_section"))
+                flat.setdefault("rope_theta", rope.get("rope_theta"))
+        for key in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "vision_config"):
+            _require(flat.get(key) is not None, f"config.json: {key} is missing.")
+        _require(bool(flat.get("experts")), "config.json: experts is missing; this is not a WALL-OSS checkpoint.")
+        vision = {"out_hidden_size": flat["hidden_size"], **flat["vision_config"]}
+        if "in_chans" in vision:  # the released configs' older spelling
+            vision.setdefault("in_channels", vision["in_chans"])
+        parts = dict(
+            experts=[ExpertConfig(**_pick(ExpertConfig, expert)) for expert in flat["experts"]],
+            vision=VisionConfig(**_pick(VisionConfig, vision)),
+            noise_scheduler=NoiseConfig(**_pick(NoiseConfig, flat.get("noise_scheduler") or {})),
+        )
+        known = _pick(cls, {k: v for k, v in flat.items() if k not in ("extra", "vision", *parts)})
+        derived = {"text_config", "vision_config", "rope_scaling", "rope_parameters", "num_experts", "dim_inputs"}
+        extra = {k: v for k, v in values.items() if k not in derived and k not in known and k not in parts}
+        try:
+            return cls(**known, **parts, extra=extra)
+        except TypeError as error:
+            raise WallOSSError(f"config.json: {error}.", "Compare it with a released checkpoint's config.json.") from error
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> "WallOSSConfig":
+        """Reads a ``config.json``.
+
+        Raises:
+            WallOSSError: there is no such file, it is not JSON, or its content is refused by :meth:`from_dict`.
+        """
+        try:
+            values = json.loads(Path(path).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise WallOSSError(f"There is no {path}.", "Name a folder with config.json and model.safetensors.") from None
+        except (json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
+            raise WallOSSError(f"{path} cannot be read as JSON: {error}.", "Fetch the checkpoint again.") from None
+        return cls.from_dict(values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The flat layout, as the released checkpoints have it, with our own keys beside."""
+        own = ("vision", "experts", "noise_scheduler", "extra", "mrope_section")
+        flat = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in own}
+        return {
+            **self.extra,
+            **flat,
+            "rope_scaling": {"type": "mrope", "mrope_section": list(self.mrope_section)},
+            "vision_config": dict(vars(self.vision)),
+            "noise_scheduler": dict(vars(self.noise_scheduler)),
+            "num_experts": len(self.experts),
+            "experts": [dict(vars(expert)) for expert in self.experts],
+            "dim_inputs": [self.hidden_size] * len(self.experts),
+        }

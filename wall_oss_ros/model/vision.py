@@ -1,0 +1,187 @@
+"""Qwen2.5-VL's vision tower: patches to image tokens, with attention inside windows in most blocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.model.config import VisionConfig
+from wall_oss_ros.model.layers import RMSNorm, SwiGLU
+from wall_oss_ros.model.rope import rotate, vision_rotation
+
+
+@dataclass(frozen=True)
+class FrameLayout:
+    """How the patches of one frame are ordered and which of them attend to each other.
+
+    Windows are sorted by size, so that all windows of one size are one slice and one attention call.
+    """
+
+    order: Tensor | None  # (M,) merged cells in window order; None when that is the order they come in
+    inverse: Tensor | None
+    windows: tuple[tuple[int, int], ...]  # (how many, patches in each)
+    cos: Tensor  # (P, 1, D/2), in window order
+    sin: Tensor
+
+
+@lru_cache(maxsize=64)
+def frame_layout(rows: int, columns: int, merge: int, window: int, head_dim: int, device: torch.device) -> FrameLayout:
+    """Args: rows, columns: patches of the frame; merge: side of a merged cell; window: side of a window in cells."""
+    height, width = rows // merge, columns // merge
+    cells = torch.arange(height * width).view(height, width)
+    blocks = [
+        cells[top : top + window, left : left + window].flatten()
+        for top in range(0, height, window)
+        for left in range(0, width, window)
+    ]
+    blocks.sort(key=len)  # stable: equal windows keep their places
+    sizes = [len(block) for block in blocks]
+    order = torch.cat(blocks)
+    # Patches come cell by cell: (cell row, cell column, row in the cell, column in the cell).
+    grid_row = torch.arange(rows)[:, None].expand(rows, columns)
+    grid_column = torch.arange(columns)[None, :].expand(rows, columns)
+
+    def by_cell(grid: Tensor) -> Tensor:
+        grid = grid.reshape(height, merge, width, merge).permute(0, 2, 1, 3).reshape(-1, merge * merge)
+        return grid[order].flatten().float()
+
+    cos, sin = vision_rotation(by_cell(grid_row), by_cell(grid_column), head_dim)
+    same = bool((order == cells.flatten()).all())
+    return FrameLayout(
+        order=None if same else order.to(device),
+        inverse=None if same else order.argsort().to(device),
+        windows=tuple((sizes.count(size), size * merge * merge) for size in sorted(set(sizes))),
+        cos=cos.to(device),
+        sin=sin.to(device),
+    )
+
+
+class VisionAttention(nn.Module):
+    def __init__(self, config: VisionConfig):
+        super().__init__()
+        self.heads = config.num_heads
+        self.qkv = nn.Linear(config.hidden_size, 3 * config.hidden_size)
+        self.proj = nn.Linear(config.hidden_size, config.hidden_size)
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, windows: tuple[tuple[int, int], ...]) -> Tensor:
+        n, patches, width = x.shape
+        q, k, v = self.qkv(x).view(n, patches, 3, self.heads, -1).unbind(2)  # (N, P, heads, D) each
+        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        outputs, start = [], 0
+        for count, size in windows:
+            stop = start + count * size
+            part = [t[:, start:stop].reshape(n * count, size, self.heads, -1).transpose(1, 2) for t in (q, k, v)]
+            out = F.scaled_dot_product_attention(*part)
+            outputs.append(out.transpose(1, 2).reshape(n, count * size, width))
+            start = stop
+        return self.proj(outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1))
+
+
+class VisionBlock(nn.Module):
+    def __init__(self, config: VisionConfig):
+        super().__init__()
+        self.norm1 = RMSNorm(config.hidden_size, 1e-6)
+        self.attn = VisionAttention(config)
+        self.norm2 = RMSNorm(config.hidden_size, 1e-6)
+        self.mlp = SwiGLU(config.hidden_size, config.intermediate_size, bias=True)
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, windows: tuple[tuple[int, int], ...]) -> Tensor:
+        x = x + self.attn(self.norm1(x), cos, sin, windows)
+        return x + self.mlp(self.norm2(x))
+
+
+class PatchEmbed(nn.Module):
+    """A 3-D convolution whose stride is its kernel: one linear map of each flattened patch."""
+
+    def __init__(self, config: VisionConfig):
+        super().__init__()
+        kernel = (config.temporal_patch_size, config.patch_size, config.patch_size)
+        self.proj = nn.Conv3d(config.in_channels, config.hidden_size, kernel, stride=kernel, bias=False)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        return F.linear(patches, self.proj.weight.flatten(1))
+
+
+class PatchMerger(nn.Module):
+    """Joins merge x merge neighbouring patches into one token of the decoder's width."""
+
+    def __init__(self, config: VisionConfig):
+        super().__init__()
+        self.width = config.hidden_size * config.spatial_merge_size**2
+        self.ln_q = RMSNorm(config.hidden_size, 1e-6)
+        self.mlp = nn.Sequential(nn.Linear(self.width, self.width), nn.GELU(), nn.Linear(self.width, config.out_hidden_size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.mlp(self.ln_q(x).reshape(x.shape[0], -1, self.width))
+
+
+class VisionTower(nn.Module):
+    def __init__(self, config: VisionConfig):
+        super().__init__()
+        self.config = config
+        self.patch_embed = PatchEmbed(config)
+        self.blocks = nn.ModuleList(VisionBlock(config) for _ in range(config.depth))
+        self.merger = PatchMerger(config)
+        self.full = set(config.fullatt_block_indexes)
+
+    def encode_frames(self, patches: Tensor, rows: int, columns: int) -> Tensor:
+        """Frames of one size together. patches: (N, rows * columns, patch numbers) -> (N, merged cells, H)."""
+        config = self.config
+        merge = config.spatial_merge_size
+        window = config.window_size // (merge * config.patch_size)
+        layout = frame_layout(rows, columns, merge, window, config.hidden_size // config.num_heads, patches.device)
+        x = self.patch_embed(patches)
+        n, count, width = x.shape
+        if layout.order is not None:
+            x = x.view(n, -1, merge * merge, width)[:, layout.order].view(n, count, width)
+        cos, sin = layout.cos.to(x.dtype), layout.sin.to(x.dtype)
+        for index, block in enumerate(self.blocks):
+            x = block(x, cos, sin, ((1, count),) if index in self.full else layout.windows)
+        x = self.merger(x)
+        return x if layout.inverse is None else x[:, layout.inverse]
+
+    def forward(self, pixel_values: Tensor, image_grid_thw: Tensor) -> Tensor:
+        """Image tokens of all images, one behind the other.
+
+        Args:
+            pixel_values: (patches of all images, 3*2*14*14), cell by cell, as Qwen2.5-VL's image processor gives them.
+            image_grid_thw: (images, 3), frames, rows and columns of patches.
+
+        Returns:
+            (merged cells of all images, H).
+
+        Raises:
+            WallOSSError: the grids do not add up to the patches, or a grid cannot be merged.
+        """
+        grids = [tuple(grid) for grid in image_grid_thw.tolist()]
+        merge = self.config.spatial_merge_size
+        for grid in grids:
+            if grid[1] % merge or grid[2] % merge:
+                raise WallOSSError(
+                    f"A grid of {grid[1]} x {grid[2]} patches cannot be merged {merge} x {merge}.",
+                    f"Resize images to multiples of {merge * self.config.patch_size} pixels.",
+                )
+        counts = [t * h * w for t, h, w in grids]
+        if sum(counts) != pixel_values.shape[0] or pixel_values.shape[-1] != self.config.patch_dim:
+            raise WallOSSError(
+                f"pixel_values is {tuple(pixel_values.shape)}; the grids ask for {(sum(counts), self.config.patch_dim)}.",
+                "Give pixel_values and image_grid_thw of the same images.",
+            )
+        pixel_values = pixel_values.to(self.patch_embed.proj.weight.dtype)
+        if len({grid[1:] for grid in grids}) == 1:  # one size, the usual case: no copies
+            _, rows, columns = grids[0]
+            return self.encode_frames(pixel_values.view(-1, rows * columns, pixel_values.shape[-1]), rows, columns).flatten(0, 1)
+        pieces = pixel_values.split(counts)
+        features: list[Tensor] = [pixel_values] * len(grids)
+        for size in sorted({grid[1:] for grid in grids}):
+            members = [i for i, grid in enumerate(grids) if grid[1:] == size]
+            frames = torch.cat([pieces[i] for i in members]).view(-1, size[0] * size[1], pixel_values.shape[-1])
+            encoded = self.encode_frames(frames, *size).split([grids[i][0] for i in members])
+            for i, tokens in zip(members, encoded):
+                features[i] = tokens.flatten(0, 1)
+        return torch.cat(features)
