@@ -18,10 +18,10 @@ COLOURS = {
     "yellow": (0.97, 0.83, 0.05),
 }
 CUBES = 3
-CUBE_X, CUBE_Y = (0.38, 0.62), (-0.16, 0.16)  # m, where centres may lie
+CUBE_X, CUBE_Y = (0.38, 0.62), (-0.14, 0.14)  # m, where centres may lie
 CUBE_DISTANCE = 0.085  # m, least distance of two centres: an open gripper fits between
 CUBE_YAW = math.radians(15)
-TRAYS = {"left": (0.50, 0.285), "right": (0.50, -0.285)}  # m; left is the robot's left, +y
+TRAYS = {"left": (0.50, 0.27), "right": (0.50, -0.27)}  # m; left is the robot's left, +y
 TRAY_JITTER = 0.025  # m
 TRAY_INNER, TRAY_WALL, TRAY_FLOOR = 0.15, 0.015, 0.003  # m: floor's edge, wall's height, floor's thickness
 ARM_JOINTS = tuple(f"fr3_joint{i}" for i in range(1, 8))
@@ -176,7 +176,7 @@ def _furniture(world: mujoco.MjSpec, spec: SceneSpec) -> None:
         geom = _box(body, f"cube{index}", (CUBE_SIZE / 2,) * 3, (0, 0, 0), (1, 1, 1))
         geom.conaffinity = _OBJECT | _ROBOT
         geom.mass, geom.condim, geom.friction = 0.05, 4, [1.0, 0.01, 0.0001]
-    _camera(ground, "face_view", (1.00, 0, 0.88), (0.42, 0, 0.06), (0, 0, 1), 35.5)
+    _camera(ground, "face_view", (1.00, 0, 0.88), (0.42, 0, 0.06), (0, 0, 1), 39)
 
 
 def _box(body, name: str, half_sizes, position, colour):
