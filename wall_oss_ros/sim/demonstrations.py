@@ -1,0 +1,248 @@
+"""Frames to learn from: scripted demonstrations with disturbances, and randomly posed hands and cubes.
+
+Demonstrations show what a run looks like; posed frames show what a run rarely does: every cube from everywhere, cubes
+in trays, an open or closed hand in any place. Each frame carries the expert's chunk for every subtask, see
+:mod:`wall_oss_ros.data.frames`. Work is split into numbered jobs with a seed each, so the result does not depend on how
+many processes share it.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from rich.progress import track
+
+from wall_oss_ros.data.frames import FRAME, HORIZON, PLACES
+from wall_oss_ros.robots.kinematics import Arm
+from wall_oss_ros.robots.layout import Layout
+from wall_oss_ros.robots.profile import load_profile
+from wall_oss_ros.sim import expert
+from wall_oss_ros.sim.expert import PICK, PLACE, ExpertState
+from wall_oss_ros.sim.scene import CUBE_SIZE, SceneSpec
+from wall_oss_ros.sim.simulator import HOME, IMAGE_SIZE, OPEN, Simulator
+from wall_oss_ros.sim.tasks import COLOURS, TRAYS
+
+DT = 0.1  # s, one row of a chunk
+CONTROL_DT = 0.02  # s, between joint targets
+MOST_STEPS = 150
+POSED_PER_JOB = 100
+EPISODES_PER_JOB = 4
+ARM = slice(7, 14)
+
+
+class Stage:
+    """One simulated table that frames are taken from."""
+
+    def __init__(self, rng: np.random.Generator, robot: str = "franka"):
+        self.rng = rng
+        self.profile = load_profile(robot)
+        self.arm = Arm(self.profile)
+        self.layout = Layout(self.profile)
+        self.down = self.layout.tool_rotation(np.zeros(3))
+        self.views = [view.name for view in self.profile.views]
+        self.simulator = Simulator(SceneSpec.random(rng))
+
+    def new_scene(self) -> None:
+        self.simulator.reset(SceneSpec.random(self.rng))
+
+    def pixel(self, view: str, point: np.ndarray) -> np.ndarray:
+        """Where ``point`` (3,) appears in a view, (2,) x and y; NaN when it is outside."""
+        camera = self.simulator.camera(view)
+        local = camera["rotation"].T @ (np.asarray(point) - camera["position"])
+        if local[2] < 0.01:
+            return np.full(2, np.nan)
+        focal = IMAGE_SIZE / 2 / np.tan(camera["fov"] / 2)
+        pixel = focal * local[:2] / local[2] + IMAGE_SIZE / 2
+        return pixel if (0 <= pixel).all() and (pixel < IMAGE_SIZE).all() else np.full(2, np.nan)
+
+    def frame(self) -> tuple[np.ndarray, np.void]:
+        """What the cameras see now (V, H, W, 3), and the record of the truth with all labels."""
+        simulator, state = self.simulator, ExpertState.of(self.simulator)
+        record = np.zeros((), FRAME)
+        position, rotation = simulator.tcp
+        record["tcp"], record["rotation"] = position, self.layout.state_rotation(rotation)
+        record["opening"] = simulator.gripper_width
+        colours = simulator.spec.colours
+        front, wrist = self.views
+        for i, colour in enumerate(colours):
+            record["colours"][i] = COLOURS.index(colour)
+            record["cubes"][i] = state.cubes[colour]
+            record["where"][i] = PLACES.index(simulator.where(colour))
+            record["cube_pixels"][i] = self.pixel(front, state.cubes[colour])
+            record["cube_wrist_pixels"][i] = self.pixel(wrist, state.cubes[colour])
+        for i, side in enumerate(TRAYS):
+            record["trays"][i] = state.trays[side][:2]
+            record["tray_pixels"][i] = self.pixel(front, state.trays[side])
+        record["hand_pixel"] = self.pixel(front, position)
+        subtasks = [(PICK, colour) for colour in colours] + [(PLACE, side) for side in TRAYS]
+        for i, subtask in enumerate(subtasks):
+            record["chunks"][i] = expert.rollout(state, subtask, HORIZON, DT)[:, ARM]
+        return np.stack([simulator.render(view) for view in self.views]), record[()]
+
+    # Posed frames
+
+    def pose(self) -> bool:
+        """Puts hand and cubes somewhere at random; False when the arm cannot reach it."""
+        rng = self.rng
+        self.new_scene()
+        for cube in self.simulator.spec.cubes:
+            if rng.random() < 0.12:
+                tray = self.simulator.spec.tray(str(rng.choice(TRAYS)))
+                offset = np.append(rng.uniform(-0.05, 0.05, 2), CUBE_SIZE / 2)
+                if not any(np.linalg.norm((tray + offset - c)[:2]) < 0.06 for c, _ in self.simulator.cubes().values()):
+                    self.simulator.place_cube(cube.colour, tray + offset, rng.uniform(-0.3, 0.3))
+        colour = str(rng.choice(self.simulator.spec.colours))
+        cube = self.simulator.cubes()[colour][0]
+        tray = self.simulator.spec.tray(str(rng.choice(TRAYS)))
+        kind = rng.random()
+        held, opening = False, OPEN
+        if kind < 0.25:  # anywhere
+            position = rng.uniform((0.30, -0.34, 0.03), (0.66, 0.34, 0.34))
+            opening = OPEN if rng.random() < 0.85 else rng.uniform(0.0, OPEN)
+        elif kind < 0.55:  # on the way down to a cube
+            height = rng.uniform(-0.005, 0.12)
+            spread = 0.006 + 0.3 * max(height, 0.0)
+            position = cube + np.append(rng.normal(0, spread, 2), height)
+            if rng.random() < 0.1:
+                opening = rng.uniform(0.045, OPEN)
+        elif kind < 0.62:  # let go over a cube in a tray, or closed on nothing
+            position = cube + np.array([*rng.normal(0, 0.01, 2), rng.uniform(0, 0.12)])
+            opening = rng.uniform(0.045, OPEN)
+        else:  # holding the cube: lifting it, carrying it, above a tray, lowering it there
+            held = True
+            where = rng.random()
+            if where < 0.25:
+                position = cube + np.append(rng.normal(0, 0.02, 2), rng.uniform(0, 0.2))
+            elif where < 0.6:
+                position = rng.uniform((0.36, -0.32, 0.08), (0.64, 0.32, 0.24))
+            else:
+                position = tray + np.append(rng.normal(0, 0.02, 2), rng.uniform(CUBE_SIZE / 2, 0.21))
+        tilt = rng.normal(0, 0.02, 3)
+        result = self.arm.ik(position, self.layout.tool_rotation(tilt), np.asarray(HOME) + rng.normal(0, 0.05, 7))
+        if not result.ok:
+            return False
+        self.simulator.place_robot(result.q, opening)
+        if held:
+            self.simulator.hold(colour, rng.normal(0, 0.003, 3) * (1, 0.3, 1))
+        return not self._inside_something(colour if held else None)
+
+    def _inside_something(self, held: str | None) -> bool:
+        """Whether a held cube or a finger was teleported into another cube."""
+        fingers = self.simulator.tcp[0]
+        for colour, (centre, _) in self.simulator.cubes().items():
+            if colour == held:
+                continue
+            gap = np.abs(centre - fingers)
+            half = self.simulator.gripper_width / 2
+            below = centre[2] > fingers[2] - 0.03
+            finger_hit = below and gap[0] < 0.03 and abs(gap[1] - half - 0.01) < 0.025
+            cube_hit = held is not None and (np.abs(centre - self.simulator.cubes()[held][0]) < CUBE_SIZE).all()
+            if finger_hit or cube_hit:
+                return True
+        return False
+
+    # Demonstrations
+
+    def demonstrate(self, keep_every: int) -> Iterator[tuple[np.ndarray, np.void]]:
+        """Follows the expert through one or two goals with pushes on the way; yields frames."""
+        rng, simulator = self.rng, self.simulator
+        self.new_scene()
+        start = np.array([0.36, 0.0, 0.30]) + rng.uniform((-0.04, -0.15, -0.12), (0.16, 0.15, 0.03))
+        result = self.arm.ik(start, self.down, np.asarray(HOME))
+        if result.ok:
+            simulator.place_robot(result.q, OPEN)
+        colours = rng.permutation(simulator.spec.colours)[: 1 + (rng.random() < 0.35)]
+        for colour in colours:
+            subtasks = [(PICK, str(colour)), (PLACE, str(rng.choice(TRAYS)))]
+            yield from self._follow(subtasks, keep_every)
+
+    def _follow(self, subtasks: list, keep_every: int) -> Iterator[tuple[np.ndarray, np.void]]:
+        rng, simulator = self.rng, self.simulator
+        push, left, after = np.zeros(3), 0, 0
+        aim = simulator.tcp[0]
+        for step in range(MOST_STEPS):
+            if step % keep_every == 0:
+                yield self.frame()
+            state = ExpertState.of(simulator)
+            index = expert.active_subtask(subtasks, state)
+            after += index == len(subtasks)
+            if after > 4:
+                return
+            velocity, opening = expert.target(state, subtasks[index] if index < len(subtasks) else None)
+            if left == 0 and rng.random() < 0.06:
+                push, left = rng.normal(0, 0.10, 3) * (1, 1, 0.6), int(rng.integers(2, 7))
+            left = max(0, left - 1)
+            here = simulator.tcp[0]
+            # The aim leads the arm a little, as a controller's reference does, but never runs away from it.
+            aim = here + np.clip(aim - here, -0.01, 0.01) + (np.asarray(velocity) + (push if left else 0)) * DT
+            aim[2] = max(aim[2], 0.016)
+            self._move(aim, opening)
+
+    def _move(self, position: np.ndarray, opening: float) -> None:
+        simulator = self.simulator
+        start = simulator.data.ctrl[:7].copy()
+        goal = self.arm.ik(position, self.down, start).q
+        simulator.set_gripper(opening)
+        steps = round(DT / CONTROL_DT)
+        for k in range(1, steps + 1):
+            simulator.set_joint_targets(start + (goal - start) * k / steps)
+            simulator.step(CONTROL_DT)
+
+
+def _job(arguments: tuple) -> tuple[np.ndarray, np.ndarray]:
+    kind, number, seed, keep_every = arguments
+    rng = np.random.default_rng([seed, 0 if kind == "posed" else 1, number])
+    stage = Stage(rng)
+    taken: list[tuple[np.ndarray, np.void]] = []
+    if kind == "posed":
+        while len(taken) < POSED_PER_JOB:
+            if stage.pose():
+                taken.append(stage.frame())
+    else:
+        for _ in range(EPISODES_PER_JOB):
+            taken.extend(stage.demonstrate(keep_every))
+    stage.simulator.close()
+    return np.stack([images for images, _ in taken]), np.array([record for _, record in taken], FRAME)
+
+
+def generate(folder: str | Path, episodes: int, posed_frames: int, keep_every: int, seed: int, workers: int = 0) -> Path:
+    """Makes a dataset in ``folder``, or leaves it if it is there already with the same settings.
+
+    Args:
+        episodes: demonstrations, rounded up to whole jobs.
+        posed_frames: posed frames, rounded up to whole jobs.
+        keep_every: keep each n-th frame (0.1 s apart) of a demonstration.
+        seed: decides every scene and disturbance.
+        workers: processes; 0 for one a core.
+    """
+    folder = Path(folder)
+    settings = {"episodes": episodes, "posed_frames": posed_frames, "keep_every": keep_every, "seed": seed, "version": 1}
+    meta = folder / "meta.json"
+    if meta.exists() and json.loads(meta.read_text()).get("settings") == settings:
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    jobs = [("posed", n, seed, keep_every) for n in range(-(-posed_frames // POSED_PER_JOB))]
+    jobs += [("demonstrated", n, seed, keep_every) for n in range(-(-episodes // EPISODES_PER_JOB))]
+    jobs = [jobs[i] for i in np.random.default_rng(seed).permutation(len(jobs))]  # kinds mix, also in the held-out end
+    images, frames = [], []
+    with multiprocessing.get_context("spawn").Pool(workers or os.cpu_count()) as pool:
+        for some_images, some_frames in track(pool.imap(_job, jobs), "demonstrations", total=len(jobs)):
+            images.append(some_images)
+            frames.append(some_frames)
+    np.save(folder / "frames.npy", np.concatenate(frames))
+    shape = (sum(map(len, images)), *images[0].shape[1:])
+    file = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, shape)
+    images.reverse()
+    end = 0
+    while images:  # each part is freed once it is written: a dataset is several gigabytes
+        part = images.pop()
+        file[end : end + len(part)] = part
+        end += len(part)
+    file.flush()
+    meta.write_text(json.dumps({"settings": settings, "frames": int(sum(map(len, frames)))}, indent=1))
+    return folder

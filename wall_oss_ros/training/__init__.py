@@ -1,0 +1,1 @@
+"""Training in WALL-OSS's two stages: Inspiration (language about what is seen), then Integration (motion)."""

@@ -1,0 +1,106 @@
+"""Turns frames into training batches: draws instructions and questions, tokenizes, normalises, packs."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+
+from wall_oss_ros.data import language
+from wall_oss_ros.data.frames import HORIZON, PLACES, FrameSet
+from wall_oss_ros.model import WallOSS
+from wall_oss_ros.policy.normalizer import Normalizer
+from wall_oss_ros.policy.processor import image_patches
+from wall_oss_ros.sim.tasks import COLOURS, TRAYS, pick_text, place_text
+from wall_oss_ros.training.losses import Batch
+from wall_oss_ros.training.packing import pack
+from wall_oss_ros.training.recipe import Stage
+from wall_oss_ros.uni_cot import prompts
+
+ARM = slice(7, 14)
+"""The right arm's slots in the 20-D layout; a single arm uses them."""
+DOF = 20
+
+
+class Batches:
+    """Batches of one dataset, each a function of (seed, step) alone, so that a resumed run continues the same stream."""
+
+    def __init__(
+        self,
+        data: FrameSet,
+        tokenizer: Tokenizer,
+        normalizers: tuple[Normalizer, Normalizer],
+        model: WallOSS,
+        views: list[str],
+        seed: int,
+    ):
+        self.data, self.tokenizer, self.seed = data, tokenizer, seed
+        self.state_normalizer, self.action_normalizer = normalizers
+        self.mask = torch.zeros(DOF)
+        self.mask[ARM] = 1
+        self.config = model.config
+        self.views = len(views)
+        height, width = data.images.shape[2:4]
+        patch = self.config.vision.patch_size
+        self.grid = torch.tensor([[1, height // patch, width // patch]])
+        tokens = int(self.grid[0].prod()) // self.config.vision.spatial_merge_size**2
+        image = tokenizer.token_to_id("<|image_pad|>")
+        ids = tokenizer.encode(prompts.observation_prompt(views)).ids
+        self.prefix = [i for token in ids for i in ([token] * tokens if token == image else [token])]
+        prefix = torch.tensor([self.prefix])
+        self.positions = model.position_ids(prefix, self.grid.repeat(self.views, 1), torch.ones_like(prefix))[:, 0].numpy()
+        self.image_positions = torch.nonzero(prefix[0] == image).flatten()
+        self.end = [tokenizer.token_to_id(prompts.END)]
+        self._cache: dict[str, list[int]] = {}
+
+    def _ids(self, text: str) -> list[int]:
+        if text not in self._cache:
+            self._cache[text] = self.tokenizer.encode(text).ids
+        return self._cache[text]
+
+    def _acting(self, rng: np.random.Generator, frame: np.void, count: int) -> list[tuple[str, int]]:
+        """Subtasks to act on: (text, index into the frame's chunks). Mostly what makes sense now, never only that."""
+        names = [pick_text(COLOURS[c]) for c in frame["colours"]] + [place_text(t) for t in TRAYS]
+        held = (frame["where"] == PLACES.index("gripper")).any()
+        weights = np.array([0.1, 0.1, 0.1, 0.35, 0.35] if held else [0.28, 0.28, 0.28, 0.08, 0.08])
+        chosen = rng.choice(5, size=count, replace=False, p=weights)
+        return [(names[i], int(i)) for i in chosen]
+
+    def draw(self, indices: np.ndarray, stage: Stage, step: int) -> Batch:
+        """One batch of the frames ``indices`` (B,)."""
+        rng = np.random.default_rng([self.seed, step, 1])
+        frames = self.data.frames[indices]
+        talk, act, chunks = [], [], []
+        for frame in frames:
+            samples = [language.sample(rng, frame) for _ in range(stage.language_branches)]
+            talk.append([(kind, self._ids(prompt), self._ids(answer) + self.end) for kind, prompt, answer in samples])
+            chosen = self._acting(rng, frame, stage.acting_branches) if stage.acting_branches else []
+            act.append([self._ids(prompts.act_suffix(text)) for text, _ in chosen])
+            chunks.append([frame["chunks"][i] for _, i in chosen])
+        packed = pack(
+            self.prefix,
+            self.positions,
+            talk,
+            act,
+            stage.draws if stage.acting_branches else 0,
+            HORIZON,
+            self.tokenizer.token_to_id(prompts.PROPRIOCEPTION),
+            self.tokenizer.token_to_id("<|endoftext|>"),
+        )
+        state = np.zeros((len(frames), DOF), np.float32)
+        state[:, ARM] = np.concatenate([frames["tcp"], frames["rotation"], frames["opening"][:, None]], axis=1)
+        actions = np.zeros((len(frames), stage.acting_branches, HORIZON, DOF), np.float32)
+        if stage.acting_branches:
+            actions[..., ARM] = np.asarray(chunks)
+        images = torch.from_numpy(self.data.images[indices]).flatten(0, 1)
+        alive = self.mask.numpy()
+        return Batch(
+            packed=packed,
+            pixel_values=image_patches(images),
+            image_grid_thw=self.grid.repeat(len(images), 1),
+            image_positions=self.image_positions,
+            state=torch.as_tensor(self.state_normalizer.normalize(state, alive), dtype=torch.float32),
+            state_mask=self.mask.expand(len(frames), -1),
+            actions=torch.as_tensor(self.action_normalizer.normalize(actions, alive), dtype=torch.float32),
+            dof_mask=self.mask,
+        )

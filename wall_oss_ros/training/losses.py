@@ -1,0 +1,77 @@
+"""The two losses of one packed batch: cross-entropy on language, flow matching on action chunks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional as F
+
+from wall_oss_ros.model import WallOSS
+from wall_oss_ros.training.packing import IGNORED, Packed
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Everything that one step needs. V views, A action dimensions; M, K, H as in :class:`Packed`."""
+
+    packed: Packed
+    pixel_values: torch.Tensor  # (patches, 3*2*14*14)
+    image_grid_thw: torch.Tensor  # (B*V, 3)
+    image_positions: torch.Tensor  # (image tokens,) in a row; the same for every row
+    state: torch.Tensor  # (B, A) normalised
+    state_mask: torch.Tensor  # (B, A)
+    actions: torch.Tensor  # (B, M, H, A) normalised
+    dof_mask: torch.Tensor  # (A,)
+
+
+@dataclass(frozen=True)
+class Losses:
+    cross_entropy: torch.Tensor  # mean over answer tokens
+    flow: torch.Tensor  # mean over alive action entries
+    logits: torch.Tensor  # (answer tokens, vocabulary)
+    targets: torch.Tensor  # (answer tokens,)
+
+
+def sample_time(shape: tuple[int, ...], generator: torch.Generator, s: float = 0.999) -> torch.Tensor:
+    """Flow time t = (1 - beta) * s with beta ~ Beta(1.5, 1), so that noisy times (t near 0) are drawn more often.
+
+    Beta(a, 1) has the distribution function x^a, hence the inverse u^(1/a).
+    """
+    return (1 - torch.rand(shape, generator=generator) ** (1 / 1.5)) * s
+
+
+def compute(model: WallOSS, batch: Batch, draws: int, generator: torch.Generator) -> Losses:
+    """Runs the network once over the packed rows. Either loss is zero where the batch has nothing for it."""
+    packed = batch.packed
+    rows, text = packed.input_ids.shape
+    features = model.encode_images(batch.pixel_values, batch.image_grid_thw).view(rows, -1, model.config.hidden_size)
+    head = model.action_preprocessor
+    embeds = model.model.embed_tokens(packed.input_ids)
+    embeds = embeds.index_copy(1, batch.image_positions, features.to(embeds.dtype))
+    branches = packed.state_positions.shape[1]
+    zero = embeds.new_zeros(())
+    if branches:
+        state = head.embed_state(batch.state, batch.state_mask)[:, None].expand(-1, branches, -1)
+        at = packed.state_positions[..., None].expand_as(state)
+        embeds = embeds.scatter(1, at, state.to(embeds.dtype))
+        actions = batch.actions[:, :, None].expand(-1, -1, draws, -1, -1)  # (B, M, K, H, A)
+        time = sample_time(actions.shape[:3], generator)
+        noise = torch.randn(actions.shape, generator=generator)
+        t = time[..., None, None]
+        noisy = (1 - t) * noise + t * actions
+        steps = noisy.shape[3]
+        tokens = head.embed_actions(noisy, batch.dof_mask.expand_as(noisy), time[..., None].expand(*time.shape, steps))
+        embeds = torch.cat([embeds, tokens.reshape(rows, -1, embeds.shape[-1])], dim=1)
+    hidden = model.decode(embeds, packed.position_ids, packed.attention_mask, token_types=text)
+
+    speaks = packed.labels != IGNORED
+    targets = packed.labels[speaks]
+    logits = model.lm_head(hidden[:, :text][speaks])
+    cross_entropy = F.cross_entropy(logits.float(), targets) if len(targets) else zero
+    flow = zero
+    if branches:
+        velocity = head.velocity(hidden[:, text:]).float().view_as(noisy)
+        error = (velocity - (actions - noise)) ** 2 * batch.dof_mask
+        flow = error.sum() / (batch.dof_mask.sum() * error[..., 0].numel())
+    return Losses(cross_entropy, flow, logits, targets)

@@ -1,0 +1,128 @@
+"""Packs many prompts about one observation into one row of a training batch.
+
+A row is the shared prefix (the views), then language branches, then acting branches, then several noisy action chunks
+for each acting branch. A branch sees the prefix and itself, a chunk sees the prefix, its acting branch and itself, so
+that a row computes exactly what the same prompts would one by one, with the pictures encoded once. Showing one picture
+with several instructions is also what makes the words matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+IGNORED = -100
+PREFIX, NO_CHUNK, PADDING = 0, -1, -2
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A batch of rows. B rows, L text positions (prefix included), M acting branches and K chunks of H steps a row.
+
+    The sequence of a row is L text positions and then M * K * H action positions.
+    """
+
+    input_ids: torch.Tensor  # (B, L)
+    labels: torch.Tensor  # (B, L): the token that position predicts, or IGNORED
+    position_ids: torch.Tensor  # (3, B, L + M*K*H)
+    attention_mask: torch.Tensor  # (B, 1, L + M*K*H, L + M*K*H) bool
+    state_positions: torch.Tensor  # (B, M): where the proprioception tokens are
+    kinds: list[list[str]]  # kind of each language branch of each row
+    label_kinds: torch.Tensor  # (B, L): index of the language branch a label belongs to, or IGNORED
+
+
+def pack(
+    prefix_ids: Sequence[int],
+    prefix_positions: np.ndarray,
+    language: Sequence[Sequence[tuple[str, list[int], list[int]]]],
+    acting: Sequence[Sequence[list[int]]],
+    draws: int,
+    horizon: int,
+    state_token: int,
+    pad_token: int,
+) -> Packed:
+    """Lays out a batch.
+
+    Args:
+        prefix_ids: token ids of the shared prefix, image tokens expanded; the same for every row.
+        prefix_positions: (3, P) their M-RoPE positions.
+        language: for each row, its language branches as (kind, prompt ids, answer ids with the end token).
+        acting: for each row, its acting branches' prompt ids; the same number for every row.
+        draws: noisy chunks for each acting branch (K).
+        horizon: action tokens of a chunk (H).
+        state_token: id of the proprioception token, one in each acting branch.
+        pad_token: fills rows up to the longest.
+    """
+    rows, size = len(acting), len(prefix_ids)
+    branches = len(acting[0])
+    lengths = [
+        size + sum(len(p) + len(a) for _, p, a in talk) + sum(map(len, act)) for talk, act in zip(language, acting)
+    ]
+    text = max(lengths)
+    total = text + branches * draws * horizon
+    ids = np.full((rows, text), pad_token, np.int64)
+    labels = np.full((rows, text), IGNORED, np.int64)
+    label_kinds = np.full((rows, text), IGNORED, np.int64)
+    positions = np.zeros((3, rows, total), np.int64)
+    branch = np.full((rows, total), PADDING, np.int64)
+    chunk = np.full((rows, total), NO_CHUNK, np.int64)
+    states = np.zeros((rows, branches), np.int64)
+    follow = int(prefix_positions.max()) + 1
+    ids[:, :size], branch[:, :size] = prefix_ids, PREFIX
+    positions[:, :, :size] = prefix_positions[:, None]
+
+    for row, (talk, act) in enumerate(zip(language, acting)):
+        at, number = size, 0
+        for kind_index, (_, prompt, answer) in enumerate(talk):
+            number += 1
+            end = at + len(prompt) + len(answer)
+            ids[row, at:end] = [*prompt, *answer]
+            positions[:, row, at:end] = follow + np.arange(end - at)
+            branch[row, at:end] = number
+            labels[row, at + len(prompt) - 1 : end - 1] = answer
+            label_kinds[row, at + len(prompt) - 1 : end - 1] = kind_index
+            at = end
+        for k, prompt in enumerate(act):
+            number += 1
+            end = at + len(prompt)
+            ids[row, at:end] = prompt
+            positions[:, row, at:end] = follow + np.arange(len(prompt))
+            branch[row, at:end] = number
+            states[row, k] = at + prompt.index(state_token)
+            at = end
+            first = text + k * draws * horizon
+            last = first + draws * horizon
+            branch[row, first:last] = number
+            chunk[row, first:last] = k * draws + np.repeat(np.arange(draws), horizon)
+            positions[:, row, first:last] = follow + len(prompt) + np.tile(np.arange(horizon), draws)
+
+    branch, chunk = torch.from_numpy(branch), torch.from_numpy(chunk)
+    return Packed(
+        input_ids=torch.from_numpy(ids),
+        labels=torch.from_numpy(labels),
+        position_ids=torch.from_numpy(positions),
+        attention_mask=_mask(branch, chunk),
+        state_positions=torch.from_numpy(states),
+        kinds=[[kind for kind, _, _ in talk] for talk in language],
+        label_kinds=torch.from_numpy(label_kinds),
+    )
+
+
+def _mask(branch: torch.Tensor, chunk: torch.Tensor) -> torch.Tensor:
+    """(B, 1, N, N) bool: causal within prefix and own branch, bidirectional within one's own chunk.
+
+    Padding sees itself only, so that no row of the softmax is empty.
+    """
+    query_branch, key_branch = branch[:, :, None], branch[:, None, :]
+    query_chunk, key_chunk = chunk[:, :, None], chunk[:, None, :]
+    order = torch.arange(branch.shape[1])
+    causal = order[None, :, None] >= order[None, None, :]
+    together = (key_branch == PREFIX) | (key_branch == query_branch)
+    same_chunk = (query_chunk == key_chunk) & (query_chunk != NO_CHUNK)
+    visible = together & (same_chunk | (causal & (key_chunk == NO_CHUNK)))
+    padding = (branch == PADDING)[:, :, None] | (branch == PADDING)[:, None, :]
+    itself = (order[:, None] == order[None, :])[None]
+    return ((visible & ~padding) | itself)[:, None]

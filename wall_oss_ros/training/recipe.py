@@ -1,0 +1,81 @@
+"""A training recipe: everything that decides a checkpoint, as data (config/training/*.yaml)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.paths import data_path
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Data(_Strict):
+    """Scripted demonstrations in simulation."""
+
+    episodes: int = Field(gt=0, description="demonstrated episodes, with disturbances")
+    keep_every: int = Field(default=2, gt=0, description="keep each n-th frame of an episode")
+    posed_frames: int = Field(ge=0, description="frames of randomly posed hands and cubes, without physics")
+    held_out: int = Field(default=512, gt=0, description="frames kept for validation")
+    seed: int = 0
+
+
+class Stage(_Strict):
+    """One stage of training. ``trains`` names the parameters: all, language (no action expert), or action_expert."""
+
+    name: str
+    steps: int = Field(gt=0)
+    trains: Literal["all", "language", "action_expert"]
+    learning_rate: float = Field(gt=0)
+    warmup: int = Field(default=50, ge=0)
+    decay: int = Field(default=0, ge=0, description="last steps, over which the learning rate falls to a tenth")
+    batch: int = Field(gt=0)
+    language_branches: int = Field(ge=0, description="language samples for each observation")
+    acting_branches: int = Field(ge=0, description="instructions for each observation")
+    draws: int = Field(default=2, gt=0, description="noise draws for each acting branch")
+    language_weight: float = Field(default=1.0, ge=0)
+    flow_weight: float = Field(default=1.0, ge=0)
+
+
+class Recipe(_Strict):
+    name: str
+    seed: int
+    robot: str = "franka"
+    vocab_size: int = Field(gt=300)
+    data: Data
+    model: dict[str, Any]
+    stages: list[Stage] = Field(min_length=1)
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    validate_every: int = 100
+    save_every: int = 100
+
+
+def load_recipe(name_or_path: str | Path) -> Recipe:
+    """A recipe by its name in config/training or by path.
+
+    Raises:
+        WallOSSError: there is none of that name, or it is not valid; the message names the field.
+    """
+    path = Path(name_or_path)
+    if path.suffix not in (".yaml", ".yml"):
+        folder = data_path("config/training")
+        path = folder / f"{name_or_path}.yaml"
+        if not path.exists():
+            known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
+            raise WallOSSError(f'There is no recipe "{name_or_path}".', f"Known ones: {known}; or give a file's path.")
+    try:
+        return Recipe.model_validate(yaml.safe_load(path.read_text()))
+    except OSError as error:
+        raise WallOSSError(f"The recipe {path} cannot be read ({error.strerror}).", "Check the path.") from error
+    except yaml.YAMLError as error:
+        raise WallOSSError(f"The recipe {path} is no valid YAML ({error}).", "Correct the file.") from error
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise WallOSSError(f"The recipe {path} is not valid: {problems}.", "Correct these fields.") from error

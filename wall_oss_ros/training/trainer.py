@@ -1,0 +1,168 @@
+"""The training loop: stages, schedule, validation, curves, saves."""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import nn
+
+from wall_oss_ros.model import WallOSS
+from wall_oss_ros.training import checkpointing
+from wall_oss_ros.training.batches import Batches
+from wall_oss_ros.training.losses import Losses, compute
+from wall_oss_ros.training.packing import IGNORED, Packed
+from wall_oss_ros.training.recipe import Recipe, Stage
+
+LOG_FIELDS = ("step", "stage", "seconds", "learning_rate", "cross_entropy", "flow")
+
+
+def belongs_to_action_expert(name: str) -> bool:
+    """Whether a parameter serves action tokens alone: the second expert of each layer and the flow head."""
+    return ".moe.experts.1." in name or name.startswith("action_preprocessor.")
+
+
+def trainable(model: nn.Module, what: str) -> None:
+    """Freezes what the stage does not train; ``what`` is a :class:`Stage`'s ``trains``."""
+    for name, parameter in model.named_parameters():
+        expert = belongs_to_action_expert(name)
+        parameter.requires_grad_(what == "all" or (what == "action_expert") == expert)
+
+
+def learning_rate(stage: Stage, step: int) -> float:
+    """Linear warm-up, constant, then a linear fall to a tenth over the stage's last ``decay`` steps."""
+    rate = stage.learning_rate * min(1.0, (step + 1) / max(1, stage.warmup))
+    left = stage.steps - step
+    if left <= stage.decay:
+        rate *= 0.1 + 0.9 * left / stage.decay
+    return rate
+
+
+def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
+    """AdamW; weight decay on matrices only."""
+    matrices = [p for p in model.parameters() if p.ndim >= 2]
+    others = [p for p in model.parameters() if p.ndim < 2]
+    groups = [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.95), fused=True)
+
+
+def answer_accuracy(losses: Losses, packed: Packed) -> dict[str, tuple[int, int]]:
+    """By kind of language sample: (answers all of whose tokens are right, answers), teacher-forced."""
+    speaks = packed.labels != IGNORED
+    right = torch.zeros(speaks.shape, dtype=torch.bool)
+    right[speaks] = losses.logits.argmax(-1) == losses.targets
+    counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for row, kinds in enumerate(packed.kinds):
+        for index, kind in enumerate(kinds):
+            counts[kind][0] += int(right[row][packed.label_kinds[row] == index].all())
+            counts[kind][1] += 1
+    return {kind: (hits, total) for kind, (hits, total) in counts.items()}
+
+
+class Trainer:
+    """Trains a model by a recipe, in ``folder``. Resumes from the folder's last save if told to."""
+
+    def __init__(self, model: WallOSS, batches: Batches, recipe: Recipe, folder: Path, resume: bool = False):
+        self.model, self.batches, self.recipe, self.folder = model, batches, recipe, Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.optimizer = make_optimizer(model, recipe)
+        self.step, self.seconds = 0, 0.0
+        if resume:
+            progress = checkpointing.load(self.folder, model, self.optimizer)
+            self.step, self.seconds = progress["step"], progress["seconds"]
+        self.validation = np.arange(len(batches.data))[-recipe.data.held_out :]
+        self.train_frames = len(batches.data) - recipe.data.held_out
+
+    def run(self, minutes: float | None = None) -> None:
+        """Trains to the end of the recipe, or for about ``minutes`` more; saves in either case."""
+        total = sum(stage.steps for stage in self.recipe.stages)
+        stop = time.monotonic() + 60 * minutes if minutes else math.inf
+        log = self.folder / "log.csv"
+        fresh = self.step == 0 or not log.exists()
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with open(log, "w" if fresh else "a", newline="") as file, Progress(*columns) as bar:
+            writer = csv.DictWriter(file, LOG_FIELDS)
+            if fresh:
+                writer.writeheader()
+            task = bar.add_task("training", total=total, completed=self.step)
+            current = None
+            for stage, within in self._schedule():
+                if time.monotonic() > stop:
+                    break
+                if stage is not current:
+                    trainable(self.model, stage.trains)
+                    current = stage
+                row = self._train_step(stage, within)
+                writer.writerow(row)
+                bar.update(
+                    task,
+                    completed=self.step,
+                    description=f"{stage.name} language {row['cross_entropy']:.3f} flow {row['flow']:.3f}",
+                )
+                if self.step % self.recipe.validate_every == 0 or self.step == total:
+                    bar.console.print(self.validate(stage), highlight=False, soft_wrap=True)
+                if self.step % self.recipe.save_every == 0 or self.step == total:
+                    file.flush()
+                    self.save()
+        self.save()
+
+    def save(self) -> None:
+        checkpointing.save(
+            self.folder, self.model, self.optimizer, {"step": self.step, "seconds": round(self.seconds, 1)}
+        )
+
+    def _schedule(self) -> Iterator[tuple[Stage, int]]:
+        """(stage, step within it) from where the run stands."""
+        start = 0
+        for stage in self.recipe.stages:
+            while start <= self.step < start + stage.steps:
+                yield stage, self.step - start
+            start += stage.steps
+
+    def _train_step(self, stage: Stage, within: int) -> dict:
+        began = time.monotonic()
+        rng = np.random.default_rng([self.recipe.seed, self.step])
+        batch = self.batches.draw(rng.integers(self.train_frames, size=stage.batch), stage, self.step)
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        losses = compute(self.model, batch, stage.draws, generator)
+        loss = stage.language_weight * losses.cross_entropy + stage.flow_weight * losses.flow
+        if not torch.isfinite(loss):
+            raise FloatingPointError(f"the loss is {float(loss)} at step {self.step}; lower the learning rate")
+        rate = learning_rate(stage, within)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_([p for p in self.model.parameters() if p.grad is not None], self.recipe.clip)
+        self.optimizer.step()
+        self.step += 1
+        self.seconds += time.monotonic() - began
+        values = (self.step, stage.name, round(self.seconds, 1), rate, float(losses.cross_entropy), float(losses.flow))
+        return dict(zip(LOG_FIELDS, values))
+
+    @torch.no_grad()
+    def validate(self, stage: Stage) -> str:
+        """One line: losses and the share of right answers by kind, on held-out frames."""
+        counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+        entropies, flows = [], []
+        for part in range(2):
+            indices = self.validation[part * stage.batch : (part + 1) * stage.batch]
+            batch = self.batches.draw(indices, stage, -1 - part & 0xFFFF)
+            losses = compute(self.model, batch, stage.draws, torch.Generator().manual_seed(part))
+            entropies.append(float(losses.cross_entropy))
+            flows.append(float(losses.flow))
+            for kind, (hits, total) in answer_accuracy(losses, batch.packed).items():
+                counts[kind][0] += hits
+                counts[kind][1] += total
+        shares = ", ".join(f"{kind} {hits}/{total}" for kind, (hits, total) in sorted(counts.items()))
+        return (
+            f"step {self.step} ({self.seconds / 60:.1f} min) held out: language {np.mean(entropies):.3f}, "
+            f"flow {np.mean(flows):.4f}; {shares}"
+        )
