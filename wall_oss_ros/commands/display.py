@@ -1,0 +1,126 @@
+"""Progress on the terminal: one picture that renews itself, or plain lines where the output is no terminal."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+from wall_oss_msgs.msg import ControlStatus, Subtask, SubtaskPlan
+
+from wall_oss_ros.commands.monitor import Monitor
+
+SUBTASK_MARKS = {
+    Subtask.PENDING: ("·", "dim"),
+    Subtask.ACTIVE: ("▶", "bold yellow"),
+    Subtask.DONE: ("✓", "green"),
+    Subtask.FAILED: ("✗", "red"),
+    Subtask.CANCELLED: ("–", "dim"),
+}
+PLAN_WORDS = {
+    SubtaskPlan.AWAITING_APPROVAL: ("awaiting approval", "yellow"),
+    SubtaskPlan.RUNNING: ("running", "yellow"),
+    SubtaskPlan.SUCCEEDED: ("the model says: done", "green"),
+    SubtaskPlan.FAILED: ("failed", "red"),
+    SubtaskPlan.CANCELLED: ("cancelled", "dim"),
+    SubtaskPlan.REJECTED: ("rejected", "red"),
+}
+STATES = {
+    ControlStatus.IDLE: ("idle", "dim"),
+    ControlStatus.RUNNING: ("running", "green"),
+    ControlStatus.HOLDING: ("holding", "yellow"),
+    ControlStatus.STOPPED: ("stopped", "red"),
+}
+PLAIN_PERIOD = 5.0  # s between the plain lines that only renew the figures
+
+
+class Display:
+    """Shows a monitor. Use as a context manager and call ``show`` often."""
+
+    def __init__(self, console: Console, started: float):
+        self._console = console
+        self._started = started
+        self._live = None
+        if console.is_terminal:
+            self._live = Live(console=console, refresh_per_second=8, transient=True)
+        self._said = ""
+        self._figures_at = 0.0
+
+    def __enter__(self) -> "Display":
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_exception) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def say(self, line: str, style: str = "") -> None:
+        """A line that stays."""
+        self._console.print(Text(line, style=style), soft_wrap=True)
+
+    def starting(self, missing: list[str]) -> None:
+        """What the start still waits for."""
+        text = f"starting ({time.monotonic() - self._started:.0f} s): waiting for {', '.join(missing)}"
+        if self._live is not None:
+            self._live.update(Text(text, style="dim"))
+        elif missing and (said := f"waiting for {', '.join(missing)}") != self._said:
+            self._said = said
+            self.say(said)
+
+    def show(self, monitor: Monitor) -> None:
+        """The plan and the figures, now."""
+        if self._live is not None:
+            self._live.update(Group(*plan_lines(monitor.plan), self._figures(monitor)))
+            return
+        said = " | ".join(line.plain.strip() for line in plan_lines(monitor.plan, durations=False))
+        now = time.monotonic()
+        if said and said != self._said:
+            self.say(said)
+        if said != self._said or now - self._figures_at > PLAIN_PERIOD:
+            self._said, self._figures_at = said, now
+            self._console.print(self._figures(monitor), soft_wrap=True)
+
+    def finish(self, monitor: Monitor) -> None:
+        """The plan and the figures at the end of an instruction, to stay."""
+        if self._live is None:
+            return
+        for line in (*plan_lines(monitor.plan), self._figures(monitor)):
+            self._console.print(line, soft_wrap=True)
+        self._live.update(Text(""))
+
+    def _figures(self, monitor: Monitor) -> Text:
+        text = Text("  ")
+        if (status := monitor.status) is not None:
+            state, style = STATES[status.state]
+            text.append(f"control {state}", style=style)
+            text.append(f": {status.reason}" if status.reason else "")
+            text.append(f" · commands {status.command_rate_hz:.0f} Hz ±{1000 * status.command_jitter_s:.1f} ms")
+            text.append(f" · chunks {monitor.chunks.hz():.1f} Hz, {1000 * status.inference_s:.0f} ms each")
+        text.append(f" · observations {monitor.observations.hz():.1f} Hz")
+        wall = time.monotonic() - self._started
+        text.append(f" · simulated {monitor.simulated_time:.1f} s, wall {wall:.1f} s")
+        return text
+
+
+def plan_lines(plan: SubtaskPlan | None, durations: bool = True) -> list[Text]:
+    """The plan, one line for the instruction and one for each subtask."""
+    if plan is None:
+        return []
+    words, style = PLAN_WORDS[plan.status]
+    lines = [Text.assemble((f'"{plan.instruction}"', "bold"), "  ", (words, style))]
+    for subtask in plan.subtasks:
+        mark, style = SUBTASK_MARKS[subtask.status]
+        took = seconds(subtask.finished) - seconds(subtask.started)
+        lines.append(Text(f"  {mark} {subtask.text}", style=style))
+        if durations and took > 0:
+            lines[-1].append(f"  {took:.1f} s", style="dim")
+    if plan.message:
+        lines.append(Text(f"  {plan.message}", style="dim"))
+    return lines
+
+
+def seconds(stamp) -> float:
+    """A builtin_interfaces/Time in seconds."""
+    return stamp.sec + 1e-9 * stamp.nanosec

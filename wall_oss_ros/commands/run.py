@@ -1,0 +1,260 @@
+"""Simulates a robot at a table, gives it an instruction, shows what it does, and judges the result.
+
+Starts the simulated robot and the nodes perception, planner, control and plan_markers as processes of their own,
+and a page in the browser unless told otherwise. The verdict is read from the simulator's state. On a terminal the
+system then stays up, so that one can watch it and give further instructions, until Ctrl-C; with --headless, or where
+the output is no terminal, it ends with the verdict.
+
+exit status: 0 the instruction was carried out, 1 it was not, 2 bad input or a node that died
+
+examples:
+  wall-oss run
+  wall-oss run "put the red cube in the left tray"
+  wall-oss run --headless --seed 7 "pick up the blue cube"
+In a second shell, while it runs:
+  wall-oss topic pub /wall_oss/instruction std_msgs/msg/String "data: put the green cube in the right tray"
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import sys
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from wall_oss_ros.errors import WallOSSError
+
+START_LIMIT = 180.0  # s of wall time; a slow disk may need a minute to read torch
+PLAN_LIMIT = 30.0  # s of wall time from instruction to plan
+STALL_LIMIT = 20.0  # s of wall time without a word from the simulator
+SETTLE = 0.5  # s of simulated time between the end of a plan and the verdict
+UNNOTICED = 5.0  # s of simulated time that a reached goal may last before the run ends without the model's "done"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("instruction", nargs="?", metavar="INSTRUCTION", help="what to do, in words")
+    parser.add_argument("--robot", default="franka", help="profile in config/robots, or a path (default: %(default)s)")
+    parser.add_argument("--seed", type=int, help="fixes the scene; by default the first that has the cubes named")
+    parser.add_argument("--headless", action="store_true", help="no page in the browser")
+    parser.add_argument("--port", type=int, default=8080, help="of the page (default: %(default)s)")
+    parser.add_argument("--model", metavar="DIR", help="a checkpoint; by default the one that ships")
+    parser.add_argument("--timeout", type=float, default=90.0, metavar="S", help="simulated time (default: %(default)s)")
+    parser.add_argument("--stay", action="store_true", help="stay up after the verdict in any case")
+    parser.add_argument("--domain", type=int, metavar="N", help="ROS domain (default: ROS_DOMAIN_ID, or 0)")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Runs until the verdict, or Ctrl-C.
+
+    Returns:
+        0 when the simulator shows that the instruction was carried out, else 1.
+
+    Raises:
+        WallOSSError: bad input, or a node died.
+    """
+    started = time.monotonic()
+    from wall_oss_ros.commands.processes import Processes
+    from wall_oss_ros.commands.scenes import choose
+    from wall_oss_ros.launching import system
+
+    if args.timeout <= 0:
+        raise WallOSSError(f"--timeout {args.timeout:g} is no time to work in.", "Give seconds above 0.")
+    instruction, seed = choose(args.instruction, args.seed)
+    specs = system(robot=args.robot, sim=True, model=args.model, seed=seed)
+    if not args.headless:
+        check_port(args.port)
+    set_domain(args.domain)
+    logs = make_log_directory()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _terminate)
+
+    with Processes(logs) as processes:
+        for spec in specs:
+            processes.start(spec.name, spec.module, spec.arguments())
+        if not args.headless:
+            processes.start("viewer", "wall_oss_ros.viewer", viewer_arguments(args.port, args.robot))
+        # Only now what takes its time to import: the nodes start meanwhile.
+        from rich.console import Console
+
+        from wall_oss_ros.commands.display import Display
+        from wall_oss_ros.commands.monitor import Monitor
+
+        console = Console(highlight=False)
+        with Monitor() as monitor, Display(console, started) as display:
+            display.say(f"WALL-OSS · {args.robot}, simulated, scene {seed} · logs in {logs}", "bold")
+            if not args.headless:
+                display.say(f"page: http://127.0.0.1:{args.port}")
+            session = Session(monitor, display, processes, args.timeout)
+            session.wait_until_ready()
+            display.say(f"ready after {time.monotonic() - started:.1f} s")
+            status = session.follow(instruction)
+            if args.stay or (not args.headless and console.is_terminal):
+                session.stay()
+    return status
+
+
+@dataclass
+class Session:
+    """A running system and what is shown of it."""
+
+    monitor: "Monitor"
+    display: "Display"
+    processes: "Processes"
+    timeout: float
+
+    def wait_until_ready(self) -> None:
+        """Returns when every node works.
+
+        Raises:
+            WallOSSError: one died, takes too long, or another robot is simulated on this domain.
+        """
+        deadline = time.monotonic() + START_LIMIT
+        while missing := self.monitor.waiting_for():
+            self.display.starting(missing)
+            self._spin()
+            if time.monotonic() > deadline:
+                raise WallOSSError(
+                    f"No word from {', '.join(missing)} after {START_LIMIT:.0f} s.", f"See {self.processes.logs}."
+                )
+        if self.monitor.simulators() > 1:
+            raise WallOSSError(
+                f"Another simulated robot runs on ROS domain {os.environ['ROS_DOMAIN_ID']}.",
+                "Stop it, or choose another with --domain N.",
+            )
+
+    def follow(self, instruction: str) -> int:
+        """Gives the instruction, waits for its end, and says the verdict.
+
+        Returns:
+            0 when it was carried out, else 1.
+        """
+        before = self.monitor.plan.plan_id if self.monitor.plan else 0
+        self.monitor.instruct(instruction)
+        asked = time.monotonic()
+        while self.monitor.plan is None or self.monitor.plan.plan_id == before:
+            self._spin()
+            if time.monotonic() - asked > PLAN_LIMIT:
+                raise WallOSSError(f"The planner gave no plan within {PLAN_LIMIT:.0f} s.", f"See {self.processes.logs}.")
+        return self._judge_when_over()
+
+    def stay(self) -> None:
+        """Shows the system, and the verdict on any further instruction, until Ctrl-C."""
+        self.display.say("The system stays up: instruct it on the page or from a second shell; Ctrl-C ends it.", "dim")
+        judged = self.monitor.plan.plan_id
+        try:
+            while True:
+                self._spin()
+                if self.monitor.plan.plan_id != judged:
+                    self._judge_when_over()
+                    judged = self.monitor.plan.plan_id
+        except KeyboardInterrupt:
+            self.display.say("stopping", "dim")
+
+    def _judge_when_over(self) -> int:
+        """Watches the newest plan to its end; an instruction that replaces another takes its place here too."""
+        from wall_oss_msgs.msg import SubtaskPlan
+
+        from wall_oss_ros.commands.verdict import Judge
+
+        monitor = self.monitor
+        unfinished = (SubtaskPlan.AWAITING_APPROVAL, SubtaskPlan.RUNNING)
+        judge, plan_id, ended = None, None, None
+        while True:
+            if monitor.plan.plan_id != plan_id:
+                plan_id, begun, ended = monitor.plan.plan_id, monitor.simulated_time, None
+                judge = Judge(monitor.plan.instruction)
+            self._spin()
+            now = monitor.simulated_time
+            held = judge.held_for(monitor.truth)
+            if monitor.plan.status in unfinished:
+                ended = None
+            elif ended is None:
+                ended = now
+            over = ended is not None and now - ended >= SETTLE
+            if over or held >= UNNOTICED or now - begun > self.timeout:
+                break
+        plan = monitor.plan
+        reached = held > 0
+        note = ""
+        if plan.status in unfinished:
+            note = " The model has not noticed." if reached else f" Time is up after {self.timeout:g} s."
+        elif plan.status == SubtaskPlan.SUCCEEDED and not reached:
+            note = " The model thought otherwise."
+        elif plan.message:
+            note = f" Planner: {plan.message}"
+        self.display.finish(monitor)
+        word, style = ("success", "bold green") if reached else ("not reached", "bold red")
+        self.display.say(f"{word}: {judge.describe(monitor.truth)} ({now - begun:.1f} s simulated).{note}", style)
+        return 0 if reached else 1
+
+    def _spin(self) -> None:
+        self.monitor.spin(0.1)
+        if self.monitor.plan is not None:
+            self.display.show(self.monitor)
+        if (ended := self.processes.ended()) is not None:
+            name, status = ended
+            raise WallOSSError(
+                f"{name} ended (status {status}): {self.processes.complaint(name)}",
+                f"Everything was stopped; its log is {self.processes.logs / name}.log",
+            )
+        if self.monitor.silence() > STALL_LIMIT:
+            raise WallOSSError(
+                f"The simulator has said nothing for {STALL_LIMIT:.0f} s.", f"See {self.processes.logs}/simulated_robot.log."
+            )
+
+
+def viewer_arguments(port: int, robot: str) -> list[str]:
+    """The viewer's arguments, in rclpy's syntax."""
+    return ["--ros-args", "-p", f"port:={port}", "-p", f"robot:={robot}", "-p", "use_sim_time:=true"]
+
+
+def check_port(port: int) -> None:
+    """Raises WallOSSError when the page cannot have this port."""
+    if not 1 <= port <= 65535:
+        raise WallOSSError(f"--port {port} is no port.", "Use one from 1024 to 65535.")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise WallOSSError(
+                f"Port {port} cannot be used for the page: {error.strerror}.",
+                f"Choose another, such as --port {port + 1 if port < 65535 else 8080}, or leave the page out: --headless.",
+            ) from None
+
+
+def set_domain(domain: int | None) -> None:
+    """Puts this process and those it starts on a ROS domain.
+
+    Raises:
+        WallOSSError: no such domain.
+    """
+    text = str(domain) if domain is not None else os.environ.get("ROS_DOMAIN_ID") or "0"
+    if not text.isdecimal() or int(text) > 232:
+        raise WallOSSError(f"{text} is no ROS domain.", "Use a number from 0 to 232: --domain N, or ROS_DOMAIN_ID.")
+    os.environ["ROS_DOMAIN_ID"] = text
+
+
+def make_log_directory() -> Path:
+    """A new directory for this run's logs, ``runs/<time>``.
+
+    Raises:
+        WallOSSError: it cannot be made here.
+    """
+    path = Path("runs") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    try:
+        while path.exists():  # another run in the same second
+            path = path.with_name(path.name + "+")
+        path.mkdir(parents=True)
+    except OSError as error:
+        raise WallOSSError(f"{path.absolute()} cannot be made: {error.strerror}.", "Start in a directory you may write to.")
+    return path
+
+
+def _terminate(number: int, _frame) -> None:
+    sys.exit(128 + number)

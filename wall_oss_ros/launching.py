@@ -1,0 +1,133 @@
+"""What is launched, decided once: read by ``wall-oss run`` and by the ROS 2 launch files. Imports no ROS."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.paths import data_path
+from wall_oss_ros.robots.profile import load_profile
+
+PACKAGE = "wall_oss_ros"
+NAMESPACE = "wall_oss"
+DEFAULT_ROBOT = "franka"
+DEFAULT_MODEL = "wall-oss-tiny"
+SIMULATED_ROBOTS = ("franka",)
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One process with one node.
+
+    Args:
+        executable: its name for ``ros2 run`` and in ``launch_ros.actions.Node``.
+        module: its module for ``python -m``.
+        name: the node's name.
+        parameters: values by name; they win over the parameter files.
+        parameter_files: YAML files in ROS 2's own form.
+        remappings: pairs of names, from and to.
+        namespace: the node's namespace.
+    """
+
+    executable: str
+    module: str
+    name: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameter_files: tuple[Path, ...] = ()
+    remappings: tuple[tuple[str, str], ...] = ()
+    namespace: str = NAMESPACE
+
+    def arguments(self) -> list[str]:
+        """What follows ``python -m module``: rclpy's own argument syntax."""
+        words = ["--ros-args", "-r", f"__node:={self.name}", "-r", f"__ns:=/{self.namespace}"]
+        for source, target in self.remappings:
+            words += ["-r", f"{source}:={target}"]
+        for path in self.parameter_files:
+            words += ["--params-file", str(path)]
+        for name, value in self.parameters.items():
+            words += ["-p", f"{name}:={json.dumps(value)}"]  # JSON is YAML, which ROS reads a value as
+        return words
+
+
+def system(
+    robot: str = DEFAULT_ROBOT,
+    sim: bool = True,
+    model: str | Path | None = None,
+    seed: int = 0,
+    parameters: Mapping[str, Mapping[str, Any]] | None = None,
+) -> list[NodeSpec]:
+    """The nodes that make a robot follow instructions.
+
+    Args:
+        robot: name of a profile in config/robots, or a path to one.
+        sim: whether the simulated robot is among them; otherwise a driver is expected to run.
+        model: a checkpoint's directory, or the name of one in models/; None is the one that ships.
+        seed: the simulated scene's.
+        parameters: further parameters by node name; they win over the decisions made here.
+
+    Raises:
+        WallOSSError: no such robot, no such checkpoint, or a robot that cannot be simulated.
+    """
+    profile = load_profile(robot)
+    if sim and profile.name not in SIMULATED_ROBOTS:
+        raise WallOSSError(
+            f"Robot {profile.name} cannot be simulated; {', '.join(SIMULATED_ROBOTS)} can.",
+            "Choose that one, or start the robot's driver and launch with sim:=false.",
+        )
+    checkpoint = str(model_directory(model))
+    common = {"robot": robot, "use_sim_time": sim}
+    specs = [
+        _node("perception", common),
+        _node("planner", common | {"model": checkpoint}),
+        _node("control", common | {"model": checkpoint}),
+        _node("plan_markers", common),
+    ]
+    if sim:  # first: all others wait for its clock
+        specs.insert(0, _node("simulated_robot", {"robot": robot, "seed": seed}))
+    return _override(specs, parameters or {})
+
+
+def model_directory(model: str | Path | None) -> Path:
+    """Where a checkpoint is; what is in it is checked by the nodes that load it.
+
+    Raises:
+        WallOSSError: there is no such directory, or it is no checkpoint.
+    """
+    if model is None or not Path(model).exists():
+        name = DEFAULT_MODEL if model is None else str(model)
+        try:
+            directory = data_path(f"models/{name}")
+        except WallOSSError:
+            raise WallOSSError(
+                f"There is no checkpoint {name}.",
+                "Name a directory with config.json and *.safetensors, or train one: wall-oss train --help.",
+            ) from None
+    else:
+        directory = Path(model)
+    if missing := [kind for kind in ("config.json", "*.safetensors") if not any(directory.glob(kind))]:
+        raise WallOSSError(
+            f"{directory} is no checkpoint: it has no {' and no '.join(missing)}.",
+            "Name the directory that was written by wall-oss train, or that holds released WALL-OSS weights.",
+        )
+    return directory.resolve()
+
+
+def _node(name: str, parameters: Mapping[str, Any]) -> NodeSpec:
+    return NodeSpec(
+        executable=name,
+        module=f"wall_oss_ros.nodes.{name}",
+        name=name,
+        parameters=dict(parameters),
+        parameter_files=(data_path("config/nodes.yaml"),),
+    )
+
+
+def _override(specs: Iterable[NodeSpec], parameters: Mapping[str, Mapping[str, Any]]) -> list[NodeSpec]:
+    specs = list(specs)
+    if unknown := set(parameters) - {spec.name for spec in specs}:
+        raise WallOSSError(f"There is no node {', '.join(sorted(unknown))}.", f"Use {', '.join(s.name for s in specs)}.")
+    return [replace(spec, parameters={**spec.parameters, **parameters.get(spec.name, {})}) for spec in specs]
