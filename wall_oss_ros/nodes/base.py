@@ -1,0 +1,227 @@
+"""The lifecycle node that all nodes of the project are made from, and how a node's process runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.nodes.parameters import Parameter, declare
+
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+
+_COMMON = (
+    Parameter("autostart", True, "Configure and activate as soon as the node runs; false leaves it to a manager."),
+    Parameter("robot", "franka", "Name of the robot profile in config/robots, or a path to one."),
+)
+
+
+class WallOSSNode(LifecycleNode):
+    """A managed node with declared parameters, diagnostics, and entities that live as long as a state.
+
+    A node overrides the hooks ``setup`` (configure), ``start`` (activate), ``stop`` (deactivate), ``teardown``
+    (clean up) and ``diagnose``. What it creates with ``publish_to``, ``listen``, ``every``, ``serve`` and ``keep`` in
+    ``setup`` is destroyed after ``teardown``; what it creates in ``start`` is destroyed after ``stop``.
+
+    Raises:
+        WallOSSError: a parameter has a value that is not permitted.
+    """
+
+    PARAMETERS: tuple[Parameter, ...] = ()
+
+    def __init__(self, name: str, namespace: str = "wall_oss", **options):
+        super().__init__(name, namespace=namespace, **options)
+        declare(self, (*_COMMON, *self.PARAMETERS))
+        self.failure: WallOSSError | None = None  # why the last configure or activate failed
+        self.active = False
+        self._configured = False
+        self._kept: dict[str, list[Callable[[], None]]] = {"setup": [], "start": []}
+        self._phase = "setup"
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        # Steady time: a stopped simulation clock must not silence the diagnostics.
+        self._diagnostics_timer = self.create_timer(1.0, self.publish_diagnostics, clock=self._steady)
+
+    # What a node overrides.
+
+    def setup(self) -> None:
+        """Loads what the node needs. Raises WallOSSError when it cannot."""
+
+    def start(self) -> None:
+        """Begins to work."""
+
+    def stop(self) -> None:
+        """Ceases to work."""
+
+    def teardown(self) -> None:
+        """Lets go of what ``setup`` loaded."""
+
+    def diagnose(self) -> tuple[bytes, str, dict[str, object]]:
+        """Level (OK, WARN or ERROR), one line, and values worth watching."""
+        return OK, "running", {}
+
+    # What a node uses.
+
+    def value(self, name: str):
+        """The present value of a parameter."""
+        return self.get_parameter(name).value
+
+    def now(self) -> float:
+        """The node's time in seconds: simulated time where that is in use."""
+        return self.get_clock().now().nanoseconds * 1e-9
+
+    def steady(self) -> float:
+        """Seconds that never stop or jump, for watchdogs."""
+        return self._steady.now().nanoseconds * 1e-9
+
+    def publish_to(self, message_type, topic: str, qos):
+        return self._keep(self.create_publisher(message_type, topic, qos), self.destroy_publisher)
+
+    def listen(self, message_type, topic: str, callback, qos, **options):
+        return self._keep(
+            self.create_subscription(message_type, topic, callback, qos, **options), self.destroy_subscription
+        )
+
+    def every(self, period: float, callback, **options):
+        """A timer on the steady clock, ``period`` in seconds."""
+        timer = self.create_timer(period, callback, clock=self._steady, **options)
+        return self._keep(timer, self.destroy_timer)
+
+    def serve(self, service_type, name: str, callback, **options):
+        return self._keep(self.create_service(service_type, name, callback, **options), self.destroy_service)
+
+    def keep(self, entity):
+        """Has ``entity.destroy()`` called with the other entities of this state: action servers and clients."""
+        return self._keep(entity, lambda kept: kept.destroy())
+
+    def publish_diagnostics(self) -> None:
+        """Publishes what ``diagnose`` says; every second by itself, and whenever a node calls it."""
+        if self.active:
+            level, message, values = self.diagnose()
+        elif self.failure is not None:
+            level, message, values = ERROR, str(self.failure), {}
+        else:
+            level, message, values = WARN, "not active", {}
+        status = DiagnosticStatus(level=level, message=message, hardware_id=self.value("robot"))
+        status.name = self.get_fully_qualified_name().lstrip("/")
+        status.values = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
+        array = DiagnosticArray(status=[status])
+        array.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(array)
+
+    # Lifecycle.
+
+    def on_configure(self, state) -> TransitionCallbackReturn:
+        return self._attempt("setup", self.setup, then=super().on_configure, state=state)
+
+    def on_activate(self, state) -> TransitionCallbackReturn:
+        return self._attempt("start", self.start, then=super().on_activate, state=state)
+
+    def on_deactivate(self, state) -> TransitionCallbackReturn:
+        self._deactivate()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state) -> TransitionCallbackReturn:
+        self._clean_up()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state) -> TransitionCallbackReturn:
+        self.close()
+        return super().on_shutdown(state)
+
+    def close(self) -> None:
+        """Stops and lets go of everything, in whatever state the node is."""
+        self._deactivate()
+        self._clean_up()
+
+    def autostart(self) -> None:
+        """Configures and activates the node, where its parameter says so.
+
+        Raises:
+            WallOSSError: either failed.
+        """
+        if not self.value("autostart"):
+            return
+        for trigger in (self.trigger_configure, self.trigger_activate):
+            if trigger() != TransitionCallbackReturn.SUCCESS:
+                raise self.failure or WallOSSError(f"Node {self.get_name()} did not start.", "Its log says why.")
+
+    def _attempt(self, phase: str, hook, then, state) -> TransitionCallbackReturn:
+        self._phase = phase
+        self.failure = None
+        try:
+            hook()
+        except WallOSSError as error:
+            self.failure = error
+            self.get_logger().error(str(error))
+            self._release(phase)
+            return TransitionCallbackReturn.FAILURE
+        except Exception as error:  # rclpy would swallow it without a word
+            self.get_logger().fatal(f"{type(error).__name__} in {phase}: {error}")
+            self._release(phase)
+            raise
+        if phase == "start":
+            self.active = True
+        else:
+            self._configured = True
+        return then(state)
+
+    def _deactivate(self) -> None:
+        if self.active:
+            self.active = False
+            self.stop()
+            self._release("start")
+
+    def _clean_up(self) -> None:
+        if self._configured:
+            self._configured = False
+            self.teardown()
+            self._release("setup")
+
+    def _keep(self, entity, destroy):
+        self._kept[self._phase].append(lambda: destroy(entity))
+        return entity
+
+    def _release(self, phase: str) -> None:
+        kept, self._kept[phase] = self._kept[phase], []
+        for destroy in reversed(kept):
+            destroy()
+
+
+def run(make_node: Callable[[], WallOSSNode], threads: int = 1, arguments: list[str] | None = None) -> int:
+    """Runs one node until it is told to end; the body of every node's ``main``.
+
+    Args:
+        make_node: makes the node; called after rclpy is initialised.
+        threads: threads of the executor; more than one where a callback waits, as an action's does.
+        arguments: instead of those of the process.
+
+    Returns:
+        The exit status: 0, or 2 after an error that the user can put right, which is printed in one line.
+    """
+    node = None
+    try:
+        rclpy.init(args=arguments)
+        node = make_node()
+        executor = SingleThreadedExecutor() if threads == 1 else MultiThreadedExecutor(num_threads=threads)
+        executor.add_node(node)
+        node.autostart()
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except WallOSSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    finally:
+        if node is not None:
+            node.close()
+            node.destroy_node()
+        if rclpy.ok():
+            rclpy.shutdown()
+    return 0

@@ -1,0 +1,95 @@
+"""What rviz shows of a plan and of the motion ahead."""
+
+from __future__ import annotations
+
+from geometry_msgs.msg import Point
+from std_msgs.msg import ColorRGBA
+from visualization_msgs.msg import Marker, MarkerArray
+
+from wall_oss_msgs.msg import ActionChunk, Subtask, SubtaskPlan
+
+_COLOURS = {
+    Subtask.PENDING: (0.75, 0.75, 0.75),
+    Subtask.ACTIVE: (1.0, 0.8, 0.1),
+    Subtask.DONE: (0.3, 0.85, 0.35),
+    Subtask.FAILED: (0.95, 0.25, 0.2),
+    Subtask.CANCELLED: (0.55, 0.45, 0.45),
+}
+_SIGNS = {
+    Subtask.PENDING: "\u00b7",
+    Subtask.ACTIVE: ">",
+    Subtask.DONE: "+",
+    Subtask.FAILED: "x",
+    Subtask.CANCELLED: "-",
+}
+_PLAN_WORDS = {
+    SubtaskPlan.AWAITING_APPROVAL: "awaiting approval",
+    SubtaskPlan.RUNNING: "running",
+    SubtaskPlan.SUCCEEDED: "succeeded",
+    SubtaskPlan.FAILED: "failed",
+    SubtaskPlan.CANCELLED: "cancelled",
+    SubtaskPlan.REJECTED: "rejected",
+}
+_WHITE = (0.95, 0.95, 0.95)
+_PATH = (0.15, 0.6, 1.0)
+_TARGET = (1.0, 0.3, 0.8)
+
+
+def plan_markers(plan: SubtaskPlan, position: tuple[float, float, float], height: float) -> list[Marker]:
+    """The plan as lines of text, coloured by status, and the active subtask's target.
+
+    Args:
+        plan: what to show.
+        position: of the first line in the plan's frame, m; further lines are below it.
+        height: of a letter, m.
+    """
+    heading = f"{plan.instruction or 'no instruction'}  [{_PLAN_WORDS.get(plan.status, '?')}]"
+    lines = [(heading, _WHITE)]
+    lines += [(f"{_SIGNS.get(s.status, '?')} {s.text}", _COLOURS.get(s.status, _WHITE)) for s in plan.subtasks]
+    if plan.message:
+        lines.append((plan.message, _WHITE))
+    markers = []
+    for number, (text, colour) in enumerate(lines):
+        marker = _marker(plan.header, "plan", number, Marker.TEXT_VIEW_FACING, colour)
+        marker.text = text
+        marker.scale.z = height
+        x, y, z = position
+        marker.pose.position = Point(x=x, y=y, z=z - 1.5 * height * number)
+        markers.append(marker)
+    active = plan.subtasks[plan.active] if 0 <= plan.active < len(plan.subtasks) else None
+    if active is not None and active.has_target:
+        marker = _marker(plan.header, "target", 0, Marker.SPHERE, _TARGET, alpha=0.6)
+        marker.scale.x = marker.scale.y = marker.scale.z = 0.05
+        marker.pose.position = active.target
+        markers.append(marker)
+    return markers
+
+
+def path_markers(chunk: ActionChunk) -> list[Marker]:
+    """The path of the end effector that a chunk foresees: a line, and a ball where it ends."""
+    points = [pose.position for pose in chunk.path.poses]
+    if len(points) < 2:
+        return []
+    line = _marker(chunk.header, "path", 0, Marker.LINE_STRIP, _PATH)
+    line.scale.x = 0.006
+    line.points = points
+    end = _marker(chunk.header, "path", 1, Marker.SPHERE, _PATH)
+    end.scale.x = end.scale.y = end.scale.z = 0.015
+    end.pose.position = points[-1]
+    return [line, end]
+
+
+def marker_array(markers: list[Marker]) -> MarkerArray:
+    """The markers, after one that removes whatever was shown before."""
+    clear = Marker(action=Marker.DELETEALL)
+    return MarkerArray(markers=[clear, *markers])
+
+
+def _marker(header, namespace: str, number: int, kind: int, colour, alpha: float = 1.0) -> Marker:
+    marker = Marker(ns=namespace, id=number, type=kind, action=Marker.ADD)
+    # A zero stamp has rviz use the newest transform, which it has; the plan's own time may be long past.
+    marker.header.frame_id = header.frame_id
+    marker.pose.orientation.w = 1.0
+    red, green, blue = colour
+    marker.color = ColorRGBA(r=red, g=green, b=blue, a=alpha)
+    return marker

@@ -1,0 +1,90 @@
+"""Parameters as a table: one line each, typed, bounded and described."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.exceptions import ParameterException
+
+from wall_oss_ros.errors import WallOSSError
+
+_TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number with a decimal point", str: "a text"}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a node.
+
+    Args:
+        name: its name in ROS.
+        default: its default; the parameter keeps this type.
+        description: what it does, with its unit, for ``ros2 param describe``.
+        low: smallest permitted value, of numbers.
+        high: largest permitted value, of numbers.
+        choices: permitted values, of texts; None permits any.
+        live: whether it may change while the node runs.
+    """
+
+    name: str
+    default: Any
+    description: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] | None = None
+    live: bool = False
+
+    def expected(self) -> str:
+        """What is permitted, in words."""
+        if self.choices is not None:
+            return "one of " + ", ".join(self.choices)
+        words = _TYPE_NAMES[type(self.default)] + f" such as {self.default!r}"
+        if self.low is not None:
+            words += f", from {self.low:g} to {self.high:g}"
+        return words
+
+    def descriptor(self) -> ParameterDescriptor:
+        """The same for ROS, which enforces type and range."""
+        descriptor = ParameterDescriptor(name=self.name, description=self.description, read_only=not self.live)
+        if self.choices is not None:
+            descriptor.additional_constraints = self.expected()
+        if self.low is not None and isinstance(self.default, float):
+            descriptor.floating_point_range = [
+                FloatingPointRange(from_value=float(self.low), to_value=float(self.high), step=0.0)
+            ]
+        elif self.low is not None:
+            descriptor.integer_range = [IntegerRange(from_value=int(self.low), to_value=int(self.high), step=1)]
+        return descriptor
+
+
+def declare(node, table: Iterable[Parameter]) -> None:
+    """Declares the table's parameters on a node.
+
+    Raises:
+        WallOSSError: the value given on the command line or in a parameter file is not permitted.
+    """
+    table = {parameter.name: parameter for parameter in table}
+    for parameter in table.values():
+        try:
+            node.declare_parameter(parameter.name, parameter.default, parameter.descriptor())
+        except ParameterException as error:
+            raise WallOSSError(
+                f"Parameter {parameter.name} of node {node.get_name()} was refused: {error}.",
+                f"Give {parameter.expected()}.",
+            ) from error
+        value = node.get_parameter(parameter.name).value
+        if parameter.choices is not None and value not in parameter.choices:
+            raise WallOSSError(
+                f"Parameter {parameter.name} of node {node.get_name()} is {value!r}.", f"Give {parameter.expected()}."
+            )
+
+    def check(changes) -> SetParametersResult:
+        for change in changes:
+            known = table.get(change.name)
+            if known is not None and known.choices is not None and change.value not in known.choices:
+                return SetParametersResult(successful=False, reason=f"{change.name} must be {known.expected()}")
+        return SetParametersResult(successful=True)
+
+    node.add_on_set_parameters_callback(check)

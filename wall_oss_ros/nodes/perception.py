@@ -1,0 +1,126 @@
+"""Node perception: camera images and joint states in, observations for the model out."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+
+from cv_bridge import CvBridge, CvBridgeError
+from sensor_msgs.msg import Image, JointState
+from std_msgs.msg import Header
+
+from wall_oss_msgs.msg import Observation
+from wall_oss_ros.nodes.base import ERROR, OK, WARN, WallOSSNode, run
+from wall_oss_ros.nodes.conversions import image_message, seconds, to_stamp
+from wall_oss_ros.nodes.logic.images import fit_square
+from wall_oss_ros.nodes.logic.joint_history import JointHistory, JointSample
+from wall_oss_ros.nodes.logic.rate_meter import RateMeter
+from wall_oss_ros.nodes.logic.view_sync import RateLimit, ViewSync
+from wall_oss_ros.nodes.parameters import Parameter
+from wall_oss_ros.nodes.qos import NEWEST, SENSOR
+from wall_oss_ros.robots.kinematics import Arm
+from wall_oss_ros.robots.layout import Layout
+from wall_oss_ros.robots.profile import load_profile
+
+
+class PerceptionNode(WallOSSNode):
+    """Topics: the profile's image topics and joint states in, ``observation`` out."""
+
+    PARAMETERS = (
+        Parameter("rate_hz", 10.0, "Most observations published in a second, Hz.", 0.1, 60.0),
+        Parameter("image_size", 112, "Side of the square images given to the model, pixels.", 28, 1024),
+        Parameter("stale_s", 1.0, "Age from which a view or the joint states count as stale, s.", 0.05, 60.0, live=True),
+    )
+
+    def __init__(self, **options):
+        super().__init__("perception", **options)
+
+    def setup(self) -> None:
+        self._profile = load_profile(self.value("robot"))
+        self._arm = Arm(self._profile)
+        self._layout = Layout(self._profile)
+        self._bridge = CvBridge()
+        self._observations = self.publish_to(Observation, "observation", NEWEST)
+
+    def start(self) -> None:
+        profile = self._profile
+        self._views = ViewSync([view.name for view in profile.views], profile.watchdog.view_skew)
+        self._joints = JointHistory([*profile.arm.joints, *profile.gripper.joints])
+        self._limit = RateLimit(self.value("rate_hz"))
+        self._meter = RateMeter(window=3.0)
+        self._refused = ""  # the last input that could not be used
+        for view in profile.views:
+            self.listen(Image, view.image_topic, partial(self._on_image, view.name), SENSOR)
+        self.listen(JointState, profile.joint_states, self._on_joints, SENSOR)
+
+    def diagnose(self):
+        now = self.now()
+        complaints = self._views.complaints(now, self.value("stale_s"))
+        newest = self._joints.newest
+        if newest is None:
+            complaints.append(f"no joint states on {self._profile.joint_states} yet")
+        elif now - newest.stamp > self.value("stale_s"):
+            complaints.append(f"last joint states are {now - newest.stamp:.1f} s old")
+        if self._refused:
+            complaints.append(self._refused)
+            self._refused = ""
+        rate, jitter = self._meter.measure(self.steady())
+        values = {"observations_hz": f"{rate:.1f}", "jitter_s": f"{jitter:.4f}"}
+        if complaints:
+            return ERROR if rate == 0.0 else WARN, "; ".join(complaints), values
+        return OK, f"{rate:.1f} observations a second", values
+
+    def _on_joints(self, message: JointState) -> None:
+        stamp = seconds(message.header.stamp)
+        if not self._joints.add(stamp, message.name, message.position, message.velocity):
+            self._refuse(f"joint states lack {', '.join(sorted(set(self._joints.names) - set(message.name))) or 'numbers'}")
+
+    def _on_image(self, view: str, message: Image) -> None:
+        self._views.add(view, seconds(message.header.stamp), message)
+        found = self._views.take()
+        if found is None:
+            return
+        stamp, images = found
+        if not self._limit.permits(stamp):
+            return
+        # A set of views may be older than the joints' memory only when a camera lags far behind.
+        joints = self._joints.at(stamp, tolerance=self._profile.watchdog.joint_state_age)
+        if joints is None:
+            self._refuse("no joint states at the time of the images")
+            return
+        try:
+            self._publish(stamp, images, joints)
+        except (CvBridgeError, ValueError) as error:
+            self._refuse(f"an image cannot be used: {error}")
+
+    def _publish(self, stamp: float, images: dict[str, Image], joints: JointSample) -> None:
+        size = self.value("image_size")
+        arm = len(self._profile.arm.joints)
+        position, rotation = self._arm.fk(joints.positions[:arm])
+        state, mask = self._layout.pack(position, rotation, joints.positions[arm:].sum())
+        message = Observation(header=Header(stamp=to_stamp(stamp), frame_id=self._profile.arm.base_frame))
+        message.robot = self._profile.name
+        message.view_names = list(images)
+        message.views = [
+            image_message(fit_square(self._bridge.imgmsg_to_cv2(image, "rgb8"), size), image.header)
+            for image in images.values()
+        ]
+        message.state = state.tolist()
+        message.state_mask = mask.tolist()
+        message.joint_names = list(self._joints.names)
+        message.joint_positions = joints.positions.tolist()
+        message.joint_velocities = joints.velocities.tolist()
+        self._observations.publish(message)
+        self._meter.tick(self.steady())
+
+    def _refuse(self, why: str) -> None:
+        self._refused = why
+        self.get_logger().warning(why, throttle_duration_sec=5.0)
+
+
+def main() -> int:
+    return run(PerceptionNode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

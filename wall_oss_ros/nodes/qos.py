@@ -1,0 +1,18 @@
+"""Quality of service of the project's topics, in one place."""
+
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+
+def _profile(depth: int, reliable: bool, latched: bool = False) -> QoSProfile:
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=depth,
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+    )
+
+
+SENSOR = _profile(5, reliable=False)  # cameras and joint states, as subscriber: drivers publish either way
+NEWEST = _profile(1, reliable=False)  # observations: an old one is worth nothing
+EVENTS = _profile(10, reliable=True)  # instructions, chunks, commands: none may be lost
+LATCHED = _profile(1, reliable=True, latched=True)  # plan, status, markers: a late subscriber sees the present

@@ -1,0 +1,157 @@
+"""The simulated robot's controllers: joint_trajectory_controller and gripper action, as their users see them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+
+from control_msgs.action import FollowJointTrajectory, GripperCommand
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
+from wall_oss_ros.nodes.conversions import seconds, to_stamp
+from wall_oss_ros.nodes.logic.simulated_driver import SimulatedDriver
+from wall_oss_ros.nodes.logic.trajectory import Point, Trajectory, TrajectoryError
+from wall_oss_ros.nodes.qos import EVENTS
+from wall_oss_ros.robots.profile import RobotProfile
+
+_POLL = 0.02  # s of wall time between two looks at a goal's progress
+
+
+def _follow(driver: SimulatedDriver, message: JointTrajectory) -> Trajectory:
+    points = [
+        Point(seconds(point.time_from_start), point.positions, point.velocities if len(point.velocities) else None)
+        for point in message.points
+    ]
+    start = seconds(message.header.stamp)
+    return driver.follow(message.joint_names, points, start if start > 0 else None)
+
+
+class TrajectoryServer:
+    """Topic and action of a joint trajectory controller. A new trajectory, by either way, replaces the running one."""
+
+    def __init__(self, node, driver: SimulatedDriver, profile: RobotProfile, group):
+        self._node, self._driver, self._closing = node, driver, threading.Event()
+        self._joints = tuple(profile.arm.joints)
+        self._topic = node.create_subscription(
+            JointTrajectory, profile.command.topic, self._on_message, EVENTS, callback_group=group
+        )
+        self._server = ActionServer(
+            node, FollowJointTrajectory, profile.command.action, execute_callback=self._execute,
+            goal_callback=self._on_goal, cancel_callback=lambda _: CancelResponse.ACCEPT, callback_group=group,
+        )  # fmt: skip
+
+    def destroy(self) -> None:
+        self._closing.set()
+        self._server.destroy()
+        self._node.destroy_subscription(self._topic)
+
+    def _on_message(self, message: JointTrajectory) -> None:
+        try:
+            _follow(self._driver, message)
+        except TrajectoryError as error:
+            self._node.get_logger().error(f"Refused a trajectory: {error}.", throttle_duration_sec=1.0)
+
+    def _on_goal(self, goal) -> GoalResponse:
+        names = list(goal.trajectory.joint_names)
+        if sorted(names) == sorted(self._joints) and goal.trajectory.points:
+            return GoalResponse.ACCEPT
+        self._node.get_logger().error(f"Rejected a goal for joints {names}; expected {list(self._joints)} and points.")
+        return GoalResponse.REJECT
+
+    def _execute(self, handle):
+        goal, result = handle.request, FollowJointTrajectory.Result()
+        try:
+            trajectory = _follow(self._driver, goal.trajectory)
+        except TrajectoryError as error:
+            handle.abort()
+            result.error_code, result.error_string = result.INVALID_GOAL, str(error)
+            return result
+        deadline = trajectory.end + seconds(goal.goal_time_tolerance)
+        while not self._closing.wait(_POLL):
+            if handle.is_cancel_requested:
+                self._driver.hold(trajectory)
+                handle.canceled()
+                return result
+            if not self._driver.is_running(trajectory):
+                handle.abort()
+                result.error_code, result.error_string = result.INVALID_GOAL, "replaced by another trajectory"
+                return result
+            self._feedback(handle)
+            if self._driver.time >= trajectory.end:
+                late = self._out_of_tolerance(goal)
+                if not late:
+                    handle.succeed()
+                    result.error_code = result.SUCCESSFUL
+                    return result
+                if self._driver.time > deadline:
+                    handle.abort()
+                    result.error_code, result.error_string = result.GOAL_TOLERANCE_VIOLATED, late
+                    return result
+        handle.abort()
+        result.error_code, result.error_string = result.INVALID_GOAL, "the controller was shut down"
+        return result
+
+    def _feedback(self, handle) -> None:
+        arm = self._driver.arm()
+        feedback = FollowJointTrajectory.Feedback(joint_names=list(self._joints))
+        feedback.header.stamp = to_stamp(self._driver.time)
+        feedback.desired = JointTrajectoryPoint(positions=arm.desired_position.tolist())
+        feedback.actual = JointTrajectoryPoint(positions=arm.position.tolist())
+        feedback.error = JointTrajectoryPoint(positions=(arm.desired_position - arm.position).tolist())
+        handle.publish_feedback(feedback)
+
+    def _out_of_tolerance(self, goal) -> str:
+        arm = self._driver.arm()
+        for tolerance in goal.goal_tolerance:
+            if tolerance.name in self._joints and tolerance.position > 0:
+                index = self._joints.index(tolerance.name)
+                error = abs(arm.desired_position[index] - arm.position[index])
+                if error > tolerance.position:
+                    return f"{tolerance.name} is {error:.4f} rad off its goal, {tolerance.position:.4f} permitted"
+        return ""
+
+
+class GripperServer:
+    """The GripperCommand action of the hand. A new goal replaces the one before."""
+
+    def __init__(self, node, driver: SimulatedDriver, profile: RobotProfile, group):
+        self._node, self._driver, self._gripper, self._closing = node, driver, profile.gripper, threading.Event()
+        self._numbers, self._newest = itertools.count(1), 0
+        self._server = ActionServer(
+            node, GripperCommand, profile.gripper.action, execute_callback=self._execute, goal_callback=self._on_goal,
+            cancel_callback=lambda _: CancelResponse.ACCEPT, callback_group=group,
+        )  # fmt: skip
+
+    def destroy(self) -> None:
+        self._closing.set()
+        self._server.destroy()
+
+    def _on_goal(self, goal) -> GoalResponse:
+        position = goal.command.position
+        low, high = (self._gripper.command_scale * opening for opening in (self._gripper.closed, self._gripper.open))
+        if math.isfinite(position) and low - 1e-3 <= position <= high + 1e-3:
+            return GoalResponse.ACCEPT
+        self._node.get_logger().error(f"Rejected a gripper goal at {position} m; expected {low} to {high}.")
+        return GoalResponse.REJECT
+
+    def _execute(self, handle):
+        scale = self._gripper.command_scale
+        number = self._newest = next(self._numbers)
+        self._driver.move_gripper(handle.request.command.position / scale)
+        result = GripperCommand.Result()
+        while not self._closing.wait(_POLL):
+            opening, reached, stalled = self._driver.gripper()
+            result.position, result.reached_goal, result.stalled = scale * opening, reached, stalled
+            if handle.is_cancel_requested:
+                self._driver.move_gripper(opening)
+                handle.canceled()
+                return result
+            if number != self._newest:
+                break
+            if reached or stalled:
+                handle.succeed()
+                return result
+        handle.abort()
+        return result

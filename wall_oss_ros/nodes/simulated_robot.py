@@ -1,0 +1,172 @@
+"""Node simulated_robot: a Franka in simulation with a real driver's face, so that no other node can tell.
+
+Beside the driver's topics and actions it has what only a simulation can have: /clock, the ground truth, and a reset.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from builtin_interfaces.msg import Time
+from control_msgs.msg import JointTrajectoryControllerState
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, Image, JointState
+from std_msgs.msg import Header, String
+from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectoryPoint
+
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.nodes.base import ERROR, OK, WARN, WallOSSNode, run
+from wall_oss_ros.nodes.conversions import image_message, to_stamp
+from wall_oss_ros.nodes.logic.pacing import PacedThread
+from wall_oss_ros.nodes.logic.simulated_cameras import SimulatedCameras
+from wall_oss_ros.nodes.logic.simulated_driver import SimulatedDriver, make_scene
+from wall_oss_ros.nodes.parameters import Parameter
+from wall_oss_ros.nodes.qos import EVENTS, NEWEST
+from wall_oss_ros.nodes.simulated_controllers import GripperServer, TrajectoryServer
+from wall_oss_ros.robots.profile import load_profile
+from wall_oss_ros.sim.simulator import Simulator
+
+TICK = 0.01  # s of simulated time: the period of /clock
+_STATE_EVERY, _TRUTH_EVERY = 4, 20  # ticks: controller state at 25 Hz, ground truth at 5 Hz
+
+
+class SimulatedRobotNode(WallOSSNode):
+    """Topics, actions and services: those the profile names, and /clock, /simulation/ground_truth, /simulation/reset."""
+
+    PARAMETERS = (
+        Parameter("seed", 0, "Which scene; a reset takes it up.", 0, 2**31 - 1, live=True),
+        Parameter("colours", "", "Three cubes' colours such as red,green,blue; empty leaves them to the seed.", live=True),
+        Parameter("real_time_factor", 1.0, "Simulated seconds in a second of wall time.", 0.05, 20.0),
+        Parameter("camera_rate_hz", 0.0, "Pictures of each camera in a second of wall time; 0 is the profile's.", 0.0, 120.0),
+        Parameter("image_width", 0, "Width of the pictures, pixels; 0 is the profile's.", 0, 1920),
+        Parameter("image_height", 0, "Height of the pictures, pixels; 0 is the profile's.", 0, 1080),
+    )
+
+    def __init__(self, **options):
+        super().__init__("simulated_robot", namespace="", **options)
+
+    def setup(self) -> None:
+        self._profile = profile = load_profile(self.value("robot"))
+        if profile.simulation is None:
+            raise WallOSSError(f"Robot {profile.name} has no simulation section in its profile.", "Choose another robot.")
+        self._make_scene = lambda: make_scene(self.value("seed"), self.value("colours"))
+        self._simulator = Simulator(self._make_scene())
+        self.driver = SimulatedDriver(self._simulator, profile.arm.joints)
+        self._header = Header(frame_id=profile.arm.base_frame)
+        self._clock_out = self.publish_to(Clock, "/clock", NEWEST)
+        self._joints_out = self.publish_to(JointState, profile.joint_states, EVENTS)
+        self._state_out = self.publish_to(JointTrajectoryControllerState, profile.command.state_topic, EVENTS)
+        self._truth_out = self.publish_to(String, "/simulation/ground_truth", EVENTS)
+        self._images_out = {v.name: self.publish_to(Image, v.image_topic, EVENTS) for v in profile.views}
+        self._infos_out = {v.name: self.publish_to(CameraInfo, v.camera_info_topic, EVENTS) for v in profile.views}
+        self._frames = {v.name: v.optical_frame for v in profile.views}
+
+    def start(self) -> None:
+        profile, factor = self._profile, self.value("real_time_factor")
+        # Actions wait for the arm in threads of the executor, beside everything else.
+        group = ReentrantCallbackGroup()
+        self.keep(TrajectoryServer(self, self.driver, profile, group))
+        self.keep(GripperServer(self, self.driver, profile, group))
+        self.serve(Trigger, "/simulation/reset", self._reset)
+        size = profile.simulation.image_size
+        self._size = (self.value("image_height") or size, self.value("image_width") or size)
+        self._cameras = SimulatedCameras(
+            self._simulator, self.driver.lock, lambda: self.driver.time, [v.name for v in profile.views], self._size,
+            1.0 / (self.value("camera_rate_hz") or profile.simulation.camera_rate_hz), self._on_picture, self._on_failure,
+        )  # fmt: skip
+        self._matrices = {v.name: self._cameras.intrinsics(v.name).ravel() for v in profile.views}
+        self._joint_every = max(1, round(1.0 / (profile.simulation.joint_state_rate_hz * TICK)))
+        self._ticks = 0
+        self._broken: Exception | None = None
+        self._measured = (self.steady(), self.driver.time, 0)
+        self._physics = PacedThread("physics", TICK / factor, self._tick, self._on_failure)
+        self._physics.start()
+        try:
+            self._cameras.start()
+        except WallOSSError:
+            self._physics.stop()
+            raise
+
+    def stop(self) -> None:
+        self._physics.stop()
+        self._cameras.stop()
+
+    def diagnose(self):
+        wall, simulated, rounds = self._measured
+        self._measured = (self.steady(), self.driver.time, self._cameras.rounds)
+        elapsed = max(self._measured[0] - wall, 1e-3)
+        factor, pictures = (self._measured[1] - simulated) / elapsed, (self._measured[2] - rounds) / elapsed
+        wanted = self.value("real_time_factor")
+        values = {"real_time_factor": f"{factor:.2f}", "pictures_hz": f"{pictures:.1f}", "lost_s": f"{self._physics.lost:.1f}"}
+        if self._broken is not None:
+            return ERROR, f"the simulation has stopped: {self._broken}", values
+        if factor < 0.9 * wanted and elapsed > 0.5:
+            return WARN, f"physics cannot keep up: {factor:.2f} of real time, {wanted:.2f} wanted", values
+        return OK, f"{factor:.2f} of real time", values
+
+    def _tick(self) -> None:
+        self.driver.tick(TICK)
+        self._ticks += 1
+        stamp = to_stamp(self.driver.time)
+        self._clock_out.publish(Clock(clock=stamp))
+        if self._ticks % self._joint_every == 0:
+            self._publish_joints(stamp)
+        if self._ticks % _STATE_EVERY == 0:
+            self._publish_state(stamp)
+        if self._ticks % _TRUTH_EVERY == 0:
+            self._truth_out.publish(String(data=json.dumps(self.driver.ground_truth())))
+
+    def _publish_joints(self, stamp: Time) -> None:
+        profile, arm = self._profile, self.driver.arm()
+        fingers = len(profile.gripper.joints)
+        opening, speed = self._simulator.gripper_width, self._simulator.gripper_speed
+        message = JointState(header=Header(stamp=stamp))
+        message.name = [*profile.arm.joints, *profile.gripper.joints]
+        message.position = [*arm.position.tolist(), *[opening / fingers] * fingers]
+        message.velocity = [*arm.velocity.tolist(), *[speed / fingers] * fingers]
+        self._joints_out.publish(message)
+
+    def _publish_state(self, stamp: Time) -> None:
+        arm = self.driver.arm()
+        message = JointTrajectoryControllerState(header=Header(stamp=stamp), joint_names=list(self._profile.arm.joints))
+        message.reference = _point(arm.desired_position, arm.desired_velocity)
+        message.feedback = _point(arm.position, arm.velocity)
+        message.error = _point(arm.desired_position - arm.position, arm.desired_velocity - arm.velocity)
+        self._state_out.publish(message)
+
+    def _on_picture(self, stamp: float, view: str, image) -> None:
+        header = Header(stamp=to_stamp(stamp), frame_id=self._frames[view])
+        self._images_out[view].publish(image_message(image, header))
+        matrix = self._matrices[view].tolist()
+        info = CameraInfo(header=header, height=self._size[0], width=self._size[1], distortion_model="plumb_bob")
+        info.d, info.k, info.r = [0.0] * 5, matrix, [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+        info.p = [*matrix[0:3], 0.0, *matrix[3:6], 0.0, *matrix[6:9], 0.0]
+        self._infos_out[view].publish(info)
+
+    def _on_failure(self, error: Exception) -> None:
+        self._broken = error
+        self.get_logger().fatal(f"The simulation has stopped: {type(error).__name__}: {error}")
+
+    def _reset(self, _request, response):
+        try:
+            self.driver.reset(self._make_scene())
+        except WallOSSError as error:
+            response.success, response.message = False, str(error)
+        else:
+            response.success, response.message = True, f"scene of seed {self.value('seed')}"
+        return response
+
+
+def _point(position, velocity) -> JointTrajectoryPoint:
+    return JointTrajectoryPoint(positions=position.tolist(), velocities=velocity.tolist())
+
+
+def main() -> int:
+    return run(SimulatedRobotNode, threads=4)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
