@@ -30,7 +30,7 @@ TCP = "fr3_hand_tcp"
 VIEWS = ("face_view", "right_wrist_view")
 TIMESTEP = 0.002  # s
 # Position servo of each joint: stiffness (N m / rad), damping (N m s / rad) near critical, torque limit (N m).
-_GAINS = ((4500, 140, 87), (4500, 140, 87), (3500, 110, 87), (3500, 110, 87), (2000, 40, 12), (2000, 40, 12), (2000, 30, 12))
+SERVOS = ((4500, 140, 87), (4500, 140, 87), (3500, 110, 87), (3500, 110, 87), (2000, 40, 12), (2000, 40, 12), (2000, 30, 12))
 _ARMATURE = (0.2, 0.2, 0.2, 0.2, 0.1, 0.1, 0.1)  # kg m2, motors seen through their gears
 _FINGER_GAINS = (1500.0, 60.0, 25.0)  # N/m, N s/m, N
 _ROBOT, _OBJECT = 1, 2  # contact bits: the robot touches objects, never itself
@@ -137,7 +137,7 @@ def _robot(world: mujoco.MjSpec) -> None:
         if geom.parent.name in ("fr3_leftfinger", "fr3_rightfinger"):
             geom.condim, geom.friction = 4, [1.6, 0.03, 0.0001]
             geom.solref, geom.solimp = [0.004, 1], [0.95, 0.99, 0.001, 0.5, 2]
-    for name, (stiffness, damping, torque), armature in zip(ARM_JOINTS, _GAINS, _ARMATURE):
+    for name, (stiffness, damping, torque), armature in zip(ARM_JOINTS, SERVOS, _ARMATURE):
         world.joint(name).armature = armature
         _servo(world, name, stiffness, damping, torque)
     for name in FINGER_JOINTS:

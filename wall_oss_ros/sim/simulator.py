@@ -34,7 +34,7 @@ class Simulator:
         self._fingers_q = np.array([self.model.joint(n).qposadr[0] for n in scene.FINGER_JOINTS])
         self._fingers_v = np.array([self.model.joint(n).dofadr[0] for n in scene.FINGER_JOINTS])
         self._tcp = self.model.body(TCP).id
-        self._gains = np.array([[gain, damping] for gain, damping, _ in scene._GAINS], float)
+        self._gains = np.array([[gain, damping] for gain, damping, _ in scene.SERVOS], float)
         self._renderers: dict[tuple[int, int], Renderer] = {}
         self.reset(spec)
 

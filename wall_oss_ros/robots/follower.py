@@ -1,0 +1,179 @@
+"""From a chunk of tool poses to joint targets that the arm can follow: within reach, workspace and motion limits."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import ruckig
+
+from wall_oss_ros.robots.kinematics import Arm
+from wall_oss_ros.robots.profile import RobotProfile
+
+_LOOKAHEAD = 0.08  # s: the motion is steered to meet the reference this far ahead, which smooths the joints of chunks
+_REACH = 0.03  # m or rad: a pose farther out of reach than this is refused; a nearer one is replaced by the closest pose
+_LOST = 0.35  # rad: an arm this far from what it was told is not following
+_STILL = 1e-3  # rad/s
+
+
+class Report(NamedTuple):
+    """Whether it was accepted, and if not, why: what was wrong, in words for the status message."""
+
+    ok: bool
+    reason: str = ""
+
+
+class JointCommand(NamedTuple):
+    """Joint targets for the next cycle: positions (n,) rad, velocities (n,) rad/s; whether all is well, and if not why."""
+
+    q: np.ndarray
+    qd: np.ndarray
+    ok: bool
+    reason: str = ""
+
+
+class CartesianFollower:
+    """Follows chunks of TCP targets with joint motion bounded in velocity, acceleration and jerk.
+
+    Use: ``reset`` with the measured joints, then ``set_targets`` whenever a chunk arrives and ``step`` every
+    ``1 / rate_hz``. Chunks join without a jump: a new one starts from the present motion. After the last target, after
+    ``stop``, and after anything wrong, the arm decelerates and holds. Times are seconds of one clock, the caller's.
+    """
+
+    def __init__(self, profile: RobotProfile, arm: Arm):
+        self._profile, self._arm = profile, arm
+        self.dt = 1.0 / profile.command.rate_hz
+        joints = len(profile.arm.joints)
+        self._generator = ruckig.Ruckig(joints, self.dt)
+        self._state, self._next = ruckig.InputParameter(joints), ruckig.OutputParameter(joints)
+        self._state.max_velocity = arm.velocity.tolist()
+        self._state.max_acceleration = list(profile.arm.limits.acceleration)
+        self._state.max_jerk = list(profile.arm.limits.jerk)
+        self._state.synchronization = ruckig.Synchronization.No
+        self._low, self._high = np.array(profile.arm.workspace.min), np.array(profile.arm.workspace.max)
+        self.reset(arm.home)
+
+    @property
+    def q(self) -> np.ndarray:
+        """The joint positions commanded last (n,)."""
+        return np.array(self._state.current_position)
+
+    @property
+    def qd(self) -> np.ndarray:
+        """The joint velocities commanded last (n,)."""
+        return np.array(self._state.current_velocity)
+
+    @property
+    def moving(self) -> bool:
+        """Whether the commanded motion has not come to rest."""
+        return bool(np.abs(self.qd).max() > _STILL)
+
+    def reset(self, q) -> None:
+        """Starts over at rest from joints (n,) rad, and forgets any targets."""
+        self._state.current_position = np.clip(np.asarray(q, float), self._arm.lower, self._arm.upper).tolist()
+        self._state.current_velocity = [0.0] * len(self._state.current_position)
+        self._state.current_acceleration = [0.0] * len(self._state.current_position)
+        self._path = None
+
+    def stop(self) -> None:
+        """Drops the targets: the following steps decelerate and hold."""
+        self._path = None
+
+    def set_targets(self, now: float, times, positions, rotations) -> Report:
+        """Replaces the targets. A refused chunk drops the old targets too, so that the arm comes to rest.
+
+        Args:
+            now: the present time.
+            times: (n,) increasing, when each pose is to be reached; those that have passed are skipped.
+            positions: (n, 3) m and rotations (n, 3, 3), of the TCP in the base frame. Positions are clipped to the
+                workspace, and slowed to the profile's ``max_tcp_speed``.
+        """
+        self._path = None
+        times, positions, rotations = (np.asarray(x, float) for x in (times, positions, rotations))
+        if positions.shape != (len(times), 3) or rotations.shape != (len(times), 3, 3):
+            return Report(False, f"targets of shapes {positions.shape} and {rotations.shape} do not fit {len(times)} times")
+        if not (np.isfinite(times).all() and np.isfinite(positions).all() and np.isfinite(rotations).all()):
+            return Report(False, "the action chunk holds a number that is not finite")
+        if (np.diff(times) <= 0).any():
+            return Report(False, "the action chunk's times do not increase")
+        ahead = times > now + self.dt / 2
+        if not ahead.any():
+            return Report(False, f"the action chunk ended {now - times[-1]:.2f} s ago")
+        return self._plan(now, times[ahead], positions[ahead], rotations[ahead])
+
+    def _plan(self, now: float, times, positions, rotations) -> Report:
+        q = self.q
+        here, before = self._arm.fk(q)[0], now
+        knots = [q]
+        for time, position, rotation in zip(times, np.clip(positions, self._low, self._high), rotations):
+            way = position - here
+            longest = self._profile.arm.max_tcp_speed * (time - before)
+            here = here + way * min(1.0, longest / max(np.linalg.norm(way), 1e-9))
+            solution = self._arm.ik(here, rotation, knots[-1])
+            if solution.error > _REACH:
+                return Report(False, f"the pose at {np.round(here, 3).tolist()} m is {solution.error:.3f} m or rad out of reach")
+            knots.append(solution.q)
+            before = time
+        self._path = _Path(np.concatenate([[now], times]), np.array(knots), self.qd)
+        return Report(True)
+
+    def step(self, now: float, measured=None) -> JointCommand:
+        """The joint targets for ``now + dt``; call it once a cycle.
+
+        Args:
+            now: the present time.
+            measured: the arm's joints (n,) rad; when they are far from what was commanded, the arm stops.
+        """
+        reason = ""
+        if measured is not None:
+            lag = float(np.abs(np.asarray(measured, float) - self.q).max())
+            if not lag < _LOST:  # also catches a reading that is not a number
+                reason = f"the arm is {lag:.2f} rad away from its command"
+                self._path = None
+        target = self._path.at(now + self.dt + _LOOKAHEAD) if self._path else None
+        result = self._steer(target)
+        if result < 0:  # the generator found no way: brake instead
+            reason = reason or "no motion within the limits leads to the target"
+            self._path = None
+            result = self._steer(None)
+        if result < 0:
+            return JointCommand(self.q, np.zeros_like(self.qd), False, reason)
+        self._next.pass_to_input(self._state)
+        return JointCommand(np.clip(self.q, self._arm.lower, self._arm.upper), self.qd, not reason, reason)
+
+    def _steer(self, target) -> int:
+        state = self._state
+        if target is None:
+            state.control_interface = ruckig.ControlInterface.Velocity
+            state.target_velocity = [0.0] * len(state.current_velocity)
+            state.minimum_duration = None
+        else:
+            q, qd = target
+            limit = 0.95 * np.array(state.max_velocity)
+            state.control_interface = ruckig.ControlInterface.Position
+            state.target_position = np.clip(q, self._arm.lower, self._arm.upper).tolist()
+            state.target_velocity = np.clip(qd, -limit, limit).tolist()
+            state.minimum_duration = _LOOKAHEAD + self.dt
+        state.target_acceleration = [0.0] * len(state.current_velocity)
+        return int(self._generator.update(state, self._next))
+
+
+class _Path:
+    """A smooth curve through joint knots (cubic Hermite, centred slopes), at rest after the last."""
+
+    def __init__(self, times: np.ndarray, knots: np.ndarray, velocity: np.ndarray):
+        self._times, self._knots = times, knots
+        self._slopes = np.zeros_like(knots)
+        self._slopes[0] = velocity
+        self._slopes[1:-1] = (knots[2:] - knots[:-2]) / (times[2:] - times[:-2])[:, None]
+
+    def at(self, time: float) -> tuple[np.ndarray, np.ndarray]:
+        """Position and velocity, (n,) each."""
+        if time >= self._times[-1]:
+            return self._knots[-1], np.zeros_like(self._knots[-1])
+        k = max(0, int(np.searchsorted(self._times, time, side="right")) - 1)
+        span = self._times[k + 1] - self._times[k]
+        s = (time - self._times[k]) / span
+        a, b, u, v = self._knots[k], self._knots[k + 1], self._slopes[k] * span, self._slopes[k + 1] * span
+        c, d = 3 * (b - a) - 2 * u - v, 2 * (a - b) + u + v
+        return a + s * (u + s * (c + s * d)), (u + s * (2 * c + 3 * s * d)) / span
