@@ -1,0 +1,140 @@
+"""Clocks: the system's, a steady one, and ROS time, which follows /clock when the node uses simulated time."""
+
+from __future__ import annotations
+
+import threading
+import time as system_time
+from typing import Any, Callable
+
+from wall_oss_ros.embedded.clock_type import ClockType
+from wall_oss_ros.embedded.duration import Duration
+from wall_oss_ros.embedded.exceptions import NotInitializedException
+from wall_oss_ros.embedded.time import Time
+
+__all__ = ["Clock", "ClockType", "ROSClock"]
+
+
+class Clock:
+    """A clock.
+
+    Args:
+        clock_type: which kind; ROS_TIME gives a `ROSClock`.
+    """
+
+    def __new__(cls, *, clock_type: ClockType = ClockType.SYSTEM_TIME):
+        if not isinstance(clock_type, ClockType):
+            raise TypeError("Clock type must be a ClockType enum")
+        return super().__new__(ROSClock if clock_type == ClockType.ROS_TIME else cls)
+
+    def __init__(self, *, clock_type: ClockType = ClockType.SYSTEM_TIME):
+        self._clock_type = clock_type
+        self._changed = threading.Condition()
+
+    @property
+    def clock_type(self) -> ClockType:
+        return self._clock_type
+
+    def __repr__(self) -> str:
+        return f"Clock(clock_type={self._clock_type.name})"
+
+    def _nanoseconds(self) -> int:
+        return system_time.monotonic_ns() if self._clock_type == ClockType.STEADY_TIME else system_time.time_ns()
+
+    @property
+    def _follows_messages(self) -> bool:
+        """Whether time only advances when a message says so, so that waiting for it by the wall clock is no use."""
+        return False
+
+    def now(self) -> Time:
+        """The present time of this clock."""
+        return Time(nanoseconds=self._nanoseconds(), clock_type=self._clock_type)
+
+    def sleep_until(self, until: Time, context: Any = None) -> bool:
+        """Sleeps until a time of this clock.
+
+        Returns:
+            True when the time has come, False when the context was shut down or the clock changed between real and
+            simulated time.
+
+        Raises:
+            ValueError: the time is of another kind of clock.
+            NotInitializedException: the context is not initialised.
+        """
+        if until.clock_type != self._clock_type:
+            raise ValueError("until's clock type does not match this clock's type")
+        context = _valid_context(context)
+        simulated = self._follows_messages
+        context.on_shutdown(self._wake)
+        try:
+            with self._changed:
+                while context.ok():
+                    remaining = until.nanoseconds - self._nanoseconds()
+                    if remaining <= 0:
+                        return True
+                    if self._follows_messages != simulated:
+                        return False
+                    self._changed.wait(None if simulated else remaining / 1e9)
+            return False
+        finally:
+            context.remove_on_shutdown(self._wake)
+
+    def sleep_for(self, rel_time: Duration, context: Any = None) -> bool:
+        """Sleeps for a span of this clock's time; see `sleep_until`."""
+        return self.sleep_until(self.now() + rel_time, context)
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+
+class ROSClock(Clock):
+    """ROS time: the system's time, or that of /clock once the node's ``use_sim_time`` is true."""
+
+    def __new__(cls):
+        return object.__new__(cls)
+
+    def __init__(self, *, clock_type: ClockType = ClockType.ROS_TIME):
+        super().__init__(clock_type=ClockType.ROS_TIME)
+        self._simulated: int | None = None
+        self._listeners: list[Callable[[], None]] = []
+
+    @property
+    def ros_time_is_active(self) -> bool:
+        """Whether the time is that of /clock."""
+        return self._simulated is not None
+
+    @property
+    def _follows_messages(self) -> bool:
+        return self._simulated is not None
+
+    def _nanoseconds(self) -> int:
+        simulated = self._simulated
+        return system_time.time_ns() if simulated is None else simulated
+
+    def _set_ros_time_is_active(self, enabled: bool) -> None:
+        """Turns simulated time on, at 0 until /clock says otherwise, or off."""
+        if enabled != self.ros_time_is_active:
+            self._set(0 if enabled else None)
+
+    def set_ros_time_override(self, time: Time) -> None:
+        """Sets the simulated time; no effect while the system's time is in use."""
+        if not isinstance(time, Time):
+            raise TypeError("Time must be specified as rclpy.time.Time")
+        if self.ros_time_is_active:
+            self._set(time.nanoseconds)
+
+    def _set(self, nanoseconds: int | None) -> None:
+        with self._changed:
+            self._simulated = nanoseconds
+            self._changed.notify_all()
+        for listener in list(self._listeners):
+            listener()
+
+
+def _valid_context(context: Any) -> Any:
+    from wall_oss_ros.embedded.utilities import get_default_context
+
+    context = context or get_default_context()
+    if not context.ok():
+        raise NotInitializedException()
+    return context

@@ -1,0 +1,255 @@
+"""The DDS side: domain, participant, quality of service, writers and readers of ready-made bytes."""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+from typing import Any
+
+from cyclonedds._clayer import ddspy_take, ddspy_write
+from cyclonedds.core import DDSException, GuardCondition, InstanceState, ReadCondition, SampleState, ViewState, WaitSet
+from cyclonedds.domain import Domain, DomainParticipant
+from cyclonedds.pub import DataWriter
+from cyclonedds.qos import Policy, Qos
+from cyclonedds.sub import DataReader
+from cyclonedds.topic import Topic
+from cyclonedds.util import duration
+
+from wall_oss_ros.embedded import qos as ros_qos
+from wall_oss_ros.embedded.duration import Infinite
+from wall_oss_ros.errors import WallOSSError
+
+__all__ = ["GuardCondition", "Participant", "Reader", "WaitSet", "Writer", "domain_id_from_environment"]
+
+ANY = SampleState.Any | ViewState.Any | InstanceState.Any
+# A blocked reliable write holds the interpreter, so it may not last: better to lose a sample than to stall control.
+MAX_BLOCKING = duration(milliseconds=100)
+_domains: dict[int, Domain] = {}
+_lock = threading.Lock()
+
+
+def domain_id_from_environment() -> int:
+    """ROS_DOMAIN_ID, 0 by default.
+
+    Raises:
+        WallOSSError: it is not an integer in 0..232.
+    """
+    text = os.environ.get("ROS_DOMAIN_ID", "").strip() or "0"
+    if not text.isdigit() or int(text) > 232:
+        raise WallOSSError(f"ROS_DOMAIN_ID is {text!r}, expected an integer from 0 to 232.", "Correct or unset it.")
+    return int(text)
+
+
+def configuration() -> str | None:
+    """Cyclone's configuration for this process; None leaves it to CYCLONEDDS_URI or to Cyclone's defaults.
+
+    Loopback only, unless CYCLONEDDS_URI is set or WALL_OSS_NETWORK names an interface or address (or ``any``).
+    Peers are found by unicast too, so that it works where loopback has no multicast.
+    """
+    if os.environ.get("CYCLONEDDS_URI"):
+        return None
+    network = os.environ.get("WALL_OSS_NETWORK", "").strip()
+    if network.lower() in ("any", "all", "1", "true"):
+        return None
+    if network.lower() in ("", "0", "false", "lo", "localhost", "loopback"):
+        interface, peers = 'address="127.0.0.1"', '<Peers><Peer address="127.0.0.1"/></Peers>'
+    else:
+        attribute = "address" if network[:1].isdigit() or ":" in network else "name"
+        interface, peers = f'{attribute}="{network}"', ""
+    return (
+        f"<CycloneDDS><Domain><General><Interfaces><NetworkInterface {interface}/></Interfaces></General>"
+        f"<Discovery>{peers}<ParticipantIndex>auto</ParticipantIndex>"
+        "<MaxAutoParticipantIndex>99</MaxAutoParticipantIndex></Discovery></Domain></CycloneDDS>"
+    )
+
+
+def _network_error(error: DDSException) -> WallOSSError:
+    asked = os.environ.get("CYCLONEDDS_URI") or os.environ.get("WALL_OSS_NETWORK") or "the loopback interface"
+    return WallOSSError(
+        f"No network interface could be used for DDS ({asked}): {str(error).splitlines()[0]}.",
+        "Bring one up ('ip link set lo up'), or set WALL_OSS_NETWORK to an interface, an address or 'any'.",
+    )
+
+
+def _nanoseconds(value: Any) -> int | None:
+    """A finite, positive span in ns, or None where it means 'no limit'."""
+    return value.nanoseconds if 0 < value.nanoseconds < Infinite.nanoseconds else None
+
+
+def dds_qos(profile: Any, writer: bool, user_data: str = "") -> Qos:
+    """Cyclone's quality of service for a ROS profile.
+
+    What ROS leaves to the middleware becomes what rmw_cyclonedds makes of it: reliable and transient local where a
+    writer may choose, best effort and volatile for a reader.
+    """
+    history = Policy.History.KeepAll
+    if profile.history != ros_qos.HistoryPolicy.KEEP_ALL:
+        history = Policy.History.KeepLast(max(profile.depth, 1))
+    reliability = ros_qos.ReliabilityPolicy
+    reliable = profile.reliability == reliability.RELIABLE or (
+        writer and profile.reliability in (reliability.SYSTEM_DEFAULT, reliability.BEST_AVAILABLE)
+    )
+    durability = ros_qos.DurabilityPolicy
+    latched = profile.durability == durability.TRANSIENT_LOCAL or (
+        writer and profile.durability == durability.BEST_AVAILABLE
+    )
+    policies: list[Any] = [
+        Policy.Reliability.Reliable(MAX_BLOCKING) if reliable else Policy.Reliability.BestEffort,
+        Policy.Durability.TransientLocal if latched else Policy.Durability.Volatile,
+        history,
+        Policy.DataRepresentation(use_cdrv0_representation=True, use_xcdrv2_representation=False),
+    ]
+    if latched and writer:
+        policies.append(Policy.DurabilityService(0, history, -1, -1, -1))
+    if writer and _nanoseconds(profile.lifespan):
+        policies.append(Policy.Lifespan(_nanoseconds(profile.lifespan)))
+    if _nanoseconds(profile.deadline):
+        policies.append(Policy.Deadline(_nanoseconds(profile.deadline)))
+    lease = _nanoseconds(profile.liveliness_lease_duration)
+    if profile.liveliness == ros_qos.LivelinessPolicy.MANUAL_BY_TOPIC:
+        policies.append(Policy.Liveliness.ManualByTopic(lease or duration(infinite=True)))
+    elif lease:
+        policies.append(Policy.Liveliness.Automatic(lease))
+    if user_data:
+        policies.append(Policy.Userdata(user_data.encode()))
+    return Qos(*policies)
+
+
+class Writer:
+    """A DDS writer of CDR bytes."""
+
+    def __init__(self, participant: Participant, topic: str, struct_class: type, profile: Any, user_data: str = ""):
+        qos = dds_qos(profile, True, user_data)
+        self._writer = DataWriter(participant.dds, participant.topic(topic, struct_class), qos=qos)
+        self.guid: bytes = self._writer.guid.bytes
+        self.handle: int = self._writer.instance_handle
+
+    def write(self, data: bytes) -> None:
+        """Sends one sample; it may be lost if a reliable reader does not keep up for 100 ms.
+
+        Raises:
+            DDSException: DDS refused it for another reason.
+        """
+        result = ddspy_write(self._writer._ref, data)
+        if result < 0 and -result != DDSException.DDS_RETCODE_TIMEOUT and result != DDSException.DDS_RETCODE_TIMEOUT:
+            raise DDSException(result, "while writing a sample")
+
+    def matched(self) -> list[int]:
+        """Handles of the readers that receive from it."""
+        return self._writer.get_matched_subscriptions()
+
+    def all_matched_user_data(self) -> list[bytes]:
+        """User data of the readers that receive from it."""
+        found = (self._writer.get_matched_subscription_data(handle) for handle in self.matched())
+        return [_user_data(endpoint) for endpoint in found if endpoint is not None]
+
+    def wait_for_acks(self, nanoseconds: int) -> bool:
+        """Waits until every reliable reader has everything; False when the time ran out."""
+        result = self._writer._wait_for_acks(self._writer._ref, nanoseconds)
+        return result == 0
+
+    def close(self) -> None:
+        _delete(self._writer)
+
+
+class Reader:
+    """A DDS reader of CDR bytes."""
+
+    def __init__(self, participant: Participant, topic: str, struct_class: type, profile: Any, user_data: str = ""):
+        qos = dds_qos(profile, False, user_data)
+        self._reader = DataReader(participant.dds, participant.topic(topic, struct_class), qos=qos)
+        self.condition = ReadCondition(self._reader, ANY)
+        self.guid: bytes = self._reader.guid.bytes
+
+    def take(self) -> tuple[bytes, Any] | None:
+        """The oldest sample and its information, or None when there is none."""
+        while True:
+            taken = ddspy_take(self._reader._ref, ANY, 1)
+            if isinstance(taken, int):
+                raise DDSException(taken, "while taking a sample")
+            if not taken:
+                return None
+            data, info = taken[0]
+            if info.valid_data:  # otherwise it only tells that a writer has gone
+                return data, info
+
+    def matched(self) -> list[int]:
+        """Handles of the writers that it receives from."""
+        return self._reader.get_matched_publications()
+
+    def matched_user_data(self, handle: int) -> bytes | None:
+        """User data of a writer that it receives from; None when that has gone."""
+        endpoint = self._reader.get_matched_publication_data(handle)
+        return None if endpoint is None else _user_data(endpoint)
+
+    def close(self) -> None:
+        _delete(self.condition)
+        _delete(self._reader)
+
+
+class Participant:
+    """This process in one DDS domain.
+
+    Raises:
+        WallOSSError: no network interface can be used.
+    """
+
+    def __init__(self, domain_id: int):
+        self.domain_id = domain_id
+        with _lock:
+            try:
+                config = configuration()
+                if config is not None and domain_id not in _domains:
+                    _domains[domain_id] = Domain(domain_id, config)
+                self.dds = DomainParticipant(domain_id)
+            except DDSException as error:
+                raise _network_error(error) from error
+        self.guid: bytes = self.dds.guid.bytes
+        self._topics: dict[str, Topic] = {}
+        self._topics_lock = threading.Lock()
+
+    def topic(self, name: str, struct_class: type) -> Topic:
+        """The DDS topic of that name; one object for all its readers and writers.
+
+        Raises:
+            WallOSSError: this process already uses the topic with another type.
+        """
+        with self._topics_lock:
+            topic = self._topics.get(name)
+            if topic is None:
+                topic = self._topics[name] = Topic(self.dds, name, struct_class)
+            elif topic.data_type is not struct_class:
+                raise WallOSSError(
+                    f"Topic {name[2:]} has type {topic.typename} in this process, not {struct_class.__idl_typename__}.",
+                    "Use one type, or another topic name.",
+                )
+            return topic
+
+    def close(self) -> None:
+        self._topics.clear()
+        _delete(self.dds)
+
+
+def _delete(entity: Any) -> None:
+    """Deletes a DDS entity now, rather than when Python collects it."""
+    try:
+        entity._delete(entity._ref)
+        entity._entities.pop(entity._ref, None)
+        entity._ref = 0
+    except Exception:  # already deleted together with its parent
+        pass
+
+
+def _user_data(endpoint: Any) -> bytes:
+    policy = endpoint.qos["Policy.Userdata"] if endpoint.qos is not None and "Policy.Userdata" in endpoint.qos else None
+    return policy.data if policy is not None else b""
+
+
+def pack_service_header(guid: int, sequence: int) -> bytes:
+    return struct.pack("<Qq", guid, sequence)
+
+
+def unpack_service_header(data: bytes) -> tuple[int, int]:
+    """Client guid and sequence number from a sample of a service."""
+    return struct.unpack_from("<Qq", data, 4)

@@ -1,0 +1,97 @@
+"""Exceptions with rclpy's names."""
+
+
+class NotInitializedException(Exception):
+    """rclpy.init has not been called, or shutdown has."""
+
+    def __init__(self, *args):
+        super().__init__("rclpy.init() has not been called", *args)
+
+
+class NoTypeSupportImportedException(Exception):
+    """A class that is not a message, service or action was given where one was expected."""
+
+
+class NameValidationException(Exception):
+    """A node, namespace, topic or service name that ROS 2 does not allow."""
+
+    def __init__(self, name_type: str, name: str, error_msg: str, invalid_index: int = 0, *args):
+        super().__init__(
+            f"Invalid {name_type}: {error_msg}:\n  '{name}'\n   {' ' * invalid_index}^", name_type, name, error_msg
+        )
+
+
+class InvalidNamespaceException(NameValidationException):
+    def __init__(self, name: str, error_msg: str, invalid_index: int = 0):
+        super().__init__("namespace", name, error_msg, invalid_index)
+
+
+class InvalidNodeNameException(NameValidationException):
+    def __init__(self, name: str, error_msg: str, invalid_index: int = 0):
+        super().__init__("node name", name, error_msg, invalid_index)
+
+
+class InvalidTopicNameException(NameValidationException):
+    def __init__(self, name: str, error_msg: str, invalid_index: int = 0):
+        super().__init__("topic name", name, error_msg, invalid_index)
+
+
+class InvalidServiceNameException(NameValidationException):
+    def __init__(self, name: str, error_msg: str, invalid_index: int = 0):
+        super().__init__("service name", name, error_msg, invalid_index)
+
+
+class ParameterException(Exception):
+    """Base of the errors about parameters."""
+
+    def __init__(self, error_msg: str, parameters, *args):
+        super().__init__(error_msg, parameters, *args)
+
+
+class ParameterNotDeclaredException(ParameterException):
+    def __init__(self, parameters, *args):
+        super().__init__("Invalid access to undeclared parameter(s)", parameters, *args)
+
+
+class ParameterAlreadyDeclaredException(ParameterException):
+    def __init__(self, parameters, *args):
+        super().__init__("Parameter(s) already declared", parameters, *args)
+
+
+class InvalidParameterException(ParameterException):
+    def __init__(self, parameter, *args):
+        super().__init__("Invalid parameter name", parameter, *args)
+
+
+class InvalidParameterTypeException(ParameterException):
+    def __init__(self, desired_parameter, expected_type, *args):
+        super().__init__(
+            f"Trying to set parameter '{desired_parameter.name}' to '{desired_parameter.value}' of type "
+            f"'{desired_parameter.type_.name}', expecting type '{expected_type}'",
+            desired_parameter,
+            *args,
+        )
+
+
+class InvalidParameterValueException(ParameterException):
+    def __init__(self, parameter, value, reason, *args):
+        super().__init__(
+            f"Invalid parameter value ({value}) for parameter '{parameter}'. Reason: {reason}", parameter, *args
+        )
+
+
+class ParameterImmutableException(ParameterException):
+    def __init__(self, parameter, *args):
+        super().__init__("Attempted to modify read-only parameter", parameter, *args)
+
+
+class ParameterUninitializedException(ParameterException):
+    def __init__(self, parameter, *args):
+        super().__init__(f"The parameter '{parameter}' is not initialized", parameter, *args)
+
+
+class ROSInterruptException(Exception):
+    """A sleep was cut short by shutdown."""
+
+    def __init__(self, *args):
+        super().__init__("rclpy.shutdown() has been called", *args)

@@ -1,0 +1,331 @@
+"""Executors wait for messages, requests, timers and tasks, and run their callbacks.
+
+Waiting is one call into DDS for everything at once; a guard condition wakes it for what does not come from DDS.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Callable
+
+from wall_oss_ros.embedded.task import Future, Task
+from wall_oss_ros.embedded.utilities import get_default_context
+
+_executors: weakref.WeakSet = weakref.WeakSet()
+_FOREVER = 2**63 - 1
+
+
+class TimeoutException(Exception):
+    """Nothing became ready in time."""
+
+
+class ShutdownException(Exception):
+    """The executor was shut down."""
+
+
+class ExternalShutdownException(Exception):
+    """The context was shut down from outside, such as by a signal."""
+
+    def __init__(self, *args):
+        super().__init__("The context has been shut down", *args)
+
+
+class ConditionReachedException(Exception):
+    """Kept for rclpy's sake."""
+
+
+def wake_all() -> None:
+    """Makes every executor look around, from any thread."""
+    for executor in list(_executors):
+        executor.wake()
+
+
+class Executor:
+    """Base of the executors.
+
+    Args:
+        context: whose shutdown ends spinning; the default context if not given.
+    """
+
+    def __init__(self, *, context: Any = None):
+        self._context = context or get_default_context()
+        self._nodes: list[Any] = []
+        self._lock = threading.RLock()
+        self._tasks: deque[Task] = deque()
+        self._next_entity = 0
+        self._is_shutdown = False
+        self._waiter: _Waiter | None = None
+        self._waiter_lock = threading.Lock()
+        self._context.on_shutdown(self.wake)
+        _executors.add(self)
+
+    @property
+    def context(self) -> Any:
+        return self._context
+
+    # Nodes
+
+    def add_node(self, node: Any) -> bool:
+        """Takes care of a node from now on; False if it already did."""
+        with self._lock:
+            if node in self._nodes:
+                return False
+            former = node.executor
+            if former is not None and former is not self:
+                former.remove_node(node)
+            self._nodes.append(node)
+            node._set_executor(self)
+        self.wake()
+        return True
+
+    def remove_node(self, node: Any) -> None:
+        with self._lock:
+            if node in self._nodes:
+                self._nodes.remove(node)
+                if node.executor is self:
+                    node._set_executor(None)
+        self.wake()
+
+    def get_nodes(self) -> list[Any]:
+        return list(self._nodes)
+
+    # Tasks
+
+    def create_task(self, callback: Any, *args: Any, **kwargs: Any) -> Task:
+        """Runs a function or coroutine in this executor; returns its future."""
+        task = Task(callback, args, kwargs, executor=self)
+        task._reports_errors = True
+        self._schedule(task)
+        return task
+
+    def _schedule(self, task: Task) -> None:
+        with self._lock:
+            self._tasks.append(task)
+        self.wake()
+
+    def wake(self) -> None:
+        """Makes the wait return, from any thread."""
+        waiter = self._waiter
+        if waiter is not None:
+            waiter.wake()
+
+    # Life
+
+    def shutdown(self, timeout_sec: float | None = None) -> bool:
+        """Ends spinning; returns whether all work that had begun is done."""
+        self._is_shutdown = True
+        self.wake()
+        for node in self.get_nodes():
+            self.remove_node(node)
+        self._context.remove_on_shutdown(self.wake)
+        return True
+
+    def __enter__(self) -> Executor:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.shutdown()
+
+    # Spinning
+
+    def spin(self) -> None:
+        """Runs callbacks until the executor or the context is shut down."""
+        while self._context.ok() and not self._is_shutdown:
+            self.spin_once()
+
+    def spin_once(self, timeout_sec: float | None = None) -> None:
+        """Runs at most one callback, waiting for it up to `timeout_sec` (None: forever)."""
+        raise NotImplementedError
+
+    def spin_until_future_complete(self, future: Future, timeout_sec: float | None = None) -> None:
+        """Runs callbacks until a future is done, at most for `timeout_sec`."""
+        deadline = None if timeout_sec is None or timeout_sec < 0 else time.monotonic() + timeout_sec
+        future._add_immediate_callback(lambda _: self.wake())
+        while self._context.ok() and not future.done() and not self._is_shutdown:
+            remaining = None if deadline is None else deadline - time.monotonic()
+            if remaining is not None and remaining < 0:
+                return
+            self._spin_once(remaining, future.done)
+
+    def spin_once_until_future_complete(self, future: Future, timeout_sec: float | None = None) -> None:
+        future._add_immediate_callback(lambda _: self.wake())
+        self._spin_once(timeout_sec, future.done)
+
+    def _spin_once(self, timeout_sec: float | None, until: Callable[[], bool]) -> None:
+        raise NotImplementedError
+
+    def _wait_for_task(self, timeout_sec: float | None, until: Callable[[], bool] = lambda: False) -> Task | None:
+        """The next piece of work; None when the time is up or `until` became true.
+
+        Raises:
+            ShutdownException, ExternalShutdownException: the executor or its context ended.
+        """
+        deadline = None if timeout_sec is None or timeout_sec < 0 else time.monotonic() + timeout_sec
+        while True:
+            if self._is_shutdown:
+                raise ShutdownException()
+            if not self._context.ok():
+                raise ExternalShutdownException()
+            if until():
+                return None
+            waiter = self._get_waiter()
+            waiter.clear()
+            task = self._pop()
+            if task is not None:
+                return task
+            if not waiter.wait(self._entities(), deadline):
+                return None
+
+    def _get_waiter(self) -> _Waiter:
+        with self._waiter_lock:
+            if self._waiter is None:
+                self._waiter = _Waiter(self._context.participant)
+            return self._waiter
+
+    def _entities(self) -> list[Any]:
+        with self._lock:
+            return [entity for node in self._nodes for entity in node._executable_entities()]
+
+    def _pop(self) -> Task | None:
+        with self._lock:
+            if self._tasks:
+                return self._tasks.popleft()
+            entities = self._entities()
+            count = len(entities)
+            for offset in range(count):  # round robin, so that a busy topic does not starve the others
+                index = (self._next_entity + offset) % count
+                task = self._begin(entities[index])
+                if task is not None:
+                    self._next_entity = index + 1
+                    return task
+        return None
+
+    def _begin(self, entity: Any) -> Task | None:
+        """A task for what the entity has to do now, or None."""
+        group = entity.callback_group
+        if not group.beginning_execution(entity):
+            return None
+        try:
+            work = entity.take()
+        except BaseException:
+            group.ending_execution(entity)
+            raise
+        if work is None:
+            group.ending_execution(entity)
+            return None
+        task = Task(work, executor=self)
+        task._reports_errors = True
+
+        def finish(_: Future) -> None:
+            group.ending_execution(entity)
+            self.wake()  # others of the group may now run
+
+        task._add_immediate_callback(finish)
+        return task
+
+
+class SingleThreadedExecutor(Executor):
+    """Runs callbacks one after the other in the thread that spins; their exceptions come out of spin."""
+
+    def spin_once(self, timeout_sec: float | None = None) -> None:
+        self._spin_once(timeout_sec, lambda: False)
+
+    def _spin_once(self, timeout_sec: float | None, until: Callable[[], bool]) -> None:
+        task = self._wait_for_task(timeout_sec, until)
+        if task is not None:
+            task()
+            if task.done() and task.exception() is not None:
+                raise task.exception()
+
+
+class MultiThreadedExecutor(Executor):
+    """Runs callbacks in a pool of threads, as their callback groups allow.
+
+    Args:
+        num_threads: size of the pool; the number of CPUs, and at least 2, if not given.
+        context: as for `Executor`.
+    """
+
+    def __init__(self, num_threads: int | None = None, *, context: Any = None):
+        super().__init__(context=context)
+        threads = num_threads if num_threads is not None else max(2, os.cpu_count() or 2)
+        if threads < 1:
+            raise ValueError(f"num_threads must be at least 1, not {threads}")
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="executor")
+        self._failed: deque[BaseException] = deque()
+
+    def spin_once(self, timeout_sec: float | None = None) -> None:
+        self._spin_once(timeout_sec, lambda: False)
+
+    def _spin_once(self, timeout_sec: float | None, until: Callable[[], bool]) -> None:
+        task = self._wait_for_task(timeout_sec, lambda: bool(self._failed) or until())
+        if task is not None:
+            self._pool.submit(self._run, task)
+        if self._failed:
+            raise self._failed.popleft()
+
+    def _run(self, task: Task) -> None:
+        task()
+        if task.done() and task.exception() is not None:
+            self._failed.append(task.exception())
+            self.wake()
+
+    def shutdown(self, timeout_sec: float | None = None, *, wait_for_threads: bool = True) -> bool:
+        result = super().shutdown(timeout_sec)
+        self._pool.shutdown(wait=wait_for_threads and threading.current_thread() not in self._pool._threads)
+        return result
+
+
+class _Waiter:
+    """Waits for DDS conditions, timers and a wake-up call, whichever comes first."""
+
+    def __init__(self, participant: Any):
+        from wall_oss_ros.embedded.dds import GuardCondition, WaitSet
+
+        self._guard = GuardCondition(participant.dds)
+        self._set = WaitSet(participant.dds)
+        self._set.attach(self._guard)
+        self._attached: dict[int, Any] = {}
+
+    def wake(self) -> None:
+        try:
+            self._guard.set(True)
+        except Exception:  # the participant has gone
+            pass
+
+    def clear(self) -> None:
+        self._guard.set(False)
+
+    def wait(self, entities: list[Any], deadline: float | None) -> bool:
+        """Waits; False when the deadline (monotonic s) passed without anything."""
+        conditions: dict[int, Any] = {}
+        next_timer = _FOREVER
+        for entity in entities:
+            if not entity.callback_group.can_execute(entity):
+                continue
+            condition = entity.condition
+            if condition is not None:
+                conditions[id(condition)] = condition
+            elif entity.is_timer:
+                next_timer = min(next_timer, entity.wait_ns())
+        for key in self._attached.keys() - conditions.keys():
+            self._detach(self._attached[key])
+        for key in conditions.keys() - self._attached.keys():
+            self._set.attach(conditions[key])
+        self._attached = conditions
+        limit = _FOREVER if deadline is None else max(0, int((deadline - time.monotonic()) * 1e9))
+        triggered = self._set.wait(min(limit, max(0, next_timer)))
+        return triggered > 0 or next_timer <= limit
+
+    def _detach(self, condition: Any) -> None:
+        from cyclonedds.core import DDSException
+
+        try:
+            self._set.detach(condition)
+        except DDSException:  # closed meanwhile, which has taken it out of the set; the list in Python remains
+            self._set.attached[:] = [entry for entry in self._set.attached if entry[0] is not condition]

@@ -1,0 +1,233 @@
+"""How a field of a message is stored, checked on assignment, and converted to and from the wire.
+
+The rules are those of the classes that rosidl generates for Python, so that code which runs here runs on ROS 2 too:
+a float field refuses an int, a ``byte`` is a ``bytes`` of length one, a sequence of numbers is an ``array.array``, a
+fixed-size array of numbers is an ``ndarray``, and anything else raises AssertionError.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+from typing import Any, Callable
+
+import numpy as np
+from rosbags.interfaces import Nodetype
+
+INTEGERS = {f"{sign}int{bits}": (sign, bits) for sign in ("", "u") for bits in (8, 16, 32, 64)} | {"char": ("u", 8)}
+FLOATS = {"float32": np.float32, "float64": np.float64}
+TYPECODES = {
+    "int8": "b", "uint8": "B", "char": "B", "int16": "h", "uint16": "H", "int32": "i", "uint32": "I",
+    "int64": "q", "uint64": "Q", "float32": "f", "float64": "d",
+}  # fmt: skip
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+
+class Octet(bytes):
+    """A ``byte`` field: bytes of length one for the user, an integer for the codec."""
+
+    def __index__(self) -> int:
+        return self[0]
+
+
+class NumberSequence(array):
+    """An array.array which hands its bytes to the codec."""
+
+    __slots__ = ()
+
+    def view(self, _dtype: Any) -> memoryview | bytes:
+        return memoryview(self).cast("B") if len(self) else b""
+
+    def __repr__(self) -> str:
+        return f"array({self.typecode!r}, {self.tolist()})" if len(self) else f"array({self.typecode!r})"
+
+
+class ByteList(list):
+    """A sequence of bool or byte: a list for the user, bytes for the codec."""
+
+    def view(self, _dtype: Any) -> bytes:
+        return bytes(item[0] if isinstance(item, bytes) else item for item in self)
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a message class.
+
+    Attributes:
+        name: as in the definition.
+        ros_type: as ``get_fields_and_field_types`` prints it, such as ``sequence<double>``.
+        check: converts an assigned value to what is stored, or raises AssertionError.
+        default: makes the initial value.
+        from_wire: converts what the codec read to what is stored; None where that is the same.
+    """
+
+    name: str
+    ros_type: str
+    check: Callable[[Any], Any]
+    default: Callable[[], Any]
+    from_wire: Callable[[Any], Any] | None
+
+
+def _expect(condition: bool, name: str, expected: str, value: Any) -> None:
+    if not condition:
+        shown = repr(value)
+        shown = shown if len(shown) < 80 else shown[:77] + "..."
+        raise AssertionError(f"The {name!r} field must be {expected}, not {type(value).__name__} {shown}")
+
+
+def _scalar(name: str, base: str, bound: int) -> tuple[str, Callable, Any, Callable | None]:
+    """(ROS type, check, default value, from_wire) of a single value that is not a message."""
+    if base == "bool":
+
+        def check(value):
+            _expect(isinstance(value, bool), name, "of type 'bool'", value)
+            return bool(value)
+
+        return "boolean", check, False, None
+    if base in ("byte", "octet"):
+
+        def check(value):
+            ok = isinstance(value, (bytes, bytearray, memoryview)) and len(value) == 1
+            _expect(ok, name, "of type 'bytes' and have length 1", value)
+            return Octet(value)
+
+        return "octet", check, Octet(b"\0"), lambda number: Octet((number,))
+    if base in INTEGERS:
+        sign, bits = INTEGERS[base]
+        low, high = (0, 2**bits - 1) if sign else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+
+        def check(value):
+            _expect(isinstance(value, int), name, "of type 'int'", value)
+            _expect(low <= value <= high, name, f"an integer in [{low}, {high}]", value)
+            return value
+
+        return ("uint8" if base == "char" else base), check, 0, None
+    if base in FLOATS:
+
+        def check(value):
+            _expect(isinstance(value, float), name, "of type 'float'", value)
+            if base == "float32" and abs(value) > FLOAT32_MAX and value not in (float("inf"), float("-inf")):
+                _expect(False, name, "a float in the range of a float32", value)
+            return value
+
+        return {"float32": "float", "float64": "double"}[base], check, 0.0, None
+    if base in ("string", "wstring"):
+
+        def check(value):
+            _expect(isinstance(value, str), name, "of type 'str'", value)
+            _expect(not bound or len(value) <= bound, name, f"a string of at most {bound} characters", value)
+            return value
+
+        return (f"string<{bound}>" if bound else base), check, "", None
+    raise TypeError(f"field {name}: unknown type {base}")
+
+
+def _is_collection(value: Any) -> bool:
+    return isinstance(value, (Sequence, Set)) and not isinstance(value, str)
+
+
+def _numbers(name: str, base: str, check_item: Callable, bound: int) -> tuple[Callable, Callable]:
+    """(check, from_wire) of a sequence of integers or floats."""
+    typecode = TYPECODES[base]
+
+    def check(value):
+        if isinstance(value, array):
+            _expect(value.typecode == typecode, name, f"an array.array with typecode {typecode!r}", value)
+            result = value if isinstance(value, NumberSequence) else NumberSequence(typecode)
+            if result is not value:
+                result.frombytes(memoryview(value).cast("B") if len(value) else b"")
+        elif isinstance(value, (bytes, bytearray)) and typecode == "B":
+            result = NumberSequence(typecode)
+            result.frombytes(value)
+        else:
+            expected = f"a sequence of {base} (a list, bytes or array.array; of an ndarray pass .tolist())"
+            _expect(_is_collection(value), name, expected, value)
+            for item in value:
+                check_item(item)
+            result = NumberSequence(typecode, value)
+        _expect(not bound or len(result) <= bound, name, f"a sequence of at most {bound} values", value)
+        return result
+
+    def from_wire(value):
+        result = NumberSequence(typecode)
+        result.frombytes(value.view(np.uint8))
+        return result
+
+    return check, from_wire
+
+
+def _fixed_numbers(name: str, base: str, check_item: Callable, length: int) -> tuple[Callable, Callable]:
+    """(check, from_wire) of a fixed-size array of integers or floats."""
+    dtype = np.dtype("uint8" if base == "char" else base)
+
+    def check(value):
+        if isinstance(value, np.ndarray):
+            _expect(value.dtype == dtype, name, f"an ndarray with dtype {dtype}", value)
+            _expect(value.size == length, name, f"an ndarray of size {length}", value)
+            return np.ascontiguousarray(value).reshape(length)
+        ok = (_is_collection(value) or isinstance(value, array)) and len(value) == length
+        _expect(ok, name, f"a sequence of {length} {base}", value)
+        for item in value:
+            check_item(item)
+        return np.array(list(value), dtype=dtype)
+
+    return check, lambda value: value.copy()
+
+
+def make_field(name: str, description: Any, message_class: Callable[[str], type], default: Any = None) -> Field:
+    """A field from rosbags' description of its type.
+
+    Args:
+        name: the field's name.
+        description: rosbags' tree, ``(Nodetype, ...)``.
+        message_class: finds the class of a nested message by its key in the type store.
+        default: the definition's own default, if it has one.
+    """
+    kind, detail = description
+    if kind == Nodetype.BASE:
+        ros_type, check, zero, from_wire = _scalar(name, *detail)
+        initial = zero if default is None else check(type(zero)(default))
+        return Field(name, ros_type, check, lambda: initial, from_wire)
+    if kind == Nodetype.NAME:
+        nested = message_class(detail)
+
+        def check_message(value):
+            _expect(isinstance(value, nested), name, f"of type '{nested.__name__}'", value)
+            return value
+
+        return Field(name, detail.replace("/msg/", "/"), check_message, nested, None)
+    (item_kind, item_detail), size = detail
+    fixed = kind == Nodetype.ARRAY
+    item = make_field(name, (item_kind, item_detail), message_class)
+    if fixed:
+        ros_type = f"{item.ros_type}[{size}]"
+    else:
+        ros_type = f"sequence<{item.ros_type}, {size}>" if size else f"sequence<{item.ros_type}>"
+    if item_kind == Nodetype.BASE and item_detail[0] in TYPECODES:
+        check, from_wire = (_fixed_numbers if fixed else _numbers)(name, item_detail[0], item.check, size)
+        zero = [item.default()] * size if fixed else []
+        initial = zero if default is None else [type(item.default())(value) for value in default]
+        return Field(name, ros_type, check, lambda: check(initial), from_wire)
+    small = item_kind == Nodetype.BASE and item_detail[0] in ("bool", "byte", "octet")
+    make_list = ByteList if small else list
+
+    def check_list(value):
+        _expect(_is_collection(value), name, f"a sequence of {item.ros_type}", value)
+        _expect(not fixed or len(value) == size, name, f"a sequence of {size} {item.ros_type}", value)
+        _expect(fixed or not size or len(value) <= size, name, f"a sequence of at most {size} values", value)
+        return make_list(item.check(entry) for entry in value)
+
+    def list_from_wire(value):
+        if item_kind == Nodetype.BASE and item_detail[0] == "bool":
+            return ByteList(bool(entry) for entry in value)
+        if small:
+            return ByteList(Octet((entry,)) for entry in value)
+        return value
+
+    def initial_list():
+        if default is not None:
+            return make_list(default)
+        return make_list(item.default() for _ in range(size if fixed else 0))
+
+    return Field(name, ros_type, check_list, initial_list, list_from_wire)

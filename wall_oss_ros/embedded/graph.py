@@ -1,0 +1,129 @@
+"""Who is there: what this process announces of its nodes, and what it has heard of others'.
+
+ROS 2 nodes are not DDS entities: every process says on the topic ``ros_discovery_info`` which of its readers and
+writers belong to which node. Topics and services are read from DDS discovery itself.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+from cyclonedds.builtin import (
+    BuiltinDataReader,
+    BuiltinTopicDcpsPublication,
+    BuiltinTopicDcpsSubscription,
+)
+from cyclonedds.core import InstanceState
+
+from wall_oss_ros.embedded import dds, wire
+from wall_oss_ros.embedded.interfaces import get_interface
+from wall_oss_ros.embedded.naming import type_from_dds
+from wall_oss_ros.embedded.qos import DurabilityPolicy, HistoryPolicy, QoSProfile
+
+_TOPIC = "ros_discovery_info"
+_LIMIT = 10_000  # endpoints or participants read at once
+
+
+class Graph:
+    """The ROS graph as one participant announces and sees it."""
+
+    def __init__(self, participant: dds.Participant):
+        self._participant = participant
+        self._lock = threading.RLock()
+        self._nodes: dict[int, Any] = {}
+        self._info = get_interface("rmw_dds_common", "msg", "ParticipantEntitiesInfo")
+        self._node_info = get_interface("rmw_dds_common", "msg", "NodeEntitiesInfo")
+        self._gid = get_interface("rmw_dds_common", "msg", "Gid")
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        everything = QoSProfile(history=HistoryPolicy.KEEP_ALL, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        struct = wire.struct_type(self._info._key)
+        self._writer = dds.Writer(participant, _TOPIC, struct, latched)
+        self._reader = dds.Reader(participant, _TOPIC, struct, everything)
+        self._publications = BuiltinDataReader(participant.dds, BuiltinTopicDcpsPublication)
+        self._subscriptions = BuiltinDataReader(participant.dds, BuiltinTopicDcpsSubscription)
+        self._heard: dict[bytes, Any] = {}  # participant guid -> its latest message
+
+    def update(self, node: Any, present: bool = True) -> None:
+        """Announces a node's endpoints as they are now, or that the node has gone."""
+        with self._lock:
+            if present:
+                self._nodes[id(node)] = node
+            else:
+                self._nodes.pop(id(node), None)
+            message = self._info(gid=self._make_gid(self._participant.guid))
+            message.node_entities_info_seq = [
+                self._node_info(
+                    node_namespace=each.get_namespace(),
+                    node_name=each.get_name(),
+                    reader_gid_seq=[self._make_gid(guid) for guid in each._reader_guids()],
+                    writer_gid_seq=[self._make_gid(guid) for guid in each._writer_guids()],
+                )
+                for each in self._nodes.values()
+            ]
+            self._writer.write(wire.serialize(message))
+
+    def _make_gid(self, guid: bytes) -> Any:
+        return self._gid(data=np.frombuffer(guid, np.uint8))
+
+    def nodes(self) -> list[tuple[str, str]]:
+        """(name, namespace) of every node known, ours too."""
+        return [(info.node_name, info.node_namespace) for _, info in self._node_infos()]
+
+    def _node_infos(self) -> list[tuple[bytes, Any]]:
+        with self._lock:
+            while (taken := self._reader.take()) is not None:
+                message = wire.deserialize(taken[0], self._info)
+                self._heard[message.gid.data.tobytes()] = message
+            alive = {endpoint.participant_key.bytes for endpoint in self._read(self._publications)}
+            alive.add(self._participant.guid)
+            return [
+                (guid, info)
+                for guid, message in self._heard.items()
+                if guid in alive
+                for info in message.node_entities_info_seq
+            ]
+
+    def _read(self, reader: BuiltinDataReader) -> list[Any]:
+        with self._lock:
+            return [s for s in reader.read(N=_LIMIT) if s.sample_info.instance_state == InstanceState.Alive]
+
+    def _endpoints(self) -> list[Any]:
+        return self._read(self._publications) + self._read(self._subscriptions)
+
+    def topics(self) -> dict[str, set[str]]:
+        """Absolute topic names and their types, such as ``std_msgs/msg/String``."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for endpoint in self._endpoints():
+            if endpoint.topic_name.startswith("rt/"):
+                found[endpoint.topic_name[2:]].add(type_from_dds(endpoint.type_name))
+        return dict(found)
+
+    def services(self) -> dict[str, set[str]]:
+        """Absolute names of the services that are offered and their types."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for endpoint in self._read(self._subscriptions):
+            name, kind = endpoint.topic_name, type_from_dds(endpoint.type_name)
+            if name.startswith("rq/") and name.endswith("Request") and kind.endswith("_Request"):
+                found[name[2 : -len("Request")]].add(kind[: -len("_Request")])
+        return dict(found)
+
+    def endpoints(self, topic: str, publishers: bool) -> list[tuple[Any, str, str]]:
+        """(DDS endpoint, node name, node namespace) of a topic's publishers or subscriptions.
+
+        Args:
+            topic: absolute name.
+            publishers: publishers if true, subscriptions otherwise.
+        """
+        owner: dict[bytes, tuple[str, str]] = {}
+        for _, info in self._node_infos():
+            for gid in [*info.writer_gid_seq, *info.reader_gid_seq]:
+                owner[gid.data.tobytes()] = (info.node_name, info.node_namespace)
+        source = self._publications if publishers else self._subscriptions
+        return [
+            (endpoint, *owner.get(endpoint.key.bytes, ("_NODE_NAME_UNKNOWN_", "_NODE_NAMESPACE_UNKNOWN_")))
+            for endpoint in self._read(source)
+            if endpoint.topic_name == f"rt{topic}"
+        ]

@@ -1,0 +1,158 @@
+"""Lets ``import rclpy`` and ``from std_msgs.msg import String`` find the embedded library."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+_HERE = "wall_oss_ros.embedded"
+_MODULES = (
+    "action", "action.client", "action.server", "callback_groups", "client", "clock", "context", "duration",
+    "exceptions", "executors", "guard_condition", "lifecycle", "lifecycle.node", "logging", "node", "parameter",
+    "publisher", "qos", "serialization", "service", "signals", "subscription", "task", "time", "time_source", "timer",
+    "utilities", "wait_for_message",
+)  # fmt: skip
+_KINDS = ("msg", "srv", "action")
+_NOT_OFFERED = {
+    "ament_index_python", "diagnostic_updater", "image_geometry", "image_transport", "launch", "launch_ros",
+    "message_filters", "ros2cli", "rosbag2_py", "rosidl_runtime_py", "sensor_msgs_py", "tf2_geometry_msgs",
+    "tf2_py", "tf2_ros", "tf_transformations",
+}  # fmt: skip
+
+
+class InterfaceModule(ModuleType):
+    """``std_msgs.msg`` and the like: makes each class when it is asked for."""
+
+    def __init__(self, package: str, kind: str):
+        super().__init__(f"{package}.{kind}", f"Interfaces of kind {kind} of package {package}.")
+        self.__path__: list[str] = []
+        self._package, self._kind = package, kind
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        from wall_oss_ros.embedded.interfaces import get_interface
+
+        try:
+            found = get_interface(self._package, self._kind, name)
+        except LookupError as error:
+            raise AttributeError(str(error)) from None
+        setattr(self, name, found)
+        return found
+
+    def __dir__(self) -> list[str]:
+        from wall_oss_ros.embedded.interfaces import names_in
+
+        return names_in(self._package, self._kind)
+
+
+class _Alias(Loader):
+    """Gives an existing module under another name."""
+
+    def __init__(self, target: str):
+        self._target = target
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        module = importlib.import_module(self._target)
+        self._own_spec = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self._own_spec  # the import system has just put the alias there
+
+
+class _Interfaces(Loader):
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        package, _, kind = spec.name.partition(".")
+        if kind:
+            return InterfaceModule(package, kind)
+        module = ModuleType(package, f"Interfaces of package {package}, made by the embedded library.")
+        module.__path__ = []
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        pass
+
+
+class EmbeddedFinder(MetaPathFinder):
+    """Finds rclpy, cv_bridge and interface packages; comes last, so that anything real goes before."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        if name == "rclpy":
+            return ModuleSpec(name, _Alias(f"{_HERE}.client_library"), is_package=True)
+        if name == "cv_bridge":
+            return ModuleSpec(name, _Alias(f"{_HERE}.cv_bridge"))
+        package, _, rest = name.partition(".")
+        if package == "rclpy":
+            if rest in _MODULES:
+                return ModuleSpec(name, _Alias(f"{_HERE}.{rest}"))
+            raise _not_offered(name)
+        parts = rest.split(".")
+        if package in _known_packages():
+            if not rest or rest in _KINDS:
+                return ModuleSpec(name, _Interfaces(), is_package=True)
+            if len(parts) == 2 and parts[0] in _KINDS and not parts[1].startswith("_"):
+                raise self._no_such_interface(package, *parts)
+        if package in _NOT_OFFERED:
+            raise _not_offered(name)
+        return None
+
+    @staticmethod
+    def _no_such_interface(package: str, kind: str, name: str) -> ImportError:
+        from wall_oss_ros.embedded.interfaces import get_interface
+
+        try:
+            get_interface(package, kind, name)
+        except LookupError as error:
+            return ImportError(str(error), name=f"{package}.{kind}.{name}")
+        return ImportError(f"{package}.{kind}.{name} is a class, not a module.", name=f"{package}.{kind}.{name}")
+
+
+def _known_packages() -> set[str]:
+    from wall_oss_ros.embedded.interfaces import packages
+
+    return packages()
+
+
+def _not_offered(name: str) -> ImportError:
+    return ImportError(
+        f"{name} is not part of the embedded library, which stands in because ROS 2 is not installed. "
+        "Source a ROS 2 installation to use it; docs/embedded.md lists what is offered.",
+        name=name,
+    )
+
+
+def install() -> bool:
+    """Makes the embedded library importable as rclpy unless the real one is; returns whether it is in use.
+
+    Nothing that can be imported otherwise is hidden. Calling it again does nothing.
+    """
+    if any(isinstance(finder, EmbeddedFinder) for finder in sys.meta_path):
+        return True
+    try:
+        import rclpy  # noqa: F401
+    except ImportError:
+        pass
+    else:
+        return False
+    sys.meta_path.append(EmbeddedFinder())
+    from wall_oss_ros.embedded.logging import get_logger
+
+    get_logger("wall_oss.embedded").info(
+        "ROS 2 is not installed: the embedded library is in use (DDS on "
+        f"{_where()}; topics, services and actions are wire-compatible with ROS 2)."
+    )
+    return True
+
+
+def _where() -> str:
+    import os
+
+    if os.environ.get("CYCLONEDDS_URI"):
+        return "the interfaces that CYCLONEDDS_URI names"
+    network = os.environ.get("WALL_OSS_NETWORK", "")
+    return f"network {network!r}" if network else "this machine only"

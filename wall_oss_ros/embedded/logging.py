@@ -1,0 +1,176 @@
+"""Logging with rclpy's levels, format and filters; lines go to standard error and, for nodes, to /rosout."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from enum import IntEnum
+from typing import Any, Callable
+
+
+class LoggingSeverity(IntEnum):
+    UNSET = 0
+    DEBUG = 10
+    INFO = 20
+    WARN = 30
+    ERROR = 40
+    FATAL = 50
+
+
+_COLOURS = {LoggingSeverity.DEBUG: "\033[32m", LoggingSeverity.WARN: "\033[33m", LoggingSeverity.ERROR: "\033[31m"}
+_COLOURS[LoggingSeverity.FATAL] = _COLOURS[LoggingSeverity.ERROR]
+_levels: dict[str, LoggingSeverity] = {"": LoggingSeverity.INFO}
+_loggers: dict[str, RcutilsLogger] = {}
+_sinks: dict[str, Callable[[LoggingSeverity, str, str, Any], None]] = {}
+_lock = threading.RLock()
+
+
+class RcutilsLogger:
+    """A named logger; ``parent.child`` inherits its parent's level.
+
+    Every method takes the filters of rclpy: ``once=True``, ``throttle_duration_sec=2.0`` and ``skip_first=True``,
+    each applied per calling line.
+    """
+
+    def __init__(self, name: str = ""):
+        self.name = name
+        self._seen: dict[tuple[str, int], float] = {}
+
+    def get_child(self, name: str) -> RcutilsLogger:
+        if not name:
+            raise ValueError("Child logger name must not be empty.")
+        return get_logger(f"{self.name}.{name}" if self.name else name)
+
+    def set_level(self, level: int) -> None:
+        set_logger_level(self.name, level)
+
+    def get_effective_level(self) -> LoggingSeverity:
+        return get_logger_effective_level(self.name)
+
+    def is_enabled_for(self, severity: int) -> bool:
+        return severity >= self.get_effective_level()
+
+    def log(self, message: Any, severity: int, _depth: int = 1, **filters: Any) -> bool:
+        """Logs at a severity; returns whether the message came through level and filters."""
+        severity = LoggingSeverity(severity)
+        if not self.is_enabled_for(severity):
+            return False
+        frame = sys._getframe(_depth)
+        if filters and not self._passes((frame.f_code.co_filename, frame.f_lineno), **filters):
+            return False
+        _emit(self.name, severity, str(message), frame)
+        return True
+
+    def _passes(
+        self,
+        caller: tuple[str, int],
+        once: bool = False,
+        throttle_duration_sec: float | None = None,
+        skip_first: bool = False,
+        throttle_time_source_type: Any = None,
+    ) -> bool:
+        clock = throttle_time_source_type
+        now = clock.now().nanoseconds / 1e9 if hasattr(clock, "now") else time.monotonic()
+        with _lock:
+            last = self._seen.get(caller)
+            if last is None and skip_first:
+                self._seen[caller] = float("-inf") if throttle_duration_sec is None else now
+                return False
+            if once and last is not None and last != float("-inf"):
+                return False
+            if throttle_duration_sec is not None and last is not None and now - last < throttle_duration_sec:
+                return False
+            self._seen[caller] = now
+        return True
+
+    def debug(self, message: Any, **filters: Any) -> bool:
+        return self.log(message, LoggingSeverity.DEBUG, 2, **filters)
+
+    def info(self, message: Any, **filters: Any) -> bool:
+        return self.log(message, LoggingSeverity.INFO, 2, **filters)
+
+    def warning(self, message: Any, **filters: Any) -> bool:
+        return self.log(message, LoggingSeverity.WARN, 2, **filters)
+
+    warn = warning
+
+    def error(self, message: Any, **filters: Any) -> bool:
+        return self.log(message, LoggingSeverity.ERROR, 2, **filters)
+
+    def fatal(self, message: Any, **filters: Any) -> bool:
+        return self.log(message, LoggingSeverity.FATAL, 2, **filters)
+
+
+def _emit(name: str, severity: LoggingSeverity, message: str, frame: Any) -> None:
+    line = f"[{severity.name}] [{time.time():.9f}] [{name}]: {message}"
+    if _use_colour() and severity in _COLOURS:
+        line = f"{_COLOURS[severity]}{line}\033[0m"
+    with _lock:
+        try:
+            sys.stderr.write(line + "\n")
+            sys.stderr.flush()
+        except (OSError, ValueError):  # nobody is listening any more, which must not stop a robot
+            pass
+    sink = _sinks.get(name) or _sinks.get(name.split(".")[0])
+    if sink is not None:
+        sink(severity, name, message, frame)
+
+
+def _use_colour() -> bool:
+    wanted = os.environ.get("RCUTILS_COLORIZED_OUTPUT", "")
+    return wanted == "1" or (wanted != "0" and sys.stderr.isatty())
+
+
+def get_logger(name: str = "") -> RcutilsLogger:
+    """The logger of that name."""
+    with _lock:
+        return _loggers.setdefault(name, RcutilsLogger(name))
+
+
+def set_logger_level(name: str, level: int, detailed_error: bool = False) -> None:
+    """Sets a logger's level; UNSET makes it inherit again."""
+    _levels[name] = LoggingSeverity(level)
+
+
+def get_logger_level(name: str) -> LoggingSeverity:
+    return _levels.get(name, LoggingSeverity.UNSET)
+
+
+def get_logger_effective_level(name: str) -> LoggingSeverity:
+    """The level that decides: the logger's own, or that of the nearest ancestor which has one."""
+    while True:
+        level = _levels.get(name, LoggingSeverity.UNSET)
+        if level != LoggingSeverity.UNSET or not name:
+            return level or LoggingSeverity.INFO
+        name = name.rpartition(".")[0]
+
+
+def get_logging_severity_from_string(name: str) -> LoggingSeverity:
+    """A level by its name, in any case.
+
+    Raises:
+        RuntimeError: there is none of that name.
+    """
+    try:
+        return LoggingSeverity["WARN" if name.upper() == "WARNING" else name.upper()]
+    except KeyError:
+        names = ", ".join(level.name.lower() for level in LoggingSeverity)
+        raise RuntimeError(f"Unknown log level {name!r}, expected one of {names}") from None
+
+
+def add_sink(name: str, sink: Callable[[LoggingSeverity, str, str, Any], None]) -> None:
+    """Also sends the lines of a logger and its children to a function (severity, logger, message, caller's frame)."""
+    _sinks[name] = sink
+
+
+def remove_sink(name: str) -> None:
+    _sinks.pop(name, None)
+
+
+def initialize() -> None:
+    """For rclpy's sake: nothing needs to be set up."""
+
+
+shutdown = clear_config = initialize

@@ -1,0 +1,79 @@
+"""Names of nodes, topics and services: validation, expansion, and their form on the wire."""
+
+from __future__ import annotations
+
+import re
+
+from wall_oss_ros.embedded.exceptions import (
+    InvalidNamespaceException,
+    InvalidNodeNameException,
+    InvalidServiceNameException,
+    InvalidTopicNameException,
+)
+
+_TOKEN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def validate_node_name(name: str) -> None:
+    """Raises InvalidNodeNameException unless the name is one token."""
+    if not _TOKEN.fullmatch(name):
+        raise InvalidNodeNameException(name, "node name must be letters, digits and '_', not starting with a digit")
+
+
+def validate_namespace(namespace: str) -> None:
+    """Raises InvalidNamespaceException unless the namespace is absolute and made of tokens."""
+    if namespace != "/" and not (
+        namespace.startswith("/") and all(_TOKEN.fullmatch(part) for part in namespace[1:].split("/"))
+    ):
+        raise InvalidNamespaceException(namespace, "namespace must be '/' or begin with '/' and not end with it")
+
+
+def expand(name: str, node_name: str, namespace: str, is_service: bool = False) -> str:
+    """The absolute name of a topic or service as a node sees it.
+
+    Args:
+        name: absolute, relative, or private (``~/name``).
+        node_name: the node's name, without namespace.
+        namespace: the node's namespace, ``/`` or ``/a/b``.
+        is_service: chooses the exception.
+
+    Raises:
+        InvalidTopicNameException, InvalidServiceNameException: not a name that ROS 2 allows.
+    """
+    error = InvalidServiceNameException if is_service else InvalidTopicNameException
+    if not name:
+        raise error(name, "name must not be empty")
+    base = "" if namespace == "/" else namespace
+    if name == "~" or name.startswith("~/"):
+        full = f"{base}/{node_name}{name[1:]}"
+    elif name.startswith("/"):
+        full = name
+    else:
+        full = f"{base}/{name}"
+    full = full.replace("{node}", node_name).replace("{ns}", base).replace("{namespace}", base)
+    for part in full[1:].split("/"):
+        if not _TOKEN.fullmatch(part):
+            raise error(name, "each part must be letters, digits and '_', not empty and not starting with a digit")
+    return full
+
+
+def topic_to_dds(name: str) -> str:
+    """Absolute topic name to its DDS topic."""
+    return f"rt{name}"
+
+
+def service_to_dds(name: str) -> tuple[str, str]:
+    """Absolute service name to the DDS topics of its requests and its replies."""
+    return f"rq{name}Request", f"rr{name}Reply"
+
+
+def type_to_dds(interface: tuple[str, str, str]) -> str:
+    """Package, kind and name of an interface to the DDS type name."""
+    package, kind, name = interface
+    return f"{package}::{kind}::dds_::{name}_"
+
+
+def type_from_dds(name: str) -> str:
+    """DDS type name to ROS's, ``package/kind/Name``; other names unchanged."""
+    match = re.fullmatch(r"(\w+)::(\w+)::dds_::(\w+)_", name)
+    return "/".join(match.groups()) if match else name

@@ -1,0 +1,167 @@
+"""Parameters: a name, a type and a value."""
+
+from __future__ import annotations
+
+import array
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from wall_oss_ros.embedded.interfaces import get_interface
+
+PARAMETER_SEPARATOR_STRING = "."
+
+
+class Parameter:
+    """A named, typed value.
+
+    Args:
+        name: the parameter's name.
+        type_: its type; told from the value if not given.
+        value: bool, int, float, str, bytes, or a list or array of one of the first four; None for NOT_SET.
+
+    Raises:
+        TypeError: the value's type cannot be told.
+        ValueError: value and type do not go together.
+    """
+
+    class Type(Enum):
+        NOT_SET = 0
+        BOOL = 1
+        INTEGER = 2
+        DOUBLE = 3
+        STRING = 4
+        BYTE_ARRAY = 5
+        BOOL_ARRAY = 6
+        INTEGER_ARRAY = 7
+        DOUBLE_ARRAY = 8
+        STRING_ARRAY = 9
+
+        @classmethod
+        def from_parameter_value(cls, value: Any) -> Parameter.Type:
+            """The type that fits a Python value.
+
+            Raises:
+                TypeError: none does.
+            """
+            if value is None:
+                return cls.NOT_SET
+            if isinstance(value, bool):
+                return cls.BOOL
+            if isinstance(value, int):
+                return cls.INTEGER
+            if isinstance(value, float):
+                return cls.DOUBLE
+            if isinstance(value, str):
+                return cls.STRING
+            if isinstance(value, array.array) and value.typecode in "bhilqBHILQ":
+                return cls.INTEGER_ARRAY
+            if isinstance(value, array.array) and value.typecode in "fd":
+                return cls.DOUBLE_ARRAY
+            if isinstance(value, np.ndarray):
+                value = value.tolist()
+            if isinstance(value, (list, tuple)):
+                for kind, member in _ARRAY_ITEMS.items():
+                    if all(_is(item, member) for item in value):
+                        return cls[kind]
+            raise TypeError(f"The given value is not one of the allowed types: {value!r}.")
+
+        def check(self, value: Any) -> bool:
+            """Whether a value may have this type."""
+            if self.name in _SCALARS:
+                return _is(value, _SCALARS[self.name])
+            if self is Parameter.Type.NOT_SET:
+                return value is None
+            if isinstance(value, array.array):
+                codes = "bhilqBHILQ" if self is Parameter.Type.INTEGER_ARRAY else "fd"
+                return self.name in ("INTEGER_ARRAY", "DOUBLE_ARRAY") and value.typecode in codes
+            if isinstance(value, np.ndarray):
+                value = value.tolist()
+            return isinstance(value, (list, tuple)) and all(_is(item, _ARRAY_ITEMS[self.name]) for item in value)
+
+    @classmethod
+    def from_parameter_msg(cls, msg: Any) -> Parameter:
+        """From rcl_interfaces/Parameter."""
+        kind = cls.Type(msg.value.type)
+        value = None
+        if kind is not cls.Type.NOT_SET:
+            value = getattr(msg.value, _FIELDS[kind.name])
+            value = list(value) if kind.name in _ARRAY_ITEMS else value
+        return cls(msg.name, kind, value)
+
+    def __init__(self, name: str, type_: Parameter.Type | None = None, value: Any = None):
+        if type_ is None:
+            type_ = Parameter.Type.from_parameter_value(value)
+        if not isinstance(type_, Parameter.Type):
+            raise TypeError("type must be an instance of 'Parameter.Type'")
+        if not type_.check(value):
+            raise ValueError(f"Type '{type_.name}' and value '{value}' do not agree")
+        self._name, self._type, self._value = name, type_, value
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def type_(self) -> Parameter.Type:
+        return self._type
+
+    @property
+    def value(self) -> Any:
+        return self._value
+
+    def get_parameter_value(self) -> Any:
+        """As rcl_interfaces/ParameterValue."""
+        message = get_interface("rcl_interfaces", "msg", "ParameterValue")(type=self._type.value)
+        if self._type is not Parameter.Type.NOT_SET:
+            value = self._value
+            value = value.tolist() if isinstance(value, (np.ndarray, array.array)) else value
+            setattr(message, _FIELDS[self._type.name], list(value) if isinstance(value, tuple) else value)
+        return message
+
+    def to_parameter_msg(self) -> Any:
+        """As rcl_interfaces/Parameter."""
+        return get_interface("rcl_interfaces", "msg", "Parameter")(name=self._name, value=self.get_parameter_value())
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Parameter):
+            return False
+        return (self._name, self._type) == (other._name, other._type) and bool(np.all(self._value == other._value))
+
+    __hash__ = None
+
+    def __repr__(self) -> str:
+        return f"Parameter(name={self._name!r}, type={self._type.name}, value={self._value!r})"
+
+
+_SCALARS = {"BOOL": bool, "INTEGER": int, "DOUBLE": float, "STRING": str}
+_ARRAY_ITEMS = {
+    "BYTE_ARRAY": bytes, "BOOL_ARRAY": bool, "INTEGER_ARRAY": int, "DOUBLE_ARRAY": float, "STRING_ARRAY": str,
+}  # fmt: skip
+_FIELDS = {name: f"{name.lower()}_value" for name in (*_SCALARS, *_ARRAY_ITEMS)}
+
+
+def _is(value: Any, kind: type) -> bool:
+    return isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+
+
+def parameter_value_to_python(parameter_value: Any) -> Any:
+    """The Python value in an rcl_interfaces/ParameterValue."""
+    return Parameter.from_parameter_msg(
+        get_interface("rcl_interfaces", "msg", "Parameter")(name="", value=parameter_value)
+    ).value
+
+
+def get_parameter_value(string_value: str) -> Any:
+    """An rcl_interfaces/ParameterValue from YAML text."""
+    import yaml
+
+    try:
+        value = yaml.safe_load(string_value)
+    except yaml.YAMLError:
+        value = string_value
+    try:
+        return Parameter("", value=value).get_parameter_value()
+    except TypeError:
+        return Parameter("", value=string_value).get_parameter_value()

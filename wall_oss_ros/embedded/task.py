@@ -1,0 +1,163 @@
+"""Futures, and tasks: functions and coroutines that an executor runs."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+import warnings
+from typing import Any, Callable
+from weakref import ref
+
+
+class Future:
+    """The outcome of something that runs elsewhere; ``await`` it in a callback that is a coroutine."""
+
+    def __init__(self, *, executor: Any = None):
+        self._lock = threading.RLock()
+        self._done = False
+        self._cancelled = False
+        self._result: Any = None
+        self._exception: BaseException | None = None
+        self._exception_fetched = False
+        self._callbacks: list[Callable] = []
+        self._immediate_callbacks: list[Callable] = []
+        self._set_executor(executor)
+
+    def _set_executor(self, executor: Any) -> None:
+        self._executor = ref(executor) if executor is not None else lambda: None
+
+    def __del__(self) -> None:
+        if getattr(self, "_exception", None) is not None and not self._exception_fetched:
+            warnings.warn(f"The following exception was never retrieved: {self._exception}", stacklevel=2)
+
+    def __await__(self):
+        while not self._done:
+            yield self
+        return self.result()
+
+    def cancel(self) -> None:
+        with self._lock:
+            if self._done:
+                return
+            self._cancelled = self._done = True
+        self._notify()
+
+    def cancelled(self) -> bool:
+        return self._cancelled
+
+    def done(self) -> bool:
+        return self._done
+
+    def result(self) -> Any:
+        """The result, None if there is none yet; raises the exception if it failed."""
+        if self._exception is not None:
+            raise self.exception()
+        return self._result
+
+    def exception(self) -> BaseException | None:
+        self._exception_fetched = True
+        return self._exception
+
+    def set_result(self, result: Any) -> None:
+        with self._lock:
+            if self._done:
+                return
+            self._result, self._done = result, True
+        self._notify()
+
+    def set_exception(self, exception: BaseException) -> None:
+        with self._lock:
+            if self._done:
+                return
+            self._exception, self._exception_fetched, self._done = exception, False, True
+        self._notify()
+
+    def add_done_callback(self, callback: Callable[[Future], None]) -> None:
+        """Calls it with this future once it is done: in the executor, if there is one, otherwise here and now."""
+        with self._lock:
+            if not self._done:
+                self._callbacks.append(callback)
+                return
+        self._call(callback)
+
+    def remove_done_callback(self, callback: Callable[[Future], None]) -> bool:
+        with self._lock:
+            try:
+                self._callbacks.remove(callback)
+                return True
+            except ValueError:
+                return False
+
+    def _notify(self) -> None:
+        with self._lock:
+            callbacks, self._callbacks = self._callbacks, []
+            immediate, self._immediate_callbacks = self._immediate_callbacks, []
+        for callback in immediate:
+            callback(self)
+        for callback in callbacks:
+            self._call(callback)
+
+    def _call(self, callback: Callable) -> None:
+        executor = self._executor()
+        if executor is not None:
+            executor.create_task(callback, self)
+        else:
+            callback(self)
+
+    def _add_immediate_callback(self, callback: Callable[[Future], None]) -> None:
+        """Calls it as soon as the future is done, in whichever thread that happens: for what is cheap and safe."""
+        with self._lock:
+            if not self._done:
+                self._immediate_callbacks.append(callback)
+                return
+        callback(self)
+
+
+class Task(Future):
+    """A function or coroutine to run; the future of its result.
+
+    Args:
+        handler: called with the arguments; may be a coroutine function or a coroutine.
+        executor: wakes it again when what it awaits is done.
+    """
+
+    def __init__(self, handler: Any, args: tuple = (), kwargs: dict | None = None, executor: Any = None):
+        super().__init__(executor=executor)
+        self._handler, self._args, self._kwargs = handler, args, kwargs or {}
+        self._coroutine = handler if inspect.iscoroutine(handler) else None
+        self._running = threading.Lock()
+
+    def executing(self) -> bool:
+        return self._running.locked()
+
+    def __call__(self) -> None:
+        """Runs it to its end, or until it awaits something that is not done."""
+        if self._done or not self._running.acquire(blocking=False):
+            return
+        awaited = None
+        try:
+            if self._coroutine is None:
+                result = self._handler(*self._args, **self._kwargs)
+                if not inspect.iscoroutine(result):
+                    self.set_result(result)
+                    return
+                self._coroutine = result
+            awaited = self._coroutine.send(None)
+        except StopIteration as stop:
+            self.set_result(stop.value)
+            return
+        except Exception as error:
+            self.set_exception(error)
+            return
+        finally:
+            self._running.release()
+        self._resume_after(awaited)
+
+    def _resume_after(self, awaited: Any) -> None:
+        executor = self._executor()
+        if executor is None:
+            return
+        if isinstance(awaited, Future):
+            awaited._add_immediate_callback(lambda _: executor._schedule(self))
+        else:
+            executor._schedule(self)
