@@ -14,8 +14,6 @@ from wall_oss_ros.data.frames import PLACES
 from wall_oss_ros.sim.tasks import COLOURS, TRAYS, Goal
 from wall_oss_ros.uni_cot import prompts
 
-DONE = "done"
-NOT_UNDERSTOOD = "I do not understand"
 
 PLACE_TEMPLATES = (
     "put the {c} cube in the {t} tray",
@@ -38,7 +36,7 @@ CLEAR = 0.06
 
 
 def absent(colour: str) -> str:
-    return f"there is no {colour} cube"
+    return f"{prompts.ABSENT} {colour} cube"
 
 
 def _cube(frame: np.void, colour: str) -> int | None:
@@ -59,7 +57,7 @@ def goal_state(frame: np.void, goal: Goal) -> str:
     pick = goal.subtasks()[0]
     held = where == "gripper"
     if goal.kind == "pick":
-        return DONE if held and position[2] > LIFTED else pick
+        return prompts.DONE if held and position[2] > LIFTED else pick
     tray = frame["trays"][TRAYS.index(goal.tray)]
     over_tray = bool(np.abs(position[:2] - tray).max() < 0.075)
     if held:
@@ -67,15 +65,15 @@ def goal_state(frame: np.void, goal: Goal) -> str:
     if where == f"{goal.tray} tray":
         away = frame["tcp"] - position
         clear = away[2] > CLEAR or np.hypot(away[0], away[1]) > CLEAR
-        return DONE if clear else goal.subtasks()[1]
+        return prompts.DONE if clear else goal.subtasks()[1]
     return pick
 
 
 def active_subtask(frame: np.void, goals: Sequence[Goal]) -> str:
     """The subtask called for by several goals in order: that of the first which is not done."""
     states = [goal_state(frame, goal) for goal in goals]
-    missing = next((state for state in states if state.startswith("there is no")), None)
-    return missing or next((state for state in states if state != DONE), DONE)
+    missing = next((state for state in states if state.startswith(prompts.ABSENT)), None)
+    return missing or next((state for state in states if state != prompts.DONE), prompts.DONE)
 
 
 def plan_text(frame: np.void, goals: Sequence[Goal]) -> str:
@@ -119,7 +117,7 @@ def reason(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
 
 def plan(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
     if rng.random() < 0.15:
-        return prompts.plan_suffix(_nonsense(rng)), NOT_UNDERSTOOD
+        return prompts.plan_suffix(_nonsense(rng)), prompts.NOT_UNDERSTOOD
     text, goals = instruction(rng, frame, absent_share=0.15)
     return prompts.plan_suffix(text), plan_text(frame, goals)
 
@@ -191,3 +189,11 @@ def sample(rng: np.random.Generator, frame: np.void) -> tuple[str, str, str]:
     """One random language sample about the frame: (kind, prompt suffix, answer)."""
     kind = _NAMES[rng.choice(len(_NAMES), p=_SHARES)]
     return (kind, *MATERIAL[kind][1](rng, frame))
+
+
+def vocabulary() -> list[str]:
+    """Every word that instructions and questions are made of; a user's other words are unknown to the model."""
+    texts = [*PLACE_TEMPLATES, *PICK_TEMPLATES, *NONSENSE_WORDS, *COLOURS, *TRAYS, "then"]
+    texts += ["point to the gripper in wrist view", "where is the cube", "what is in the gripper", "which cubes are there"]
+    words = " ".join(texts).replace("{c}", "").replace("{t}", "").split()
+    return sorted(set(words))

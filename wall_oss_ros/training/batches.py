@@ -9,8 +9,8 @@ from tokenizers import Tokenizer
 from wall_oss_ros.data import language
 from wall_oss_ros.data.frames import HORIZON, PLACES, FrameSet
 from wall_oss_ros.model import WallOSS
+from wall_oss_ros.policy.images import image_patches
 from wall_oss_ros.policy.normalizer import Normalizer
-from wall_oss_ros.policy.processor import image_patches
 from wall_oss_ros.sim.tasks import COLOURS, TRAYS, pick_text, place_text
 from wall_oss_ros.training.losses import Batch
 from wall_oss_ros.training.packing import pack
@@ -25,30 +25,21 @@ DOF = 20
 class Batches:
     """Batches of one dataset, each a function of (seed, step) alone, so that a resumed run continues the same stream."""
 
-    def __init__(
-        self,
-        data: FrameSet,
-        tokenizer: Tokenizer,
-        normalizers: tuple[Normalizer, Normalizer],
-        model: WallOSS,
-        views: list[str],
-        seed: int,
-    ):
+    def __init__(self, data: FrameSet, tokenizer: Tokenizer, model: WallOSS, robot: str, seed: int):
         self.data, self.tokenizer, self.seed = data, tokenizer, seed
-        self.state_normalizer, self.action_normalizer = normalizers
-        self.mask = torch.zeros(DOF)
-        self.mask[ARM] = 1
-        self.config = model.config
-        self.views = len(views)
+        head, vision = model.action_preprocessor, model.config.vision
+        self.states = Normalizer.from_statistics(head.normalizer_propri, robot)
+        self.actions = Normalizer.from_statistics(head.normalizer_action, robot)
+        self.views, self.patch, self.merge = model.config.views, vision.patch_size, vision.spatial_merge_size
         height, width = data.images.shape[2:4]
-        patch = self.config.vision.patch_size
-        self.grid = torch.tensor([[1, height // patch, width // patch]])
-        tokens = int(self.grid[0].prod()) // self.config.vision.spatial_merge_size**2
+        self.grid = torch.tensor([[1, height // self.patch, width // self.patch]])
+        tokens = int(self.grid[0].prod()) // self.merge**2
         image = tokenizer.token_to_id("<|image_pad|>")
-        ids = tokenizer.encode(prompts.observation_prompt(views)).ids
+        ids = tokenizer.encode(prompts.observation_prompt(self.views)).ids
         self.prefix = [i for token in ids for i in ([token] * tokens if token == image else [token])]
         prefix = torch.tensor([self.prefix])
-        self.positions = model.position_ids(prefix, self.grid.repeat(self.views, 1), torch.ones_like(prefix))[:, 0].numpy()
+        grids = self.grid.repeat(len(self.views), 1)
+        self.positions = model.position_ids(prefix, grids, torch.ones_like(prefix))[:, 0].numpy()
         self.image_positions = torch.nonzero(prefix[0] == image).flatten()
         self.end = [tokenizer.token_to_id(prompts.END)]
         self._cache: dict[str, list[int]] = {}
@@ -92,15 +83,14 @@ class Batches:
         actions = np.zeros((len(frames), stage.acting_branches, HORIZON, DOF), np.float32)
         if stage.acting_branches:
             actions[..., ARM] = np.asarray(chunks)
-        images = torch.from_numpy(self.data.images[indices]).flatten(0, 1)
-        alive = self.mask.numpy()
+        images = self.data.images[indices].reshape(-1, *self.data.images.shape[2:])
         return Batch(
             packed=packed,
-            pixel_values=image_patches(images),
+            pixel_values=torch.from_numpy(image_patches(images, self.patch, self.merge)),
             image_grid_thw=self.grid.repeat(len(images), 1),
             image_positions=self.image_positions,
-            state=torch.as_tensor(self.state_normalizer.normalize(state, alive), dtype=torch.float32),
-            state_mask=self.mask.expand(len(frames), -1),
-            actions=torch.as_tensor(self.action_normalizer.normalize(actions, alive), dtype=torch.float32),
-            dof_mask=self.mask,
+            state=torch.from_numpy(self.states.normalize(state)),
+            state_mask=torch.from_numpy(self.states.mask()).float().expand(len(frames), -1),
+            actions=torch.from_numpy(self.actions.normalize(actions)),
+            dof_mask=torch.from_numpy(self.actions.mask()).float(),
         )

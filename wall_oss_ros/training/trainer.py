@@ -144,7 +144,7 @@ class Trainer:
         self.optimizer.step()
         self.step += 1
         self.seconds += time.monotonic() - began
-        values = (self.step, stage.name, round(self.seconds, 1), rate, float(losses.cross_entropy), float(losses.flow))
+        values = (self.step, stage.name, round(self.seconds, 1), rate, losses.cross_entropy.item(), losses.flow.item())
         return dict(zip(LOG_FIELDS, values))
 
     @torch.no_grad()
@@ -154,7 +154,7 @@ class Trainer:
         entropies, flows = [], []
         for part in range(2):
             indices = self.validation[part * stage.batch : (part + 1) * stage.batch]
-            batch = self.batches.draw(indices, stage, -1 - part & 0xFFFF)
+            batch = self.batches.draw(indices, stage, 1_000_000_000 + part)
             losses = compute(self.model, batch, stage.draws, torch.Generator().manual_seed(part))
             entropies.append(float(losses.cross_entropy))
             flows.append(float(losses.flow))

@@ -34,6 +34,11 @@ REASON = "\nPredict the next action in language.\n"
 PLAN = "\nList the subtasks in language.\n"
 QUESTION = "\nQuestion: "
 
+DONE = "done"
+NOT_UNDERSTOOD = "I do not understand"
+ABSENT = "there is no"
+"""What the shipped model was trained to say when nothing is left to do, or the instruction cannot be carried out."""
+
 
 def observation_prompt(views: Sequence[str]) -> str:
     """The prefix that all prompts on one observation share.

@@ -1,0 +1,132 @@
+"""From a recipe to a checkpoint: data, tokenizer, statistics, training, export."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+
+from wall_oss_ros.data import language
+from wall_oss_ros.data.frames import FrameSet
+from wall_oss_ros.data.tokenizer import train_tokenizer
+from wall_oss_ros.model import WallOSS, WallOSSConfig
+from wall_oss_ros.robots.profile import load_profile
+from wall_oss_ros.sim.demonstrations import generate
+from wall_oss_ros.training.batches import ARM, DOF, Batches
+from wall_oss_ros.training.curves import draw_curves
+from wall_oss_ros.training.recipe import Recipe
+from wall_oss_ros.training.trainer import Trainer
+from wall_oss_ros.uni_cot import prompts
+
+TOKENIZER_SAMPLES = 6000
+
+
+def make_data(recipe: Recipe, folder: Path, workers: int = 0) -> FrameSet:
+    """The recipe's dataset, made in ``folder`` if it is not there."""
+    d = recipe.data
+    return FrameSet.open(generate(folder, d.episodes, d.posed_frames, d.keep_every, d.seed, workers))
+
+
+def make_tokenizer(recipe: Recipe, data: FrameSet) -> Tokenizer:
+    """A tokenizer for everything that is said about this data."""
+    rng = np.random.default_rng(recipe.seed)
+    texts = []
+    for index in rng.integers(len(data), size=TOKENIZER_SAMPLES):
+        _, prompt, answer = language.sample(rng, data.frames[index])
+        texts += [prompt.replace(prompts.ASSISTANT, ""), answer]
+    return train_tokenizer(texts, recipe.vocab_size)
+
+
+def make_config(recipe: Recipe, tokenizer: Tokenizer) -> WallOSSConfig:
+    """The recipe's sizes with this tokenizer's ids."""
+    names = {
+        "image_token_id": "<|image_pad|>",
+        "video_token_id": "<|video_pad|>",
+        "vision_start_token_id": "<|vision_start|>",
+        "vision_end_token_id": "<|vision_end|>",
+        "pad_token_id": "<|endoftext|>",
+        "bos_token_id": "<|im_start|>",
+        "eos_token_id": "<|im_end|>",
+        "propri_token_id": prompts.PROPRIOCEPTION,
+        "action_token_id": prompts.ACTION,
+    }
+    ids = {key: tokenizer.token_to_id(token) for key, token in names.items()}
+    views = [view.name for view in load_profile(recipe.robot).views]
+    return WallOSSConfig.from_dict(
+        {
+            **recipe.model,
+            **ids,
+            "vocab_size": tokenizer.get_vocab_size(),
+            "views": views,
+            "known_words": language.vocabulary(),
+        }
+    )
+
+
+def set_statistics(model: WallOSS, data: FrameSet, robot: str) -> None:
+    """Least value and range of states and action chunks, over the dataset.
+
+    A degree of freedom that never moves more than 0.1 (m or rad) gets that range around its middle, so that noise in it
+    is not blown up.
+    """
+    frames = data.frames
+    states = np.concatenate([frames["tcp"], frames["rotation"], frames["opening"][:, None]], axis=1)
+    actions = frames["chunks"].reshape(-1, frames["chunks"].shape[-1])
+    head = model.action_preprocessor
+    for values, statistics in ((states, head.normalizer_propri), (actions, head.normalizer_action)):
+        low, high = values.min(0), values.max(0)
+        spare = np.maximum(0.0, np.where(np.arange(7) < 6, 0.1, 0.0) - (high - low)) / 2
+        minimum, delta = torch.zeros(DOF), torch.zeros(DOF)
+        minimum[ARM] = torch.from_numpy((low - spare).astype(np.float32))
+        delta[ARM] = torch.from_numpy((high - low + 2 * spare).astype(np.float32))
+        statistics.set(robot, minimum, delta)
+
+
+def train(
+    recipe: Recipe, output: Path, data_folder: Path, minutes: float | None = None, resume: bool = False, workers: int = 0
+) -> Path:
+    """Trains by the recipe and writes a checkpoint that ``Policy.from_pretrained`` loads.
+
+    Args:
+        recipe: what to train.
+        output: folder for the checkpoint; the run's saves and log are in its subfolder ``run``.
+        data_folder: where the demonstrations are, or go.
+        minutes: stop (and export) after about this long; otherwise at the recipe's end.
+        resume: go on from the last save in ``output/run``.
+        workers: processes that make data; 0 for one a core.
+    """
+    output, run = Path(output), Path(output) / "run"
+    data = make_data(recipe, data_folder, workers)
+    torch.manual_seed(recipe.seed)
+    tokenizer = make_tokenizer(recipe, data)
+    model = WallOSS(make_config(recipe, tokenizer))
+    set_statistics(model, data, recipe.robot)
+    batches = Batches(data, tokenizer, model, recipe.robot, recipe.seed)
+    trainer = Trainer(model, batches, recipe, run, resume)
+    trainer.run(minutes)
+    export(model, tokenizer, recipe, trainer, output)
+    return output
+
+
+def export(model: WallOSS, tokenizer: Tokenizer, recipe: Recipe, trainer: Trainer, output: Path) -> None:
+    """Writes weights, config, tokenizer, recipe, log and curves."""
+    model.save_pretrained(output)
+    tokenizer.save(str(output / "tokenizer.json"))
+    (output / "training.json").write_text(
+        json.dumps(
+            {
+                "recipe": recipe.model_dump(),
+                "steps": trainer.step,
+                "minutes": round(trainer.seconds / 60, 1),
+                "parameters": sum(p.numel() for p in model.parameters()),
+                "frames": len(trainer.batches.data),
+            },
+            indent=1,
+        )
+    )
+    shutil.copy(trainer.folder / "log.csv", output / "log.csv")
+    draw_curves(output / "log.csv", output / "curves.png")

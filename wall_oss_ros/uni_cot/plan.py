@@ -1,0 +1,98 @@
+"""A plan and its life: subtasks in the model's words, each with its state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+
+class SubtaskStatus(IntEnum):
+    """The values of ``wall_oss_msgs/Subtask.status``."""
+
+    PENDING = 0
+    ACTIVE = 1
+    DONE = 2
+    FAILED = 3
+    CANCELLED = 4
+
+
+class PlanStatus(IntEnum):
+    """The values of ``wall_oss_msgs/SubtaskPlan.status``."""
+
+    AWAITING_APPROVAL = 0
+    RUNNING = 1
+    SUCCEEDED = 2
+    FAILED = 3
+    CANCELLED = 4
+    REJECTED = 5
+
+
+@dataclass
+class Subtask:
+    """One step of a plan. ``started`` and ``finished`` are stamps in s, None until then."""
+
+    text: str
+    status: SubtaskStatus = SubtaskStatus.PENDING
+    started: float | None = None
+    finished: float | None = None
+
+
+@dataclass
+class Plan:
+    """What is to be done, and how far it is.
+
+    Attributes:
+        id: increases with every instruction.
+        instruction: as the user gave it.
+        reasoning: what the model wrote, from which the subtasks were read.
+        active: index of the active subtask, -1 for none.
+        message: why it ended, or what happened last; for people.
+    """
+
+    id: int
+    instruction: str
+    reasoning: str = ""
+    subtasks: list[Subtask] = field(default_factory=list)
+    active: int = -1
+    status: PlanStatus = PlanStatus.RUNNING
+    message: str = ""
+
+    @property
+    def running(self) -> bool:
+        return self.status == PlanStatus.RUNNING
+
+    @property
+    def active_text(self) -> str:
+        """The active subtask in words, empty when the robot has nothing to do."""
+        return self.subtasks[self.active].text if self.running and self.active >= 0 else ""
+
+    @property
+    def progress(self) -> float:
+        """Share of subtasks done, 0 to 1."""
+        if not self.subtasks:
+            return 0.0
+        return sum(s.status == SubtaskStatus.DONE for s in self.subtasks) / len(self.subtasks)
+
+    def activate(self, index: int, stamp: float) -> None:
+        """Makes a subtask the active one: those before it are done, those from it on are still to do."""
+        for i, subtask in enumerate(self.subtasks):
+            if i < index and subtask.status != SubtaskStatus.DONE:
+                subtask.status, subtask.finished = SubtaskStatus.DONE, stamp
+            elif i > index and subtask.status != SubtaskStatus.PENDING:
+                subtask.status, subtask.started, subtask.finished = SubtaskStatus.PENDING, None, None
+        if index < len(self.subtasks):
+            current = self.subtasks[index]
+            current.status, current.started, current.finished = SubtaskStatus.ACTIVE, stamp, None
+        self.active = index
+
+    def finish(self, status: PlanStatus, message: str, stamp: float) -> None:
+        """Ends the plan; what was active or pending takes the matching state."""
+        ends = {PlanStatus.SUCCEEDED: SubtaskStatus.DONE, PlanStatus.FAILED: SubtaskStatus.FAILED}
+        for subtask in self.subtasks:
+            if subtask.status == SubtaskStatus.ACTIVE:
+                subtask.status, subtask.finished = ends.get(status, SubtaskStatus.CANCELLED), stamp
+            elif subtask.status == SubtaskStatus.PENDING:
+                done = status == PlanStatus.SUCCEEDED
+                subtask.status = SubtaskStatus.DONE if done else SubtaskStatus.CANCELLED
+                subtask.finished = stamp if done else None
+        self.status, self.message, self.active = status, message, -1

@@ -1,0 +1,155 @@
+"""Uni-CoT planning: the model decomposes the instruction, judges progress, and thinks again when that fails.
+
+Nothing here knows a task. The subtasks are lines that the model wrote. Which of them is active follows from asking the
+model, on fresh observations, what the instruction calls for now: when its answer moves on to a later subtask, or is
+that nothing is left, the earlier ones are done; when it goes back to an earlier one (a cube was dropped), so does the
+plan; when it keeps answering what is not in the plan, the plan is made anew. An answer counts once it was given several
+times in a row, since one frame can mislead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from wall_oss_ros.policy.observation import Observation
+from wall_oss_ros.uni_cot import prompts
+from wall_oss_ros.uni_cot.plan import Plan, PlanStatus, Subtask
+
+MOST_SUBTASKS = 12
+
+
+class Reasoner(Protocol):
+    """The part of ``Policy`` that the planner needs."""
+
+    def knows(self, text: str) -> list[str]: ...
+    def plan(self, obs: Observation, instruction: str) -> str: ...
+    def reason(self, obs: Observation, instruction: str) -> str: ...
+
+
+@dataclass(frozen=True)
+class PlannerSettings:
+    """Attributes:
+    confirmations: equal answers in a row before the plan moves.
+    stray_answers: answers in a row that are not in the plan, before it is made anew.
+    replans: how often a plan is made anew before it counts as failed.
+    subtask_timeout_s: longest time for one subtask, s.
+    """
+
+    confirmations: int = 2
+    stray_answers: int = 6
+    replans: int = 2
+    subtask_timeout_s: float = 60.0
+
+
+def normalise(text: str) -> str:
+    """An instruction as the model was trained to read it: lower case, single spaces, no closing punctuation."""
+    return " ".join(text.lower().split()).rstrip(" .!?")
+
+
+def refusal(answer: str) -> bool:
+    """Whether the model says that it cannot, or not with what it sees."""
+    return answer.startswith((prompts.NOT_UNDERSTOOD, prompts.ABSENT))
+
+
+class Planner:
+    """Holds one plan at a time. Not thread-safe: one caller, which may be a worker thread."""
+
+    def __init__(self, policy: Reasoner, settings: PlannerSettings = PlannerSettings()):
+        self._policy, self._settings = policy, settings
+        self._count = 0
+        self._judged, self._repeats, self._stray, self._replans = "", 0, 0, 0
+        self.plan: Plan | None = None
+        self.judgement = ""
+
+    def start(self, obs: Observation, instruction: str) -> Plan:
+        """Plans an instruction. An empty, unknown or impossible one gives a FAILED plan that says why."""
+        self._count += 1
+        self._replans = 0
+        self.plan = Plan(self._count, instruction)
+        self._decompose(obs)
+        return self.plan
+
+    def update(self, obs: Observation) -> Plan:
+        """Lets the model judge a fresh observation and moves the plan accordingly.
+
+        Raises:
+            RuntimeError: nothing was started.
+        """
+        plan = self.plan
+        if plan is None:
+            raise RuntimeError("Planner.update was called before start")
+        if not plan.running:
+            return plan
+        self.judgement = answer = self._policy.reason(obs, normalise(plan.instruction))
+        self._repeats = self._repeats + 1 if answer == self._judged else 1
+        self._judged = answer
+        if answer == plan.active_text:
+            self._stray = 0
+            started = plan.subtasks[plan.active].started
+            if started is not None and obs.stamp - started > self._settings.subtask_timeout_s:
+                plan.finish(
+                    PlanStatus.FAILED,
+                    f'"{plan.active_text}" took longer than {self._settings.subtask_timeout_s:g} s.',
+                    obs.stamp,
+                )
+        elif self._repeats >= self._settings.confirmations:
+            self._move(answer, obs)
+        return plan
+
+    def cancel(self, stamp: float, message: str = "Cancelled.") -> Plan | None:
+        """Ends the running plan; gives it back, or None when there was none."""
+        if self.plan is not None and self.plan.status in (PlanStatus.RUNNING, PlanStatus.AWAITING_APPROVAL):
+            self.plan.finish(PlanStatus.CANCELLED, message, stamp)
+            return self.plan
+        return None
+
+    def _decompose(self, obs: Observation) -> None:
+        plan, text = self.plan, normalise(self.plan.instruction)
+        self._judged, self._repeats, self._stray = "", 0, 0
+        if not text:
+            plan.finish(PlanStatus.FAILED, 'The instruction is empty: say what to do, e.g. "pick up the red cube".', obs.stamp)
+            return
+        unknown = self._policy.knows(text)
+        if unknown:
+            words = ", ".join(f'"{word}"' for word in unknown)
+            plan.finish(PlanStatus.FAILED, f"The model was not trained on {words}: use other words.", obs.stamp)
+            return
+        plan.reasoning = self._policy.plan(obs, text)
+        lines = [line.strip() for line in plan.reasoning.splitlines() if line.strip()]
+        if not lines or len(lines) > MOST_SUBTASKS or refusal(plan.reasoning):
+            plan.finish(
+                PlanStatus.FAILED, f'The model answered "{plan.reasoning}" to "{plan.instruction}".', obs.stamp
+            )
+            return
+        plan.subtasks = [Subtask(line) for line in lines]
+        plan.activate(0, obs.stamp)
+
+    def _move(self, answer: str, obs: Observation) -> None:
+        plan = self.plan
+        if answer == prompts.DONE:
+            plan.finish(PlanStatus.SUCCEEDED, "The model judges the instruction done.", obs.stamp)
+            return
+        index = self._find(answer)
+        if index is not None:
+            self._stray = 0
+            if index < plan.active:
+                plan.message = f'Back to "{answer}".'
+            plan.activate(index, obs.stamp)
+            return
+        self._stray += 1
+        if self._stray < self._settings.stray_answers:
+            return
+        if refusal(answer) or self._replans >= self._settings.replans:
+            plan.finish(PlanStatus.FAILED, f'The model keeps answering "{answer}".', obs.stamp)
+            return
+        self._replans += 1
+        self._decompose(obs)
+        if plan.running:
+            plan.message = f'Planned anew, since the model kept answering "{answer}".'
+
+    def _find(self, answer: str) -> int | None:
+        """The nearest subtask of these words, later ones first: the same words can stand in a plan twice."""
+        count, start = len(self.plan.subtasks), self.plan.active + 1
+        order = [*range(start, count), *range(start - 2, -1, -1)]
+        return next((i for i in order if self.plan.subtasks[i].text == answer), None)
