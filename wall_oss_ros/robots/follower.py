@@ -10,7 +10,7 @@ import ruckig
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.profile import RobotProfile
 
-_LOOKAHEAD = 0.08  # s: the motion is steered to meet the reference this far ahead, which smooths the joints of chunks
+_LOOKAHEAD = 0.12  # s: steering to where the path will be then follows without lag and rounds its corners
 _REACH = 0.03  # m or rad: a pose farther out of reach than this is refused; a nearer one is replaced by the closest pose
 _LOST = 0.35  # rad: an arm this far from what it was told is not following
 _STILL = 1e-3  # rad/s
@@ -50,6 +50,7 @@ class CartesianFollower:
         self._state.max_acceleration = list(profile.arm.limits.acceleration)
         self._state.max_jerk = list(profile.arm.limits.jerk)
         self._state.synchronization = ruckig.Synchronization.No
+        self._state.control_interface = ruckig.ControlInterface.Velocity
         self._low, self._high = np.array(profile.arm.workspace.min), np.array(profile.arm.workspace.max)
         self.reset(arm.home)
 
@@ -130,32 +131,23 @@ class CartesianFollower:
             if not lag < _LOST:  # also catches a reading that is not a number
                 reason = f"the arm is {lag:.2f} rad away from its command"
                 self._path = None
-        target = self._path.at(now + self.dt + _LOOKAHEAD) if self._path else None
-        result = self._steer(target)
-        if result < 0:  # the generator found no way: brake instead
-            reason = reason or "no motion within the limits leads to the target"
+        if self._steer(self._path.at(now + _LOOKAHEAD) if self._path else None) < 0:
             self._path = None
-            result = self._steer(None)
-        if result < 0:
-            return JointCommand(self.q, np.zeros_like(self.qd), False, reason)
+            return JointCommand(self.q, np.zeros_like(self.qd), False, reason or "no motion within the limits was found")
         self._next.pass_to_input(self._state)
         return JointCommand(np.clip(self.q, self._arm.lower, self._arm.upper), self.qd, not reason, reason)
 
-    def _steer(self, target) -> int:
-        state = self._state
-        if target is None:
-            state.control_interface = ruckig.ControlInterface.Velocity
-            state.target_velocity = [0.0] * len(state.current_velocity)
-            state.minimum_duration = None
-        else:
-            q, qd = target
-            limit = 0.95 * np.array(state.max_velocity)
-            state.control_interface = ruckig.ControlInterface.Position
-            state.target_position = np.clip(q, self._arm.lower, self._arm.upper).tolist()
-            state.target_velocity = np.clip(qd, -limit, limit).tolist()
-            state.minimum_duration = _LOOKAHEAD + self.dt
-        state.target_acceleration = [0.0] * len(state.current_velocity)
-        return int(self._generator.update(state, self._next))
+    def _steer(self, goal) -> int:
+        """Turns towards where the path will be in ``_LOOKAHEAD`` (None: brakes); the generator bounds the change.
+
+        Only velocities are handed to the generator: asked for a position with a velocity, it may first back away from
+        a near goal to gather speed.
+        """
+        speed = np.zeros(len(self._arm.home))
+        if goal is not None:
+            speed = (np.clip(goal, self._arm.lower, self._arm.upper) - self.q) / _LOOKAHEAD
+        self._state.target_velocity = np.clip(speed, -self._arm.velocity, self._arm.velocity).tolist()
+        return int(self._generator.update(self._state, self._next))
 
 
 class _Path:
@@ -167,13 +159,13 @@ class _Path:
         self._slopes[0] = velocity
         self._slopes[1:-1] = (knots[2:] - knots[:-2]) / (times[2:] - times[:-2])[:, None]
 
-    def at(self, time: float) -> tuple[np.ndarray, np.ndarray]:
-        """Position and velocity, (n,) each."""
+    def at(self, time: float) -> np.ndarray:
+        """Position (n,)."""
         if time >= self._times[-1]:
-            return self._knots[-1], np.zeros_like(self._knots[-1])
+            return self._knots[-1]
         k = max(0, int(np.searchsorted(self._times, time, side="right")) - 1)
         span = self._times[k + 1] - self._times[k]
         s = (time - self._times[k]) / span
         a, b, u, v = self._knots[k], self._knots[k + 1], self._slopes[k] * span, self._slopes[k + 1] * span
         c, d = 3 * (b - a) - 2 * u - v, 2 * (a - b) + u + v
-        return a + s * (u + s * (c + s * d)), (u + s * (2 * c + 3 * s * d)) / span
+        return a + s * (u + s * (c + s * d))
