@@ -220,7 +220,8 @@ class WallOSSConfig:
         )
         known = _pick(cls, {k: v for k, v in flat.items() if k not in ("extra", "vision", *parts)})
         derived = {"text_config", "vision_config", "rope_scaling", "rope_parameters", "num_experts", "dim_inputs"}
-        extra = {k: v for k, v in values.items() if k not in derived and k not in known and k not in parts}
+        own = derived | {f.name for f in fields(cls)}
+        extra = {k: v for k, v in values.items() if k not in own}
         try:
             return cls(**known, **parts, extra=extra)
         except TypeError as error:

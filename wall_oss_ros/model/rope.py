@@ -16,12 +16,15 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
 
 
+# Tables that were made while sampling must serve training too, hence inference_mode(False) beneath each cache.
 @lru_cache(maxsize=16)
+@torch.inference_mode(False)
 def _inverse_frequencies(half: int, theta: float, device: torch.device) -> Tensor:
     return theta ** -(torch.arange(half, dtype=torch.float32, device=device) / half)
 
 
 @lru_cache(maxsize=16)
+@torch.inference_mode(False)
 def _axis_of_frequency(sections: tuple[int, ...], device: torch.device) -> Tensor:
     return torch.repeat_interleave(torch.arange(len(sections)), torch.tensor(sections)).to(device)
 

@@ -30,6 +30,7 @@ class FrameLayout:
 
 
 @lru_cache(maxsize=64)
+@torch.inference_mode(False)  # a table made while sampling must serve training too
 def frame_layout(rows: int, columns: int, merge: int, window: int, head_dim: int, device: torch.device) -> FrameLayout:
     """Args: rows, columns: patches of the frame; merge: side of a merged cell; window: side of a window in cells."""
     height, width = rows // merge, columns // merge

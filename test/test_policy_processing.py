@@ -1,0 +1,90 @@
+"""Pictures, words and units on their way into the model and back."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.policy import Observation
+from wall_oss_ros.policy.images import image_patches, released_size, resize_view
+from wall_oss_ros.policy.normalizer import Normalizer
+
+
+def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+@pytest.mark.parametrize("height, width", [(112, 112), (196, 252), (28, 84)])
+def test_patches_equal_those_of_the_public_image_processor(height, width):
+    processors = pytest.importorskip("transformers.models.qwen2_vl")
+    kind = getattr(processors, "Qwen2VLImageProcessorPil", None) or processors.Qwen2VLImageProcessor
+    images = np.stack([picture(height, width, seed) for seed in range(2)])
+    expected = kind()(list(images), do_resize=False, return_tensors="np")
+    assert np.allclose(image_patches(images), expected["pixel_values"], atol=1e-5)
+    assert expected["image_grid_thw"].tolist() == [[1, height // 14, width // 14]] * 2
+
+
+def test_patches_need_sides_that_divide():
+    with pytest.raises(WallOSSError, match="cannot be cut"):
+        image_patches(picture(112, 100)[None])
+
+
+@pytest.mark.parametrize(
+    "camera, sizes",
+    [
+        ((480, 640), [(192, 256), (196, 252)]),
+        ((640, 480), [(256, 192), (252, 196)]),
+        ((256, 256), [(256, 256), (252, 252)]),
+        ((720, 1280), [(144, 256), (140, 252)]),
+    ],
+)
+def test_released_resizing(camera, sizes):
+    assert released_size(*camera) == sizes
+    assert resize_view(picture(*camera)).shape == (*sizes[-1], 3)
+
+
+def test_square_views_pass_untouched():
+    image = picture(112, 112)
+    assert resize_view(image, 112) is image
+    assert resize_view(picture(480, 640), 112).shape == (112, 112, 3)
+
+
+@given(st.lists(st.floats(-1, 1, width=32), min_size=4, max_size=4), st.integers(0, 3))
+def test_normalising_is_undone_and_constant_entries_stay(values, constant):
+    minimum, delta = np.full(4, -2.0), np.full(4, 4.0)
+    delta[constant] = 0
+    normalizer = Normalizer(minimum, delta)
+    scaled = normalizer.normalize(values)
+    assert scaled[constant] == 0 and np.abs(scaled).max() <= 1
+    back = normalizer.denormalize(scaled)
+    assert back[constant] == -2
+    moving = np.arange(4) != constant
+    assert np.allclose(back[moving], np.asarray(values)[moving], atol=1e-5)
+
+
+def test_normalising_clamps_and_masks():
+    normalizer = Normalizer(np.zeros(3), np.ones(3))
+    assert normalizer.normalize(np.array([9.0, -9.0, 1.0]), np.array([True, True, False])).tolist() == [1, -1, 0]
+    assert normalizer.denormalize(np.array([5.0, -5.0, 0.0])).tolist() == [1, 0, 0.5]
+
+
+@pytest.mark.parametrize("minimum, delta", [([0, 0], [1]), ([0.0], [-1.0]), ([np.nan], [1.0])])
+def test_impossible_statistics_are_refused(minimum, delta):
+    with pytest.raises(WallOSSError, match="Normalisation"):
+        Normalizer(np.array(minimum), np.array(delta))
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"images": {"face_view": np.zeros((4, 4, 3), np.float32)}}, "face_view is float32"),
+        ({"state_mask": np.ones(3, bool)}, "one length"),
+        ({"state": np.array([0, np.inf])}, "not finite"),
+    ],
+)
+def test_malformed_observations_are_refused(changes, message):
+    good = dict(stamp=0.0, images={"face_view": picture(4, 4)}, state=np.zeros(2), state_mask=np.ones(2, bool))
+    Observation(**good).check()
+    with pytest.raises(WallOSSError, match=message):
+        Observation(**{**good, **changes}).check()

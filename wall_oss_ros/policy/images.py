@@ -1,0 +1,92 @@
+"""Pictures to patches, as Qwen2.5-VL's image processor makes them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from wall_oss_ros.errors import WallOSSError
+
+MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
+"""Mean and deviation of CLIP's training images, by which the vision tower was trained."""
+STD = np.array([0.26862954, 0.26130258, 0.27577711], np.float32)
+
+LONGER_SIDE = 256
+"""Released checkpoints saw every view with this longer side, in pixels."""
+MIN_PIXELS, MAX_PIXELS = 4 * 28 * 28, 16384 * 28 * 28
+
+
+def released_size(height: int, width: int, factor: int = 28) -> list[tuple[int, int]]:
+    """The two resizings that released checkpoints were trained with, as (height, width) each.
+
+    First the longer side becomes 256 pixels, then both sides a multiple of ``factor``, near the same shape and area.
+    """
+    if width > height:
+        first = (int(LONGER_SIDE * height / width), LONGER_SIDE)
+    else:
+        first = (LONGER_SIDE, int(LONGER_SIDE * width / height))
+    if min(first) < 1 or max(first) / min(first) > 200:
+        raise WallOSSError(f"An image of {width} x {height} pixels is too narrow.", "Give the camera's whole picture.")
+    return [first, smart_size(*first, factor)]
+
+
+def smart_size(height: int, width: int, factor: int = 28) -> tuple[int, int]:
+    """(height, width) rounded to multiples of ``factor``, with an area the vision tower can take."""
+    rounded = [max(factor, round(side / factor) * factor) for side in (height, width)]
+    area = rounded[0] * rounded[1]
+    if area > MAX_PIXELS:
+        scale = (height * width / MAX_PIXELS) ** 0.5
+        rounded = [max(factor, int(side / scale / factor) * factor) for side in (height, width)]
+    elif area < MIN_PIXELS:
+        scale = (MIN_PIXELS / (height * width)) ** 0.5
+        rounded = [int(np.ceil(side * scale / factor)) * factor for side in (height, width)]
+    return rounded[0], rounded[1]
+
+
+def resize_view(image: np.ndarray, image_size: int | None = None, factor: int = 28) -> np.ndarray:
+    """A camera's picture as the model takes it.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        image_size: side of the square that the checkpoint wants; None for the released resizing.
+        factor: both sides become multiples of it: a patch times the merge.
+
+    Returns:
+        (H', W', 3) uint8.
+    """
+    height, width = image.shape[:2]
+    sizes = [(image_size, image_size)] if image_size else released_size(height, width, factor)
+    if all(size == (height, width) for size in sizes):
+        return image
+    from PIL import Image
+
+    picture = Image.fromarray(np.ascontiguousarray(image))
+    for rows, columns in sizes:
+        if picture.size != (columns, rows):
+            picture = picture.resize((columns, rows), Image.Resampling.BICUBIC)
+    return np.asarray(picture)
+
+
+def image_patches(images: np.ndarray, patch: int = 14, merge: int = 2, temporal: int = 2) -> np.ndarray:
+    """Normalised patches of pictures of one size.
+
+    Args:
+        images: (N, H, W, 3) uint8 RGB, H and W multiples of patch * merge.
+
+    Returns:
+        (N * patches, 3 * temporal * patch * patch) float32, picture by picture, merged cell by merged cell; a still
+        picture fills all ``temporal`` frames.
+
+    Raises:
+        WallOSSError: the sides cannot be divided.
+    """
+    n, height, width, _ = images.shape
+    if height % (patch * merge) or width % (patch * merge):
+        raise WallOSSError(
+            f"Images of {width} x {height} pixels cannot be cut into cells of {patch * merge}.", "Resize them with resize_view."
+        )
+    rows, columns = height // patch, width // patch
+    scaled = (images.astype(np.float32) / 255 - MEAN) / STD
+    x = scaled.reshape(n, rows // merge, merge, patch, columns // merge, merge, patch, 3)
+    x = x.transpose(0, 1, 4, 2, 5, 7, 3, 6)  # (N, cell row, cell column, row in cell, column in cell, 3, patch, patch)
+    x = np.repeat(x[..., None, :, :], temporal, axis=-3)
+    return x.reshape(n * rows * columns, -1)

@@ -1,0 +1,160 @@
+"""The policy that robots use: an observation and words in; a subtask, an answer or an action chunk out."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.model import WallOSS
+from wall_oss_ros.model.checkpoint import locate
+from wall_oss_ros.policy.engine import Engine
+from wall_oss_ros.policy.normalizer import Normalizer
+from wall_oss_ros.policy.observation import Observation
+from wall_oss_ros.policy.processor import Processor
+from wall_oss_ros.uni_cot import prompts
+
+SUBTASK_TOKENS, PLAN_TOKENS, ANSWER_TOKENS = 48, 256, 128
+
+
+class Policy:
+    """One checkpoint on one robot. Planner and control may share it: calls wait for each other.
+
+    Attributes:
+        horizon: rows of an action chunk.
+        rate_hz: rows a second.
+        views: the robot's views, in the order of the prompt.
+        image_size: side in pixels of the square views that the checkpoint takes; None for the released resizing.
+        robot: whose statistics are in use.
+    """
+
+    def __init__(self, model: WallOSS, processor: Processor, robot: str | None = None):
+        """Raises WallOSSError when the checkpoint knows several robots and none was named, or not this one."""
+        statistics = model.action_preprocessor
+        known = statistics.normalizer_action.min.names()
+        if robot is None and len(known) != 1:
+            raise WallOSSError(
+                f"The checkpoint has statistics for {', '.join(known) or 'no robot'}; exactly one was expected.",
+                "Name the robot whose units it should use." if known else "Fine-tune it on a robot's data first.",
+            )
+        self.robot = robot or known[0]
+        self._states = Normalizer.from_statistics(statistics.normalizer_propri, self.robot)
+        self._actions = Normalizer.from_statistics(statistics.normalizer_action, self.robot)
+        self.model, self.processor, self.config = model, processor, model.config
+        self.horizon: int = model.config.action_horizon
+        self.rate_hz: float = model.config.action_rate_hz
+        self.views: list[str] = list(model.config.views)
+        self.image_size: int | None = model.config.image_size
+        self._engine = Engine(model)
+        self._seen: list[np.ndarray] | None = None
+        self._lock = threading.Lock()
+
+    @classmethod
+    def from_pretrained(
+        cls, path, device="cpu", dtype: torch.dtype | None = None, threads: int | None = None, robot: str | None = None
+    ) -> Policy:
+        """Loads config.json, model.safetensors and tokenizer.json.
+
+        Args:
+            path: a checkpoint's folder, or owner/name on the Hugging Face hub.
+            device: torch device.
+            dtype: of the weights; float32 on a CPU and bfloat16 elsewhere when None.
+            threads: torch threads, for the whole process; None leaves them.
+            robot: whose statistics to use, where the checkpoint has several.
+
+        Raises:
+            WallOSSError: the checkpoint is incomplete, damaged or foreign; one sentence says what is wrong.
+        """
+        if threads is not None:
+            torch.set_num_threads(max(1, int(threads)))
+        folder: Path = locate(path)
+        if dtype is None:
+            dtype = torch.float32 if torch.device(device).type == "cpu" else torch.bfloat16
+        model = WallOSS.from_pretrained(folder, device, dtype)
+        return cls(model, Processor.from_folder(model.config, folder), robot)
+
+    @property
+    def dof_mask(self) -> np.ndarray:
+        """(A,) bool: the entries of an action that the model decides for this robot."""
+        return self._actions.mask()
+
+    def knows(self, text: str) -> list[str]:
+        """The words of the text that this checkpoint was not trained on; empty when it may understand."""
+        return self.processor.unknown_words(text)
+
+    def warm_up(self) -> None:
+        """One throw-away act and answer, so that the first real ones take no longer than the rest."""
+        size = self.image_size or 252
+        blank = np.zeros((size, size, 3), np.uint8)
+        width = self.config.propri_dim
+        self.act(Observation(0.0, dict.fromkeys(self.views, blank), np.zeros(width, np.float32), np.zeros(width, bool)), "wait")
+        with self._lock:
+            self._engine.generate(self.processor.encode(prompts.ask_suffix("ready")), 2)
+
+    def reason(self, obs: Observation, instruction: str) -> str:
+        """The subtask that the instruction calls for now, in words; ``done`` when nothing is left of it."""
+        return self._speak(obs, prompts.reason_suffix(self.processor.clean(instruction)), SUBTASK_TOKENS)
+
+    def plan(self, obs: Observation, instruction: str) -> str:
+        """All subtasks of the instruction, one a line."""
+        return self._speak(obs, prompts.plan_suffix(self.processor.clean(instruction)), PLAN_TOKENS)
+
+    def ask(self, obs: Observation, question: str) -> str:
+        """An answer to a free question about what the views show."""
+        return self._speak(obs, prompts.ask_suffix(self.processor.clean(question)), ANSWER_TOKENS)
+
+    def act(self, obs: Observation, subtask: str, steps: int | None = None, seed: int | None = None) -> np.ndarray:
+        """An action chunk.
+
+        Args:
+            obs: what the robot sees and feels.
+            subtask: the active subtask, or the instruction itself.
+            steps: Euler steps of the flow; the checkpoint's own number when None.
+            seed: of the noise that the chunk starts from; a new one each time when None.
+
+        Returns:
+            (horizon, A) float32 in physical units, in the profile's ``action_mode``; entries that the robot does not
+            have are 0.
+
+        Raises:
+            WallOSSError: the observation does not fit the checkpoint, or the result is not finite.
+        """
+        steps = self.config.noise_scheduler.num_inference_timesteps if steps is None else steps
+        if steps < 1:
+            raise WallOSSError(f"{steps} flow steps were asked for; at least 1 is needed.", "Take 5 to 10.")
+        obs.check()
+        width = self.config.propri_dim
+        if obs.state.shape != (width,):
+            raise WallOSSError(
+                f"The state has {obs.state.shape[0]} numbers, the checkpoint takes {width}.",
+                "Use a profile with the checkpoint's dof_config.",
+            )
+        state = self._states.normalize(np.nan_to_num(obs.state), obs.state_mask)
+        state_mask = self._states.mask(obs.state_mask)
+        generator = torch.Generator()
+        generator.seed() if seed is None else generator.manual_seed(seed)
+        noise = torch.randn(self.horizon, self.config.action_dim, generator=generator)
+        suffix = self.processor.encode(prompts.act_suffix(self.processor.clean(subtask)))
+        with self._lock:
+            self._observe(obs)
+            chunk = self._engine.act(
+                suffix, torch.from_numpy(state), torch.from_numpy(state_mask), torch.from_numpy(self.dof_mask), noise, steps
+            )
+        return np.where(self.dof_mask, self._actions.denormalize(chunk.numpy()), np.float32(0))
+
+    def _speak(self, obs: Observation, suffix: str, limit: int) -> str:
+        ids = self.processor.encode(suffix)
+        with self._lock:
+            self._observe(obs)
+            return self.processor.decode(self._engine.generate(ids, limit))
+
+    def _observe(self, obs: Observation) -> None:
+        """Keeps what was computed for these very pictures, whoever asked for it."""
+        images = self.processor.images(obs, self.views)
+        same = self._seen is not None and all(np.array_equal(a, b) for a, b in zip(images, self._seen))
+        if not same:
+            self._engine.observe(self.processor.prefix(images, self.views))
+            self._seen = [image.copy() for image in images]
