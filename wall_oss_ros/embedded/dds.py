@@ -242,8 +242,8 @@ def _delete(entity: Any) -> None:
 
 
 def _user_data(endpoint: Any) -> bytes:
-    policy = endpoint.qos["Policy.Userdata"] if endpoint.qos is not None and "Policy.Userdata" in endpoint.qos else None
-    return policy.data if policy is not None else b""
+    qos = endpoint.qos
+    return qos[Policy.Userdata].data if qos is not None and Policy.Userdata in qos else b""
 
 
 def pack_service_header(guid: int, sequence: int) -> bytes:

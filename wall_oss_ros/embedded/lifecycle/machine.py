@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum
 from typing import NamedTuple
 
 
-class TransitionCallbackReturn(IntEnum):
+class TransitionCallbackReturn(Enum):
     """What a transition's callback says of itself."""
 
     SUCCESS = 97
