@@ -206,11 +206,13 @@ class Node(NodeParameters, NodeGraph):
         *,
         qos_profile: Any = qos_profile_services_default,
         callback_group: Any = None,
+        service_class: type = Service,
     ) -> Service:
         """A service; `callback` takes the request and an empty response and returns the response."""
         check_is_valid_srv_type(srv_type)
         group = callback_group or self._default_callback_group
-        return self._add(self._services, Service(self, srv_type, self.resolve_service_name(srv_name), callback, group))
+        service = service_class(self, srv_type, self.resolve_service_name(srv_name), callback, group)
+        return self._add(self._services, service)
 
     def create_client(
         self, srv_type: type, srv_name: str, *, qos_profile: Any = qos_profile_services_default, callback_group: Any = None

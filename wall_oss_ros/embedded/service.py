@@ -96,12 +96,15 @@ class Service:
             except ValueError as error:
                 self._node.get_logger().warning(f"{self.srv_name}: {error}", throttle_duration_sec=5.0)
                 return
-            response = self.callback(request, self.srv_type.Response())
-            if inspect.isawaitable(response):
-                response = await response
-            self.send_response(response, (*dds.unpack_service_header(data), info.publication_handle))
+            await self._handle(request, (*dds.unpack_service_header(data), info.publication_handle))
 
         return answer
+
+    async def _handle(self, request: Any, header: tuple[int, int, int]) -> None:
+        response = self.callback(request, self.srv_type.Response())
+        if inspect.isawaitable(response):
+            response = await response
+        self.send_response(response, header)
 
     def send_response(self, response: Any, header: tuple[int, int, int]) -> None:
         """Sends an answer.
@@ -135,3 +138,12 @@ class Service:
 
     def __exit__(self, *_: Any) -> None:
         self.destroy()
+
+
+class DeferredService(Service):
+    """A service whose callback takes the request and its header, and calls `send_response` when it likes."""
+
+    async def _handle(self, request: Any, header: tuple[int, int, int]) -> None:
+        result = self.callback(request, header)
+        if inspect.isawaitable(result):
+            await result

@@ -1,0 +1,129 @@
+"""A goal on the server's side: its state, and what the execute callback does with it."""
+
+from __future__ import annotations
+
+import threading
+from enum import Enum, IntEnum
+from typing import Any, Callable
+
+import numpy as np
+
+
+class GoalResponse(Enum):
+    """What the goal callback says to a new goal."""
+
+    REJECT = 1
+    ACCEPT = 2
+
+
+class CancelResponse(Enum):
+    """What the cancel callback says to a request to cancel."""
+
+    REJECT = 1
+    ACCEPT = 2
+
+
+class GoalStatus(IntEnum):
+    """States of a goal, numbered as in action_msgs/GoalStatus."""
+
+    STATUS_UNKNOWN = 0
+    STATUS_ACCEPTED = 1
+    STATUS_EXECUTING = 2
+    STATUS_CANCELING = 3
+    STATUS_SUCCEEDED = 4
+    STATUS_CANCELED = 5
+    STATUS_ABORTED = 6
+
+
+_ACTIVE = {GoalStatus.STATUS_ACCEPTED, GoalStatus.STATUS_EXECUTING, GoalStatus.STATUS_CANCELING}
+# from which states each event is possible, and where it leads
+_EVENTS = {
+    "execute": ({GoalStatus.STATUS_ACCEPTED}, GoalStatus.STATUS_EXECUTING),
+    "cancel": ({GoalStatus.STATUS_ACCEPTED, GoalStatus.STATUS_EXECUTING}, GoalStatus.STATUS_CANCELING),
+    "succeed": ({GoalStatus.STATUS_EXECUTING, GoalStatus.STATUS_CANCELING}, GoalStatus.STATUS_SUCCEEDED),
+    "abort": ({GoalStatus.STATUS_EXECUTING, GoalStatus.STATUS_CANCELING}, GoalStatus.STATUS_ABORTED),
+    "canceled": ({GoalStatus.STATUS_CANCELING}, GoalStatus.STATUS_CANCELED),
+}
+
+
+def uuid_key(goal_id: Any) -> bytes:
+    """A hashable form of a unique_identifier_msgs/UUID."""
+    return np.asarray(goal_id.uuid, np.uint8).tobytes()
+
+
+class GoalStateError(RuntimeError):
+    """The goal cannot go from its present state where it was told to."""
+
+
+class ServerGoalHandle:
+    """A goal that the server accepted; the execute callback is given it.
+
+    Attributes:
+        request: the action's Goal.
+        goal_id: unique_identifier_msgs/UUID.
+        stamp: builtin_interfaces/Time of its acceptance.
+    """
+
+    def __init__(self, server: Any, goal_id: Any, request: Any, stamp: Any):
+        self._server, self.goal_id, self.request, self.stamp = server, goal_id, request, stamp
+        self._status = GoalStatus.STATUS_ACCEPTED
+        self._lock = threading.RLock()
+        self._result: Any = None
+        self.finished_at: float | None = None  # monotonic s
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ServerGoalHandle) and uuid_key(self.goal_id) == uuid_key(other.goal_id)
+
+    def __hash__(self) -> int:
+        return hash(uuid_key(self.goal_id))
+
+    @property
+    def status(self) -> GoalStatus:
+        return self._status
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it has not come to an end."""
+        return self._status in _ACTIVE
+
+    @property
+    def is_cancel_requested(self) -> bool:
+        return self._status == GoalStatus.STATUS_CANCELING
+
+    def execute(self, execute_callback: Callable | None = None) -> None:
+        """Has the executor run the server's execute callback, or another one, for this goal."""
+        if not self.is_cancel_requested:
+            self._update("execute")
+        self._server._start(self, execute_callback)
+
+    def publish_feedback(self, feedback: Any) -> None:
+        """Sends feedback, of the action's Feedback class; raises TypeError for another."""
+        self._server._publish_feedback(self, feedback)
+
+    def succeed(self, response: Any = None) -> None:
+        """Ends it as succeeded; the execute callback then returns the Result, or `response` is it."""
+        self._finish("succeed", response)
+
+    def abort(self, response: Any = None) -> None:
+        """Ends it as aborted."""
+        self._finish("abort", response)
+
+    def canceled(self, response: Any = None) -> None:
+        """Ends it as cancelled; only after a request to cancel was accepted."""
+        self._finish("canceled", response)
+
+    def _finish(self, event: str, response: Any) -> None:
+        if response is not None:
+            self._result = response
+        self._update(event)
+
+    def _update(self, event: str) -> None:
+        possible, goal = _EVENTS[event]
+        with self._lock:
+            if self._status not in possible:
+                raise GoalStateError(f"A goal in state {self._status.name} cannot {event}.")
+            self._status = goal
+        self._server._status_changed()
+
+    def destroy(self) -> None:
+        """For rclpy's sake: nothing to release."""
