@@ -146,6 +146,8 @@ class CartesianFollower:
         speed = np.zeros(len(self._arm.home))
         if goal is not None:
             speed = (np.clip(goal, self._arm.lower, self._arm.upper) - self.q) / _LOOKAHEAD
+            tool = float(np.linalg.norm(self._arm.jacobian(self.q)[:3] @ speed))
+            speed *= min(1.0, self._profile.arm.max_tcp_speed / max(tool, 1e-9))
         self._state.target_velocity = np.clip(speed, -self._arm.velocity, self._arm.velocity).tolist()
         return int(self._generator.update(self._state, self._next))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import weakref
 
 import mujoco
 import numpy as np
@@ -23,7 +24,6 @@ class Renderer:
     """
 
     def __init__(self, model: mujoco.MjModel, height: int, width: int):
-        self._gl = None
         backend = os.environ.get("MUJOCO_GL", "disabled").lower()
         if backend not in ("egl", "osmesa", "glfw"):
             raise no_rendering(f"MUJOCO_GL is {backend!r}")
@@ -36,6 +36,8 @@ class Renderer:
             self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50)
         except Exception as error:
             raise no_rendering(f"{backend}: {error}") from error
+        # Runs when this object goes, and before Python takes its modules apart, when OSMesa could not free any more.
+        self._release = weakref.finalize(self, _free, self._gl, self._context)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
         self._model = model
         self._rectangle = mujoco.MjrRect(0, 0, width, height)
@@ -62,13 +64,10 @@ class Renderer:
 
     def close(self) -> None:
         """Frees the OpenGL context; further calls do nothing."""
-        if self._gl is not None:
-            self._context.free()
-            self._gl.free()
-            self._gl = None
+        self._release()
 
-    def __del__(self):
-        try:
-            self.close()
-        except Exception:  # at interpreter exit the library may be gone already
-            pass
+
+def _free(gl, context: mujoco.MjrContext) -> None:
+    gl.make_current()
+    context.free()
+    gl.free()

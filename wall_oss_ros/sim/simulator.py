@@ -130,6 +130,18 @@ class Simulator:
             "rotation": rotation,
         }
 
+    def project(self, view: str, point, height: int = IMAGE_SIZE, width: int = IMAGE_SIZE) -> np.ndarray:
+        """Where a point (3,) of the base frame appears in a view: (2,) pixels, x right and y down from the upper left.
+
+        It may lie outside the picture or behind something; a point behind the camera gives NaN.
+        """
+        camera = self.camera(view)
+        x, y, z = camera["rotation"].T @ (np.asarray(point, float) - camera["position"])
+        if z <= 0:
+            return np.full(2, np.nan)
+        focal = height / 2 / math.tan(camera["fov"] / 2)
+        return np.array([width / 2 + focal * x / z, height / 2 + focal * y / z])
+
     # Ground truth
 
     def cubes(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
