@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+from functools import lru_cache
 from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
@@ -17,6 +19,7 @@ _MODULES = (
     "utilities", "wait_for_message",
 )  # fmt: skip
 _KINDS = ("msg", "srv", "action")
+_ENDINGS = ("_msgs", "_srvs", "_interfaces", "_dds_common")  # what packages of interfaces end in, to look no further
 _NOT_OFFERED = {
     "ament_index_python", "diagnostic_updater", "image_geometry", "image_transport", "launch", "launch_ros",
     "message_filters", "ros2cli", "rosbag2_py", "rosidl_runtime_py", "sensor_msgs_py", "tf2_geometry_msgs",
@@ -79,12 +82,12 @@ class _Interfaces(Loader):
 
 
 class EmbeddedFinder(MetaPathFinder):
-    """Finds rclpy, cv_bridge and interface packages; comes last, so that anything real goes before."""
+    """Finds rclpy, cv_bridge and interface packages, except where a real one is installed."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         if name == "rclpy":
             return ModuleSpec(name, _Alias(f"{_HERE}.client_library"), is_package=True)
-        if name == "cv_bridge":
+        if name == "cv_bridge" and not _is_installed(name):
             return ModuleSpec(name, _Alias(f"{_HERE}.cv_bridge"))
         package, _, rest = name.partition(".")
         if package == "rclpy":
@@ -92,7 +95,7 @@ class EmbeddedFinder(MetaPathFinder):
                 return ModuleSpec(name, _Alias(f"{_HERE}.{rest}"))
             raise _not_offered(name)
         parts = rest.split(".")
-        if package in _known_packages():
+        if package.endswith(_ENDINGS) and package in _known_packages() and not _is_installed(package):
             if not rest or rest in _KINDS:
                 return ModuleSpec(name, _Interfaces(), is_package=True)
             if len(parts) == 2 and parts[0] in _KINDS and not parts[1].startswith("_"):
@@ -110,6 +113,13 @@ class EmbeddedFinder(MetaPathFinder):
         except LookupError as error:
             return ImportError(str(error), name=f"{package}.{kind}.{name}")
         return ImportError(f"{package}.{kind}.{name} is a class, not a module.", name=f"{package}.{kind}.{name}")
+
+
+@lru_cache(maxsize=None)
+def _is_installed(package: str) -> bool:
+    """Whether Python finds a real package of that name; a mere folder, as in a checkout, is none."""
+    spec = PathFinder.find_spec(package)
+    return spec is not None and spec.origin is not None
 
 
 def _known_packages() -> set[str]:
@@ -139,7 +149,8 @@ def install() -> bool:
         pass
     else:
         return False
-    sys.meta_path.append(EmbeddedFinder())
+    # First, because a checkout's folder wall_oss_msgs would pass for a namespace package.
+    sys.meta_path.insert(0, EmbeddedFinder())
     from wall_oss_ros.embedded.logging import get_logger
 
     get_logger("wall_oss.embedded").info(
@@ -150,8 +161,6 @@ def install() -> bool:
 
 
 def _where() -> str:
-    import os
-
     if os.environ.get("CYCLONEDDS_URI"):
         return "the interfaces that CYCLONEDDS_URI names"
     network = os.environ.get("WALL_OSS_NETWORK", "")
