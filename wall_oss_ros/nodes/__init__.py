@@ -4,6 +4,4 @@ Plain rclpy source (Humble to Lyrical). Where there is no ROS 2, the line below 
 rclpy's name; where there is, it does nothing. What a node decides lives in ``nodes/logic``, which knows nothing of ROS.
 """
 
-from wall_oss_ros.embedded import auto
-
-auto.install()
+from wall_oss_ros.embedded import auto  # noqa: F401

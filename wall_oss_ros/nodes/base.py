@@ -88,9 +88,10 @@ class WallOSSNode(LifecycleNode):
             self.create_subscription(message_type, topic, callback, qos, **options), self.destroy_subscription
         )
 
-    def every(self, period: float, callback, **options):
-        """A timer on the steady clock, ``period`` in seconds."""
-        timer = self.create_timer(period, callback, clock=self._steady, **options)
+    def every(self, period: float, callback, ros_time: bool = False, **options):
+        """A timer, ``period`` in seconds: of the steady clock, or of the node's own, which simulation may stop."""
+        clock = self.get_clock() if ros_time else self._steady
+        timer = self.create_timer(period, callback, clock=clock, **options)
         return self._keep(timer, self.destroy_timer)
 
     def serve(self, service_type, name: str, callback, **options):

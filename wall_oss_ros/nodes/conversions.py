@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 
 import numpy as np
-from builtin_interfaces.msg import Time
+from builtin_interfaces.msg import Duration, Time
+from geometry_msgs.msg import Point, Pose, Quaternion
 from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from wall_oss_msgs.msg import ActionChunk, Subtask, SubtaskPlan
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.nodes.logic.motion import Setpoint
 from wall_oss_ros.policy.observation import Observation
+from wall_oss_ros.robots.layout import Layout
+from wall_oss_ros.robots.rotations import quaternion_from_matrix
+from wall_oss_ros.uni_cot.plan import Plan
 
 
 def seconds(stamp) -> float:
@@ -66,3 +75,52 @@ def observation_from(message) -> Observation:
         state=np.asarray(message.state, dtype=np.float32),
         state_mask=np.asarray(message.state_mask, dtype=bool),
     ).check()
+
+
+def trajectory_message(joints: Sequence[str], setpoints: Sequence[Setpoint], time: float | None) -> JointTrajectory:
+    """Setpoints for a joint trajectory controller.
+
+    Args:
+        joints: their names.
+        setpoints: what to go through.
+        time: the time the setpoints count from, s; None is the time of arrival.
+    """
+    message = JointTrajectory(joint_names=list(joints))
+    if time is not None:
+        message.header.stamp = to_stamp(time)
+    for setpoint in setpoints:
+        nanoseconds = round(setpoint.time * 1e9)
+        point = JointTrajectoryPoint(positions=setpoint.position.tolist(), velocities=setpoint.velocity.tolist())
+        point.time_from_start = Duration(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
+        message.points.append(point)
+    return message
+
+
+def chunk_message(
+    header, plan_id: int, subtask: str, rows: np.ndarray, rate_hz: float, layout: Layout, inference_s: float
+) -> ActionChunk:
+    """A chunk of absolute targets (horizon, A), with the path they make. ``header``: the observation's."""
+    message = ActionChunk(header=header, plan_id=plan_id, subtask=subtask, rate_hz=float(rate_hz))
+    message.horizon, message.dof = rows.shape
+    message.actions = np.where(layout.mask, rows, 0.0).astype(np.float32).ravel().tolist()
+    message.dof_mask = layout.mask.tolist()
+    message.inference_s = float(inference_s)
+    message.path.header = header
+    for row in rows:
+        position, rotation, _ = layout.unpack(row)
+        x, y, z, w = quaternion_from_matrix(rotation).tolist()
+        pose = Pose(position=Point(**dict(zip("xyz", position.tolist()))), orientation=Quaternion(x=x, y=y, z=z, w=w))
+        message.path.poses.append(pose)
+    return message
+
+
+def plan_message(plan: Plan, frame: str, time: float) -> SubtaskPlan:
+    """A plan as it stands at ``time`` (s); ``frame``: the robot's base."""
+    message = SubtaskPlan(header=Header(stamp=to_stamp(time), frame_id=frame), plan_id=plan.id, active=plan.active)
+    message.instruction, message.reasoning, message.message = plan.instruction, plan.reasoning, plan.message
+    message.status = int(plan.status)
+    for subtask in plan.subtasks:
+        item = Subtask(text=subtask.text, status=int(subtask.status))
+        item.started, item.finished = to_stamp(subtask.started or 0.0), to_stamp(subtask.finished or 0.0)
+        message.subtasks.append(item)
+    return message

@@ -83,13 +83,21 @@ class ChunkQueue:
         if chunk is None or time > chunk.end:
             return None
         target = self._at(chunk, time)
-        if self._old is not None:
-            s = max((time - self._since) / self._blend, 0.0) if self._blend > 0 else 1.0
-            if s >= 1.0:
-                self._old = None
-            else:
-                target = self._mix(self._at(self._old, time), target, s * s * (3 - 2 * s))
+        s = (time - self._since) / self._blend if self._old is not None and self._blend > 0 else 1.0
+        if s < 1.0:
+            s = max(s, 0.0)
+            target = self._mix(self._at(self._old, time), target, s * s * (3 - 2 * s))
         return target
+
+    def ahead(self, now: float) -> tuple[np.ndarray, np.ndarray]:
+        """The rows still to come: when each is due (n,), s, and their targets (n, A)."""
+        if self._chunk is None:
+            return np.empty(0), np.empty((0, 0))
+        chunk = self._chunk
+        times = chunk.stamp + np.arange(1, len(chunk.rows) + 1) / chunk.rate_hz
+        times = times[chunk.passed(now) :]
+        # The last row's time may differ from the chunk's end by a rounding error.
+        return times, np.array([self.target(min(time, chunk.end)) for time in times]).reshape(len(times), -1)
 
     def _at(self, chunk: Chunk, time: float) -> np.ndarray:
         k = chunk.passed(time)

@@ -1,0 +1,300 @@
+"""Node control: the active subtask and fresh observations in, smooth and bounded motion out; holds when in doubt."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import numpy as np
+from control_msgs.action import GripperCommand
+from rclpy.action import ActionClient
+from sensor_msgs.msg import JointState
+from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectory
+
+from wall_oss_msgs.msg import ActionChunk, ControlStatus, Observation, SubtaskPlan
+from wall_oss_ros.nodes.base import ERROR, OK, WARN, WallOSSNode, run
+from wall_oss_ros.nodes.conversions import chunk_message, observation_from, seconds, trajectory_message
+from wall_oss_ros.nodes.logic.joint_history import JointHistory
+from wall_oss_ros.nodes.logic.motion import Motion
+from wall_oss_ros.nodes.logic.rate_meter import RateMeter
+from wall_oss_ros.nodes.logic.supervisor import Limits, Situation, State, Supervisor
+from wall_oss_ros.nodes.logic.worker import Outcome, Worker
+from wall_oss_ros.nodes.parameters import Parameter
+from wall_oss_ros.nodes.policies import POLICY_PARAMETERS, load_policy
+from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, SENSOR
+from wall_oss_ros.robots.kinematics import Arm
+from wall_oss_ros.robots.layout import Layout
+from wall_oss_ros.robots.profile import load_profile
+
+_CLOCK_SILENCE = 0.5  # s without a cycle: the clock stands still, or this machine does not keep up
+_PLAN_WORDS = {
+    SubtaskPlan.AWAITING_APPROVAL: "the plan awaits approval",
+    SubtaskPlan.RUNNING: "no subtask is active",
+    SubtaskPlan.SUCCEEDED: "the plan has succeeded",
+    SubtaskPlan.FAILED: "the plan has failed",
+    SubtaskPlan.CANCELLED: "the plan was cancelled",
+    SubtaskPlan.REJECTED: "the plan was rejected",
+}
+
+
+class ControlNode(WallOSSNode):
+    """Topics ``plan``, ``observation`` and joint states in; ``action_chunk``, ``status`` and joint trajectories out.
+
+    Services ``stop`` and ``resume``; client of the gripper's action.
+
+    Args:
+        policy_loader: gives the policy for the parameters model, device and threads.
+    """
+
+    PARAMETERS = (
+        *POLICY_PARAMETERS,
+        Parameter("replan_every", 5, "Rows of a chunk that pass before the next is asked for.", 1, 256, live=True),
+        Parameter("denoising_steps", 0, "Euler steps of the flow; 0 is the checkpoint's own number.", 0, 100, live=True),
+        Parameter("blend_s", 0.15, "Time to go over from one chunk's targets to the next's, s.", 0.0, 2.0),
+        Parameter("gripper_step_m", 0.005, "Smallest change of the gripper's opening that is sent, m.", 0.0, 0.1, live=True),
+        Parameter("planner_timeout_s", 3.0, "Silence of the planner after which the arm holds, s.", 1.5, 60.0),
+        Parameter("stamp_commands", True, "Give commands the time they are for, which takes out jitter; false where the"
+                  " controller's clock is not this one's."),
+    )  # fmt: skip
+
+    def __init__(self, policy_loader=load_policy, **options):
+        super().__init__("control", **options)
+        self._load_policy = policy_loader
+
+    def setup(self) -> None:
+        self._profile = profile = load_profile(self.value("robot"))
+        self._arm, self._layout = Arm(profile), Layout(profile)
+        self._policy = self._load_policy(self.value("model"), self.value("device"), self.value("threads"))
+        self._policy.warm_up()
+        self._worker = Worker("inference")
+        self._status_out = self.publish_to(ControlStatus, "status", LATCHED)
+        self._chunk_out = self.publish_to(ActionChunk, "action_chunk", EVENTS)
+        self._commands_out = self.publish_to(JointTrajectory, profile.command.topic, EVENTS)
+
+    def teardown(self) -> None:
+        self._worker.close()
+
+    def start(self) -> None:
+        profile, watchdog = self._profile, self._profile.watchdog
+        self.motion = Motion(profile, self._arm, self.value("blend_s"))
+        limits = Limits(
+            watchdog.observation_age, watchdog.joint_state_age, watchdog.chunk_age, self.value("planner_timeout_s"),
+            automatic=profile.resume == "automatic",
+        )  # fmt: skip
+        self._supervisor = Supervisor(limits)
+        self._joints = JointHistory(profile.arm.joints)
+        self._plan: SubtaskPlan | None = None
+        self._observation: Observation | None = None
+        self._heard = dict.fromkeys(("plan", "observation", "joints", "cycle"))  # steady time of the last of each
+        self._heard["cycle"] = self.steady()
+        self._state, self._reason = State.IDLE, "no plan yet"
+        self._task: tuple[int, str] | None = None  # plan id and subtask that the chunk at hand is for
+        self._asked_stamp = 0.0  # of the observation the last inference began with
+        self._model_error = ""
+        self._inference_s, self._chunks = 0.0, 0
+        self._opening_sent: float | None = None
+        self._gripper_ready = False
+        self._meter = RateMeter()
+        self._gripper = self.keep(ActionClient(self, GripperCommand, profile.gripper.action))
+        self.listen(SubtaskPlan, "plan", self._on_plan, LATCHED)
+        self.listen(Observation, "observation", self._on_observation, NEWEST)
+        self.listen(JointState, profile.joint_states, self._on_joints, SENSOR)
+        self.serve(Trigger, "stop", self._on_stop)
+        self.serve(Trigger, "resume", self._on_resume)
+        # Motion follows the robot's clock; watching must go on when that stands still.
+        self.every(1.0 / profile.command.rate_hz, self._cycle, ros_time=True)
+        self.every(0.2, self._watch)
+        self._publish_status()
+
+    def stop(self) -> None:
+        # What was sent last ends at rest by itself: see Motion.
+        self._state, self._reason = State.IDLE, "not active"
+        if self.context.ok():
+            self._publish_status()
+
+    def diagnose(self):
+        rate, jitter = self._meter.measure(self.steady())
+        values = {
+            "state": self._state.name.lower(), "chunks": self._chunks, "inference_s": f"{self._inference_s:.3f}",
+            "command_rate_hz": f"{rate:.1f}", "command_jitter_s": f"{jitter:.4f}",
+        }  # fmt: skip
+        if self._state == State.HOLDING:
+            return ERROR, f"holding: {self._reason}", values
+        if self._state == State.STOPPED:
+            return WARN, self._reason, values
+        return OK, self._reason or "following the model's actions", values
+
+    # What comes in.
+
+    def _on_plan(self, plan: SubtaskPlan) -> None:
+        self._plan = plan
+        self._heard["plan"] = self.steady()
+
+    def _on_observation(self, observation: Observation) -> None:
+        self._observation = observation
+        self._heard["observation"] = self.steady()
+
+    def _on_joints(self, message: JointState) -> None:
+        if self._joints.add(seconds(message.header.stamp), message.name, message.position, message.velocity):
+            self._heard["joints"] = self.steady()
+
+    def _on_stop(self, _request, response):
+        self._supervisor.stop("stopped by a person; call the service resume to go on")
+        self._judge()
+        response.success, response.message = True, "the arm comes to rest and holds"
+        return response
+
+    def _on_resume(self, _request, response):
+        response.success = self._supervisor.resume()
+        response.message = "the arm may move again" if response.success else "nothing was stopped"
+        self._judge()
+        return response
+
+    # The cycle.
+
+    def _cycle(self) -> None:
+        now = self.now()
+        self._heard["cycle"] = self.steady()
+        outcome = self._worker.poll()
+        if outcome is not None:
+            self._take(now, outcome)
+        active = self._active()
+        if active is None or self._task is None or active[0] != self._task[0]:
+            self.motion.drop()  # no plan, or another one: what is left of the old actions is not wanted
+        self._judge()
+        self._ask()
+        newest = self._joints.newest
+        running = self._state == State.RUNNING
+        setpoints = self.motion.step(now, running, None if newest is None else newest.positions)
+        if setpoints is not None:
+            stamp = now if self.value("stamp_commands") else None
+            self._commands_out.publish(trajectory_message(self._profile.arm.joints, setpoints, stamp))
+            self._meter.tick(self.steady())
+        if running:
+            self._command_gripper(self.motion.gripper(now))
+
+    def _active(self) -> tuple[int, str] | None:
+        plan = self._plan
+        if plan is None or plan.status != SubtaskPlan.RUNNING or not 0 <= plan.active < len(plan.subtasks):
+            return None
+        return plan.plan_id, plan.subtasks[plan.active].text
+
+    def _judge(self) -> None:
+        """Decides the state, and says so when it has changed."""
+        active, stamp = self._active(), self.motion.queue.stamp
+        now = self.now()
+        fault = self._model_error or self.motion.fault
+        if self._silence("cycle") > _CLOCK_SILENCE:
+            fault = f"the clock has not moved for {self._silence('cycle'):.1f} s"
+        elif active is not None and not self._gripper_ready:
+            fault = f"no gripper action server at {self._profile.gripper.action}"
+        situation = Situation(
+            subtask=None if active is None else active[1],
+            plan="no plan yet" if self._plan is None else _PLAN_WORDS.get(self._plan.status, "the plan's status is unknown"),
+            planner_silence=self._silence("plan"),
+            observation_age=self._observation_age(now),
+            joint_state_age=self._silence("joints"),
+            chunk_age=None if stamp is None else now - stamp,
+            chunk_used_up=self.motion.queue.target(now) is None,
+            fault=fault,
+        )
+        state, reason = self._supervisor.judge(situation)
+        if state != self._state or (not reason) != (not self._reason):
+            self._state, self._reason = state, reason
+            self.get_logger().info(f"{state.name.lower()}{': ' if reason else ''}{reason}")
+            self._publish_status()
+            self.publish_diagnostics()
+        self._reason = reason
+
+    def _silence(self, source: str) -> float | None:
+        heard = self._heard[source]
+        return None if heard is None else self.steady() - heard
+
+    def _observation_age(self, now: float) -> float | None:
+        if self._observation is None:
+            return None
+        # By the stamp, and by the arrival: a clock that stands still makes nothing old.
+        return max(now - seconds(self._observation.header.stamp), self._silence("observation"))
+
+    def _ask(self) -> None:
+        """Has the model compute the next chunk, when it is time and there is something new to see."""
+        active, observation, queue = self._active(), self._observation, self.motion.queue
+        if active is None or observation is None or self._state == State.STOPPED or self._worker.busy:
+            return
+        now, stamp = self.now(), seconds(observation.header.stamp)
+        due = self._task != active or queue.stamp is None or queue.rows_done(now) >= self.value("replan_every")
+        if not due or stamp == self._asked_stamp or now - stamp > self._profile.watchdog.observation_age:
+            return
+        self._asked_stamp = stamp
+        policy, steps = self._policy, self.value("denoising_steps") or None
+
+        def infer() -> tuple[np.ndarray, float]:
+            begun = time.perf_counter()
+            actions = policy.act(observation_from(observation), active[1], steps=steps)
+            return actions, time.perf_counter() - begun
+
+        self._worker.submit((active, observation), infer)
+
+    def _take(self, now: float, outcome: Outcome) -> None:
+        """Follows a chunk that the model has computed."""
+        active, observation = outcome.tag
+        if outcome.error is not None:
+            self._model_error = f"the model failed: {outcome.error}"
+            self.motion.drop()
+            return
+        self._model_error = ""
+        actions, self._inference_s = outcome.value
+        newest = self._joints.newest
+        if active != self._active() or newest is None:
+            return  # it was for a subtask that is over
+        stamp = seconds(observation.header.stamp)
+        state = np.asarray(observation.state, dtype=float)
+        rows = self.motion.take(now, stamp, state, actions, newest.positions)
+        if rows is None:
+            return
+        self._task = active
+        self._chunks += 1
+        self._chunk_out.publish(
+            chunk_message(observation.header, *active, rows, self._profile.rate_hz, self._layout, self._inference_s)
+        )
+
+    # What goes out.
+
+    def _command_gripper(self, opening: float | None) -> None:
+        if opening is None:
+            return
+        if self._opening_sent is not None and abs(opening - self._opening_sent) < self.value("gripper_step_m"):
+            return
+        self._opening_sent = opening
+        goal = GripperCommand.Goal()
+        goal.command.position = opening * self._profile.gripper.command_scale
+        goal.command.max_effort = self._profile.gripper.max_effort
+        self._gripper.send_goal_async(goal)
+
+    def _watch(self) -> None:
+        self._gripper_ready = self._gripper.server_is_ready()
+        self._judge()
+        self._publish_status()
+
+    def _publish_status(self) -> None:
+        now, active = self.now(), self._active()
+        rate, jitter = self._meter.measure(self.steady())
+        age = self._observation_age(now)
+        status = ControlStatus(state=int(self._state), reason=self._reason, chunks=self._chunks)
+        status.header.stamp = self.get_clock().now().to_msg()
+        if active is not None:
+            status.plan_id, status.subtask = active
+        status.observation_age_s = -1.0 if age is None else float(age)
+        status.inference_s, status.command_rate_hz, status.command_jitter_s = float(self._inference_s), rate, jitter
+        self._status_out.publish(status)
+
+
+def main() -> int:
+    # Inference in another thread holds the interpreter; hand it over sooner than every 5 ms.
+    sys.setswitchinterval(0.001)
+    return run(ControlNode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""Whether the arm may move now, and if not, why. The one place that decides it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class State(IntEnum):
+    """As in wall_oss_msgs/ControlStatus."""
+
+    IDLE = 0
+    RUNNING = 1
+    HOLDING = 2
+    STOPPED = 3
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long each source may be silent, s. ``automatic``: a hold ends by itself when its cause is gone."""
+
+    observation_age: float
+    joint_state_age: float
+    chunk_age: float
+    planner_silence: float
+    automatic: bool = True
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What is known at one moment. Ages and silences in s; None means never heard of.
+
+    ``subtask``: the active one, None when there is none, with ``plan`` saying how the plan stands.
+    ``chunk_age``: since the observation of the chunk at hand; None when none is at hand. ``fault``: what else is wrong.
+    """
+
+    subtask: str | None
+    plan: str
+    planner_silence: float | None
+    observation_age: float | None
+    joint_state_age: float | None
+    chunk_age: float | None
+    chunk_used_up: bool
+    fault: str = ""
+
+
+class Supervisor:
+    """Judges situations, and remembers what a person or a fault has stopped."""
+
+    def __init__(self, limits: Limits):
+        self._limits = limits
+        self._stopped = ""
+        self._latched = ""
+
+    def stop(self, reason: str) -> None:
+        """A person stops the arm."""
+        self._stopped = reason
+
+    def resume(self) -> bool:
+        """A person lets it go on; False when nothing was stopped."""
+        was = bool(self._stopped or self._latched)
+        self._stopped = self._latched = ""
+        return was
+
+    def judge(self, now: Situation) -> tuple[State, str]:
+        """The state to be in, and why; the reason is empty only when RUNNING."""
+        if self._stopped:
+            return State.STOPPED, self._stopped
+        if now.subtask is None:
+            self._latched = ""
+            return State.IDLE, now.plan
+        if self._latched:
+            return State.HOLDING, f"{self._latched}; call the service resume to go on"
+        fault = self._fault(now)
+        if fault:
+            if not self._limits.automatic:
+                self._latched = fault
+            return State.HOLDING, fault
+        if now.chunk_age is None:
+            return State.HOLDING, "waiting for the first actions"
+        if now.chunk_used_up:
+            return State.HOLDING, "the actions are used up; waiting for the model"
+        return State.RUNNING, ""
+
+    def _fault(self, now: Situation) -> str:
+        limits = self._limits
+        checks = (
+            (now.planner_silence, limits.planner_silence, "nothing from the planner"),
+            (now.joint_state_age, limits.joint_state_age, "no joint states"),
+            (now.observation_age, limits.observation_age, "no observations"),
+        )
+        for age, limit, what in checks:
+            if age is None:
+                return f"{what} yet"
+            if not age <= limit:  # not a number counts as too old
+                return f"{what} for {age:.1f} s"
+        if now.chunk_age is not None and now.chunk_age > limits.chunk_age:
+            return f"the actions are {now.chunk_age:.1f} s old"
+        return now.fault

@@ -1,0 +1,194 @@
+"""Node planner: an instruction in, a plan in the model's words out, followed to its end by the model's own judgement."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
+from rclpy.callback_groups import ReentrantCallbackGroup
+from std_msgs.msg import String
+
+from wall_oss_msgs.action import ExecuteInstruction
+from wall_oss_msgs.msg import Observation, SubtaskPlan
+from wall_oss_msgs.srv import ApprovePlan, Ask
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.nodes.base import ERROR, OK, WARN, WallOSSNode, run
+from wall_oss_ros.nodes.conversions import observation_from, plan_message
+from wall_oss_ros.nodes.logic.plan_runner import PlanRunner
+from wall_oss_ros.nodes.parameters import Parameter
+from wall_oss_ros.nodes.policies import POLICY_PARAMETERS, load_policy
+from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
+from wall_oss_ros.robots.profile import load_profile
+from wall_oss_ros.uni_cot.plan import Plan, PlanStatus
+from wall_oss_ros.uni_cot.planner import Planner, PlannerSettings
+
+HEARTBEAT = 1.0  # s: the plan is repeated, so that control knows that the planner lives
+_DEFAULTS = PlannerSettings()
+
+
+class PlannerNode(WallOSSNode):
+    """Topics ``instruction`` and ``observation`` in, ``plan`` (latched) out; action ``execute``; services ``ask`` and
+    ``approve_plan``.
+
+    Args:
+        policy_loader: gives the policy for the parameters model, device and threads.
+    """
+
+    PARAMETERS = (
+        *POLICY_PARAMETERS,
+        Parameter("require_approval", False, "Whether a plan waits for the service approve_plan before the arm moves."),
+        Parameter("progress_rate_hz", 2.0, "How often the model judges progress, at most, Hz.", 0.1, 20.0),
+        Parameter("confirmations", _DEFAULTS.confirmations, "Equal answers in a row before the plan moves on.", 1, 20),
+        Parameter("stray_answers", _DEFAULTS.stray_answers, "Answers that are not in the plan, in a row, before it is made"
+                  " anew.", 1, 100),
+        Parameter("replans", _DEFAULTS.replans, "How often a plan is made anew before it counts as failed.", 0, 100),
+        Parameter("subtask_timeout_s", _DEFAULTS.subtask_timeout_s, "Longest time for one subtask, s.", 1.0, 3600.0),
+        Parameter("observation_timeout_s", 5.0, "How long an instruction waits for the first observation, s.", 0.1, 60.0),
+        Parameter("ask_timeout_s", 20.0, "How long the service ask waits for the model, s.", 0.1, 600.0, live=True),
+    )  # fmt: skip
+
+    def __init__(self, policy_loader: Callable = load_policy, **options):
+        super().__init__("planner", **options)
+        self._load_policy = policy_loader
+
+    def setup(self) -> None:
+        self._profile = load_profile(self.value("robot"))
+        self._policy = self._load_policy(self.value("model"), self.value("device"), self.value("threads"))
+        self._policy.warm_up()
+        self._plan_out = self.publish_to(SubtaskPlan, "plan", LATCHED)
+
+    def start(self) -> None:
+        self._message: SubtaskPlan | None = None  # the plan as last published
+        self._observed: float | None = None  # when the last observation came, steady time
+        self._unusable = ""
+        settings = PlannerSettings(
+            confirmations=self.value("confirmations"),
+            stray_answers=self.value("stray_answers"),
+            replans=self.value("replans"),
+            subtask_timeout_s=self.value("subtask_timeout_s"),
+        )
+        self._runner = PlanRunner(
+            Planner(self._policy, settings), self._policy.ask, self.now, self._on_change,
+            period=1.0 / self.value("progress_rate_hz"), approval=self.value("require_approval"),
+            patience=self.value("observation_timeout_s"),
+        )  # fmt: skip
+        # The action and the questions wait for the model, in threads of the executor beside everything else.
+        waiting = ReentrantCallbackGroup()
+        self.listen(Observation, "observation", self._on_observation, NEWEST)
+        self.listen(String, "instruction", self._on_instruction, EVENTS)
+        self.serve(ApprovePlan, "approve_plan", self._on_approve)
+        self.serve(Ask, "ask", self._on_ask, callback_group=waiting)
+        self.keep(
+            ActionServer(
+                self, ExecuteInstruction, "execute", execute_callback=self._execute, goal_callback=self._on_goal,
+                cancel_callback=lambda _: CancelResponse.ACCEPT, callback_group=waiting,
+            )
+        )  # fmt: skip
+        self.every(HEARTBEAT, self._repeat)
+
+    def stop(self) -> None:
+        self._runner.close()
+
+    def diagnose(self):
+        message = self._message
+        values = {"plan_id": 0 if message is None else message.plan_id}
+        if self._unusable:
+            return ERROR, self._unusable, values
+        if self._observed is None or self.steady() - self._observed > 2.0:
+            return WARN, "no observations", values
+        if message is None:
+            return OK, "no instruction yet", values
+        status = PlanStatus(message.status).name.lower().replace("_", " ")
+        return OK, f"plan {message.plan_id} {status}: {message.message or message.instruction}", values
+
+    # What comes in.
+
+    def _on_observation(self, message: Observation) -> None:
+        try:
+            self._runner.observe(observation_from(message))
+        except WallOSSError as error:
+            self._unusable = str(error)
+            self.get_logger().error(str(error), throttle_duration_sec=5.0)
+        else:
+            self._observed, self._unusable = self.steady(), ""
+
+    def _on_instruction(self, message: String) -> None:
+        self.get_logger().info(f"Instruction: {message.data!r}")
+        self._runner.instruct(message.data)
+
+    def _on_approve(self, request, response):
+        response.success, response.message = self._runner.approve(request.plan_id, request.approve, request.reason)
+        return response
+
+    def _on_ask(self, request, response):
+        answer, response.message = self._runner.ask(request.question, self.value("ask_timeout_s"))
+        response.success, response.answer = answer is not None, answer or ""
+        return response
+
+    def _on_goal(self, goal) -> GoalResponse:
+        if goal.instruction.strip():
+            return GoalResponse.ACCEPT
+        self.get_logger().error("Rejected an empty instruction.")
+        return GoalResponse.REJECT
+
+    def _execute(self, handle):
+        """Follows one goal of the action to its end; runs in a thread of the executor."""
+        result = ExecuteInstruction.Result()
+        ticket = self._runner.instruct(handle.request.instruction)
+        seen: Plan | None = None
+        cancelled = False
+        while True:
+            plan = self._runner.follow(ticket, seen, timeout=0.2)
+            if plan is not None and plan is not seen:
+                seen = plan
+                self._feed_back(handle, plan)
+            if ticket.over or not self.active:
+                break
+            if handle.is_cancel_requested:
+                cancelled = self._runner.cancel("Cancelled by the client of the action.", ticket)
+        plan = ticket.plan
+        if plan is not None:
+            result.plan = self._to_message(plan)
+        none = "Cancelled before there was a plan." if cancelled else "Replaced by another instruction."
+        result.message = none if plan is None else plan.message
+        result.success = plan is not None and plan.status == PlanStatus.SUCCEEDED
+        if cancelled and handle.is_cancel_requested:
+            handle.canceled()
+        elif result.success:
+            handle.succeed()
+        else:
+            handle.abort()
+        return result
+
+    def _feed_back(self, handle, plan: Plan) -> None:
+        message = self._to_message(plan)
+        feedback = ExecuteInstruction.Feedback(index=plan.active, count=len(plan.subtasks), progress=float(plan.progress))
+        if plan.active >= 0:
+            feedback.active = message.subtasks[plan.active]
+        handle.publish_feedback(feedback)
+
+    # What goes out.
+
+    def _on_change(self, plan: Plan) -> None:
+        """Publishes the plan; called by the runner from any thread, one at a time."""
+        self._message = self._to_message(plan)
+        if self.context.ok():
+            self._plan_out.publish(self._message)
+        active = f", now: {plan.active_text}" if plan.active_text else ""
+        self.get_logger().info(f"Plan {plan.id} {plan.status.name.lower()}{active}{'. ' if plan.message else ''}{plan.message}")
+
+    def _repeat(self) -> None:
+        if self._message is not None:
+            self._plan_out.publish(self._message)
+
+    def _to_message(self, plan: Plan) -> SubtaskPlan:
+        return plan_message(plan, self._profile.arm.base_frame, self.now())
+
+
+def main() -> int:
+    return run(PlannerNode, threads=4)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
