@@ -136,3 +136,12 @@ def test_without_opengl_the_error_names_the_packages():
     environment = os.environ | {"MUJOCO_GL": "disabled"}
     output = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
     assert "WallOSSError" in output.stdout and "libosmesa6" in output.stdout, output.stderr
+
+
+def test_an_observation_holds_what_the_profile_names(simulator):
+    profile = load_profile("franka")
+    observation = simulator.observation(profile).check()
+    assert list(observation.images) == [view.name for view in profile.views]
+    assert np.allclose(observation.state[7:10], simulator.tcp[0], atol=1e-6)
+    assert observation.state[13] == pytest.approx(OPEN)
+    assert observation.state_mask.sum() == 7

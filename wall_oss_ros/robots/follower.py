@@ -112,7 +112,8 @@ class CartesianFollower:
             here = here + way * min(1.0, longest / max(np.linalg.norm(way), 1e-9))
             solution = self._arm.ik(here, rotation, knots[-1])
             if solution.error > _REACH:
-                return Report(False, f"the pose at {np.round(here, 3).tolist()} m is {solution.error:.3f} m or rad out of reach")
+                where = np.round(here, 3).tolist()
+                return Report(False, f"the pose at {where} m is {solution.error:.3f} m or rad out of reach")
             knots.append(solution.q)
             before = time
         self._path = _Path(np.concatenate([[now], times]), np.array(knots), self.qd)

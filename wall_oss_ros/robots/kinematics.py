@@ -57,7 +57,9 @@ class Arm:
         self.velocity = np.minimum(self._model.velocityLimit[self._order], arm.limits.velocity)
         self.home = np.array(arm.home)
         if ((self.home < self.lower) | (self.home > self.upper)).any():
-            raise WallOSSError(f"Profile {profile.name!r}: arm.home lies outside the URDF's joint limits.", "Correct arm.home.")
+            raise WallOSSError(
+                f"Profile {profile.name!r}: arm.home lies outside the URDF's joint limits.", "Correct arm.home."
+            )
 
     def fk(self, q) -> tuple[np.ndarray, np.ndarray]:
         """TCP position (3,) m and rotation (3, 3) in the base frame for joints (n,) rad."""

@@ -55,7 +55,7 @@ class Layout:
         return vector[self.position].copy(), self.tool_rotation(vector[self.rotation]), float(vector[self.gripper])
 
     def absolute(self, chunk, state) -> np.ndarray:
-        """Absolute targets (horizon, size) of a chunk in the profile's action mode, given the state (size,) it started from."""
+        """Absolute targets (horizon, size) of a chunk in the profile's action mode; ``state`` (size,) is what it began at."""
         chunk = np.asarray(chunk, np.float64)
         return chunk + self._offset(state)
 

@@ -176,7 +176,8 @@ def load_profile(name_or_path: str | Path) -> RobotProfile:
     is_path = text.endswith((".yaml", ".yml")) or "/" in text
     if not is_path and text not in available_profiles():
         raise WallOSSError(
-            f"There is no robot {text!r}.", f"Name one of {', '.join(available_profiles())}, or give the path of a YAML profile."
+            f"There is no robot {text!r}.",
+            f"Name one of {', '.join(available_profiles())}, or give the path of a YAML profile.",
         )
     path = Path(text) if is_path else data_path("config/robots") / f"{text}.yaml"
     try:
@@ -184,9 +185,12 @@ def load_profile(name_or_path: str | Path) -> RobotProfile:
     except OSError as error:
         raise WallOSSError(f"The robot profile {path} cannot be read ({error.strerror}).", "Check the path.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise WallOSSError(f"The robot profile {path} is not YAML: {' '.join(str(error).split())}.", "Correct the file.") from error
+        cause = " ".join(str(error).split())
+        raise WallOSSError(f"The robot profile {path} is not YAML: {cause}.", "Correct the file.") from error
     if not isinstance(content, dict):
-        raise WallOSSError(f"The robot profile {path} must be a mapping of fields.", "Compare it with config/robots/franka.yaml.")
+        raise WallOSSError(
+            f"The robot profile {path} must be a mapping of fields.", "Compare it with config/robots/franka.yaml."
+        )
     try:
         return RobotProfile(**content)
     except (ValidationError, TypeError) as error:
