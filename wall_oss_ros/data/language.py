@@ -148,6 +148,13 @@ def point_wrist(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
     return prompts.ask_suffix(f"Point to the {COLOURS[frame['colours'][i]]} cube in the wrist view."), answer
 
 
+def locate(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
+    """All cubes with their places: the densest lesson in what is where."""
+    seen = [i for i in np.argsort(frame["colours"]) if np.isfinite(frame["cube_pixels"][i]).all()]
+    answer = ", ".join(f"{COLOURS[frame['colours'][i]]} {point(frame['cube_pixels'][i])}" for i in seen)
+    return prompts.ask_suffix("Locate the cubes."), answer or "not in view"
+
+
 def where(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
     colour = COLOURS[int(rng.integers(len(COLOURS)))]
     cube = _cube(frame, colour)
@@ -171,13 +178,14 @@ def which_cubes(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
 
 
 MATERIAL: dict[str, tuple[float, Callable]] = {
-    "point_front": (0.30, point_front),
+    "point_front": (0.24, point_front),
     "point_wrist": (0.16, point_wrist),
-    "reason": (0.30, reason),
+    "locate": (0.14, locate),
+    "reason": (0.26, reason),
     "where": (0.10, where),
-    "plan": (0.07, plan),
-    "in_gripper": (0.05, in_gripper),
-    "which_cubes": (0.02, which_cubes),
+    "plan": (0.06, plan),
+    "in_gripper": (0.03, in_gripper),
+    "which_cubes": (0.01, which_cubes),
 }
 """Name: (share of the language samples, maker)."""
 
@@ -194,6 +202,6 @@ def sample(rng: np.random.Generator, frame: np.void) -> tuple[str, str, str]:
 def vocabulary() -> list[str]:
     """Every word that instructions and questions are made of; a user's other words are unknown to the model."""
     texts = [*PLACE_TEMPLATES, *PICK_TEMPLATES, *NONSENSE_WORDS, *COLOURS, *TRAYS, "then"]
-    texts += ["point to the gripper in wrist view", "where is the cube", "what is in the gripper", "which cubes are there"]
+    texts += ["point to the gripper in wrist view", "where is the cube", "what is in the gripper", "which cubes are there", "locate the cubes"]
     words = " ".join(texts).replace("{c}", "").replace("{t}", "").split()
     return sorted(set(words))

@@ -60,16 +60,15 @@ class Stage:
         pixel = focal * local[:2] / local[2] + IMAGE_SIZE / 2
         return pixel if (0 <= pixel).all() and (pixel < IMAGE_SIZE).all() else np.full(2, np.nan)
 
-    def frame(self) -> tuple[np.ndarray, np.void]:
-        """What the cameras see now (V, H, W, 3), and the record of the truth with all labels."""
+    def truth(self) -> np.ndarray:
+        """The record of what is where now (a scalar of :data:`FRAME`), without chunks."""
         simulator, state = self.simulator, ExpertState.of(self.simulator)
         record = np.zeros((), FRAME)
         position, rotation = simulator.tcp
         record["tcp"], record["rotation"] = position, self.layout.state_rotation(rotation)
         record["opening"] = simulator.gripper_width
-        colours = simulator.spec.colours
         front, wrist = self.views
-        for i, colour in enumerate(colours):
+        for i, colour in enumerate(simulator.spec.colours):
             record["colours"][i] = COLOURS.index(colour)
             record["cubes"][i] = state.cubes[colour]
             record["where"][i] = PLACES.index(simulator.where(colour))
@@ -79,10 +78,15 @@ class Stage:
             record["trays"][i] = state.trays[side][:2]
             record["tray_pixels"][i] = self.pixel(front, state.trays[side])
         record["hand_pixel"] = self.pixel(front, position)
-        subtasks = [(PICK, colour) for colour in colours] + [(PLACE, side) for side in TRAYS]
+        return record
+
+    def frame(self) -> tuple[np.ndarray, np.void]:
+        """What the cameras see now (V, H, W, 3), and the truth with the expert's chunk for every subtask."""
+        record, state = self.truth(), ExpertState.of(self.simulator)
+        subtasks = [(PICK, colour) for colour in self.simulator.spec.colours] + [(PLACE, side) for side in TRAYS]
         for i, subtask in enumerate(subtasks):
             record["chunks"][i] = expert.rollout(state, subtask, HORIZON, DT)[:, ARM]
-        return np.stack([simulator.render(view) for view in self.views]), record[()]
+        return np.stack([self.simulator.render(view) for view in self.views]), record[()]
 
     # Posed frames
 

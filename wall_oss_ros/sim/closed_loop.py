@@ -1,0 +1,142 @@
+"""One instruction carried out in simulation: the model plans, judges and acts; the simulator tells the truth.
+
+The same planner, policy and motion code runs as in the ROS nodes, in one process and in simulated time: an action chunk
+takes effect ``latency_s`` after its observation, as it does where inference runs beside control.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from wall_oss_ros.data import language
+from wall_oss_ros.nodes.logic.motion import Motion
+from wall_oss_ros.policy import Policy
+from wall_oss_ros.policy.observation import Observation
+from wall_oss_ros.sim.demonstrations import Stage
+from wall_oss_ros.sim.scene import SceneSpec
+from wall_oss_ros.sim.tasks import Goal
+from wall_oss_ros.uni_cot import prompts
+from wall_oss_ros.uni_cot.plan import PlanStatus
+from wall_oss_ros.uni_cot.planner import Planner
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the loop runs; times in s."""
+
+    latency_s: float = 0.1
+    judge_every_s: float = 0.5
+    replan_every: int = 5  # rows of a chunk that pass before the next observation is taken
+    denoising_steps: int | None = None
+    time_limit_s: float = 25.0  # for each goal
+    settle_s: float = 1.0  # simulated after the plan's end, before the truth is read
+
+
+@dataclass
+class Episode:
+    """What happened."""
+
+    instruction: str
+    goals: list[Goal]
+    success: bool = False
+    taken: str | None = None  # colour of the first cube that was lifted
+    placed: str | None = None  # tray that this cube lies in at the end
+    plan_right: bool = False
+    judgements: int = 0
+    judgements_right: int = 0
+    status: str = ""
+    message: str = ""
+    seconds: float = 0.0  # simulated
+    chunks: int = 0
+    faults: int = 0
+    pictures: list[np.ndarray] = field(default_factory=list, repr=False)
+
+    def summary(self) -> dict:
+        """All but the pictures, for JSON."""
+        pictures, self.pictures = self.pictures, []
+        values = asdict(self)
+        self.pictures = pictures
+        values.pop("pictures")
+        return values
+
+
+def reached(stage: Stage, goals: Sequence[Goal]) -> bool:
+    """Whether the simulator's state is what the goals ask for, the hand clear of placed cubes."""
+    return language.active_subtask(stage.truth()[()], goals) == prompts.DONE
+
+
+class ClosedLoop:
+    """Runs episodes on one simulated table."""
+
+    def __init__(self, policy: Policy, stage: Stage, settings: Settings = Settings()):
+        self.policy, self.stage, self.settings = policy, stage, settings
+        self.dt = 1.0 / stage.profile.command.rate_hz
+
+    def run(self, scene: SceneSpec, instruction: str, goals: list[Goal], seed: int) -> Episode:
+        """One episode from the robot's home; ``seed`` decides the flow's noise."""
+        stage, simulator, settings = self.stage, self.stage.simulator, self.settings
+        simulator.reset(scene)
+        episode = Episode(instruction, goals)
+        motion = Motion(stage.profile, stage.arm)
+        planner = Planner(self.policy)
+        obs = self._observe()
+        plan = planner.start(obs, instruction)
+        truth = stage.truth()[()]
+        episode.plan_right = plan.reasoning == language.plan_text(truth, goals)
+        judge_at, pending, ends = settings.judge_every_s, None, None
+        limit = settings.time_limit_s * len(goals)
+        while simulator.time < limit and (ends is None or simulator.time < ends):
+            now = simulator.time
+            if plan.running and now >= judge_at:
+                judge_at = now + settings.judge_every_s
+                truth = stage.truth()[()]
+                plan = planner.update(self._observe())
+                episode.judgements += 1
+                episode.judgements_right += planner.judgement == language.active_subtask(truth, goals)
+                self._snap(episode)
+            if not plan.running and ends is None:
+                ends = now + settings.settle_s
+            if plan.running and pending is None and self._wants_chunk(motion, now):
+                obs = self._observe()
+                actions = self.policy.act(obs, plan.active_text, settings.denoising_steps, seed + episode.chunks)
+                pending = (now + settings.latency_s, obs, actions)
+                episode.chunks += 1
+            if pending is not None and now >= pending[0]:
+                motion.take(now, pending[1].stamp, pending[1].state, pending[2], simulator.q)
+                episode.faults += bool(motion.fault)
+                pending = None
+            opening = motion.gripper(now)
+            setpoints = motion.step(now, plan.running, simulator.q)
+            if setpoints:
+                simulator.set_joint_targets(setpoints[0].position, setpoints[0].velocity)
+            if opening is not None and plan.running:
+                simulator.set_gripper(opening)
+            simulator.step(self.dt)
+            self._note_taken(episode)
+        self._snap(episode, last=True)
+        episode.success = reached(stage, goals)
+        where = simulator.where(episode.taken) if episode.taken else ""
+        episode.placed = where.removesuffix(" tray") if where.endswith(" tray") else None
+        episode.status = PlanStatus(plan.status).name.lower()
+        episode.message, episode.seconds = plan.message, round(simulator.time, 2)
+        return episode
+
+    def _wants_chunk(self, motion: Motion, now: float) -> bool:
+        queue = motion.queue
+        return queue.stamp is None or queue.rows_done(now) >= self.settings.replan_every
+
+    def _observe(self) -> Observation:
+        return self.stage.simulator.observation(self.stage.profile)
+
+    def _note_taken(self, episode: Episode) -> None:
+        simulator = self.stage.simulator
+        if episode.taken is None and simulator.tcp[0][2] > language.LIFTED:
+            episode.taken = simulator.held()
+
+    def _snap(self, episode: Episode, last: bool = False) -> None:
+        if last or episode.judgements % 6 == 1:
+            views = [self.stage.simulator.render(view) for view in self.stage.views]
+            episode.pictures.append(np.concatenate(views, axis=1))

@@ -1,0 +1,183 @@
+"""Closed-loop evaluation on scenes that training never saw: success, subtask accuracy, steering by words."""
+
+from __future__ import annotations
+
+import json
+import math
+import multiprocessing
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from wall_oss_ros.sim.closed_loop import ClosedLoop, Episode, Settings
+from wall_oss_ros.sim.scene import SceneSpec
+from wall_oss_ros.sim.tasks import TRAYS, Goal
+
+SEED_SPACE = 990_000
+"""Added to the seed of evaluation scenes, so that they never coincide with those of training data."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One episode to run: its scene's number and what is asked for."""
+
+    scene: int
+    seed: int
+    goals: tuple[Goal, ...]
+    instruction: str
+
+
+def scene_of(case: Case) -> SceneSpec:
+    return SceneSpec.random(np.random.default_rng([SEED_SPACE + case.seed, case.scene]))
+
+
+def random_cases(episodes: int, seed: int) -> list[Case]:
+    """One unseen scene each, with a random present cube and a random tray."""
+    cases = []
+    for number in range(episodes):
+        rng = np.random.default_rng([SEED_SPACE + seed, number, 1])
+        colours = scene_of(Case(number, seed, (), "")).colours
+        goal = Goal("place", str(rng.choice(colours)), str(rng.choice(TRAYS)))
+        cases.append(_case(number, seed, goal))
+    return cases
+
+
+def steering_cases(scenes: int, seed: int) -> list[Case]:
+    """Every cube to every tray on the same scene: only the words differ."""
+    cases = []
+    for number in range(scenes):
+        colours = scene_of(Case(number, seed, (), "")).colours
+        cases += [_case(number, seed, Goal("place", colour, tray)) for colour in colours for tray in TRAYS]
+    return cases
+
+
+def _case(scene: int, seed: int, goal: Goal) -> Case:
+    return Case(scene, seed, (goal,), f"put the {goal.colour} cube in the {goal.tray} tray")
+
+
+def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share (E. B. Wilson, 1927); (0, 1) without trials."""
+    if not trials:
+        return 0.0, 1.0
+    p, n = successes / trials, trials
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+_loop: ClosedLoop | None = None
+
+
+def _start_worker(model: str, robot: str, settings: Settings) -> None:
+    global _loop
+    from wall_oss_ros.policy import Policy
+    from wall_oss_ros.sim.demonstrations import Stage
+
+    _loop = ClosedLoop(Policy.from_pretrained(model, threads=1), Stage(np.random.default_rng(0), robot), settings)
+
+
+def _run_case(case: Case) -> Episode:
+    return _loop.run(scene_of(case), case.instruction, list(case.goals), seed=1000 * case.scene)
+
+
+def evaluate(
+    model: str | Path,
+    cases: Sequence[Case],
+    robot: str = "franka",
+    settings: Settings = Settings(),
+    workers: int = 2,
+    on_episode: Callable[[Case, Episode], None] = lambda case, episode: None,
+) -> list[Episode]:
+    """Runs all cases; the result does not depend on the number of worker processes.
+
+    Args:
+        model: checkpoint folder.
+        cases: what to run.
+        robot: profile name.
+        settings: of the control loop.
+        workers: processes, each with one torch thread.
+        on_episode: called with each finished episode, in the order of the cases.
+    """
+    arguments = (str(model), robot, settings)
+    context = multiprocessing.get_context("spawn")
+    episodes = []
+    with context.Pool(max(1, min(workers, len(cases))), _start_worker, arguments) as pool:
+        for case, episode in zip(cases, pool.imap(_run_case, cases)):
+            on_episode(case, episode)
+            episodes.append(episode)
+    return episodes
+
+
+def share(hits: int, total: int) -> dict:
+    """A share with its 95 % interval, for JSON."""
+    low, high = wilson(hits, total)
+    value = hits / total if total else float("nan")
+    return {"hits": hits, "of": total, "share": round(value, 4), "low": round(low, 4), "high": round(high, 4)}
+
+
+def summarise(episodes: Sequence[Episode]) -> dict:
+    """Shares with intervals, and the tables of named against taken.
+
+    ``subtask_accuracy`` counts the model's judgements of what is called for now, against the simulator's truth;
+    ``plan_accuracy`` whole decompositions; ``right_cube`` first cubes lifted, of episodes that lifted one.
+    """
+    goals = [episode.goals[0] for episode in episodes]
+    lifted = [(g, e) for g, e in zip(goals, episodes) if e.taken]
+    placed = [(g, e) for g, e in lifted if e.placed]
+    return {
+        "episodes": len(episodes),
+        "success": share(sum(e.success for e in episodes), len(episodes)),
+        "plan_accuracy": share(sum(e.plan_right for e in episodes), len(episodes)),
+        "subtask_accuracy": share(sum(e.judgements_right for e in episodes), sum(e.judgements for e in episodes)),
+        "judged_done_and_is": share(
+            sum(e.success and e.status == "succeeded" for e in episodes),
+            sum(e.status == "succeeded" for e in episodes),
+        ),
+        "lifted": share(len(lifted), len(episodes)),
+        "right_cube": share(sum(g.colour == e.taken for g, e in lifted), len(lifted)),
+        "right_tray": share(sum(g.tray == e.placed for g, e in placed), len(placed)),
+        "seconds_of_successes": _median([e.seconds for e in episodes if e.success]),
+        "cube_table": _table([(g.colour, e.taken or "none") for g, e in zip(goals, episodes)]),
+        "tray_table": _table([(g.tray, e.placed or "none") for g, e in zip(goals, episodes)]),
+    }
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return round(float(np.median(values)), 2) if values else None
+
+
+def _table(pairs: Sequence[tuple[str, str]]) -> dict[str, dict[str, int]]:
+    """named -> taken -> count"""
+    counts = Counter(pairs)
+    return {n: {t: c for (m, t), c in sorted(counts.items()) if m == n} for n in sorted({n for n, _ in pairs})}
+
+
+def contact_sheet(episodes: Sequence[Episode], path: Path, most: int = 8, columns: int = 6) -> None:
+    """One row an episode: both views at times spread over it, with the instruction and how it ended."""
+    from PIL import Image, ImageDraw
+
+    rows = list(episodes[:most])
+    height, width = rows[0].pictures[0].shape[:2]
+    sheet = Image.new("RGB", (columns * (width + 4), len(rows) * (height + 18)), "white")
+    draw = ImageDraw.Draw(sheet)
+    for r, episode in enumerate(rows):
+        top = r * (height + 18)
+        verdict = "success" if episode.success else "not reached"
+        draw.text((4, top + 3), f"{episode.instruction}: {verdict} ({episode.seconds:.1f} s)", fill="black")
+        chosen = np.linspace(0, len(episode.pictures) - 1, min(columns, len(episode.pictures))).round().astype(int)
+        for c, index in enumerate(chosen):
+            sheet.paste(Image.fromarray(episode.pictures[index]), (c * (width + 4), top + 18))
+    sheet.save(path)
+
+
+def write_report(folder: Path, cases: Sequence[Case], episodes: Sequence[Episode], about: dict) -> dict:
+    """Writes ``evaluation.json`` and ``contact_sheet.png``; gives the summary."""
+    folder.mkdir(parents=True, exist_ok=True)
+    summary = summarise(episodes)
+    details = [{"scene": case.scene, **episode.summary()} for case, episode in zip(cases, episodes)]
+    (folder / "evaluation.json").write_text(json.dumps({**about, **summary, "details": details}, indent=1))
+    contact_sheet(episodes, folder / "contact_sheet.png")
+    return summary
