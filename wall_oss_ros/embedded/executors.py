@@ -167,14 +167,16 @@ class Executor:
         """
         deadline = None if timeout_sec is None or timeout_sec < 0 else time.monotonic() + timeout_sec
         while True:
+            if not self._context.ok():
+                raise ExternalShutdownException()
+            waiter = self._get_waiter()
+            waiter.clear()  # before looking at anything, so that a change after the look ends the wait
             if self._is_shutdown:
                 raise ShutdownException()
             if not self._context.ok():
                 raise ExternalShutdownException()
             if until():
                 return None
-            waiter = self._get_waiter()
-            waiter.clear()
             task = self._pop()
             if task is not None:
                 return task

@@ -77,6 +77,7 @@ class ActionClient:
         self._lock = threading.Lock()
         self._feedback_callbacks: dict[bytes, Callable] = {}
         self._handles: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
+        self._latest: dict[bytes, int] = {}  # statuses may arrive before the answer to the goal
         parts, group = action_type.Impl, {"callback_group": callback_group}
         base = f"{action_name}/_action"
         self._goal_client = node.create_client(parts.SendGoalService, f"{base}/send_goal", **group)
@@ -138,6 +139,7 @@ class ActionClient:
             if handle.accepted:
                 with self._lock:
                     self._handles[key] = handle
+                    handle._status = self._latest.get(key, GoalStatus.STATUS_ACCEPTED)
             else:
                 self._feedback_callbacks.pop(key, None)
             future.set_result(handle)
@@ -171,11 +173,12 @@ class ActionClient:
         return callback(message) if callback is not None else None
 
     def _on_status(self, message: Any) -> None:
-        for status in message.status_list:
-            with self._lock:
-                handle = self._handles.get(uuid_key(status.goal_info.goal_id))
-            if handle is not None:
-                handle._status = status.status
+        with self._lock:
+            self._latest = {uuid_key(each.goal_info.goal_id): each.status for each in message.status_list}
+            for key, status in self._latest.items():
+                handle = self._handles.get(key)
+                if handle is not None:
+                    handle._status = status
 
     def destroy(self) -> None:
         """Takes it out of the graph."""
