@@ -16,7 +16,6 @@ PACKAGE = "wall_oss_ros"
 NAMESPACE = "wall_oss"
 DEFAULT_ROBOT = "franka"
 DEFAULT_MODEL = "wall-oss-tiny"
-SIMULATED_ROBOTS = ("franka",)
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,7 @@ def system(
     model: str | Path | None = None,
     seed: int = 0,
     parameters: Mapping[str, Mapping[str, Any]] | None = None,
+    only: Iterable[str] | None = None,
 ) -> list[NodeSpec]:
     """The nodes that make a robot follow instructions.
 
@@ -68,27 +68,31 @@ def system(
         model: a checkpoint's directory, or the name of one in models/; None is the one that ships.
         seed: the simulated scene's.
         parameters: further parameters by node name; they win over the decisions made here.
+        only: names of the nodes that are wanted; None is all. The checkpoint is looked for only where one needs it.
 
     Raises:
         WallOSSError: no such robot, no such checkpoint, or a robot that cannot be simulated.
     """
     profile = load_profile(robot)
-    if sim and profile.name not in SIMULATED_ROBOTS:
+    if sim and profile.simulation is None:
         raise WallOSSError(
-            f"Robot {profile.name} cannot be simulated; {', '.join(SIMULATED_ROBOTS)} can.",
-            "Choose that one, or start the robot's driver and launch with sim:=false.",
+            f"Robot {profile.name} cannot be simulated: its profile has no simulation section.",
+            f"Choose {DEFAULT_ROBOT}, or start the robot's driver and launch with sim:=false.",
         )
-    checkpoint = str(model_directory(model))
+    wanted = None if only is None else set(only)
+    needs_model = wanted is None or bool(wanted & {"planner", "control"})
+    thinking = {"model": str(model_directory(model))} if needs_model else {}
     common = {"robot": robot, "use_sim_time": sim}
     specs = [
         _node("perception", common),
-        _node("planner", common | {"model": checkpoint}),
-        _node("control", common | {"model": checkpoint}),
+        _node("planner", common | thinking),
+        _node("control", common | thinking),
         _node("plan_markers", common),
     ]
-    if sim:  # first: all others wait for its clock
-        specs.insert(0, _node("simulated_robot", {"robot": robot, "seed": seed}))
-    return _override(specs, parameters or {})
+    if sim:
+        simulator = _node("simulated_robot", {"robot": robot, "seed": seed})
+        specs.insert(0, replace(simulator, namespace=""))  # the driver of a real robot is not in our namespace either
+    return _override([spec for spec in specs if wanted is None or spec.name in wanted], parameters or {})
 
 
 def model_directory(model: str | Path | None) -> Path:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from rich.console import Console, Group
+import wall_oss_ros.nodes  # noqa: F401  the embedded library takes rclpy's name where there is no ROS 2
+from rich.console import Console, Group  # isort: skip
 from rich.live import Live
 from rich.text import Text
 from wall_oss_msgs.msg import ControlStatus, Subtask, SubtaskPlan

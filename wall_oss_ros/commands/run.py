@@ -165,8 +165,8 @@ class Session:
         unfinished = (SubtaskPlan.AWAITING_APPROVAL, SubtaskPlan.RUNNING)
         judge, plan_id, ended = None, None, None
         while True:
-            if monitor.plan.plan_id != plan_id:
-                plan_id, begun, ended = monitor.plan.plan_id, monitor.simulated_time, None
+            if monitor.plan.plan_id != plan_id:  # the first, or one that replaced it
+                plan_id, begun = monitor.plan.plan_id, monitor.simulated_time
                 judge = Judge(monitor.plan.instruction)
             self._spin()
             now = monitor.simulated_time
