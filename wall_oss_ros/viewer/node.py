@@ -1,0 +1,190 @@
+"""Node viewer: keeps the page in the browser up to date, and sends on what is entered there."""
+
+from __future__ import annotations
+
+import json
+import queue
+import socket
+from collections.abc import Callable
+
+import wall_oss_ros.nodes  # noqa: F401  the embedded library takes rclpy's name where there is no ROS 2
+import numpy as np  # isort: skip
+import viser
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
+from wall_oss_msgs.msg import ActionChunk, ControlStatus, Observation, Subtask, SubtaskPlan
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.nodes.base import OK, WallOSSNode, run
+from wall_oss_ros.nodes.parameters import Parameter
+from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, SENSOR
+from wall_oss_ros.robots.profile import load_profile
+from wall_oss_ros.viewer.panel import Actions, Panel, PlanLine
+from wall_oss_ros.viewer.table import Table
+
+SCENE_PERIOD, PANEL_PERIOD = 0.06, 0.25  # s between renewals of the scene, and of pictures and figures
+
+PLAN_BADGES = {
+    SubtaskPlan.AWAITING_APPROVAL: ("awaiting approval", "busy"),
+    SubtaskPlan.RUNNING: ("running", "busy"),
+    SubtaskPlan.SUCCEEDED: ("done", "good"),
+    SubtaskPlan.FAILED: ("failed", "bad"),
+    SubtaskPlan.CANCELLED: ("cancelled", "quiet"),
+    SubtaskPlan.REJECTED: ("rejected", "bad"),
+}
+SUBTASK_MARKS = {
+    Subtask.PENDING: ("○", "quiet"),
+    Subtask.ACTIVE: ("▶", "busy"),
+    Subtask.DONE: ("✓", "good"),
+    Subtask.FAILED: ("✗", "bad"),
+    Subtask.CANCELLED: ("–", "quiet"),
+}
+CONTROL_BADGES = {
+    ControlStatus.IDLE: ("idle", "quiet"),
+    ControlStatus.RUNNING: ("running", "good"),
+    ControlStatus.HOLDING: ("holding", "busy"),
+    ControlStatus.STOPPED: ("stopped", "bad"),
+}
+
+
+class ViewerNode(WallOSSNode):
+    """Topics: joint states, observation, plan, action_chunk, status and the ground truth in; instruction out."""
+
+    PARAMETERS = (
+        Parameter("port", 8080, "Port of the page.", 1, 65535),
+        Parameter("host", "127.0.0.1", "Address the page is served on; 0.0.0.0 lets other machines see and command it."),
+    )
+
+    def __init__(self, **options):
+        super().__init__("viewer", **options)
+
+    def setup(self) -> None:
+        profile = load_profile(self.value("robot"))
+        self._joint_topic = profile.joint_states
+        self._server = open_server(self.value("host"), self.value("port"))
+        self._table = Table(self._server, profile)
+        # What is clicked arrives in the server's threads; the node works it off in its own.
+        self._clicks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        put = self._clicks.put
+        actions = Actions(
+            instruct=lambda text: put(lambda: self._instruct(text)),
+            stop=lambda: put(lambda: self._call(self._stop)),
+            resume=lambda: put(lambda: self._call(self._resume)),
+        )
+        self._panel = Panel(self._server, f"WALL-OSS · {profile.name}", actions)
+
+    def start(self) -> None:
+        self._joints: dict[str, float] = {}
+        self._truth: dict | None = None
+        self._status: ControlStatus | None = None
+        self._observation: Observation | None = None
+        self._instructions = self.publish_to(String, "instruction", EVENTS)
+        self._stop = self.create_client(Trigger, "stop")
+        self._resume = self.create_client(Trigger, "resume")
+        self.listen(JointState, self._joint_topic, self._on_joints, SENSOR)
+        self.listen(String, "/simulation/ground_truth", self._on_truth, NEWEST)
+        self.listen(SubtaskPlan, "plan", self._on_plan, LATCHED)
+        self.listen(ActionChunk, "action_chunk", self._on_chunk, NEWEST)
+        self.listen(ControlStatus, "status", self._on_status, LATCHED)
+        self.listen(Observation, "observation", self._on_observation, NEWEST)
+        self.every(SCENE_PERIOD, self._renew_scene)
+        self.every(PANEL_PERIOD, self._renew_panel)
+
+    def stop(self) -> None:
+        for client in (self._stop, self._resume):
+            self.destroy_client(client)
+
+    def teardown(self) -> None:
+        self._server.stop()
+
+    def diagnose(self):
+        return OK, "serving the page", {"browsers": len(self._server.get_clients())}
+
+    def _on_joints(self, message: JointState) -> None:
+        self._joints = dict(zip(message.name, message.position))
+
+    def _on_truth(self, message: String) -> None:
+        self._truth = json.loads(message.data)
+
+    def _on_observation(self, message: Observation) -> None:
+        self._observation = message
+
+    def _on_status(self, message: ControlStatus) -> None:
+        self._status = message
+
+    def _on_plan(self, plan: SubtaskPlan) -> None:
+        lines = []
+        for subtask in plan.subtasks:
+            mark, tone = SUBTASK_MARKS.get(subtask.status, ("?", "quiet"))
+            lines.append(PlanLine(mark, subtask.text, tone, subtask.status == Subtask.ACTIVE))
+        state, tone = PLAN_BADGES.get(plan.status, ("?", "quiet"))
+        self._panel.show_plan(plan.instruction, state, tone, lines, plan.message)
+        if plan.status != SubtaskPlan.RUNNING:
+            self._table.show_path([])
+
+    def _on_chunk(self, chunk: ActionChunk) -> None:
+        points = [(pose.position.x, pose.position.y, pose.position.z) for pose in chunk.path.poses]
+        self._table.show_path(points)
+
+    def _renew_scene(self) -> None:
+        while not self._clicks.empty():
+            self._clicks.get()()
+        with self._server.atomic():
+            if self._joints:
+                self._table.show_joints(self._joints)
+            if self._truth is not None:
+                self._table.show_truth(self._truth)
+                self._truth = None
+
+    def _renew_panel(self) -> None:
+        if self._observation is not None:
+            self._panel.show_pictures([picture(image) for image in self._observation.views])
+            self._observation = None
+        if (status := self._status) is not None:
+            state, tone = CONTROL_BADGES.get(status.state, ("?", "quiet"))
+            age = f"{status.observation_age_s:.2f} s old" if status.observation_age_s >= 0 else "none yet"
+            figures = {
+                "time": f"{self.now():.1f} s",
+                "subtask": status.subtask or "none",
+                "observation": age,
+                "chunk": f"{1000 * status.inference_s:.0f} ms, {status.chunks} so far",
+                "commands": f"{status.command_rate_hz:.0f} Hz, jitter {1000 * status.command_jitter_s:.1f} ms",
+            }
+            self._panel.show_control(state, tone, status.reason, figures)
+
+    def _instruct(self, text: str) -> None:
+        if text.strip():
+            self._instructions.publish(String(data=text.strip()))
+
+    def _call(self, client) -> None:
+        if client.service_is_ready():
+            client.call_async(Trigger.Request())
+        else:
+            self.get_logger().error("The control node does not answer; nothing was stopped or resumed.")
+
+
+def picture(image) -> np.ndarray:
+    """An rgb8 sensor_msgs/Image as (height, width, 3) uint8."""
+    return np.frombuffer(bytes(image.data), np.uint8).reshape(image.height, image.step // 3, 3)[:, : image.width]
+
+
+def open_server(host: str, port: int) -> viser.ViserServer:
+    """The page's server on exactly that port; viser by itself would take the next free one.
+
+    Raises:
+        WallOSSError: the port is taken, or may not be used.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise WallOSSError(
+                f"Port {port} of {host} cannot be used for the page: {error.strerror}.", "Choose another with the parameter port."
+            ) from None
+    return viser.ViserServer(host=host, port=port, label="WALL-OSS", verbose=False)
+
+
+def main() -> int:
+    return run(ViewerNode)

@@ -1,0 +1,112 @@
+"""The panel beside the scene: instruction, plan, cameras and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+import viser
+from PIL import Image
+
+VIEW_HEIGHT = 224  # pixels of a picture on the page
+EXAMPLE = "put the red cube in the left tray"
+BADGES = {"good": "#16a34a", "busy": "#d97706", "bad": "#dc2626", "quiet": "#6b7280"}
+
+
+@dataclass(frozen=True)
+class PlanLine:
+    """A subtask as it is shown: ``mark`` is one sign, ``tone`` one of BADGES, ``active`` the one in work."""
+
+    mark: str
+    text: str
+    tone: str
+    active: bool = False
+
+
+@dataclass(frozen=True)
+class Actions:
+    """What the panel's controls do; called from the server's threads."""
+
+    instruct: Callable[[str], None]
+    stop: Callable[[], None]
+    resume: Callable[[], None]
+
+
+class Panel:
+    """The controls and readings of one server.
+
+    Args:
+        server: whose panel it is.
+        title: shown above everything.
+        actions: what the controls do.
+    """
+
+    def __init__(self, server: viser.ViserServer, title: str, actions: Actions):
+        gui = server.gui
+        gui.configure_theme(
+            control_layout="fixed", control_width="large", show_logo=False, show_share_button=False, brand_color=(37, 99, 235)
+        )
+        gui.set_panel_label(title)
+        self._instruction = gui.add_text("Instruction", EXAMPLE, hint="Enter sends it too, when it has changed.")
+        send = gui.add_button("Send", color="blue")
+        stop = gui.add_button("Stop", color="red")
+        resume = gui.add_button("Resume", color="green")
+        send.on_click(lambda _: actions.instruct(self._instruction.value))
+        stop.on_click(lambda _: actions.stop())
+        resume.on_click(lambda _: actions.resume())
+        with gui.add_folder("Plan"):
+            self._plan = gui.add_html("")
+        with gui.add_folder("Cameras"):
+            blank = np.full((VIEW_HEIGHT, 2 * VIEW_HEIGHT, 3), 238, np.uint8)
+            self._pictures = gui.add_image(blank, format="jpeg", jpeg_quality=85)
+        with gui.add_folder("Control"):
+            self._figures = gui.add_html("")
+        self.show_plan("", "waiting for an instruction", "quiet", [], "")
+
+    def show_plan(self, instruction: str, state: str, tone: str, lines: Sequence[PlanLine], message: str) -> None:
+        """The plan: its instruction, its state as a badge, and its subtasks."""
+        rows = [f'<div style="margin:2px 0 8px">{_badge(state, tone)} <b>{escape(instruction)}</b></div>']
+        for line in lines:
+            weight = "600" if line.active else "400"
+            rows.append(
+                f'<div style="padding:3px 0;font-weight:{weight}"><span style="color:{BADGES[line.tone]};'
+                f'display:inline-block;width:1.4em">{escape(line.mark)}</span>{escape(line.text)}</div>'
+            )
+        if message:
+            rows.append(f'<div style="padding-top:6px;color:{BADGES["quiet"]}">{escape(message)}</div>')
+        self._set(self._plan, "".join(rows))
+
+    def show_control(self, state: str, tone: str, reason: str, figures: Mapping[str, str]) -> None:
+        """Control's state as a badge with its reason, and figures in a table."""
+        rows = "".join(
+            f'<tr><td style="color:{BADGES["quiet"]};padding:1px 14px 1px 0">{escape(name)}</td>'
+            f'<td style="font-variant-numeric:tabular-nums">{escape(value)}</td></tr>'
+            for name, value in figures.items()
+        )
+        head = f'<div style="margin:2px 0 6px">{_badge(state, tone)} {escape(reason)}</div>'
+        self._set(self._figures, f'{head}<table style="font-size:0.9em">{rows}</table>')
+
+    def show_pictures(self, pictures: Sequence[np.ndarray]) -> None:
+        """The views side by side, each (height, width, 3) uint8 RGB."""
+        gap = np.full((VIEW_HEIGHT, 6, 3), 255, np.uint8)
+        row: list[np.ndarray] = []
+        for picture in pictures:
+            width = round(VIEW_HEIGHT * picture.shape[1] / picture.shape[0])
+            scaled = Image.fromarray(picture).resize((width, VIEW_HEIGHT), Image.Resampling.BICUBIC)
+            row += [np.asarray(scaled), gap]
+        self._pictures.image = np.concatenate(row[:-1], axis=1)
+
+    @staticmethod
+    def _set(handle, content: str) -> None:
+        box = f'<div style="padding:0 0.8em 0.5em;font-size:0.9em">{content}</div>'
+        if handle.content != box:  # each change is a message to every browser
+            handle.content = box
+
+
+def _badge(text: str, tone: str) -> str:
+    return (
+        f'<span style="background:{BADGES[tone]};color:white;border-radius:4px;padding:1px 7px;'
+        f'font-size:0.85em">{escape(text)}</span>'
+    )
