@@ -1,0 +1,9 @@
+"""Control: the active subtask and observations in, bounded motion for the robot's controllers out."""
+
+from launch import LaunchDescription
+
+from wall_oss_ros.ros_launch import arguments_of, nodes
+
+
+def generate_launch_description():
+    return LaunchDescription([*arguments_of("control"), nodes("control")])

@@ -1,0 +1,9 @@
+"""Perception: synchronised views and joint states in, observations for the model out."""
+
+from launch import LaunchDescription
+
+from wall_oss_ros.ros_launch import arguments_of, nodes
+
+
+def generate_launch_description():
+    return LaunchDescription([*arguments_of("perception"), nodes("perception")])

@@ -1,0 +1,9 @@
+"""The planner: instructions in, plans in the model's words out, followed to their end."""
+
+from launch import LaunchDescription
+
+from wall_oss_ros.ros_launch import arguments_of, nodes
+
+
+def generate_launch_description():
+    return LaunchDescription([*arguments_of("planner"), nodes("planner")])

@@ -1,0 +1,161 @@
+"""What is launched, as actions of ROS 2's launch: between ``launching.py``, which decides, and the launch files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from launch import LaunchContext
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
+from launch.events.process import ProcessExited
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+from wall_oss_ros.errors import WallOSSError
+
+try:
+    from wall_oss_ros.launching import DEFAULT_MODEL, DEFAULT_ROBOT, PACKAGE, NodeSpec, system
+    from wall_oss_ros.robots.profile import available_profiles, load_profile
+except ModuleNotFoundError as error:
+    raise WallOSSError(
+        f"The Python package {error.name} is not installed for the interpreter that ros2 runs on.",
+        "Install the packages that pip brings as docs/ros2.md says.",
+    ) from error
+
+ALL = ("simulated_robot", "perception", "planner", "control", "plan_markers")
+BAD_INPUT = 2  # exit status of a node that was started with something the user must put right
+RESPAWN_DELAY = 2.0  # s
+_SWITCH = ["true", "false"]
+
+# Name: default, description, choices.
+_ARGUMENTS: dict[str, tuple[str, str, list[str] | None]] = {
+    "robot": (
+        DEFAULT_ROBOT,
+        f"Robot profile: {', '.join(available_profiles())} (those in config/robots), or the path of a YAML profile.",
+        None,
+    ),
+    "sim": ("true", "true simulates the robot; false is for a real one.", _SWITCH),
+    "seed": ("0", "Which scene is simulated: a whole number from 0.", None),
+    "model": ("", f"A checkpoint: its folder, or its name in models/. Empty: the one that ships, {DEFAULT_MODEL}.", None),
+    "device": ("cpu", "Torch device of the model, such as cpu, cuda or cuda:1.", None),
+    "require_approval": ("false", "Whether every plan waits for the service /wall_oss/approve_plan.", _SWITCH),
+    "autostart": ("true", "false leaves the nodes unconfigured, for a lifecycle manager.", _SWITCH),
+    "respawn": ("true", "Whether a node that dies is started again.", _SWITCH),
+    "params_file": ("", "A YAML file of ROS parameters; it wins over config/nodes.yaml and over these arguments.", None),
+    "log_level": ("info", "Least severe messages that the nodes log.", ["debug", "info", "warn", "error", "fatal"]),
+    "rviz": ("true", "Whether rviz is started with the robot's configuration.", _SWITCH),
+}
+
+
+def arguments(*names: str) -> list[DeclareLaunchArgument]:
+    """The launch arguments of these names; ``ros2 launch <package> <file> --show-args`` prints them."""
+    return [
+        DeclareLaunchArgument(name, default_value=default, description=description, choices=choices)
+        for name, (default, description, choices) in ((name, _ARGUMENTS[name]) for name in names)
+    ]
+
+
+def nodes(*names: str) -> OpaqueFunction:
+    """Starts those nodes of the system that have these names, as the launch arguments say.
+
+    Needs the arguments robot, sim, autostart, respawn, params_file and log_level, and those of the nodes named:
+    see ``arguments_of``.
+    """
+    return OpaqueFunction(function=lambda context: [_process(context, spec) for spec in specs(context, names)])
+
+
+def arguments_of(*names: str) -> list[DeclareLaunchArgument]:
+    """The launch arguments that these nodes need."""
+    own = {"simulated_robot": ["seed"], "planner": ["model", "device", "require_approval"], "control": ["model", "device"]}
+    wanted = ["robot", "sim", *dict.fromkeys(argument for name in names for argument in own.get(name, []))]
+    return arguments(*wanted, "autostart", "respawn", "params_file", "log_level")
+
+
+def specs(context: LaunchContext, names: Iterable[str] | None = None) -> list[NodeSpec]:
+    """What is launched, by the launch arguments.
+
+    Args:
+        context: of the launch, with the arguments' values.
+        names: of the nodes that are wanted; None is all. A simulated robot is left out where nothing is simulated.
+
+    Raises:
+        WallOSSError: an argument names a robot, checkpoint or file that is not there, or is no number.
+    """
+    sim = switch(context, "sim")
+    names = [name for name in names or ALL if sim or name != "simulated_robot"]
+    parameters: dict[str, dict] = {name: {"autostart": switch(context, "autostart")} for name in names}
+    for name in {"planner", "control"} & set(names):
+        parameters[name]["device"] = value(context, "device")
+    if "planner" in names:
+        parameters["planner"]["require_approval"] = switch(context, "require_approval")
+    return system(
+        robot=value(context, "robot"),
+        sim=sim,
+        model=value(context, "model", "") or None,
+        seed=_seed(value(context, "seed", "0")),
+        parameters=parameters,
+        only=names,
+    )
+
+
+def value(context: LaunchContext, name: str, default: str | None = None) -> str:
+    """The text that an argument has."""
+    return LaunchConfiguration(name, default=default).perform(context)
+
+
+def switch(context: LaunchContext, name: str) -> bool:
+    """Whether an argument is true."""
+    return value(context, name).lower() == "true"
+
+
+def robot_profile(context: LaunchContext):
+    """The profile that the argument robot names.
+
+    Raises:
+        WallOSSError: there is no such profile.
+    """
+    return load_profile(value(context, "robot"))
+
+
+def optional_node(package: str, executable: str, purpose: str, **options) -> list:
+    """A node of a package that may be absent; then a line of the log says what is missing and how to get it."""
+    from ament_index_python.packages import PackageNotFoundError, get_package_prefix
+
+    try:
+        get_package_prefix(package)
+    except PackageNotFoundError:
+        apt = f"sudo apt install ros-$ROS_DISTRO-{package.replace('_', '-')}"
+        return [LogInfo(msg=f"Package {package} is not installed: no {purpose}. To have it: {apt}")]
+    return [Node(package=package, executable=executable, name=executable, output="screen", **options)]
+
+
+def _process(context: LaunchContext, spec: NodeSpec) -> Node:
+    files = [*spec.parameter_files]
+    extra = value(context, "params_file")
+    if extra and not Path(extra).is_file():
+        raise WallOSSError(f"There is no parameter file {extra}.", "Check the argument params_file.")
+    return Node(
+        package=PACKAGE,
+        executable=spec.executable,
+        name=spec.name,
+        namespace=spec.namespace,
+        parameters=[*map(str, files), dict(spec.parameters), *([extra] if extra else [])],
+        remappings=list(spec.remappings),
+        ros_arguments=["--log-level", value(context, "log_level")],
+        output="screen",
+        respawn=switch(context, "respawn"),
+        respawn_delay=RESPAWN_DELAY,
+        on_exit=_on_exit,
+    )
+
+
+def _on_exit(event: ProcessExited, context: LaunchContext) -> None:
+    """A node that refuses its input would refuse it for ever: that ends the launch. Any other death is respawned."""
+    if event.returncode == BAD_INPUT and not context.is_shutdown:
+        raise WallOSSError(f"Node {event.process_name} could not start;", "its line above, after 'error:', says why.")
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise WallOSSError(f"The seed is {text!r}.", "Give a whole number from 0.")
+    return int(text)
