@@ -110,16 +110,22 @@ def plan_lines(plan: SubtaskPlan | None, durations: bool = True) -> list[Text]:
     if plan is None:
         return []
     words, style = PLAN_WORDS[plan.status]
-    lines = [Text.assemble((f'"{plan.instruction}"', "bold"), "  ", (words, style))]
+    lines = [Text.assemble((f'"{printable(plan.instruction)}"', "bold"), "  ", (words, style))]
     for subtask in plan.subtasks:
         mark, style = SUBTASK_MARKS[subtask.status]
         took = seconds(subtask.finished) - seconds(subtask.started)
-        lines.append(Text(f"  {mark} {subtask.text}", style=style))
+        lines.append(Text(f"  {mark} {printable(subtask.text)}", style=style))
         if durations and took > 0:
             lines[-1].append(f"  {took:.1f} s", style="dim")
     if plan.message:
-        lines.append(Text(f"  {plan.message}", style="dim"))
+        lines.append(Text(f"  {printable(plan.message)}", style="dim"))
     return lines
+
+
+def printable(text: str, most: int = 100) -> str:
+    """What others wrote, without control characters and not too long; an untrained model writes anything."""
+    text = "".join(sign if sign.isprintable() else " " for sign in text)
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def seconds(stamp) -> float:

@@ -1,28 +1,116 @@
 """Measures a model in closed loop, in the simulator, on scenes that it was never trained on.
 
-Prints success, subtask accuracy and rates with 95 % intervals, and writes them as JSON, with a contact sheet of pictures.
+First one random task in each scene; then, in some scenes, every cube to every tray, so that only the words differ.
+Prints shares with 95 % intervals and tables of what was named against what was taken, and writes both as JSON with
+all episodes, and a contact sheet of pictures.
 
 examples:
   wall-oss eval --episodes 20
-  wall-oss eval --episodes 100 --seed 1000 --model runs/train/checkpoint --output runs/eval
+  wall-oss eval --episodes 100 --seed 3 --steering 10 --model runs/train --output runs/eval
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+from datetime import datetime
 from pathlib import Path
+
+from wall_oss_ros.errors import WallOSSError
+
+SHARES = {
+    "success": "success",
+    "lifted": "lifted a cube",
+    "right_cube": "of these, the cube named",
+    "right_tray": "of those placed, the tray named",
+    "plan_accuracy": "plans right",
+    "subtask_accuracy": "judgements of progress right",
+    "judged_done_and_is": 'right, of those the model called "done"',
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--episodes", type=int, default=20, metavar="N", help="scenes (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the first scene (default: %(default)s)")
+    parser.add_argument("--episodes", type=int, default=20, metavar="N", help="scenes with one task (default: %(default)s)")
+    parser.add_argument("--steering", type=int, default=0, metavar="N", help="scenes with all six tasks (default: none)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="which unseen scenes (default: %(default)s)")
+    parser.add_argument("--robot", default="franka", help="profile in config/robots, or a path (default: %(default)s)")
     parser.add_argument("--model", metavar="DIR", help="a checkpoint; by default the one that ships")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="for results (default: runs/eval_<time>)")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="for the results (default: runs/eval_<time>)")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core)")
 
 
 def main(args: argparse.Namespace) -> int:
-    from wall_oss_ros.launching import model_directory
-    from wall_oss_ros.sim.evaluate import evaluate
+    """Runs the episodes and reports; 0 whatever the result.
 
-    evaluate(model_directory(args.model), episodes=args.episodes, seed=args.seed, output=args.output)
+    Raises:
+        WallOSSError: no such model or robot, or numbers that make no sense.
+    """
+    from wall_oss_ros.launching import model_directory
+
+    for name in ("episodes", "steering", "seed"):
+        if getattr(args, name) < 0:
+            raise WallOSSError(f"--{name} {getattr(args, name)} is below 0.", "Use 0 or more.")
+    if args.episodes + args.steering == 0:
+        raise WallOSSError("There is nothing to run.", "Give --episodes or --steering.")
+    if args.workers is not None and args.workers < 1:
+        raise WallOSSError(f"--workers {args.workers} can do no work.", "Use 1 or more.")
+    model = model_directory(args.model)
+    output = args.output or Path("runs") / datetime.now().strftime("eval_%Y-%m-%d_%H-%M-%S")
+
+    from rich.console import Console
+
+    from wall_oss_ros.robots.profile import load_profile
+    from wall_oss_ros.sim.evaluate import random_cases, steering_cases
+
+    load_profile(args.robot)  # here rather than in each worker
+    console = Console(highlight=False)
+    if args.episodes:
+        _evaluate("one task a scene", random_cases(args.episodes, args.seed), args, model, output, console)
+    if args.steering:
+        cases = steering_cases(args.steering, args.seed)
+        _evaluate("every task in the same scene", cases, args, model, output / "steering", console)
     return 0
+
+
+def _evaluate(title: str, cases, args: argparse.Namespace, model: Path, output: Path, console) -> None:
+    from rich.progress import Progress
+
+    from wall_oss_ros.sim.evaluate import evaluate, write_report
+
+    done = hits = 0
+    with Progress(console=console) as bar:
+        task = bar.add_task(title, total=len(cases))
+
+        def show(_case, episode) -> None:
+            nonlocal done, hits
+            done, hits = done + 1, hits + episode.success
+            bar.update(task, completed=done, description=f"{title}: {hits} of {done}")
+
+        episodes = evaluate(model, cases, args.robot, workers=args.workers or os.cpu_count() or 1, on_episode=show)
+    about = {"model": str(model), "robot": args.robot, "seed": args.seed, "what": title}
+    summary = write_report(output, cases, episodes, about)
+    for line in report(summary):
+        console.print(line)
+    console.print(f"written to {output}\n")
+
+
+def report(summary: dict) -> list[str]:
+    """A summary of ``sim.evaluate.summarise`` in lines for a person."""
+    lines = []
+    for key, words in SHARES.items():
+        value = summary[key]
+        if value["of"]:
+            interval = f"{100 * value['low']:.0f} to {100 * value['high']:.0f} %"
+            lines.append(f"{100 * value['share']:5.1f} %  {words}: {value['hits']} of {value['of']}, 95 % interval {interval}")
+    if (seconds := summary["seconds_of_successes"]) is not None:
+        lines.append(f"{seconds:5.1f} s  simulated, median of the successes")
+    for key, what in (("cube_table", "cube"), ("tray_table", "tray")):
+        lines += _table(what, summary[key])
+    return lines
+
+
+def _table(what: str, table: dict[str, dict[str, int]]) -> list[str]:
+    taken = sorted({name for row in table.values() for name in row}, key=lambda name: (name == "none", name))
+    lines = [f"{what + ' named':>12} | " + " ".join(f"{name:>7}" for name in taken) + "   (taken)"]
+    lines += [f"{named:>12} | " + " ".join(f"{row.get(name, 0):>7}" for name in taken) for named, row in table.items()]
+    return lines

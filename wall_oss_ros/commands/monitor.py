@@ -23,8 +23,10 @@ class Rate:
     def __init__(self, window: float = 3.0):
         self._window = window
         self._times: deque[float] = deque()
+        self.total = 0
 
     def count(self) -> None:
+        self.total += 1
         self._times.append(time.monotonic())
 
     def hz(self) -> float:
@@ -80,16 +82,13 @@ class Monitor:
 
     def waiting_for(self) -> list[str]:
         """The nodes that do not work yet."""
-        missing = []
-        if self.truth is None:
-            missing.append("simulated_robot")
-        if self.observations.hz() == 0:
-            missing.append("perception")
-        if self._node.count_subscribers(f"/{NAMESPACE}/instruction") == 0:
-            missing.append("planner")
-        if self.status is None:
-            missing.append("control")
-        return missing
+        works = {
+            "simulated_robot": self.truth is not None,
+            "perception": self.observations.total > 0,
+            "planner": self._node.count_subscribers(f"/{NAMESPACE}/instruction") > 0,
+            "control": self.status is not None,
+        }
+        return [name for name, working in works.items() if not working]
 
     def simulators(self) -> int:
         """How many simulated robots share this domain."""

@@ -159,6 +159,7 @@ class Session:
         """Watches the newest plan to its end; an instruction that replaces another takes its place here too."""
         from wall_oss_msgs.msg import SubtaskPlan
 
+        from wall_oss_ros.commands.display import printable
         from wall_oss_ros.commands.verdict import Judge
 
         monitor = self.monitor
@@ -186,7 +187,7 @@ class Session:
         elif plan.status == SubtaskPlan.SUCCEEDED and not reached:
             note = " The model thought otherwise."
         elif plan.message:
-            note = f" Planner: {plan.message}"
+            note = f" Planner: {printable(plan.message)}"
         self.display.finish(monitor)
         word, style = ("success", "bold green") if reached else ("not reached", "bold red")
         self.display.say(f"{word}: {judge.describe(monitor.truth)} ({now - begun:.1f} s simulated).{note}", style)

@@ -1,26 +1,51 @@
 """Makes demonstrations in the simulator and trains a model on them, as a recipe says.
 
+Writes a checkpoint that the other commands take with --model, its training curves, and saves to resume from.
+
 examples:
-  wall-oss train --recipe config/training/tiny.yaml --output runs/train
-  wall-oss train --recipe config/training/tiny.yaml --output runs/train --resume
-  wall-oss train --minutes 2 --output /tmp/short
+  wall-oss train --output runs/train
+  wall-oss train --output runs/train --resume
+  wall-oss train --recipe config/training/tiny.yaml --minutes 2 --output /tmp/short
 """
 
 from __future__ import annotations
 
 import argparse
+from datetime import datetime
 from pathlib import Path
+
+from wall_oss_ros.errors import WallOSSError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--recipe", type=Path, metavar="FILE", help="by default that of the model that ships")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="for checkpoints and curves (default: runs/train_<time>)")
-    parser.add_argument("--minutes", type=float, metavar="M", help="ends after that time, instead of the recipe's steps")
-    parser.add_argument("--resume", action="store_true", help="goes on from the newest checkpoint in --output")
+    parser.add_argument("--recipe", default="tiny", metavar="FILE", help="or a name in config/training (default: %(default)s)")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="for the checkpoint (default: runs/train_<time>)")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="where demonstrations are, or go (default: OUTPUT/data)")
+    parser.add_argument("--minutes", type=float, metavar="M", help="train for about that long; by default to the recipe's end")
+    parser.add_argument("--resume", action="store_true", help="go on from the last save in OUTPUT")
 
 
 def main(args: argparse.Namespace) -> int:
-    from wall_oss_ros.training.train import train
+    """Trains to the end of the recipe, or of the minutes given.
 
-    train(recipe=args.recipe, output=args.output, minutes=args.minutes, resume=args.resume)
+    Raises:
+        WallOSSError: a bad recipe, nothing to resume from, or an output that is in use.
+    """
+    if args.minutes is not None and args.minutes <= 0:
+        raise WallOSSError(f"--minutes {args.minutes:g} is no time to train in.", "Give minutes above 0.")
+    if args.resume and args.output is None:
+        raise WallOSSError("--resume needs to know what to go on with.", "Name the folder: --output DIR.")
+    output = args.output or Path("runs") / datetime.now().strftime("train_%Y-%m-%d_%H-%M-%S")
+    saved = any((output / "run").glob("*.safetensors"))
+    if args.resume and not saved:
+        raise WallOSSError(f"{output} has no save to go on from.", "Start without --resume.")
+    if saved and not args.resume:
+        raise WallOSSError(f"{output} already has a training run.", "Add --resume to go on with it, or name another --output.")
+
+    from wall_oss_ros.training.pipeline import train
+    from wall_oss_ros.training.recipe import load_recipe
+
+    recipe = load_recipe(args.recipe)
+    train(recipe, output, args.data or output / "data", minutes=args.minutes, resume=args.resume)
+    print(f"written to {output}; try it: wall-oss run --model {output}")
     return 0
