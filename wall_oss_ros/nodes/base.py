@@ -164,7 +164,8 @@ class WallOSSNode(LifecycleNode):
             self._release(phase)
             return TransitionCallbackReturn.FAILURE
         except Exception as error:  # rclpy would swallow it without a word
-            self.get_logger().fatal(f"{type(error).__name__} in {phase}: {error}")
+            if self.context.ok():
+                self.get_logger().fatal(f"{type(error).__name__} in {phase}: {error}")
             self._release(phase)
             raise
         if phase == "start":
@@ -217,8 +218,9 @@ def run(make_node: Callable[[], WallOSSNode], threads: int = 1, arguments: list[
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except WallOSSError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        if rclpy.ok():  # otherwise it was told to end while it was starting
+            print(f"error: {error}", file=sys.stderr)
+            return 2
     finally:
         if node is not None:
             node.close()

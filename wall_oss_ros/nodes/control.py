@@ -86,9 +86,10 @@ class ControlNode(WallOSSNode):
         self._joints = JointHistory(profile.arm.joints)
         self._plan: SubtaskPlan | None = None
         self._observation: Observation | None = None
-        self._heard = dict.fromkeys(("plan", "observation", "joints", "cycle"))  # steady time of the last of each
-        self._heard["cycle"] = self.steady()
-        self._state, self._reason = State.IDLE, "no plan yet"
+        # When the last of each came: the robot's data in the node's time, which may run slower than the wall's in
+        # simulation; the planner's heartbeat and the cycle, which tells whether that time runs at all, in steady time.
+        self._heard: dict[str, float | None] = {"joints": None, "plan": None, "cycle": self.steady()}
+        self._mode, self._reason = State.IDLE, "no plan yet"
         self._task: tuple[int, str] | None = None  # plan id and subtask that the chunk at hand is for
         self._asked_stamp = 0.0  # of the observation the last inference began with
         self._model_error = ""
@@ -109,19 +110,19 @@ class ControlNode(WallOSSNode):
 
     def stop(self) -> None:
         # What was sent last ends at rest by itself: see Motion.
-        self._state, self._reason = State.IDLE, "not active"
+        self._mode, self._reason = State.IDLE, "not active"
         if self.context.ok():
             self._publish_status()
 
     def diagnose(self):
         rate, jitter = self._meter.measure(self.steady())
         values = {
-            "state": self._state.name.lower(), "chunks": self._chunks, "inference_s": f"{self._inference_s:.3f}",
+            "state": self._mode.name.lower(), "chunks": self._chunks, "inference_s": f"{self._inference_s:.3f}",
             "command_rate_hz": f"{rate:.1f}", "command_jitter_s": f"{jitter:.4f}",
         }  # fmt: skip
-        if self._state == State.HOLDING:
+        if self._mode == State.HOLDING:
             return ERROR, f"holding: {self._reason}", values
-        if self._state == State.STOPPED:
+        if self._mode == State.STOPPED:
             return WARN, self._reason, values
         return OK, self._reason or "following the model's actions", values
 
@@ -133,11 +134,10 @@ class ControlNode(WallOSSNode):
 
     def _on_observation(self, observation: Observation) -> None:
         self._observation = observation
-        self._heard["observation"] = self.steady()
 
     def _on_joints(self, message: JointState) -> None:
         if self._joints.add(seconds(message.header.stamp), message.name, message.position, message.velocity):
-            self._heard["joints"] = self.steady()
+            self._heard["joints"] = self.now()
 
     def _on_stop(self, _request, response):
         self._supervisor.stop("stopped by a person; call the service resume to go on")
@@ -165,7 +165,7 @@ class ControlNode(WallOSSNode):
         self._judge()
         self._ask()
         newest = self._joints.newest
-        running = self._state == State.RUNNING
+        running = self._mode == State.RUNNING
         setpoints = self.motion.step(now, running, None if newest is None else newest.positions)
         if setpoints is not None:
             stamp = now if self.value("stamp_commands") else None
@@ -185,42 +185,36 @@ class ControlNode(WallOSSNode):
         active, stamp = self._active(), self.motion.queue.stamp
         now = self.now()
         fault = self._model_error or self.motion.fault
-        if self._silence("cycle") > _CLOCK_SILENCE:
-            fault = f"the clock has not moved for {self._silence('cycle'):.1f} s"
+        standstill = self.steady() - self._heard["cycle"]
+        if standstill > _CLOCK_SILENCE:
+            fault = f"the clock has not moved for {standstill:.1f} s"
         elif active is not None and not self._gripper_ready:
             fault = f"no gripper action server at {self._profile.gripper.action}"
         situation = Situation(
             subtask=None if active is None else active[1],
             plan="no plan yet" if self._plan is None else _PLAN_WORDS.get(self._plan.status, "the plan's status is unknown"),
-            planner_silence=self._silence("plan"),
+            planner_silence=_since(self._heard["plan"], self.steady()),
             observation_age=self._observation_age(now),
-            joint_state_age=self._silence("joints"),
+            joint_state_age=_since(self._heard["joints"], now),
             chunk_age=None if stamp is None else now - stamp,
             chunk_used_up=self.motion.queue.target(now) is None,
             fault=fault,
         )
         state, reason = self._supervisor.judge(situation)
-        if state != self._state or (not reason) != (not self._reason):
-            self._state, self._reason = state, reason
+        if state != self._mode or (not reason) != (not self._reason):
+            self._mode, self._reason = state, reason
             self.get_logger().info(f"{state.name.lower()}{': ' if reason else ''}{reason}")
             self._publish_status()
             self.publish_diagnostics()
         self._reason = reason
 
-    def _silence(self, source: str) -> float | None:
-        heard = self._heard[source]
-        return None if heard is None else self.steady() - heard
-
     def _observation_age(self, now: float) -> float | None:
-        if self._observation is None:
-            return None
-        # By the stamp, and by the arrival: a clock that stands still makes nothing old.
-        return max(now - seconds(self._observation.header.stamp), self._silence("observation"))
+        return None if self._observation is None else now - seconds(self._observation.header.stamp)
 
     def _ask(self) -> None:
         """Has the model compute the next chunk, when it is time and there is something new to see."""
         active, observation, queue = self._active(), self._observation, self.motion.queue
-        if active is None or observation is None or self._state == State.STOPPED or self._worker.busy:
+        if active is None or observation is None or self._mode == State.STOPPED or self._worker.busy:
             return
         now, stamp = self.now(), seconds(observation.header.stamp)
         due = self._task != active or queue.stamp is None or queue.rows_done(now) >= self.value("replan_every")
@@ -281,13 +275,17 @@ class ControlNode(WallOSSNode):
         now, active = self.now(), self._active()
         rate, jitter = self._meter.measure(self.steady())
         age = self._observation_age(now)
-        status = ControlStatus(state=int(self._state), reason=self._reason, chunks=self._chunks)
+        status = ControlStatus(state=int(self._mode), reason=self._reason, chunks=self._chunks)
         status.header.stamp = self.get_clock().now().to_msg()
         if active is not None:
             status.plan_id, status.subtask = active
         status.observation_age_s = -1.0 if age is None else float(age)
         status.inference_s, status.command_rate_hz, status.command_jitter_s = float(self._inference_s), rate, jitter
         self._status_out.publish(status)
+
+
+def _since(then: float | None, now: float) -> float | None:
+    return None if then is None else now - then
 
 
 def main() -> int:

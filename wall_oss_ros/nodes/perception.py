@@ -73,7 +73,7 @@ class PerceptionNode(WallOSSNode):
     def _on_joints(self, message: JointState) -> None:
         stamp = seconds(message.header.stamp)
         if not self._joints.add(stamp, message.name, message.position, message.velocity):
-            self._refuse(f"joint states lack {', '.join(sorted(set(self._joints.names) - set(message.name))) or 'numbers'}")
+            self._complain(f"joint states lack {', '.join(sorted(set(self._joints.names) - set(message.name))) or 'numbers'}")
 
     def _on_image(self, view: str, message: Image) -> None:
         self._views.add(view, seconds(message.header.stamp), message)
@@ -86,12 +86,12 @@ class PerceptionNode(WallOSSNode):
         # A set of views may be older than the joints' memory only when a camera lags far behind.
         joints = self._joints.at(stamp, tolerance=self._profile.watchdog.joint_state_age)
         if joints is None:
-            self._refuse("no joint states at the time of the images")
+            self._complain("no joint states at the time of the images")
             return
         try:
             self._publish(stamp, images, joints)
         except (CvBridgeError, ValueError) as error:
-            self._refuse(f"an image cannot be used: {error}")
+            self._complain(f"an image cannot be used: {error}")
 
     def _publish(self, stamp: float, images: dict[str, Image], joints: JointSample) -> None:
         size = self.value("image_size")
@@ -113,7 +113,7 @@ class PerceptionNode(WallOSSNode):
         self._observations.publish(message)
         self._meter.tick(self.steady())
 
-    def _refuse(self, why: str) -> None:
+    def _complain(self, why: str) -> None:
         self._refused = why
         self.get_logger().warning(why, throttle_duration_sec=5.0)
 

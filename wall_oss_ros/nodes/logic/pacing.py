@@ -18,6 +18,8 @@ class PacedThread:
         period: s.
         step: what to do.
         failed: called with the exception when ``step`` raises; the thread ends.
+        finish: called in the thread when it ends, in whatever way.
+        give_up: s.
     """
 
     def __init__(
@@ -26,9 +28,10 @@ class PacedThread:
         period: float,
         step: Callable[[], None],
         failed: Callable[[Exception], None],
+        finish: Callable[[], None] = lambda: None,
         give_up: float = 0.25,
     ):
-        self._period, self._step, self._failed, self._give_up = period, step, failed, give_up
+        self._period, self._step, self._failed, self._finish, self._give_up = period, step, failed, finish, give_up
         self._stop = threading.Event()
         self._steps = 0
         self._lost = 0.0  # s written off
@@ -54,6 +57,12 @@ class PacedThread:
         return self._lost
 
     def _run(self) -> None:
+        try:
+            self._repeat()
+        finally:
+            self._finish()
+
+    def _repeat(self) -> None:
         due = time.monotonic()
         while not self._stop.is_set():
             try:

@@ -46,7 +46,7 @@ class SimulatedCameras:
         self._ready = threading.Event()
         self._error: Exception | None = None
         self._failed = failed
-        self._thread = PacedThread("cameras", period, self._round, self._fail)
+        self._thread = PacedThread("cameras", period, self._round, self._fail, self._finish)
 
     def start(self) -> None:
         """Begins to take pictures.
@@ -84,6 +84,11 @@ class SimulatedCameras:
         for view in self._views:
             self._taken(stamp, view, self._renderer.render(self._snapshot, view))
         self._ready.set()
+
+    def _finish(self) -> None:
+        if self._renderer is not None:
+            self._renderer.close()  # OpenGL wants this from the thread that made it, too
+            self._renderer = None
 
     def _fail(self, error: Exception) -> None:
         early = not self._ready.is_set()

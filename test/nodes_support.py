@@ -1,0 +1,101 @@
+"""What the tests of running nodes share: a private corner of DDS, a policy without weights, waiting for events."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+LIMIT = 240.0  # s; every wait is for an event, this only ends a test that hangs, also on a busy machine
+
+
+def private_domain() -> str:
+    """A ROS domain that no other test process uses."""
+    return str(100 + os.getpid() % 100)
+
+
+def spin_until(executor, condition: Callable[[], object], limit: float = LIMIT):
+    """Runs callbacks until ``condition`` gives something true, which is returned.
+
+    Raises:
+        AssertionError: it took longer than ``limit`` s.
+    """
+    deadline = time.monotonic() + limit
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"nothing after {limit} s"
+        executor.spin_once(timeout_sec=0.1)
+    return found
+
+
+class NodeProcess:
+    """A node in a process of its own; a context manager that ends it as Ctrl-C does."""
+
+    def __init__(self, module: str, *parameters: str):
+        command = [sys.executable, "-m", f"wall_oss_ros.nodes.{module}", "--ros-args", "-r", "__ns:=/wall_oss"]
+        for parameter in parameters:
+            command += ["-p", parameter]
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        )
+        self.output = ""
+
+    def __enter__(self) -> "NodeProcess":
+        return self
+
+    def __exit__(self, *_exception) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        try:
+            self.wait()
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.wait()
+            raise
+
+    def wait(self) -> int:
+        """Its exit status, once it has ended; ``output`` then has all it said."""
+        said, _ = self.process.communicate(timeout=LIMIT)
+        self.output += said or ""
+        return self.process.returncode
+
+
+class FakePolicy:
+    """A policy with a script instead of a network: plans two steps, and moves forward at 5 cm/s."""
+
+    horizon, rate_hz, views, image_size = 10, 10.0, ["face_view", "right_wrist_view"], 112
+
+    def __init__(self):
+        self.answer = "pick up the red cube"
+        self.acted = 0
+        self.actions: np.ndarray | None = None  # instead of moving forward
+
+    def warm_up(self) -> None:
+        pass
+
+    def knows(self, text: str) -> list[str]:
+        return [word for word in text.split() if word == "frobnicate"]
+
+    def plan(self, obs, instruction: str) -> str:
+        return "pick up the red cube\nplace it in the left tray"
+
+    def reason(self, obs, instruction: str) -> str:
+        return self.answer
+
+    def ask(self, obs, question: str) -> str:
+        return f"you asked: {question}"
+
+    def act(self, obs, subtask: str, steps=None, seed=None) -> np.ndarray:
+        self.acted += 1
+        if self.actions is not None:
+            return self.actions
+        rows = np.zeros((10, 20), np.float32)
+        rows[:, 7] = 0.05 * np.linspace(0.1, 1.0, 10)
+        rows[:, 13] = 0.08
+        return rows

@@ -1,0 +1,307 @@
+"""Nodes that talk: the simulated robot and perception as processes, planner and control with a scripted policy."""
+
+import json
+
+import numpy as np
+import pytest
+from nodes_support import FakePolicy, NodeProcess, private_domain, spin_until
+
+import wall_oss_ros.nodes  # noqa: F401  gives rclpy
+import rclpy  # isort: skip
+from action_msgs.msg import GoalStatus
+from control_msgs.action import FollowJointTrajectory, GripperCommand
+from rclpy.action import ActionClient, ActionServer
+from rclpy.executors import MultiThreadedExecutor
+from sensor_msgs.msg import CameraInfo, JointState
+from std_msgs.msg import Header, String
+from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+from wall_oss_msgs.action import ExecuteInstruction
+from wall_oss_msgs.msg import ActionChunk, ControlStatus, Observation, Subtask, SubtaskPlan
+from wall_oss_msgs.srv import ApprovePlan, Ask
+
+from wall_oss_ros.nodes.control import ControlNode
+from wall_oss_ros.nodes.conversions import image_array, image_message
+from wall_oss_ros.nodes.planner import PlannerNode
+from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, SENSOR
+from wall_oss_ros.robots.kinematics import Arm
+from wall_oss_ros.robots.layout import Layout
+from wall_oss_ros.robots.profile import load_profile
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+PROFILE = load_profile("franka")
+ARM = Arm(PROFILE)
+
+
+class Bench:
+    """A node of the test's own, and an executor."""
+
+    def __init__(self):
+        self.node = rclpy.create_node("bench", namespace="/wall_oss")
+        self.executor = MultiThreadedExecutor(num_threads=6)
+        self.executor.add_node(self.node)
+        self.heard = {}
+        self._nodes = [self.node]
+
+    def listen(self, message_type, topic, qos):
+        self.heard[topic] = []
+        self.node.create_subscription(message_type, topic, self.heard[topic].append, qos)
+        return self.heard[topic]
+
+    def run(self, node):
+        """Starts a node under test in this process."""
+        self._nodes.append(node)
+        self.executor.add_node(node)
+        node.autostart()
+        return node
+
+    def until(self, condition):
+        return spin_until(self.executor, condition)
+
+    def call(self, service_type, name, request):
+        client = self.node.create_client(service_type, name)
+        self.until(client.service_is_ready)
+        future = client.call_async(request)
+        self.until(future.done)
+        return future.result()
+
+    def send_goal(self, action_type, name, goal, feedback=None):
+        """The goal's handle and the future of its result."""
+        client = ActionClient(self.node, action_type, name)
+        self.until(client.server_is_ready)
+        sent = client.send_goal_async(goal, feedback_callback=feedback)
+        self.until(sent.done)
+        return sent.result(), sent.result().get_result_async() if sent.result().accepted else None
+
+    def close(self):
+        for node in reversed(self._nodes):
+            if hasattr(node, "close"):
+                node.close()
+        self.executor.shutdown()
+        for node in self._nodes:
+            node.destroy_node()
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    monkeypatch.setenv("ROS_DOMAIN_ID", private_domain())
+    rclpy.init(args=[])
+    made = Bench()
+    yield made
+    made.close()
+    rclpy.shutdown()
+
+
+def test_the_simulated_robot_and_perception(bench):
+    observations = bench.listen(Observation, "observation", NEWEST)
+    joints = bench.listen(JointState, "/joint_states", SENSOR)
+    infos = bench.listen(CameraInfo, PROFILE.views[0].camera_info_topic, SENSOR)
+    truth = bench.listen(String, "/simulation/ground_truth", NEWEST)
+    slow = ("real_time_factor:=0.3", "camera_rate_hz:=4.0", "seed:=3", "colours:=red,green,blue")
+    with NodeProcess("simulated_robot", *slow) as robot, NodeProcess("perception", "use_sim_time:=true") as perception:
+        bench.until(lambda: len(observations) > 2 and truth and joints and infos)
+        assert robot.process.poll() is None and perception.process.poll() is None
+        first, last = observations[0], observations[-1]
+        assert last.header.stamp != first.header.stamp and last.header.frame_id == "fr3_link0"
+        assert list(last.view_names) == [view.name for view in PROFILE.views] and last.robot == "franka"
+        for view in last.views:
+            picture = image_array(view)
+            assert picture.shape == (112, 112, 3) and picture.std() > 10, "a picture shows something"
+        position, rotation = ARM.fk(np.array(last.joint_positions[:7]))
+        state, mask = Layout(PROFILE).pack(position, rotation, 0.08)
+        assert np.asarray(last.state) == pytest.approx(state, abs=1e-3)
+        assert list(last.state_mask) == mask.tolist()
+        assert infos[0].k[0] == infos[0].k[4] > 0 and infos[0].header.frame_id == PROFILE.views[0].optical_frame
+        scene = json.loads(truth[-1].data)
+        assert set(scene["cubes"]) == {"red", "green", "blue"}
+        assert all(cube["where"] == "table" for cube in scene["cubes"].values())
+
+        wrong = FollowJointTrajectory.Goal()
+        wrong.trajectory.joint_names = ["elbow"]
+        wrong.trajectory.points = [JointTrajectoryPoint(positions=[0.0])]
+        assert not bench.send_goal(FollowJointTrajectory, PROFILE.command.action, wrong)[0].accepted
+        goal, target = FollowJointTrajectory.Goal(), ARM.home.copy()
+        target[0] += 0.1
+        goal.trajectory.joint_names = list(PROFILE.arm.joints)
+        point = JointTrajectoryPoint(positions=target.tolist(), velocities=[0.0] * 7)
+        point.time_from_start.sec = 1
+        goal.trajectory.points = [point]
+        _, result = bench.send_goal(FollowJointTrajectory, PROFILE.command.action, goal)
+        grip = GripperCommand.Goal()
+        grip.command.position = 0.02
+        _, gripped = bench.send_goal(GripperCommand, PROFILE.gripper.action, grip)
+        bench.until(lambda: result.done() and gripped.done())
+        assert result.result().result.error_code == FollowJointTrajectory.Result.SUCCESSFUL
+        assert gripped.result().result.reached_goal
+        arrived = joints[-1]
+        assert arrived.position[arrived.name.index("fr3_joint1")] == pytest.approx(0.1, abs=0.01)
+        assert arrived.position[arrived.name.index("fr3_finger_joint1")] == pytest.approx(0.02, abs=0.003)
+
+        count = len(joints)
+        assert bench.call(Trigger, "/simulation/reset", Trigger.Request()).success
+        bench.until(lambda: len(joints) > count + 2)
+        assert joints[-1].position[arrived.name.index("fr3_joint1")] == pytest.approx(0.0, abs=0.01)
+    assert robot.process.returncode == 0 and perception.process.returncode == 0
+    assert "Traceback" not in robot.output + perception.output, robot.output + perception.output
+
+
+@pytest.mark.parametrize(
+    "module, parameter, said",
+    [
+        ("perception", "robot:=hal9000", "hal9000"),
+        ("perception", "rate_hz:=-3.0", "rate_hz"),
+        ("perception", "rate_hz:=fast", "rate_hz"),
+        ("control", "model:=/nowhere/at/all", "/nowhere/at/all"),
+    ],
+)
+def test_bad_input_ends_a_node_with_one_clear_line(module, parameter, said, monkeypatch):
+    monkeypatch.setenv("ROS_DOMAIN_ID", private_domain())
+    with NodeProcess(module, parameter) as node:
+        assert node.wait() == 2
+    errors = [line for line in node.output.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1 and said in errors[0], node.output
+    assert "Traceback" not in node.output
+
+
+class Robot:
+    """The world around the control node: joints that follow, a gripper, observations and a plan while they are on."""
+
+    def __init__(self, bench: Bench):
+        node = bench.node
+        self.q, self.seeing, self.node = ARM.home.copy(), True, node
+        self.trajectories, self.openings = [], []
+        self._joints = node.create_publisher(JointState, PROFILE.joint_states, EVENTS)
+        self._observations = node.create_publisher(Observation, "observation", NEWEST)
+        self._plan = node.create_publisher(SubtaskPlan, "plan", LATCHED)
+        node.create_subscription(JointTrajectory, PROFILE.command.topic, self._on_trajectory, EVENTS)
+        self.gripper = ActionServer(node, GripperCommand, PROFILE.gripper.action, self._on_gripper)
+        node.create_timer(0.02, self._say_joints)
+        node.create_timer(0.1, self._see)
+
+    def plan(self, status: int = SubtaskPlan.RUNNING, plan_id: int = 1) -> None:
+        active = 0 if status == SubtaskPlan.RUNNING else -1
+        self._plan.publish(SubtaskPlan(plan_id=plan_id, status=status, active=active, subtasks=[Subtask(text="go")]))
+
+    def _stamp(self) -> Header:
+        return Header(stamp=self.node.get_clock().now().to_msg())
+
+    def _say_joints(self) -> None:
+        names = [*PROFILE.arm.joints, *PROFILE.gripper.joints]
+        self._joints.publish(JointState(header=self._stamp(), name=names, position=[*self.q.tolist(), 0.04, 0.04]))
+
+    def _see(self) -> None:
+        if not self.seeing:
+            return
+        state, mask = Layout(PROFILE).pack(*ARM.fk(self.q), 0.08)
+        message = Observation(header=self._stamp(), state=state.tolist(), state_mask=mask.tolist())
+        message.view_names = [view.name for view in PROFILE.views]
+        message.views = [image_message(np.zeros((112, 112, 3), np.uint8), Header()) for _ in PROFILE.views]
+        self._observations.publish(message)
+
+    def _on_trajectory(self, message: JointTrajectory) -> None:
+        self.trajectories.append(message)
+        self.q = np.array(message.points[0].positions)
+
+    def _on_gripper(self, handle):
+        self.openings.append(handle.request.command.position)
+        handle.succeed()
+        return GripperCommand.Result(reached_goal=True)
+
+
+def in_state(statuses, state):
+    return lambda: statuses and statuses[-1].state == state
+
+
+def test_control_moves_holds_and_obeys(bench):
+    policy = FakePolicy()
+    statuses, chunks = bench.listen(ControlStatus, "status", LATCHED), bench.listen(ActionChunk, "action_chunk", EVENTS)
+    robot = Robot(bench)
+    control = bench.run(ControlNode(policy_loader=lambda *_: policy, parameter_overrides=[]))
+    bench.until(in_state(statuses, ControlStatus.IDLE))
+    assert "no plan" in statuses[-1].reason and not robot.trajectories
+
+    robot.plan()
+    heartbeat = bench.node.create_timer(0.5, robot.plan)
+    bench.until(lambda: robot.q[0] == robot.q[0] and len(robot.trajectories) > 20 and chunks and robot.openings)
+    bench.until(in_state(statuses, ControlStatus.RUNNING))
+    assert ARM.fk(robot.q)[0][0] > ARM.fk(ARM.home)[0][0] + 0.005, "it moves forward"
+    assert robot.openings == [pytest.approx(0.04)], "the gripper is told once"
+    chunk = chunks[-1]
+    assert (chunk.horizon, chunk.dof, len(chunk.actions), len(chunk.path.poses)) == (10, 20, 200, 10)
+    assert chunk.subtask == "go" and chunk.plan_id == 1
+    for message in robot.trajectories:
+        assert list(message.joint_names) == list(PROFILE.arm.joints)
+        assert not np.any(message.points[-1].velocities), "each command ends at rest"
+
+    robot.seeing = False
+    bench.until(lambda: statuses[-1].state == ControlStatus.HOLDING and "no observations" in statuses[-1].reason)
+    bench.until(lambda: not control.motion.moving)
+    robot.seeing = True
+    bench.until(in_state(statuses, ControlStatus.RUNNING))
+
+    assert bench.call(Trigger, "stop", Trigger.Request()).success
+    bench.until(in_state(statuses, ControlStatus.STOPPED))
+    bench.until(lambda: not control.motion.moving)
+    assert bench.call(Trigger, "resume", Trigger.Request()).success
+    bench.until(in_state(statuses, ControlStatus.RUNNING))
+
+    policy.actions = np.full((10, 20), np.nan, np.float32)
+    bench.until(lambda: statuses[-1].state == ControlStatus.HOLDING and "finite" in statuses[-1].reason)
+    policy.actions = None
+    bench.until(in_state(statuses, ControlStatus.RUNNING))
+
+    heartbeat.cancel()
+    bench.until(lambda: statuses[-1].state == ControlStatus.HOLDING and "planner" in statuses[-1].reason)
+    robot.plan(SubtaskPlan.SUCCEEDED)
+    bench.until(in_state(statuses, ControlStatus.IDLE))
+    assert "succeeded" in statuses[-1].reason
+
+
+def test_planner_by_topic_action_and_services(bench):
+    policy = FakePolicy()
+    plans = bench.listen(SubtaskPlan, "plan", LATCHED)
+    robot = Robot(bench)
+    planner = bench.run(PlannerNode(policy_loader=lambda *_: policy))
+    instructions = bench.node.create_publisher(String, "instruction", EVENTS)
+    bench.until(lambda: instructions.get_subscription_count() > 0)
+
+    instructions.publish(String(data="frobnicate the cube"))
+    bench.until(lambda: plans and plans[-1].status == SubtaskPlan.FAILED)
+    assert "frobnicate" in plans[-1].message
+
+    instructions.publish(String(data="put the red cube in the left tray"))
+    bench.until(lambda: plans[-1].status == SubtaskPlan.RUNNING)
+    running = plans[-1]
+    assert [subtask.text for subtask in running.subtasks] == ["pick up the red cube", "place it in the left tray"]
+    assert running.active == 0 and running.subtasks[0].status == Subtask.ACTIVE and running.header.frame_id == "fr3_link0"
+    count = len(plans)
+    bench.until(lambda: len(plans) > count)
+    assert plans[-1].header.stamp == running.header.stamp, "the heartbeat repeats the plan as it is"
+
+    answer = bench.call(Ask, "ask", Ask.Request(question="where is it?"))
+    assert answer.success and answer.answer == "you asked: where is it?"
+    assert not bench.call(Ask, "ask", Ask.Request(question=" ")).success
+    assert not bench.call(ApprovePlan, "approve_plan", ApprovePlan.Request(approve=True)).success
+
+    feedback = []
+    goal = ExecuteInstruction.Goal(instruction="do both")
+    _, result = bench.send_goal(ExecuteInstruction, "execute", goal, lambda message: feedback.append(message.feedback))
+    bench.until(lambda: feedback)
+    assert (feedback[0].index, feedback[0].count, feedback[0].progress) == (0, 2, 0.0)
+    policy.answer = "place it in the left tray"
+    bench.until(lambda: feedback[-1].index == 1 and feedback[-1].progress == 0.5)
+    policy.answer = "done"
+    bench.until(result.done)
+    assert result.result().status == GoalStatus.STATUS_SUCCEEDED and result.result().result.success
+    assert result.result().result.plan.status == SubtaskPlan.SUCCEEDED
+
+    policy.answer = "pick up the red cube"
+    handle, result = bench.send_goal(ExecuteInstruction, "execute", ExecuteInstruction.Goal(instruction="again"))
+    bench.until(lambda: plans[-1].status == SubtaskPlan.RUNNING and plans[-1].instruction == "again")
+    bench.until(handle.cancel_goal_async().done)
+    bench.until(result.done)
+    assert result.result().status == GoalStatus.STATUS_CANCELED
+    bench.until(lambda: plans[-1].status == SubtaskPlan.CANCELLED)
+    refused, _ = bench.send_goal(ExecuteInstruction, "execute", ExecuteInstruction.Goal(instruction=" "))
+    assert not refused.accepted
+    assert robot.trajectories == [] and planner.active
