@@ -24,14 +24,16 @@ class Client:
         self.context = node.context
         self.srv_type, self.srv_name, self.callback_group = srv_type, name, callback_group
         request_topic, reply_topic = service_to_dds(name)
-        identity = endpoint_id("clientid")
+        identity, request, response = endpoint_id("clientid"), srv_type.Request, srv_type.Response
         participant = node.context.participant
         self._reader = dds.Reader(
-            participant, reply_topic, wire.struct_type(srv_type.Response._key, service=True), SERVICE_QOS, identity
-        )
+            participant, reply_topic, wire.struct_type(response._key, service=True), SERVICE_QOS,
+            identity + wire.user_data(response),
+        )  # fmt: skip
         self._writer = dds.Writer(
-            participant, request_topic, wire.struct_type(srv_type.Request._key, service=True), SERVICE_QOS, identity
-        )
+            participant, request_topic, wire.struct_type(request._key, service=True), SERVICE_QOS,
+            identity + wire.user_data(request),
+        )  # fmt: skip
         self._guid = self._writer.handle & (2**64 - 1)
         self.condition = self._reader.condition
         self._lock = threading.Lock()

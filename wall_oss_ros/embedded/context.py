@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 import weakref
 from typing import Any, Callable
@@ -68,7 +69,13 @@ class Context:
                 raise NotInitializedException()
             if self._participant is None:
                 self._participant = Participant(self._domain_id)
+                atexit.register(self._leave)  # says goodbye, rather than let others find out by the lease's end
             return self._participant
+
+    def _leave(self) -> None:
+        self.try_shutdown()
+        participant, self._participant = self._participant, None
+        participant.close()
 
     @property
     def graph(self) -> Any:

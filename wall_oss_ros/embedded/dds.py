@@ -116,6 +116,20 @@ def dds_qos(profile: Any, writer: bool, user_data: str = "") -> Qos:
     return Qos(*policies)
 
 
+def profile_from_dds(qos: Qos) -> Any:
+    """The ROS profile of an endpoint that was discovered; what discovery does not tell stays at its default."""
+    reliable = isinstance(qos[Policy.Reliability], Policy.Reliability.Reliable)
+    latched = qos[Policy.Durability] != Policy.Durability.Volatile
+    history = qos[Policy.History] if Policy.History in qos else Policy.History.KeepLast(1)
+    keep_all = history == Policy.History.KeepAll
+    return ros_qos.QoSProfile(
+        history=ros_qos.HistoryPolicy.KEEP_ALL if keep_all else ros_qos.HistoryPolicy.KEEP_LAST,
+        depth=0 if keep_all else history.depth,
+        reliability=ros_qos.ReliabilityPolicy.RELIABLE if reliable else ros_qos.ReliabilityPolicy.BEST_EFFORT,
+        durability=ros_qos.DurabilityPolicy.TRANSIENT_LOCAL if latched else ros_qos.DurabilityPolicy.VOLATILE,
+    )
+
+
 class Writer:
     """A DDS writer of CDR bytes."""
 

@@ -40,8 +40,8 @@ class Graph:
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         everything = QoSProfile(history=HistoryPolicy.KEEP_ALL, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         struct = wire.struct_type(self._info._key)
-        self._writer = dds.Writer(participant, _TOPIC, struct, latched)
-        self._reader = dds.Reader(participant, _TOPIC, struct, everything)
+        self._writer = dds.Writer(participant, _TOPIC, struct, latched, wire.user_data(self._info))
+        self._reader = dds.Reader(participant, _TOPIC, struct, everything, wire.user_data(self._info))
         self._publications = BuiltinDataReader(participant.dds, BuiltinTopicDcpsPublication)
         self._subscriptions = BuiltinDataReader(participant.dds, BuiltinTopicDcpsSubscription)
         self._heard: dict[bytes, Any] = {}  # participant guid -> its latest message

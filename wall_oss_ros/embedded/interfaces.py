@@ -37,6 +37,8 @@ class _Store(Typestore):
     def __init__(self) -> None:
         super().__init__()
         self.fielddefs.update(get_typestore(Stores.ROS2_JAZZY).fielddefs)
+        # The store has char here, as ROS 2 once did; the bytes are the same, the hash of the type is not.
+        self.fielddefs.update(get_types_from_msg("uint8[16] data", "rmw_dds_common/msg/Gid"))
 
     def get_msgdef(self, typename: str) -> Msgdef:
         if typename not in self.cache:

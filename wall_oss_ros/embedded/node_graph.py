@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from wall_oss_ros.embedded.dds import profile_from_dds
 from wall_oss_ros.embedded.naming import type_from_dds
 
 
@@ -16,7 +17,7 @@ class TopicEndpointInfo:
     node_namespace: str
     topic_type: str
     endpoint_gid: list[int] = field(default_factory=list)
-    qos: Any = None  # cyclonedds' Qos
+    qos_profile: Any = None
 
 
 class NodeGraph:
@@ -66,7 +67,7 @@ class NodeGraph:
     def _endpoint_infos(self, topic_name: str, publishers: bool) -> list[TopicEndpointInfo]:
         found = self._context.graph.endpoints(self.resolve_topic_name(topic_name), publishers)
         return [
-            TopicEndpointInfo(name, namespace, type_from_dds(end.type_name), list(end.key.bytes), end.qos)
+            TopicEndpointInfo(name, namespace, type_from_dds(end.type_name), list(end.key.bytes), profile_from_dds(end.qos))
             for end, name, namespace in found
         ]
 

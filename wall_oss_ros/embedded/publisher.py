@@ -9,12 +9,6 @@ from wall_oss_ros.embedded.duration import Duration
 from wall_oss_ros.embedded.naming import topic_to_dds
 
 
-def user_data(cls: type) -> str:
-    """What ROS 2 puts into discovery beside an endpoint: the hash of its type."""
-    digest = wire.type_hash(cls)
-    return f"typehash={digest};" if digest else ""
-
-
 class Publisher:
     """Publishes messages of one type on one topic; made by Node.create_publisher."""
 
@@ -24,7 +18,7 @@ class Publisher:
         self.callback_group = callback_group
         name = topic[1:] if qos_profile.avoid_ros_namespace_conventions else topic_to_dds(topic)
         self._writer = dds.Writer(
-            node.context.participant, name, wire.struct_type(msg_type._key), qos_profile, user_data(msg_type)
+            node.context.participant, name, wire.struct_type(msg_type._key), qos_profile, wire.user_data(msg_type)
         )
         self._closed = False
 

@@ -34,13 +34,15 @@ class ServerEndpoint:
 
     def __init__(self, participant: dds.Participant, srv_type: type, name: str):
         request_topic, reply_topic = service_to_dds(name)
-        identity = endpoint_id("serviceid")
+        identity, request, response = endpoint_id("serviceid"), srv_type.Request, srv_type.Response
         self.reply_writer = dds.Writer(
-            participant, reply_topic, wire.struct_type(srv_type.Response._key, service=True), SERVICE_QOS, identity
-        )
+            participant, reply_topic, wire.struct_type(response._key, service=True), SERVICE_QOS,
+            identity + wire.user_data(response),
+        )  # fmt: skip
         self.request_reader = dds.Reader(
-            participant, request_topic, wire.struct_type(srv_type.Request._key, service=True), SERVICE_QOS, identity
-        )
+            participant, request_topic, wire.struct_type(request._key, service=True), SERVICE_QOS,
+            identity + wire.user_data(request),
+        )  # fmt: skip
         self._ready_clients: set[int] = set()
 
     def wait_for_client(self, request_writer: int) -> None:

@@ -7,7 +7,6 @@ from typing import Any, Callable
 
 from wall_oss_ros.embedded import dds, wire
 from wall_oss_ros.embedded.naming import topic_to_dds
-from wall_oss_ros.embedded.publisher import user_data
 
 
 class Subscription:
@@ -35,7 +34,7 @@ class Subscription:
         self.callback = callback
         name = topic[1:] if qos_profile.avoid_ros_namespace_conventions else topic_to_dds(topic)
         self._reader = dds.Reader(
-            node.context.participant, name, wire.struct_type(msg_type._key), qos_profile, user_data(msg_type)
+            node.context.participant, name, wire.struct_type(msg_type._key), qos_profile, wire.user_data(msg_type)
         )
         self.condition = self._reader.condition
         self._closed = False

@@ -11,6 +11,7 @@ from typing import Any
 from cyclonedds.idl import make_idl_struct
 from cyclonedds.idl import types as idl
 from rosbags.interfaces import Nodetype
+from rosbags.typesys.store import Typestore
 
 from wall_oss_ros.embedded.interfaces import message_class, store
 from wall_oss_ros.embedded.naming import type_to_dds
@@ -21,6 +22,7 @@ _PRIMITIVES = {"bool": bool, "octet": idl.byte, "byte": idl.byte, "char": idl.ui
 _PRIMITIVES |= {f"{sign}int{bits}": getattr(idl, f"{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64)}
 _PRIMITIVES |= {"float32": idl.float32, "float64": idl.float64}
 _structs: dict[str, type] = {}
+_hashes: dict[str, str] = {}
 
 
 def _field_type(description: Any) -> Any:
@@ -82,10 +84,48 @@ def deserialize(data: bytes, cls: type, skip: int = 0) -> Any:
 
 
 def type_hash(cls: type) -> str:
-    """The hash of a message type that ROS 2 puts into discovery, ``RIHS01_...``; empty when it has none."""
-    if cls._interface[1] != "msg":
-        return ""
-    try:
-        return store().hash_rihs01(cls._key)
-    except Exception:  # the hash is information for tools only
-        return ""
+    """The hash of a message type that ROS 2 puts into discovery, ``RIHS01_...``; empty when it has none.
+
+    The store keeps parts of services and actions under the names of messages; the hash is of their own names.
+    """
+    if cls._key not in _hashes:
+        renamed = Typestore()
+        for key in _nested(cls._key, set()):
+            constants, fields = store().fielddefs[key]
+            renamed.fielddefs[_own_name(key)] = (constants, [(name, _rename(kind)) for name, kind in fields])
+        try:
+            _hashes[cls._key] = renamed.hash_rihs01(_own_name(cls._key))
+        except Exception:  # the hash only informs tools
+            _hashes[cls._key] = ""
+    return _hashes[cls._key]
+
+
+def _own_name(key: str) -> str:
+    return "/".join(message_class(key)._interface)
+
+
+def _rename(description: Any) -> Any:
+    kind, detail = description
+    if kind == Nodetype.NAME:
+        return kind, _own_name(detail)
+    if kind in (Nodetype.ARRAY, Nodetype.SEQUENCE):
+        return kind, (_rename(detail[0]), detail[1])
+    return description
+
+
+def _nested(key: str, found: set[str]) -> set[str]:
+    """A type and all that it is made of."""
+    if key not in found:
+        found.add(key)
+        for _, (kind, detail) in store().fielddefs[key][1]:
+            if kind in (Nodetype.ARRAY, Nodetype.SEQUENCE):
+                kind, detail = detail[0]
+            if kind == Nodetype.NAME:
+                _nested(detail, found)
+    return found
+
+
+def user_data(cls: type) -> str:
+    """What ROS 2 puts into discovery beside an endpoint: the hash of its type."""
+    digest = type_hash(cls)
+    return f"typehash={digest};" if digest else ""

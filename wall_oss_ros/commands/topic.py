@@ -1,0 +1,251 @@
+"""Publish and watch topics, as `ros2 topic` does, of this project's nodes or of any ROS 2 system within reach.
+
+examples:
+  wall-oss topic list -t
+  wall-oss topic echo /wall_oss/plan
+  wall-oss topic echo --once --field subtasks /wall_oss/plan
+  wall-oss topic pub --once /wall_oss/instruction std_msgs/msg/String "data: put the red cube in the left tray"
+  wall-oss topic hz /face_camera/color/image_raw
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections import deque
+from typing import Any
+
+from wall_oss_ros.commands.topic_values import fill, message_class, pick, plain
+from wall_oss_ros.errors import WallOSSError
+
+_DISCOVERY = 1.0  # s in which participants on one machine have surely found each other
+_WAIT_FOR_TOPIC = 5.0  # s to wait for a topic whose type is not given
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the verbs pub, echo, list and hz."""
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", dest="verb", required=True)
+
+    pub = verbs.add_parser("pub", help="publish a message")
+    pub.add_argument("topic", help="name of the topic, such as /wall_oss/instruction")
+    pub.add_argument("type", help="its type, such as std_msgs/msg/String")
+    pub.add_argument("values", nargs="?", default="{}", help='fields as YAML, such as "data: hello"; others keep 0 or empty')
+    pub.add_argument("-r", "--rate", type=_positive, default=1.0, metavar="HZ", help="messages per second (default 1)")
+    pub.add_argument("-1", "--once", action="store_true", help="publish one message and leave")
+    pub.add_argument("-t", "--times", type=_count, default=0, metavar="N", help="publish N messages and leave")
+    pub.add_argument(
+        "-w", "--wait-matching-subscriptions", type=int, metavar="N",
+        help="wait for N subscriptions first (default 1 with --once or --times, otherwise 0)",
+    )  # fmt: skip
+
+    echo = verbs.add_parser("echo", help="print the messages of a topic")
+    echo.add_argument("topic", help="name of the topic")
+    echo.add_argument("type", nargs="?", help="its type; found out if not given")
+    echo.add_argument("--once", action="store_true", help="print one message and leave")
+    echo.add_argument("--field", metavar="NAME", help="print one field only, such as header.stamp or subtasks")
+    echo.add_argument("-f", "--full-length", action="store_true", help="do not shorten long arrays and strings")
+
+    show = verbs.add_parser("list", help="print the topics")
+    show.add_argument("-t", "--show-types", action="store_true", help="with their types")
+
+    hz = verbs.add_parser("hz", help="print the rate of a topic")
+    hz.add_argument("topic", help="name of the topic")
+    hz.add_argument("-w", "--window", type=_count, default=10000, metavar="N", help="average over the last N messages")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Runs a verb.
+
+    Raises:
+        WallOSSError: unknown type or topic, or values that do not fit.
+    """
+    from wall_oss_ros.embedded.logging import LoggingSeverity, set_logger_level
+
+    set_logger_level("wall_oss.embedded", LoggingSeverity.WARN)
+    from wall_oss_ros.embedded import auto  # noqa: F401  puts the embedded library in place where ROS 2 is missing
+
+    import rclpy
+    from rclpy.executors import ExternalShutdownException
+
+    rclpy.init(args=[])
+    node = rclpy.create_node(f"wall_oss_topic_{time.time_ns() % 1_000_000}", start_parameter_services=False)
+    try:
+        return {"pub": _pub, "echo": _echo, "list": _list, "hz": _hz}[args.verb](node, args)
+    except ExternalShutdownException:
+        return 0
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value) or value <= 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive integer")
+    return value
+
+
+# Verbs
+
+
+def _pub(node: Any, args: argparse.Namespace) -> int:
+    message_type = message_class(args.type)
+    message = fill(message_type(), args.values, args.type)
+    known = dict(node.get_topic_names_and_types()).get(_absolute(args.topic), [])
+    publisher = node.create_publisher(message_type, args.topic, _pub_qos())
+    times = 1 if args.once else args.times
+    wanted = args.wait_matching_subscriptions
+    _await_subscriptions(node, publisher, (1 if times else 0) if wanted is None else wanted)
+    if known and args.type not in known:
+        print(f"warning: {args.topic} has type {', '.join(known)} elsewhere")
+    print("publisher: beginning loop")
+    count = 0
+    next_time = time.monotonic()
+    while not times or count < times:
+        count += 1
+        print(f"publishing #{count}: {message!r}\n", flush=True)
+        publisher.publish(message)
+        next_time += 1.0 / args.rate
+        if not times or count < times:
+            _spin(node, max(0.0, next_time - time.monotonic()))
+    _wait_for_delivery(publisher)
+    return 0
+
+
+def _echo(node: Any, args: argparse.Namespace) -> int:
+    import yaml
+
+    name = args.type or _discover_type(node, args.topic)
+    message_type = message_class(name)
+    if args.field:
+        pick(message_type(), args.field, check_only=True)
+    printed = []
+
+    def show(message: Any) -> None:
+        if args.once and printed:
+            return
+        value = pick(message, args.field) if args.field else message
+        content = plain(value, None if args.full_length else 128)
+        text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None if args.field else False)
+        printed.append(True)
+        print(f"{text.removesuffix('...' + chr(10)).rstrip()}\n---", flush=True)
+
+    node.create_subscription(message_type, args.topic, show, _matching_qos(node, args.topic))
+    while not (args.once and printed):
+        _spin_once(node, None)
+    return 0
+
+
+def _list(node: Any, args: argparse.Namespace) -> int:
+    _spin(node, _DISCOVERY)
+    for name, types in sorted(node.get_topic_names_and_types()):
+        if not any(part.startswith("_") for part in name.split("/")):
+            print(f"{name} [{', '.join(types)}]" if args.show_types else name)
+    return 0
+
+
+def _hz(node: Any, args: argparse.Namespace) -> int:
+    arrivals: deque[float] = deque(maxlen=args.window + 1)
+    message_type = message_class(_discover_type(node, args.topic))
+    qos = _matching_qos(node, args.topic)
+    node.create_subscription(message_type, args.topic, lambda _: arrivals.append(time.monotonic()), qos, raw=True)
+    reported = 0.0
+    while True:
+        deadline = time.monotonic() + 1.0
+        while time.monotonic() < deadline:
+            _spin_once(node, max(0.0, deadline - time.monotonic()))
+        if len(arrivals) < 2 or arrivals[-1] == reported:
+            print("no new messages", flush=True)
+            continue
+        reported = arrivals[-1]
+        print(_rate_report(list(arrivals)), flush=True)
+
+
+def _rate_report(arrivals: list[float]) -> str:
+    """ros2 topic hz's two lines for arrival times in s."""
+    gaps = [later - earlier for earlier, later in zip(arrivals, arrivals[1:])]
+    mean = sum(gaps) / len(gaps)
+    deviation = math.sqrt(sum((gap - mean) ** 2 for gap in gaps) / len(gaps))
+    return (
+        f"average rate: {1.0 / mean:.3f}\n"
+        f"\tmin: {min(gaps):.3f}s max: {max(gaps):.3f}s std dev: {deviation:.5f}s window: {len(gaps) + 1}"
+    )
+
+
+# Spinning, discovery, quality of service
+
+
+def _spin_once(node: Any, timeout: float | None) -> None:
+    import rclpy
+
+    rclpy.spin_once(node, timeout_sec=timeout)
+
+
+def _spin(node: Any, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while (remaining := deadline - time.monotonic()) > 0:
+        _spin_once(node, remaining)
+
+
+def _await_subscriptions(node: Any, publisher: Any, wanted: int) -> None:
+    reported = 0.0
+    while (there := publisher.get_subscription_count()) < wanted:
+        if time.monotonic() - reported > 1.0:
+            print(f"Waiting for at least {wanted} matching subscription(s)... ({there} there)", flush=True)
+            reported = time.monotonic()
+        _spin(node, 0.05)
+
+
+def _wait_for_delivery(publisher: Any) -> None:
+    from rclpy.duration import Duration
+
+    publisher.wait_for_all_acked(Duration(seconds=2))
+
+
+def _absolute(topic: str) -> str:
+    return topic if topic.startswith("/") else f"/{topic}"
+
+
+def _discover_type(node: Any, topic: str) -> str:
+    deadline, name = time.monotonic() + _WAIT_FOR_TOPIC, _absolute(topic)
+    while time.monotonic() < deadline:
+        types = dict(node.get_topic_names_and_types()).get(name, [])
+        if types:
+            return types[0]
+        _spin(node, 0.1)
+    raise WallOSSError(
+        f"There is no topic {name}, so its type is not known.",
+        "'wall-oss topic list' shows those there are; or give the type after the name.",
+    )
+
+
+def _pub_qos() -> Any:
+    from rclpy.qos import DurabilityPolicy, QoSProfile
+
+    # Latched, as ros2 topic pub does it: a subscription that comes late still gets the last message.
+    return QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+def _matching_qos(node: Any, topic: str) -> Any:
+    """What the publishers there offer, so that everything they send arrives."""
+    from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+
+    deadline = time.monotonic() + _DISCOVERY
+    while not (publishers := node.get_publishers_info_by_topic(topic)) and time.monotonic() < deadline:
+        _spin(node, 0.05)
+    offers = [publisher.qos_profile for publisher in publishers]
+    reliable = bool(offers) and all(offer.reliability == ReliabilityPolicy.RELIABLE for offer in offers)
+    latched = bool(offers) and all(offer.durability == DurabilityPolicy.TRANSIENT_LOCAL for offer in offers)
+    return QoSProfile(
+        depth=10,
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+    )

@@ -1,0 +1,122 @@
+"""Messages and YAML: what `wall-oss topic` reads from the command line and prints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wall_oss_ros.errors import WallOSSError
+
+
+def message_class(name: str) -> Any:
+    """The class of ``package/msg/Name`` or ``package/Name``, of rclpy's own or of the embedded library.
+
+    Raises:
+        WallOSSError: there is none.
+    """
+    import importlib
+
+    parts = name.split("/")
+    if len(parts) == 2:
+        parts.insert(1, "msg")
+    if len(parts) != 3 or parts[1] != "msg" or not all(part.isidentifier() for part in parts):
+        raise WallOSSError(f"{name!r} is not the name of a message type.", "Write it as package/msg/Name.")
+    try:
+        return getattr(importlib.import_module(f"{parts[0]}.msg"), parts[2])
+    except (ImportError, AttributeError) as error:
+        reason = str(error) if "embedded" in str(error) else f"There is no message type {name}."
+        raise WallOSSError(reason, "Check its spelling.") from error
+
+
+def fill(message: Any, text: str, type_name: str) -> Any:
+    """Sets a message's fields from YAML.
+
+    Raises:
+        WallOSSError: not YAML, an unknown field, or a value that does not fit.
+    """
+    import yaml
+
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise WallOSSError(f"The values are not YAML: {problem}.", 'Write them as "field: value".') from error
+    if values is None:
+        values = {}
+    _assign(message, values, type_name)
+    return message
+
+
+def _assign(message: Any, values: Any, where: str) -> None:
+    fields = message.get_fields_and_field_types()
+    if not isinstance(values, dict):
+        raise WallOSSError(
+            f"{where}: expected fields as YAML, got {values!r}.", f'Its fields are {", ".join(fields)}; write "field: value".'
+        )
+    for name, value in values.items():
+        if name not in fields:
+            raise WallOSSError(f"{where} has no field {name!r}.", f"Its fields are {', '.join(fields)}.")
+        current = getattr(message, name)
+        try:
+            setattr(message, name, _convert(current, value, fields[name], f"{where}.{name}"))
+        except (AssertionError, TypeError, ValueError, OverflowError) as error:
+            raise WallOSSError(f"{where}.{name} is a {fields[name]} and cannot be {value!r}.", f"({error})") from error
+
+
+def _convert(current: Any, value: Any, kind: str, where: str) -> Any:
+    """A YAML value as the field's type wants it."""
+    if hasattr(current, "get_fields_and_field_types"):
+        _assign(current, value, where)
+        return current
+    if isinstance(value, list) and "/" in kind:
+        element = message_class(kind.removeprefix("sequence<").split(",")[0].split("[")[0].rstrip(">"))
+        made = [element() for _ in value]
+        for index, (item, content) in enumerate(zip(made, value)):
+            _assign(item, content, f"{where}[{index}]")
+        return made
+    if isinstance(value, list) and any(word in kind for word in ("float", "double")):
+        return [float(item) for item in value]
+    if kind in ("float", "double") and isinstance(value, (int, str)) and not isinstance(value, bool):
+        return float(value)
+    if kind == "octet":
+        return bytes([value]) if isinstance(value, int) else value
+    if kind.startswith(("string", "wstring")) and not isinstance(value, (str, list, dict)):
+        return str(value)  # an unquoted number
+    return value
+
+
+def pick(message: Any, path: str, check_only: bool = False) -> Any:
+    """The value of a field such as ``header.stamp`` or ``subtasks[0].text``; None where an index has no item.
+
+    Raises:
+        WallOSSError: there is no such field. With `check_only` it stops at the first index.
+    """
+    value = message
+    for part in path.split("."):
+        name, _, index = part.partition("[")
+        if not hasattr(value, "get_fields_and_field_types") or name not in value.get_fields_and_field_types():
+            fields = getattr(value, "get_fields_and_field_types", dict)()
+            raise WallOSSError(f"There is no field {path!r}.", f"There are {', '.join(fields) or 'none below that'}.")
+        value = getattr(value, name)
+        if index and check_only:
+            return value  # sequences are empty in a message that nobody has filled
+        if index:
+            try:
+                value = value[int(index.rstrip("]"))]
+            except (IndexError, ValueError):
+                return None
+    return value
+
+
+def plain(value: Any, limit: int | None) -> Any:
+    """A message as dicts, lists and scalars; arrays and strings beyond `limit` are shortened."""
+    if hasattr(value, "get_fields_and_field_types"):
+        return {name: plain(getattr(value, name), limit) for name in value.get_fields_and_field_types()}
+    if isinstance(value, bytes):
+        return value[0] if len(value) == 1 else value.hex()
+    if isinstance(value, str):
+        return value if limit is None or len(value) <= limit else value[:limit] + "..."
+    if hasattr(value, "tolist") or isinstance(value, (list, tuple)):
+        shown = value if limit is None else value[:limit]
+        shown = shown.tolist() if hasattr(shown, "tolist") else [plain(item, limit) for item in shown]
+        return shown if limit is None or len(value) <= limit else [*shown, "..."]
+    return value
