@@ -46,7 +46,12 @@ def middle_config() -> WallOSSConfig:
         mrope_section=[8, 12, 12],
         experts=[ExpertConfig(1024, 2816), ExpertConfig(1024, 1024)],
         vision=VisionConfig(
-            depth=8, hidden_size=512, intermediate_size=1376, num_heads=8, fullatt_block_indexes=[3, 7], out_hidden_size=1024
+            depth=8,
+            hidden_size=512,
+            intermediate_size=1376,
+            num_heads=8,
+            fullatt_block_indexes=[3, 7],
+            out_hidden_size=1024,
         ),
         image_token_id=1,
         vision_start_token_id=2,
@@ -68,7 +73,13 @@ def small_model(checkpoint: Path | None) -> WallOSS:
             return WallOSS.from_pretrained(checkpoint)
         except WallOSSError:
             recipe = load_recipe("tiny")
-            values = {**recipe.model, "vocab_size": recipe.vocab_size, "image_token_id": 1, "vision_start_token_id": 2, "vision_end_token_id": 3}
+            values = {
+                **recipe.model,
+                "vocab_size": recipe.vocab_size,
+                "image_token_id": 1,
+                "vision_start_token_id": 2,
+                "vision_end_token_id": 3,
+            }
             return WallOSS(WallOSSConfig.from_dict(values)).eval()
     return WallOSS.from_pretrained(checkpoint)
 
@@ -103,7 +114,13 @@ class Chunk:
         tokens = side * side // vision.spatial_merge_size**2
         prefix = []
         for _ in config.views:
-            prefix += [10, 11, config.vision_start_token_id, *[config.image_token_id] * tokens, config.vision_end_token_id]
+            prefix += [
+                10,
+                11,
+                config.vision_start_token_id,
+                *[config.image_token_id] * tokens,
+                config.vision_end_token_id,
+            ]
         self.model, self.engine = model, Engine(model)
         patches = torch.randn(len(config.views) * side * side, vision.patch_dim, generator=generator)
         self.prefix = Prefix(torch.tensor([prefix]), patches, torch.tensor([[1, side, side]] * len(config.views)))
@@ -139,7 +156,9 @@ def timed(function, *arguments) -> tuple[float, float]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", choices=["small", "middle"], default="small", help="the shipped model's size, or 250 M parameters")
+    parser.add_argument(
+        "--size", choices=["small", "middle"], default="small", help="the shipped model's size, or 250 M parameters"
+    )
     parser.add_argument("--checkpoint", type=Path, help="another checkpoint's folder, instead of --size small")
     parser.add_argument("--steps", type=int, default=10, help="denoising steps")
     parser.add_argument("--runs", type=int, default=5, help="runs of each way")
@@ -172,7 +191,8 @@ def main() -> int:
     length = chunk.batch["input_ids"].shape[1]
     millions = sum(p.numel() for p in model.parameters()) / 1e6
     table = Table(
-        title=f"One chunk: {millions:.1f} M parameters, {len(model.config.views)} views of {model.config.image_size} px, {length} tokens, "
+        title=f"One chunk: {millions:.1f} M parameters, {len(model.config.views)} views "
+        f"of {model.config.image_size} px, {length} tokens, "
         f"horizon {model.config.action_horizon}, {options.steps} steps, {options.threads} threads, float32"
     )
     table.add_column("")
@@ -192,7 +212,8 @@ def main() -> int:
     console.print(table)
     ratios = [clock["whole"] / clock["split"] for clock in (wall, processor)]
     console.print(
-        f"{ratios[0]:.1f} times faster ({ratios[1]:.1f} by processor time); the two chunks differ by {difference:.1e} at most."
+        f"{ratios[0]:.1f} times faster ({ratios[1]:.1f} by processor time); "
+        f"the two chunks differ by {difference:.1e} at most."
     )
     return 0
 

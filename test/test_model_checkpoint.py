@@ -99,7 +99,15 @@ def test_a_folder_that_is_not_there(tmp_path):
 
 def test_flat_and_nested_config_are_the_same():
     flat = json.loads((TINY / "config.json").read_text())
-    text = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "rms_norm_eps", "rope_scaling")
+    text = (
+        "vocab_size",
+        "hidden_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "num_key_value_heads",
+        "rms_norm_eps",
+        "rope_scaling",
+    )
     nested = {key: value for key, value in flat.items() if key not in text and key != "rope_theta"}
     nested["text_config"] = {key: flat[key] for key in text if key != "rope_scaling"}
     nested["text_config"]["rope_parameters"] = {"rope_theta": 1e6, "rope_type": "default", "mrope_section": [2, 3, 3]}

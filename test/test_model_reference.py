@@ -14,7 +14,11 @@ REFERENCE = Path(__file__).parent / "reference"
 @pytest.fixture(params=["tiny_a", "tiny_b"], scope="module")
 def case(request):
     folder = REFERENCE / request.param
-    return WallOSS.from_pretrained(folder), load_file(folder / "inputs.safetensors"), load_file(folder / "outputs.safetensors")
+    return (
+        WallOSS.from_pretrained(folder),
+        load_file(folder / "inputs.safetensors"),
+        load_file(folder / "outputs.safetensors"),
+    )
 
 
 def close(actual: torch.Tensor, expected: torch.Tensor) -> bool:

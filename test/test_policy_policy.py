@@ -24,9 +24,9 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("checkpoint")
     tokenizer = train_tokenizer([INSTRUCTION, "pick up the red cube", "done"] * 3, 400)
     names = {
-        "image_token_id": "<|image_pad|>", "vision_start_token_id": "<|vision_start|>", "vision_end_token_id": "<|vision_end|>",
-        "eos_token_id": "<|im_end|>", "pad_token_id": "<|endoftext|>", "propri_token_id": "<|propri|>",
-        "action_token_id": "<|action|>",
+        "image_token_id": "<|image_pad|>", "vision_start_token_id": "<|vision_start|>",
+        "vision_end_token_id": "<|vision_end|>", "eos_token_id": "<|im_end|>", "pad_token_id": "<|endoftext|>",
+        "propri_token_id": "<|propri|>", "action_token_id": "<|action|>",
     }  # fmt: skip
     config = WallOSSConfig(
         vocab_size=tokenizer.get_vocab_size(), hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
@@ -73,7 +73,11 @@ def whole_batch(policy: Policy, obs: Observation, suffix: str, horizon: int) -> 
     }
     if horizon:
         state = (2 * (torch.from_numpy(obs.state) + 0.5) - 1) * mask
-        batch |= {"proprioception": state[None, None], "agent_pos_mask": mask[None, None], "dof_mask": mask.expand(1, horizon, -1)}
+        batch |= {
+            "proprioception": state[None, None],
+            "agent_pos_mask": mask[None, None],
+            "dof_mask": mask.expand(1, horizon, -1),
+        }
     return batch
 
 

@@ -15,7 +15,9 @@ class KVCache:
     reuses one prefix, and how several prompts continue one observation.
     """
 
-    def __init__(self, layers: int, batch: int, heads: int, capacity: int, head_dim: int, device=None, dtype=torch.float32):
+    def __init__(
+        self, layers: int, batch: int, heads: int, capacity: int, head_dim: int, device=None, dtype=torch.float32
+    ):
         shape = (layers, batch, heads, capacity, head_dim)
         self.keys = torch.empty(shape, device=device, dtype=dtype)
         self.values = torch.empty(shape, device=device, dtype=dtype)
@@ -27,7 +29,8 @@ class KVCache:
         stop = self.length + key.shape[2]
         if stop > self.capacity:
             raise WallOSSError(
-                f"{stop} tokens do not fit the prefix cache of {self.capacity}.", "Allocate it for the longest prompt and its answer."
+                f"{stop} tokens do not fit the prefix cache of {self.capacity}.",
+                "Allocate it for the longest prompt and its answer.",
             )
         self.keys[layer, :, :, self.length : stop] = key
         self.values[layer, :, :, self.length : stop] = value

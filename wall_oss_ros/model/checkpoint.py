@@ -18,7 +18,9 @@ from wall_oss_ros.model.config import WallOSSConfig
 if TYPE_CHECKING:
     from wall_oss_ros.model.wall_oss import WallOSS
 
-_STATISTICS = tuple(f"action_preprocessor.normalizer_{kind}.{part}." for kind in ("action", "propri") for part in ("min", "delta"))
+_STATISTICS = tuple(
+    f"action_preprocessor.normalizer_{kind}.{part}." for kind in ("action", "propri") for part in ("min", "delta")
+)
 _FILES = ["*.safetensors", "*.json", "*.txt", "*.jinja"]
 
 
@@ -35,16 +37,20 @@ def locate(path: str | os.PathLike) -> Path:
     if folder.exists():
         raise WallOSSError(f"{name} is not a folder.", "Name the folder that holds config.json and model.safetensors.")
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
-        raise WallOSSError(f"There is no folder {name}.", "Name a checkpoint's folder, or owner/name on the Hugging Face hub.")
+        raise WallOSSError(
+            f"There is no folder {name}.", "Name a checkpoint's folder, or owner/name on the Hugging Face hub."
+        )
     try:
         from huggingface_hub import snapshot_download
 
         return Path(snapshot_download(name, allow_patterns=_FILES))
     except ImportError:
-        raise WallOSSError(f"There is no folder {name}, and huggingface_hub is not installed.", "pip install huggingface_hub") from None
+        raise WallOSSError(
+            f"There is no folder {name}, and huggingface_hub is not installed.", "pip install huggingface_hub"
+        ) from None
     except Exception as error:  # the hub's many errors: offline, unknown, gated
         raise WallOSSError(
-            f"{name} is neither a folder nor could it be fetched from the Hugging Face hub: {str(error).splitlines()[0]}",
+            f"{name} is neither a folder nor on the Hugging Face hub within reach ({type(error).__name__}).",
             "Check the name and the network, or download it and name the folder.",
         ) from error
 
@@ -59,23 +65,34 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
     index = folder / "model.safetensors.index.json"
     if index.exists():
         try:
-            files = [folder / Path(name).name for name in sorted(set(json.loads(index.read_text())["weight_map"].values()))]
+            files = [
+                folder / Path(name).name for name in sorted(set(json.loads(index.read_text())["weight_map"].values()))
+            ]
         except (json.JSONDecodeError, UnicodeDecodeError, KeyError, AttributeError) as error:
-            raise WallOSSError(f"{index} is not an index of safetensors files: {error!r}.", "Fetch the checkpoint again.") from None
+            raise WallOSSError(
+                f"{index} is not an index of safetensors files: {error!r}.", "Fetch the checkpoint again."
+            ) from None
     if not files:
-        raise WallOSSError(f"{folder} holds no model.safetensors.", "Only safetensors are read; convert other formats with their own tools.")
+        raise WallOSSError(
+            f"{folder} holds no model.safetensors.",
+            "Only safetensors are read; convert other formats with their own tools.",
+        )
     tensors: dict[str, Tensor] = {}
     for file in files:
         try:
             with safe_open(file, "pt") as content:
                 for name in content.keys():
                     if name in tensors:
-                        raise WallOSSError(f"{file} repeats the tensor {name}.", "Leave only one checkpoint's files in the folder.")
+                        raise WallOSSError(
+                            f"{file} repeats the tensor {name}.", "Leave only one checkpoint's files in the folder."
+                        )
                     tensors[name] = content.get_tensor(name)
         except FileNotFoundError:
             raise WallOSSError(f"{file} is missing; the index names it.", "Fetch the checkpoint again.") from None
         except (SafetensorError, OSError) as error:
-            raise WallOSSError(f"{file} is truncated or not a safetensors file: {error}.", "Fetch or train the checkpoint again.") from None
+            raise WallOSSError(
+                f"{file} is truncated or not a safetensors file: {error}.", "Fetch or train the checkpoint again."
+            ) from None
     return tensors
 
 
@@ -93,7 +110,11 @@ def check_tensors(expected: dict[str, Tensor], found: dict[str, Tensor], source:
         for name, tensor in expected.items()
         if name in found and found[name].shape != tensor.shape
     ]
-    problems = _listing("unknown tensors", unknown) + _listing("missing tensors", missing) + _listing("misshapen tensors", misshapen)
+    problems = (
+        _listing("unknown tensors", unknown)
+        + _listing("missing tensors", missing)
+        + _listing("misshapen tensors", misshapen)
+    )
     if problems:
         raise WallOSSError(
             f"The weights in {source} do not fit its config.json: {problems.strip()}",
@@ -156,7 +177,9 @@ def _adopt_token_ids(config: WallOSSConfig, folder: Path) -> None:
     if not file.exists():
         return
     try:
-        added = {token["content"]: token["id"] for token in json.loads(file.read_text(encoding="utf-8"))["added_tokens"]}
+        added = {
+            token["content"]: token["id"] for token in json.loads(file.read_text(encoding="utf-8"))["added_tokens"]
+        }
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise WallOSSError(f"{file} is not a tokenizer: {error!r}.", "Fetch or train the checkpoint again.") from None
     config.propri_token_id = added.get("<|propri|>", config.propri_token_id)

@@ -22,7 +22,9 @@ DEFAULT_DOF = {
 }
 
 
-def _require(condition: bool, message: str, hint: str = "Correct config.json, or use the one that came with the weights.") -> None:
+def _require(
+    condition: bool, message: str, hint: str = "Correct config.json, or use the one that came with the weights."
+) -> None:
     if not condition:
         raise WallOSSError(message, hint)
 
@@ -66,7 +68,7 @@ class VisionConfig:
         )  # fmt: skip
         _require(
             self.hidden_size % (4 * self.num_heads) == 0,
-            f"config.json: vision hidden_size {self.hidden_size} must be a multiple of 4 times num_heads {self.num_heads}.",
+            f"config.json: vision hidden_size {self.hidden_size} is not a multiple of 4 * num_heads {self.num_heads}.",
         )
         _require(self.hidden_act == "silu", f"config.json: vision hidden_act {self.hidden_act!r}; only silu is known.")
 
@@ -146,10 +148,13 @@ class WallOSSConfig:
             self.hidden_size % (2 * heads) == 0,
             f"config.json: hidden_size {self.hidden_size} must be a multiple of twice num_attention_heads {heads}.",
         )
-        _require(heads % groups == 0, f"config.json: {heads} attention heads cannot share {groups} key-value heads evenly.")
+        _require(
+            heads % groups == 0, f"config.json: {heads} attention heads cannot share {groups} key-value heads evenly."
+        )
         _require(
             2 * sum(self.mrope_section) == self.head_dim and len(self.mrope_section) == 3,
-            f"config.json: mrope_section {self.mrope_section} must be three numbers that add up to half a head, {self.head_dim // 2}.",
+            f"config.json: mrope_section {self.mrope_section} must be three numbers that add up to half a head, "
+            f"{self.head_dim // 2}.",
         )
         _require(
             self.mlp_moe and not self.attention_moe,
@@ -157,7 +162,10 @@ class WallOSSConfig:
             "feed-forward experts and one shared attention are supported.",
             "Use wall-oss-flow, or a checkpoint trained by this project.",
         )
-        _require(len(self.experts) >= 2, f"config.json: {len(self.experts)} experts; vision-language and action need one each.")
+        _require(
+            len(self.experts) >= 2,
+            f"config.json: {len(self.experts)} experts; vision-language and action need one each.",
+        )
         for index, expert in enumerate(self.experts):
             _require(
                 expert.hidden_size == self.hidden_size and expert.hidden_act == "silu",
@@ -166,7 +174,8 @@ class WallOSSConfig:
             )
         _require(
             self.vision.out_hidden_size == self.hidden_size,
-            f"config.json: the vision tower gives {self.vision.out_hidden_size} numbers, the decoder takes {self.hidden_size}.",
+            f"config.json: the vision tower gives {self.vision.out_hidden_size} numbers, "
+            f"the decoder takes {self.hidden_size}.",
         )
         for name in ("dof_config", "agent_pos_config"):
             layout = getattr(self, name)
@@ -195,7 +204,7 @@ class WallOSSConfig:
         return sum(self.agent_pos_config.values())
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "WallOSSConfig":
+    def from_dict(cls, values: dict[str, Any]) -> WallOSSConfig:
         """Reads the flat layout (decoder's keys at the top level) and the nested one (under ``text_config``).
 
         Raises:
@@ -225,10 +234,12 @@ class WallOSSConfig:
         try:
             return cls(**known, **parts, extra=extra)
         except TypeError as error:
-            raise WallOSSError(f"config.json: {error}.", "Compare it with a released checkpoint's config.json.") from error
+            raise WallOSSError(
+                f"config.json: {error}.", "Compare it with a released checkpoint's config.json."
+            ) from error
 
     @classmethod
-    def from_file(cls, path: str | Path) -> "WallOSSConfig":
+    def from_file(cls, path: str | Path) -> WallOSSConfig:
         """Reads a ``config.json``.
 
         Raises:
@@ -237,7 +248,9 @@ class WallOSSConfig:
         try:
             values = json.loads(Path(path).read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise WallOSSError(f"There is no {path}.", "Name a folder with config.json and model.safetensors.") from None
+            raise WallOSSError(
+                f"There is no {path}.", "Name a folder with config.json and model.safetensors."
+            ) from None
         except (json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
             raise WallOSSError(f"{path} cannot be read as JSON: {error}.", "Fetch the checkpoint again.") from None
         return cls.from_dict(values)

@@ -65,7 +65,9 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(config.hidden_size, key_width)
         self.o_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None, causal: bool, cache: KVCache | None, layer: int):
+    def forward(
+        self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None, causal: bool, cache: KVCache | None, layer: int
+    ):
         batch, length, width = x.shape
         q = rotate(self.q_proj(x).view(batch, length, -1, self.head_dim), cos, sin).transpose(1, 2)  # (B, heads, L, D)
         k = rotate(self.k_proj(x).view(batch, length, -1, self.head_dim), cos, sin).transpose(1, 2)
@@ -84,7 +86,9 @@ class DecoderLayer(nn.Module):
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.moe = Experts(config)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask, causal: bool, route: Route, cache, layer: int) -> Tensor:
+    def forward(
+        self, x: Tensor, cos: Tensor, sin: Tensor, mask, causal: bool, route: Route, cache, layer: int
+    ) -> Tensor:
         x = x + self.self_attn(self.input_layernorm(x), cos, sin, mask, causal, cache, layer)
         return x + self.moe(self.post_attention_layernorm(x), route)
 
@@ -112,7 +116,9 @@ class Decoder(nn.Module):
         if causal and seen and length > 1:  # new tokens see all cached ones, and each other backwards
             attention_mask = torch.ones(length, seen + length, dtype=torch.bool, device=inputs_embeds.device).tril(seen)
         plain_causal = causal and not seen and length > 1
-        cos, sin = decoder_rotation(position_ids, config.head_dim, config.rope_theta, config.mrope_section, inputs_embeds.dtype)
+        cos, sin = decoder_rotation(
+            position_ids, config.head_dim, config.rope_theta, config.mrope_section, inputs_embeds.dtype
+        )
         route = make_route(token_types, length, len(config.experts))
         x = inputs_embeds
         for index, layer in enumerate(self.layers):

@@ -21,7 +21,9 @@ class RobotTensors(nn.Module):
 
     def __setitem__(self, robot: str, value: Tensor) -> None:
         if not robot or "." in robot or (robot not in self._buffers and hasattr(self, robot)):
-            raise WallOSSError(f"{robot!r} cannot name a robot in a checkpoint.", "Use letters, digits and underscores.")
+            raise WallOSSError(
+                f"{robot!r} cannot name a robot in a checkpoint.", "Use letters, digits and underscores."
+            )
         self.register_buffer(robot, value.detach().float().clone())
 
     def __getitem__(self, robot: str) -> Tensor:
@@ -43,12 +45,14 @@ class Statistics(nn.Module):
         """Args: minimum, delta: (A,) in physical units; delta 0 where a degree of freedom never moved."""
         if minimum.shape != delta.shape or minimum.ndim != 1:
             raise WallOSSError(
-                f"Statistics of {robot}: min {tuple(minimum.shape)} and delta {tuple(delta.shape)} must be two vectors of one length.",
+                f"Statistics of {robot}: min {tuple(minimum.shape)} and delta {tuple(delta.shape)} must be two vectors "
+                "of one length.",
                 "Compute both over the same dataset.",
             )
         if not (torch.isfinite(minimum).all() and torch.isfinite(delta).all() and (delta >= 0).all()):
             raise WallOSSError(
-                f"Statistics of {robot}: min and delta must be finite, and delta not negative.", "Compute them over the dataset again."
+                f"Statistics of {robot}: min and delta must be finite, and delta not negative.",
+                "Compute them over the dataset again.",
             )
         self.min[robot] = minimum
         self.delta[robot] = delta
@@ -71,18 +75,17 @@ class Statistics(nn.Module):
 def sinusoidal_embedding(t: Tensor, width: int) -> Tensor:
     """Sines, then cosines, of t at frequencies 10000^(-i / (width/2 - 1)). t: (...,) -> (..., width)."""
     half = width // 2
-    frequencies = torch.exp(torch.arange(half, dtype=torch.float32, device=t.device) * (-math.log(10000.0) / (half - 1)))
+    frequencies = torch.exp(
+        torch.arange(half, dtype=torch.float32, device=t.device) * (-math.log(10000.0) / (half - 1))
+    )
     angle = t.float().unsqueeze(-1) * frequencies
     return torch.cat((angle.sin(), angle.cos()), dim=-1)
 
 
-def sample_time(batch: int, config: NoiseConfig, device=None, generator: torch.Generator | None = None) -> Tensor:
-    """Training times (batch,) = (s - beta) / s clamped at 0, with beta from Beta(alpha, beta): mostly near the noise."""
-    alpha = torch.full((batch,), config.beta_alpha)
-    ones = torch.full((batch,), config.beta_beta)
-    gammas = [torch._standard_gamma(a, generator=generator) for a in (alpha, ones)]
-    beta = gammas[0] / (gammas[0] + gammas[1])
-    return ((config.s - beta) / config.s).clamp(min=0.0).to(device)
+def sample_time(batch: int, config: NoiseConfig, device=None) -> Tensor:
+    """Training times (batch,) = (1 - b) * s with b from Beta(alpha, beta): mostly near the noise, never quite 1."""
+    b = torch.distributions.Beta(config.beta_alpha, config.beta_beta).sample((batch,))
+    return ((1 - b) * config.s).to(device)
 
 
 class ActionPreprocessor(nn.Module):

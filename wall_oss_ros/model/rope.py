@@ -37,7 +37,9 @@ def decoder_rotation(position_ids: Tensor, head_dim: int, theta: float, sections
     """
     device = position_ids.device
     axis = _axis_of_frequency(tuple(sections), device)
-    angle = position_ids.float()[axis].permute(1, 2, 0) * _inverse_frequencies(head_dim // 2, theta, device)  # (B, L, D/2)
+    angle = position_ids.float()[axis].permute(1, 2, 0) * _inverse_frequencies(
+        head_dim // 2, theta, device
+    )  # (B, L, D/2)
     angle = angle.unsqueeze(2)
     return angle.cos().to(dtype), angle.sin().to(dtype)
 
@@ -103,5 +105,8 @@ def multimodal_positions(
         if pieces:
             positions[:, row, columns] = torch.cat(pieces, dim=1)
     if image != len(grids):
-        raise WallOSSError(f"{len(grids)} images were given, the text has room for {image}.", "Give one grid for each image in the text.")
+        raise WallOSSError(
+            f"{len(grids)} images were given, the text has room for {image}.",
+            "Give one grid for each image in the text.",
+        )
     return positions.to(input_ids.device)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from wall_oss_ros.model.wall_oss import Prepared, WallOSS
 
 
-def sample_actions(model: WallOSS, batch: Mapping[str, Tensor], noise: Tensor | None, steps: int, use_cache: bool) -> Tensor:
+def sample_actions(
+    model: WallOSS, batch: Mapping[str, Tensor], noise: Tensor | None, steps: int, use_cache: bool
+) -> Tensor:
     """Euler steps from noise (t = 0) to actions (t = 1).
 
     Args:
@@ -39,7 +41,10 @@ def sample_actions(model: WallOSS, batch: Mapping[str, Tensor], noise: Tensor | 
     prepared = model.prepare(batch)
     horizon = noise.shape[1]
     if not bool((prepared.types == 1).sum(1).eq(horizon).all()):
-        raise WallOSSError(f"Every prompt must hold {horizon} action tokens, one for each row of the noise.", "Expand <|action|> to the horizon.")
+        raise WallOSSError(
+            f"Every prompt must hold {horizon} action tokens, one for each row of the noise.",
+            "Expand <|action|> to the horizon.",
+        )
     length = prepared.types.shape[1]
     trailing = bool((prepared.types[:, length - horizon :] == 1).all())
     velocity = _suffix_velocity if use_cache and trailing else _whole_velocity
@@ -49,7 +54,9 @@ def sample_actions(model: WallOSS, batch: Mapping[str, Tensor], noise: Tensor | 
         t = torch.full((len(noise), 1), index / steps, device=noise.device)
         actions = actions + step(actions, t).to(actions.dtype) / steps
     if not torch.isfinite(actions).all():
-        raise WallOSSError("The model computed actions that are not finite.", "Check the checkpoint and the observation.")
+        raise WallOSSError(
+            "The model computed actions that are not finite.", "Check the checkpoint and the observation."
+        )
     return actions
 
 
@@ -60,7 +67,14 @@ def _suffix_velocity(model: WallOSS, prepared: Prepared, dof_mask: Tensor, horiz
     cache = model.new_cache(batch, length)
     alive = prepared.alive
     prefix_mask = model.attention_mask(prepared)[:, :, :start, :start] if prepared.padded else None
-    model.decode(prepared.embeds[:, :start], prepared.positions[:, :, :start], prefix_mask, start, cache, causal=not prepared.padded)
+    model.decode(
+        prepared.embeds[:, :start],
+        prepared.positions[:, :, :start],
+        prefix_mask,
+        start,
+        cache,
+        causal=not prepared.padded,
+    )
     suffix_mask = alive[:, None, None, :].expand(-1, 1, horizon, -1) if prepared.padded else None
     positions = prepared.positions[:, :, start:]
 
@@ -111,7 +125,9 @@ def generate(model: WallOSS, batch: Mapping[str, Tensor], max_new_tokens: int, e
     for index in range(max_new_tokens):
         logits = model.logits(hidden)
         if not torch.isfinite(logits).all():
-            raise WallOSSError("The model computed logits that are not finite.", "Check the checkpoint and the observation.")
+            raise WallOSSError(
+                "The model computed logits that are not finite.", "Check the checkpoint and the observation."
+            )
         word = logits.argmax(-1).masked_fill(done, model.config.pad_token_id)
         words.append(word)
         done = done | (word == eos)

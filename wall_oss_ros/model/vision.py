@@ -115,7 +115,9 @@ class PatchMerger(nn.Module):
         super().__init__()
         self.width = config.hidden_size * config.spatial_merge_size**2
         self.ln_q = RMSNorm(config.hidden_size, 1e-6)
-        self.mlp = nn.Sequential(nn.Linear(self.width, self.width), nn.GELU(), nn.Linear(self.width, config.out_hidden_size))
+        self.mlp = nn.Sequential(
+            nn.Linear(self.width, self.width), nn.GELU(), nn.Linear(self.width, config.out_hidden_size)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return self.mlp(self.ln_q(x).reshape(x.shape[0], -1, self.width))
@@ -170,13 +172,16 @@ class VisionTower(nn.Module):
         counts = [t * h * w for t, h, w in grids]
         if sum(counts) != pixel_values.shape[0] or pixel_values.shape[-1] != self.config.patch_dim:
             raise WallOSSError(
-                f"pixel_values is {tuple(pixel_values.shape)}; the grids ask for {(sum(counts), self.config.patch_dim)}.",
+                f"pixel_values is {tuple(pixel_values.shape)}; "
+                f"the grids ask for {(sum(counts), self.config.patch_dim)}.",
                 "Give pixel_values and image_grid_thw of the same images.",
             )
         pixel_values = pixel_values.to(self.patch_embed.proj.weight.dtype)
         if len({grid[1:] for grid in grids}) == 1:  # one size, the usual case: no copies
             _, rows, columns = grids[0]
-            return self.encode_frames(pixel_values.view(-1, rows * columns, pixel_values.shape[-1]), rows, columns).flatten(0, 1)
+            return self.encode_frames(
+                pixel_values.view(-1, rows * columns, pixel_values.shape[-1]), rows, columns
+            ).flatten(0, 1)
         pieces = pixel_values.split(counts)
         features: list[Tensor] = [pixel_values] * len(grids)
         for size in sorted({grid[1:] for grid in grids}):

@@ -63,7 +63,7 @@ class WallOSS(nn.Module):
             self.initialise()
 
     @classmethod
-    def from_pretrained(cls, path, device="cpu", dtype: torch.dtype | None = None) -> "WallOSS":
+    def from_pretrained(cls, path, device="cpu", dtype: torch.dtype | None = None) -> WallOSS:
         """Reads a folder, or a repository on the Hugging Face hub; see :mod:`wall_oss_ros.model.checkpoint`."""
         from wall_oss_ros.model.checkpoint import load
 
@@ -108,7 +108,9 @@ class WallOSS(nn.Module):
         """(patches, 3*2*14*14) and (images, 3) -> tokens of all images (image tokens, H)."""
         return self.visual(pixel_values, image_grid_thw)
 
-    def position_ids(self, input_ids: Tensor, image_grid_thw: Tensor | None, attention_mask: Tensor | None = None) -> Tensor:
+    def position_ids(
+        self, input_ids: Tensor, image_grid_thw: Tensor | None, attention_mask: Tensor | None = None
+    ) -> Tensor:
         """(B, L), (images, 3), (B, L) -> positions in time, height and width (3, B, L)."""
         merge = self.config.vision.spatial_merge_size
         return multimodal_positions(input_ids, image_grid_thw, attention_mask, self.config.image_token_id, merge)
@@ -170,13 +172,19 @@ class WallOSS(nn.Module):
             WallOSSError: the tokens for images or states in the text do not match what the batch brings.
         """
         ids = batch["input_ids"]
-        alive = batch["attention_mask"].bool() if batch.get("attention_mask") is not None else torch.ones_like(ids, dtype=torch.bool)
+        alive = (
+            batch["attention_mask"].bool()
+            if batch.get("attention_mask") is not None
+            else torch.ones_like(ids, dtype=torch.bool)
+        )
         types = batch.get("moe_token_types")
         types = (ids == self.config.action_token_id).long() if types is None else types.long()
         grids = batch.get("image_grid_thw")
         embeds = self.embed_tokens(ids)
         if grids is not None:
-            embeds = _fill(embeds, ids == self.config.image_token_id, self.encode_images(batch["pixel_values"], grids), "image")
+            embeds = _fill(
+                embeds, ids == self.config.image_token_id, self.encode_images(batch["pixel_values"], grids), "image"
+            )
         if batch.get("proprioception") is not None:
             state = batch["proprioception"]
             states = self.embed_state(state, batch["agent_pos_mask"]).flatten(0, 1)
@@ -209,8 +217,14 @@ class WallOSS(nn.Module):
         embeds, action = prepared.embeds, prepared.types == 1
         chunk, target = batch.get("action_chunk"), None
         if chunk is not None:
-            noise = _given(noise, batch.get("noise"), lambda: torch.randn_like(chunk))
-            time = _given(time, batch.get("time"), lambda: sample_time(len(chunk), self.config.noise_scheduler, chunk.device))
+            if noise is None:
+                noise = batch["noise"] if "noise" in batch else torch.randn_like(chunk)
+            if time is None:
+                time = (
+                    batch["time"]
+                    if "time" in batch
+                    else sample_time(len(chunk), self.config.noise_scheduler, chunk.device)
+                )
             t = time.view(-1, 1, 1)
             target = chunk - noise
             tokens = self.embed_actions((1 - t) * noise + t * chunk, batch["dof_mask"], time.view(-1, 1))
@@ -219,27 +233,29 @@ class WallOSS(nn.Module):
         logits = self.logits(hidden)
         cross_entropy = flow = None
         if batch.get("labels") is not None:
-            cross_entropy = F.cross_entropy(logits[:, :-1].flatten(0, 1).float(), batch["labels"][:, 1:].flatten(), ignore_index=-100)
+            cross_entropy = F.cross_entropy(
+                logits[:, :-1].flatten(0, 1).float(), batch["labels"][:, 1:].flatten(), ignore_index=-100
+            )
         if target is not None:
             velocity = self.velocity(hidden[action]).view_as(target)
             flow = ((velocity.float() - target) ** 2 * batch["dof_mask"]).mean()
         return WallOSSOutput(logits, cross_entropy, flow)
 
     @torch.inference_mode()
-    def sample_actions(self, batch: Batch, noise: Tensor | None = None, steps: int | None = None, use_cache: bool = True) -> Tensor:
+    def sample_actions(
+        self, batch: Batch, noise: Tensor | None = None, steps: int | None = None, use_cache: bool = True
+    ) -> Tensor:
         """Normalised action chunks (B, horizon, A); see :func:`wall_oss_ros.model.sampling.sample_actions`."""
-        return sample_actions(self, batch, noise, steps or self.config.noise_scheduler.num_inference_timesteps, use_cache)
+        return sample_actions(
+            self, batch, noise, steps or self.config.noise_scheduler.num_inference_timesteps, use_cache
+        )
 
     @torch.inference_mode()
-    def generate(self, batch: Batch, max_new_tokens: int = 64, eos: int | None = None, use_cache: bool = True) -> Tensor:
+    def generate(
+        self, batch: Batch, max_new_tokens: int = 64, eos: int | None = None, use_cache: bool = True
+    ) -> Tensor:
         """The likeliest words, one by one: ids (B, at most max_new_tokens); see :mod:`wall_oss_ros.model.sampling`."""
         return generate(self, batch, max_new_tokens, self.config.eos_token_id if eos is None else eos, use_cache)
-
-
-def _given(*choices):
-    """The first that is not None; the last makes one."""
-    *values, make = choices
-    return next((value for value in values if value is not None), None) if any(v is not None for v in values) else make()
 
 
 def _fill(embeds: Tensor, where: Tensor, values: Tensor, kind: str) -> Tensor:

@@ -43,7 +43,9 @@ class Engine:
     def _positions(self, start: int, count: int) -> Tensor:
         return torch.arange(start, start + count, device=self.model.device).expand(3, 1, -1)
 
-    def _prompt(self, suffix: list[int], more: int, state: Tensor | None = None, state_mask: Tensor | None = None) -> Tensor:
+    def _prompt(
+        self, suffix: list[int], more: int, state: Tensor | None = None, state_mask: Tensor | None = None
+    ) -> Tensor:
         """Runs the suffix behind the prefix. Returns the hidden state of its last token (1, H).
 
         Args:
@@ -58,8 +60,12 @@ class Engine:
         if state is not None:
             where = ids == model.config.propri_token_id
             if int(where.sum()) != 1:
-                raise WallOSSError("The acting prompt needs exactly one <|propri|> token.", "Use uni_cot.prompts.act_suffix.")
-            embeds[where] = model.embed_state(state[None].to(model.device), state_mask[None].to(model.device)).to(embeds.dtype)
+                raise WallOSSError(
+                    "The acting prompt needs exactly one <|propri|> token.", "Use uni_cot.prompts.act_suffix."
+                )
+            embeds[where] = model.embed_state(state[None].to(model.device), state_mask[None].to(model.device)).to(
+                embeds.dtype
+            )
         self._reserve(self._size + len(suffix) + more)
         if self._pending is not None:
             embeds = torch.cat((self._pending[0], embeds), dim=1)
@@ -93,7 +99,9 @@ class Engine:
         while True:
             logits = model.logits(hidden)
             if not torch.isfinite(logits).all():
-                raise WallOSSError("The model computed logits that are not finite.", "Check the checkpoint and the observation.")
+                raise WallOSSError(
+                    "The model computed logits that are not finite.", "Check the checkpoint and the observation."
+                )
             word = int(logits.argmax())
             if word == model.config.eos_token_id:
                 return words
@@ -105,7 +113,9 @@ class Engine:
             position += 1
 
     @torch.inference_mode()
-    def act(self, suffix: list[int], state: Tensor, state_mask: Tensor, dof_mask: Tensor, noise: Tensor, steps: int) -> Tensor:
+    def act(
+        self, suffix: list[int], state: Tensor, state_mask: Tensor, dof_mask: Tensor, noise: Tensor, steps: int
+    ) -> Tensor:
         """One action chunk by Euler steps from noise (t = 0) to action (t = 1).
 
         Args:
@@ -132,5 +142,7 @@ class Engine:
             self._cache.truncate(seen)
             actions = actions + model.velocity(hidden).float() / steps
         if not torch.isfinite(actions).all():
-            raise WallOSSError("The model computed actions that are not finite.", "Check the checkpoint and the observation.")
+            raise WallOSSError(
+                "The model computed actions that are not finite.", "Check the checkpoint and the observation."
+            )
         return actions[0].cpu()

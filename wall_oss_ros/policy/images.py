@@ -82,7 +82,8 @@ def image_patches(images: np.ndarray, patch: int = 14, merge: int = 2, temporal:
     n, height, width, _ = images.shape
     if height % (patch * merge) or width % (patch * merge):
         raise WallOSSError(
-            f"Images of {width} x {height} pixels cannot be cut into cells of {patch * merge}.", "Resize them with resize_view."
+            f"Images of {width} x {height} pixels cannot be cut into cells of {patch * merge}.",
+            "Resize them with resize_view.",
         )
     rows, columns = height // patch, width // patch
     scaled = (images.astype(np.float32) / 255 - MEAN) / STD

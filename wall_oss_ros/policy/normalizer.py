@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Normalizer:
     """x' = clamp(2 * (x - min) / delta - 1, -1, 1).
 
-    A degree of freedom whose range is zero carries no information: it normalises to 0 and comes back as its least value.
+    A degree of freedom whose range is zero carries no information: it becomes 0 and comes back as its least value.
     """
 
     def __init__(self, minimum: np.ndarray, delta: np.ndarray):

@@ -25,7 +25,7 @@ class Observation:
     state: np.ndarray
     state_mask: np.ndarray
 
-    def check(self) -> "Observation":
+    def check(self) -> Observation:
         """Returns itself.
 
         Raises:
@@ -35,7 +35,8 @@ class Observation:
         for name, image in self.images.items():
             if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
                 raise WallOSSError(
-                    f"The view {name} is {image.dtype} of shape {image.shape}; uint8 of shape (height, width, 3) was expected.",
+                    f"The view {name} is {image.dtype} of shape {image.shape}; "
+                    "uint8 of shape (height, width, 3) was expected.",
                     "Convert it to RGB before it becomes an observation.",
                 )
         if self.state.ndim != 1 or self.state.shape != self.state_mask.shape:

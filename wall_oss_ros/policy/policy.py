@@ -90,7 +90,10 @@ class Policy:
         size = self.image_size or 252
         blank = np.zeros((size, size, 3), np.uint8)
         width = self.config.propri_dim
-        self.act(Observation(0.0, dict.fromkeys(self.views, blank), np.zeros(width, np.float32), np.zeros(width, bool)), "wait")
+        self.act(
+            Observation(0.0, dict.fromkeys(self.views, blank), np.zeros(width, np.float32), np.zeros(width, bool)),
+            "wait",
+        )
         with self._lock:
             self._engine.generate(self.processor.encode(prompts.ask_suffix("ready")), 2)
 
@@ -141,7 +144,12 @@ class Policy:
         with self._lock:
             self._observe(obs)
             chunk = self._engine.act(
-                suffix, torch.from_numpy(state), torch.from_numpy(state_mask), torch.from_numpy(self.dof_mask), noise, steps
+                suffix,
+                torch.from_numpy(state),
+                torch.from_numpy(state_mask),
+                torch.from_numpy(self.dof_mask),
+                noise,
+                steps,
             )
         return np.where(self.dof_mask, self._actions.denormalize(chunk.numpy()), np.float32(0))
 

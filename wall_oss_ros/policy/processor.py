@@ -114,7 +114,9 @@ class Processor:
         """
         cleaned = " ".join(re.sub(r"<\|[^|]*\|>", " ", text).split())
         if not cleaned:
-            raise WallOSSError("The instruction is empty.", "Say what the robot should do, for example: pick up the red cube.")
+            raise WallOSSError(
+                "The instruction is empty.", "Say what the robot should do, for example: pick up the red cube."
+            )
         return cleaned
 
     def decode(self, ids: list[int]) -> str:
