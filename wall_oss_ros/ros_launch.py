@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+import os
+import site
+import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from launch import LaunchContext
-from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
-from launch.events.process import ProcessExited
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, RegisterEventHandler
+from launch.event_handlers import OnProcessStart
+from launch.events.process import ProcessExited, ProcessStarted
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from wall_oss_ros.errors import WallOSSError
 
+
+def _see_virtual_environment() -> None:
+    """Has this interpreter find the packages of the active virtual environment before its own.
+
+    ros2 runs on the system's interpreter even where an environment is active; the nodes run on the environment's.
+    """
+    python = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    packages = Path(os.environ.get("VIRTUAL_ENV", sys.prefix)) / "lib" / python / "site-packages"
+    if packages.is_dir() and str(packages) not in sys.path:
+        before = list(sys.path)
+        site.addsitedir(str(packages))
+        sys.path[:] = [path for path in sys.path if path not in before] + before
+
+
+_see_virtual_environment()
 try:
     from wall_oss_ros.launching import DEFAULT_MODEL, DEFAULT_ROBOT, PACKAGE, NodeSpec, system
     from wall_oss_ros.robots.profile import available_profiles, load_profile
@@ -23,8 +43,9 @@ except ModuleNotFoundError as error:
     ) from error
 
 ALL = ("simulated_robot", "perception", "planner", "control", "plan_markers")
-BAD_INPUT = 2  # exit status of a node that was started with something the user must put right
-RESPAWN_DELAY = 2.0  # s
+_BAD_INPUT = 2  # exit status of a node that was started with something the user must put right
+_RESPAWN_DELAY = 2.0  # s
+_SHORT_LIFE = 10.0  # s: a node that dies sooner would do so again
 _SWITCH = ["true", "false"]
 
 # Name: default, description, choices.
@@ -61,7 +82,7 @@ def nodes(*names: str) -> OpaqueFunction:
     Needs the arguments robot, sim, autostart, respawn, params_file and log_level, and those of the nodes named:
     see ``arguments_of``.
     """
-    return OpaqueFunction(function=lambda context: [_process(context, spec) for spec in specs(context, names)])
+    return OpaqueFunction(function=lambda context: [a for spec in specs(context, names) for a in _process(context, spec)])
 
 
 def arguments_of(*names: str) -> list[DeclareLaunchArgument]:
@@ -129,12 +150,13 @@ def optional_node(package: str, executable: str, purpose: str, **options) -> lis
     return [Node(package=package, executable=executable, name=executable, output="screen", **options)]
 
 
-def _process(context: LaunchContext, spec: NodeSpec) -> Node:
+def _process(context: LaunchContext, spec: NodeSpec) -> list:
     files = [*spec.parameter_files]
     extra = value(context, "params_file")
     if extra and not Path(extra).is_file():
         raise WallOSSError(f"There is no parameter file {extra}.", "Check the argument params_file.")
-    return Node(
+    life = _Life()
+    node = Node(
         package=PACKAGE,
         executable=spec.executable,
         name=spec.name,
@@ -144,15 +166,37 @@ def _process(context: LaunchContext, spec: NodeSpec) -> Node:
         ros_arguments=["--log-level", value(context, "log_level")],
         output="screen",
         respawn=switch(context, "respawn"),
-        respawn_delay=RESPAWN_DELAY,
-        on_exit=_on_exit,
+        respawn_delay=_RESPAWN_DELAY,
+        on_exit=life.end,
     )
+    return [RegisterEventHandler(OnProcessStart(target_action=node, on_start=life.begin)), node]
 
 
-def _on_exit(event: ProcessExited, context: LaunchContext) -> None:
-    """A node that refuses its input would refuse it for ever: that ends the launch. Any other death is respawned."""
-    if event.returncode == BAD_INPUT and not context.is_shutdown:
-        raise WallOSSError(f"Node {event.process_name} could not start;", "its line above, after 'error:', says why.")
+class _Life:
+    """Knows when a node was last started, and what its death means."""
+
+    def __init__(self):
+        self._started = time.monotonic()
+
+    def begin(self, _event: ProcessStarted, _context: LaunchContext) -> None:
+        self._started = time.monotonic()
+
+    def end(self, event: ProcessExited, context: LaunchContext) -> None:
+        """Ends the launch where a respawned node would only die again; any other death is for launch to respawn.
+
+        Raises:
+            WallOSSError: the node refused what it was given, or died at once.
+        """
+        if context.is_shutdown:
+            return
+        if event.returncode == _BAD_INPUT:
+            raise WallOSSError(f"{event.process_name} refused to start.", "Its line above, after 'error:', says why.")
+        lived = time.monotonic() - self._started
+        if lived < _SHORT_LIFE:
+            raise WallOSSError(
+                f"{event.process_name} died after {lived:.0f} s with exit status {event.returncode}.",
+                "Its last lines above say why; a missing Python package comes from pip, see docs/ros2.md.",
+            )
 
 
 def _seed(text: str) -> int:
