@@ -52,9 +52,9 @@ def load(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> di
         raise WallOSSError(
             f"The save in {folder} is of another model.", "Use the recipe that it was started with."
         ) from error
-    for name, parameter in model.named_parameters():
-        keys = ("step", "exp_avg", "exp_avg_sq")
-        found = {key: tensors.get(f"optimizer.{key}.{name}") for key in keys}
-        if all(value is not None for value in found.values()):
-            optimizer.state[parameter] = found
+    parameters = dict(model.named_parameters())
+    for key, value in tensors.items():
+        if key.startswith("optimizer."):
+            _, moment, name = key.split(".", 2)
+            optimizer.state[parameters[name]][moment] = value
     return progress

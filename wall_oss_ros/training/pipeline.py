@@ -20,6 +20,7 @@ from wall_oss_ros.training.batches import ARM, DOF, Batches
 from wall_oss_ros.training.curves import draw_curves
 from wall_oss_ros.training.recipe import Recipe
 from wall_oss_ros.training.trainer import Trainer
+from wall_oss_ros.training.vision import pretrain_vision
 from wall_oss_ros.uni_cot import prompts
 
 TOKENIZER_SAMPLES = 6000
@@ -105,6 +106,7 @@ def train(
     tokenizer = make_tokenizer(recipe, data)
     model = WallOSS(make_config(recipe, tokenizer))
     set_statistics(model, data, recipe.robot)
+    pretrain_vision(model, data, recipe, run)
     batches = Batches(data, tokenizer, model, recipe.robot, recipe.seed)
     trainer = Trainer(model, batches, recipe, run, resume)
     trainer.run(minutes)

@@ -43,6 +43,14 @@ class Stage(_Strict):
     flow_weight: float = Field(default=1.0, ge=0)
 
 
+class Vision(_Strict):
+    """Pretraining of a fresh vision tower, see ``training/vision.py``."""
+
+    steps: int = Field(gt=0)
+    batch: int = Field(gt=0)
+    learning_rate: float = Field(gt=0)
+
+
 class Recipe(_Strict):
     name: str
     seed: int
@@ -50,6 +58,7 @@ class Recipe(_Strict):
     vocab_size: int = Field(gt=300)
     data: Data
     model: dict[str, Any]
+    vision: Vision | None = Field(default=None, description="none where the tower is pretrained already")
     stages: list[Stage] = Field(min_length=1)
     weight_decay: float = 0.01
     clip: float = 1.0

@@ -108,8 +108,8 @@ class Trainer:
                 )
                 if self.step % self.recipe.validate_every == 0 or self.step == total:
                     bar.console.print(self.validate(stage), highlight=False, soft_wrap=True)
-                if self.step % self.recipe.save_every == 0 or self.step == total:
                     file.flush()
+                if self.step % self.recipe.save_every == 0 or self.step == total:
                     self.save()
         self.save()
 

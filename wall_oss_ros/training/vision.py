@@ -1,0 +1,123 @@
+"""Teaches a fresh vision tower to see, before it learns to speak.
+
+The released WALL-OSS starts from Qwen2.5-VL's tower, which has seen billions of pictures. A small tower starts from
+nothing, and language alone, a few answer tokens a picture, teaches it too slowly. So each of its image tokens first
+learns to tell, through linear heads that are thrown away afterwards, what lies in its cell and where: the simulator
+knows.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import track
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.nn import functional as F
+
+from wall_oss_ros.data.frames import FrameSet
+from wall_oss_ros.model import WallOSS
+from wall_oss_ros.policy.images import image_patches
+from wall_oss_ros.sim.tasks import COLOURS
+from wall_oss_ros.training.recipe import Recipe
+
+THINGS = (*COLOURS, "left tray", "right tray", "hand")
+
+
+def cell_labels(frames: np.ndarray, size: int, cells: int) -> tuple[np.ndarray, np.ndarray]:
+    """What lies in each image token's cell.
+
+    Args:
+        frames: (B,) records.
+        size: side of a view in pixels.
+        cells: cells along a side.
+
+    Returns:
+        presence (B, 2, cells * cells, things) 0 or 1, and offsets (B, 2, cells * cells, things, 2): x and y of the
+        thing from its cell's centre, -1 to 1; views in the order front, wrist.
+    """
+    count = len(frames)
+    pixels = np.full((count, 2, len(THINGS), 2), np.nan, np.float32)
+    rows = np.arange(count)[:, None]
+    pixels[rows, 0, frames["colours"]] = frames["cube_pixels"]
+    pixels[rows, 1, frames["colours"]] = frames["cube_wrist_pixels"]
+    pixels[:, 0, 4:6] = frames["tray_pixels"]
+    pixels[:, 0, 6] = frames["hand_pixel"]
+    scaled = pixels / (size / cells)  # in cells
+    seen = np.isfinite(scaled).all(-1)
+    place = np.floor(np.nan_to_num(scaled)).clip(0, cells - 1)
+    index = (place[..., 1] * cells + place[..., 0]).astype(int)
+    presence = np.zeros((count, 2, cells * cells, len(THINGS)), np.float32)
+    offsets = np.zeros((*presence.shape, 2), np.float32)
+    b, v, t = np.nonzero(seen)
+    presence[b, v, index[b, v, t], t] = 1
+    offsets[b, v, index[b, v, t], t] = 2 * (scaled - place)[b, v, t] - 1
+    return presence, offsets
+
+
+class Heads(nn.Module):
+    """Linear readings of one image token; only used here."""
+
+    def __init__(self, width: int, cells: int):
+        super().__init__()
+        self.presence = nn.Linear(width, len(THINGS))
+        self.offset = nn.Linear(width, 2 * len(THINGS))
+        self.cell = nn.Linear(width, 2 * cells * cells)  # which cell of which view this is
+
+    def loss(self, tokens: torch.Tensor, presence: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
+        """tokens (B, 2, cells, H); labels as :func:`cell_labels` gives them."""
+        rare = torch.tensor(5.0)
+        seen = F.binary_cross_entropy_with_logits(self.presence(tokens), presence, pos_weight=rare)
+        error = (self.offset(tokens).view_as(offsets) - offsets).abs().sum(-1) * presence
+        own = torch.arange(self.cell.out_features).expand(len(tokens), -1)
+        where = F.cross_entropy(self.cell(tokens).flatten(0, 2), own.flatten())
+        return 4 * seen + error.sum() / presence.sum().clamp(min=1) + 0.3 * where
+
+    @torch.no_grad()
+    def recall(self, tokens: torch.Tensor, presence: torch.Tensor) -> float:
+        """Share of things whose cell is the likeliest of its view."""
+        best = self.presence(tokens).argmax(2)  # (B, 2, things)
+        there = presence.amax(2) > 0
+        return float((presence.argmax(2) == best)[there].float().mean())
+
+
+def pretrain_vision(model: WallOSS, data: FrameSet, recipe: Recipe, folder: Path) -> None:
+    """Trains ``model.visual`` by ``recipe.vision``; takes the result from ``folder`` if it is there already."""
+    settings, file = recipe.vision, Path(folder) / "vision.safetensors"
+    if settings is None:
+        return
+    if file.exists():
+        model.visual.load_state_dict(load_file(file))
+        return
+    vision = model.config.vision
+    size = data.images.shape[2]
+    side = size // vision.patch_size
+    cells = side // vision.spatial_merge_size
+    heads = Heads(model.config.hidden_size, cells)
+    parameters = [*model.visual.parameters(), *heads.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, betas=(0.9, 0.95), fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, settings.learning_rate, total_steps=settings.steps, pct_start=0.1
+    )
+    recalls = []
+    for step in track(range(settings.steps), "vision"):
+        rng = np.random.default_rng([recipe.seed, 2, step])
+        chosen = rng.integers(len(data) - recipe.data.held_out, size=settings.batch)
+        images = data.images[chosen]
+        patches = torch.from_numpy(image_patches(images.reshape(-1, *images.shape[2:]), vision.patch_size))
+        grid = torch.tensor([[1, side, side]]).repeat(2 * settings.batch, 1)
+        tokens = model.encode_images(patches, grid).view(settings.batch, 2, cells * cells, -1)
+        presence, offsets = map(torch.from_numpy, cell_labels(data.frames[chosen], size, cells))
+        loss = heads.loss(tokens, presence, offsets)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, recipe.clip)
+        optimizer.step()
+        schedule.step()
+        recalls.append(heads.recall(tokens, presence))
+        if (step + 1) % 50 == 0:
+            print(f"vision step {step + 1}: loss {loss.item():.3f}, cells found {np.mean(recalls[-50:]):.3f}", flush=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    save_file({k: v.detach().contiguous() for k, v in model.visual.state_dict().items()}, file)
