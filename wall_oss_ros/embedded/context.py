@@ -74,8 +74,9 @@ class Context:
 
     def _leave(self) -> None:
         self.try_shutdown()
-        participant, self._participant = self._participant, None
-        participant.close()
+        participant, self._participant, self._graph = self._participant, None, None
+        if participant is not None:
+            participant.close()
 
     @property
     def graph(self) -> Any:
