@@ -61,8 +61,8 @@ class NodeProcess:
 
     def wait(self) -> int:
         """Its exit status, once it has ended; ``output`` then has all it said."""
-        said, _ = self.process.communicate(timeout=LIMIT)
-        self.output += said or ""
+        if not self.process.stdout.closed:
+            self.output = self.process.communicate(timeout=LIMIT)[0]
         return self.process.returncode
 
 

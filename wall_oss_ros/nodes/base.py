@@ -160,7 +160,8 @@ class WallOSSNode(LifecycleNode):
             hook()
         except WallOSSError as error:
             self.failure = error
-            self.get_logger().error(str(error))
+            if not self.value("autostart"):  # otherwise it ends the process, with this as its last line
+                self.get_logger().error(str(error))
             self._release(phase)
             return TransitionCallbackReturn.FAILURE
         except Exception as error:  # rclpy would swallow it without a word

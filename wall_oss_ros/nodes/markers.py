@@ -53,7 +53,7 @@ def plan_markers(plan: SubtaskPlan, position: tuple[float, float, float], height
         marker = _marker(plan.header, "plan", number, Marker.TEXT_VIEW_FACING, colour)
         marker.text = text
         marker.scale.z = height
-        x, y, z = position
+        x, y, z = (float(value) for value in position)
         marker.pose.position = Point(x=x, y=y, z=z - 1.5 * height * number)
         markers.append(marker)
     active = plan.subtasks[plan.active] if 0 <= plan.active < len(plan.subtasks) else None
