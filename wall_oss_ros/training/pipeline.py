@@ -108,7 +108,7 @@ def train(
     set_statistics(model, data, recipe.robot)
     pretrain_vision(model, data, recipe, run)
     batches = Batches(data, tokenizer, model, recipe.robot, recipe.seed)
-    trainer = Trainer(model, batches, recipe, run, resume)
+    trainer = Trainer(model, batches, recipe, run, resume and (run / "progress.json").exists())
     trainer.run(minutes)
     export(model, tokenizer, recipe, trainer, output)
     return output
