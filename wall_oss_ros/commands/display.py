@@ -4,35 +4,15 @@ from __future__ import annotations
 
 import time
 
-import wall_oss_ros.nodes  # noqa: F401  the embedded library takes rclpy's name where there is no ROS 2
-from rich.console import Console, Group  # isort: skip
+from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
-from wall_oss_msgs.msg import ControlStatus, Subtask, SubtaskPlan
 
 from wall_oss_ros.commands.monitor import Monitor
+from wall_oss_ros.viewer.words import CONTROL, PLAN, SUBTASK_MARKS, printable, seconds
+from wall_oss_msgs.msg import SubtaskPlan  # isort: skip  known once the above has been imported
 
-SUBTASK_MARKS = {
-    Subtask.PENDING: ("·", "dim"),
-    Subtask.ACTIVE: ("▶", "bold yellow"),
-    Subtask.DONE: ("✓", "green"),
-    Subtask.FAILED: ("✗", "red"),
-    Subtask.CANCELLED: ("–", "dim"),
-}
-PLAN_WORDS = {
-    SubtaskPlan.AWAITING_APPROVAL: ("awaiting approval", "yellow"),
-    SubtaskPlan.RUNNING: ("running", "yellow"),
-    SubtaskPlan.SUCCEEDED: ("the model says: done", "green"),
-    SubtaskPlan.FAILED: ("failed", "red"),
-    SubtaskPlan.CANCELLED: ("cancelled", "dim"),
-    SubtaskPlan.REJECTED: ("rejected", "red"),
-}
-STATES = {
-    ControlStatus.IDLE: ("idle", "dim"),
-    ControlStatus.RUNNING: ("running", "green"),
-    ControlStatus.HOLDING: ("holding", "yellow"),
-    ControlStatus.STOPPED: ("stopped", "red"),
-}
+STYLES = {"good": "green", "busy": "yellow", "bad": "red", "quiet": "dim"}
 PLAIN_PERIOD = 5.0  # s between the plain lines that only renew the figures
 
 
@@ -79,7 +59,8 @@ class Display:
         now = time.monotonic()
         if said and said != self._said:
             self.say(said)
-        if said != self._said or now - self._figures_at > PLAIN_PERIOD:
+        busy = monitor.plan is not None and monitor.plan.status == SubtaskPlan.RUNNING
+        if said != self._said or (busy and now - self._figures_at > PLAIN_PERIOD):
             self._said, self._figures_at = said, now
             self._console.print(self._figures(monitor), soft_wrap=True)
 
@@ -94,8 +75,8 @@ class Display:
     def _figures(self, monitor: Monitor) -> Text:
         text = Text("  ")
         if (status := monitor.status) is not None:
-            state, style = STATES[status.state]
-            text.append(f"control {state}", style=style)
+            state, tone = CONTROL[status.state]
+            text.append(f"control {state}", style=STYLES[tone])
             text.append(f": {status.reason}" if status.reason else "")
             text.append(f" · commands {status.command_rate_hz:.0f} Hz ±{1000 * status.command_jitter_s:.1f} ms")
             text.append(f" · chunks {monitor.chunks.hz():.1f} Hz, {1000 * status.inference_s:.0f} ms each")
@@ -109,25 +90,14 @@ def plan_lines(plan: SubtaskPlan | None, durations: bool = True) -> list[Text]:
     """The plan, one line for the instruction and one for each subtask."""
     if plan is None:
         return []
-    words, style = PLAN_WORDS[plan.status]
-    lines = [Text.assemble((f'"{printable(plan.instruction)}"', "bold"), "  ", (words, style))]
+    words, tone = PLAN[plan.status]
+    lines = [Text.assemble((f'"{printable(plan.instruction)}"', "bold"), "  ", (words, STYLES[tone]))]
     for subtask in plan.subtasks:
-        mark, style = SUBTASK_MARKS[subtask.status]
+        mark, tone = SUBTASK_MARKS[subtask.status]
         took = seconds(subtask.finished) - seconds(subtask.started)
-        lines.append(Text(f"  {mark} {printable(subtask.text)}", style=style))
+        lines.append(Text(f"  {mark} {printable(subtask.text)}", style=STYLES[tone]))
         if durations and took > 0:
             lines[-1].append(f"  {took:.1f} s", style="dim")
     if plan.message:
         lines.append(Text(f"  {printable(plan.message)}", style="dim"))
     return lines
-
-
-def printable(text: str, most: int = 100) -> str:
-    """What others wrote, without control characters and not too long; an untrained model writes anything."""
-    text = "".join(sign if sign.isprintable() else " " for sign in text)
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def seconds(stamp) -> float:
-    """A builtin_interfaces/Time in seconds."""
-    return stamp.sec + 1e-9 * stamp.nanosec

@@ -78,6 +78,9 @@ def main(args: argparse.Namespace) -> int:
             processes.start(spec.name, spec.module, spec.arguments())
         if not args.headless:
             processes.start("viewer", "wall_oss_ros.viewer", viewer_arguments(args.port, args.robot))
+        print(f"WALL-OSS · {args.robot}, simulated, scene {seed} · logs in {logs}", flush=True)
+        if not args.headless:
+            print(f"page: http://127.0.0.1:{args.port}", flush=True)
         # Only now what takes its time to import: the nodes start meanwhile.
         from rich.console import Console
 
@@ -86,9 +89,6 @@ def main(args: argparse.Namespace) -> int:
 
         console = Console(highlight=False)
         with Monitor() as monitor, Display(console, started) as display:
-            display.say(f"WALL-OSS · {args.robot}, simulated, scene {seed} · logs in {logs}", "bold")
-            if not args.headless:
-                display.say(f"page: http://127.0.0.1:{args.port}")
             session = Session(monitor, display, processes, args.timeout)
             session.wait_until_ready()
             display.say(f"ready after {time.monotonic() - started:.1f} s")
@@ -159,8 +159,8 @@ class Session:
         """Watches the newest plan to its end; an instruction that replaces another takes its place here too."""
         from wall_oss_msgs.msg import SubtaskPlan
 
-        from wall_oss_ros.commands.display import printable
         from wall_oss_ros.commands.verdict import Judge
+        from wall_oss_ros.viewer.words import printable
 
         monitor = self.monitor
         unfinished = (SubtaskPlan.AWAITING_APPROVAL, SubtaskPlan.RUNNING)

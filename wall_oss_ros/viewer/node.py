@@ -22,30 +22,9 @@ from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, SENSOR
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.viewer.panel import Actions, Panel, PlanLine
 from wall_oss_ros.viewer.table import Table
+from wall_oss_ros.viewer.words import CONTROL, PLAN, SUBTASK_MARKS, printable
 
 SCENE_PERIOD, PANEL_PERIOD = 0.06, 0.25  # s between renewals of the scene, and of pictures and figures
-
-PLAN_BADGES = {
-    SubtaskPlan.AWAITING_APPROVAL: ("awaiting approval", "busy"),
-    SubtaskPlan.RUNNING: ("running", "busy"),
-    SubtaskPlan.SUCCEEDED: ("done", "good"),
-    SubtaskPlan.FAILED: ("failed", "bad"),
-    SubtaskPlan.CANCELLED: ("cancelled", "quiet"),
-    SubtaskPlan.REJECTED: ("rejected", "bad"),
-}
-SUBTASK_MARKS = {
-    Subtask.PENDING: ("○", "quiet"),
-    Subtask.ACTIVE: ("▶", "busy"),
-    Subtask.DONE: ("✓", "good"),
-    Subtask.FAILED: ("✗", "bad"),
-    Subtask.CANCELLED: ("–", "quiet"),
-}
-CONTROL_BADGES = {
-    ControlStatus.IDLE: ("idle", "quiet"),
-    ControlStatus.RUNNING: ("running", "good"),
-    ControlStatus.HOLDING: ("holding", "busy"),
-    ControlStatus.STOPPED: ("stopped", "bad"),
-}
 
 
 class ViewerNode(WallOSSNode):
@@ -117,9 +96,9 @@ class ViewerNode(WallOSSNode):
         lines = []
         for subtask in plan.subtasks:
             mark, tone = SUBTASK_MARKS.get(subtask.status, ("?", "quiet"))
-            lines.append(PlanLine(mark, subtask.text, tone, subtask.status == Subtask.ACTIVE))
-        state, tone = PLAN_BADGES.get(plan.status, ("?", "quiet"))
-        self._panel.show_plan(plan.instruction, state, tone, lines, plan.message)
+            lines.append(PlanLine(mark, printable(subtask.text), tone, subtask.status == Subtask.ACTIVE))
+        state, tone = PLAN.get(plan.status, ("?", "quiet"))
+        self._panel.show_plan(printable(plan.instruction), state, tone, lines, printable(plan.message))
         if plan.status != SubtaskPlan.RUNNING:
             self._table.show_path([])
 
@@ -142,7 +121,7 @@ class ViewerNode(WallOSSNode):
             self._panel.show_pictures([picture(image) for image in self._observation.views])
             self._observation = None
         if (status := self._status) is not None:
-            state, tone = CONTROL_BADGES.get(status.state, ("?", "quiet"))
+            state, tone = CONTROL.get(status.state, ("?", "quiet"))
             age = f"{status.observation_age_s:.2f} s old" if status.observation_age_s >= 0 else "none yet"
             figures = {
                 "time": f"{self.now():.1f} s",
