@@ -222,6 +222,9 @@ def run(make_node: Callable[[], WallOSSNode], threads: int = 1, arguments: list[
         if rclpy.ok():  # otherwise it was told to end while it was starting
             print(f"error: {error}", file=sys.stderr)
             return 2
+    except Exception:
+        if rclpy.ok():  # otherwise an executor that was busy when the context was shut down
+            raise
     finally:
         if node is not None:
             node.close()
