@@ -6,6 +6,7 @@ import threading
 import time
 import uuid
 import weakref
+from collections import deque
 from typing import Any, Callable
 
 import numpy as np
@@ -15,6 +16,9 @@ from wall_oss_ros.embedded.interfaces import get_interface
 from wall_oss_ros.embedded.qos import qos_profile_action_status_default, qos_profile_default
 from wall_oss_ros.embedded.task import Future
 from wall_oss_ros.embedded.utilities import check_is_valid_action_type
+
+
+_KEPT_ENDED = 16  # goals whose feedback is still handed on after their result
 
 
 class ClientGoalHandle:
@@ -77,6 +81,7 @@ class ActionClient:
         self._lock = threading.Lock()
         self._feedback_callbacks: dict[bytes, Callable] = {}
         self._handles: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
+        self._ended: deque[bytes] = deque()
         self._latest: dict[bytes, int] = {}  # statuses may arrive before the answer to the goal
         parts, group = action_type.Impl, {"callback_group": callback_group}
         base = f"{action_name}/_action"
@@ -163,7 +168,9 @@ class ActionClient:
         def on_result(done: Future) -> None:
             if not done.cancelled() and done.exception() is None:
                 handle._status = done.result().status
-            self._feedback_callbacks.pop(uuid_key(handle.goal_id), None)
+            self._ended.append(uuid_key(handle.goal_id))  # its last feedback may still be on its way
+            while len(self._ended) > _KEPT_ENDED:
+                self._feedback_callbacks.pop(self._ended.popleft(), None)
 
         future.add_done_callback(on_result)
         return future
