@@ -56,7 +56,7 @@ setup(
         "tokenizers>=0.21",
         "torch>=2.4",
         "transformers>=5.0,<6",
-        "viser>=1.0,<2",
+        "viser>=1.1,<2",
         "yourdfpy>=0.0.56",
     ],
     extras_require={

@@ -46,12 +46,12 @@ class ViewerNode(WallOSSNode):
         # What is clicked arrives in the server's threads; the node works it off in its own.
         self._clicks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         put = self._clicks.put
-        actions = Actions(
+        self._actions = Actions(
             instruct=lambda text: put(lambda: self._instruct(text)),
             stop=lambda: put(lambda: self._call(self._stop)),
             resume=lambda: put(lambda: self._call(self._resume)),
         )
-        self._panel = Panel(self._server, f"WALL-OSS · {profile.name}", actions)
+        self._panel = Panel(self._server, f"WALL-OSS · {profile.name}", self._actions)
 
     def start(self) -> None:
         self._joints: dict[str, float] = {}

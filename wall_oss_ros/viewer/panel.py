@@ -45,9 +45,8 @@ class Panel:
 
     def __init__(self, server: viser.ViserServer, title: str, actions: Actions):
         gui = server.gui
-        gui.configure_theme(
-            control_layout="fixed", control_width="large", show_logo=False, show_share_button=False, brand_color=(37, 99, 235)
-        )
+        gui.configure_theme(control_width="large", show_logo=False, show_share_button=False, brand_color=(37, 99, 235))
+        gui.main_panel.dock_right()
         gui.set_panel_label(title)
         self._instruction = gui.add_text("Instruction", EXAMPLE, hint="Enter sends it too, when it has changed.")
         send = gui.add_button("Send", color="blue")
