@@ -169,7 +169,7 @@ class Robot:
     def __init__(self, bench: Bench):
         node = bench.node
         self.q, self.seeing, self.node = ARM.home.copy(), True, node
-        self.trajectories, self.openings = [], []
+        self.trajectories, self.openings, self.robot = [], [], PROFILE.name
         self._joints = node.create_publisher(JointState, PROFILE.joint_states, EVENTS)
         self._observations = node.create_publisher(Observation, "observation", NEWEST)
         self._plan = node.create_publisher(SubtaskPlan, "plan", LATCHED)
@@ -193,7 +193,7 @@ class Robot:
         if not self.seeing:
             return
         state, mask = Layout(PROFILE).pack(*ARM.fk(self.q), 0.08)
-        message = Observation(header=self._stamp(), state=state.tolist(), state_mask=mask.tolist())
+        message = Observation(header=self._stamp(), robot=self.robot, state=state.tolist(), state_mask=mask.tolist())
         message.view_names = [view.name for view in PROFILE.views]
         message.views = [image_message(np.zeros((112, 112, 3), np.uint8), Header()) for _ in PROFILE.views]
         self._observations.publish(message)
@@ -248,6 +248,11 @@ def test_control_moves_holds_and_obeys(bench):
     policy.actions = np.full((10, 20), np.nan, np.float32)
     bench.until(lambda: statuses[-1].state == ControlStatus.HOLDING and "finite" in statuses[-1].reason)
     policy.actions = None
+    bench.until(in_state(statuses, ControlStatus.RUNNING))
+
+    robot.robot = "another"
+    bench.until(lambda: statuses[-1].state == ControlStatus.HOLDING and "another" in statuses[-1].reason)
+    robot.robot = PROFILE.name
     bench.until(in_state(statuses, ControlStatus.RUNNING))
 
     heartbeat.cancel()

@@ -124,6 +124,12 @@ def test_a_bad_chunk_brings_the_arm_to_rest_and_says_why(bad, reason):
     assert motion.fault == "", "a good chunk puts it right"
 
 
+def test_a_chunk_from_before_the_clock_was_set_back_is_refused():
+    motion = Motion(PROFILE, ARM)
+    assert motion.take(1.0, 100.0, STATE, chunk(x=0.1), ARM.home) is None
+    assert "ahead" in motion.fault and motion.queue.target(1.0) is None
+
+
 def test_when_commands_cease_the_arm_comes_to_rest_smoothly():
     """The control process may be killed at any moment: what was sent last must end at rest."""
     motion, arm = Motion(PROFILE, ARM), Arm7()

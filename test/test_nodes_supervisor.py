@@ -20,6 +20,7 @@ def test_all_well():
         ({"observation_age": 1.2}, "no observations for 1.2 s"),
         ({"observation_age": None}, "no observations yet"),
         ({"observation_age": float("nan")}, "no observations"),
+        ({"observation_age": -3.0}, "dated 3.0 s ahead"),
         ({"joint_state_age": 0.4}, "no joint states for 0.4 s"),
         ({"planner_silence": 3.5}, "nothing from the planner for 3.5 s"),
         ({"chunk_age": 2.5}, "the actions are 2.5 s old"),

@@ -6,8 +6,6 @@ import sys
 import time
 
 import numpy as np
-from control_msgs.action import GripperCommand
-from rclpy.action import ActionClient
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
@@ -15,6 +13,7 @@ from trajectory_msgs.msg import JointTrajectory
 from wall_oss_msgs.msg import ActionChunk, ControlStatus, Observation, SubtaskPlan
 from wall_oss_ros.nodes.base import ERROR, OK, WARN, WallOSSNode, run
 from wall_oss_ros.nodes.conversions import chunk_message, observation_from, seconds, trajectory_message
+from wall_oss_ros.nodes.gripper import Gripper
 from wall_oss_ros.nodes.logic.joint_history import JointHistory
 from wall_oss_ros.nodes.logic.motion import Motion
 from wall_oss_ros.nodes.logic.rate_meter import RateMeter
@@ -91,13 +90,12 @@ class ControlNode(WallOSSNode):
         self._heard: dict[str, float | None] = {"joints": None, "plan": None, "cycle": self.steady()}
         self._mode, self._reason = State.IDLE, "no plan yet"
         self._task: tuple[int, str] | None = None  # plan id and subtask that the chunk at hand is for
+        self._last_cycle = 0.0  # time of the last cycle, s
         self._asked_stamp = 0.0  # of the observation the last inference began with
         self._model_error = ""
         self._inference_s, self._chunks = 0.0, 0
-        self._opening_sent: float | None = None
-        self._gripper_ready = False
         self._meter = RateMeter()
-        self._gripper = self.keep(ActionClient(self, GripperCommand, profile.gripper.action))
+        self._gripper = self.keep(Gripper(self, profile.gripper))
         self.listen(SubtaskPlan, "plan", self._on_plan, LATCHED)
         self.listen(Observation, "observation", self._on_observation, NEWEST)
         self.listen(JointState, profile.joint_states, self._on_joints, SENSOR)
@@ -156,6 +154,11 @@ class ControlNode(WallOSSNode):
     def _cycle(self) -> None:
         now = self.now()
         self._heard["cycle"] = self.steady()
+        if now < self._last_cycle:  # a restarted simulation
+            self.get_logger().warning(f"The clock was set back by {self._last_cycle - now:.1f} s.")
+            self.motion.drop()
+            self._observation = None
+        self._last_cycle = now
         outcome = self._worker.poll()
         if outcome is not None:
             self._take(now, outcome)
@@ -172,7 +175,7 @@ class ControlNode(WallOSSNode):
             self._commands_out.publish(trajectory_message(self._profile.arm.joints, setpoints, stamp))
             self._meter.tick(self.steady())
         if running:
-            self._command_gripper(self.motion.gripper(now))
+            self._gripper.command(self.motion.gripper(now), self.value("gripper_step_m"))
 
     def _active(self) -> tuple[int, str] | None:
         plan = self._plan
@@ -188,8 +191,10 @@ class ControlNode(WallOSSNode):
         standstill = self.steady() - self._heard["cycle"]
         if standstill > _CLOCK_SILENCE:
             fault = f"the clock has not moved for {standstill:.1f} s"
-        elif active is not None and not self._gripper_ready:
+        elif active is not None and not self._gripper.ready:
             fault = f"no gripper action server at {self._profile.gripper.action}"
+        elif self._observation is not None and self._observation.robot != self._profile.name:
+            fault = f"the observations are those of robot {self._observation.robot!r}, this one is {self._profile.name!r}"
         situation = Situation(
             subtask=None if active is None else active[1],
             plan="no plan yet" if self._plan is None else _PLAN_WORDS.get(self._plan.status, "the plan's status is unknown"),
@@ -255,19 +260,8 @@ class ControlNode(WallOSSNode):
 
     # What goes out.
 
-    def _command_gripper(self, opening: float | None) -> None:
-        if opening is None:
-            return
-        if self._opening_sent is not None and abs(opening - self._opening_sent) < self.value("gripper_step_m"):
-            return
-        self._opening_sent = opening
-        goal = GripperCommand.Goal()
-        goal.command.position = opening * self._profile.gripper.command_scale
-        goal.command.max_effort = self._profile.gripper.max_effort
-        self._gripper.send_goal_async(goal)
-
     def _watch(self) -> None:
-        self._gripper_ready = self._gripper.server_is_ready()
+        self._gripper.look()
         self._judge()
         self._publish_status()
 

@@ -14,6 +14,7 @@ from wall_oss_ros.robots.profile import RobotProfile
 
 _OUTSIDE = 0.1  # m: a target farther outside the workspace than this is a mistake; a nearer one is clipped
 _BRAKE = 0.8  # share of the acceleration limit used to come to rest
+_AHEAD = 0.5  # s: an observation this far in the future was made on another clock, or before the clock was set back
 _AWAY = 0.3  # rad: an arm that is this far from its command is told to stay where it is
 
 
@@ -74,6 +75,10 @@ class Motion:
         """
         rows, self.fault = self._absolute(state, actions)
         if rows is None:
+            self.drop()
+            return None
+        if stamp > now + _AHEAD:
+            self.fault = f"the action chunk is for a time {stamp - now:.1f} s ahead"
             self.drop()
             return None
         chunk = Chunk(stamp, np.asarray(state, float), rows, self._profile.rate_hz)

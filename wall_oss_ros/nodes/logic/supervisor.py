@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 
+_AHEAD = 0.5  # s: a stamp this far in the future means that two clocks disagree
+
+
 class State(IntEnum):
     """As in wall_oss_msgs/ControlStatus."""
 
@@ -94,6 +97,8 @@ class Supervisor:
                 return f"{what} yet"
             if not age <= limit:  # not a number counts as too old
                 return f"{what} for {age:.1f} s"
+            if age < -_AHEAD:
+                return f"{what} but some dated {-age:.1f} s ahead: clocks disagree"
         if now.chunk_age is not None and now.chunk_age > limits.chunk_age:
             return f"the actions are {now.chunk_age:.1f} s old"
         return now.fault

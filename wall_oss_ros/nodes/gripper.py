@@ -1,0 +1,46 @@
+"""The gripper, as the control node commands it: by its action, and only when something changes."""
+
+from __future__ import annotations
+
+from control_msgs.action import GripperCommand
+from rclpy.action import ActionClient
+
+from wall_oss_ros.robots import profile as profiles
+
+
+class Gripper:
+    """A client of the gripper's action.
+
+    Args:
+        node: whose client it is.
+        profile: the gripper's part of the robot's profile.
+
+    Attributes:
+        ready: whether the action's server was there at the last ``look``.
+    """
+
+    def __init__(self, node, profile: profiles.Gripper):
+        self._profile = profile
+        self._client = ActionClient(node, GripperCommand, profile.action)
+        self._sent: float | None = None
+        self.ready = False
+
+    def destroy(self) -> None:
+        self._client.destroy()
+
+    def look(self) -> None:
+        """Sees whether the server is there; one that has come anew is told the opening again."""
+        ready = self._client.server_is_ready()
+        if ready and not self.ready:
+            self._sent = None
+        self.ready = ready
+
+    def command(self, opening: float | None, step: float) -> None:
+        """Sends the fingers to an opening (m), unless it differs from the last by less than ``step``. None does nothing."""
+        if opening is None or (self._sent is not None and abs(opening - self._sent) < step):
+            return
+        self._sent = opening
+        goal = GripperCommand.Goal()
+        goal.command.position = opening * self._profile.command_scale
+        goal.command.max_effort = self._profile.max_effort
+        self._client.send_goal_async(goal)
