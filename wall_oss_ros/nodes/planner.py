@@ -173,8 +173,9 @@ class PlannerNode(WallOSSNode):
     def _on_change(self, plan: Plan) -> None:
         """Publishes the plan; called by the runner from any thread, one at a time."""
         self._message = self._to_message(plan)
-        if self.context.ok():
-            self._plan_out.publish(self._message)
+        if not self.context.ok():
+            return  # Ctrl-C has closed the publishers, the log's among them
+        self._plan_out.publish(self._message)
         active = f", now: {plan.active_text}" if plan.active_text else ""
         self.get_logger().info(f"Plan {plan.id} {plan.status.name.lower()}{active}{'. ' if plan.message else ''}{plan.message}")
 

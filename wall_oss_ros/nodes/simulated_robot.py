@@ -147,6 +147,8 @@ class SimulatedRobotNode(WallOSSNode):
         self._infos_out[view].publish(info)
 
     def _on_failure(self, error: Exception) -> None:
+        if not self.context.ok():
+            return  # Ctrl-C has closed the publishers before the threads: no failure
         self._broken = error
         self.get_logger().fatal(f"The simulation has stopped: {type(error).__name__}: {error}")
 
