@@ -23,9 +23,9 @@ EXAMPLES = """\
 examples:
   wall-oss run "put the red cube in the left tray"
   wall-oss run --headless --seed 7 "pick up the blue cube"
-  wall-oss topic pub /wall_oss/instruction std_msgs/msg/String "data: put the green cube in the right tray"
+  wall-oss topic pub --once /wall_oss/instruction std_msgs/msg/String "data: put the green cube in the right tray"
   wall-oss topic echo /wall_oss/plan
-  wall-oss eval --episodes 20 --seed 1000
+  wall-oss eval --episodes 20
 """
 
 

@@ -12,7 +12,7 @@ examples:
   wall-oss run "put the red cube in the left tray"
   wall-oss run --headless --seed 7 "pick up the blue cube"
 In a second shell, while it runs:
-  wall-oss topic pub /wall_oss/instruction std_msgs/msg/String "data: put the green cube in the right tray"
+  wall-oss topic pub --once /wall_oss/instruction std_msgs/msg/String "data: put the green cube in the right tray"
 """
 
 from __future__ import annotations
