@@ -54,11 +54,12 @@ def configuration() -> str | None:
         return None
     if network.lower() in ("", "0", "false", "lo", "localhost", "loopback"):
         interface, peers = 'address="127.0.0.1"', '<Peers><Peer address="127.0.0.1"/></Peers>'
+        size = "<MaxMessageSize>65500B</MaxMessageSize>"  # loopback carries it whole: fewer packets for an image
     else:
         attribute = "address" if network[:1].isdigit() or ":" in network else "name"
-        interface, peers = f'{attribute}="{network}"', ""
+        interface, peers, size = f'{attribute}="{network}"', "", ""
     return (
-        f"<CycloneDDS><Domain><General><Interfaces><NetworkInterface {interface}/></Interfaces></General>"
+        f"<CycloneDDS><Domain><General><Interfaces><NetworkInterface {interface}/></Interfaces>{size}</General>"
         f"<Discovery>{peers}<ParticipantIndex>auto</ParticipantIndex>"
         "<MaxAutoParticipantIndex>99</MaxAutoParticipantIndex></Discovery></Domain></CycloneDDS>"
     )
