@@ -41,7 +41,7 @@ def check(context):
     except PackageNotFoundError:
         raise WallOSSError(
             f"The driver of {robot}, package {package}, is not installed.",
-            f"In the workspace: git clone {source} src/franka_ros2 && vcs import src < src/franka_ros2/dependency.repos"
+            f"In the workspace: git clone {source} src/franka_ros2 && vcs import --recursive src < src/franka_ros2/dependency.repos"
             " && rosdep install --from-paths src --ignore-src -y && colcon build;"
             " or start a driver yourself and launch with driver:=false.",
         ) from None

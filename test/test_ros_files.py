@@ -1,0 +1,96 @@
+"""The files that only ROS 2 reads agree with the code and with each other. Needs no ROS 2."""
+
+import ast
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+import yaml
+
+from wall_oss_ros.launching import NAMESPACE
+from wall_oss_ros.robots.profile import available_profiles, load_profile
+
+ROOT = Path(__file__).resolve().parents[1]
+BRINGUP = ROOT / "wall_oss_bringup"
+LAUNCH_FILES = sorted([*ROOT.glob("launch/*.launch.py"), *BRINGUP.glob("launch/*.launch.py")])
+RVIZ_FILES = sorted(ROOT.glob("config/rviz/*.rviz"))
+
+
+def dependencies(package: Path) -> set[str]:
+    root = ElementTree.parse(package / "package.xml").getroot()
+    return {element.text for element in root if element.tag.endswith("depend")}
+
+
+@pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
+def test_a_launch_file_explains_itself(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree)
+    assert "generate_launch_description" in {f.name for f in tree.body if isinstance(f, ast.FunctionDef)}
+
+
+def test_the_bringup_includes_every_subsystem():
+    bringup = (BRINGUP / "launch/robot.launch.py").read_text(encoding="utf-8")
+    for path in ROOT.glob("launch/*.launch.py"):
+        assert f'"wall_oss_ros", "{path.name}"' in bringup
+
+
+def test_every_launched_node_can_be_run_by_ros2():
+    scripts = (ROOT / "setup.py").read_text(encoding="utf-8")
+    launched = set(re.findall(r'[^_]nodes\("(\w+)"\)', "".join(path.read_text() for path in ROOT.glob("launch/*.launch.py"))))
+    assert launched == {"simulated_robot", "perception", "planner", "control", "plan_markers"}
+    for name in launched:
+        assert f'"{name}"' in scripts
+        assert (ROOT / f"wall_oss_ros/nodes/{name}.py").is_file()
+
+
+def test_colcon_is_told_of_every_package():
+    packages = {str(path.parent.relative_to(ROOT)) for path in [ROOT / "package.xml", *ROOT.glob("*/package.xml")]}
+    places = yaml.safe_load((ROOT / "colcon_defaults.yaml").read_text())
+    for verb in ("build", "test", "list"):
+        assert set(places[verb]["base-paths"]) == packages
+
+
+def test_the_manifest_names_what_the_nodes_import():
+    imported = set()
+    for path in (ROOT / "wall_oss_ros/nodes").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+                imported.add(node.module.split(".")[0])
+    of_ros = {name for name in imported if re.search(r"(_msgs|_srvs|_interfaces)$", name)} | imported & {"rclpy", "cv_bridge"}
+    assert {"rclpy", "cv_bridge", "wall_oss_msgs", "rcl_interfaces"} <= of_ros
+    assert of_ros <= dependencies(ROOT)
+
+
+def test_the_bringup_depends_on_what_it_starts():
+    assert {"wall_oss_ros", "robot_state_publisher", "rviz2", "launch_ros"} <= dependencies(BRINGUP)
+
+
+@pytest.mark.parametrize("path", RVIZ_FILES, ids=lambda path: path.name)
+def test_rviz_shows_the_robots_own_topics(path):
+    profile = load_profile(path.stem)
+    manager = yaml.safe_load(path.read_text(encoding="utf-8"))["Visualization Manager"]
+    displays = [display for display in manager["Displays"] if display["Enabled"]]
+    topics = {display["Class"].split("/")[1]: [] for display in displays}
+    for display in displays:
+        topics[display["Class"].split("/")[1]].append((display.get("Topic") or display.get("Description Topic") or {}).get("Value"))
+    assert manager["Global Options"]["Fixed Frame"] == profile.arm.base_frame
+    assert topics["Image"] == [view.image_topic for view in profile.views]
+    assert topics["MarkerArray"] == [f"/{NAMESPACE}/plan_markers"]
+    assert topics["RobotModel"] == ["/robot_description"]
+
+
+def test_every_robot_that_can_be_simulated_has_an_rviz_configuration():
+    simulated = {name for name in available_profiles() if load_profile(name).simulation}
+    assert simulated <= {path.stem for path in RVIZ_FILES}
+
+
+@pytest.mark.parametrize("kind, interface", [("arm", "effort"), ("fake", "position")])
+def test_the_franka_drivers_controllers_are_those_of_the_profile(kind, interface):
+    profile = load_profile("franka")
+    content = yaml.safe_load((BRINGUP / f"config/franka_{kind}.yaml").read_text())
+    parameters = content[profile.command.controller]["ros__parameters"]
+    assert parameters["joints"] == list(profile.arm.joints)
+    assert parameters["command_interfaces"] == [interface]
+    if interface == "effort":
+        assert set(parameters["gains"]) == set(profile.arm.joints)
