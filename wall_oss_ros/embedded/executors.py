@@ -15,9 +15,9 @@ from typing import Any, Callable
 
 from wall_oss_ros.embedded.task import Future, Task
 from wall_oss_ros.embedded.utilities import get_default_context
+from wall_oss_ros.embedded.waiter import Waiter
 
 _executors: weakref.WeakSet = weakref.WeakSet()
-_FOREVER = 2**63 - 1
 
 
 class TimeoutException(Exception):
@@ -59,7 +59,7 @@ class Executor:
         self._tasks: deque[Task] = deque()
         self._next_entity = 0
         self._is_shutdown = False
-        self._waiter: _Waiter | None = None
+        self._waiter: Waiter | None = None
         self._waiter_lock = threading.Lock()
         self._context.on_shutdown(self.wake)
         _executors.add(self)
@@ -183,10 +183,10 @@ class Executor:
             if not waiter.wait(self._entities(), deadline):
                 return None
 
-    def _get_waiter(self) -> _Waiter:
+    def _get_waiter(self) -> Waiter:
         with self._waiter_lock:
             if self._waiter is None:
-                self._waiter = _Waiter(self._context.participant)
+                self._waiter = Waiter(self._context.participant)
             return self._waiter
 
     def _entities(self) -> list[Any]:
@@ -281,53 +281,3 @@ class MultiThreadedExecutor(Executor):
         result = super().shutdown(timeout_sec)
         self._pool.shutdown(wait=wait_for_threads and threading.current_thread() not in self._pool._threads)
         return result
-
-
-class _Waiter:
-    """Waits for DDS conditions, timers and a wake-up call, whichever comes first."""
-
-    def __init__(self, participant: Any):
-        from wall_oss_ros.embedded.dds import GuardCondition, WaitSet
-
-        self._guard = GuardCondition(participant.dds)
-        self._set = WaitSet(participant.dds)
-        self._set.attach(self._guard)
-        self._attached: dict[int, Any] = {}
-
-    def wake(self) -> None:
-        try:
-            self._guard.set(True)
-        except Exception:  # the participant has gone
-            pass
-
-    def clear(self) -> None:
-        self._guard.set(False)
-
-    def wait(self, entities: list[Any], deadline: float | None) -> bool:
-        """Waits; False when the deadline (monotonic s) passed without anything."""
-        conditions: dict[int, Any] = {}
-        next_timer = _FOREVER
-        for entity in entities:
-            if not entity.callback_group.can_execute(entity):
-                continue
-            condition = entity.condition
-            if condition is not None:
-                conditions[id(condition)] = condition
-            elif entity.is_timer:
-                next_timer = min(next_timer, entity.wait_ns())
-        for key in self._attached.keys() - conditions.keys():
-            self._detach(self._attached[key])
-        for key in conditions.keys() - self._attached.keys():
-            self._set.attach(conditions[key])
-        self._attached = conditions
-        limit = _FOREVER if deadline is None else max(0, int((deadline - time.monotonic()) * 1e9))
-        triggered = self._set.wait(min(limit, max(0, next_timer)))
-        return triggered > 0 or next_timer <= limit
-
-    def _detach(self, condition: Any) -> None:
-        from cyclonedds.core import DDSException
-
-        try:
-            self._set.detach(condition)
-        except DDSException:  # closed meanwhile, which has taken it out of the set; the list in Python remains
-            self._set.attached[:] = [entry for entry in self._set.attached if entry[0] is not condition]

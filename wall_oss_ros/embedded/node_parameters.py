@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import copy
 from typing import Any, Callable
 
 from wall_oss_ros.embedded.exceptions import (
@@ -16,6 +16,7 @@ from wall_oss_ros.embedded.exceptions import (
 )
 from wall_oss_ros.embedded.interfaces import get_interface
 from wall_oss_ros.embedded.parameter import Parameter
+from wall_oss_ros.embedded.parameter_ranges import close, range_refusal
 
 
 class NodeParameters:
@@ -78,7 +79,7 @@ class NodeParameters:
         if not name:
             raise InvalidParameterException(name)
         # A copy: declaring fills in name and type, and one descriptor may serve several parameters.
-        descriptor = _copy_message(descriptor or get_interface("rcl_interfaces", "msg", "ParameterDescriptor")())
+        descriptor = copy.deepcopy(descriptor or get_interface("rcl_interfaces", "msg", "ParameterDescriptor")())
         descriptor.name = name
         override = None if ignore_override else self._parameter_overrides.get(name)
         if isinstance(value, Parameter.Type):
@@ -249,9 +250,9 @@ class NodeParameters:
             expected = Parameter.Type(descriptor.type).name
             return f"Wrong parameter type, expected '{expected}' got '{parameter.type_.name}'"
         if parameter.type_ is Parameter.Type.INTEGER and descriptor.integer_range:
-            return _range_refusal(parameter, descriptor.integer_range[0], lambda a, b: a == b)
+            return range_refusal(parameter, descriptor.integer_range[0], lambda a, b: a == b)
         if parameter.type_ is Parameter.Type.DOUBLE and descriptor.floating_point_range:
-            return _range_refusal(parameter, descriptor.floating_point_range[0], _close)
+            return range_refusal(parameter, descriptor.floating_point_range[0], close)
         return ""
 
     # Callbacks
@@ -276,34 +277,3 @@ class NodeParameters:
 
     def remove_post_set_parameters_callback(self, callback: Callable) -> None:
         self._post_set_callbacks.remove(callback)
-
-
-def _copy_message(message: Any) -> Any:
-    import copy
-
-    return copy.deepcopy(message)
-
-
-def _close(left: float, right: float) -> bool:
-    """Equality of floats up to rounding, as rclpy takes it."""
-    return math.isclose(left, right, rel_tol=1e-9, abs_tol=1e-15)
-
-
-def _range_refusal(parameter: Parameter, limits: Any, same: Callable[[Any, Any], bool]) -> str:
-    value = parameter.value
-    low, high = min(limits.from_value, limits.to_value), max(limits.from_value, limits.to_value)
-    if same(value, low) or same(value, high):
-        return ""
-    if not low < value < high:
-        return (
-            f"Parameter {parameter.name} out of range. Min: {limits.from_value}, Max: {limits.to_value}, "
-            f"value: {value}"
-        )
-    if limits.step:
-        nearest = low + round((value - low) / limits.step) * limits.step
-        if not same(value, nearest):
-            return (
-                f"Parameter {parameter.name} out of range. Min: {limits.from_value}, Max: {limits.to_value}, "
-                f"Step: {limits.step}, value: {value}"
-            )
-    return ""
