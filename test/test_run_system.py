@@ -1,6 +1,7 @@
 """wall-oss run as a whole, in processes of its own: verdict, death of a node, Ctrl-C, and nobody left behind."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,15 +22,23 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
 class Run:
     """A running ``wall-oss run --headless`` and what it prints."""
 
-    def __init__(self, directory: Path, domain: int, *words: str):
+    def __init__(self, directory: Path, domain: int, *words: str, **variables: str):
         self.mark = f"WALL_OSS_TEST_{uuid.uuid4().hex}"
         self._output = directory / "output"
-        environment = {**os.environ, "ROS_DOMAIN_ID": str(domain), self.mark: "1", "PYTHONPATH": str(ROOT)}
+        environment = {**os.environ, "ROS_DOMAIN_ID": str(domain), self.mark: "1", "PYTHONPATH": str(ROOT), **variables}
         with open(self._output, "wb") as file:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "wall_oss_ros.cli", "run", "--headless", *words],
                 cwd=directory, env=environment, stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
+
+    def error(self) -> str:
+        """The error that it ends with; there must be exactly one."""
+        assert self.process.wait(200) == 2, self.lines
+        (line,) = [line for line in self.lines if line.startswith("error: ")]
+        assert not any("Traceback" in line for line in self.lines)
+        assert self.processes() == []
+        return line
 
     @property
     def lines(self) -> list[str]:
@@ -73,8 +82,8 @@ def start(tmp_path):
         pytest.skip("there is no trained checkpoint in models/")
     runs = []
 
-    def begin(*words: str) -> Run:
-        runs.append(Run(tmp_path, 100 + (os.getpid() + len(runs)) % 100, *words))
+    def begin(*words: str, **variables: str) -> Run:
+        runs.append(Run(tmp_path, 100 + (os.getpid() + len(runs)) % 100, *words, **variables))
         return runs[-1]
 
     yield begin
@@ -100,10 +109,20 @@ def test_the_exit_status_is_the_verdict(start, tmp_path):
 def test_a_node_that_dies_ends_the_run_with_its_name(start, node):
     run = start()
     run.wait_for_node(node).kill()
-    assert run.process.wait(120) == 2
-    (line,) = [line for line in run.lines if line.startswith("error: ")]
+    line = run.error()
     assert line.startswith(f"error: {node} ended") and f"{node}.log" in line
-    assert run.processes() == []
+
+
+def test_a_truncated_checkpoint_is_named(start, tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(model_directory(None), broken)
+    (weights,) = broken.glob("*.safetensors")
+    os.truncate(weights, weights.stat().st_size // 2)
+    assert f"{weights} is truncated" in start("--model", str(broken)).error()
+
+
+def test_no_network_interface(start):
+    assert "No network interface could be used" in start(WALL_OSS_NETWORK="nosuch0").error()
 
 
 @pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
