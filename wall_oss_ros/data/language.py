@@ -6,7 +6,7 @@ model's Inspiration material: pointing, naming and judging are what tie words to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -179,23 +179,26 @@ def which_cubes(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
 
 MATERIAL: dict[str, tuple[float, Callable]] = {
     "point_front": (0.24, point_front),
-    "point_wrist": (0.16, point_wrist),
-    "locate": (0.14, locate),
-    "reason": (0.26, reason),
-    "where": (0.10, where),
+    "reason": (0.24, reason),
+    "where": (0.22, where),
+    "point_wrist": (0.14, point_wrist),
     "plan": (0.06, plan),
-    "in_gripper": (0.03, in_gripper),
-    "which_cubes": (0.01, which_cubes),
+    "in_gripper": (0.04, in_gripper),
+    "locate": (0.04, locate),
+    "which_cubes": (0.02, which_cubes),
 }
 """Name: (share of the language samples, maker)."""
 
-_NAMES = list(MATERIAL)
-_SHARES = np.array([MATERIAL[name][0] for name in _NAMES])
 
+def sample(rng: np.random.Generator, frame: np.void, kinds: Mapping[str, float] | None = None) -> tuple[str, str, str]:
+    """One random language sample about the frame: (kind, prompt suffix, answer).
 
-def sample(rng: np.random.Generator, frame: np.void) -> tuple[str, str, str]:
-    """One random language sample about the frame: (kind, prompt suffix, answer)."""
-    kind = _NAMES[rng.choice(len(_NAMES), p=_SHARES)]
+    Args:
+        kinds: shares by name, instead of those of :data:`MATERIAL`.
+    """
+    names = list(kinds or MATERIAL)
+    shares = np.array([kinds[name] if kinds else MATERIAL[name][0] for name in names])
+    kind = names[rng.choice(len(names), p=shares / shares.sum())]
     return (kind, *MATERIAL[kind][1](rng, frame))
 
 

@@ -63,7 +63,7 @@ class Batches:
         frames = self.data.frames[indices]
         talk, act, chunks = [], [], []
         for frame in frames:
-            samples = [language.sample(rng, frame) for _ in range(stage.language_branches)]
+            samples = [language.sample(rng, frame, stage.kinds) for _ in range(stage.language_branches)]
             talk.append([(kind, self._ids(prompt), self._ids(answer) + self.end) for kind, prompt, answer in samples])
             chosen = self._acting(rng, frame, stage.acting_branches) if stage.acting_branches else []
             act.append([self._ids(prompts.act_suffix(text)) for text, _ in chosen])

@@ -27,16 +27,22 @@ class Data(_Strict):
 
 
 class Stage(_Strict):
-    """One stage of training. ``trains`` names the parameters: all, language (no action expert), or action_expert."""
+    """One stage of training.
+
+    ``trains`` names the parameters: all, language (no action expert), or action_expert; of these, the vision tower
+    learns at ``vision_rate`` times the learning rate.
+    """
 
     name: str
     steps: int = Field(gt=0)
     trains: Literal["all", "language", "action_expert"]
     learning_rate: float = Field(gt=0)
+    vision_rate: float = Field(default=0.0, ge=0, le=1, description="0 leaves the vision tower as it is")
     warmup: int = Field(default=50, ge=0)
     decay: int = Field(default=0, ge=0, description="last steps, over which the learning rate falls to a tenth")
     batch: int = Field(gt=0)
     language_branches: int = Field(ge=0, description="language samples for each observation")
+    kinds: dict[str, float] | None = Field(default=None, description="shares of kinds of language, else language.MATERIAL's")
     acting_branches: int = Field(ge=0, description="instructions for each observation")
     draws: int = Field(default=2, gt=0, description="noise draws for each acting branch")
     language_weight: float = Field(default=1.0, ge=0)

@@ -7,6 +7,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -29,11 +30,13 @@ def belongs_to_action_expert(name: str) -> bool:
     return ".moe.experts.1." in name or name.startswith("action_preprocessor.")
 
 
-def trainable(model: nn.Module, what: str) -> None:
-    """Freezes what the stage does not train; ``what`` is a :class:`Stage`'s ``trains``."""
+def trainable(model: nn.Module, stage: Stage) -> None:
+    """Freezes what the stage does not train."""
     for name, parameter in model.named_parameters():
-        expert = belongs_to_action_expert(name)
-        parameter.requires_grad_(what == "all" or (what == "action_expert") == expert)
+        if name.startswith("visual."):
+            parameter.requires_grad_(stage.trains != "action_expert" and stage.vision_rate > 0)
+        else:
+            parameter.requires_grad_(stage.trains == "all" or (stage.trains == "action_expert") == belongs_to_action_expert(name))
 
 
 def learning_rate(stage: Stage, step: int) -> float:
@@ -46,10 +49,12 @@ def learning_rate(stage: Stage, step: int) -> float:
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW; weight decay on matrices only."""
-    matrices = [p for p in model.parameters() if p.ndim >= 2]
-    others = [p for p in model.parameters() if p.ndim < 2]
-    groups = [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    """AdamW; weight decay on matrices only, the vision tower in groups of its own."""
+    groups = []
+    for vision in (True, False):
+        for matrix in (True, False):
+            chosen = [p for n, p in model.named_parameters() if n.startswith("visual.") == vision and (p.ndim > 1) == matrix]
+            groups.append({"params": chosen, "weight_decay": recipe.weight_decay if matrix else 0.0, "vision": vision})
     return torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.95), fused=True)
 
 
@@ -77,6 +82,7 @@ class Trainer:
         if resume:
             progress = checkpointing.load(self.folder, model, self.optimizer)
             self.step, self.seconds = progress["step"], progress["seconds"]
+        self._maker, self._next = ThreadPoolExecutor(1), None
         self.validation = np.arange(len(batches.data))[-recipe.data.held_out :]
         self.train_frames = len(batches.data) - recipe.data.held_out
 
@@ -93,11 +99,12 @@ class Trainer:
                 writer.writeheader()
             task = bar.add_task("training", total=total, completed=self.step)
             current = None
+            self._draw_ahead()
             for stage, within in self._schedule():
                 if time.monotonic() > stop:
                     break
                 if stage is not current:
-                    trainable(self.model, stage.trains)
+                    trainable(self.model, stage)
                     current = stage
                 row = self._train_step(stage, within)
                 writer.writerow(row)
@@ -126,18 +133,33 @@ class Trainer:
                 yield stage, self.step - start
             start += stage.steps
 
+    def _draw_ahead(self) -> None:
+        """Starts to make the next batch while this one is trained on."""
+        step = self.step + 1 if self._next else self.step
+        stage = self._stage_of(step)
+        if stage is not None:
+            chosen = np.random.default_rng([self.recipe.seed, step]).integers(self.train_frames, size=stage.batch)
+            self._next = self._maker.submit(self.batches.draw, chosen, stage, step)
+
+    def _stage_of(self, step: int) -> Stage | None:
+        for stage in self.recipe.stages:
+            if step < stage.steps:
+                return stage
+            step -= stage.steps
+        return None
+
     def _train_step(self, stage: Stage, within: int) -> dict:
         began = time.monotonic()
-        rng = np.random.default_rng([self.recipe.seed, self.step])
-        batch = self.batches.draw(rng.integers(self.train_frames, size=stage.batch), stage, self.step)
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        batch = self._next.result()
+        self._draw_ahead()
+        generator = torch.Generator().manual_seed(int(np.random.default_rng([self.recipe.seed, self.step, 3]).integers(2**62)))
         losses = compute(self.model, batch, stage.draws, generator)
         loss = stage.language_weight * losses.cross_entropy + stage.flow_weight * losses.flow
         if not torch.isfinite(loss):
             raise FloatingPointError(f"the loss is {float(loss)} at step {self.step}; lower the learning rate")
         rate = learning_rate(stage, within)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * (stage.vision_rate if group["vision"] else 1.0)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_([p for p in self.model.parameters() if p.grad is not None], self.recipe.clip)
