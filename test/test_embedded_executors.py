@@ -33,7 +33,8 @@ def simulated(make_node, executor, name="node"):
 
     def set_time(seconds):
         publisher.publish(ClockMessage(clock=Time(seconds=seconds).to_msg()))
-        assert spin_until(executor, lambda: node.get_clock().now() == Time(seconds=seconds, clock_type=ClockType.ROS_TIME))
+        moment = Time(seconds=seconds, clock_type=ClockType.ROS_TIME)
+        assert spin_until(executor, lambda: node.get_clock().now() == moment)
 
     return node, set_time
 

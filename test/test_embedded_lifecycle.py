@@ -53,7 +53,10 @@ def test_publishes_only_while_active(node, make_node, executor):
     assert spin_until(executor, lambda: got) and got == ["active"]
     node.trigger_deactivate()
     assert not node.publisher.is_activated
-    assert node.came_from[:2] == [("configure", LifecycleState("unconfigured", 1)), ("activate", LifecycleState("inactive", 2))]
+    assert node.came_from[:2] == [
+        ("configure", LifecycleState("unconfigured", 1)),
+        ("activate", LifecycleState("inactive", 2)),
+    ]
 
 
 def test_impossible_transitions_are_refused_with_what_is_possible(node):

@@ -97,8 +97,11 @@ def test_fields_and_types_read_like_rclpys():
     }
 
 
-@pytest.mark.parametrize("package", ["std_msgs", "sensor_msgs", "geometry_msgs", "control_msgs", "wall_oss_msgs",
-                                     "rcl_interfaces", "lifecycle_msgs", "visualization_msgs", "trajectory_msgs"])  # fmt: skip
+@pytest.mark.parametrize(
+    "package",
+    "std_msgs sensor_msgs geometry_msgs control_msgs wall_oss_msgs rcl_interfaces lifecycle_msgs visualization_msgs "
+    "trajectory_msgs diagnostic_msgs".split(),
+)
 def test_every_message_of_a_package_survives_the_wire(package):
     for name in names_in(package, "msg"):
         message = get_interface(package, "msg", name)()

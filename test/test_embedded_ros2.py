@@ -69,7 +69,8 @@ def ros2(executor):
 
     yield run
     if shutil.which("ros2"):
-        subprocess.run(["ros2", "daemon", "stop"], env={**os.environ, "ROS_DOMAIN_ID": str(DOMAIN)}, capture_output=True)
+        env = {**os.environ, "ROS_DOMAIN_ID": str(DOMAIN)}
+        subprocess.run(["ros2", "daemon", "stop"], env=env, capture_output=True)
 
 
 def test_the_embedded_library_reaches_real_nodes(make_node, executor):

@@ -30,7 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pub = verbs.add_parser("pub", help="publish a message")
     pub.add_argument("topic", help="name of the topic, such as /wall_oss/instruction")
     pub.add_argument("type", help="its type, such as std_msgs/msg/String")
-    pub.add_argument("values", nargs="?", default="{}", help='fields as YAML, such as "data: hello"; others keep 0 or empty')
+    values_help = 'fields as YAML, such as "data: hello"; others keep 0 or empty'
+    pub.add_argument("values", nargs="?", default="{}", help=values_help)
     pub.add_argument("-r", "--rate", type=_positive, default=1.0, metavar="HZ", help="messages per second (default 1)")
     pub.add_argument("-1", "--once", action="store_true", help="publish one message and leave")
     pub.add_argument("-t", "--times", type=_count, default=0, metavar="N", help="publish N messages and leave")
@@ -134,7 +135,8 @@ def _echo(node: Any, args: argparse.Namespace) -> int:
             return
         value = pick(message, args.field) if args.field else message
         content = plain(value, None if args.full_length else 128)
-        text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None if args.field else False)
+        flow = None if args.field else False
+        text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=flow)
         printed.append(True)
         print(f"{text.removesuffix('...' + chr(10)).rstrip()}\n---", flush=True)
 

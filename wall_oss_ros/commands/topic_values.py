@@ -50,7 +50,8 @@ def _assign(message: Any, values: Any, where: str) -> None:
     fields = message.get_fields_and_field_types()
     if not isinstance(values, dict):
         raise WallOSSError(
-            f"{where}: expected fields as YAML, got {values!r}.", f'Its fields are {", ".join(fields)}; write "field: value".'
+            f"{where}: expected fields as YAML, got {values!r}.",
+            f'Its fields are {", ".join(fields)}; write "field: value".',
         )
     for name, value in values.items():
         if name not in fields:

@@ -116,7 +116,8 @@ def _option(result: Arguments, option: str, words: Any) -> None:
     elif option.startswith(("--enable-", "--disable-")):
         pass  # where logs go: standard error and /rosout
     else:
-        raise WallOSSError(f"Unknown ROS argument {option!r}.", "After --ros-args use -p, -r, --params-file, --log-level.")
+        hint = "After --ros-args use -p, -r, --params-file or --log-level."
+        raise WallOSSError(f"Unknown ROS argument {option!r}.", hint)
 
 
 def _argument(option: str, words: Any) -> str:

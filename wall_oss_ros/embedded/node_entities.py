@@ -93,7 +93,12 @@ class NodeEntities:
         return self._add(self._services, service)
 
     def create_client(
-        self, srv_type: type, srv_name: str, *, qos_profile: Any = qos_profile_services_default, callback_group: Any = None
+        self,
+        srv_type: type,
+        srv_name: str,
+        *,
+        qos_profile: Any = qos_profile_services_default,
+        callback_group: Any = None,
     ) -> Client:
         """A client of a service."""
         check_is_valid_srv_type(srv_type)
@@ -180,8 +185,10 @@ class NodeEntities:
             owned = [*self._publishers, *self._subscriptions, *self._services, *self._clients]
             for entity in [*self._timers, *self._guards]:
                 entity.destroy()
-            for kind in (self._publishers, self._subscriptions, self._services, self._clients, self._timers, self._guards):
+            for kind in (self._publishers, self._subscriptions, self._services, self._clients):
                 kind.clear()
+            self._timers.clear()
+            self._guards.clear()
         for entity in owned:
             entity._close()
 

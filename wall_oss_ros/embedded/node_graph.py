@@ -67,7 +67,9 @@ class NodeGraph:
     def _endpoint_infos(self, topic_name: str, publishers: bool) -> list[TopicEndpointInfo]:
         found = self._context.graph.endpoints(self.resolve_topic_name(topic_name), publishers)
         return [
-            TopicEndpointInfo(name, namespace, type_from_dds(end.type_name), list(end.key.bytes), profile_from_dds(end.qos))
+            TopicEndpointInfo(
+                name, namespace, type_from_dds(end.type_name), list(end.key.bytes), profile_from_dds(end.qos)
+            )
             for end, name, namespace in found
         ]
 

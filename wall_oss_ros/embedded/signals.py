@@ -27,7 +27,8 @@ def install_signal_handlers(options: SignalHandlerOptions = SignalHandlerOptions
     """
     if threading.current_thread() is not threading.main_thread():
         return
-    for number, wanted in ((signal.SIGINT, SignalHandlerOptions.SIGINT), (signal.SIGTERM, SignalHandlerOptions.SIGTERM)):
+    for name in ("SIGINT", "SIGTERM"):
+        number, wanted = getattr(signal, name), SignalHandlerOptions[name]
         if options & wanted and number not in _previous:
             _previous[number] = signal.signal(number, _handle)
     if _previous and not _pipe:

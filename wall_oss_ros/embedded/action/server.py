@@ -85,7 +85,9 @@ class ActionServer:
         self._result_service = node.create_service(
             parts.GetResultService, f"{base}/get_result", self._on_result, **deferred
         )
-        self._cancel_service = node.create_service(parts.CancelGoalService, f"{base}/cancel_goal", self._on_cancel, **group)
+        self._cancel_service = node.create_service(
+            parts.CancelGoalService, f"{base}/cancel_goal", self._on_cancel, **group
+        )
 
     def register_goal_callback(self, callback: Callable | None) -> None:
         self._goal_callback = callback or default_goal_callback
@@ -185,7 +187,8 @@ class ActionServer:
             self._node.get_logger().error(f"Error raised in execute callback:\n{traceback.format_exc().rstrip()}")
             result = None
         if handle.is_active:
-            self._node.get_logger().warning(f"Goal state not set, assuming aborted. Goal ID: {list(handle.goal_id.uuid)}")
+            goal_id = uuid_key(handle.goal_id).hex()
+            self._node.get_logger().warning(f"Goal state not set, assuming aborted. Goal ID: {goal_id}")
             handle.abort()
         result = result if result is not None else handle._result
         if not isinstance(result, self._action_type.Result):

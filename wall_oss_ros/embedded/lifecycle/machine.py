@@ -69,8 +69,9 @@ def _outcomes(first_id: int, success: LifecycleState, failure: LifecycleState, e
 _SHUTDOWN = _outcomes(50, FINALIZED, FINALIZED, ERROR_PROCESSING)
 TRANSITIONS = (
     Transition(
-        1, "configure", UNCONFIGURED, CONFIGURING, "on_configure", _outcomes(10, INACTIVE, UNCONFIGURED, ERROR_PROCESSING)
-    ),
+        1, "configure", UNCONFIGURED, CONFIGURING, "on_configure",
+        _outcomes(10, INACTIVE, UNCONFIGURED, ERROR_PROCESSING),
+    ),  # fmt: skip
     Transition(
         2, "cleanup", INACTIVE, CLEANING_UP, "on_cleanup", _outcomes(20, UNCONFIGURED, INACTIVE, ERROR_PROCESSING)
     ),
