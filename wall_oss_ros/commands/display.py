@@ -77,10 +77,11 @@ class Display:
         if (status := monitor.status) is not None:
             state, tone = CONTROL[status.state]
             text.append(f"control {state}", style=STYLES[tone])
-            text.append(f": {status.reason}" if status.reason else "")
-            text.append(f" · commands {status.command_rate_hz:.0f} Hz ±{1000 * status.command_jitter_s:.1f} ms")
+            text.append(f": {printable(status.reason)}\n " if status.reason else " ·")
+            text.append(f" commands {status.command_rate_hz:.0f} Hz ±{1000 * status.command_jitter_s:.1f} ms")
             text.append(f" · chunks {monitor.chunks.hz():.1f} Hz, {1000 * status.inference_s:.0f} ms each")
-        text.append(f" · observations {monitor.observations.hz():.1f} Hz")
+            text.append(" · ")
+        text.append(f"observations {monitor.observations.hz():.1f} Hz")
         wall = time.monotonic() - self._started
         text.append(f" · simulated {monitor.simulated_time:.1f} s, wall {wall:.1f} s")
         return text
