@@ -278,7 +278,8 @@ def test_planner_by_topic_action_and_services(bench):
     bench.until(lambda: plans[-1].status == SubtaskPlan.RUNNING)
     running = plans[-1]
     assert [subtask.text for subtask in running.subtasks] == ["pick up the red cube", "place it in the left tray"]
-    assert running.active == 0 and running.subtasks[0].status == Subtask.ACTIVE and running.header.frame_id == "fr3_link0"
+    assert running.active == 0 and running.subtasks[0].status == Subtask.ACTIVE
+    assert running.header.frame_id == "fr3_link0"
     count = len(plans)
     bench.until(lambda: len(plans) > count)
     assert plans[-1].header.stamp == running.header.stamp, "the heartbeat repeats the plan as it is"

@@ -12,7 +12,7 @@ from wall_oss_ros.nodes.markers import marker_array, path_markers, plan_markers
 def a_plan(**fields) -> SubtaskPlan:
     subtasks = [
         Subtask(text="pick up the red cube", status=Subtask.DONE),
-        Subtask(text="place it in the left tray", status=Subtask.ACTIVE, has_target=True, target=Point(x=0.5, y=0.3, z=0.0)),
+        Subtask(text="place it in the left tray", status=Subtask.ACTIVE, has_target=True, target=Point(x=0.5, y=0.3)),
         Subtask(text="pick up the blue cube", status=Subtask.PENDING),
     ]
     plan = SubtaskPlan(header=Header(frame_id="base"), plan_id=3, instruction="tidy up", status=SubtaskPlan.RUNNING)

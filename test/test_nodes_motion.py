@@ -124,6 +124,14 @@ def test_a_bad_chunk_brings_the_arm_to_rest_and_says_why(bad, reason):
     assert motion.fault == "", "a good chunk puts it right"
 
 
+def test_a_model_that_is_slower_than_its_chunk_is_named():
+    motion = Motion(PROFILE, ARM)
+    motion.take(1.4, 0.0, STATE, chunk(x=0.1), ARM.home)
+    assert "too slow" in motion.fault and motion.step(1.4, False, ARM.home) is None
+    motion.take(1.5, 1.4, STATE, chunk(x=0.1), ARM.home)
+    assert motion.fault == ""
+
+
 def test_a_chunk_from_before_the_clock_was_set_back_is_refused():
     motion = Motion(PROFILE, ARM)
     assert motion.take(1.0, 100.0, STATE, chunk(x=0.1), ARM.home) is None

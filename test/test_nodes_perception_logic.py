@@ -101,10 +101,10 @@ def test_images_are_cropped_at_the_centre_and_resized():
     assert fitted.shape == (30, 30, 3) and (fitted == (10, 200, 30)).all()
 
 
-@pytest.mark.parametrize("bad", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8)])
-def test_what_is_no_image_is_refused(bad):
+@pytest.mark.parametrize("shape, kind", [((4, 4), np.uint8), ((4, 4, 3), np.float32), ((0, 4, 3), np.uint8)])
+def test_what_is_no_image_is_refused(shape, kind):
     with pytest.raises(ValueError, match="expected an image"):
-        fit_square(bad, 8)
+        fit_square(np.zeros(shape, kind), 8)
 
 
 def test_rate_and_jitter():

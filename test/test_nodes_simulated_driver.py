@@ -52,7 +52,8 @@ def test_a_new_trajectory_takes_over_without_a_jump(driver):
 
 def test_a_refused_trajectory_leaves_the_running_one_alone(driver):
     running = driver.follow(ARM_JOINTS, [ahead(0, 0.2, 1.0)], None)
-    for names, points in ((ARM_JOINTS[:6], [ahead(0, 0.2, 1.0)]), (ARM_JOINTS, [ahead(0, np.nan, 1.0)]), (ARM_JOINTS, [])):
+    good, bad = [ahead(0, 0.2, 1.0)], [ahead(0, np.nan, 1.0)]
+    for names, points in ((ARM_JOINTS[:6], good), (ARM_JOINTS, bad), (ARM_JOINTS, [])):
         with pytest.raises(TrajectoryError):
             driver.follow(names, points, None)
     assert driver.is_running(running)

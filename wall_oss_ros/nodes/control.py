@@ -49,9 +49,9 @@ class ControlNode(WallOSSNode):
     PARAMETERS = (
         *POLICY_PARAMETERS,
         Parameter("replan_every", 5, "Rows of a chunk that pass before the next is asked for.", 1, 256, live=True),
-        Parameter("denoising_steps", 0, "Euler steps of the flow; 0 is the checkpoint's own number.", 0, 100, live=True),
+        Parameter("denoising_steps", 0, "Euler steps of the flow; 0 is the checkpoint's number.", 0, 100, live=True),
         Parameter("blend_s", 0.15, "Time to go over from one chunk's targets to the next's, s.", 0.0, 2.0),
-        Parameter("gripper_step_m", 0.005, "Smallest change of the gripper's opening that is sent, m.", 0.0, 0.1, live=True),
+        Parameter("gripper_step_m", 0.005, "Smallest change of the opening that is sent, m.", 0.0, 0.1, live=True),
         Parameter("planner_timeout_s", 3.0, "Silence of the planner after which the arm holds, s.", 1.5, 60.0),
         Parameter("stamp_commands", True, "Give commands the time they are for, which takes out jitter; false where the"
                   " controller's clock is not this one's."),
@@ -194,10 +194,10 @@ class ControlNode(WallOSSNode):
         elif active is not None and not self._gripper.ready:
             fault = f"no gripper action server at {self._profile.gripper.action}"
         elif self._observation is not None and self._observation.robot != self._profile.name:
-            fault = f"the observations are those of robot {self._observation.robot!r}, this one is {self._profile.name!r}"
+            fault = f"the observations are of robot {self._observation.robot!r}, this is {self._profile.name!r}"
         situation = Situation(
             subtask=None if active is None else active[1],
-            plan="no plan yet" if self._plan is None else _PLAN_WORDS.get(self._plan.status, "the plan's status is unknown"),
+            plan="no plan yet" if self._plan is None else _PLAN_WORDS.get(self._plan.status, "no such plan status"),
             planner_silence=_since(self._heard["plan"], self.steady()),
             observation_age=self._observation_age(now),
             joint_state_age=_since(self._heard["joints"], now),

@@ -50,8 +50,8 @@ def image_array(message: Image) -> np.ndarray:
     expected = message.height * message.step
     if message.encoding != "rgb8" or message.step < 3 * message.width or len(message.data) != expected:
         raise WallOSSError(
-            f"An image of {message.width} x {message.height} in {message.encoding!r} with {len(message.data)} bytes came"
-            " where rgb8 was expected.",
+            f"An image of {message.width} x {message.height} in {message.encoding!r} with {len(message.data)} bytes"
+            " came where rgb8 was expected.",
             "Let the perception node make the observations.",
         )
     rows = np.frombuffer(message.data, dtype=np.uint8).reshape(message.height, message.step)

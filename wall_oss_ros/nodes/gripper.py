@@ -36,7 +36,7 @@ class Gripper:
         self.ready = ready
 
     def command(self, opening: float | None, step: float) -> None:
-        """Sends the fingers to an opening (m), unless it differs from the last by less than ``step``. None does nothing."""
+        """Sends the fingers to an opening (m), unless it is within ``step`` of the last one. None does nothing."""
         if opening is None or (self._sent is not None and abs(opening - self._sent) < step):
             return
         self._sent = opening

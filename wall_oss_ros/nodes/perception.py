@@ -29,7 +29,7 @@ class PerceptionNode(WallOSSNode):
     PARAMETERS = (
         Parameter("rate_hz", 10.0, "Most observations published in a second, Hz.", 0.1, 60.0),
         Parameter("image_size", 112, "Side of the square images given to the model, pixels.", 28, 1024),
-        Parameter("stale_s", 1.0, "Age from which a view or the joint states count as stale, s.", 0.05, 60.0, live=True),
+        Parameter("stale_s", 1.0, "Age from which views or joint states count as stale, s.", 0.05, 60.0, live=True),
     )
 
     def __init__(self, **options):
@@ -73,7 +73,8 @@ class PerceptionNode(WallOSSNode):
     def _on_joints(self, message: JointState) -> None:
         stamp = seconds(message.header.stamp)
         if not self._joints.add(stamp, message.name, message.position, message.velocity):
-            self._complain(f"joint states lack {', '.join(sorted(set(self._joints.names) - set(message.name))) or 'numbers'}")
+            missing = sorted(set(self._joints.names) - set(message.name))
+            self._complain(f"joint states lack {', '.join(missing) or 'numbers'}")
 
     def _on_image(self, view: str, message: Image) -> None:
         self._views.add(view, seconds(message.header.stamp), message)

@@ -1,4 +1,4 @@
-"""Node planner: an instruction in, a plan in the model's words out, followed to its end by the model's own judgement."""
+"""Node planner: an instruction in; a plan in the model's words out, followed to its end by the model's judgement."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class PlannerNode(WallOSSNode):
         Parameter("require_approval", False, "Whether a plan waits for the service approve_plan before the arm moves."),
         Parameter("progress_rate_hz", 2.0, "How often the model judges progress, at most, Hz.", 0.1, 20.0),
         Parameter("confirmations", _DEFAULTS.confirmations, "Equal answers in a row before the plan moves on.", 1, 20),
-        Parameter("stray_answers", _DEFAULTS.stray_answers, "Answers that are not in the plan, in a row, before it is made"
-                  " anew.", 1, 100),
+        Parameter("stray_answers", _DEFAULTS.stray_answers, "Answers in a row that are not in the plan, before it is"
+                  " made anew.", 1, 100),
         Parameter("replans", _DEFAULTS.replans, "How often a plan is made anew before it counts as failed.", 0, 100),
         Parameter("subtask_timeout_s", _DEFAULTS.subtask_timeout_s, "Longest time for one subtask, s.", 1.0, 3600.0),
-        Parameter("observation_timeout_s", 5.0, "How long an instruction waits for the first observation, s.", 0.1, 60.0),
+        Parameter("observation_timeout_s", 5.0, "How long an instruction waits for an observation, s.", 0.1, 60.0),
         Parameter("ask_timeout_s", 20.0, "How long the service ask waits for the model, s.", 0.1, 600.0, live=True),
     )  # fmt: skip
 
@@ -163,7 +163,8 @@ class PlannerNode(WallOSSNode):
 
     def _feed_back(self, handle, plan: Plan) -> None:
         message = self._to_message(plan)
-        feedback = ExecuteInstruction.Feedback(index=plan.active, count=len(plan.subtasks), progress=float(plan.progress))
+        feedback = ExecuteInstruction.Feedback(index=plan.active, count=len(plan.subtasks))
+        feedback.progress = float(plan.progress)
         if plan.active >= 0:
             feedback.active = message.subtasks[plan.active]
         handle.publish_feedback(feedback)
@@ -177,7 +178,8 @@ class PlannerNode(WallOSSNode):
             return  # Ctrl-C has closed the publishers, the log's among them
         self._plan_out.publish(self._message)
         active = f", now: {plan.active_text}" if plan.active_text else ""
-        self.get_logger().info(f"Plan {plan.id} {plan.status.name.lower()}{active}{'. ' if plan.message else ''}{plan.message}")
+        message = f". {plan.message}" if plan.message else ""
+        self.get_logger().info(f"Plan {plan.id} {plan.status.name.lower()}{active}{message}")
 
     def _repeat(self) -> None:
         if self._message is not None:

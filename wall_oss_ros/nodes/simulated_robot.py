@@ -34,13 +34,13 @@ _STATE_EVERY, _TRUTH_EVERY = 4, 20  # ticks: controller state at 25 Hz, ground t
 
 
 class SimulatedRobotNode(WallOSSNode):
-    """Topics, actions and services: those the profile names, and /clock, /simulation/ground_truth, /simulation/reset."""
+    """Topics, actions, services: those the profile names, and /clock, /simulation/ground_truth, /simulation/reset."""
 
     PARAMETERS = (
         Parameter("seed", 0, "Which scene; a reset takes it up.", 0, 2**31 - 1, live=True),
-        Parameter("colours", "", "Three cubes' colours such as red,green,blue; empty leaves them to the seed.", live=True),
+        Parameter("colours", "", "Three cubes' colours, such as red,green,blue; empty: the seed's.", live=True),
         Parameter("real_time_factor", 1.0, "Simulated seconds in a second of wall time.", 0.05, 20.0),
-        Parameter("camera_rate_hz", 0.0, "Pictures of each camera in a second of wall time; 0 is the profile's.", 0.0, 120.0),
+        Parameter("camera_rate_hz", 0.0, "Pictures of each camera per second of wall time; 0: profile's.", 0.0, 120.0),
         Parameter("image_width", 0, "Width of the pictures, pixels; 0 is the profile's.", 0, 1920),
         Parameter("image_height", 0, "Height of the pictures, pixels; 0 is the profile's.", 0, 1080),
     )
@@ -51,7 +51,7 @@ class SimulatedRobotNode(WallOSSNode):
     def setup(self) -> None:
         self._profile = profile = load_profile(self.value("robot"))
         if profile.simulation is None:
-            raise WallOSSError(f"Robot {profile.name} has no simulation section in its profile.", "Choose another robot.")
+            raise WallOSSError(f"The profile of robot {profile.name} has no simulation section.", "Choose another.")
         self._make_scene = lambda: make_scene(self.value("seed"), self.value("colours"))
         self._simulator = Simulator(self._make_scene())
         self.driver = SimulatedDriver(self._simulator, profile.arm.joints)
@@ -75,7 +75,8 @@ class SimulatedRobotNode(WallOSSNode):
         self._size = (self.value("image_height") or size, self.value("image_width") or size)
         self._cameras = SimulatedCameras(
             self._simulator, self.driver.lock, lambda: self.driver.time, [v.name for v in profile.views], self._size,
-            1.0 / (self.value("camera_rate_hz") or profile.simulation.camera_rate_hz), self._on_picture, self._on_failure,
+            1.0 / (self.value("camera_rate_hz") or profile.simulation.camera_rate_hz),
+            self._on_picture, self._on_failure,
         )  # fmt: skip
         self._matrices = {v.name: self._cameras.intrinsics(v.name).ravel() for v in profile.views}
         self._joint_every = max(1, round(1.0 / (profile.simulation.joint_state_rate_hz * TICK)))
@@ -100,7 +101,8 @@ class SimulatedRobotNode(WallOSSNode):
         elapsed = max(self._measured[0] - wall, 1e-3)
         factor, pictures = (self._measured[1] - simulated) / elapsed, (self._measured[2] - rounds) / elapsed
         wanted = self.value("real_time_factor")
-        values = {"real_time_factor": f"{factor:.2f}", "pictures_hz": f"{pictures:.1f}", "lost_s": f"{self._physics.lost:.1f}"}
+        values = {"real_time_factor": f"{factor:.2f}", "pictures_hz": f"{pictures:.1f}"}
+        values["lost_s"] = f"{self._physics.lost:.1f}"
         if self._broken is not None:
             return ERROR, f"the simulation has stopped: {self._broken}", values
         if factor < 0.9 * wanted and elapsed > 0.5:

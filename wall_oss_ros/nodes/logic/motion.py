@@ -60,7 +60,9 @@ class Motion:
         self._queue.clear()
         self._follower.stop()
 
-    def take(self, now: float, stamp: float, state: np.ndarray, actions: np.ndarray, measured: np.ndarray) -> np.ndarray | None:
+    def take(
+        self, now: float, stamp: float, state: np.ndarray, actions: np.ndarray, measured: np.ndarray
+    ) -> np.ndarray | None:
         """Follows a new chunk from now on; or comes to rest, with ``fault`` saying why.
 
         Args:
@@ -83,7 +85,9 @@ class Motion:
             return None
         chunk = Chunk(stamp, np.asarray(state, float), rows, self._profile.rate_hz)
         if not self._queue.put(chunk, now):
-            return rows  # too late to be of use: the chunk at hand, if any, goes on
+            if chunk.end <= now:
+                self.fault = f"the model is too slow: its actions were over {now - chunk.end:.1f} s before they came"
+            return rows
         if not self._live and not self._follower.moving:
             self._follower.reset(measured)  # somebody may have moved the arm meanwhile
         times, targets = self._queue.ahead(now)

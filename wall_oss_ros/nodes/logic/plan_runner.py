@@ -1,4 +1,4 @@
-"""Runs a planner in a thread of its own: the model may think for seconds, instructions and cancellations do not wait."""
+"""Runs a planner in its own thread: the model may think for seconds, instructions and cancellations do not wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The simulated robot's cameras, in a thread of their own: OpenGL allows one thread, and physics must not wait for it."""
+"""The simulated robot's cameras, in their own thread: OpenGL allows just one, and physics must not wait for it."""
 
 from __future__ import annotations
 
