@@ -84,7 +84,10 @@ def test_byte_is_bytes_of_length_one_and_goes_over_the_wire():
     Status = get_message("diagnostic_msgs/msg/DiagnosticStatus")
     assert (Status.OK, Status.WARN) == (b"\x00", b"\x01")
     back = wire.deserialize(wire.serialize(Status(level=Status.ERROR, name="arm")), Status)
-    assert back.level == b"\x02" and back.name == "arm"
+    assert back.level == b"\x02" and back.name == "arm" and bytes(back.level) == b"\x02"
+    Bytes = get_message("std_msgs/msg/ByteMultiArray")
+    back = wire.deserialize(wire.serialize(Bytes(data=[b"\x00", b"\xff"])), Bytes)
+    assert back.data == [b"\x00", b"\xff"]
 
 
 def test_fields_and_types_read_like_rclpys():

@@ -30,6 +30,9 @@ class Octet(bytes):
     def __index__(self) -> int:
         return self[0]
 
+    def __bytes__(self) -> bytes:  # before Python 3.11, bytes() would take the index for a length
+        return self[:]
+
 
 class NumberSequence(array):
     """An array.array which hands its bytes to the codec."""
@@ -90,7 +93,7 @@ def _scalar(name: str, base: str, bound: int) -> tuple[str, Callable, Any, Calla
         def check(value):
             ok = isinstance(value, (bytes, bytearray, memoryview)) and len(value) == 1
             _expect(ok, name, "of type 'bytes' and have length 1", value)
-            return Octet(value)
+            return Octet((value[0],))
 
         return "octet", check, Octet(b"\0"), lambda number: Octet((number,))
     if base in INTEGERS:

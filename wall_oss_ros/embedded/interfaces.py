@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 import yaml
-from rosbags.interfaces import Msgdef
+from rosbags.interfaces import Msgdef, Nodetype
 from rosbags.serde.cdr import generate_deserialize_cdr, generate_getsize_cdr, generate_serialize_cdr
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.base import normalize_fieldname
@@ -42,7 +42,7 @@ class _Store(Typestore):
 
     def get_msgdef(self, typename: str) -> Msgdef:
         if typename not in self.cache:
-            entries = [(normalize_fieldname(name), kind) for name, kind in self.fielddefs[typename][1]]
+            entries = [(normalize_fieldname(name), _unsigned(kind)) for name, kind in self.fielddefs[typename][1]]
             getsize, size = generate_getsize_cdr(entries, self)
             self.cache[typename] = Msgdef(
                 typename, entries, message_class(typename)._from_wire, size, getsize,
@@ -51,6 +51,16 @@ class _Store(Typestore):
                 0, None, None, None, None, None, None, None,
             )  # fmt: skip
         return self.cache[typename]
+
+
+def _unsigned(description: Any) -> Any:
+    """The codec takes byte for a signed number; ROS 2 means the eight bits."""
+    kind, detail = description
+    if kind == Nodetype.BASE:
+        return kind, ("uint8", 0) if detail[0] in ("byte", "octet") else detail
+    if kind in (Nodetype.ARRAY, Nodetype.SEQUENCE):
+        return kind, (_unsigned(detail[0]), detail[1])
+    return description
 
 
 @lru_cache(maxsize=1)
@@ -88,7 +98,7 @@ def register_message(package: str, name: str, text: str, kind: str = "msg") -> N
                 "Correct the file; its syntax is that of ROS 2 interfaces.",
             ) from error
         for found, (constants, fields) in parsed.items():
-            placeholder = [(PLACEHOLDER, get_types_from_msg("uint8 a", "a/msg/A")["a/msg/A"][1][0][1])]
+            placeholder = [(PLACEHOLDER, (Nodetype.BASE, ("uint8", 0)))]
             store().fielddefs[found] = (constants, fields or placeholder)
         _defaults[key] = _parse_defaults(text)
         if kind != "msg":
