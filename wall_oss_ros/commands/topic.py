@@ -19,7 +19,8 @@ from typing import Any
 from wall_oss_ros.commands.topic_values import fill, message_class, pick, plain
 from wall_oss_ros.errors import WallOSSError
 
-_DISCOVERY = 1.0  # s in which participants on one machine have surely found each other
+_DISCOVERY = 1.0  # s in which participants on one machine usually find each other
+_DISCOVERY_LIMIT = 4.0  # s to wait for others as long as there are none, which a busy machine may need
 _WAIT_FOR_TOPIC = 5.0  # s to wait for a topic whose type is not given
 
 
@@ -147,7 +148,14 @@ def _echo(node: Any, args: argparse.Namespace) -> int:
 
 
 def _list(node: Any, args: argparse.Namespace) -> int:
-    _spin(node, _DISCOVERY)
+    own = {publisher.topic_name for publisher in node.publishers}
+    before, deadline = None, time.monotonic() + _DISCOVERY_LIMIT
+    while time.monotonic() < deadline:  # until others are there and no more of them turn up
+        _spin(node, _DISCOVERY)
+        topics = {name for name, _ in node.get_topic_names_and_types()}
+        if topics == before and topics - own:
+            break
+        before = topics
     for name, types in sorted(node.get_topic_names_and_types()):
         if not any(part.startswith("_") for part in name.split("/")):
             print(f"{name} [{', '.join(types)}]" if args.show_types else name)
