@@ -176,12 +176,15 @@ class Reader:
         self._reader = DataReader(participant.dds, participant.topic(topic, struct_class), qos=qos)
         self.condition = ReadCondition(self._reader, ANY)
         self.guid: bytes = self._reader.guid.bytes
+        self._open = True
 
     def take(self) -> tuple[bytes, Any] | None:
         """The oldest sample and its information, or None when there is none."""
         while True:
             taken = ddspy_take(self._reader._ref, ANY, 1)
             if isinstance(taken, int):
+                if not self._open:  # closed by another thread meanwhile
+                    return None
                 raise DDSException(taken, "while taking a sample")
             if not taken:
                 return None
@@ -199,6 +202,7 @@ class Reader:
         return None if endpoint is None else _user_data(endpoint)
 
     def close(self) -> None:
+        self._open = False
         _delete(self.condition)
         _delete(self._reader)
 
