@@ -1,0 +1,100 @@
+"""The checkpoint that the project ships: it is complete, small, and words steer it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from wall_oss_ros.paths import data_path
+from wall_oss_ros.policy import Policy
+from wall_oss_ros.sim.closed_loop import ClosedLoop
+from wall_oss_ros.sim.demonstrations import Stage
+from wall_oss_ros.sim.evaluate import random_cases, scene_of
+from wall_oss_ros.sim.tasks import TRAYS, Goal
+from wall_oss_ros.uni_cot.plan import PlanStatus
+from wall_oss_ros.uni_cot.planner import Planner
+
+SCENES = 12
+
+
+@pytest.fixture(scope="module")
+def policy():
+    return Policy.from_pretrained(data_path("models/wall-oss-tiny"), threads=2)
+
+
+@pytest.fixture(scope="module")
+def stage():
+    stage = Stage(np.random.default_rng(0))
+    yield stage
+    stage.simulator.close()
+
+
+def scenes(seed=123):
+    return [scene_of(case) for case in random_cases(SCENES, seed)]
+
+
+def test_it_comes_with_its_card_and_stays_small():
+    folder = data_path("models/wall-oss-tiny")
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 40e6
+    card = (folder / "README.md").read_text()
+    training = json.loads((folder / "training.json").read_text())
+    assert str(training["steps"]) in card.replace(",", "")
+    assert {"tokenizer.json", "curves.png", "log.csv"} <= {file.name for file in folder.iterdir()}
+
+
+def test_the_named_cube_is_where_the_arm_goes(policy, stage):
+    """On the same picture, only the words differ."""
+    right = total = 0
+    for scene in scenes():
+        stage.simulator.reset(scene)
+        obs = stage.simulator.observation(stage.profile)
+        cubes = {colour: pose[0] for colour, pose in stage.simulator.cubes().items()}
+        for colour in cubes:
+            chunk = policy.act(obs, f"pick up the {colour} cube", seed=0)
+            end = obs.state[7:9] + chunk[-1, 7:9]
+            toward = {c: float(np.linalg.norm(end - p[:2])) for c, p in cubes.items()}
+            right, total = right + (min(toward, key=toward.get) == colour), total + 1
+    assert right >= 0.7 * total, f"{right} of {total}"
+
+
+def test_a_held_cube_goes_to_the_named_tray(policy, stage):
+    right = total = 0
+    for scene in scenes():
+        stage.simulator.reset(scene)
+        colour = scene.colours[0]
+        stage.simulator.hold(colour)
+        obs = stage.simulator.observation(stage.profile)
+        for tray in TRAYS:
+            chunk = policy.act(obs, f"place it in the {tray} tray", seed=0)
+            right, total = right + ((chunk[-1, 8] > 0) == (tray == "left")), total + 1
+    assert right >= 0.8 * total, f"{right} of {total}"
+
+
+def test_plans_are_the_models_own_and_right(policy, stage):
+    right = 0
+    for scene in scenes():
+        stage.simulator.reset(scene)
+        goal = Goal("place", scene.colours[1], "right")
+        plan = Planner(policy).start(
+            stage.simulator.observation(stage.profile), f"Put the {goal.colour} cube in the right tray."
+        )
+        right += [s.text for s in plan.subtasks] == goal.subtasks()
+    assert right >= 0.7 * SCENES
+
+
+def test_it_refuses_what_it_cannot_know(policy, stage):
+    stage.simulator.reset(scenes()[0])
+    obs = stage.simulator.observation(stage.profile)
+    for instruction in ("make me a coffee", "put the purple cube in the left tray", ""):
+        plan = Planner(policy).start(obs, instruction)
+        assert plan.status == PlanStatus.FAILED and plan.message
+
+
+@pytest.mark.slow
+def test_it_carries_out_most_instructions(policy, stage):
+    loop = ClosedLoop(policy, stage)
+    cases = random_cases(10, seed=321)
+    successes = sum(
+        loop.run(scene_of(case), case.instruction, list(case.goals), seed=case.scene).success for case in cases
+    )
+    assert successes >= 5
