@@ -255,3 +255,31 @@ def test_signals_end_spin_at_once(number, outcome):
         child.process.send_signal(number)
         status, out, errors = child.finish()
     assert (status, out) == (0, f"{outcome}\nFalse\n"), errors
+
+
+def test_things_may_come_and_go_while_another_thread_spins(context):
+    node = Node("node", context=context, use_global_arguments=False)
+    publisher, got, ends = node.create_publisher(String, "tick", 10), [], []
+    node.create_timer(0.001, lambda: publisher.publish(String()))
+    executor = MultiThreadedExecutor(3, context=context)
+    executor.add_node(node)
+
+    def spin():
+        try:
+            executor.spin()
+        except BaseException as error:
+            ends.append(error)
+
+    thread = threading.Thread(target=spin)
+    thread.start()
+    for count in range(1, 31):
+        subscription = node.create_subscription(String, "tick", got.append, 10)
+        deadline = time.monotonic() + PATIENCE
+        while len(got) < count and time.monotonic() < deadline:
+            time.sleep(0.001)
+        node.destroy_subscription(subscription)
+    context.shutdown()
+    thread.join(PATIENCE)
+    executor.shutdown()
+    assert not thread.is_alive() and len(got) >= 30
+    assert all(isinstance(end, ExternalShutdownException) for end in ends), ends

@@ -53,11 +53,21 @@ class Waiter:
         for key in self._attached.keys() - conditions.keys():
             self._detach(self._attached[key])
         for key in conditions.keys() - self._attached.keys():
-            self._set.attach(conditions[key])
+            if not self._attach(conditions[key]):
+                del conditions[key]
         self._attached = conditions
         limit = _FOREVER if deadline is None else max(0, int((deadline - time.monotonic()) * 1e9))
         triggered = self._set.wait(min(limit, max(0, next_timer)))
         return triggered > 0 or next_timer <= limit
+
+    def _attach(self, condition: Any) -> bool:
+        try:
+            self._set.attach(condition)
+            return True
+        except DDSException:
+            if condition._ref != 0:
+                raise
+            return False  # closed by another thread meanwhile
 
     def _detach(self, condition: Any) -> None:
         try:
