@@ -46,8 +46,8 @@ class Table:
         self._cubes: dict[str, viser.BoxHandle] = {}
         self._trays: dict[str, viser.FrameHandle] = {}
         self._path: list = []
-        server.initial_camera.position = (1.28, 0.72, 0.78)
-        server.initial_camera.look_at = (0.30, 0.02, 0.14)
+        server.initial_camera.position = (1.15, 0.62, 0.68)
+        server.initial_camera.look_at = (0.33, 0.02, 0.15)
 
     def show_joints(self, positions: Mapping[str, float]) -> None:
         """Moves the robot; joints that the URDF lacks are passed over, and it keeps those that are not named."""
