@@ -167,6 +167,7 @@ def _process(context: LaunchContext, spec: NodeSpec) -> list:
         output="screen",
         respawn=switch(context, "respawn"),
         respawn_delay=_RESPAWN_DELAY,
+        sigterm_timeout="20",  # s: a model that is just thinking takes its time to stop
         on_exit=life.end,
     )
     return [RegisterEventHandler(OnProcessStart(target_action=node, on_start=life.begin)), node]
