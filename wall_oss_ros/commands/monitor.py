@@ -85,7 +85,7 @@ class Monitor:
         works = {
             "simulated_robot": self.truth is not None,
             "perception": self.observations.total > 0,
-            "planner": self._node.count_subscribers(f"/{NAMESPACE}/instruction") > 0,
+            "planner": self._instructions.get_subscription_count() > 0,
             "control": self.status is not None,
         }
         return [name for name, working in works.items() if not working]

@@ -30,7 +30,7 @@ from pathlib import Path
 from wall_oss_ros.errors import WallOSSError
 
 START_LIMIT = 180.0  # s of wall time; a slow disk may need a minute to read torch
-PLAN_LIMIT = 30.0  # s of wall time from instruction to plan
+PLAN_LIMIT = 60.0  # s of wall time from instruction to plan
 STALL_LIMIT = 20.0  # s of wall time without a word from the simulator
 SETTLE = 0.5  # s of simulated time between the end of a plan and the verdict
 UNNOTICED = 5.0  # s of simulated time that a reached goal may last before the run ends without the model's "done"
@@ -89,7 +89,7 @@ def main(args: argparse.Namespace) -> int:
 
         console = Console(highlight=False)
         with Monitor() as monitor, Display(console, started) as display:
-            session = Session(monitor, display, processes, args.timeout)
+            session = Session(monitor, display, processes, args.timeout, started)
             session.wait_until_ready()
             display.say(f"ready after {time.monotonic() - started:.1f} s")
             status = session.follow(instruction)
@@ -106,6 +106,7 @@ class Session:
     display: "Display"
     processes: "Processes"
     timeout: float
+    started: float
 
     def wait_until_ready(self) -> None:
         """Returns when every node works.
@@ -113,15 +114,16 @@ class Session:
         Raises:
             WallOSSError: one died, takes too long, or another robot is simulated on this domain.
         """
-        deadline = time.monotonic() + START_LIMIT
+        begun = time.monotonic()
         while missing := self.monitor.waiting_for():
             self.display.starting(missing)
             self._spin()
-            if time.monotonic() > deadline:
+            if time.monotonic() - begun > START_LIMIT:
                 raise WallOSSError(
                     f"No word from {', '.join(missing)} after {START_LIMIT:.0f} s.", f"See {self.processes.logs}."
                 )
-        if self.monitor.simulators() > 1:
+        # A simulator that is older than this run is not ours, whether ours is there yet or not.
+        if self.monitor.simulators() > 1 or self.monitor.simulated_time > time.monotonic() - self.started + 1.0:
             raise WallOSSError(
                 f"Another simulated robot runs on ROS domain {os.environ['ROS_DOMAIN_ID']}.",
                 "Stop it, or choose another with --domain N.",
@@ -157,41 +159,46 @@ class Session:
 
     def _judge_when_over(self) -> int:
         """Watches the newest plan to its end; an instruction that replaces another takes its place here too."""
-        from wall_oss_msgs.msg import SubtaskPlan
-
         from wall_oss_ros.commands.verdict import Judge
-        from wall_oss_ros.viewer.words import printable
 
-        monitor = self.monitor
-        unfinished = (SubtaskPlan.AWAITING_APPROVAL, SubtaskPlan.RUNNING)
-        judge, plan_id, ended = None, None, None
+        judge, plan_id, begun, ended = None, None, 0.0, None
         while True:
-            if monitor.plan.plan_id != plan_id:  # the first, or one that replaced it
-                plan_id, begun = monitor.plan.plan_id, monitor.simulated_time
-                judge = Judge(monitor.plan.instruction)
+            if self.monitor.plan.plan_id != plan_id:  # the first, or one that replaced it
+                plan_id, begun = self.monitor.plan.plan_id, self.monitor.simulated_time
+                judge = Judge(self.monitor.plan.instruction)
             self._spin()
-            now = monitor.simulated_time
-            held = judge.held_for(monitor.truth)
-            if monitor.plan.status in unfinished:
+            now = self.monitor.simulated_time
+            held = judge.held_for(self.monitor.truth)
+            if not self._plan_is_over():
                 ended = None
             elif ended is None:
                 ended = now
-            over = ended is not None and now - ended >= SETTLE
-            if over or held >= UNNOTICED or now - begun > self.timeout:
-                break
-        plan = monitor.plan
-        reached = held > 0
+            settled = ended is not None and now - ended >= SETTLE
+            if settled or held >= UNNOTICED or now - begun > self.timeout:
+                self._say_verdict(held > 0, judge.describe(self.monitor.truth), now - begun)
+                return 0 if held > 0 else 1
+
+    def _plan_is_over(self) -> bool:
+        from wall_oss_msgs.msg import SubtaskPlan
+
+        return self.monitor.plan.status not in (SubtaskPlan.AWAITING_APPROVAL, SubtaskPlan.RUNNING)
+
+    def _say_verdict(self, reached: bool, where: str, took: float) -> None:
+        from wall_oss_msgs.msg import SubtaskPlan
+
+        from wall_oss_ros.viewer.words import printable
+
+        plan = self.monitor.plan
         note = ""
-        if plan.status in unfinished:
+        if not self._plan_is_over():
             note = " The model has not noticed." if reached else f" Time is up after {self.timeout:g} s."
         elif plan.status == SubtaskPlan.SUCCEEDED and not reached:
             note = " The model thought otherwise."
-        elif plan.message:
+        elif plan.status != SubtaskPlan.SUCCEEDED and plan.message:
             note = f" Planner: {printable(plan.message)}"
-        self.display.finish(monitor)
         word, style = ("success", "bold green") if reached else ("not reached", "bold red")
-        self.display.say(f"{word}: {judge.describe(monitor.truth)} ({now - begun:.1f} s simulated).{note}", style)
-        return 0 if reached else 1
+        self.display.finish(self.monitor)
+        self.display.say(f"{word}: {where} ({took:.1f} s simulated).{note}", style)
 
     def _spin(self) -> None:
         self.monitor.spin(0.1)
