@@ -8,6 +8,7 @@ from collections import deque
 
 import wall_oss_ros.nodes  # noqa: F401  the embedded library takes rclpy's name where there is no ROS 2
 import rclpy  # isort: skip
+from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import String
 from wall_oss_msgs.msg import ActionChunk, ControlStatus, Observation, SubtaskPlan
 
@@ -56,7 +57,8 @@ class Monitor:
         self.observations = Rate()
         self.chunks = Rate()
         self.first_chunk: float | None = None  # time.monotonic() of the first action chunk
-        rclpy.init(args=[])
+        # The command itself decides what a signal means.
+        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         self._node = rclpy.create_node(name, namespace=NAMESPACE)
         self._instructions = self._node.create_publisher(String, "instruction", EVENTS)
         listen = self._node.create_subscription
