@@ -136,6 +136,15 @@ def test_a_signal_stops_everything(start, number, status):
     assert not any("Traceback" in line for line in run.lines)
 
 
+def test_it_stays_up_when_asked_until_ctrl_c(start):
+    run = start("--stay", "--timeout", "1")
+    wait_for(lambda: any("stays up" in line for line in run.lines) or run.process.poll() is not None, 300)
+    run.process.send_signal(signal.SIGINT)
+    assert run.process.wait(120) in (0, 1), "the verdict's"
+    assert not any("Traceback" in line for line in run.lines), run.lines
+    assert run.processes() == []
+
+
 def test_even_killed_it_leaves_nobody_behind(start):
     run = start()
     run.wait_for_node("planner")
