@@ -101,6 +101,14 @@ class WallOSSNode(LifecycleNode):
         """Has ``entity.destroy()`` called with the other entities of this state: action servers and clients."""
         return self._keep(entity, lambda kept: kept.destroy())
 
+    def send(self, publisher, message) -> None:
+        """Publishes, except while the process ends: Ctrl-C closes publishers at any moment, from another thread."""
+        try:
+            publisher.publish(message)
+        except Exception:
+            if self.context.ok():
+                raise
+
     def publish_diagnostics(self) -> None:
         """Publishes what ``diagnose`` says; every second by itself, and whenever a node calls it."""
         if self.active:

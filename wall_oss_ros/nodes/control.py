@@ -109,8 +109,7 @@ class ControlNode(WallOSSNode):
     def stop(self) -> None:
         # What was sent last ends at rest by itself: see Motion.
         self._mode, self._reason = State.IDLE, "not active"
-        if self.context.ok():
-            self._publish_status()
+        self._publish_status()
 
     def diagnose(self):
         rate, jitter = self._meter.measure(self.steady())
@@ -275,7 +274,7 @@ class ControlNode(WallOSSNode):
             status.plan_id, status.subtask = active
         status.observation_age_s = -1.0 if age is None else float(age)
         status.inference_s, status.command_rate_hz, status.command_jitter_s = float(self._inference_s), rate, jitter
-        self._status_out.publish(status)
+        self.send(self._status_out, status)
 
 
 def _since(then: float | None, now: float) -> float | None:

@@ -176,7 +176,7 @@ class PlannerNode(WallOSSNode):
         self._message = self._to_message(plan)
         if not self.context.ok():
             return  # Ctrl-C has closed the publishers, the log's among them
-        self._plan_out.publish(self._message)
+        self.send(self._plan_out, self._message)
         active = f", now: {plan.active_text}" if plan.active_text else ""
         message = f". {plan.message}" if plan.message else ""
         self.get_logger().info(f"Plan {plan.id} {plan.status.name.lower()}{active}{message}")
