@@ -29,6 +29,8 @@ class Policy:
         views: the robot's views, in the order of the prompt.
         image_size: side in pixels of the square views that the checkpoint takes; None for the released resizing.
         robot: whose statistics are in use.
+        temperature: deviation of the noise that a chunk starts from; the checkpoint's ``sampling_temperature``, else 1.
+            At 0 the flow starts from the noise's mean: the same observation then always gives the same chunk.
     """
 
     def __init__(self, model: WallOSS, processor: Processor, robot: str | None = None):
@@ -48,6 +50,7 @@ class Policy:
         self.rate_hz: float = model.config.action_rate_hz
         self.views: list[str] = list(model.config.views)
         self.image_size: int | None = model.config.image_size
+        self.temperature = float(model.config.extra.get("sampling_temperature", 1.0))
         self._engine = Engine(model)
         self._seen: list[np.ndarray] | None = None
         self._lock = threading.Lock()
@@ -139,7 +142,7 @@ class Policy:
         state_mask = self._states.mask(obs.state_mask)
         generator = torch.Generator()
         generator.seed() if seed is None else generator.manual_seed(seed)
-        noise = torch.randn(self.horizon, self.config.action_dim, generator=generator)
+        noise = self.temperature * torch.randn(self.horizon, self.config.action_dim, generator=generator)
         suffix = self.processor.encode(prompts.act_suffix(self.processor.clean(subtask)))
         with self._lock:
             self._observe(obs)
