@@ -42,6 +42,7 @@ BAD_INPUT = {
     "missing checkpoint": (["run", "--headless", "--model", "no-such-model"], "There is no checkpoint no-such-model."),
     "negative seed": (["run", "--headless", "--seed", "-3"], "below 0"),
     "no time": (["run", "--headless", "--timeout", "0"], "no time to work in"),
+    "no speed": (["run", "--headless", "--speed", "0"], "--speed 0 is out of range"),
     "domain out of range": (["run", "--headless", "--model", "MODEL", "--domain", "4000"], "is no ROS domain"),
     "port out of range": (["run", "--model", "MODEL", "--port", "70000"], "is no port"),
     "nothing to evaluate": (["eval", "--episodes", "0"], "nothing to run"),

@@ -57,6 +57,7 @@ def system(
     sim: bool = True,
     model: str | Path | None = None,
     seed: int = 0,
+    speed: float = 1.0,
     parameters: Mapping[str, Mapping[str, Any]] | None = None,
     only: Iterable[str] | None = None,
 ) -> list[NodeSpec]:
@@ -67,6 +68,7 @@ def system(
         sim: whether the simulated robot is among them; otherwise a driver is expected to run.
         model: a checkpoint's directory, or the name of one in models/; None is the one that ships.
         seed: the simulated scene's.
+        speed: simulated seconds in a second of wall time.
         parameters: further parameters by node name; they win over the decisions made here.
         only: names of the nodes that are wanted; None is all. The checkpoint is looked for only where one needs it.
 
@@ -90,7 +92,10 @@ def system(
         _node("plan_markers", common),
     ]
     if sim:
-        simulator = _node("simulated_robot", {"robot": robot, "seed": seed})
+        simulated = {"robot": robot, "seed": seed, "real_time_factor": float(speed)}
+        if speed < 1:  # as many pictures to a simulated second as ever
+            simulated["camera_rate_hz"] = profile.simulation.camera_rate_hz * speed
+        simulator = _node("simulated_robot", simulated)
         specs.insert(0, replace(simulator, namespace=""))  # the driver of a real robot is not in our namespace either
     return _override([spec for spec in specs if wanted is None or spec.name in wanted], parameters or {})
 

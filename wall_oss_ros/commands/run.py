@@ -44,6 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=8080, help="of the page (default: %(default)s)")
     parser.add_argument("--model", metavar="DIR", help="a checkpoint; by default the one that ships")
     parser.add_argument("--timeout", type=float, default=90.0, metavar="S", help="simulated time (default: %(default)s)")
+    parser.add_argument("--speed", type=float, default=1.0, metavar="F", help="of simulated time against real time; below 1"
+                        " gives a slow machine time to think (default: %(default)s)")  # fmt: skip
     parser.add_argument("--stay", action="store_true", help="stay up after the verdict in any case")
     parser.add_argument("--domain", type=int, metavar="N", help="ROS domain (default: ROS_DOMAIN_ID, or 0)")
 
@@ -64,8 +66,10 @@ def main(args: argparse.Namespace) -> int:
 
     if args.timeout <= 0:
         raise WallOSSError(f"--timeout {args.timeout:g} is no time to work in.", "Give seconds above 0.")
+    if not 0.05 <= args.speed <= 20:
+        raise WallOSSError(f"--speed {args.speed:g} is out of range.", "Use 0.05 to 20; 1 is real time.")
     instruction, seed = choose(args.instruction, args.seed)
-    specs = system(robot=args.robot, sim=True, model=args.model, seed=seed)
+    specs = system(robot=args.robot, sim=True, model=args.model, seed=seed, speed=args.speed)
     if not args.headless:
         check_port(args.port)
     set_domain(args.domain)
@@ -89,7 +93,7 @@ def main(args: argparse.Namespace) -> int:
 
         console = Console(highlight=False)
         with Monitor() as monitor, Display(console, started) as display:
-            session = Session(monitor, display, processes, args.timeout, started)
+            session = Session(monitor, display, processes, args.timeout, started, args.speed)
             session.wait_until_ready()
             display.say(f"ready after {time.monotonic() - started:.1f} s")
             status = session.follow(instruction)
@@ -107,6 +111,7 @@ class Session:
     processes: "Processes"
     timeout: float
     started: float
+    speed: float
 
     def wait_until_ready(self) -> None:
         """Returns when every node works.
@@ -123,7 +128,7 @@ class Session:
                     f"No word from {', '.join(missing)} after {START_LIMIT:.0f} s.", f"See {self.processes.logs}."
                 )
         # A simulator that is older than this run is not ours, whether ours is there yet or not.
-        if self.monitor.simulators() > 1 or self.monitor.simulated_time > time.monotonic() - self.started + 1.0:
+        if self.monitor.simulators() > 1 or self.monitor.simulated_time > self.speed * (time.monotonic() - self.started) + 1.0:
             raise WallOSSError(
                 f"Another simulated robot runs on ROS domain {os.environ['ROS_DOMAIN_ID']}.",
                 "Stop it, or choose another with --domain N.",
