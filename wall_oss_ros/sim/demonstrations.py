@@ -52,12 +52,7 @@ class Stage:
 
     def pixel(self, view: str, point: np.ndarray) -> np.ndarray:
         """Where ``point`` (3,) appears in a view, (2,) x and y; NaN when it is outside."""
-        camera = self.simulator.camera(view)
-        local = camera["rotation"].T @ (np.asarray(point) - camera["position"])
-        if local[2] < 0.01:
-            return np.full(2, np.nan)
-        focal = IMAGE_SIZE / 2 / np.tan(camera["fov"] / 2)
-        pixel = focal * local[:2] / local[2] + IMAGE_SIZE / 2
+        pixel = self.simulator.project(view, point)
         return pixel if (0 <= pixel).all() and (pixel < IMAGE_SIZE).all() else np.full(2, np.nan)
 
     def truth(self) -> np.ndarray:

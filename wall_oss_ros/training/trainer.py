@@ -6,7 +6,6 @@ import csv
 import math
 import time
 from collections import defaultdict
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -100,7 +99,8 @@ class Trainer:
             task = bar.add_task("training", total=total, completed=self.step)
             current = None
             self._draw_ahead()
-            for stage, within in self._schedule():
+            while position := self._position(self.step):
+                stage, within = position
                 if time.monotonic() > stop:
                     break
                 if stage is not current:
@@ -125,26 +125,19 @@ class Trainer:
             self.folder, self.model, self.optimizer, {"step": self.step, "seconds": round(self.seconds, 1)}
         )
 
-    def _schedule(self) -> Iterator[tuple[Stage, int]]:
-        """(stage, step within it) from where the run stands."""
-        start = 0
-        for stage in self.recipe.stages:
-            while start <= self.step < start + stage.steps:
-                yield stage, self.step - start
-            start += stage.steps
-
     def _draw_ahead(self) -> None:
         """Starts to make the next batch while this one is trained on."""
         step = self.step + 1 if self._next else self.step
-        stage = self._stage_of(step)
-        if stage is not None:
+        if position := self._position(step):
+            stage = position[0]
             chosen = np.random.default_rng([self.recipe.seed, step]).integers(self.train_frames, size=stage.batch)
             self._next = self._maker.submit(self.batches.draw, chosen, stage, step)
 
-    def _stage_of(self, step: int) -> Stage | None:
+    def _position(self, step: int) -> tuple[Stage, int] | None:
+        """The stage that a step of the run belongs to, and the step within it; None after the last."""
         for stage in self.recipe.stages:
             if step < stage.steps:
-                return stage
+                return stage, step
             step -= stage.steps
         return None
 
