@@ -11,13 +11,13 @@ from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from wall_oss_msgs.msg import ActionChunk, ControlStatus, Observation, SubtaskPlan
+from wall_oss_ros.control.motion import Motion
+from wall_oss_ros.control.supervisor import Limits, Situation, State, Supervisor
 from wall_oss_ros.nodes.base import ERROR, OK, WARN, WallOSSNode, run
 from wall_oss_ros.nodes.conversions import chunk_message, observation_from, seconds, trajectory_message
 from wall_oss_ros.nodes.gripper import Gripper
 from wall_oss_ros.nodes.logic.joint_history import JointHistory
-from wall_oss_ros.nodes.logic.motion import Motion
 from wall_oss_ros.nodes.logic.rate_meter import RateMeter
-from wall_oss_ros.nodes.logic.supervisor import Limits, Situation, State, Supervisor
 from wall_oss_ros.nodes.logic.worker import Outcome, Worker
 from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.nodes.policies import POLICY_PARAMETERS, load_policy

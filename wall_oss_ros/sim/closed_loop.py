@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
+from wall_oss_ros.control.motion import Motion
 from wall_oss_ros.data import language
-from wall_oss_ros.nodes.logic.motion import Motion
 from wall_oss_ros.policy import Policy
 from wall_oss_ros.policy.observation import Observation
 from wall_oss_ros.sim.demonstrations import Stage

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wall_oss_ros.nodes.logic.chunk_queue import Chunk, ChunkQueue
-from wall_oss_ros.robots.follower import CartesianFollower
+from wall_oss_ros.control.chunk_queue import Chunk, ChunkQueue
+from wall_oss_ros.control.follower import CartesianFollower
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-
 _AHEAD = 0.5  # s: a stamp this far in the future means that two clocks disagree
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from wall_oss_ros.robots.follower import CartesianFollower
+from wall_oss_ros.control.follower import CartesianFollower
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.profile import load_profile
 

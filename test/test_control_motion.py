@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wall_oss_ros.nodes.logic.motion import Motion
+from wall_oss_ros.control.motion import Motion
 from wall_oss_ros.nodes.logic.trajectory import Point, Trajectory
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wall_oss_ros.nodes.logic.chunk_queue import Chunk, ChunkQueue
+from wall_oss_ros.control.chunk_queue import Chunk, ChunkQueue
 
 ROTATION, GRIPPER = slice(10, 13), 13
 

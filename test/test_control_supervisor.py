@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from wall_oss_ros.nodes.logic.supervisor import Limits, Situation, State, Supervisor
+from wall_oss_ros.control.supervisor import Limits, Situation, State, Supervisor
 
 LIMITS = Limits(observation_age=1.0, joint_state_age=0.3, chunk_age=2.0, planner_silence=3.0)
 GOOD = Situation("pick up the red cube", "", 0.5, 0.1, 0.02, 0.3, chunk_used_up=False)

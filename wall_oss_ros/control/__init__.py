@@ -1,0 +1,1 @@
+"""From action chunks to what is sent to an arm: joining chunks, motion within limits, and when to hold still."""
