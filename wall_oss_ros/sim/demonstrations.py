@@ -100,35 +100,47 @@ class Stage:
         tray = self.simulator.spec.tray(str(rng.choice(TRAYS)))
         kind = rng.random()
         held, opening = False, OPEN
-        if kind < 0.25:  # anywhere
+        if kind < 0.12:  # anywhere
             position = rng.uniform((0.30, -0.34, 0.03), (0.66, 0.34, 0.34))
             opening = OPEN if rng.random() < 0.85 else rng.uniform(0.0, OPEN)
-        elif kind < 0.55:  # on the way down to a cube
-            height = rng.uniform(-0.005, 0.12)
-            spread = 0.006 + 0.3 * max(height, 0.0)
-            position = cube + np.append(rng.normal(0, spread, 2), height)
-            if rng.random() < 0.1:
+        elif kind < 0.45:  # over or beside a cube
+            position = cube + np.append(self._aside(0.08, 0.006), 0.14 * rng.random() ** 1.5 - 0.005)
+            if rng.random() < 0.15:
                 opening = rng.uniform(0.045, OPEN)
-        elif kind < 0.62:  # let go over a cube in a tray, or closed on nothing
+        elif kind < 0.52:  # let go over a cube in a tray
             position = cube + np.array([*rng.normal(0, 0.01, 2), rng.uniform(0, 0.12)])
             opening = rng.uniform(0.045, OPEN)
+        elif kind < 0.57:  # closed on nothing
+            position = cube + np.append(self._aside(0.1, 0.03), 0.2 * rng.random())
+            opening = rng.uniform(0.0, 0.045)
         else:  # holding the cube: lifting it, carrying it, above a tray, lowering it there
             held = True
             where = rng.random()
             if where < 0.25:
                 position = cube + np.append(rng.normal(0, 0.02, 2), rng.uniform(0, 0.2))
-            elif where < 0.6:
+            elif where < 0.5:
                 position = rng.uniform((0.36, -0.32, 0.08), (0.64, 0.32, 0.24))
             else:
-                position = tray + np.append(rng.normal(0, 0.02, 2), rng.uniform(CUBE_SIZE / 2, 0.21))
+                position = tray + np.append(self._aside(0.1, 0.012), rng.uniform(CUBE_SIZE / 2, 0.21))
         tilt = rng.normal(0, 0.02, 3)
         result = self.arm.ik(position, self.layout.tool_rotation(tilt), np.asarray(HOME) + rng.normal(0, 0.05, 7))
         if not result.ok:
             return False
         self.simulator.place_robot(result.q, opening)
         if held:
-            self.simulator.hold(colour, rng.normal(0, 0.003, 3) * (1, 0.3, 1))
+            self.simulator.hold(colour, np.clip(rng.normal(0, (0.007, 0.001, 0.004)), -0.018, 0.018))
         return not self._inside_something(colour if held else None)
+
+    def _aside(self, reach: float, near: float) -> np.ndarray:
+        """(2,) m from a goal, at any height alike: within ``reach`` of it, every second time within about ``near``.
+
+        Were low hands always well aligned, as an expert's are, height alone would tell when to close or let go, and
+        the model would not learn to look.
+        """
+        if self.rng.random() < 0.5:
+            return self.rng.normal(0, near, 2)
+        angle, distance = self.rng.uniform(0, 2 * np.pi), reach * self.rng.random()
+        return distance * np.array([np.cos(angle), np.sin(angle)])
 
     def _inside_something(self, held: str | None) -> bool:
         """Whether a held cube or a finger was teleported into another cube."""
@@ -220,7 +232,7 @@ def generate(folder: str | Path, episodes: int, posed_frames: int, keep_every: i
         workers: processes; 0 for one a core.
     """
     folder = Path(folder)
-    settings = {"episodes": episodes, "posed_frames": posed_frames, "keep_every": keep_every, "seed": seed, "version": 1}
+    settings = {"episodes": episodes, "posed_frames": posed_frames, "keep_every": keep_every, "seed": seed, "version": 2}
     meta = folder / "meta.json"
     if meta.exists() and json.loads(meta.read_text()).get("settings") == settings:
         return folder

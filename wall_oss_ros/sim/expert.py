@@ -26,9 +26,10 @@ LIFTED = 0.08  # m above the table: a cube counts as picked up
 GRIPPER_SPEED = 0.1  # m/s of the opening
 _GAIN = 4.0  # 1/s, approach speed per distance left
 _HELD = CUBE_SIZE + 0.0035  # m, widest opening that holds a cube
-_FREE = 0.07  # m, opening at which a cube is let go for sure
-_GRASP_XY, _GRASP_Z = 0.008, 0.007  # m, where closing starts
-_DROP_XY, _DROP_Z = 0.012, 0.006  # m, where opening starts
+_FREE = 0.066  # m, opening at which a cube is let go for sure
+_GRASP_XY, _GRASP_Z = 0.012, 0.009  # m, where closing starts
+_GRASP_ON = 0.004  # m, how much farther off closing goes on, once begun
+_DROP_XY, _DROP_Z = 0.020, 0.010  # m, where opening starts
 _DROP_GAP = 0.004  # m, a cube is let go this far above the tray's floor
 _FUNNEL = 4.0  # height allowed per distance from the axis of approach
 _HOVER = 0.10  # m above a cube's centre, height of approach
@@ -160,11 +161,12 @@ def active_subtask(subtasks: list[Subtask], state: ExpertState) -> int:
 def _grasp(state: ExpertState, cube) -> tuple:
     x, y, z = state.tcp
     off = math.hypot(cube[0] - x, cube[1] - y)
-    if off < _GRASP_XY and abs(z - cube[2]) < _GRASP_Z:
+    more = _GRASP_ON if state.opening < _FREE else 0.0
+    if off < _GRASP_XY + more and abs(z - cube[2]) < _GRASP_Z + more:
         return (0.0, 0.0, 0.0), CLOSED
     if state.opening < _FREE and _at_a_cube(state):
         return (0.0, 0.0, 0.0), OPEN  # something is between the fingers: let go before moving
-    allowed = cube[2] + min(_HOVER, max(0.0, (off - 0.004) * _FUNNEL))
+    allowed = cube[2] + min(_HOVER, max(0.0, (off - 0.008) * _FUNNEL))
     if state.opening < _FREE:
         allowed = max(allowed, cube[2] + 0.07)
     return _funnel(state.tcp, cube, allowed), OPEN
@@ -177,7 +179,7 @@ def _put_down(state: ExpertState, side: str) -> tuple:
     off = math.hypot(goal[0] - state.tcp[0], goal[1] - state.tcp[1])
     if off < _DROP_XY and state.tcp[2] - goal[2] < _DROP_Z:
         return (0.0, 0.0, 0.0), OPEN
-    allowed = min(CARRY, goal[2] + max(0.0, (off - 0.008) * _FUNNEL))
+    allowed = min(CARRY, goal[2] + max(0.0, (off - 0.014) * _FUNNEL))
     return _funnel(state.tcp, goal, allowed), CLOSED
 
 
@@ -249,7 +251,7 @@ def _advance(state: ExpertState, velocity, opening: float, dt: float) -> None:
             state.opening = max(state.opening, CUBE_SIZE)
     elif change < 0 and before >= CUBE_SIZE >= state.opening - 1e-9:
         for colour, cube in state.cubes.items():
-            if math.hypot(cube[0] - state.tcp[0], cube[1] - state.tcp[1]) < 0.014 and abs(cube[2] - state.tcp[2]) < 0.02:
+            if math.hypot(cube[0] - state.tcp[0], cube[1] - state.tcp[1]) < 0.017 and abs(cube[2] - state.tcp[2]) < 0.02:
                 state.held, state.opening = colour, CUBE_SIZE
                 state.cubes[colour] = (cube[0], state.tcp[1], cube[2])  # the fingers centre it along y
 

@@ -17,7 +17,7 @@ HOME = (0.0, -0.5247, 0.0, -2.6236, 0.0, 2.0988, 0.7854)  # rad: tool down, TCP 
 OPEN = 0.08  # m, opening between the fingers
 GRIPPER_SPEED = 0.1  # m/s of the opening, the real hand's speed
 _HELD_OPENING = (0.034, 0.0435)  # m: what the opening reads when a cube is between the fingers
-_HELD_OFFSET = (0.022, 0.012, 0.022)  # m, how far a held cube's centre may be from the TCP, in the tool's axes
+_HELD_OFFSET = (0.028, 0.012, 0.025)  # m, how far a held cube's centre may be from the TCP, in the tool's axes
 
 
 class Simulator:

@@ -53,7 +53,9 @@ class Batches:
         """Subtasks to act on: (text, index into the frame's chunks). Mostly what makes sense now, never only that."""
         names = [pick_text(COLOURS[c]) for c in frame["colours"]] + [place_text(t) for t in TRAYS]
         held = (frame["where"] == PLACES.index("gripper")).any()
-        weights = np.array([0.1, 0.1, 0.1, 0.35, 0.35] if held else [0.28, 0.28, 0.28, 0.08, 0.08])
+        weights = np.array([0.1, 0.1, 0.1, 0.35, 0.35] if held else [0.22, 0.22, 0.22, 0.08, 0.08])
+        if not held:  # the cube at hand is where precision is learnt
+            weights[np.linalg.norm(frame["cubes"] - frame["tcp"], axis=1).argmin()] += 0.18
         chosen = rng.choice(5, size=count, replace=False, p=weights)
         return [(names[i], int(i)) for i in chosen]
 
