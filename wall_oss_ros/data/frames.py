@@ -8,6 +8,7 @@ model with different instructions: only then do the words, not the picture alone
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +44,7 @@ FRAME = np.dtype(
 class FrameSet:
     """A dataset opened for reading."""
 
-    images: np.ndarray
+    images: np.ndarray | JoinedImages
     frames: np.ndarray
     meta: dict
 
@@ -67,5 +68,51 @@ class FrameSet:
             )
         return cls(images, frames, meta)
 
+    def after(self, others: Sequence[FrameSet]) -> FrameSet:
+        """The frames of ``others`` and then these, as one set."""
+        parts = [*others, self]
+        return FrameSet(
+            JoinedImages([part.images for part in parts]), np.concatenate([part.frames for part in parts]), self.meta
+        )
+
     def __len__(self) -> int:
         return len(self.frames)
+
+
+class JoinedImages:
+    """Image arrays (n, V, H, W, 3) one after the other, read by an array of indices as one array would be."""
+
+    def __init__(self, parts: Sequence[np.ndarray]):
+        self._parts = parts
+        self._ends = np.cumsum([len(part) for part in parts])
+        self.shape = (int(self._ends[-1]), *parts[0].shape[1:])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, indices: np.ndarray) -> np.ndarray:
+        owners = np.searchsorted(self._ends, indices, side="right")
+        starts = np.concatenate([[0], self._ends[:-1]])
+        return np.stack([self._parts[part][index - starts[part]] for part, index in zip(owners, indices)])
+
+
+def write_frames(folder: Path, images: list[np.ndarray], frames: list[np.ndarray], settings: dict) -> None:
+    """Writes a dataset from arrays (n, V, H, W, 3) and (n,); ``images`` is emptied on the way, to spare memory."""
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "frames.npy", np.concatenate(frames))
+    shape = (sum(map(len, images)), *images[0].shape[1:])
+    file = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, shape)
+    images.reverse()
+    end = 0
+    while images:
+        part = images.pop()
+        file[end : end + len(part)] = part
+        end += len(part)
+    file.flush()
+    (folder / "meta.json").write_text(json.dumps({"settings": settings, "frames": sum(map(len, frames))}, indent=1))
+
+
+def is_made(folder: Path, settings: dict) -> bool:
+    """Whether the folder holds a whole dataset of these settings."""
+    meta = folder / "meta.json"  # written last
+    return meta.exists() and json.loads(meta.read_text()).get("settings") == settings

@@ -6,7 +6,7 @@ takes effect ``latency_s`` after its observation, as it does where inference run
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -71,8 +71,11 @@ def reached(stage: Stage, goals: Sequence[Goal]) -> bool:
 class ClosedLoop:
     """Runs episodes on one simulated table."""
 
-    def __init__(self, policy: Policy, stage: Stage, settings: Settings = Settings()):
-        self.policy, self.stage, self.settings = policy, stage, settings
+    def __init__(
+        self, policy: Policy, stage: Stage, settings: Settings = Settings(), on_look: Callable[[], None] = lambda: None
+    ):
+        """``on_look`` is called whenever the model looks at the table, to judge or to act."""
+        self.policy, self.stage, self.settings, self.on_look = policy, stage, settings, on_look
         self.dt = 1.0 / stage.profile.command.rate_hz
 
     def run(self, scene: SceneSpec, instruction: str, goals: list[Goal], seed: int) -> Episode:
@@ -129,6 +132,7 @@ class ClosedLoop:
         return queue.stamp is None or queue.rows_done(now) >= self.settings.replan_every
 
     def _observe(self) -> Observation:
+        self.on_look()
         return self.stage.simulator.observation(self.stage.profile)
 
     def _note_taken(self, episode: Episode) -> None:

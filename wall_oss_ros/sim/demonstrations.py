@@ -8,7 +8,6 @@ many processes share it.
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
-from wall_oss_ros.data.frames import FRAME, HORIZON, PLACES
+from wall_oss_ros.data.frames import FRAME, HORIZON, PLACES, is_made, write_frames
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
@@ -233,10 +232,8 @@ def generate(folder: str | Path, episodes: int, posed_frames: int, keep_every: i
     """
     folder = Path(folder)
     settings = {"episodes": episodes, "posed_frames": posed_frames, "keep_every": keep_every, "seed": seed, "version": 2}
-    meta = folder / "meta.json"
-    if meta.exists() and json.loads(meta.read_text()).get("settings") == settings:
+    if is_made(folder, settings):
         return folder
-    folder.mkdir(parents=True, exist_ok=True)
     jobs = [("posed", n, seed, keep_every) for n in range(-(-posed_frames // POSED_PER_JOB))]
     jobs += [("demonstrated", n, seed, keep_every) for n in range(-(-episodes // EPISODES_PER_JOB))]
     jobs = [jobs[i] for i in np.random.default_rng(seed).permutation(len(jobs))]  # kinds mix, also in the held-out end
@@ -245,15 +242,5 @@ def generate(folder: str | Path, episodes: int, posed_frames: int, keep_every: i
         for some_images, some_frames in track(pool.imap(_job, jobs), "demonstrations", total=len(jobs)):
             images.append(some_images)
             frames.append(some_frames)
-    np.save(folder / "frames.npy", np.concatenate(frames))
-    shape = (sum(map(len, images)), *images[0].shape[1:])
-    file = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, shape)
-    images.reverse()
-    end = 0
-    while images:  # each part is freed once it is written: a dataset is several gigabytes
-        part = images.pop()
-        file[end : end + len(part)] = part
-        end += len(part)
-    file.flush()
-    meta.write_text(json.dumps({"settings": settings, "frames": int(sum(map(len, frames)))}, indent=1))
+    write_frames(folder, images, frames, settings)
     return folder

@@ -38,6 +38,7 @@ class Renderer:
             raise no_rendering(f"{backend}: {error}") from error
         # Runs when this object goes, and before Python takes its modules apart, when OSMesa could not free any more.
         self._release = weakref.finalize(self, _free, self._gl, self._context)
+        self._release.atexit = False  # by then the display is gone, and the process takes the rest with it
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
         self._model = model
         self._rectangle = mujoco.MjrRect(0, 0, width, height)

@@ -27,9 +27,7 @@ class Batches:
 
     def __init__(self, data: FrameSet, tokenizer: Tokenizer, model: WallOSS, robot: str, seed: int):
         self.data, self.tokenizer, self.seed = data, tokenizer, seed
-        head, vision = model.action_preprocessor, model.config.vision
-        self.states = Normalizer.from_statistics(head.normalizer_propri, robot)
-        self.actions = Normalizer.from_statistics(head.normalizer_action, robot)
+        self.head, self.robot, vision = model.action_preprocessor, robot, model.config.vision
         self.views, self.patch, self.merge = model.config.views, vision.patch_size, vision.spatial_merge_size
         height, width = data.images.shape[2:4]
         self.grid = torch.tensor([[1, height // self.patch, width // self.patch]])
@@ -80,6 +78,9 @@ class Batches:
             self.tokenizer.token_to_id(prompts.PROPRIOCEPTION),
             self.tokenizer.token_to_id("<|endoftext|>"),
         )
+        # Asked for each time: a resumed run takes its statistics from the save, not from the data.
+        states = Normalizer.from_statistics(self.head.normalizer_propri, self.robot)
+        moves = Normalizer.from_statistics(self.head.normalizer_action, self.robot)
         state = np.zeros((len(frames), DOF), np.float32)
         state[:, ARM] = np.concatenate([frames["tcp"], frames["rotation"], frames["opening"][:, None]], axis=1)
         actions = np.zeros((len(frames), stage.acting_branches, HORIZON, DOF), np.float32)
@@ -91,8 +92,8 @@ class Batches:
             pixel_values=torch.from_numpy(image_patches(images, self.patch, self.merge)),
             image_grid_thw=self.grid.repeat(len(images), 1),
             image_positions=self.image_positions,
-            state=torch.from_numpy(self.states.normalize(state)),
-            state_mask=torch.from_numpy(self.states.mask()).float().expand(len(frames), -1),
-            actions=torch.from_numpy(self.actions.normalize(actions)),
-            dof_mask=torch.from_numpy(self.actions.mask()).float(),
+            state=torch.from_numpy(states.normalize(state)),
+            state_mask=torch.from_numpy(states.mask()).float().expand(len(frames), -1),
+            actions=torch.from_numpy(moves.normalize(actions)),
+            dof_mask=torch.from_numpy(moves.mask()).float(),
         )

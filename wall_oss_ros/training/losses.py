@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from wall_oss_ros.model import WallOSS
+from wall_oss_ros.model.flow import sample_time
 from wall_oss_ros.training.packing import IGNORED, Packed
 
 
@@ -33,14 +34,6 @@ class Losses:
     targets: torch.Tensor  # (answer tokens,)
 
 
-def sample_time(shape: tuple[int, ...], generator: torch.Generator, s: float = 0.999) -> torch.Tensor:
-    """Flow time t = (1 - beta) * s with beta ~ Beta(1.5, 1), so that noisy times (t near 0) are drawn more often.
-
-    Beta(a, 1) has the distribution function x^a, hence the inverse u^(1/a).
-    """
-    return (1 - torch.rand(shape, generator=generator) ** (1 / 1.5)) * s
-
-
 def compute(model: WallOSS, batch: Batch, draws: int, generator: torch.Generator) -> Losses:
     """Runs the network once over the packed rows. Either loss is zero where the batch has nothing for it."""
     packed = batch.packed
@@ -56,7 +49,7 @@ def compute(model: WallOSS, batch: Batch, draws: int, generator: torch.Generator
         at = packed.state_positions[..., None].expand_as(state)
         embeds = embeds.scatter(1, at, state.to(embeds.dtype))
         actions = batch.actions[:, :, None].expand(-1, -1, draws, -1, -1)  # (B, M, K, H, A)
-        time = sample_time(actions.shape[:3], generator)
+        time = sample_time(actions.shape[:3], model.config.noise_scheduler, generator=generator)
         noise = torch.randn(actions.shape, generator=generator)
         t = time[..., None, None]
         noisy = (1 - t) * noise + t * actions

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from wall_oss_ros.data.tokenizer import train_tokenizer
 from wall_oss_ros.model import WallOSS, WallOSSConfig
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim.demonstrations import generate
+from wall_oss_ros.sim.practice import practise
 from wall_oss_ros.training.batches import ARM, DOF, Batches
 from wall_oss_ros.training.curves import draw_curves
 from wall_oss_ros.training.recipe import Recipe
@@ -32,14 +35,23 @@ def make_data(recipe: Recipe, folder: Path, workers: int = 0) -> FrameSet:
     return FrameSet.open(generate(folder, d.episodes, d.posed_frames, d.keep_every, d.seed, workers))
 
 
-def make_tokenizer(recipe: Recipe, data: FrameSet) -> Tokenizer:
-    """A tokenizer for everything that is said about this data."""
+def make_tokenizer(recipe: Recipe, data: FrameSet, run: Path) -> Tokenizer:
+    """A tokenizer for everything that is said about this data; the run's own where it has one.
+
+    A run keeps its tokenizer: other data would give other numbers to the same words.
+    """
+    file = run / "tokenizer.json"
+    if file.exists():
+        return Tokenizer.from_file(str(file))
     rng = np.random.default_rng(recipe.seed)
     texts = []
     for index in rng.integers(len(data), size=TOKENIZER_SAMPLES):
         _, prompt, answer = language.sample(rng, data.frames[index])
         texts += [prompt.replace(prompts.ASSISTANT, ""), answer]
-    return train_tokenizer(texts, recipe.vocab_size)
+    tokenizer = train_tokenizer(texts, recipe.vocab_size)
+    run.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(file))
+    return tokenizer
 
 
 def make_config(recipe: Recipe, tokenizer: Tokenizer) -> WallOSSConfig:
@@ -103,13 +115,24 @@ def train(
     output, run = Path(output), Path(output) / "run"
     data = make_data(recipe, data_folder, workers)
     torch.manual_seed(recipe.seed)
-    tokenizer = make_tokenizer(recipe, data)
+    tokenizer = make_tokenizer(recipe, data, run)
     model = WallOSS(make_config(recipe, tokenizer))
     set_statistics(model, data, recipe.robot)
     pretrain_vision(model, data, recipe, run)
     batches = Batches(data, tokenizer, model, recipe.robot, recipe.seed)
     trainer = Trainer(model, batches, recipe, run, resume and (run / "progress.json").exists())
-    trainer.run(minutes)
+    deadline = time.monotonic() + 60 * minutes if minutes else math.inf
+    practice: list[FrameSet] = []
+    end = 0
+    for number, stage in enumerate(recipe.stages):
+        end += stage.steps
+        if stage.practice and time.monotonic() < deadline:
+            export(model, tokenizer, recipe, trainer, output)
+            seed = recipe.data.seed + number
+            folder = practise(output, run / f"practice-{number}", stage.practice, seed, recipe.robot, workers)
+            practice.append(FrameSet.open(folder))
+            trainer.learn_from(practice)
+        trainer.run(end, deadline)
     export(model, tokenizer, recipe, trainer, output)
     return output
 

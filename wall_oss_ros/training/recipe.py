@@ -45,6 +45,8 @@ class Stage(_Strict):
     kinds: dict[str, float] | None = Field(default=None, description="shares of kinds of language, else language.MATERIAL's")
     acting_branches: int = Field(ge=0, description="instructions for each observation")
     draws: int = Field(default=2, gt=0, description="noise draws for each acting branch")
+    practice: int = Field(default=0, ge=0, description="instructions that the model follows first, to learn from")
+    practice_share: float = Field(default=0.0, ge=0, le=1, description="of frames from this and earlier practice")
     language_weight: float = Field(default=1.0, ge=0)
     flow_weight: float = Field(default=1.0, ge=0)
 

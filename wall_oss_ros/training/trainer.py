@@ -6,6 +6,7 @@ import csv
 import math
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
+from wall_oss_ros.data.frames import FrameSet
 from wall_oss_ros.model import WallOSS
 from wall_oss_ros.training import checkpointing
 from wall_oss_ros.training.batches import Batches
@@ -82,13 +84,16 @@ class Trainer:
             progress = checkpointing.load(self.folder, model, self.optimizer)
             self.step, self.seconds = progress["step"], progress["seconds"]
         self._maker, self._next = ThreadPoolExecutor(1), None
-        self.validation = np.arange(len(batches.data))[-recipe.data.held_out :]
-        self.train_frames = len(batches.data) - recipe.data.held_out
+        self._data, self._practised = batches.data, 0
 
-    def run(self, minutes: float | None = None) -> None:
-        """Trains to the end of the recipe, or for about ``minutes`` more; saves in either case."""
+    def learn_from(self, practice: Sequence[FrameSet]) -> None:
+        """Adds frames from practice; a stage says how many of its frames are taken from them."""
+        self.batches.data = self._data.after(practice)
+        self._practised = sum(map(len, practice))
+
+    def run(self, until: int, deadline: float = math.inf) -> None:
+        """Trains up to step ``until`` of the recipe, or to ``deadline`` (of time.monotonic); saves in either case."""
         total = sum(stage.steps for stage in self.recipe.stages)
-        stop = time.monotonic() + 60 * minutes if minutes else math.inf
         log = self.folder / "log.csv"
         fresh = self.step == 0 or not log.exists()
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -98,11 +103,10 @@ class Trainer:
                 writer.writeheader()
             task = bar.add_task("training", total=total, completed=self.step)
             current = None
+            self._next = None  # what was drawn ahead may be of other data
             self._draw_ahead()
-            while position := self._position(self.step):
-                stage, within = position
-                if time.monotonic() > stop:
-                    break
+            while self.step < until and time.monotonic() < deadline:
+                stage, within = self._position(self.step)
                 if stage is not current:
                     trainable(self.model, stage)
                     current = stage
@@ -130,8 +134,17 @@ class Trainer:
         step = self.step + 1 if self._next else self.step
         if position := self._position(step):
             stage = position[0]
-            chosen = np.random.default_rng([self.recipe.seed, step]).integers(self.train_frames, size=stage.batch)
-            self._next = self._maker.submit(self.batches.draw, chosen, stage, step)
+            self._next = self._maker.submit(self.batches.draw, self._choose(stage, step), stage, step)
+
+    def _choose(self, stage: Stage, step: int) -> np.ndarray:
+        """The frames of a step. Those from practice come first in the data, those held out last."""
+        rng = np.random.default_rng([self.recipe.seed, step])
+        end = len(self.batches.data) - self.recipe.data.held_out
+        chosen = rng.integers(self._practised, end, size=stage.batch)
+        if self._practised:
+            practised = rng.random(stage.batch) < stage.practice_share
+            chosen[practised] = rng.integers(self._practised, size=practised.sum())
+        return chosen
 
     def _position(self, step: int) -> tuple[Stage, int] | None:
         """The stage that a step of the run belongs to, and the step within it; None after the last."""
@@ -167,8 +180,9 @@ class Trainer:
         """One line: losses and the share of right answers by kind, on held-out frames."""
         counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
         entropies, flows = [], []
+        held_out = np.arange(len(self.batches.data))[-self.recipe.data.held_out :]
         for part in range(2):
-            indices = self.validation[part * stage.batch : (part + 1) * stage.batch]
+            indices = held_out[part * stage.batch : (part + 1) * stage.batch]
             batch = self.batches.draw(indices, stage, 1_000_000_000 + part)
             losses = compute(self.model, batch, stage.draws, torch.Generator().manual_seed(part))
             entropies.append(float(losses.cross_entropy))

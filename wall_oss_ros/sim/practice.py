@@ -1,0 +1,68 @@
+"""Practice: the model acts, and the expert says what should have been done wherever that led.
+
+Demonstrations only show states that an expert, or chance, gets into. A model makes mistakes of its own and then stands
+where no demonstration has been; labelled, these states are what it learns most from (DAgger, arXiv 1011.0686).
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from pathlib import Path
+
+import numpy as np
+from rich.progress import track
+
+from wall_oss_ros.data import language
+from wall_oss_ros.data.frames import FRAME, is_made, write_frames
+from wall_oss_ros.policy import Policy
+from wall_oss_ros.sim.closed_loop import ClosedLoop
+from wall_oss_ros.sim.demonstrations import Stage
+from wall_oss_ros.sim.scene import SceneSpec
+
+_loop: ClosedLoop | None = None
+_seen: list[tuple[np.ndarray, np.void]] = []
+
+
+def _start_worker(model: str, robot: str) -> None:
+    global _loop
+    stage = Stage(np.random.default_rng(0), robot)
+    _loop = ClosedLoop(Policy.from_pretrained(model, threads=1), stage, on_look=lambda: _seen.append(stage.frame()))
+
+
+def _practise(arguments: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, bool]:
+    seed, number = arguments
+    rng = np.random.default_rng([seed, 2, number])
+    scene = SceneSpec.random(rng)
+    _loop.stage.simulator.reset(scene)
+    instruction, goals = language.instruction(rng, _loop.stage.truth()[()], absent_share=0.0)
+    _seen.clear()
+    episode = _loop.run(scene, instruction, goals, seed=int(rng.integers(2**31)))
+    return np.stack([images for images, _ in _seen]), np.array([record for _, record in _seen], FRAME), episode.success
+
+
+def practise(model: Path, folder: Path, episodes: int, seed: int, robot: str, workers: int = 0) -> Path:
+    """Makes a dataset of what a model sees while it follows random instructions, or leaves it if it is there already.
+
+    Args:
+        model: checkpoint folder.
+        folder: for the dataset.
+        episodes: instructions to follow, each on a scene of its own.
+        seed: decides scenes, instructions and noise.
+        robot: profile name.
+        workers: processes; 0 for one a core.
+    """
+    settings = {"practice": episodes, "seed": seed, "version": 1}
+    if is_made(folder, settings):
+        return folder
+    images, frames, reached = [], [], 0
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(workers or os.cpu_count(), _start_worker, (str(model), robot)) as pool:
+        results = pool.imap(_practise, [(seed, number) for number in range(episodes)])
+        for some_images, some_frames, success in track(results, "practice", total=episodes):
+            images.append(some_images)
+            frames.append(some_frames)
+            reached += success
+    print(f"practice: {reached} of {episodes} instructions followed, {sum(map(len, frames))} frames to learn from")
+    write_frames(folder, images, frames, settings)
+    return folder
