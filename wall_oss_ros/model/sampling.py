@@ -1,4 +1,4 @@
-"""Actions by integrating the flow, words by greedy decoding. Both run the prefix once and reuse its keys and values.
+"""Actions by integrating the flow, words one by one. Both run the prefix once and reuse its keys and values.
 
 That is exact: the prefix is causal, so no token of it ever sees an action or a later word.
 """
@@ -14,6 +14,7 @@ from torch import Tensor
 from wall_oss_ros.errors import WallOSSError
 
 if TYPE_CHECKING:
+    from wall_oss_ros.model.token_choice import TokenChoice
     from wall_oss_ros.model.wall_oss import Prepared, WallOSS
 
 
@@ -65,8 +66,8 @@ def _suffix_velocity(model: WallOSS, prepared: Prepared, dof_mask: Tensor, horiz
     batch, length = prepared.types.shape
     start = length - horizon
     cache = model.new_cache(batch, length)
-    alive = prepared.alive
-    prefix_mask = model.attention_mask(prepared)[:, :, :start, :start] if prepared.padded else None
+    mask = model.attention_mask(prepared) if prepared.padded else None
+    prefix_mask = mask[:, :, :start, :start] if prepared.padded else None
     model.decode(
         prepared.embeds[:, :start],
         prepared.positions[:, :, :start],
@@ -75,7 +76,7 @@ def _suffix_velocity(model: WallOSS, prepared: Prepared, dof_mask: Tensor, horiz
         cache,
         causal=not prepared.padded,
     )
-    suffix_mask = alive[:, None, None, :].expand(-1, 1, horizon, -1) if prepared.padded else None
+    suffix_mask = mask[:, :, start:] if prepared.padded else None
     positions = prepared.positions[:, :, start:]
 
     def step(actions: Tensor, t: Tensor) -> Tensor:
@@ -100,15 +101,27 @@ def _whole_velocity(model: WallOSS, prepared: Prepared, dof_mask: Tensor, horizo
     return step
 
 
-def generate(model: WallOSS, batch: Mapping[str, Tensor], max_new_tokens: int, eos: int, use_cache: bool) -> Tensor:
-    """Greedy decoding.
+def generate(
+    model: WallOSS, batch: Mapping[str, Tensor], max_new_tokens: int, eos: int, use_cache: bool, choose: TokenChoice
+) -> Tensor:
+    """Words behind each prompt, until each has ended.
 
     Prompts may be padded on either side. A row that has ended is filled with the pad token; the end token itself is
     part of the result.
 
+    Args:
+        eos: the end token.
+        use_cache: False runs the whole sequence for every word, for comparison.
+        choose: which token comes next.
+
     Returns:
         (B, n) ids with n <= max_new_tokens.
+
+    Raises:
+        WallOSSError: no word was asked for, or a logit is not finite.
     """
+    if max_new_tokens < 1:
+        raise WallOSSError(f"{max_new_tokens} new tokens were asked for; at least 1 was expected.", "Ask for more.")
     prepared = model.prepare(batch)
     batch_size, length = prepared.types.shape
     alive, positions = prepared.alive, prepared.positions
@@ -123,12 +136,7 @@ def generate(model: WallOSS, batch: Mapping[str, Tensor], max_new_tokens: int, e
     words: list[Tensor] = []
     embeds, types = prepared.embeds, prepared.types
     for index in range(max_new_tokens):
-        logits = model.logits(hidden)
-        if not torch.isfinite(logits).all():
-            raise WallOSSError(
-                "The model computed logits that are not finite.", "Check the checkpoint and the observation."
-            )
-        word = logits.argmax(-1).masked_fill(done, model.config.pad_token_id)
+        word = choose(model.logits(hidden)).masked_fill(done, model.config.pad_token_id)
         words.append(word)
         done = done | (word == eos)
         if bool(done.all()) or index + 1 == max_new_tokens:

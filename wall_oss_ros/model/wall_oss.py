@@ -22,6 +22,7 @@ from wall_oss_ros.model.decoder import Decoder
 from wall_oss_ros.model.flow import ActionPreprocessor, sample_time
 from wall_oss_ros.model.rope import multimodal_positions
 from wall_oss_ros.model.sampling import generate, sample_actions
+from wall_oss_ros.model.token_choice import TokenChoice
 from wall_oss_ros.model.vision import VisionTower
 
 Batch = Mapping[str, Tensor]
@@ -252,10 +253,21 @@ class WallOSS(nn.Module):
 
     @torch.inference_mode()
     def generate(
-        self, batch: Batch, max_new_tokens: int = 64, eos: int | None = None, use_cache: bool = True
+        self,
+        batch: Batch,
+        max_new_tokens: int = 64,
+        eos: int | None = None,
+        use_cache: bool = True,
+        choose: TokenChoice | None = None,
     ) -> Tensor:
-        """The likeliest words, one by one: ids (B, at most max_new_tokens); see :mod:`wall_oss_ros.model.sampling`."""
-        return generate(self, batch, max_new_tokens, self.config.eos_token_id if eos is None else eos, use_cache)
+        """Words, one by one: ids (B, at most max_new_tokens); see :mod:`wall_oss_ros.model.sampling`.
+
+        Args:
+            choose: the likeliest token when None; sampling by temperature and top-p, or a restricted set of tokens, by
+                :class:`~wall_oss_ros.model.token_choice.TokenChoice`.
+        """
+        eos = self.config.eos_token_id if eos is None else eos
+        return generate(self, batch, max_new_tokens, eos, use_cache, choose or TokenChoice())
 
 
 def _fill(embeds: Tensor, where: Tensor, values: Tensor, kind: str) -> Tensor:

@@ -1,0 +1,110 @@
+"""Action chunks as words of the language model: FAST token N is ``<|action_token_N|>``, and ``<|im_end|>`` ends a chunk.
+
+A chunk is written without the degrees of freedom that the robot does not have; they come back as 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from tokenizers import AddedToken, Tokenizer
+from torch import Tensor
+
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.model.fast import FastTokenizer, NotAChunk
+from wall_oss_ros.model.token_choice import TokenChoice
+
+if TYPE_CHECKING:
+    from wall_oss_ros.model.wall_oss import WallOSS
+
+END = "<|im_end|>"
+
+
+def action_token(number: int) -> str:
+    """How FAST token ``number`` is spelled in the language model's vocabulary."""
+    return f"<|action_token_{number}|>"
+
+
+def add_action_tokens(tokenizer: Tokenizer, count: int) -> None:
+    """Adds ``count`` action tokens at the end of the language model's tokenizer, which is changed."""
+    tokenizer.add_tokens([AddedToken(action_token(number), normalized=False) for number in range(count)])
+
+
+class ActionVocabulary:
+    """Translates between chunks and the language model's token ids. A: numbers in an action, T: steps."""
+
+    def __init__(self, fast: FastTokenizer, language: Tokenizer):
+        """Raises WallOSSError when the language model's tokenizer lacks an action token, or the end token."""
+        spelled = [*map(action_token, range(fast.vocab_size)), END]
+        ids = [language.token_to_id(token) for token in spelled]
+        if None in ids:
+            raise WallOSSError(
+                f"The language model's tokenizer has no {spelled[ids.index(None)]}; the FAST tokenizer has "
+                f"{fast.vocab_size} tokens.",
+                "Use the FAST tokenizer that the checkpoint was trained with.",
+            )
+        self.fast, self.end = fast, ids.pop()
+        self.ids: list[int] = ids
+        self._numbers = {token: number for number, token in enumerate(ids)}
+
+    def encode(self, chunk: np.ndarray, alive: np.ndarray) -> list[int]:
+        """The assistant's answer for a normalised chunk (T, A), end token included; alive: (A,) bool."""
+        return [self.ids[token] for token in self.fast.encode(np.asarray(chunk)[:, alive])] + [self.end]
+
+    def decode(self, ids: Sequence[int], horizon: int, alive: np.ndarray) -> np.ndarray:
+        """The normalised chunk (horizon, A) float32 of an answer; what follows the end token is ignored.
+
+        Raises:
+            NotAChunk: there is no end token, a word that is no action token, or tokens that make no chunk.
+        """
+        ids = list(ids)
+        if self.end not in ids:
+            raise NotAChunk(f"no end after {len(ids)} tokens")
+        answer = ids[: ids.index(self.end)]
+        foreign = [word for word in answer if word not in self._numbers]
+        if foreign:
+            raise NotAChunk(f"token {foreign[0]} of the language model is no action token")
+        chunk = np.zeros((horizon, len(alive)), np.float32)
+        chunk[:, alive] = self.fast.decode([self._numbers[word] for word in answer], horizon, int(np.sum(alive)))
+        return chunk
+
+    def longest(self, horizon: int, alive: np.ndarray) -> int:
+        """Tokens that an answer can have at most, end token included."""
+        return self.fast.longest(horizon, int(np.sum(alive))) + 1
+
+    def choice(self, temperature: float = 0.0, top_p: float = 1.0, seed: int | None = None) -> TokenChoice:
+        """Chooses among action tokens and the end only."""
+        return TokenChoice(temperature, top_p, seed, [*self.ids, self.end])
+
+
+def generate_chunks(
+    model: WallOSS,
+    batch: Mapping[str, Tensor],
+    vocabulary: ActionVocabulary,
+    choose: TokenChoice | None = None,
+    use_cache: bool = True,
+) -> Tensor:
+    """Action chunks through the language head.
+
+    Args:
+        batch: prompts that end where the assistant's answer begins, padded on either side, with ``dof_mask``
+            (B, horizon, A), the same for each step.
+        choose: the likeliest tokens when None; see :meth:`ActionVocabulary.choice`.
+
+    Returns:
+        (B, horizon, A) float32, normalised, on the CPU.
+
+    Raises:
+        NotAChunk: a row's tokens make no chunk.
+        WallOSSError: a logit is not finite.
+    """
+    alive = batch["dof_mask"][:, 0].bool().cpu().numpy()
+    horizon = batch["dof_mask"].shape[1]
+    limit = max(vocabulary.longest(horizon, row) for row in alive)
+    choose = choose or vocabulary.choice()
+    ids = model.generate(batch, limit, vocabulary.end, use_cache, choose).tolist()
+    chunks = [vocabulary.decode(answer, horizon, row) for answer, row in zip(ids, alive)]
+    return torch.from_numpy(np.stack(chunks))
