@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.model.config_parts import ExpertConfig, NoiseConfig, VisionConfig, positive_integers, require
+
+__all__ = ["DEFAULT_DOF", "ExpertConfig", "NoiseConfig", "VisionConfig", "WallOSSConfig"]
 
 DEFAULT_DOF = {
     "follow_left_ee_cartesian_pos": 3,
@@ -21,21 +24,16 @@ DEFAULT_DOF = {
     "car_pose": 3,
 }
 
-
-def _require(
-    condition: bool, message: str, hint: str = "Correct config.json, or use the one that came with the weights."
-) -> None:
-    if not condition:
-        raise WallOSSError(message, hint)
-
-
-def _positive_integers(owner: Any, *names: str) -> None:
-    for name in names:
-        value = getattr(owner, name)
-        _require(
-            isinstance(value, int) and not isinstance(value, bool) and value > 0,
-            f"config.json: {name} is {value!r}; a positive integer was expected.",
-        )
+# Switches of the public training code that change what the network computes, and the one value that is known here.
+_FIXED = {
+    "mlp_moe": True,
+    "use_adarms": False,
+    "use_x_pred": False,
+    "proj_with_mask": True,
+    "use_flow_action_expert": True,
+    "use_state_string_representation": False,
+    "use_sliding_window": False,
+}
 
 
 def _pick(kind: type, values: dict[str, Any]) -> dict[str, Any]:
@@ -44,62 +42,12 @@ def _pick(kind: type, values: dict[str, Any]) -> dict[str, Any]:
 
 
 @dataclass
-class VisionConfig:
-    """The vision tower: Qwen2.5-VL's, at any size."""
-
-    depth: int = 32
-    hidden_size: int = 1280
-    intermediate_size: int = 3420
-    num_heads: int = 16
-    in_channels: int = 3
-    patch_size: int = 14
-    spatial_merge_size: int = 2
-    temporal_patch_size: int = 2
-    window_size: int = 112
-    fullatt_block_indexes: list[int] = field(default_factory=lambda: [7, 15, 23, 31])
-    out_hidden_size: int = 2048
-    tokens_per_second: float = 2
-    hidden_act: str = "silu"
-
-    def __post_init__(self) -> None:
-        _positive_integers(
-            self, "depth", "hidden_size", "intermediate_size", "num_heads", "in_channels", "patch_size",
-            "spatial_merge_size", "temporal_patch_size", "window_size", "out_hidden_size",
-        )  # fmt: skip
-        _require(
-            self.hidden_size % (4 * self.num_heads) == 0,
-            f"config.json: vision hidden_size {self.hidden_size} is not a multiple of 4 * num_heads {self.num_heads}.",
-        )
-        _require(self.hidden_act == "silu", f"config.json: vision hidden_act {self.hidden_act!r}; only silu is known.")
-
-    @property
-    def patch_dim(self) -> int:
-        """Numbers in one patch row of ``pixel_values``."""
-        return self.in_channels * self.temporal_patch_size * self.patch_size**2
-
-
-@dataclass
-class ExpertConfig:
-    """One feed-forward expert."""
-
-    hidden_size: int
-    intermediate_size: int
-    hidden_act: str = "silu"
-
-
-@dataclass
-class NoiseConfig:
-    """Distribution of the flow's time in training, and the sampler's steps."""
-
-    beta_alpha: float = 1.5
-    beta_beta: float = 1.0
-    s: float = 0.999
-    num_inference_timesteps: int = 10
-
-
-@dataclass
 class WallOSSConfig:
     """Everything that a checkpoint's ``config.json`` decides.
+
+    ``attention_moe`` and ``norm_moe`` split attention's projections and the norms by token type, as the feed-forward
+    networks always are; ``causal_action_attention_mask`` lets an action token see only the actions before it;
+    ``use_x_loss`` measures the flow's error in actions instead of velocities. All are keys of the released checkpoints.
 
     Keys that the network does not use are kept in ``extra`` and written back by :meth:`to_dict`. Our own keys, absent
     from released checkpoints, are ``action_horizon`` (steps of a chunk), ``action_rate_hz``, ``image_size`` (side of
@@ -117,7 +65,9 @@ class WallOSSConfig:
     mrope_section: list[int] = field(default_factory=lambda: [16, 24, 24])
     tie_word_embeddings: bool = False
     attention_moe: bool = False
-    mlp_moe: bool = True
+    norm_moe: bool = False
+    causal_action_attention_mask: bool = False
+    use_x_loss: bool = False
     experts: list[ExpertConfig] = field(default_factory=list)
     vision: VisionConfig = field(default_factory=VisionConfig)
     noise_scheduler: NoiseConfig = field(default_factory=NoiseConfig)
@@ -139,47 +89,52 @@ class WallOSSConfig:
     extra: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _positive_integers(
+        positive_integers(
             self, "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
             "action_horizon",
         )  # fmt: skip
         heads, groups = self.num_attention_heads, self.num_key_value_heads
-        _require(
+        require(
             self.hidden_size % (2 * heads) == 0,
             f"config.json: hidden_size {self.hidden_size} must be a multiple of twice num_attention_heads {heads}.",
         )
-        _require(
+        require(
             heads % groups == 0, f"config.json: {heads} attention heads cannot share {groups} key-value heads evenly."
         )
-        _require(
+        require(
             2 * sum(self.mrope_section) == self.head_dim and len(self.mrope_section) == 3,
             f"config.json: mrope_section {self.mrope_section} must be three numbers that add up to half a head, "
             f"{self.head_dim // 2}.",
         )
-        _require(
-            self.mlp_moe and not self.attention_moe,
-            f"config.json: mlp_moe {self.mlp_moe}, attention_moe {self.attention_moe}: only models with routed "
-            "feed-forward experts and one shared attention are supported.",
-            "Use wall-oss-flow, or a checkpoint trained by this project.",
-        )
-        _require(
+        require(
             len(self.experts) >= 2,
             f"config.json: {len(self.experts)} experts; vision-language and action need one each.",
         )
+        widths = self.expert_widths
         for index, expert in enumerate(self.experts):
-            _require(
-                expert.hidden_size == self.hidden_size and expert.hidden_act == "silu",
-                f"config.json: expert {index} has hidden_size {expert.hidden_size} and {expert.hidden_act}; "
-                f"{self.hidden_size} and silu were expected.",
+            positive_integers(expert, "hidden_size", "intermediate_size")
+            require(
+                expert.hidden_act == "silu",
+                f"config.json: expert {index} has hidden_act {expert.hidden_act!r}; only silu is known.",
             )
-        _require(
+        require(
+            widths[0] == self.hidden_size and max(widths) == self.hidden_size,
+            f"config.json: the experts' hidden sizes are {widths}; the first must be hidden_size {self.hidden_size} and "
+            "none may be larger.",
+        )
+        require(
+            len(set(widths)) == 1 or (self.attention_moe and self.norm_moe),
+            f"config.json: experts of hidden sizes {widths} cannot share projections or norms.",
+            "Set attention_moe and norm_moe, as such checkpoints have them.",
+        )
+        require(
             self.vision.out_hidden_size == self.hidden_size,
             f"config.json: the vision tower gives {self.vision.out_hidden_size} numbers, "
             f"the decoder takes {self.hidden_size}.",
         )
         for name in ("dof_config", "agent_pos_config"):
             layout = getattr(self, name)
-            _require(
+            require(
                 bool(layout) and all(isinstance(n, int) and n > 0 for n in layout.values()),
                 f"config.json: {name} {layout!r} must name each degree of freedom with its positive size.",
             )
@@ -192,6 +147,16 @@ class WallOSSConfig:
     @property
     def head_dim(self) -> int:
         return self.hidden_size // self.num_attention_heads
+
+    @property
+    def expert_widths(self) -> list[int]:
+        """Width of each expert's stream; tokens of a narrower one are zero behind it."""
+        return [expert.hidden_size for expert in self.experts]
+
+    @property
+    def action_width(self) -> int:
+        """Width of an action token."""
+        return self.experts[1].hidden_size
 
     @property
     def action_dim(self) -> int:
@@ -210,15 +175,30 @@ class WallOSSConfig:
         Raises:
             WallOSSError: a key is missing or its value is not possible; the message names it.
         """
-        _require(isinstance(values, dict), f"config.json holds a {type(values).__name__}; an object was expected.")
+        require(isinstance(values, dict), f"config.json holds a {type(values).__name__}; an object was expected.")
         flat = {**values, **{k: v for k, v in (values.get("text_config") or {}).items() if v is not None}}
         for rope in (flat.get("rope_parameters"), flat.get("rope_scaling")):
             if isinstance(rope, dict):
                 flat.setdefault("mrope_section", rope.get("mrope_section"))
                 flat.setdefault("rope_theta", rope.get("rope_theta"))
         for key in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "vision_config"):
-            _require(flat.get(key) is not None, f"config.json: {key} is missing.")
-        _require(bool(flat.get("experts")), "config.json: experts is missing; this is not a WALL-OSS checkpoint.")
+            require(flat.get(key) is not None, f"config.json: {key} is missing.")
+        require(bool(flat.get("experts")), "config.json: experts is missing; this is not a WALL-OSS checkpoint.")
+        for key, known in _FIXED.items():
+            require(
+                flat.get(key) in (None, known),
+                f"config.json: {key} is {flat.get(key)!r}; only models with {known} are supported.",
+                "Use a checkpoint of the WALL-OSS lineage (docs/model.md), or one trained by this project.",
+            )
+        require(
+            bool(flat.get("dof_config")) or not flat.get("norm_moe"),
+            "config.json: dof_config is missing; without it the size of an action is unknown.",
+            "Copy dof_config and agent_pos_config from the training configuration beside the weights (docs/model.md).",
+        )
+        if flat.get("dof_config") and not flat.get("agent_pos_config"):
+            flat["agent_pos_config"] = flat["dof_config"]
+        if flat.get("action_horizon_flow"):  # the name of the released 0.5
+            flat.setdefault("action_horizon", flat["action_horizon_flow"])
         vision = {"out_hidden_size": flat["hidden_size"], **flat["vision_config"]}
         if "in_chans" in vision:  # the released configs' older spelling
             vision.setdefault("in_channels", vision["in_chans"])
@@ -227,8 +207,20 @@ class WallOSSConfig:
             vision=VisionConfig(**_pick(VisionConfig, vision)),
             noise_scheduler=NoiseConfig(**_pick(NoiseConfig, flat.get("noise_scheduler") or {})),
         )
+        widths = [expert.hidden_size for expert in parts["experts"]]
+        for key, expected in (
+            ("dim_inputs", widths),
+            ("action_hidden_size", widths[1:2]),
+            ("state_hidden_size", [flat["hidden_size"]]),
+        ):
+            given = flat.get(key)
+            given = expected if given is None else list(given) if isinstance(given, (list, tuple)) else [given]
+            require(given == expected, f"config.json: {key} is {given}; {expected} was expected from the other keys.")
         known = _pick(cls, {k: v for k, v in flat.items() if k not in ("extra", "vision", *parts)})
-        derived = {"text_config", "vision_config", "rope_scaling", "rope_parameters", "num_experts", "dim_inputs"}
+        derived = {
+            "text_config", "vision_config", "rope_scaling", "rope_parameters", "num_experts", "dim_inputs", "mlp_moe",
+            "action_horizon_flow", "action_hidden_size",
+        }  # fmt: skip
         own = derived | {f.name for f in fields(cls)}
         extra = {k: v for k, v in values.items() if k not in own}
         try:
@@ -267,5 +259,6 @@ class WallOSSConfig:
             "noise_scheduler": dict(vars(self.noise_scheduler)),
             "num_experts": len(self.experts),
             "experts": [dict(vars(expert)) for expert in self.experts],
-            "dim_inputs": [self.hidden_size] * len(self.experts),
+            "dim_inputs": self.expert_widths,
+            "mlp_moe": True,
         }

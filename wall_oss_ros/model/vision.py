@@ -8,6 +8,7 @@ from functools import lru_cache
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model.config import VisionConfig
@@ -131,6 +132,7 @@ class VisionTower(nn.Module):
         self.blocks = nn.ModuleList(VisionBlock(config) for _ in range(config.depth))
         self.merger = PatchMerger(config)
         self.full = set(config.fullatt_block_indexes)
+        self.gradient_checkpointing = False
 
     def encode_frames(self, patches: Tensor, rows: int, columns: int) -> Tensor:
         """Frames of one size together. patches: (N, rows * columns, patch numbers) -> (N, merged cells, H)."""
@@ -144,16 +146,20 @@ class VisionTower(nn.Module):
             x = x.view(n, -1, merge * merge, width)[:, layout.order].view(n, count, width)
         cos, sin = layout.cos.to(x.dtype), layout.sin.to(x.dtype)
         for index, block in enumerate(self.blocks):
-            x = block(x, cos, sin, ((1, count),) if index in self.full else layout.windows)
+            windows = ((1, count),) if index in self.full else layout.windows
+            if self.gradient_checkpointing and torch.is_grad_enabled():
+                x = checkpoint(block, x, cos, sin, windows, use_reentrant=False)
+            else:
+                x = block(x, cos, sin, windows)
         x = self.merger(x)
         return x if layout.inverse is None else x[:, layout.inverse]
 
     def forward(self, pixel_values: Tensor, image_grid_thw: Tensor) -> Tensor:
-        """Image tokens of all images, one behind the other.
+        """Tokens of all images or videos, one behind the other. Frames do not see each other.
 
         Args:
             pixel_values: (patches of all images, 3*2*14*14), cell by cell, as Qwen2.5-VL's image processor gives them.
-            image_grid_thw: (images, 3), frames, rows and columns of patches.
+            image_grid_thw: (images, 3), frames (each made of two pictures), rows and columns of patches.
 
         Returns:
             (merged cells of all images, H).

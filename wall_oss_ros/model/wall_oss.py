@@ -1,13 +1,16 @@
 """WALL-OSS: a vision-language model and an action expert that share one attention (arXiv 2509.11766).
 
 A batch is a dictionary of tensors: input_ids, attention_mask, moe_token_types and labels (B, L); pixel_values
-(patches, 3*2*14*14) and image_grid_thw (images, 3); proprioception and agent_pos_mask (B, 1, A); dof_mask,
-action_chunk and noise (B, horizon, A); time (B,). What a method does not need may be left out.
+(patches, 3*2*14*14) and image_grid_thw (images, 3), the same as pixel_values_videos and video_grid_thw, with
+second_per_grid_ts (videos,); proprioception and agent_pos_mask (B, 1, A); dof_mask, action_chunk and noise
+(B, horizon, A); time (B,). What a method does not need may be left out. An attention_mask of (B, L, L) says itself who
+sees whom.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,16 +19,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.model.attention import check_backend
 from wall_oss_ros.model.cache import KVCache
 from wall_oss_ros.model.config import WallOSSConfig
 from wall_oss_ros.model.decoder import Decoder
 from wall_oss_ros.model.flow import ActionPreprocessor, sample_time
-from wall_oss_ros.model.rope import multimodal_positions
+from wall_oss_ros.model.inputs import Prepared, attention_mask, fill, prepare
+from wall_oss_ros.model.positions import multimodal_positions
 from wall_oss_ros.model.sampling import generate, sample_actions
 from wall_oss_ros.model.token_choice import TokenChoice
 from wall_oss_ros.model.vision import VisionTower
 
 Batch = Mapping[str, Tensor]
+_RESIDUAL = re.compile(r"(o_proj|attn\.proj|down_proj)(_experts\.\d+)?$")  # what adds to the residual stream
 
 
 @dataclass
@@ -35,17 +41,6 @@ class WallOSSOutput:
     logits: Tensor  # (B, L, V)
     cross_entropy_loss: Tensor | None
     flow_loss: Tensor | None
-
-
-@dataclass
-class Prepared:
-    """A batch as the decoder takes it."""
-
-    embeds: Tensor  # (B, L, H), action tokens not filled in yet
-    positions: Tensor  # (3, B, L)
-    types: Tensor  # (B, L)
-    alive: Tensor  # (B, L) bool, False for padding
-    padded: bool
 
 
 class WallOSS(nn.Module):
@@ -64,11 +59,11 @@ class WallOSS(nn.Module):
             self.initialise()
 
     @classmethod
-    def from_pretrained(cls, path, device="cpu", dtype: torch.dtype | None = None) -> WallOSS:
-        """Reads a folder, or a repository on the Hugging Face hub; see :mod:`wall_oss_ros.model.checkpoint`."""
+    def from_pretrained(cls, path, device="cpu", dtype: torch.dtype | None = None, strict: bool = True) -> WallOSS:
+        """Reads a folder, or a repository on the Hugging Face hub; see :func:`wall_oss_ros.model.checkpoint.load`."""
         from wall_oss_ros.model.checkpoint import load
 
-        return load(cls, path, device, dtype)
+        return load(cls, path, device, dtype, strict)
 
     def save_pretrained(self, path) -> None:
         """Writes config.json and model.safetensors into a folder."""
@@ -86,7 +81,7 @@ class WallOSS(nn.Module):
         for name, module in self.named_modules():
             if isinstance(module, (nn.Linear, nn.Conv3d)):
                 std = module.weight[0].numel() ** -0.5
-                if name.endswith(("o_proj", "attn.proj", "down_proj")):
+                if _RESIDUAL.search(name):
                     depth = self.config.vision.depth if name.startswith("visual") else self.config.num_hidden_layers
                     std /= math.sqrt(2 * depth)
                 nn.init.normal_(module.weight, std=std)
@@ -94,6 +89,21 @@ class WallOSS(nn.Module):
                     nn.init.zeros_(module.bias)
         tied = self.config.tie_word_embeddings
         nn.init.normal_(self.model.embed_tokens.weight, std=self.config.hidden_size**-0.5 if tied else 0.5)
+
+    def set_attention_backend(self, backend: str) -> None:
+        """Chooses the decoder's attention kernel: auto (the default), sdpa, or flash (:mod:`wall_oss_ros.model.attention`).
+
+        Raises:
+            WallOSSError: the name is unknown, or flash-attn is not installed.
+        """
+        self.model.attention_backend = check_backend(backend)
+
+    def set_gradient_checkpointing(self, enabled: bool = True) -> None:
+        """Whether a backward pass computes each layer's inside again, instead of keeping it from the forward pass.
+
+        Saves memory, costs about a forward pass of time, and changes no result.
+        """
+        self.model.gradient_checkpointing = self.visual.gradient_checkpointing = enabled
 
     @property
     def device(self) -> torch.device:
@@ -106,15 +116,23 @@ class WallOSS(nn.Module):
     # Parts, for training and for the inference engine
 
     def encode_images(self, pixel_values: Tensor, image_grid_thw: Tensor) -> Tensor:
-        """(patches, 3*2*14*14) and (images, 3) -> tokens of all images (image tokens, H)."""
+        """(patches, 3*2*14*14) and (images or videos, 3) -> their tokens (image tokens, H)."""
         return self.visual(pixel_values, image_grid_thw)
 
     def position_ids(
-        self, input_ids: Tensor, image_grid_thw: Tensor | None, attention_mask: Tensor | None = None
+        self,
+        input_ids: Tensor,
+        image_grid_thw: Tensor | None,
+        attention_mask: Tensor | None = None,
+        video_grid_thw: Tensor | None = None,
+        second_per_grid_ts: Tensor | list[float] | None = None,
     ) -> Tensor:
-        """(B, L), (images, 3), (B, L) -> positions in time, height and width (3, B, L)."""
-        merge = self.config.vision.spatial_merge_size
-        return multimodal_positions(input_ids, image_grid_thw, attention_mask, self.config.image_token_id, merge)
+        """(B, L), (images, 3), (B, L), (videos, 3), (videos,) -> positions in time, height and width (3, B, L)."""
+        c = self.config
+        return multimodal_positions(
+            input_ids, attention_mask, c.vision.spatial_merge_size, c.image_token_id, image_grid_thw,
+            c.video_token_id, video_grid_thw, second_per_grid_ts, c.vision.tokens_per_second,
+        )  # fmt: skip
 
     def embed_tokens(self, input_ids: Tensor) -> Tensor:
         """(B, L) -> (B, L, H)."""
@@ -167,39 +185,12 @@ class WallOSS(nn.Module):
         return KVCache(c.num_hidden_layers, batch, c.num_key_value_heads, capacity, c.head_dim, self.device, self.dtype)
 
     def prepare(self, batch: Batch) -> Prepared:
-        """Embeds a batch: words, images, proprioception.
-
-        Raises:
-            WallOSSError: the tokens for images or states in the text do not match what the batch brings.
-        """
-        ids = batch["input_ids"]
-        alive = (
-            batch["attention_mask"].bool()
-            if batch.get("attention_mask") is not None
-            else torch.ones_like(ids, dtype=torch.bool)
-        )
-        types = batch.get("moe_token_types")
-        types = (ids == self.config.action_token_id).long() if types is None else types.long()
-        grids = batch.get("image_grid_thw")
-        embeds = self.embed_tokens(ids)
-        if grids is not None:
-            embeds = _fill(
-                embeds, ids == self.config.image_token_id, self.encode_images(batch["pixel_values"], grids), "image"
-            )
-        if batch.get("proprioception") is not None:
-            state = batch["proprioception"]
-            states = self.embed_state(state, batch["agent_pos_mask"]).flatten(0, 1)
-            embeds = _fill(embeds, ids == self.config.propri_token_id, states, "proprioception")
-        positions = self.position_ids(ids, grids, alive)
-        return Prepared(embeds, positions, types, alive, not bool(alive.all()))
+        """Embeds a batch: words, images, videos, proprioception; see :func:`wall_oss_ros.model.inputs.prepare`."""
+        return prepare(self, batch)
 
     def attention_mask(self, prepared: Prepared) -> Tensor:
-        """(B, 1, L, L) bool: causal, action tokens also see each other, nobody sees padding but itself."""
-        length = prepared.types.shape[1]
-        causal = torch.ones(length, length, dtype=torch.bool, device=prepared.types.device).tril()
-        action = prepared.types == 1
-        mask = (causal | (action[:, :, None] & action[:, None, :])) & prepared.alive[:, None, :]
-        return (mask | torch.eye(length, dtype=torch.bool, device=mask.device))[:, None]
+        """(B, 1, L, L) bool, True where a token sees another; see :func:`wall_oss_ros.model.inputs.attention_mask`."""
+        return attention_mask(prepared, self.config.causal_action_attention_mask)
 
     # Whole batches
 
@@ -229,7 +220,7 @@ class WallOSS(nn.Module):
             t = time.view(-1, 1, 1)
             target = chunk - noise
             tokens = self.embed_actions((1 - t) * noise + t * chunk, batch["dof_mask"], time.view(-1, 1))
-            embeds = _fill(embeds, action, tokens.flatten(0, 1), "action")
+            embeds = fill(embeds, action, tokens.flatten(0, 1), "action")
         hidden = self.decode(embeds, prepared.positions, self.attention_mask(prepared), prepared.types)
         logits = self.logits(hidden)
         cross_entropy = flow = None
@@ -238,8 +229,10 @@ class WallOSS(nn.Module):
                 logits[:, :-1].flatten(0, 1).float(), batch["labels"][:, 1:].flatten(), ignore_index=-100
             )
         if target is not None:
-            velocity = self.velocity(hidden[action]).view_as(target)
-            flow = ((velocity.float() - target) ** 2 * batch["dof_mask"]).mean()
+            error = self.velocity(hidden[action]).view_as(target).float() - target
+            if self.config.use_x_loss:  # the action that the velocity leads to is off by (1 - t) times the velocity
+                error = (1 - t) * error
+            flow = (error**2 * batch["dof_mask"]).mean()
         return WallOSSOutput(logits, cross_entropy, flow)
 
     @torch.inference_mode()
@@ -266,16 +259,11 @@ class WallOSS(nn.Module):
             choose: the likeliest token when None; sampling by temperature and top-p, or a restricted set of tokens, by
                 :class:`~wall_oss_ros.model.token_choice.TokenChoice`.
         """
+        mask = batch.get("attention_mask")
+        if mask is not None and mask.ndim > 2:
+            raise WallOSSError(
+                "generate does not know what new words would see by an attention_mask of (B, L, L).",
+                "Give a mask of (B, L).",
+            )
         eos = self.config.eos_token_id if eos is None else eos
         return generate(self, batch, max_new_tokens, eos, use_cache, choose or TokenChoice())
-
-
-def _fill(embeds: Tensor, where: Tensor, values: Tensor, kind: str) -> Tensor:
-    """Puts values (n, H), in order, at the n True places of where (B, L)."""
-    room = int(where.sum())
-    if room != len(values):
-        raise WallOSSError(
-            f"The text has {room} {kind} tokens, the batch brings {len(values)}.",
-            f"Check the {kind} token's id in config.json and how the prompt was expanded.",
-        )
-    return embeds.masked_scatter(where.unsqueeze(-1), values.to(embeds.dtype))
