@@ -69,7 +69,8 @@ class FastTokenizer:
             horizon, width: T and D where they are fixed, else None.
         """
         self.bpe, self.scale, self.min_token, self.horizon, self.width = bpe, scale, min_token, horizon, width
-        self.vocab_size: int = 1 + max(bpe.get_vocab().values(), default=-1)
+        self._known = set(bpe.get_vocab().values())
+        self.vocab_size: int = 1 + max(self._known, default=-1)
 
     def encode(self, chunk: np.ndarray) -> list[int]:
         """The tokens of a chunk (T, D), normalised to [-1, 1].
@@ -123,7 +124,7 @@ class FastTokenizer:
         horizon, width = horizon or self.horizon, width or self.width
         if not horizon or not width:
             raise WallOSSError("The size of the chunk is not known.", "Give horizon and width.")
-        unknown = [token for token in tokens if self.bpe.id_to_token(token) is None]
+        unknown = [token for token in tokens if token not in self._known]
         if unknown:
             raise NotAChunk(f"{unknown[0]} is none of the {self.vocab_size} tokens")
         text = self.bpe.decode(list(tokens), skip_special_tokens=False)
