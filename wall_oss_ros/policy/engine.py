@@ -1,118 +1,227 @@
-"""Inference for one robot: the observation's prefix once, then words and actions on top of it, without masks.
+"""Inference for one robot: what was seen and read already is kept, and only what is new runs.
 
-Exact, because the prefix is causal and sees neither words nor actions that come later; an action token sees everything.
+Exact, because words and images are causal: a token's keys and values depend on nothing behind it. So they stay valid up
+to the first token that differs from last time: the fixed words in front for ever, the views up to the first that has
+changed, a whole observation for every prompt on it, and a prompt for the next chunk. Actions see everything and are seen
+by nothing, so a denoising step runs the action tokens alone, without a mask.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor
 
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.model import KVCache, WallOSS
+from wall_oss_ros.model import WallOSS
+from wall_oss_ros.policy.linear import WideMatmuls, widening_pays
 from wall_oss_ros.policy.processor import Prefix
+from wall_oss_ros.policy.replays import CudaCapture, Replays
+from wall_oss_ros.policy.runtime import Runtime
+
+Choice = Callable[[Tensor], Tensor]  # logits (1, V) -> token ids (1,)
 
 
 class Engine:
-    """Holds the keys and values of one observation. Not thread-safe; :class:`Policy` locks it."""
+    """Holds the keys and values of one observation. Not thread-safe; :class:`Policy` locks it.
 
-    def __init__(self, model: WallOSS, capacity: int = 1024):
-        """Args: capacity: tokens to allocate for; grows when a prompt needs more."""
+    Weights are read when it is built, and partly copied: changes after that do not all reach it.
+    """
+
+    def __init__(self, model: WallOSS, capacity: int = 1024, accelerate: bool = True):
+        """
+        Args:
+            capacity: tokens to allocate for; grows when a prompt needs more.
+            accelerate: on a GPU, compile the layers and record CUDA graphs.
+
+        Raises:
+            WallOSSError: the model has adapters that are not merged.
+        """
         self.model = model.eval()
-        self._cache: KVCache = model.new_cache(1, capacity)
-        self._pending: tuple[Tensor, Tensor] | None = None  # embeddings and positions of a prefix not run yet
-        self._size = 0  # tokens of the prefix
-        self._next = 0  # position of what follows it
+        gpu = model.device.type == "cuda" and accelerate
+        self._wide = model.device.type == "cpu" and model.dtype == torch.bfloat16 and widening_pays()
+        with torch.inference_mode():
+            dtype = torch.float32 if self._wide else model.dtype
+            self.runtime = Runtime(model, capacity, dtype, torch.compile if gpu else None)
+        self.replays = Replays(CudaCapture() if gpu else None)
+        self._layout: tuple[list[int], list[list[int]]] | None = None  # ids and grids of the prefix
+        self._places: list[slice] = []  # of each view's tokens
+        self._views: list[Tensor] = []  # patches that were seen last, on the CPU
+        self._pixels = torch.empty(0)
+        self._prefix: list[object] = []  # a label for each token: equal labels behind equal labels mean equal keys
+        self._ran: list[object] = []  # labels of the tokens whose keys and values are there
+        self._changes = 0
+        self._next = 0  # position of what follows the prefix
 
-    @torch.inference_mode()
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        with torch.inference_mode(), WideMatmuls() if self._wide else nullcontext():
+            yield
+
     def observe(self, prefix: Prefix) -> None:
-        """Takes a new observation; its prefix runs together with the first prompt on it."""
-        model = self.model
-        prepared = model.prepare(
-            {
-                "input_ids": prefix.input_ids.to(model.device),
-                "pixel_values": prefix.pixel_values.to(model.device),
-                "image_grid_thw": prefix.image_grid_thw,
-            }
-        )
-        self._cache.truncate(0)
-        self._pending = (prepared.embeds, prepared.positions)
-        self._size = prepared.embeds.shape[1]
-        self._next = int(prepared.positions.max()) + 1
+        """Takes a new observation. Views that differ from the last one's are encoded; the rest runs with a prompt."""
+        with self._computing():
+            ids, grids = prefix.input_ids[0].tolist(), prefix.image_grid_thw.tolist()
+            if self._layout != (ids, grids):
+                self._lay_out(prefix, ids, grids)
+            patches = prefix.pixel_values.split([t * h * w for t, h, w in grids])
+            changed = [view for view, (new, old) in enumerate(zip(patches, self._views)) if not torch.equal(new, old)]
+            if changed:
+                self._encode(changed, patches, grids)
 
-    def _positions(self, start: int, count: int) -> Tensor:
-        return torch.arange(start, start + count, device=self.model.device).expand(3, 1, -1)
+    def _lay_out(self, prefix: Prefix, ids: list[int], grids: list[list[int]]) -> None:
+        """Everything about the prefix that does not depend on what the pictures show."""
+        model, runtime = self.model, self.runtime
+        positions = model.position_ids(prefix.input_ids, prefix.image_grid_thw)[:, 0]  # (3, P)
+        self._layout = None  # until all is in place
+        self._reserve(len(ids))
+        self._next = int(positions.max()) + 1
+        following = torch.arange(self._next, self._next + runtime.capacity - len(ids)).expand(3, -1)
+        runtime.place(0, torch.cat((positions.cpu(), following), dim=1))
+        runtime.embeds[: len(ids)] = model.embed_tokens(prefix.input_ids.to(model.device))[0]
+        merge = model.config.vision.spatial_merge_size
+        starts = [i for i, word in enumerate(ids) if word == model.config.image_token_id]
+        counts = [t * (h // merge) * (w // merge) for t, h, w in grids]
+        self._places, used = [], 0
+        for count in counts:
+            self._places.append(slice(starts[used], starts[used] + count))
+            used += count
+        self._views = [torch.empty(0)] * len(grids)
+        self._pixels = torch.zeros(prefix.pixel_values.shape, device=model.device, dtype=model.dtype)
+        self._prefix = list(ids)
+        self.replays.clear()
+        self._layout = (ids, grids)
+
+    def _encode(self, views: list[int], patches: tuple[Tensor, ...], grids: list[list[int]]) -> None:
+        """Pictures of these views to tokens at their places."""
+        sizes = [len(part) for part in patches]
+        rows = [slice(sum(sizes[:view]), sum(sizes[: view + 1])) for view in range(len(sizes))]
+        for view in views:
+            self._views[view] = torch.empty(0)  # should this fail half way, it is encoded again
+            self._pixels[rows[view]] = patches[view]
+        whole = len(views) == len(sizes)
+        chosen = torch.tensor([grids[view] for view in views])
+
+        def encode() -> None:
+            pixels = self._pixels if whole else torch.cat([self._pixels[rows[view]] for view in views])
+            tokens, start = self.model.encode_images(pixels, chosen), 0
+            for place in (self._places[view] for view in views):
+                count = place.stop - place.start
+                self.runtime.embeds[place] = tokens[start : start + count]
+                start += count
+
+        self.replays.run(("vision", *views), encode)
+        for view in views:
+            self._views[view] = patches[view].clone()
+            self._changes += 1
+            place = self._places[view]
+            self._prefix[place] = [("view", self._changes)] * (place.stop - place.start)
+
+    def _reserve(self, tokens: int) -> None:
+        if tokens > self.runtime.capacity:
+            self.runtime.grow(2 * tokens)
+            self.replays.clear()
+            self._layout = None if self._layout is None else self._replace()
+
+    def _replace(self) -> tuple[list[int], list[list[int]]]:
+        """Positions behind the prefix in the new room; they count on from its last one."""
+        count = self.runtime.capacity - len(self._prefix)
+        self.runtime.place(len(self._prefix), torch.arange(self._next, self._next + count).expand(3, -1))
+        return self._layout
 
     def _prompt(
-        self, suffix: list[int], more: int, state: Tensor | None = None, state_mask: Tensor | None = None
-    ) -> Tensor:
-        """Runs the suffix behind the prefix. Returns the hidden state of its last token (1, H).
+        self,
+        suffix: list[int],
+        more: int,
+        hidden: bool,
+        state: Tensor | None = None,
+        state_mask: Tensor | None = None,
+    ) -> Tensor | None:
+        """Runs what is new of prefix and suffix.
 
         Args:
             more: tokens that will follow.
+            hidden: whether the last token's hidden state is wanted.
             state, state_mask: (A,), for the proprioception token of the suffix.
+
+        Returns:
+            (1, H) or None.
         """
-        if self._size == 0:
+        if self._layout is None:
             raise WallOSSError("The policy was asked before it saw anything.", "Give it an observation first.")
-        model = self.model
-        ids = torch.tensor([suffix], device=model.device)
-        embeds, positions = model.embed_tokens(ids), self._positions(self._next, len(suffix))
+        model, begin = self.model, len(self._prefix)
+        stop = begin + len(suffix)
+        self._reserve(stop + more)
+        embeds, labels = model.embed_tokens(torch.tensor([suffix], device=model.device))[0], [*self._prefix, *suffix]
         if state is not None:
-            where = ids == model.config.propri_token_id
-            if int(where.sum()) != 1:
+            where = [i for i, word in enumerate(suffix) if word == model.config.propri_token_id]
+            if len(where) != 1:
                 raise WallOSSError(
                     "The acting prompt needs exactly one <|propri|> token.", "Use uni_cot.prompts.act_suffix."
                 )
-            embeds[where] = model.embed_state(state[None].to(model.device), state_mask[None].to(model.device)).to(
-                embeds.dtype
-            )
-        self._reserve(self._size + len(suffix) + more)
-        if self._pending is not None:
-            embeds = torch.cat((self._pending[0], embeds), dim=1)
-            positions = torch.cat((self._pending[1], positions), dim=2)
-            self._cache.truncate(0)
-        else:
-            self._cache.truncate(self._size)
-        hidden = model.decode(embeds, positions, token_types=embeds.shape[1], cache=self._cache, causal=True)
-        self._pending = None
-        return hidden[:, -1]
+            embeds[where[0]] = model.embed_state(state.to(model.device), state_mask.to(model.device))
+            labels[begin + where[0]] = (state.numpy().tobytes(), state_mask.numpy().tobytes())
+        self.runtime.embeds[begin:stop] = embeds
+        same = next((i for i, (new, old) in enumerate(zip(labels, self._ran)) if new != old), None)
+        same = min(len(labels), len(self._ran)) if same is None else same
+        self._ran = labels[:same]
+        result = None
+        for start, end in self._pieces(min(same, stop - 1) if hidden else same, stop):
+            result = self._run(start, end, hidden and end == stop)
+        self._ran = labels
+        return result
 
-    def _reserve(self, tokens: int) -> None:
-        if tokens <= self._cache.capacity:
-            return
-        old, kept = self._cache, min(self._cache.length, self._size)
-        self._cache = self.model.new_cache(1, 2 * tokens)
-        self._cache.keys[..., :kept, :] = old.keys[..., :kept, :]
-        self._cache.values[..., :kept, :] = old.values[..., :kept, :]
-        self._cache.length = kept
+    def _pieces(self, start: int, stop: int) -> list[tuple[int, int]]:
+        """What to run at once, from ``start`` or before it. In one go; but recordings need few different lengths."""
+        if start >= stop or not self.replays.captures:
+            return [(start, stop)] if start < stop else []
+        begin = len(self._prefix)
+        cuts = [0, *(place.start for place in self._places), begin]
+        start = max(cut for cut in cuts if cut <= start)
+        return [(start, begin), (begin, stop)] if start < begin else [(begin, stop)]
 
-    @torch.inference_mode()
-    def generate(self, suffix: list[int], max_new_tokens: int) -> list[int]:
-        """Greedy token ids behind the prefix and this suffix, up to the end token, which is left out.
+    def _run(self, start: int, stop: int, hidden: bool) -> Tensor | None:
+        return self.replays.run(("words", start, stop, hidden), lambda: self.runtime.prefill(start, stop, hidden))
+
+    def generate(
+        self,
+        suffix: list[int],
+        max_new_tokens: int,
+        state: Tensor | None = None,
+        state_mask: Tensor | None = None,
+        choose: Choice | None = None,
+    ) -> list[int]:
+        """Token ids behind the prefix and this suffix, up to the end token, which is left out.
+
+        Args:
+            state, state_mask: (A,), for a suffix with a proprioception token.
+            choose: see :class:`~wall_oss_ros.model.token_choice.TokenChoice`; the likeliest when None.
 
         Raises:
             WallOSSError: a logit is not finite.
         """
         model, words = self.model, []
-        hidden = self._prompt(suffix, max_new_tokens)
-        position = self._next + len(suffix)
-        while True:
-            logits = model.logits(hidden)
-            if not torch.isfinite(logits).all():
-                raise WallOSSError(
-                    "The model computed logits that are not finite.", "Check the checkpoint and the observation."
-                )
-            word = int(logits.argmax())
-            if word == model.config.eos_token_id:
-                return words
-            words.append(word)
-            if len(words) >= max_new_tokens:
-                return words
-            embed = model.embed_tokens(torch.tensor([[word]], device=model.device))
-            hidden = model.decode(embed, self._positions(position, 1), token_types=1, cache=self._cache)[:, -1]
-            position += 1
+        with self._computing():
+            hidden = self._prompt(suffix, max_new_tokens, True, state, state_mask)
+            while True:
+                logits = model.logits(hidden)
+                if not torch.isfinite(logits).all():
+                    raise WallOSSError(
+                        "The model computed logits that are not finite.", "Check the checkpoint and the observation."
+                    )
+                word = int(logits.argmax() if choose is None else choose(logits))
+                if word == model.config.eos_token_id:
+                    return words
+                words.append(word)
+                if len(words) >= max_new_tokens:
+                    return words
+                place = len(self._ran)
+                self.runtime.embeds[place] = model.embed_tokens(torch.tensor([word], device=model.device))[0]
+                hidden = self._run(place, place + 1, True)
+                self._ran.append(word)
 
-    @torch.inference_mode()
     def act(
         self, suffix: list[int], state: Tensor, state_mask: Tensor, dof_mask: Tensor, noise: Tensor, steps: int
     ) -> Tensor:
@@ -127,22 +236,49 @@ class Engine:
             (horizon, A) float32, normalised, on the CPU.
 
         Raises:
-            WallOSSError: the result is not finite.
+            WallOSSError: the noise has another shape, or the result is not finite.
         """
-        model, horizon = self.model, noise.shape[0]
-        self._prompt(suffix, horizon, state, state_mask)
-        seen = self._cache.length
-        positions = self._positions(self._next + len(suffix), horizon)
-        actions = noise[None].to(model.device, torch.float32)
-        mask = dof_mask.to(model.device).expand_as(actions)
-        times = torch.arange(steps, device=model.device) / steps
-        for index in range(steps):
-            tokens = model.embed_actions(actions, mask, times[index])
-            hidden = model.decode(tokens, positions, token_types=0, cache=self._cache)
-            self._cache.truncate(seen)
-            actions = actions + model.velocity(hidden).float() / steps
+        runtime = self.runtime
+        if noise.shape != runtime.actions.shape:
+            raise WallOSSError(
+                f"The noise is {tuple(noise.shape)}, the checkpoint's chunks are {tuple(runtime.actions.shape)}.",
+                "Give one row of noise for each row of the chunk.",
+            )
+        with self._computing():
+            self._prompt(suffix, len(noise), False, state, state_mask)
+            seen = len(self._ran)
+            runtime.actions.copy_(noise)
+            runtime.stride.fill_(1 / steps)
+            for bias in runtime.flow.biases(dof_mask.to(runtime.device), steps):
+                runtime.bias.copy_(bias)
+                self.replays.run(("step", seen), lambda: runtime.step(seen))
+            actions = runtime.actions.cpu().clone()
         if not torch.isfinite(actions).all():
             raise WallOSSError(
                 "The model computed actions that are not finite.", "Check the checkpoint and the observation."
             )
-        return actions[0].cpu()
+        return actions
+
+    def warm_up(self, prefix: Prefix, lengths: Iterable[int]) -> None:
+        """Runs, and on a GPU records, what later prompts need, so that none of them is slow.
+
+        Args:
+            prefix: pictures of the sizes that the cameras give; what they show is forgotten.
+            lengths: of the suffixes to come, in tokens.
+        """
+        word, horizon = int(prefix.input_ids[0, 0]), len(self.runtime.actions)
+        lengths = list(lengths)
+        for turn in range(2 if self.replays.captures else 1):  # the first run of a kind sets up, the second records
+            self.observe(Prefix(prefix.input_ids, prefix.pixel_values + turn, prefix.image_grid_thw))
+            for place in self._places:
+                self._ran = self._prefix[: place.start]
+                with self._computing():
+                    self._prompt([word], horizon, False)
+            for length in lengths:
+                with self._computing():
+                    for hidden in (False, True):
+                        self._ran = self._prefix[:]
+                        self._prompt([word] * length, horizon, hidden)
+                    seen = len(self._ran)
+                    self.replays.run(("step", seen), lambda seen=seen: self.runtime.step(seen))
+        self._ran, self._views = [], [torch.empty(0)] * len(self._views)

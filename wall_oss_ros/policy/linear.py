@@ -1,0 +1,166 @@
+"""Linear maps for inference: weights packed for the processor, and bfloat16 weights on processors that lack bfloat16.
+
+Two measured facts decide (one core of an AMD EPYC without AVX-512, torch 2.13; docs/speed.md):
+- With the 10 to 64 rows of a denoising step, F.linear spends a third of its time on rearranging the weights, each time
+  anew. oneDNN takes them rearranged once.
+- A bfloat16 matmul falls back to code that is tens of times slower than float32. Widening the weights block by block
+  on their way into a float32 matmul costs little, and the weights stay half as large in memory.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from wall_oss_ros.errors import WallOSSError
+
+BLOCK = 1 << 21
+"""Weights widened at a time: 8 MiB in float32, so that they are still in the processor's cache when they are used."""
+
+
+class Linear:
+    """x W^T + b on the layer's own weights. What usually follows has a method, so that it can be one pass."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None = None):
+        """Args: weight: (out, in); bias: (out,)."""
+        self.weight, self.bias = weight, bias
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(L, in) -> (L, out)."""
+        return F.linear(x, self.weight, self.bias)
+
+    def silu(self, x: Tensor) -> Tensor:
+        """silu(x W^T + b)."""
+        return F.silu(self(x))
+
+    def times(self, x: Tensor, other: Tensor) -> Tensor:
+        """(x W^T + b) * other."""
+        return self(x) * other
+
+    def plus(self, x: Tensor, other: Tensor) -> Tensor:
+        """(x W^T + b) + other."""
+        return self(x) + other
+
+
+class PackedLinear(Linear):
+    """A copy of the weights in oneDNN's order, for few rows at a time. Later changes of the layer do not reach it."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, rows: int):
+        super().__init__(torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), rows), bias)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
+
+    def silu(self, x: Tensor) -> Tensor:
+        return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "swish", [], "")
+
+    def times(self, x: Tensor, other: Tensor) -> Tensor:
+        return torch.ops.mkldnn._linear_pointwise.binary(x, other, self.weight, self.bias, "mul")
+
+    def plus(self, x: Tensor, other: Tensor) -> Tensor:
+        return torch.ops.mkldnn._linear_pointwise.binary(x, other, self.weight, self.bias, "add")
+
+
+@lru_cache(maxsize=1)
+def can_pack() -> bool:
+    """Whether this build of torch packs and computes right. The operators are torch's own, but not documented."""
+    if not torch.backends.mkldnn.is_available():
+        return False
+    x, weight, bias = torch.randn(3, 8), torch.randn(16, 8), torch.randn(16)
+    other, expected = torch.randn(3, 16), F.linear(x, weight, bias)
+    try:
+        packed = PackedLinear(weight, bias, 3)
+        pairs = [
+            (packed(x), expected),
+            (packed.silu(x), F.silu(expected)),
+            (packed.times(x, other), expected * other),
+            (packed.plus(x, other), expected + other),
+        ]
+    except (AttributeError, RuntimeError, TypeError):
+        return False
+    return all(torch.allclose(found, wanted, atol=1e-5) for found, wanted in pairs)
+
+
+def plain(module: nn.Linear) -> nn.Linear:
+    """The module itself.
+
+    Raises:
+        WallOSSError: it is not a plain linear map: an adapter's part would be lost.
+    """
+    if type(module) is not nn.Linear:
+        raise WallOSSError(
+            f"A {type(module).__name__} stands where a plain linear map was expected.",
+            "Merge the adapters into the weights before inference.",
+        )
+    return module
+
+
+def fused(modules: list[nn.Linear], rows: int, dtype: torch.dtype) -> Linear:
+    """One map for several on the same input, with their results side by side: a copy, small beside the experts.
+
+    Args:
+        rows: of the inputs that count, for packing.
+        dtype: in which it computes.
+    """
+    weight = torch.cat([plain(module).weight.detach() for module in modules]).to(dtype)
+    bias = None if modules[0].bias is None else torch.cat([module.bias.detach() for module in modules]).to(dtype)
+    return packed(weight, bias, rows)
+
+
+def packed(weight: Tensor, bias: Tensor | None, rows: int) -> Linear:
+    """Packed where that can be done: float32 on a processor."""
+    if weight.device.type == "cpu" and weight.dtype == torch.float32 and can_pack():
+        return PackedLinear(weight, bias, rows)
+    return Linear(weight, bias)
+
+
+def linear(module: nn.Linear) -> Linear:
+    """On the module's own weights, no copy."""
+    return Linear(plain(module).weight, module.bias)
+
+
+class WideMatmuls(TorchFunctionMode):
+    """Within it, linear maps and attention of bfloat16 tensors are computed in float32; results keep the input's type.
+
+    Weights are widened block by block and never kept.
+    """
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if function is F.linear and args[1].dtype == torch.bfloat16:
+            return self._linear(*args, **kwargs)
+        if function is F.scaled_dot_product_attention and args[0].dtype == torch.bfloat16:
+            return function(*(tensor.float() for tensor in args[:3]), *args[3:], **kwargs).to(args[0].dtype)
+        return function(*args, **kwargs)
+
+    @staticmethod
+    def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        wide, pieces = x.float(), []
+        for part in weight.split(max(1, BLOCK // weight.shape[1])):
+            pieces.append(F.linear(wide, part.float()))
+        out = pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=-1)
+        return (out if bias is None else out + bias.float()).to(x.dtype)
+
+
+@lru_cache(maxsize=1)
+def widening_pays() -> bool:
+    """Whether float32 matmuls of widened weights beat native bfloat16 ones on this processor, by a measurement.
+
+    Takes milliseconds where bfloat16 is fast, and about a tenth of a second where it is not.
+    """
+    x, weight = torch.randn(32, 512).bfloat16(), torch.randn(512, 512).bfloat16()
+
+    def seconds(multiply) -> float:
+        times = []
+        for _ in range(3):  # the first one also sets things up
+            start = time.perf_counter()
+            multiply(x, weight)
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+    return seconds(WideMatmuls._linear) < seconds(F.linear)
