@@ -132,7 +132,8 @@ def train(
             folder = practise(output, run / f"practice-{number}", stage.practice, seed, recipe.robot, workers)
             practice.append(FrameSet.open(folder))
             trainer.learn_from(practice)
-        trainer.run(end, deadline)
+        if trainer.step < end:
+            trainer.run(end, deadline)
     export(model, tokenizer, recipe, trainer, output)
     return output
 
