@@ -121,7 +121,7 @@ def test_flat_and_nested_config_are_the_same():
     [
         ({"hidden_size": None}, "hidden_size is missing"),
         ({"experts": None}, "not a WALL-OSS checkpoint"),
-        ({"attention_moe": True}, "attention_moe True"),
+        ({"use_adarms": True}, "use_adarms is True"),
         ({"num_key_value_heads": 3}, "cannot share"),
         ({"num_hidden_layers": "many"}, "num_hidden_layers is 'many'"),
         ({"rope_scaling": {"mrope_section": [2, 2, 2]}}, "mrope_section"),

@@ -66,7 +66,7 @@ def system(
     Args:
         robot: name of a profile in config/robots, or a path to one.
         sim: whether the simulated robot is among them; otherwise a driver is expected to run.
-        model: a checkpoint's directory, or the name of one in models/; None is the one that ships.
+        model: as :func:`model_directory` takes it.
         seed: the simulated scene's.
         speed: simulated seconds in a second of wall time.
         parameters: further parameters by node name; they win over the decisions made here.
@@ -103,26 +103,38 @@ def system(
 def model_directory(model: str | Path | None) -> Path:
     """Where a checkpoint is; what is in it is checked by the nodes that load it.
 
+    Args:
+        model: a directory, the name of one in models/, or owner/name on the Hugging Face hub, which is then fetched;
+            None is the one that ships.
+
     Raises:
-        WallOSSError: there is no such directory, or it is no checkpoint.
+        WallOSSError: there is no such directory, it is no checkpoint, or the hub does not answer.
     """
-    if model is None or not Path(model).exists():
-        name = DEFAULT_MODEL if model is None else str(model)
-        try:
-            directory = data_path(f"models/{name}")
-        except WallOSSError:
-            raise WallOSSError(
-                f"There is no checkpoint {name}.",
-                "Name a directory with config.json and *.safetensors, or train one: wall-oss train --help.",
-            ) from None
-    else:
+    if model is not None and Path(model).exists():
         directory = Path(model)
+    else:
+        directory = _named_model(DEFAULT_MODEL if model is None else str(model))
     if missing := [kind for kind in ("config.json", "*.safetensors") if not any(directory.glob(kind))]:
         raise WallOSSError(
             f"{directory} is no checkpoint: it has no {' and no '.join(missing)}.",
             "Name the directory that was written by wall-oss train, or that holds released WALL-OSS weights.",
         )
     return directory.resolve()
+
+
+def _named_model(name: str) -> Path:
+    try:
+        return data_path(f"models/{name}")
+    except WallOSSError:
+        if name.count("/") == 1 and not name.startswith((".", "/", "~")):
+            from wall_oss_ros.model.checkpoint import locate  # torch, which takes seconds to import
+
+            return locate(name)
+        raise WallOSSError(
+            f"There is no checkpoint {name}.",
+            "Name a directory with config.json and *.safetensors, or owner/name on the Hugging Face hub, or train one: "
+            "wall-oss train --help.",
+        ) from None
 
 
 def _node(name: str, parameters: Mapping[str, Any]) -> NodeSpec:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import sysconfig
 from pathlib import Path
 
 from wall_oss_ros.errors import WallOSSError
@@ -17,8 +18,10 @@ def _share_directories(package: str) -> list[Path]:
         found.append(Path(get_package_share_directory(package)))
     except Exception:  # no ament index, or the package is not in it: a pip installation
         pass
-    found.append(Path(sys.prefix) / "share" / package)
-    return found
+    # pip puts data files below the scheme's data folder: the prefix, or a folder of the user's with pip install --user.
+    schemes = (sysconfig.get_default_scheme(), sysconfig.get_preferred_scheme("user"))
+    roots = [Path(sysconfig.get_path("data", scheme)) for scheme in schemes] + [Path(sys.prefix)]
+    return found + [root / "share" / package for root in dict.fromkeys(roots)]
 
 
 def data_path(relative: str, package: str = "wall_oss_ros") -> Path:

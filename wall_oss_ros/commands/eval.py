@@ -34,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steering", type=int, default=0, metavar="N", help="scenes with all six tasks (default: none)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="which unseen scenes (default: %(default)s)")
     parser.add_argument("--robot", default="franka", help="profile in config/robots, or a path (default: %(default)s)")
-    parser.add_argument("--model", metavar="DIR", help="a checkpoint; by default the one that ships")
+    parser.add_argument("--model", metavar="DIR", help="a checkpoint: its folder, or owner/name on the hub"
+                        " (default: the one that ships)")  # fmt: skip
     parser.add_argument("--output", type=Path, metavar="DIR", help="for the results (default: runs/eval_<time>)")
     parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core)")
 
@@ -59,10 +60,11 @@ def main(args: argparse.Namespace) -> int:
 
     from rich.console import Console
 
+    from wall_oss_ros.policy.fit import require_fit
     from wall_oss_ros.robots.profile import load_profile
     from wall_oss_ros.sim.evaluate import random_cases, steering_cases
 
-    load_profile(args.robot)  # here rather than in each worker
+    require_fit(model, load_profile(args.robot))  # here rather than in each worker
     console = Console(highlight=False)
     if args.episodes:
         _evaluate("one task a scene", random_cases(args.episodes, args.seed), args, model, output, console)

@@ -42,7 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, help="fixes the scene; by default the first that has the cubes named")
     parser.add_argument("--headless", action="store_true", help="no page in the browser")
     parser.add_argument("--port", type=int, default=8080, help="of the page (default: %(default)s)")
-    parser.add_argument("--model", metavar="DIR", help="a checkpoint; by default the one that ships")
+    parser.add_argument("--model", metavar="DIR", help="a checkpoint: its folder, or owner/name on the hub"
+                        " (default: the one that ships)")  # fmt: skip
     parser.add_argument("--timeout", type=float, default=90.0, metavar="S", help="simulated time (default: %(default)s)")
     parser.add_argument("--speed", type=float, default=1.0, metavar="F", help="of simulated time against real time; below 1"
                         " gives a slow machine time to think (default: %(default)s)")  # fmt: skip

@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model.config import WallOSSConfig
+from wall_oss_ros.model.released import adopt_vocabulary, split_fused
+from wall_oss_ros.model.statistics import KINDS, Statistics
+from wall_oss_ros.model.statistics_files import find_statistics
+from wall_oss_ros.model.weights import Differences, compare, listing, read_tensors
 
 if TYPE_CHECKING:
     from wall_oss_ros.model.wall_oss import WallOSS
 
+_HEAD = "action_preprocessor"
 _STATISTICS = tuple(
-    f"action_preprocessor.normalizer_{kind}.{part}." for kind in ("action", "propri") for part in ("min", "delta")
+    f"{_HEAD}.normalizer_{owner}.{part}."
+    for owner in ("action", "propri")
+    for pair in KINDS.values()
+    for part in pair
 )
 _FILES = ["*.safetensors", "*.json", "*.txt", "*.jinja"]
+
+_log = logging.getLogger(__name__)
 
 
 def locate(path: str | os.PathLike) -> Path:
@@ -55,120 +66,147 @@ def locate(path: str | os.PathLike) -> Path:
         ) from error
 
 
-def read_tensors(folder: Path) -> dict[str, Tensor]:
-    """All tensors of model.safetensors, or of the parts that its index names.
+def read_config(folder: Path) -> WallOSSConfig:
+    """config.json, and the ids of the robot tokens from tokenizer.json.
 
     Raises:
-        WallOSSError: there is none, one is damaged or of another format, or a part named in the index is absent.
+        WallOSSError: one of them cannot be used.
     """
-    files = sorted(folder.glob("model*.safetensors"))
-    index = folder / "model.safetensors.index.json"
-    if index.exists():
-        try:
-            files = [
-                folder / Path(name).name for name in sorted(set(json.loads(index.read_text())["weight_map"].values()))
-            ]
-        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, AttributeError) as error:
-            raise WallOSSError(
-                f"{index} is not an index of safetensors files: {error!r}.", "Fetch the checkpoint again."
-            ) from None
-    if not files:
+    config = WallOSSConfig.from_file(folder / "config.json")
+    _adopt_token_ids(config, folder)
+    if "auto_map" in config.extra:
+        _log.warning("%s asks for code of its own (auto_map); it is not run: the network is built in.", folder)
+    return config
+
+
+def is_statistic(name: str) -> bool:
+    """Whether a tensor is a normaliser's, and not a weight."""
+    return name.startswith(_STATISTICS)
+
+
+def take_statistics(
+    tensors: dict[str, Tensor], config: WallOSSConfig, folder: Path
+) -> tuple[Statistics, Statistics, dict[str, str]]:
+    """Takes the normalisers' tensors out of ``tensors``; they are named by robots that only the file knows.
+
+    Where there are none, those in files beside the weights are taken (:mod:`wall_oss_ros.model.statistics_files`),
+    under the name of that kind of file.
+
+    Returns:
+        Those of actions, those of states, and those that do not fit: tensor name to what is wrong.
+    """
+    parts: defaultdict[tuple[str, str], dict[str, Tensor]] = defaultdict(dict)
+    for name in [name for name in tensors if is_statistic(name)]:
+        _, owner, part, robot = name.split(".", 3)
+        parts[owner, robot][part] = tensors.pop(name)
+    sizes = {"normalizer_action": config.action_dim, "normalizer_propri": config.propri_dim}
+    found, unfit = {owner: Statistics() for owner in sizes}, {}
+    for (owner, robot), given in parts.items():
+        kinds = [kind for kind, pair in KINDS.items() if not given.keys().isdisjoint(pair)]
+        wrong = {part: f"is {tuple(t.shape)} instead of ({sizes[owner]},)" for part, t in given.items()
+                 if t.shape != (sizes[owner],)}  # fmt: skip
+        wrong |= {part: "is missing" for part in KINDS[kinds[0]] if part not in given}
+        if len(kinds) > 1:
+            wrong = dict.fromkeys(given, "contradicts another: either min and delta, or mean and std")
+        unfit |= {f"{_HEAD}.{owner}.{part}.{robot}": problem for part, problem in wrong.items()}
+        if not wrong:
+            found[owner].set_kind(robot, kinds[0], *(given[part] for part in KINDS[kinds[0]]))
+    if not parts and (beside := find_statistics(folder)) is not None:
+        source, *both = beside
+        for owner, values in zip(("normalizer_propri", "normalizer_action"), both):
+            values = values.padded(sizes[owner])
+            found[owner].set_kind(source, values.kind, values.first, values.second)
+    return found["normalizer_action"], found["normalizer_propri"], unfit
+
+
+def _refuse_statistics(unfit: dict[str, str], folder: Path) -> None:
+    if unfit:
         raise WallOSSError(
-            f"{folder} holds no model.safetensors.",
-            "Only safetensors are read; convert other formats with their own tools.",
-        )
-    tensors: dict[str, Tensor] = {}
-    for file in files:
-        try:
-            with safe_open(file, "pt") as content:
-                for name in content.keys():
-                    if name in tensors:
-                        raise WallOSSError(
-                            f"{file} repeats the tensor {name}.", "Leave only one checkpoint's files in the folder."
-                        )
-                    tensors[name] = content.get_tensor(name)
-        except FileNotFoundError:
-            raise WallOSSError(f"{file} is missing; the index names it.", "Fetch the checkpoint again.") from None
-        except (SafetensorError, OSError) as error:
-            raise WallOSSError(
-                f"{file} is truncated or not a safetensors file: {error}.", "Fetch or train the checkpoint again."
-            ) from None
-    return tensors
-
-
-def _listing(title: str, names: list[str]) -> str:
-    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-    return f"{title}: {', '.join(names[:8])}{more}. " if names else ""
-
-
-def check_tensors(expected: dict[str, Tensor], found: dict[str, Tensor], source: Path) -> None:
-    """Raises WallOSSError naming unknown, missing and misshapen tensors."""
-    unknown = sorted(set(found) - set(expected))
-    missing = sorted(set(expected) - set(found))
-    misshapen = [
-        f"{name} {tuple(found[name].shape)} instead of {tuple(tensor.shape)}"
-        for name, tensor in expected.items()
-        if name in found and found[name].shape != tensor.shape
-    ]
-    problems = (
-        _listing("unknown tensors", unknown)
-        + _listing("missing tensors", missing)
-        + _listing("misshapen tensors", misshapen)
-    )
-    if problems:
-        raise WallOSSError(
-            f"The weights in {source} do not fit its config.json: {problems.strip()}",
-            "Use the config.json that was saved with these weights.",
+            f"Statistics in {folder} do not fit its config.json: "
+            f"{listing([f'{name} {problem}' for name, problem in unfit.items()])}.",
+            "Use a checkpoint whose statistics fit its dof_config and agent_pos_config.",
         )
 
 
-def _adopt_statistics(model: WallOSS, tensors: dict[str, Tensor]) -> None:
-    """Takes the normalisers' tensors out; they are named by robots that only the file knows."""
-    for prefix in _STATISTICS:
-        for name in [name for name in tensors if name.startswith(prefix)]:
-            _, kind, part, robot = name.split(".", 3)
-            getattr(getattr(model.action_preprocessor, kind), part)[robot] = tensors.pop(name)
-    for kind, size in (("normalizer_action", model.config.action_dim), ("normalizer_propri", model.config.propri_dim)):
-        statistics = getattr(model.action_preprocessor, kind)
-        names = sorted(set(statistics.min.names()) | set(statistics.delta.names()))
-        for robot in names:
-            for part in ("min", "delta"):
-                table = getattr(statistics, part)
-                if robot not in table.names() or table[robot].shape != (size,):
-                    raise WallOSSError(
-                        f"action_preprocessor.{kind}.{part}.{robot} is missing or is not a vector of {size} numbers.",
-                        "Use a checkpoint whose statistics fit its dof_config.",
-                    )
+def read_statistics(folder: Path, config: WallOSSConfig) -> tuple[Statistics, Statistics]:
+    """Those of actions and those of states, without reading the weights.
+
+    Raises:
+        WallOSSError: they do not fit config.json, or the files cannot be read.
+    """
+    actions, states, unfit = take_statistics(read_tensors(folder, is_statistic), config, folder)
+    _refuse_statistics(unfit, folder)
+    return actions, states
 
 
-def load(kind: type[WallOSS], path: str | os.PathLike, device, dtype: torch.dtype | None) -> WallOSS:
+def load(
+    kind: type[WallOSS], path: str | os.PathLike, device, dtype: torch.dtype | None, strict: bool = True
+) -> WallOSS:
     """Builds the network that ``config.json`` describes and fills it.
 
     Args:
         path: a folder, or ``owner/name`` on the hub.
         dtype: of the weights; float32 when None. Statistics stay float32.
+        strict: see :func:`load_partially`, which False stands for; the tensors that do not fit are then logged.
 
     Raises:
         WallOSSError: one sentence on what does not fit.
     """
+    model, differences, unfit = _load(kind, path, device, dtype, strict)
+    for line in [*differences.lines(), *(f"{name} {problem}" for name, problem in unfit.items())]:
+        _log.warning("%s: %s", path, line)
+    return model
+
+
+def load_partially(
+    kind: type[WallOSS], path: str | os.PathLike, device="cpu", dtype: torch.dtype | None = None
+) -> tuple[WallOSS, Differences]:
+    """Takes the tensors that fit, such as those of a model with other degrees of freedom or without an action expert.
+
+    Returns:
+        The network, and what did not fit. Tensors that are missing or misshapen keep fresh weights and want training;
+        unknown ones, and statistics that do not fit, are left out.
+
+    Raises:
+        WallOSSError: the files cannot be read, or nothing in them fits.
+    """
+    model, differences, unfit = _load(kind, path, device, dtype, strict=False)
+    return model, Differences(differences.unknown, differences.missing, differences.misshapen | unfit)
+
+
+def _load(kind, path, device, dtype, strict) -> tuple[WallOSS, Differences, dict[str, str]]:
     folder = locate(path)
-    config = WallOSSConfig.from_file(folder / "config.json")
-    _adopt_token_ids(config, folder)
-    tensors = read_tensors(folder)
+    config = read_config(folder)
+    tensors = split_fused(read_tensors(folder), config)
+    adopt_vocabulary(tensors, config, folder)
+    actions, states, unfit = take_statistics(tensors, config, folder)
     with torch.device("meta"):  # no memory for weights that are about to be replaced
         model = kind(config, initialise=False)
-    _adopt_statistics(model, tensors)
-    statistics = {name: tensor for name, tensor in model.state_dict().items() if name.startswith(_STATISTICS)}
     if config.tie_word_embeddings and "model.embed_tokens.weight" in tensors:
         tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"]
-    expected = {name: tensor for name, tensor in model.state_dict().items() if name not in statistics}
-    check_tensors(expected, tensors, folder)
+    differences = compare(
+        {name: tensor.shape for name, tensor in model.state_dict().items()},
+        {name: tensor.shape for name, tensor in tensors.items()},
+    )
+    if strict:
+        _refuse_statistics(unfit, folder)
+        if differences:
+            raise WallOSSError(
+                f"The weights in {folder} do not fit its config.json: {'. '.join(differences.lines(8))}.",
+                "Use the config.json that was saved with these weights, or load what fits with strict=False.",
+            )
+    for name in [*differences.unknown, *differences.misshapen]:
+        del tensors[name]
+    if not tensors:
+        raise WallOSSError(f"Not one tensor in {folder} fits its config.json.", "Check that they belong together.")
+    if differences.missing or differences.misshapen:
+        model = kind(config).to(dtype or torch.float32)
     tensors = {name: tensor.to(device=device, dtype=dtype or torch.float32) for name, tensor in tensors.items()}
-    statistics = {name: tensor.to(device) for name, tensor in statistics.items()}
-    model.load_state_dict({**tensors, **statistics}, assign=True)
+    model.load_state_dict(tensors, strict=strict, assign=True)
+    model.action_preprocessor.normalizer_action, model.action_preprocessor.normalizer_propri = actions, states
     if config.tie_word_embeddings:
         model.lm_head.weight = model.model.embed_tokens.weight
-    return model.eval()
+    return model.to(device).eval(), differences, unfit
 
 
 def _adopt_token_ids(config: WallOSSConfig, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The flow head: states and noisy actions into the decoder, velocities out of it, and the statistics of both.
+"""The flow head: states and noisy actions into the decoder, velocities out of it.
 
 Flow matching (arXiv 2210.02747) with straight paths: x_t = (1 - t) * noise + t * action, velocity = action - noise.
 t runs from noise to action, the opposite of pi0's.
@@ -12,64 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model.config import NoiseConfig, WallOSSConfig
-
-
-class RobotTensors(nn.Module):
-    """One float32 vector for each robot, saved with the weights under the robot's name."""
-
-    def __setitem__(self, robot: str, value: Tensor) -> None:
-        if not robot or "." in robot or (robot not in self._buffers and hasattr(self, robot)):
-            raise WallOSSError(
-                f"{robot!r} cannot name a robot in a checkpoint.", "Use letters, digits and underscores."
-            )
-        self.register_buffer(robot, value.detach().float().clone())
-
-    def __getitem__(self, robot: str) -> Tensor:
-        return self._buffers[robot]
-
-    def names(self) -> list[str]:
-        return sorted(self._buffers)
-
-
-class Statistics(nn.Module):
-    """Least value and range of each degree of freedom, for each robot the checkpoint knows."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.min = RobotTensors()
-        self.delta = RobotTensors()
-
-    def set(self, robot: str, minimum: Tensor, delta: Tensor) -> None:
-        """Args: minimum, delta: (A,) in physical units; delta 0 where a degree of freedom never moved."""
-        if minimum.shape != delta.shape or minimum.ndim != 1:
-            raise WallOSSError(
-                f"Statistics of {robot}: min {tuple(minimum.shape)} and delta {tuple(delta.shape)} must be two vectors "
-                "of one length.",
-                "Compute both over the same dataset.",
-            )
-        if not (torch.isfinite(minimum).all() and torch.isfinite(delta).all() and (delta >= 0).all()):
-            raise WallOSSError(
-                f"Statistics of {robot}: min and delta must be finite, and delta not negative.",
-                "Compute them over the dataset again.",
-            )
-        self.min[robot] = minimum
-        self.delta[robot] = delta
-
-    def get(self, robot: str) -> tuple[Tensor, Tensor]:
-        """min and delta, (A,) each.
-
-        Raises:
-            WallOSSError: the checkpoint has none for this robot; the message lists those it has.
-        """
-        if robot not in self.min.names():
-            known = ", ".join(self.min.names()) or "none"
-            raise WallOSSError(
-                f"This checkpoint has no statistics for the robot {robot!r}; it has: {known}.",
-                "Name one of these, or fine-tune on this robot's data first.",
-            )
-        return self.min[robot], self.delta[robot]
+from wall_oss_ros.model.statistics import Statistics
 
 
 def sinusoidal_embedding(t: Tensor, width: int) -> Tensor:

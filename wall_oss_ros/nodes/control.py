@@ -43,7 +43,7 @@ class ControlNode(WallOSSNode):
     Services ``stop`` and ``resume``; client of the gripper's action.
 
     Args:
-        policy_loader: gives the policy for the parameters model, device and threads.
+        policy_loader: gives the policy for the parameters model, device and threads, and the robot's profile.
     """
 
     PARAMETERS = (
@@ -64,7 +64,7 @@ class ControlNode(WallOSSNode):
     def setup(self) -> None:
         self._profile = profile = load_profile(self.value("robot"))
         self._arm, self._layout = Arm(profile), Layout(profile)
-        self._policy = self._load_policy(self.value("model"), self.value("device"), self.value("threads"))
+        self._policy = self._load_policy(self.value("model"), self.value("device"), self.value("threads"), profile)
         self._policy.warm_up()
         self._worker = Worker("inference")
         self._status_out = self.publish_to(ControlStatus, "status", LATCHED)

@@ -32,7 +32,7 @@ class PlannerNode(WallOSSNode):
     ``approve_plan``.
 
     Args:
-        policy_loader: gives the policy for the parameters model, device and threads.
+        policy_loader: gives the policy for the parameters model, device and threads, and the robot's profile.
     """
 
     PARAMETERS = (
@@ -54,7 +54,8 @@ class PlannerNode(WallOSSNode):
 
     def setup(self) -> None:
         self._profile = load_profile(self.value("robot"))
-        self._policy = self._load_policy(self.value("model"), self.value("device"), self.value("threads"))
+        parameters = (self.value(name) for name in ("model", "device", "threads"))
+        self._policy = self._load_policy(*parameters, self._profile)
         self._policy.warm_up()
         self._plan_out = self.publish_to(SubtaskPlan, "plan", LATCHED)
 

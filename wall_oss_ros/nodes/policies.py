@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wall_oss_ros.nodes.parameters import Parameter
+from wall_oss_ros.robots.profile import RobotProfile
 
 POLICY_PARAMETERS = (
     Parameter("model", "", "A checkpoint: its folder, or owner/name on the hub; empty is the one that ships."),
@@ -11,17 +12,14 @@ POLICY_PARAMETERS = (
 )
 
 
-def load_policy(model: str, device: str, threads: int):
-    """Loads the checkpoint's ``Policy``. torch is imported here, not before: it takes seconds.
+def load_policy(model: str, device: str, threads: int, profile: RobotProfile):
+    """Loads the checkpoint's ``Policy`` for a robot. torch is imported here, not before: it takes seconds.
 
     Raises:
-        WallOSSError: there is no such checkpoint, or it cannot be used.
+        WallOSSError: there is no such checkpoint, it cannot be used, or it is not for this robot.
     """
-    from pathlib import Path
-
     from wall_oss_ros.launching import model_directory
     from wall_oss_ros.policy.policy import Policy
 
-    if not model or Path(model).is_dir():
-        model = model_directory(model or None)
-    return Policy.from_pretrained(model, device=device, threads=threads or None)
+    folder = model_directory(model or None)
+    return Policy.from_pretrained(folder, device=device, threads=threads or None, profile=profile)

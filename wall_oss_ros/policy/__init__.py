@@ -1,11 +1,11 @@
 """From an observation and words to subtasks, answers and action chunks.
 
-``Observation`` is light; ``Policy`` brings torch in, and is imported only when asked for.
+``Observation`` is light; ``Policy`` and ``WallOSSProcessor`` bring torch in, and are imported only when asked for.
 """
 
 from wall_oss_ros.policy.observation import Observation
 
-__all__ = ["Observation", "Policy"]
+__all__ = ["Observation", "Policy", "WallOSSProcessor"]
 
 
 def __getattr__(name: str):
@@ -13,4 +13,8 @@ def __getattr__(name: str):
         from wall_oss_ros.policy.policy import Policy
 
         return Policy
+    if name == "WallOSSProcessor":
+        from wall_oss_ros.policy.processor import WallOSSProcessor
+
+        return WallOSSProcessor
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Physical units to the model's [-1, 1] and back, by the least value and the range of each degree of freedom."""
+"""Physical units to the model's and back, by the statistics of each degree of freedom."""
 
 from __future__ import annotations
 
@@ -9,48 +9,71 @@ import numpy as np
 from wall_oss_ros.errors import WallOSSError
 
 if TYPE_CHECKING:
-    from wall_oss_ros.model.flow import Statistics
+    from wall_oss_ros.model.statistics import Statistics
 
 
 class Normalizer:
-    """x' = clamp(2 * (x - min) / delta - 1, -1, 1).
+    """By range, x' = clamp(2 * (x - min) / delta - 1, -1, 1); by deviation, x' = (x - mean) / std, without bounds.
 
-    A degree of freedom whose range is zero carries no information: it becomes 0 and comes back as its least value.
+    A degree of freedom whose range or deviation is zero carries no information: it becomes 0 and comes back as its
+    least value or mean.
     """
 
-    def __init__(self, minimum: np.ndarray, delta: np.ndarray):
-        """Args: minimum, delta: (A,) in physical units.
+    def __init__(self, first: np.ndarray, second: np.ndarray, kind: str = "range"):
+        """Args: first, second: (A,) in physical units: min and delta, or, with the kind ``deviation``, mean and std.
 
         Raises:
-            WallOSSError: they are not two finite vectors of one length with no negative range.
+            WallOSSError: they are not two finite vectors of one length with no negative range or deviation.
         """
-        self.minimum = np.asarray(minimum, np.float32)
-        self.delta = np.asarray(delta, np.float32)
-        fits = self.minimum.ndim == 1 and self.minimum.shape == self.delta.shape
-        if not fits or not np.isfinite(self.minimum).all() or not (np.isfinite(self.delta) & (self.delta >= 0)).all():
+        self.kind = kind
+        self.offset = np.asarray(first, np.float32)
+        self.scale = np.asarray(second, np.float32)
+        fits = self.offset.ndim == 1 and self.offset.shape == self.scale.shape
+        if not fits or not np.isfinite(self.offset).all() or not (np.isfinite(self.scale) & (self.scale >= 0)).all():
             raise WallOSSError(
-                "Normalisation needs two finite vectors of one length, and no negative range.",
-                "Compute min and delta over the dataset again.",
+                "Normalisation needs two finite vectors of one length, and no negative range or deviation.",
+                "Compute the statistics over the dataset again.",
             )
-        self.varies = self.delta > 0
-        self._divisor = np.where(self.varies, self.delta, 1).astype(np.float32)
+        self.varies = self.scale > 0
+        self._divisor = np.where(self.varies, self.scale, 1).astype(np.float32)
 
     @classmethod
     def from_statistics(cls, statistics: Statistics, robot: str) -> Normalizer:
         """Raises WallOSSError when the checkpoint does not know the robot."""
-        minimum, delta = statistics.get(robot)
-        return cls(minimum.cpu().numpy(), delta.cpu().numpy())
+        first, second = statistics.get(robot)
+        return cls(first.cpu().numpy(), second.cpu().numpy(), statistics.kind(robot))
+
+    def store(self, statistics: Statistics, robot: str) -> None:
+        """Puts these statistics into a model, to be saved with it."""
+        import torch
+
+        statistics.set_kind(robot, self.kind, torch.from_numpy(self.offset), torch.from_numpy(self.scale))
+
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """(A,) each: least and greatest value in physical units; three deviations around the mean where only these are
+        known."""
+        if self.kind == "deviation":
+            return self.offset - 3 * self.scale, self.offset + 3 * self.scale
+        return self.offset, self.offset + self.scale
 
     def mask(self, alive: np.ndarray | None = None) -> np.ndarray:
         """(A,) bool: the degrees of freedom that the model is told of, those alive that vary."""
         return self.varies if alive is None else self.varies & np.asarray(alive, bool)
 
     def normalize(self, values: np.ndarray, alive: np.ndarray | None = None) -> np.ndarray:
-        """(..., A) in physical units -> (..., A) float32 in [-1, 1]; 0 where not alive."""
-        scaled = 2 * (np.asarray(values, np.float32) - self.minimum) / self._divisor - 1
+        """(..., A) in physical units -> (..., A) float32; 0 where not alive."""
+        values = np.asarray(values, np.float32)
+        if self.kind == "deviation":
+            return np.where(self.mask(alive), (values - self.offset) / self._divisor, np.float32(0))
+        scaled = 2 * (values - self.offset) / self._divisor - 1
         return np.where(self.mask(alive), np.clip(scaled, -1, 1), np.float32(0))
 
     def denormalize(self, values: np.ndarray) -> np.ndarray:
-        """(..., A) -> (..., A) float32 in physical units, never outside the range that the model was trained on."""
-        clipped = np.clip(np.asarray(values, np.float32), -1, 1)
-        return (clipped + 1) / 2 * self.delta + self.minimum
+        """(..., A) -> (..., A) float32 in physical units.
+
+        By range, never outside what the model was trained on; by deviation there is no such bound.
+        """
+        values = np.asarray(values, np.float32)
+        if self.kind == "deviation":
+            return values * self.scale + self.offset
+        return (np.clip(values, -1, 1) + 1) / 2 * self.scale + self.offset

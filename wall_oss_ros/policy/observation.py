@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +26,22 @@ class Observation:
     images: dict[str, np.ndarray]
     state: np.ndarray
     state_mask: np.ndarray
+
+    @classmethod
+    def of(cls, images: Mapping[str, Any], state=(), state_mask=None, stamp: float = 0.0) -> Observation:
+        """An observation from PIL images or uint8 RGB arrays.
+
+        Args:
+            state: (A,), SI units; may be left out where no motion is asked for.
+            state_mask: (A,); every entry when None.
+
+        Raises:
+            WallOSSError: as :meth:`check`.
+        """
+        arrays = {name: _as_rgb(image) for name, image in images.items()}
+        state = np.asarray(state, np.float32)
+        mask = np.ones(state.shape, bool) if state_mask is None else np.asarray(state_mask, bool)
+        return cls(stamp, arrays, state, mask).check()
 
     def check(self) -> Observation:
         """Returns itself.
@@ -50,3 +68,8 @@ class Observation:
                 "Check the joint states and the gripper's feedback of the robot.",
             )
         return self
+
+
+def _as_rgb(image: Any) -> np.ndarray:
+    """PIL images of any mode become RGB; arrays stay as they are."""
+    return np.asarray(image.convert("RGB") if hasattr(image, "convert") else image)

@@ -12,9 +12,11 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS
 from wall_oss_ros.model.checkpoint import locate
 from wall_oss_ros.policy.engine import Engine
+from wall_oss_ros.policy.fit import require_fit
 from wall_oss_ros.policy.normalizer import Normalizer
 from wall_oss_ros.policy.observation import Observation
-from wall_oss_ros.policy.processor import Processor
+from wall_oss_ros.policy.processor import WallOSSProcessor
+from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.uni_cot import prompts
 
 SUBTASK_TOKENS, PLAN_TOKENS, ANSWER_TOKENS = 48, 256, 128
@@ -33,10 +35,10 @@ class Policy:
             At 0 the flow starts from the noise's mean: the same observation then always gives the same chunk.
     """
 
-    def __init__(self, model: WallOSS, processor: Processor, robot: str | None = None):
+    def __init__(self, model: WallOSS, processor: WallOSSProcessor, robot: str | None = None):
         """Raises WallOSSError when the checkpoint knows several robots and none was named, or not this one."""
         statistics = model.action_preprocessor
-        known = statistics.normalizer_action.min.names()
+        known = statistics.normalizer_action.names()
         if robot is None and len(known) != 1:
             raise WallOSSError(
                 f"The checkpoint has statistics for {', '.join(known) or 'no robot'}; exactly one was expected.",
@@ -57,7 +59,13 @@ class Policy:
 
     @classmethod
     def from_pretrained(
-        cls, path, device="cpu", dtype: torch.dtype | None = None, threads: int | None = None, robot: str | None = None
+        cls,
+        path,
+        device="cpu",
+        dtype: torch.dtype | None = None,
+        threads: int | None = None,
+        robot: str | None = None,
+        profile: RobotProfile | None = None,
     ) -> Policy:
         """Loads config.json, model.safetensors and tokenizer.json.
 
@@ -66,18 +74,21 @@ class Policy:
             device: torch device.
             dtype: of the weights; float32 on a CPU and bfloat16 elsewhere when None.
             threads: torch threads, for the whole process; None leaves them.
-            robot: whose statistics to use, where the checkpoint has several.
+            robot: whose statistics to use, where the checkpoint has several; the profile's when None.
+            profile: the robot that it is to move; its layout and units are compared with the checkpoint's.
 
         Raises:
-            WallOSSError: the checkpoint is incomplete, damaged or foreign; one sentence says what is wrong.
+            WallOSSError: the checkpoint is incomplete, damaged, foreign or not for this robot; one sentence says why.
         """
         if threads is not None:
             torch.set_num_threads(max(1, int(threads)))
         folder: Path = locate(path)
+        if profile is not None:  # before the weights, which may take minutes
+            robot = require_fit(folder, profile, robot)
         if dtype is None:
             dtype = torch.float32 if torch.device(device).type == "cpu" else torch.bfloat16
         model = WallOSS.from_pretrained(folder, device, dtype)
-        return cls(model, Processor.from_folder(model.config, folder), robot)
+        return cls(model, WallOSSProcessor.from_folder(model.config, folder), robot)
 
     @property
     def dof_mask(self) -> np.ndarray:

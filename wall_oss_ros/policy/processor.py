@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +14,13 @@ from tokenizers import Tokenizer
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSSConfig
+from wall_oss_ros.model.checkpoint import locate, read_config, read_statistics
 from wall_oss_ros.policy.images import image_patches, resize_view
+from wall_oss_ros.policy.normalizer import Normalizer
 from wall_oss_ros.policy.observation import Observation
 from wall_oss_ros.uni_cot import prompts
 
-_SPECIAL = {
+SPECIAL_TOKENS = {
     "<|im_start|>": None,
     "<|im_end|>": "eos_token_id",
     "<|vision_start|>": "vision_start_token_id",
@@ -26,6 +30,7 @@ _SPECIAL = {
     "<|action|>": "action_token_id",
     "<|endoftext|>": None,
 }
+"""Tokens that prompts are made of, and the key of config.json that has their ids."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +42,40 @@ class Prefix:
     image_grid_thw: torch.Tensor  # (views, 3)
 
 
-class Processor:
-    """Tokenizer and image processing of one checkpoint."""
+KINDS = {
+    "act": prompts.act_suffix,
+    "fast": prompts.act_suffix,
+    "reason": prompts.reason_suffix,
+    "plan": prompts.plan_suffix,
+    "ask": prompts.ask_suffix,
+}
+"""What can be asked: motion by the flow head, motion in FAST tokens, the subtask, the plan, a free question."""
 
-    def __init__(self, config: WallOSSConfig, tokenizer: Tokenizer):
+
+class WallOSSProcessor:
+    """Tokenizer, image processing and units of one checkpoint.
+
+    Called with observations and instructions, it gives a batch for :class:`~wall_oss_ros.model.WallOSS`::
+
+        processor = WallOSSProcessor.from_pretrained(folder, robot="franka")
+        batch = processor(Observation.of({"face_view": picture, ...}, state, mask), "put the red cube in the left tray")
+        actions = processor.actions.denormalize(model.sample_actions(batch).numpy())
+
+    Attributes:
+        states, actions: normalisers of the robot; None where none was chosen, and then motion cannot be asked for.
+    """
+
+    def __init__(
+        self,
+        config: WallOSSConfig,
+        tokenizer: Tokenizer,
+        states: Normalizer | None = None,
+        actions: Normalizer | None = None,
+    ):
         """Raises WallOSSError when the tokenizer lacks a special token, or has it at another id than the weights."""
-        self.config = config
-        self.tokenizer = tokenizer
-        for token, key in _SPECIAL.items():
+        self.config, self.tokenizer = config, tokenizer
+        self.states, self.actions = states, actions
+        for token, key in SPECIAL_TOKENS.items():
             found = tokenizer.token_to_id(token)
             wanted = getattr(config, key) if key else found
             if found is None or found != wanted:
@@ -57,20 +88,123 @@ class Processor:
         self._factor = vision.patch_size * vision.spatial_merge_size
 
     @classmethod
-    def from_folder(cls, config: WallOSSConfig, folder: Path) -> Processor:
+    def from_pretrained(cls, path: str | os.PathLike, robot: str | None = None) -> WallOSSProcessor:
+        """Reads a checkpoint's config, tokenizer and statistics, not its weights.
+
+        Args:
+            path: a folder, or owner/name on the Hugging Face hub.
+            robot: whose statistics to use; the only ones there are when None.
+
+        Raises:
+            WallOSSError: a file is missing or damaged, or the checkpoint does not know the robot.
+        """
+        folder = locate(path)
+        processor = cls.from_folder(read_config(folder), folder)
+        actions, states = read_statistics(folder, processor.config)
+        if robot is None and len(actions.names()) == 1:
+            robot = actions.names()[0]
+        if robot is not None:
+            processor.states = Normalizer.from_statistics(states, robot)
+            processor.actions = Normalizer.from_statistics(actions, robot)
+        return processor
+
+    @classmethod
+    def from_folder(cls, config: WallOSSConfig, folder: Path) -> WallOSSProcessor:
         """Reads ``tokenizer.json``.
 
         Raises:
             WallOSSError: it is missing, damaged, or does not fit the config.
         """
-        file = folder / "tokenizer.json"
-        if not file.exists():
-            raise WallOSSError(f"{folder} has no tokenizer.json.", "Use a complete checkpoint.")
-        try:
-            tokenizer = Tokenizer.from_file(str(file))
-        except Exception as error:  # the tokenizers library raises plain Exception
-            raise WallOSSError(f"{file} is not a tokenizer: {error}.", "Fetch or train the checkpoint again.") from None
-        return cls(config, tokenizer)
+        return cls(config, read_tokenizer(folder))
+
+    def __call__(
+        self,
+        observations: Observation | Sequence[Observation],
+        instructions: str | Sequence[str],
+        kind: str = "act",
+        answers: Sequence[str] | None = None,
+        views: Sequence[str] | None = None,
+        padding_side: str = "left",
+    ) -> dict[str, torch.Tensor]:
+        """A batch of whole prompts, in the texts that the released weights were trained with.
+
+        Args:
+            observations: one, or B of them; views may differ in size between them.
+            instructions: one for each observation, or one for all; with the kind ``ask``, questions.
+            kind: of :data:`KINDS`. ``act`` ends in the action tokens, all others where the model is to go on.
+            answers: what it should say, for training: words, or FAST tokens such as ``<|action_token_7|>``.
+            views: in the order of the prompt; the checkpoint's own when None.
+            padding_side: ``left`` or ``right``; to generate or sample from a padded batch, left.
+
+        Returns:
+            input_ids, attention_mask, moe_token_types (B, L); pixel_values (patches, 3*2*14*14), image_grid_thw
+            (images, 3); with ``act`` and ``fast`` proprioception and agent_pos_mask (B, 1, A), with ``act`` dof_mask
+            (B, horizon, A); with answers labels (B, L), which are the answer and its end, and -100 elsewhere.
+
+        Raises:
+            WallOSSError: views or statistics are missing, a state has another size than the checkpoint's, an
+                instruction is empty, or the numbers of observations, instructions and answers differ.
+        """
+        if kind not in KINDS or padding_side not in ("left", "right"):
+            raise WallOSSError(
+                f"Kind {kind!r} or padding side {padding_side!r} is unknown.",
+                f"Kinds are {', '.join(KINDS)}; sides are left and right.",
+            )
+        observations = [observations] if isinstance(observations, Observation) else list(observations)
+        instructions = [instructions] * len(observations) if isinstance(instructions, str) else list(instructions)
+        if not observations or {len(instructions), len(answers or instructions)} != {len(observations)}:
+            raise WallOSSError(
+                f"{len(observations)} observations, {len(instructions)} instructions, "
+                f"{'no' if answers is None else len(answers)} answers: one of each for every sample was expected.",
+                "Give lists of one length.",
+            )
+        views = list(self.config.views if views is None else views)
+        pictures = [self.images(observation, views) for observation in observations]
+        pixel_values, grids = self.patches([picture for sample in pictures for picture in sample])
+        rows, targets = [], []
+        sizes = iter(grids.prod(-1) // self.config.vision.spatial_merge_size**2)
+        tail = prompts.ACTION * self.config.action_horizon if kind == "act" else ""
+        for index, instruction in enumerate(instructions):
+            text = prompts.observation_prompt(views) + KINDS[kind](self.clean(instruction)) + tail
+            answer = [] if answers is None else self.encode(answers[index] + prompts.END)
+            prompt = self._expand(text, sizes)
+            rows.append(prompt + answer)
+            targets.append([-100] * len(prompt) + answer)
+        batch = {
+            "input_ids": _pad(rows, self.config.pad_token_id, padding_side),
+            "attention_mask": _pad([[1] * len(row) for row in rows], 0, padding_side),
+            "pixel_values": pixel_values,
+            "image_grid_thw": grids,
+        }
+        batch["moe_token_types"] = (batch["input_ids"] == self.config.action_token_id).long()
+        if answers is not None:
+            batch["labels"] = _pad(targets, -100, padding_side)
+        if kind in ("act", "fast"):
+            batch |= self._states(observations)
+        if kind == "act":
+            alive = torch.from_numpy(self.actions.mask()).float()
+            batch["dof_mask"] = alive.expand(len(rows), self.config.action_horizon, -1).clone()
+        return batch
+
+    def _states(self, observations: Sequence[Observation]) -> dict[str, torch.Tensor]:
+        if self.states is None or self.actions is None:
+            raise WallOSSError(
+                "Motion was asked for, but the processor has no statistics of a robot.",
+                "Name the robot: WallOSSProcessor.from_pretrained(path, robot=...).",
+            )
+        width = self.config.propri_dim
+        for observation in observations:
+            if observation.state.shape != (width,):
+                raise WallOSSError(
+                    f"The state has {observation.state.shape[0]} numbers, the checkpoint takes {width}.",
+                    "Use a profile with the checkpoint's dof_config.",
+                )
+        states = [self.states.normalize(np.nan_to_num(o.state), o.state_mask) for o in observations]
+        masks = [self.states.mask(o.state_mask) for o in observations]
+        return {
+            "proprioception": torch.from_numpy(np.stack(states))[:, None],
+            "agent_pos_mask": torch.from_numpy(np.stack(masks)).float()[:, None],
+        }
 
     def images(self, observation: Observation, views: list[str]) -> list[np.ndarray]:
         """The views as the model takes them, in this order.
@@ -87,20 +221,29 @@ class Processor:
             )
         return [resize_view(observation.images[view], self.config.image_size, self._factor) for view in views]
 
+    def patches(self, images: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Pictures as :meth:`images` gives them -> patches (patches, 3*2*14*14) and sizes (images, 3)."""
+        vision = self.config.vision
+        patch, merge, temporal = vision.patch_size, vision.spatial_merge_size, vision.temporal_patch_size
+        if len({image.shape for image in images}) == 1:
+            values = image_patches(np.stack(images), patch, merge, temporal)
+        else:
+            values = np.concatenate([image_patches(image[None], patch, merge, temporal) for image in images])
+        grids = [(1, image.shape[0] // patch, image.shape[1] // patch) for image in images]
+        return torch.from_numpy(values), torch.tensor(grids)
+
     def prefix(self, images: list[np.ndarray], views: list[str]) -> Prefix:
         """Args: images: as :meth:`images` gives them, one for each of ``views``."""
-        vision = self.config.vision
-        patch, merge = vision.patch_size, vision.spatial_merge_size
-        if len({image.shape for image in images}) == 1:
-            patches = image_patches(np.stack(images), patch, merge, vision.temporal_patch_size)
-        else:
-            patches = np.concatenate([image_patches(i[None], patch, merge, vision.temporal_patch_size) for i in images])
-        grids = [(1, image.shape[0] // patch, image.shape[1] // patch) for image in images]
-        sizes = iter(rows * columns // merge**2 for _, rows, columns in grids)
+        values, grids = self.patches(images)
+        sizes = iter(grids.prod(-1) // self.config.vision.spatial_merge_size**2)
+        return Prefix(torch.tensor([self._expand(prompts.observation_prompt(views), sizes)]), values, grids)
+
+    def _expand(self, text: str, sizes: Iterator[torch.Tensor]) -> list[int]:
+        """Token ids, each image's token as often as ``sizes`` has it next."""
         ids: list[int] = []
-        for token in self.encode(prompts.observation_prompt(views)):
-            ids += [token] * next(sizes) if token == self.config.image_token_id else [token]
-        return Prefix(torch.tensor([ids]), torch.from_numpy(patches), torch.tensor(grids))
+        for token in self.encode(text):
+            ids += [token] * int(next(sizes)) if token == self.config.image_token_id else [token]
+        return ids
 
     def encode(self, text: str) -> list[int]:
         """Token ids; special tokens in the text are recognised."""
@@ -129,3 +272,25 @@ class Processor:
             return []
         words = re.findall(r"[^\W\d_]+", text.lower())
         return [word for word in dict.fromkeys(words) if word not in self._words]
+
+
+def read_tokenizer(folder: Path) -> Tokenizer:
+    """A checkpoint's ``tokenizer.json``.
+
+    Raises:
+        WallOSSError: it is missing or damaged.
+    """
+    file = folder / "tokenizer.json"
+    if not file.exists():
+        raise WallOSSError(f"{folder} has no tokenizer.json.", "Use a complete checkpoint.")
+    try:
+        return Tokenizer.from_file(str(file))
+    except Exception as error:  # the tokenizers library raises plain Exception
+        raise WallOSSError(f"{file} is not a tokenizer: {error}.", "Fetch or train the checkpoint again.") from None
+
+
+def _pad(rows: list[list[int]], filler: int, side: str) -> torch.Tensor:
+    """(B, longest), with the filler before or behind the shorter rows."""
+    longest = max(map(len, rows))
+    spare = [[filler] * (longest - len(row)) for row in rows]
+    return torch.tensor([more + row if side == "left" else row + more for row, more in zip(rows, spare)])

@@ -74,9 +74,11 @@ _loop: ClosedLoop | None = None
 def _start_worker(model: str, robot: str, settings: Settings) -> None:
     global _loop
     from wall_oss_ros.policy import Policy
+    from wall_oss_ros.robots.profile import load_profile
     from wall_oss_ros.sim.demonstrations import Stage
 
-    _loop = ClosedLoop(Policy.from_pretrained(model, threads=1), Stage(np.random.default_rng(0), robot), settings)
+    policy = Policy.from_pretrained(model, threads=1, profile=load_profile(robot))
+    _loop = ClosedLoop(policy, Stage(np.random.default_rng(0), robot), settings)
 
 
 def _run_case(case: Case) -> Episode:

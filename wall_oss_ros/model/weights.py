@@ -1,0 +1,150 @@
+"""The tensors in a checkpoint's safetensors files: their headers, their contents, and how they differ from a network's.
+
+Nothing is unpickled: a pickle can run any code on the machine that opens it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from wall_oss_ros.errors import WallOSSError
+
+PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
+"""Endings of files that may hold pickles."""
+
+INDEX = "model.safetensors.index.json"
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of a tensor without reading it."""
+
+    file: Path
+    dtype: str  # as safetensors spells it: F32, BF16, ...
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Differences:
+    """How the tensors of a checkpoint differ from those of the network that its config.json describes."""
+
+    unknown: list[str]
+    missing: list[str]
+    misshapen: dict[str, str]  # name to what was found and what was expected
+
+    def __bool__(self) -> bool:
+        return bool(self.unknown or self.missing or self.misshapen)
+
+    def lines(self, longest: int | None = None) -> list[str]:
+        """One line for each kind of difference there is, with at most ``longest`` names."""
+        lists = {
+            "unknown tensors": self.unknown,
+            "missing tensors": self.missing,
+            "misshapen tensors": [f"{name} {shapes}" for name, shapes in self.misshapen.items()],
+        }
+        return [f"{title}: {listing(names, longest)}" for title, names in lists.items() if names]
+
+
+def listing(names: list[str], longest: int | None = 8) -> str:
+    """The names with commas, and how many more there are."""
+    shown = names[:longest]
+    return ", ".join(shown) + (f" and {len(names) - len(shown)} more" if len(names) > len(shown) else "")
+
+
+def compare(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> Differences:
+    """Args: expected, found: shapes by tensor name."""
+    wrong = {
+        name: f"{tuple(found[name])} instead of {tuple(shape)}"
+        for name, shape in expected.items()
+        if name in found and tuple(found[name]) != tuple(shape)
+    }
+    return Differences(sorted(set(found) - set(expected)), sorted(set(expected) - set(found)), wrong)
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """model.safetensors, or the parts that its index names.
+
+    Raises:
+        WallOSSError: there is none, or the index is damaged.
+    """
+    files = sorted(folder.glob("model*.safetensors"))
+    index = folder / INDEX
+    if index.exists():
+        try:
+            parts = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+            files = [folder / Path(name).name for name in parts]
+        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, AttributeError, TypeError) as error:
+            raise WallOSSError(
+                f"{index} is not an index of safetensors files: {error!r}.", "Fetch the checkpoint again."
+            ) from None
+    if not files:
+        pickles = sorted(file.name for file in folder.iterdir() if file.suffix in PICKLES)
+        if pickles:
+            raise WallOSSError(
+                f"{folder} holds no model.safetensors, only {listing(pickles)}, which is never opened: "
+                "a pickle can run any code.",
+                "Get the checkpoint as safetensors, or convert it on a machine that may run what is in it.",
+            )
+        raise WallOSSError(
+            f"{folder} holds no model.safetensors.",
+            "Only safetensors are read; convert other formats with their own tools.",
+        )
+    return files
+
+
+@contextmanager
+def opened(file: Path) -> Iterator:
+    """A safetensors file; its tensors are mapped, not read.
+
+    Raises:
+        WallOSSError: it is missing or damaged, when opened or in the body.
+    """
+    try:
+        with safe_open(file, "pt") as content:
+            yield content
+    except FileNotFoundError:
+        raise WallOSSError(f"{file} is missing; the index names it.", "Fetch the checkpoint again.") from None
+    except (SafetensorError, OSError) as error:
+        raise WallOSSError(
+            f"{file} is truncated or not a safetensors file: {error}.", "Fetch or train the checkpoint again."
+        ) from None
+
+
+def read_headers(folder: Path) -> dict[str, Header]:
+    """Type and shape of every tensor; reads a few kilobytes of each file.
+
+    Raises:
+        WallOSSError: there are no weights, a part is missing or damaged, or two parts have a tensor of one name.
+    """
+    headers: dict[str, Header] = {}
+    for file in weight_files(folder):
+        with opened(file) as content:
+            for name in content.keys():
+                if name in headers:
+                    raise WallOSSError(
+                        f"{file} repeats the tensor {name}.", "Leave only one checkpoint's files in the folder."
+                    )
+                view = content.get_slice(name)
+                headers[name] = Header(file, str(view.get_dtype()), tuple(view.get_shape()))
+    return headers
+
+
+def read_tensors(folder: Path, wanted: Callable[[str], bool] = lambda name: True) -> dict[str, Tensor]:
+    """The tensors whose names are wanted.
+
+    Raises:
+        WallOSSError: as :func:`read_headers`.
+    """
+    headers = read_headers(folder)
+    tensors: dict[str, Tensor] = {}
+    for file in sorted({header.file for header in headers.values()}):
+        with opened(file) as content:
+            tensors |= {name: content.get_tensor(name) for name in content.keys() if wanted(name)}
+    return tensors

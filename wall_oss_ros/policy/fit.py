@@ -1,0 +1,143 @@
+"""Whether a checkpoint's units and layout are those of a robot. The wrong ones move an arm to the wrong place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.model.checkpoint import read_config, read_statistics
+from wall_oss_ros.model.config import WallOSSConfig
+from wall_oss_ros.policy.normalizer import Normalizer
+from wall_oss_ros.robots.layout import Layout
+from wall_oss_ros.robots.profile import RobotProfile
+
+FAR = 1.0  # m outside the workspace that a recorded position may lie; workspaces are drawn narrower than an arm's reach
+TURN = 2 * np.pi + 0.1  # rad; no angle is recorded beyond a full turn
+GRIPPER = 1.5  # times the profile's stroke that a recorded opening may reach
+
+
+def mismatches(config: WallOSSConfig, states: Normalizer, actions: Normalizer, profile: RobotProfile) -> list[str]:
+    """What keeps this checkpoint from moving this robot, one sentence each; empty when nothing is known to.
+
+    Args:
+        states, actions: of the statistics to be used.
+    """
+    layout = {name: dict(profile.dof_config) for name in ("dof_config", "agent_pos_config")}
+    other = [name for name, wanted in layout.items() if list(getattr(config, name).items()) != list(wanted.items())]
+    if other:  # what sits where is unknown: nothing else can be compared
+        return [f"{name} of the checkpoint is {getattr(config, name)}, of the profile {layout[name]}" for name in other]
+    found = []
+    if abs(config.action_rate_hz - profile.rate_hz) > 0.01 * profile.rate_hz:
+        found.append(
+            f"its chunks have {config.action_rate_hz:g} rows a second, the profile plays them at {profile.rate_hz:g}"
+        )
+    cameras = {view.name for view in profile.views}
+    if absent := [view for view in config.views if view not in cameras]:
+        found.append(f"it wants the views {', '.join(absent)}, which the robot does not have")
+    return found + list(_states(states, profile)) + list(_actions(actions, profile))
+
+
+def _states(states: Normalizer, profile: RobotProfile) -> Iterator[str]:
+    layout = Layout(profile)
+    yield from _still("state", states, layout)
+    yield from _positions("state", states, layout, profile)
+    yield from _angles_and_gripper("state", states, layout, profile)
+
+
+def _actions(actions: Normalizer, profile: RobotProfile) -> Iterator[str]:
+    layout = Layout(profile)
+    yield from _still("action", actions, layout)
+    yield from _angles_and_gripper("action", actions, layout, profile)
+    if profile.action_mode == "absolute":
+        yield from _positions("action", actions, layout, profile)
+        return
+    name, (low, high) = profile.arm.position_dof, _part(actions, layout.position)
+    size = np.subtract(profile.arm.workspace.max, profile.arm.workspace.min)
+    if (np.maximum(-low, high) > size + FAR).any():
+        yield f"action displacements in {name} reach {_range(low, high)} m{_thousandth(low, high, FAR)}"
+    elif (low > 0.05).any() or (high < -0.05).any():
+        yield (
+            f"action {name} spans {_range(low, high)} m, which leaves out 0: these are absolute positions, "
+            "but the profile's action_mode is relative"
+        )
+
+
+def _part(normalizer: Normalizer, where) -> tuple[np.ndarray, np.ndarray]:
+    low, high = normalizer.bounds()
+    return low[where], high[where]
+
+
+def _still(what: str, normalizer: Normalizer, layout: Layout) -> Iterator[str]:
+    for name, slot in layout.slots.items():
+        if (still := layout.mask[slot] & ~normalizer.varies[slot]).any():
+            share = f"{int(still.sum())} of {slot.stop - slot.start} entries"
+            yield f"{what} {name} has no range in {share} that the robot moves"
+
+
+def _positions(what: str, normalizer: Normalizer, layout: Layout, profile: RobotProfile) -> Iterator[str]:
+    low, high = _part(normalizer, layout.position)
+    space, name = profile.arm.workspace, profile.arm.position_dof
+    spans, inside = f"{what} {name} spans {_range(low, high)} m", f"the workspace is {_range(space.min, space.max)} m"
+    farthest = float(np.max(np.abs([space.min, space.max]))) + FAR
+    if (low < np.subtract(space.min, FAR)).any() or (high > np.add(space.max, FAR)).any():
+        yield f"{spans}{_thousandth(low, high, farthest)}; {inside}"
+    elif (low > space.max).any() or (high < space.min).any():
+        hint = "; displacements? the profile's action_mode is absolute" if what == "action" else "; another base frame?"
+        yield f"{spans} and never enters the workspace: {inside}{hint}"
+
+
+def _angles_and_gripper(what: str, normalizer: Normalizer, layout: Layout, profile: RobotProfile) -> Iterator[str]:
+    low, high = _part(normalizer, layout.rotation)
+    if max(-low.min(), high.max()) > TURN:
+        degrees = ", degrees by the look of it" if max(-low.min(), high.max()) <= 361 else ""
+        yield f"{what} {profile.arm.rotation_dof} spans {_range(low, high)} rad{degrees}"
+    shut, wide = profile.gripper.closed, profile.gripper.open
+    least, most = (float(edge) for edge in _part(normalizer, layout.gripper))
+    spare = (GRIPPER - 1) * (wide - shut)
+    if least < shut - spare or most > wide + spare:
+        guess = ", a share of the stroke by the look of it" if -0.05 <= least and 0.5 < most <= 1.05 else _thousandth(
+            np.array([least]), np.array([most]), 2 * wide
+        )  # fmt: skip
+        yield (
+            f"{what} {profile.gripper.dof} spans {least:.4g} to {most:.4g} m{guess}; "
+            f"the gripper opens from {shut:g} to {wide:g} m"
+        )
+
+
+def _thousandth(low: np.ndarray, high: np.ndarray, most: float) -> str:
+    largest = float(max(np.abs(low).max(), np.abs(high).max()))
+    return ", millimetres by the look of it" if largest > 10 * most and largest / 1000 <= most else ""
+
+
+def _range(low, high) -> str:
+    return ", ".join(f"{a:.3g} to {b:.3g}" for a, b in zip(np.asarray(low), np.asarray(high)))
+
+
+def require_fit(folder: Path, profile: RobotProfile, robot: str | None = None) -> str:
+    """Refuses a checkpoint that must not move the robot; reads its statistics, not its weights.
+
+    Args:
+        robot: whose statistics to use; those of the profile's name, or the only ones there are, when None.
+
+    Returns:
+        Whose statistics fit.
+
+    Raises:
+        WallOSSError: it does not fit (every mismatch in one line), has no statistics for this robot, or cannot be read.
+    """
+    config = read_config(folder)
+    actions, states = read_statistics(folder, config)
+    known = actions.names()
+    if robot is None:
+        robot = profile.name if profile.name in known or len(known) != 1 else known[0]
+    if problems := mismatches(
+        config, Normalizer.from_statistics(states, robot), Normalizer.from_statistics(actions, robot), profile
+    ):
+        raise WallOSSError(
+            f"{folder}, with its statistics of {robot}, does not fit the robot {profile.name}: {'; '.join(problems)}.",
+            "Use a checkpoint trained for this robot, or correct its profile; wall-oss inspect shows the numbers.",
+        )
+    return robot

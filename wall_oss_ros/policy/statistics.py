@@ -1,0 +1,68 @@
+"""Where a robot's statistics come from when a checkpoint has none: a dataset, or the robot's profile."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.policy.normalizer import Normalizer
+from wall_oss_ros.robots.layout import Layout
+from wall_oss_ros.robots.profile import RobotProfile
+
+
+def from_values(
+    values: np.ndarray, kind: str = "range", quantile: float = 0.0, least: np.ndarray | float = 0.0
+) -> Normalizer:
+    """Statistics of a dataset's states, or of the rows of its action chunks.
+
+    Args:
+        values: (N, A), physical units; columns that the robot does not have hold a constant, such as 0.
+        kind: ``range`` or ``deviation``.
+        quantile: for a range, the share of values to leave out at each end, so that a few wild recordings do not
+            squeeze all others together; the public WALL-OSS code takes 0.01.
+        least: range, in physical units, that a degree of freedom which moved less is widened to, around its middle, so
+            that noise is not blown up; (A,) or one number. One that never moved at all stays at zero range.
+
+    Raises:
+        WallOSSError: there are no values, or one is not finite.
+    """
+    values = np.asarray(values, np.float64)
+    if values.ndim != 2 or not len(values):
+        raise WallOSSError(
+            f"Statistics were asked for of values of shape {values.shape}; (rows, degrees of freedom) was expected.",
+            "Give all frames of the dataset as one array.",
+        )
+    if not np.isfinite(values).all():
+        column = int(np.argmin(np.isfinite(values).all(0)))
+        raise WallOSSError(
+            f"Column {column} of the dataset has values that are not finite.",
+            "Leave those frames out; put 0 where the robot has no such degree of freedom.",
+        )
+    if not 0 <= quantile < 0.5:
+        raise WallOSSError(f"A quantile of {quantile} leaves no range.", "Use 0, or 0.01 as the public code does.")
+    if kind == "deviation":
+        return Normalizer(values.mean(0), values.std(0), kind)
+    low, high = np.quantile(values, [quantile, 1 - quantile], axis=0)
+    moves = values.max(0) > values.min(0)
+    spare = np.where(moves, np.maximum(0, least - (high - low)), 0) / 2
+    return Normalizer(low - spare, high - low + 2 * spare, kind)
+
+
+def from_profile(profile: RobotProfile) -> tuple[Normalizer, Normalizer]:
+    """Ranges of states and of actions that cover all the robot may do, for fine-tuning before there is a dataset.
+
+    Positions span the workspace, rotations a full turn, the gripper its stroke. Displacements (``action_mode:
+    relative``) go as far as the tool may travel within one chunk. Coarser than a dataset's ranges: prefer those.
+    """
+    layout, workspace = Layout(profile), profile.arm.workspace
+    low, high = np.zeros(layout.size), np.zeros(layout.size)
+    low[layout.position], high[layout.position] = workspace.min, workspace.max
+    low[layout.rotation], high[layout.rotation] = -np.pi, np.pi
+    low[layout.gripper], high[layout.gripper] = profile.gripper.closed, profile.gripper.open
+    states = Normalizer(low, high - low)
+    if profile.action_mode == "relative":
+        farthest = profile.arm.max_tcp_speed * profile.horizon * profile.dt
+        reach = np.minimum(np.subtract(workspace.max, workspace.min), farthest)
+        low, high = low.copy(), high.copy()
+        low[layout.position], high[layout.position] = -reach, reach
+    return states, Normalizer(low, high - low)
