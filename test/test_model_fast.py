@@ -225,6 +225,7 @@ def test_words_and_chunks_translate(parts):
     spelled = [language.id_to_token(word) for word in answer]
     tokens = words.fast.encode(chunk[:, ARM])
     assert spelled == [f"<|action_token_{token}|>" for token in tokens] + ["<|im_end|>"]
+    assert language.encode(words.spell(chunk, ALIVE)).ids == answer[:-1]
     decoded = words.decode([*answer, 5, 6], HORIZON, ALIVE)
     assert not decoded[:, ~ALIVE].any()
     assert np.abs(decoded - chunk).max() <= largest_error(HORIZON, 10)
@@ -243,10 +244,10 @@ def test_a_language_model_without_the_tokens_is_refused(parts):
 
 def test_a_random_network_says_nonsense_and_is_refused(parts):
     model, words, _ = parts
-    batch = {"input_ids": torch.tensor([[4, 5, 6]]), "dof_mask": torch.from_numpy(ALIVE).expand(1, HORIZON, 20)}
+    batch = {"input_ids": torch.tensor([[4, 5, 6]])}
     for choose in (None, words.choice(temperature=1.0, seed=0)):
         with pytest.raises(NotAChunk):
-            generate_chunks(model, batch, words, choose)
+            generate_chunks(model, batch, words, ALIVE, choose)
 
 
 def test_a_network_learns_two_chunks_and_says_them(parts):
@@ -273,12 +274,8 @@ def test_a_network_learns_two_chunks_and_says_them(parts):
     longest = max(map(len, prompts))
     for side in ("left", "right"):
         rows = [[pad] * (longest - len(p)) + p if side == "left" else p + [pad] * (longest - len(p)) for p in prompts]
-        batch = {
-            "input_ids": torch.tensor(rows),
-            "attention_mask": (torch.tensor(rows) != pad).long(),
-            "dof_mask": torch.from_numpy(ALIVE).expand(2, HORIZON, 20),
-        }
+        batch = {"input_ids": torch.tensor(rows), "attention_mask": (torch.tensor(rows) != pad).long()}
         for choose, use_cache in ((None, True), (None, False), (words.choice(0.3, 0.9, seed=1), True)):
-            said = generate_chunks(model, batch, words, choose, use_cache).numpy()
+            said = generate_chunks(model, batch, words, ALIVE, choose, use_cache).numpy()
             assert np.abs(said - chunks).max() <= largest_error(HORIZON, 10)
     assert np.abs(chunks[0] - chunks[1]).max() > 3 * largest_error(HORIZON, 10)

@@ -54,6 +54,10 @@ class ActionVocabulary:
         """The assistant's answer for a normalised chunk (T, A), end token included; alive: (A,) bool."""
         return [self.ids[token] for token in self.fast.encode(np.asarray(chunk)[:, alive])] + [self.end]
 
+    def spell(self, chunk: np.ndarray, alive: np.ndarray) -> str:
+        """The same as text, without the end: an answer for :class:`~wall_oss_ros.policy.WallOSSProcessor`."""
+        return "".join(map(action_token, self.fast.encode(np.asarray(chunk)[:, alive])))
+
     def decode(self, ids: Sequence[int], horizon: int, alive: np.ndarray) -> np.ndarray:
         """The normalised chunk (horizon, A) float32 of an answer; what follows the end token is ignored.
 
@@ -84,14 +88,15 @@ def generate_chunks(
     model: WallOSS,
     batch: Mapping[str, Tensor],
     vocabulary: ActionVocabulary,
+    alive: np.ndarray,
     choose: TokenChoice | None = None,
     use_cache: bool = True,
 ) -> Tensor:
     """Action chunks through the language head.
 
     Args:
-        batch: prompts that end where the assistant's answer begins, padded on either side, with ``dof_mask``
-            (B, horizon, A), the same for each step.
+        batch: prompts that end where the assistant's answer begins, padded on either side.
+        alive: (A,) or (B, A) bool, which degrees of freedom the chunks are about.
         choose: the likeliest tokens when None; see :meth:`ActionVocabulary.choice`.
 
     Returns:
@@ -101,10 +106,9 @@ def generate_chunks(
         NotAChunk: a row's tokens make no chunk.
         WallOSSError: a logit is not finite.
     """
-    alive = batch["dof_mask"][:, 0].bool().cpu().numpy()
-    horizon = batch["dof_mask"].shape[1]
+    horizon = model.config.action_horizon
+    alive = np.broadcast_to(alive, (len(batch["input_ids"]), model.config.action_dim))
     limit = max(vocabulary.longest(horizon, row) for row in alive)
-    choose = choose or vocabulary.choice()
-    ids = model.generate(batch, limit, vocabulary.end, use_cache, choose).tolist()
+    ids = model.generate(batch, limit, vocabulary.end, use_cache, choose or vocabulary.choice()).tolist()
     chunks = [vocabulary.decode(answer, horizon, row) for answer, row in zip(ids, alive)]
     return torch.from_numpy(np.stack(chunks))

@@ -1,0 +1,96 @@
+"""Chunks through the language head, for checkpoints that say their actions in FAST tokens.
+
+Such a checkpoint says so in config.json: ``"use_fast_tokenizer": true``, the switch of the public training code, or
+``"prediction_mode": "fast"``, LeRobot's. Its FAST tokenizer is the folder ``action_tokenizer`` beside the weights, or what
+``action_tokenizer_path`` names: a folder, or a repository on the Hugging Face hub such as ``physical-intelligence/fast``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.model.action_vocabulary import ActionVocabulary
+from wall_oss_ros.model.config import WallOSSConfig
+from wall_oss_ros.model.fast import FastTokenizer
+
+if TYPE_CHECKING:
+    from wall_oss_ros.policy.engine import Engine
+
+FOLDER = "action_tokenizer"
+
+
+def speaks_fast(config: WallOSSConfig) -> bool:
+    """Whether the checkpoint's chunks come from its language head."""
+    return config.extra.get("use_fast_tokenizer") is True or config.extra.get("prediction_mode") == "fast"
+
+
+class FastActions:
+    """Asks an engine for the action tokens of one robot's chunks."""
+
+    def __init__(self, vocabulary: ActionVocabulary, horizon: int, alive: np.ndarray):
+        """
+        Args:
+            horizon: steps of a chunk.
+            alive: (A,) bool, the degrees of freedom that the tokens are about.
+
+        Raises:
+            WallOSSError: the FAST tokenizer is for chunks of another size.
+        """
+        fast, size = vocabulary.fast, (horizon, int(alive.sum()))
+        if any(own not in (None, n) for own, n in zip((fast.horizon, fast.width), size)):
+            raise WallOSSError(
+                f"The FAST tokenizer is for chunks of {(fast.horizon, fast.width)} (steps, degrees of freedom), the "
+                f"checkpoint's are {size} for this robot.",
+                "Use the FAST tokenizer and the statistics that the checkpoint was trained with.",
+            )
+        self.vocabulary, self.horizon, self.alive = vocabulary, horizon, alive
+
+    @classmethod
+    def from_checkpoint(
+        cls, config: WallOSSConfig, language: Tokenizer, folder: Path, alive: np.ndarray
+    ) -> FastActions | None:
+        """What a checkpoint's folder says; None where chunks come from the flow head.
+
+        Raises:
+            WallOSSError: its FAST tokenizer is missing, damaged, or does not fit the language model.
+        """
+        if not speaks_fast(config):
+            return None
+        path = FOLDER if (folder / FOLDER).is_dir() else config.extra.get("action_tokenizer_path")
+        if not path:
+            raise WallOSSError(
+                f"{folder} says its actions in FAST tokens, but has no folder {FOLDER}, and its config.json no "
+                "action_tokenizer_path.",
+                "Put tokenizer.json and processor_config.json of the FAST tokenizer there.",
+            )
+        fast = FastTokenizer.from_pretrained(folder / path if (folder / path).is_dir() else path)
+        vocabulary = ActionVocabulary(fast, language)
+        if max(vocabulary.ids) >= config.vocab_size:
+            raise WallOSSError(
+                f"Action tokens reach id {max(vocabulary.ids)}, the checkpoint has {config.vocab_size} words.",
+                "Use the tokenizer.json that was saved with the weights.",
+            )
+        return cls(vocabulary, config.action_horizon, alive)
+
+    def act(self, engine: Engine, suffix: list[int], state: Tensor, state_mask: Tensor) -> np.ndarray:
+        """The likeliest chunk (horizon, A) float32, normalised; 0 where not alive.
+
+        Args:
+            suffix: the acting prompt behind the observation.
+            state, state_mask: (A,), normalised.
+
+        Raises:
+            NotAChunk: the model's tokens make no chunk.
+            WallOSSError: a logit is not finite.
+        """
+        limit = self.vocabulary.longest(self.horizon, self.alive)
+        ids = engine.generate(suffix, limit, state, state_mask, self.vocabulary.choice())
+        if len(ids) < limit:  # it ended; the engine leaves the end token out
+            ids = [*ids, self.vocabulary.end]
+        return self.vocabulary.decode(ids, self.horizon, self.alive)
