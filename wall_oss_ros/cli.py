@@ -15,6 +15,7 @@ COMMANDS = {
     "run": "simulate a robot, follow an instruction, and judge the result",
     "eval": "measure a model in closed loop on scenes it was never trained on",
     "train": "make demonstrations and train a model on them",
+    "inspect": "show what a checkpoint holds, and what in it looks wrong",
     "test": "run the test suite",
     "topic": "publish and watch topics, as ros2 topic does",
 }
@@ -26,6 +27,7 @@ examples:
   wall-oss topic pub --once /wall_oss/instruction std_msgs/msg/String "data: put the green cube in the right tray"
   wall-oss topic echo /wall_oss/plan
   wall-oss eval --episodes 20
+  wall-oss inspect models/wall-oss-tiny
 """
 
 

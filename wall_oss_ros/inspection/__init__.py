@@ -1,0 +1,1 @@
+"""What is in a checkpoint, and what in it looks wrong."""
