@@ -60,6 +60,7 @@ setup(
         "yourdfpy>=0.0.56",
     ],
     extras_require={
+        "lora": ["peft>=0.18,<1"],
         "test": ["hypothesis>=6.100", "pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.5"],
     },
     entry_points={

@@ -3,52 +3,15 @@
 import pytest
 import torch
 
+from network_support import PAD, make_batch, row, small_config
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.model import ExpertConfig, KVCache, VisionConfig, WallOSS, WallOSSConfig
-
-IMAGE, START, END, PROPRI, ACTION, PAD = 90, 91, 92, 93, 94, 95
-
-
-def small_config(**changes) -> WallOSSConfig:
-    values = dict(
-        vocab_size=96, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
-        mrope_section=[2, 1, 1], experts=[ExpertConfig(32, 48), ExpertConfig(32, 24)],
-        vision=VisionConfig(
-            depth=2, hidden_size=16, intermediate_size=32, num_heads=2, out_hidden_size=32, window_size=56,
-            fullatt_block_indexes=[1],
-        ),
-        image_token_id=IMAGE, vision_start_token_id=START, vision_end_token_id=END, pad_token_id=PAD, eos_token_id=1,
-        propri_token_id=PROPRI, action_token_id=ACTION, action_horizon=4,
-    )  # fmt: skip
-    return WallOSSConfig(**{**values, **changes})
+from wall_oss_ros.model import KVCache, WallOSS
 
 
 @pytest.fixture
 def model() -> WallOSS:
     torch.manual_seed(0)
     return WallOSS(small_config()).eval()
-
-
-def row(words: list[int], horizon: int = 4) -> list[int]:
-    return [2, START, *[IMAGE] * 4, END, *words, PROPRI, *[ACTION] * horizon]
-
-
-def make_batch(ids: torch.Tensor, alive: torch.Tensor | None = None) -> dict:
-    generator = torch.Generator().manual_seed(3)
-    rows = len(ids)
-    random = lambda *shape: torch.randn(*shape, generator=generator)  # noqa: E731
-    return {
-        "input_ids": ids,
-        "attention_mask": torch.ones_like(ids) if alive is None else alive,
-        "pixel_values": random(16 * rows, 1176),
-        "image_grid_thw": torch.tensor([[1, 4, 4]] * rows),
-        "proprioception": random(rows, 1, 20),
-        "agent_pos_mask": torch.ones(rows, 1, 20),
-        "dof_mask": torch.ones(rows, 4, 20),
-        "action_chunk": random(rows, 4, 20),
-        "noise": random(rows, 4, 20),
-        "time": torch.rand(rows, generator=generator),
-    }
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
@@ -159,15 +122,6 @@ def test_fresh_weights_keep_the_residual_stream_in_scale():
     model.model.layers[-1].register_forward_hook(lambda module, args, out: seen.append(out.detach()))
     model.decode(tokens, torch.arange(64).expand(3, 1, 64), causal=True)
     assert 0.5 < float(seen[0].std() / tokens.detach().std()) < 4
-
-
-def test_time_is_sampled_towards_the_noise():
-    from wall_oss_ros.model.flow import sample_time
-
-    torch.manual_seed(0)
-    times = sample_time(20000, small_config().noise_scheduler)
-    assert float(times.min()) >= 0 and float(times.max()) < 1
-    assert abs(float(times.mean()) - 0.4) < 0.02  # beta has mean 0.6
 
 
 @pytest.mark.parametrize(

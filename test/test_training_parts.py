@@ -9,9 +9,10 @@ from wall_oss_ros.data import language
 from wall_oss_ros.data.frames import FRAME, PLACES, FrameSet
 from wall_oss_ros.data.tokenizer import train_tokenizer
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.model.config import NoiseConfig
+from wall_oss_ros.model.flow import sample_time
 from wall_oss_ros.sim.tasks import COLOURS, TRAYS, Goal, parse_instruction
 from wall_oss_ros.training import checkpointing
-from wall_oss_ros.training.losses import sample_time
 from wall_oss_ros.training.recipe import Stage, load_recipe
 from wall_oss_ros.training.trainer import learning_rate
 from wall_oss_ros.uni_cot import prompts
@@ -122,7 +123,7 @@ def test_learning_rate_warms_up_and_falls():
 
 
 def test_training_time_is_mostly_near_the_noise():
-    times = sample_time((20000,), torch.Generator().manual_seed(0))
+    times = sample_time((20000,), NoiseConfig(), generator=torch.Generator().manual_seed(0))
     assert times.min() >= 0 and times.max() < 1
     assert times.mean().item() == pytest.approx(0.4, abs=0.01)  # 1 - E[Beta(1.5, 1)]
 

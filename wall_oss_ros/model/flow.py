@@ -26,23 +26,48 @@ def sinusoidal_embedding(t: Tensor, width: int) -> Tensor:
     return torch.cat((angle.sin(), angle.cos()), dim=-1)
 
 
-def sample_time(batch: int, config: NoiseConfig, device=None) -> Tensor:
-    """Training times (batch,) = (1 - b) * s with b from Beta(alpha, beta): mostly near the noise, never quite 1."""
-    b = torch.distributions.Beta(config.beta_alpha, config.beta_beta).sample((batch,))
-    return ((1 - b) * config.s).to(device)
+def _beta(alpha: float, beta: float, shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
+    """Draws from Beta(alpha, beta)."""
+    if beta == 1:  # the distribution function is x^alpha; its inverse takes one draw
+        return torch.rand(shape, generator=generator) ** (1 / alpha)
+    one, other = (
+        torch._standard_gamma(torch.full(shape, float(shape_parameter)), generator=generator)  # torch's public Beta
+        for shape_parameter in (alpha, beta)  # takes no generator
+    )
+    return one / (one + other)
+
+
+def sample_time(
+    shape: int | tuple[int, ...], config: NoiseConfig, device=None, generator: torch.Generator | None = None
+) -> Tensor:
+    """Flow times for training, more often near the noise (t = 0) than near the action.
+
+    With b from Beta(alpha, beta), by ``config.time_formula``: (1 - b) * s, in [0, s], as the public implementations
+    since 2026 and LeRobot's have it; or (s - b) / s, in [1 - 1/s, 1], as the first code release had it.
+
+    Args:
+        generator: of the CPU, for a stream of draws that can be repeated.
+    """
+    b = _beta(config.beta_alpha, config.beta_beta, (shape,) if isinstance(shape, int) else tuple(shape), generator)
+    time = (config.s - b) / config.s if config.time_formula == "(s - b) / s" else (1 - b) * config.s
+    return time.to(device)
 
 
 class ActionPreprocessor(nn.Module):
-    """Linear maps between robot space and the decoder. A: numbers in an action, H: hidden size."""
+    """Linear maps between robot space and the decoder. A: numbers in an action, H: hidden size.
+
+    An action token may be narrower than H (``config.action_width``); zeros fill it up.
+    """
 
     def __init__(self, config: WallOSSConfig):
         super().__init__()
-        hidden, action, state = config.hidden_size, config.action_dim, config.propri_dim
-        self.propri_proj = nn.Linear(2 * state, hidden, bias=False)
-        self.w1 = nn.Linear(2 * action, hidden, bias=False)
-        self.w2 = nn.Linear(2 * hidden, hidden, bias=False)
-        self.w3 = nn.Linear(hidden, hidden, bias=False)
-        self.action_proj_back = nn.Linear(hidden, action, bias=False)
+        width, action, state = config.action_width, config.action_dim, config.propri_dim
+        self.padding = config.hidden_size - width
+        self.propri_proj = nn.Linear(2 * state, config.hidden_size, bias=False)
+        self.w1 = nn.Linear(2 * action, width, bias=False)
+        self.w2 = nn.Linear(2 * width, width, bias=False)
+        self.w3 = nn.Linear(width, width, bias=False)
+        self.action_proj_back = nn.Linear(width, action, bias=False)
         self.normalizer_action = Statistics()
         self.normalizer_propri = Statistics()
 
@@ -56,8 +81,9 @@ class ActionPreprocessor(nn.Module):
         dtype = self.w1.weight.dtype
         action = self.w1(torch.cat((noisy.to(dtype), dof_mask.to(dtype).expand_as(noisy)), dim=-1))
         time = sinusoidal_embedding(t, action.shape[-1]).to(dtype).expand_as(action)
-        return self.w3(F.silu(self.w2(torch.cat((action, time), dim=-1))))
+        tokens = self.w3(F.silu(self.w2(torch.cat((action, time), dim=-1))))
+        return F.pad(tokens, (0, self.padding)) if self.padding else tokens
 
     def velocity(self, hidden: Tensor) -> Tensor:
         """hidden: (..., H) after the final norm -> (..., A)."""
-        return self.action_proj_back(hidden)
+        return self.action_proj_back(hidden[..., : hidden.shape[-1] - self.padding])
