@@ -36,8 +36,15 @@ def add_action_tokens(tokenizer: Tokenizer, count: int) -> None:
 class ActionVocabulary:
     """Translates between chunks and the language model's token ids. A: numbers in an action, T: steps."""
 
-    def __init__(self, fast: FastTokenizer, language: Tokenizer):
-        """Raises WallOSSError when the language model's tokenizer lacks an action token, or the end token."""
+    def __init__(self, fast: FastTokenizer, language: Tokenizer, limit: float = 1.0):
+        """
+        Args:
+            language: the language model's tokenizer.
+            limit: largest magnitude of a normalised value; what lies beyond is refused.
+
+        Raises:
+            WallOSSError: the language model's tokenizer lacks an action token, or the end token.
+        """
         spelled = [*map(action_token, range(fast.vocab_size)), END]
         ids = [language.token_to_id(token) for token in spelled]
         if None in ids:
@@ -46,7 +53,7 @@ class ActionVocabulary:
                 f"{fast.vocab_size} tokens.",
                 "Use the FAST tokenizer that the checkpoint was trained with.",
             )
-        self.fast, self.end = fast, ids.pop()
+        self.fast, self.limit, self.end = fast, limit, ids.pop()
         self.ids: list[int] = ids
         self._numbers = {token: number for number, token in enumerate(ids)}
 
@@ -72,12 +79,13 @@ class ActionVocabulary:
         if foreign:
             raise NotAChunk(f"token {foreign[0]} of the language model is no action token")
         chunk = np.zeros((horizon, len(alive)), np.float32)
-        chunk[:, alive] = self.fast.decode([self._numbers[word] for word in answer], horizon, int(np.sum(alive)))
+        numbers = [self._numbers[word] for word in answer]
+        chunk[:, alive] = self.fast.decode(numbers, horizon, int(np.sum(alive)), self.limit)
         return chunk
 
     def longest(self, horizon: int, alive: np.ndarray) -> int:
         """Tokens that an answer can have at most, end token included."""
-        return self.fast.longest(horizon, int(np.sum(alive))) + 1
+        return self.fast.longest(horizon, int(np.sum(alive)), self.limit) + 1
 
     def choice(self, temperature: float = 0.0, top_p: float = 1.0, seed: int | None = None) -> TokenChoice:
         """Chooses among action tokens and the end only."""

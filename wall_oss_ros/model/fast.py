@@ -139,9 +139,9 @@ class FastTokenizer:
             raise NotAChunk(f"a value of {reach:.3g} is beyond {limit:g} by more than rounding explains")
         return chunk.astype(np.float32)
 
-    def longest(self, horizon: int, width: int) -> int:
-        """Tokens that an encoding can have at most: one a byte. The largest coefficient of a chunk is sqrt(T)."""
-        top = int(np.ceil(self.scale * np.sqrt(horizon))) - self.min_token
+    def longest(self, horizon: int, width: int, limit: float = 1.0) -> int:
+        """Tokens that an encoding can have at most: one a byte. No coefficient of a chunk exceeds limit * sqrt(T)."""
+        top = int(np.ceil(self.scale * limit * np.sqrt(horizon))) - self.min_token
         return horizon * width * len(chr(min(max(top, 0), _CODES - 1)).encode())
 
     @classmethod

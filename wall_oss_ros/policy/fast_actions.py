@@ -18,11 +18,15 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model.action_vocabulary import ActionVocabulary
 from wall_oss_ros.model.config import WallOSSConfig
 from wall_oss_ros.model.fast import FastTokenizer
+from wall_oss_ros.policy.normalizer import Normalizer
 
 if TYPE_CHECKING:
     from wall_oss_ros.policy.engine import Engine
 
 FOLDER = "action_tokenizer"
+LIMITS = {"range": 1.0, "deviation": 10.0}
+"""Largest magnitude of a normalised action by the kind of statistics. Deviations know no bound, but by Chebyshev's
+inequality no more than one in a hundred of any dataset's values is ten of them from the mean."""
 
 
 def speaks_fast(config: WallOSSConfig) -> bool:
@@ -53,15 +57,21 @@ class FastActions:
 
     @classmethod
     def from_checkpoint(
-        cls, config: WallOSSConfig, language: Tokenizer, folder: Path, alive: np.ndarray
+        cls, config: WallOSSConfig, language: Tokenizer, folder: Path | None, actions: Normalizer
     ) -> FastActions | None:
         """What a checkpoint's folder says; None where chunks come from the flow head.
+
+        Args:
+            language: the language model's tokenizer.
+            actions: the robot's statistics; degrees of freedom that never vary are not in the tokens.
 
         Raises:
             WallOSSError: its FAST tokenizer is missing, damaged, or does not fit the language model.
         """
         if not speaks_fast(config):
             return None
+        if folder is None:
+            raise WallOSSError("The model says its actions in FAST tokens.", "Load it by Policy.from_pretrained.")
         path = FOLDER if (folder / FOLDER).is_dir() else config.extra.get("action_tokenizer_path")
         if not path:
             raise WallOSSError(
@@ -70,13 +80,13 @@ class FastActions:
                 "Put tokenizer.json and processor_config.json of the FAST tokenizer there.",
             )
         fast = FastTokenizer.from_pretrained(folder / path if (folder / path).is_dir() else path)
-        vocabulary = ActionVocabulary(fast, language)
+        vocabulary = ActionVocabulary(fast, language, LIMITS[actions.kind])
         if max(vocabulary.ids) >= config.vocab_size:
             raise WallOSSError(
                 f"Action tokens reach id {max(vocabulary.ids)}, the checkpoint has {config.vocab_size} words.",
                 "Use the tokenizer.json that was saved with the weights.",
             )
-        return cls(vocabulary, config.action_horizon, alive)
+        return cls(vocabulary, config.action_horizon, actions.mask())
 
     def act(self, engine: Engine, suffix: list[int], state: Tensor, state_mask: Tensor) -> np.ndarray:
         """The likeliest chunk (horizon, A) float32, normalised; 0 where not alive.

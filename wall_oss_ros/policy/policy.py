@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ import torch
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS
 from wall_oss_ros.model.checkpoint import locate
+from wall_oss_ros.model.fast import NotAChunk
 from wall_oss_ros.policy.engine import Engine
+from wall_oss_ros.policy.fast_actions import FastActions
 from wall_oss_ros.policy.fit import require_fit
 from wall_oss_ros.policy.normalizer import Normalizer
 from wall_oss_ros.policy.observation import Observation
@@ -33,10 +36,20 @@ class Policy:
         robot: whose statistics are in use.
         temperature: deviation of the noise that a chunk starts from; the checkpoint's ``sampling_temperature``, else 1.
             At 0 the flow starts from the noise's mean: the same observation then always gives the same chunk.
+        fast: makes chunks from the language head's FAST tokens; None where they come from the flow head.
     """
 
-    def __init__(self, model: WallOSS, processor: WallOSSProcessor, robot: str | None = None):
-        """Raises WallOSSError when the checkpoint knows several robots and none was named, or not this one."""
+    def __init__(
+        self, model: WallOSS, processor: WallOSSProcessor, robot: str | None = None, folder: Path | None = None
+    ):
+        """
+        Args:
+            folder: the checkpoint's, where its FAST tokenizer is.
+
+        Raises:
+            WallOSSError: the checkpoint knows several robots and none was named, or not this one; or it says its actions
+                in FAST tokens and their tokenizer is missing or does not fit.
+        """
         statistics = model.action_preprocessor
         known = statistics.normalizer_action.names()
         if robot is None and len(known) != 1:
@@ -53,6 +66,7 @@ class Policy:
         self.views: list[str] = list(model.config.views)
         self.image_size: int | None = model.config.image_size
         self.temperature = float(model.config.extra.get("sampling_temperature", 1.0))
+        self.fast = FastActions.from_checkpoint(model.config, processor.tokenizer, folder, self._actions)
         self._engine = Engine(model)
         self._seen: list[np.ndarray] | None = None
         self._lock = threading.Lock()
@@ -88,7 +102,7 @@ class Policy:
         if dtype is None:
             dtype = torch.float32 if torch.device(device).type == "cpu" else torch.bfloat16
         model = WallOSS.from_pretrained(folder, device, dtype)
-        return cls(model, WallOSSProcessor.from_folder(model.config, folder), robot)
+        return cls(model, WallOSSProcessor.from_folder(model.config, folder), robot, folder)
 
     @property
     def dof_mask(self) -> np.ndarray:
@@ -104,10 +118,9 @@ class Policy:
         size = self.image_size or 252
         blank = np.zeros((size, size, 3), np.uint8)
         width = self.config.propri_dim
-        self.act(
-            Observation(0.0, dict.fromkeys(self.views, blank), np.zeros(width, np.float32), np.zeros(width, bool)),
-            "wait",
-        )
+        nothing = Observation(0.0, dict.fromkeys(self.views, blank), np.zeros(width, np.float32), np.zeros(width, bool))
+        with suppress(NotAChunk):  # a blank picture may well make no sense
+            self.act(nothing, "wait")
         with self._lock:
             self._engine.generate(self.processor.encode(prompts.ask_suffix("ready")), 2)
 
@@ -129,15 +142,16 @@ class Policy:
         Args:
             obs: what the robot sees and feels.
             subtask: the active subtask, or the instruction itself.
-            steps: Euler steps of the flow; the checkpoint's own number when None.
-            seed: of the noise that the chunk starts from; a new one each time when None.
+            steps: Euler steps of the flow; the checkpoint's own number when None. FAST tokens need none.
+            seed: of the noise that the chunk starts from; a new one each time when None. FAST tokens are the likeliest.
 
         Returns:
             (horizon, A) float32 in physical units, in the profile's ``action_mode``; entries that the robot does not
             have are 0.
 
         Raises:
-            WallOSSError: the observation does not fit the checkpoint, or the result is not finite.
+            WallOSSError: the observation does not fit the checkpoint, the result is not finite, or FAST tokens make no
+                chunk (:class:`~wall_oss_ros.model.fast.NotAChunk`).
         """
         steps = self.config.noise_scheduler.num_inference_timesteps if steps is None else steps
         if steps < 1:
@@ -155,17 +169,14 @@ class Policy:
         generator.seed() if seed is None else generator.manual_seed(seed)
         noise = self.temperature * torch.randn(self.horizon, self.config.action_dim, generator=generator)
         suffix = self.processor.encode(prompts.act_suffix(self.processor.clean(subtask)))
+        felt = torch.from_numpy(state), torch.from_numpy(state_mask)
         with self._lock:
             self._observe(obs)
-            chunk = self._engine.act(
-                suffix,
-                torch.from_numpy(state),
-                torch.from_numpy(state_mask),
-                torch.from_numpy(self.dof_mask),
-                noise,
-                steps,
-            )
-        return np.where(self.dof_mask, self._actions.denormalize(chunk.numpy()), np.float32(0))
+            if self.fast is not None:
+                chunk = self.fast.act(self._engine, suffix, *felt)
+            else:
+                chunk = self._engine.act(suffix, *felt, torch.from_numpy(self.dof_mask), noise, steps).numpy()
+        return np.where(self.dof_mask, self._actions.denormalize(chunk), np.float32(0))
 
     def _speak(self, obs: Observation, suffix: str, limit: int) -> str:
         ids = self.processor.encode(suffix)
