@@ -27,8 +27,8 @@ LOG_FIELDS = ("step", "stage", "seconds", "learning_rate", "cross_entropy", "flo
 
 
 def belongs_to_action_expert(name: str) -> bool:
-    """Whether a parameter serves action tokens alone: the second expert of each layer and the flow head."""
-    return ".moe.experts.1." in name or name.startswith("action_preprocessor.")
+    """Whether a parameter serves action tokens alone: the second expert of each split part, and the flow head."""
+    return "experts.1." in name or "norms.1." in name or name.startswith("action_preprocessor.")
 
 
 def trainable(model: nn.Module, stage: Stage) -> None:
