@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from itertools import combinations
 
 import torch
 from torch import Tensor
@@ -267,9 +268,17 @@ class Engine:
             lengths: of the suffixes to come, in tokens.
         """
         word, horizon = int(prefix.input_ids[0, 0]), len(self.runtime.actions)
-        lengths = list(lengths)
-        for turn in range(2 if self.replays.captures else 1):  # the first run of a kind sets up, the second records
-            self.observe(Prefix(prefix.input_ids, prefix.pixel_values + turn, prefix.image_grid_thw))
+        lengths, views = list(lengths), range(len(prefix.image_grid_thw))
+        again = self.replays.captures
+        subsets = [subset for size in views for subset in combinations(views, size + 1)] if again else [tuple(views)]
+        self.observe(prefix)
+        with self._computing():
+            self._prompt([word], horizon, False)  # all of the prefix has run, whatever runs again below
+        for _ in range(2 if again else 1):  # the first run of a kind sets up, the second records
+            for subset in subsets:
+                for view in subset:
+                    self._views[view] = torch.empty(0)
+                self.observe(prefix)
             for place in self._places:
                 self._ran = self._prefix[: place.start]
                 with self._computing():
@@ -281,4 +290,5 @@ class Engine:
                         self._prompt([word] * length, horizon, hidden)
                     seen = len(self._ran)
                     self.replays.run(("step", seen), lambda seen=seen: self.runtime.step(seen))
-        self._ran, self._views = [], [torch.empty(0)] * len(self._views)
+        self._views = [torch.empty(0) for _ in views]
+        self._ran = self._ran[: min((place.start for place in self._places), default=0)]
