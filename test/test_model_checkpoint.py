@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS, WallOSSConfig
+from wall_oss_ros.model.checkpoint import load_partially
 
 TINY = Path(__file__).parent / "reference" / "tiny_a"
 
@@ -86,8 +88,64 @@ def test_truncated_or_foreign_weights_are_refused(folder, content):
 
 def test_pickled_weights_are_not_read(folder):
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    with pytest.raises(WallOSSError, match="holds no model.safetensors"):
+    with pytest.raises(WallOSSError, match="holds no model.safetensors, only pytorch_model.bin, which is never opened"):
         WallOSS.from_pretrained(folder)
+
+
+def test_remote_code_is_named_and_not_run(folder, caplog):
+    config = json.loads((folder / "config.json").read_text())
+    config["auto_map"] = {"AutoModel": "evil.Model"}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "evil.py").write_text("raise SystemExit('this must not run')\n")
+    WallOSS.from_pretrained(folder)
+    assert "code of its own (auto_map); it is not run" in caplog.text
+
+
+def test_what_fits_is_loaded_on_request_and_the_rest_is_listed(folder, caplog):
+    was = load_file(folder / "model.safetensors")
+
+    def change(tensors):
+        tensors["stranger"] = torch.zeros(1)
+        tensors["action_preprocessor.action_proj_back.weight"] = torch.zeros(26, 64)
+        tensors["action_preprocessor.normalizer_action.min.ur"] = torch.zeros(20)
+        del tensors["model.norm.weight"]
+
+    rewrite(folder, change)
+    model, differences = load_partially(WallOSS, folder)
+    assert differences.unknown == ["stranger"] and differences.missing == ["model.norm.weight"]
+    assert differences.misshapen == {
+        "action_preprocessor.action_proj_back.weight": "(26, 64) instead of (20, 64)",
+        "action_preprocessor.normalizer_action.delta.ur": "is missing",
+    }
+    assert torch.equal(model.lm_head.weight, was["lm_head.weight"])
+    assert model.action_preprocessor.action_proj_back.weight.std() > 0, "fresh weights, not memory as it was"
+    assert torch.equal(model.model.norm.weight, torch.ones(64))
+    assert model.action_preprocessor.normalizer_action.names() == []
+    WallOSS.from_pretrained(folder, strict=False)
+    assert all(name in caplog.text for name in ("stranger", "model.norm.weight", "action_proj_back", "delta.ur"))
+
+
+def test_nothing_that_fits_is_an_error_even_then(folder):
+    save_file({"stranger": torch.zeros(1)}, folder / "model.safetensors")
+    with pytest.raises(WallOSSError, match="Not one tensor"):
+        WallOSS.from_pretrained(folder, strict=False)
+
+
+def test_names_on_the_hub_are_fetched_as_data_only(folder, monkeypatch):
+    asked = {}
+
+    def snapshot_download(name, allow_patterns):
+        asked.update(name=name, patterns=allow_patterns)
+        return str(folder)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
+    model = WallOSS.from_pretrained("someone/their-model")
+    assert model.config.hidden_size == 64 and asked["name"] == "someone/their-model"
+    assert not any(fnmatch(file, pattern) for file in ("model.bin", "code.py") for pattern in asked["patterns"])
+    with monkeypatch.context() as offline:
+        offline.setattr("huggingface_hub.snapshot_download", lambda *_, **__: 1 / 0)
+        with pytest.raises(WallOSSError, match="nor on the Hugging Face hub within reach"):
+            WallOSS.from_pretrained("someone/nothing")
 
 
 def test_a_folder_that_is_not_there(tmp_path):

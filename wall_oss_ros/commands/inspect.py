@@ -89,7 +89,8 @@ def _statistics(console, name: str, robot: dict) -> None:
     shown = "mean ± 3 deviations" if kinds == ["deviation"] else "least to greatest"
     _table(console, f"Statistics of {name} ({shown})", ("number", "unit", "state", "action"), rows)
     if silent:
-        console.print(f"  without a range: {', '.join(dict.fromkeys(silent))}", style="dim", markup=False, soft_wrap=True)
+        names = ", ".join(dict.fromkeys(silent))
+        console.print(f"  without a range: {names}", style="dim", markup=False, soft_wrap=True)
 
 
 def _span(entry) -> str:
@@ -110,8 +111,8 @@ def _table(console, title: str, columns: tuple[str, ...], rows) -> None:
 
     table = Table(title=title, title_justify="left", title_style="bold", show_header=any(columns), box=None)
     for index, column in enumerate(columns):
-        right = column in ("numbers", "share", "size", "tensors", "id")
-        table.add_column(column, "", "cyan" if index == 0 else "", justify="right" if right else "left", no_wrap=index == 0)
+        side = "right" if column in ("numbers", "share", "size", "tensors", "id") else "left"
+        table.add_column(column, style="cyan" if index == 0 else "", justify=side, no_wrap=index == 0)
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))
     console.print()
