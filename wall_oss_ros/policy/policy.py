@@ -23,6 +23,8 @@ from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.uni_cot import prompts
 
 SUBTASK_TOKENS, PLAN_TOKENS, ANSWER_TOKENS = 48, 256, 128
+WARM_LENGTHS = 40
+"""How many lengths of prompts are recorded at the start: an instruction of one word to one of about forty tokens."""
 
 
 class Policy:
@@ -40,11 +42,17 @@ class Policy:
     """
 
     def __init__(
-        self, model: WallOSS, processor: WallOSSProcessor, robot: str | None = None, folder: Path | None = None
+        self,
+        model: WallOSS,
+        processor: WallOSSProcessor,
+        robot: str | None = None,
+        folder: Path | None = None,
+        accelerate: bool = True,
     ):
         """
         Args:
             folder: the checkpoint's, where its FAST tokenizer is.
+            accelerate: on a GPU, compile and record CUDA graphs; see :class:`~wall_oss_ros.policy.engine.Engine`.
 
         Raises:
             WallOSSError: the checkpoint knows several robots and none was named, or not this one; or it says its actions
@@ -67,7 +75,7 @@ class Policy:
         self.image_size: int | None = model.config.image_size
         self.temperature = float(model.config.extra.get("sampling_temperature", 1.0))
         self.fast = FastActions.from_checkpoint(model.config, processor.tokenizer, folder, self._actions)
-        self._engine = Engine(model)
+        self._engine = Engine(model, accelerate=accelerate)
         self._seen: list[np.ndarray] | None = None
         self._lock = threading.Lock()
 
@@ -80,6 +88,7 @@ class Policy:
         threads: int | None = None,
         robot: str | None = None,
         profile: RobotProfile | None = None,
+        accelerate: bool = True,
     ) -> Policy:
         """Loads config.json, model.safetensors and tokenizer.json.
 
@@ -90,6 +99,7 @@ class Policy:
             threads: torch threads, for the whole process; None leaves them.
             robot: whose statistics to use, where the checkpoint has several; the profile's when None.
             profile: the robot that it is to move; its layout and units are compared with the checkpoint's.
+            accelerate: on a GPU, compile and record CUDA graphs.
 
         Raises:
             WallOSSError: the checkpoint is incomplete, damaged, foreign or not for this robot; one sentence says why.
@@ -102,7 +112,7 @@ class Policy:
         if dtype is None:
             dtype = torch.float32 if torch.device(device).type == "cpu" else torch.bfloat16
         model = WallOSS.from_pretrained(folder, device, dtype)
-        return cls(model, WallOSSProcessor.from_folder(model.config, folder), robot, folder)
+        return cls(model, WallOSSProcessor.from_folder(model.config, folder), robot, folder, accelerate)
 
     @property
     def dof_mask(self) -> np.ndarray:
@@ -114,13 +124,22 @@ class Policy:
         return self.processor.unknown_words(text)
 
     def warm_up(self) -> None:
-        """One throw-away act and answer, so that the first real ones take no longer than the rest."""
-        size = self.image_size or 252
-        blank = np.zeros((size, size, 3), np.uint8)
+        """Throw-away acts and answers, so that the first real ones take no longer than the rest.
+
+        On a GPU this records prompts of every usual length, for pictures of 640 x 480 where the checkpoint takes views of
+        any size; another shape or length is slow twice, then recorded, too.
+        """
+        blank = np.zeros((self.image_size or 480, self.image_size or 640, 3), np.uint8)
         width = self.config.propri_dim
         nothing = Observation(0.0, dict.fromkeys(self.views, blank), np.zeros(width, np.float32), np.zeros(width, bool))
         with suppress(NotAChunk):  # a blank picture may well make no sense
             self.act(nothing, "wait")
+        if self._engine.replays.captures:
+            shortest = len(self.processor.encode(prompts.reason_suffix("go")))
+            prefix = self.processor.prefix(self.processor.images(nothing, self.views), self.views)
+            with self._lock:
+                self._seen = None
+                self._engine.warm_up(prefix, range(shortest, shortest + WARM_LENGTHS))
         with self._lock:
             self._engine.generate(self.processor.encode(prompts.ask_suffix("ready")), 2)
 
