@@ -9,8 +9,9 @@ from fast_support import ALIVE, ARM, HORIZON, SUBTASK, VIEWS, smooth_chunks, tin
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model.fast import FastTokenizer, NotAChunk, largest_error
+from wall_oss_ros.model.presets import load_preset
 from wall_oss_ros.policy import Observation, Policy, WallOSSProcessor
-from wall_oss_ros.policy.fast_actions import LIMITS
+from wall_oss_ros.policy.fast_actions import LIMITS, speaks_fast
 
 LEAST, RANGE = -0.5, 1.0
 
@@ -103,6 +104,7 @@ def test_without_the_switch_chunks_come_from_the_flow_head(folder, changes):
     (folder / "config.json").write_text(json.dumps({**values, **changes}))
     chunk = Policy.from_pretrained(folder).act(observe(), SUBTASK, seed=0)
     assert chunk.shape == (HORIZON, 20) and chunk[:, ARM].std() > 0
+    assert speaks_fast(load_preset("wall-oss-fast")) and not speaks_fast(load_preset("wall-oss-flow"))
 
 
 def test_the_tokenizer_is_found_where_config_says(folder, tmp_path_factory):
