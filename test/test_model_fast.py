@@ -1,4 +1,4 @@
-"""FAST tokens: the published format, round trips within the bound, nonsense refused, chunks through the language head."""
+"""FAST tokens: the published format, round trips within the bound, nonsense refused, chunks through a language head."""
 
 import json
 import math

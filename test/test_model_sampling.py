@@ -21,18 +21,20 @@ def padded(prompts: list[list[int]], side: str, pad: int) -> dict[str, torch.Ten
     width = max(map(len, prompts))
     fill = [[pad] * (width - len(prompt)) for prompt in prompts]
     rows = [f + p if side == "left" else p + f for p, f in zip(prompts, fill)]
-    alive = [[0] * len(f) + [1] * len(p) if side == "left" else [1] * len(p) + [0] * len(f) for p, f in zip(prompts, fill)]
+    alive = [
+        [0] * len(f) + [1] * len(p) if side == "left" else [1] * len(p) + [0] * len(f) for p, f in zip(prompts, fill)
+    ]
     return {"input_ids": torch.tensor(rows), "attention_mask": torch.tensor(alive)}
 
 
 @pytest.mark.parametrize("use_cache", [True, False])
 @pytest.mark.parametrize("side", ["left", "right"])
-@pytest.mark.parametrize("how", [{}, {"temperature": 1.3, "top_p": 0.9}, {"temperature": 2.0, "allowed": range(40, 90)}])
+@pytest.mark.parametrize(
+    "how", [{}, {"temperature": 1.3, "top_p": 0.9}, {"temperature": 2.0, "allowed": range(40, 90)}]
+)
 def test_each_row_is_as_if_alone(model, side, use_cache, how):
     pad, end = model.config.pad_token_id, 45
-    together = model.generate(
-        padded(PROMPTS, side, pad), 12, end, use_cache, TokenChoice(seed=7, **how)
-    ).tolist()
+    together = model.generate(padded(PROMPTS, side, pad), 12, end, use_cache, TokenChoice(seed=7, **how)).tolist()
     for index, prompt in enumerate(PROMPTS):
         alone = model.generate({"input_ids": torch.tensor([prompt])}, 12, end, True, TokenChoice(seed=7 + index, **how))
         alone = alone[0].tolist()

@@ -1,4 +1,4 @@
-"""A FAST checkpoint on a robot: loaded from disk, it gives a bounded chunk, the right one once learnt, or a clear refusal."""
+"""A FAST checkpoint on a robot: loaded from disk, it gives the chunk it learnt, a bounded one, or a clear refusal."""
 
 import json
 
@@ -41,9 +41,7 @@ def folder(tmp_path):
 
 def learn(model, words, processor, samples) -> None:
     """Overfits (observation, normalised chunk) pairs, through the very prompts that the processor makes."""
-    batch = processor(
-        [obs for obs, _ in samples], SUBTASK, "fast", [words.spell(chunk, ALIVE) for _, chunk in samples]
-    )
+    batch = processor([obs for obs, _ in samples], SUBTASK, "fast", [words.spell(chunk, ALIVE) for _, chunk in samples])
     optimizer = torch.optim.Adam(model.parameters(), 1e-2)
     for _ in range(150):
         loss = model(batch).cross_entropy_loss

@@ -1,8 +1,9 @@
 """Chunks through the language head, for checkpoints that say their actions in FAST tokens.
 
 Such a checkpoint says so in config.json: ``"use_fast_tokenizer": true``, the switch of the public training code, or
-``"prediction_mode": "fast"``, LeRobot's. Its FAST tokenizer is the folder ``action_tokenizer`` beside the weights, or what
-``action_tokenizer_path`` names: a folder, or a repository on the Hugging Face hub such as ``physical-intelligence/fast``.
+``"prediction_mode": "fast"``, LeRobot's. Its FAST tokenizer is the folder ``action_tokenizer`` beside the weights, or
+what ``action_tokenizer_path`` names: a folder, or a repository on the Hugging Face hub such as
+``physical-intelligence/fast``.
 """
 
 from __future__ import annotations

@@ -55,8 +55,8 @@ class Policy:
             accelerate: on a GPU, compile and record CUDA graphs; see :class:`~wall_oss_ros.policy.engine.Engine`.
 
         Raises:
-            WallOSSError: the checkpoint knows several robots and none was named, or not this one; or it says its actions
-                in FAST tokens and their tokenizer is missing or does not fit.
+            WallOSSError: the checkpoint knows several robots and none was named, or not this one; or it says its
+                actions in FAST tokens and their tokenizer is missing or does not fit.
         """
         statistics = model.action_preprocessor
         known = statistics.normalizer_action.names()

@@ -1,4 +1,4 @@
-"""A dataset's action chunks as FAST tokens: the tokenizer fitted to them, and the answers that a language head learns."""
+"""A dataset's action chunks as FAST tokens: a tokenizer fitted to them, and the answers that a language head learns."""
 
 from __future__ import annotations
 
