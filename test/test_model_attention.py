@@ -1,4 +1,4 @@
-"""Flash attention and PyTorch's give the same, and no mask is lost. flash-attn itself is played by its own semantics."""
+"""Flash attention and PyTorch's give the same, and no mask is lost. Its documented semantics play flash-attn."""
 
 import math
 import sys
@@ -53,7 +53,9 @@ def with_backend(model: WallOSS, backend: str, run):
 
 def test_chunks_take_flash_for_the_causal_prefix_and_the_sighted_suffix(model, flash):
     batch = make_batch(torch.tensor([row([5, 6])]))
-    actions = {b: with_backend(model, b, lambda: model.sample_actions(batch, steps=2)) for b in ("sdpa", "flash", "auto")}
+    actions = {
+        b: with_backend(model, b, lambda: model.sample_actions(batch, steps=2)) for b in ("sdpa", "flash", "auto")
+    }
     assert torch.allclose(actions["flash"], actions["sdpa"], atol=1e-5)
     assert torch.equal(actions["flash"], actions["auto"])
     layers, prefix, all_ = model.config.num_hidden_layers, len(row([5, 6])) - 4, len(row([5, 6]))
@@ -115,7 +117,9 @@ def test_causal_actions_stay_causal(flash):
     model = small_model(causal_action_attention_mask=True)
     batch = make_batch(torch.tensor([row([5, 6])]))
     expected = model.sample_actions(batch, steps=2, use_cache=False)
-    assert torch.allclose(with_backend(model, "flash", lambda: model.sample_actions(batch, steps=2)), expected, atol=1e-5)
+    assert torch.allclose(
+        with_backend(model, "flash", lambda: model.sample_actions(batch, steps=2)), expected, atol=1e-5
+    )
     assert (4, len(row([5, 6])), True) in flash.calls
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-
 from network_support import PAD, make_batch, row, small_config
+
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import KVCache, WallOSS
 

@@ -7,7 +7,12 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS
 from wall_oss_ros.model.presets import load_preset, preset_names
 
-SHARED = {"model.embed_tokens.weight", "lm_head.weight", "visual.merger.mlp.2.bias", "action_preprocessor.propri_proj.weight"}
+SHARED = {
+    "model.embed_tokens.weight",
+    "lm_head.weight",
+    "visual.merger.mlp.2.bias",
+    "action_preprocessor.propri_proj.weight",
+}
 FLOW = {"model.layers.35.self_attn.q_proj.bias", "model.layers.35.input_layernorm.weight", "model.norm.weight"}
 SPLIT = {
     "model.layers.35.self_attn.k_proj_experts.1.bias",

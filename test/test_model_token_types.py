@@ -1,4 +1,4 @@
-"""Projections and norms by token type, against a decoder written token by token, and in every path through the network."""
+"""Projections and norms by token type: against a decoder written token by token, and in every path of the network."""
 
 import pytest
 import torch
@@ -44,9 +44,7 @@ def one_by_one(model: WallOSS, embeds, positions, types, mask):
         for i in range(length):
             weights = torch.einsum("hd,lhd->hl", q[i], k) / size**0.5
             weights = weights.masked_fill(~mask[i], float("-inf")).softmax(-1)
-            xs[i] = xs[i] + project(
-                f"{here}.self_attn", "o_proj", torch.einsum("hl,lhd->hd", weights, v).flatten(), i
-            )
+            xs[i] = xs[i] + project(f"{here}.self_attn", "o_proj", torch.einsum("hl,lhd->hd", weights, v).flatten(), i)
             x = norm(f"{here}.post_attention_layernorm", xs[i], i)
             gate, up, down = (
                 tensors[f"{here}.moe.experts.{int(types[i])}.{name}_proj.weight"] for name in ("gate", "up", "down")
@@ -138,7 +136,10 @@ def fuse(tensors: dict, experts: int = 2) -> dict:
     """The tensors as WALL-OSS-0.5 stores them."""
     fused = dict(tensors)
     for name in tensors:
-        for first, rest, joined in (("q_proj", ("k_proj", "v_proj"), "qkv_proj"), ("gate_proj", ("up_proj",), "gate_up_proj")):
+        for first, rest, joined in (
+            ("q_proj", ("k_proj", "v_proj"), "qkv_proj"),
+            ("gate_proj", ("up_proj",), "gate_up_proj"),
+        ):
             if f"{first}_experts." in name or f"{first}." in name and first == "gate_proj":
                 parts = [fused.pop(name), *(fused.pop(name.replace(first, other)) for other in rest)]
                 fused[name.replace(first, joined)] = torch.cat(parts)

@@ -42,9 +42,7 @@ def check_backend(backend: str) -> str:
         WallOSSError: it is unknown, or flash was asked for and is not installed.
     """
     if backend not in BACKENDS:
-        raise WallOSSError(
-            f"The attention backend {backend!r} is unknown.", f"Use one of: {', '.join(BACKENDS)}."
-        )
+        raise WallOSSError(f"The attention backend {backend!r} is unknown.", f"Use one of: {', '.join(BACKENDS)}.")
     if backend == "flash" and flash_kernel() is None:
         raise WallOSSError(
             "The attention backend flash was asked for, but flash-attn cannot be imported.",

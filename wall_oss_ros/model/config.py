@@ -119,8 +119,8 @@ class WallOSSConfig:
             )
         require(
             widths[0] == self.hidden_size and max(widths) == self.hidden_size,
-            f"config.json: the experts' hidden sizes are {widths}; the first must be hidden_size {self.hidden_size} and "
-            "none may be larger.",
+            f"config.json: the experts' hidden sizes are {widths}; the first must be hidden_size {self.hidden_size}, "
+            "and none larger.",
         )
         require(
             len(set(widths)) == 1 or (self.attention_moe and self.norm_moe),

@@ -1,7 +1,7 @@
 """The released models' configurations as data: config/models/*.json, in the layout of a released config.json.
 
 For building a model of that size without its weights: benchmarks, tests, training from the start. A checkpoint's own
-config.json always wins. Each file's ``_sources`` says where its values come from, ``_assumed`` what nobody has published.
+config.json always wins. A file's ``_sources`` say where its values come from, ``_assumed`` what nobody has published.
 """
 
 from __future__ import annotations

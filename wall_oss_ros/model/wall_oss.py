@@ -91,7 +91,7 @@ class WallOSS(nn.Module):
         nn.init.normal_(self.model.embed_tokens.weight, std=self.config.hidden_size**-0.5 if tied else 0.5)
 
     def set_attention_backend(self, backend: str) -> None:
-        """Chooses the decoder's attention kernel: auto (the default), sdpa, or flash (:mod:`wall_oss_ros.model.attention`).
+        """Chooses the decoder's attention kernel: auto (the default), sdpa or flash; see ``model/attention.py``.
 
         Raises:
             WallOSSError: the name is unknown, or flash-attn is not installed.

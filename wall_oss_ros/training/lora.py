@@ -1,7 +1,8 @@
 """LoRA (arXiv 2106.09685) through peft: small trained matrices beside frozen ones, to fine-tune large models.
 
-The public fine-tuning code adapts the decoder (rank 8, alpha 32, dropout 0.1) and trains the rest of what acts in full.
-Here the projections around attention and those of every routed expert are adapted, and the flow head is trained in full.
+The public fine-tuning code adapts the decoder (rank 8, alpha 32, dropout 0.1) and trains what is outside of it in full.
+Here the projections around attention and those of every routed expert are adapted, and the flow head is trained in
+full.
 """
 
 from __future__ import annotations
@@ -66,12 +67,11 @@ def add_lora(model: WallOSS, settings: LoraSettings | None = None) -> None:
     try:
         found = any(re.fullmatch(settings.targets, name) for name, _ in model.named_modules())
     except re.error as error:
-        raise WallOSSError(
-            f"{settings.targets!r} is no regular expression: {error}.", "Correct the targets."
-        ) from None
+        raise WallOSSError(f"{settings.targets!r} is no regular expression: {error}.", "Correct the targets.") from None
     if not found:
         raise WallOSSError(
-            f"No module of the model is named like {settings.targets!r}.", "Name modules such as model.layers.0.self_attn.q_proj."
+            f"No module of the model is named like {settings.targets!r}.",
+            "Name modules such as model.layers.0.self_attn.q_proj.",
         )
     config = peft.LoraConfig(
         r=settings.rank,
@@ -88,7 +88,9 @@ def add_lora(model: WallOSS, settings: LoraSettings | None = None) -> None:
 
 def _adapted(model: nn.Module) -> list[str]:
     """Names of the adapted modules."""
-    return [name for name, module in model.named_modules() if hasattr(module, "lora_A") and hasattr(module, "base_layer")]
+    return [
+        name for name, module in model.named_modules() if hasattr(module, "lora_A") and hasattr(module, "base_layer")
+    ]
 
 
 def merge_lora(model: WallOSS) -> None:
