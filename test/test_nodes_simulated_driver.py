@@ -9,8 +9,11 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.nodes.logic.pacing import PacedThread
 from wall_oss_ros.nodes.logic.simulated_driver import SimulatedDriver, make_scene
 from wall_oss_ros.nodes.logic.trajectory import Point, TrajectoryError
-from wall_oss_ros.sim.scene import ARM_JOINTS
-from wall_oss_ros.sim.simulator import HOME, Simulator
+from wall_oss_ros.robots.profile import load_profile
+from wall_oss_ros.sim.simulator import Simulator
+
+PROFILE = load_profile("franka")
+ARM_JOINTS, HOME = PROFILE.arm.joints, PROFILE.start
 
 
 @pytest.fixture

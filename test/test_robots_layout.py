@@ -43,7 +43,7 @@ def test_yaw_is_the_third_angle(layout):
 
 
 @given(angles)
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_pose_and_opening_survive_a_round_trip(euler):
     layout = Layout(load_profile("franka"))
     rotation = matrix_from_euler(euler) @ DOWN
@@ -64,7 +64,7 @@ def test_relative_chunks_move_the_arm_and_name_openings(layout):
 
 
 @given(angles)
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_euler_angles_and_quaternions_describe_the_same_rotation(euler):
     rotation = matrix_from_euler(euler)
     assert np.allclose(rotation @ rotation.T, np.eye(3))

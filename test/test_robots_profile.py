@@ -5,6 +5,7 @@ import yaml
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.paths import data_path
+from wall_oss_ros.robots.parts import Stroke
 from wall_oss_ros.robots.profile import available_profiles, load_profile
 
 
@@ -60,7 +61,11 @@ def test_a_bad_field_is_named_with_its_file(tmp_path, change, words):
         ("arm", {"workspace": {"min": [0, 0, 1], "max": [1, 1, 0]}}, "must be below max"),
         ("arm", {"max_tcp_speed": float("nan")}, "arm.max_tcp_speed"),
         ("gripper", {"dof": "hand"}, "gripper.dof"),
+        ("gripper", {"open": 0.0}, "gripper.open"),
+        ("gripper", {"action_positions": {"closed": 0.5, "open": 0.5}}, "must differ"),
         ("watchdog", {"chunk_age": -1}, "watchdog.chunk_age"),
+        ("simulation", {"start": [0.0]}, "simulation.start has 1 entries"),
+        ("simulation", {"cameras": _franka()["simulation"]["cameras"][:1]}, "simulation.cameras must show each"),
     ],
 )
 def test_a_bad_field_inside_a_part_is_named(tmp_path, part, change, words):
@@ -79,3 +84,13 @@ def test_a_file_that_is_no_profile_is_refused(tmp_path, content, words):
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(WallOSSError, match="cannot be read"):
         load_profile(tmp_path / "none.yaml")
+
+
+def test_a_grippers_openings_are_its_joints_and_its_actions_positions():
+    fingers = load_profile("franka").gripper
+    assert fingers.opening([0.01, 0.02]) == pytest.approx(0.03)
+    assert fingers.joint_position(0.03) == fingers.action_position(0.03) == pytest.approx(0.015)
+    assert fingers.action_opening(0.015) == pytest.approx(0.03) and fingers.joint_velocity(0.1) == pytest.approx(0.05)
+    turning = fingers.model_copy(update={"joints": ("knuckle",), "joint_positions": Stroke(closed=0.8, open=0.0)})
+    assert turning.opening([0.8]) == pytest.approx(0.0) and turning.opening([0.2]) == pytest.approx(0.06)
+    assert turning.joint_position(turning.opening([0.3])) == pytest.approx(0.3) and turning.joint_velocity(0.1) < 0

@@ -11,9 +11,11 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim.scene import COLOURS, CUBE_SIZE, SceneSpec
-from wall_oss_ros.sim.simulator import HOME, OPEN, Simulator
+from wall_oss_ros.sim.simulator import Simulator
 
 DOWN = np.diag([1.0, -1.0, -1.0])
+PROFILE = load_profile("franka")
+HOME, OPEN = PROFILE.start, PROFILE.gripper.open
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +46,30 @@ def _go(simulator, arm, position, width):
     simulator.step(0.3)
 
 
-def test_home_is_the_profiles(simulator):
-    profile = load_profile("franka")
-    assert np.allclose(profile.arm.home, HOME, atol=1e-5)
-    assert profile.gripper.open == OPEN
-    assert np.allclose(simulator.q, HOME)
+def test_a_reset_puts_the_robot_at_home(simulator):
+    assert np.allclose(PROFILE.arm.home, HOME, atol=1e-5)
+    assert np.allclose(simulator.q, HOME) and simulator.gripper_width == pytest.approx(OPEN)
+
+
+def test_the_franka_is_still_what_the_shipped_model_was_trained_on(simulator):
+    """Values recorded when its data was made, before robots became data."""
+    simulator.reset(SceneSpec.random(np.random.default_rng(5)))
+    simulator.set_joint_targets(simulator.q + 0.1, np.full(7, 0.2))
+    simulator.set_gripper(0.03)
+    simulator.step(0.5)
+    arm = [0.106222, -0.418478, 0.106286, -2.517314, 0.104, 2.2028, 0.8884]
+    fingers, cube = [0.0169, 0.0169], [0.573201, 0.086223, 0.019892, 0.99303, 0.0, 0.0, -0.11786]
+    assert simulator.data.qpos[:16] == pytest.approx([*arm, *fingers, *cube], abs=2e-6)
+    quarters = {
+        "face_view": [[[185.9, 177.9, 172.0], [181.9, 175.5, 169.5]], [[167.7, 160.6, 153.6], [166.8, 162.1, 155.1]]],
+        "right_wrist_view": [
+            [[160.6, 155.3, 151.5], [163.5, 157.4, 151.2]],
+            [[186.6, 181.8, 167.0], [174.1, 167.1, 161.9]],
+        ],
+    }
+    for view, colours in quarters.items():
+        mean = simulator.render(view).reshape(2, 56, 2, 56, 3).mean((1, 3))
+        assert np.abs(mean - colours).max() < 1.0  # another OpenGL draws edges a little differently
 
 
 def test_physics_and_kinematics_agree_on_where_the_tool_is(simulator, arm):

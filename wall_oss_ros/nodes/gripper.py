@@ -41,6 +41,6 @@ class Gripper:
             return
         self._sent = opening
         goal = GripperCommand.Goal()
-        goal.command.position = opening * self._profile.command_scale
+        goal.command.position = self._profile.action_position(opening)
         goal.command.max_effort = self._profile.max_effort
         self._client.send_goal_async(goal)

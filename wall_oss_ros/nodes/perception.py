@@ -98,7 +98,7 @@ class PerceptionNode(WallOSSNode):
         size = self.value("image_size")
         arm = len(self._profile.arm.joints)
         position, rotation = self._arm.fk(joints.positions[:arm])
-        state, mask = self._layout.pack(position, rotation, joints.positions[arm:].sum())
+        state, mask = self._layout.pack(position, rotation, self._profile.gripper.opening(joints.positions[arm:]))
         message = Observation(header=Header(stamp=to_stamp(stamp), frame_id=self._profile.arm.base_frame))
         message.robot = self._profile.name
         message.view_names = list(images)

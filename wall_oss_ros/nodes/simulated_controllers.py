@@ -130,20 +130,20 @@ class GripperServer:
 
     def _on_goal(self, goal) -> GoalResponse:
         position = goal.command.position
-        low, high = (self._gripper.command_scale * opening for opening in (self._gripper.closed, self._gripper.open))
+        low, high = sorted((self._gripper.action_positions.closed, self._gripper.action_positions.open))
         if math.isfinite(position) and low - 1e-3 <= position <= high + 1e-3:
             return GoalResponse.ACCEPT
-        self._node.get_logger().error(f"Rejected a gripper goal at {position} m; expected {low} to {high}.")
+        self._node.get_logger().error(f"Rejected a gripper goal at {position}; expected {low} to {high}.")
         return GoalResponse.REJECT
 
     def _execute(self, handle):
-        scale = self._gripper.command_scale
         number = self._newest = next(self._numbers)
-        self._driver.move_gripper(handle.request.command.position / scale)
+        self._driver.move_gripper(self._gripper.action_opening(handle.request.command.position))
         result = GripperCommand.Result()
         while not self._closing.wait(_POLL):
             opening, reached, stalled = self._driver.gripper()
-            result.position, result.reached_goal, result.stalled = scale * opening, reached, stalled
+            result.position = self._gripper.action_position(opening)
+            result.reached_goal, result.stalled = reached, stalled
             if handle.is_cancel_requested:
                 self._driver.move_gripper(opening)
                 handle.canceled()

@@ -1,4 +1,4 @@
-"""Node simulated_robot: a Franka in simulation with a real driver's face, so that no other node can tell.
+"""Node simulated_robot: a robot in simulation with a real driver's face, so that no other node can tell.
 
 Beside the driver's topics and actions it has what only a simulation can have: /clock, the ground truth, and a reset.
 """
@@ -53,7 +53,7 @@ class SimulatedRobotNode(WallOSSNode):
         if profile.simulation is None:
             raise WallOSSError(f"The profile of robot {profile.name} has no simulation section.", "Choose another.")
         self._make_scene = lambda: make_scene(self.value("seed"), self.value("colours"))
-        self._simulator = Simulator(self._make_scene())
+        self._simulator = Simulator(self._make_scene(), profile)
         self.driver = SimulatedDriver(self._simulator, profile.arm.joints)
         self._header = Header(frame_id=profile.arm.base_frame)
         self._clock_out = self.publish_to(Clock, "/clock", NEWEST)
@@ -123,12 +123,13 @@ class SimulatedRobotNode(WallOSSNode):
 
     def _publish_joints(self, stamp: Time) -> None:
         profile, arm = self._profile, self.driver.arm()
-        fingers = len(profile.gripper.joints)
-        opening, speed = self._simulator.gripper_width, self._simulator.gripper_speed
+        gripper, count = profile.gripper, len(profile.gripper.joints)
+        finger = gripper.joint_position(self._simulator.gripper_width)
+        speed = gripper.joint_velocity(self._simulator.gripper_speed)
         message = JointState(header=Header(stamp=stamp))
-        message.name = [*profile.arm.joints, *profile.gripper.joints]
-        message.position = [*arm.position.tolist(), *[opening / fingers] * fingers]
-        message.velocity = [*arm.velocity.tolist(), *[speed / fingers] * fingers]
+        message.name = [*profile.arm.joints, *gripper.joints]
+        message.position = [*arm.position.tolist(), *[finger] * count]
+        message.velocity = [*arm.velocity.tolist(), *[speed] * count]
         self._joints_out.publish(message)
 
     def _publish_state(self, stamp: Time) -> None:

@@ -6,119 +6,15 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.paths import data_path
-
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Vector3 = tuple[Finite, Finite, Finite]
-Name = Annotated[str, Field(min_length=1)]
+from wall_oss_ros.robots.parts import Arm, Command, Gripper, Name, Part, Simulation, View, Watchdog
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class View(_Part):
-    """A camera: the model's name for it, its words in the prompt, and where its pictures come from."""
-
-    name: Name
-    prompt: Name
-    image_topic: Name
-    camera_info_topic: Name
-    optical_frame: Name
-
-
-class Limits(_Part):
-    """Bounds of each joint's motion: rad/s, rad/s2, rad/s3. Positions are the URDF's."""
-
-    velocity: tuple[Positive, ...]
-    acceleration: tuple[Positive, ...]
-    jerk: tuple[Positive, ...]
-
-
-class Workspace(_Part):
-    """The box the tool centre point stays in, m, in the base frame."""
-
-    min: Vector3
-    max: Vector3
-
-    @model_validator(mode="after")
-    def _ordered(self):
-        if not all(low < high for low, high in zip(self.min, self.max)):
-            raise ValueError(f"min {self.min} must be below max {self.max} on every axis")
-        return self
-
-
-class Arm(_Part):
-    """An arm: its place in the model's layout, its frames and joints, and its bounds."""
-
-    position_dof: Name
-    rotation_dof: Name
-    base_frame: Name
-    tcp_frame: Name
-    joints: tuple[Name, ...] = Field(min_length=1)
-    home: tuple[Finite, ...]
-    tool_rotation: tuple[Finite, Finite, Finite, Finite] = (0.0, 0.0, 0.0, 1.0)
-    max_tcp_speed: Positive
-    workspace: Workspace
-    limits: Limits
-
-    @model_validator(mode="after")
-    def _same_length(self):
-        rows = {"home": self.home} | {f"limits.{key}": value for key, value in self.limits}
-        for key, values in rows.items():
-            if len(values) != len(self.joints):
-                raise ValueError(f"{key} has {len(values)} entries, one for each of the {len(self.joints)} joints expected")
-        if abs(sum(x * x for x in self.tool_rotation) - 1) > 1e-3:
-            raise ValueError(f"tool_rotation {self.tool_rotation} must be a unit quaternion (x, y, z, w)")
-        return self
-
-
-class Gripper(_Part):
-    """A gripper: openings in m; ``command_scale`` turns an opening into the action's position."""
-
-    dof: Name
-    joints: tuple[Name, ...] = Field(min_length=1)
-    action: Name
-    command_scale: Positive
-    closed: float = Field(ge=0)
-    open: Positive
-    max_effort: Positive
-
-
-class Command(_Part):
-    """Where joint trajectories go: a joint_trajectory_controller, and how often it is fed (Hz)."""
-
-    controller: Name
-    topic: Name
-    action: Name
-    state_topic: Name
-    rate_hz: float = Field(ge=10, le=1000)
-
-
-class Watchdog(_Part):
-    """Ages (s) beyond which the arm holds, and the most that the views of one observation may lie apart (s)."""
-
-    observation_age: Positive
-    joint_state_age: Positive
-    chunk_age: Positive
-    view_skew: Positive
-
-
-class Simulation(_Part):
-    """How the simulated robot stands in for this one."""
-
-    scene: Literal["table"]
-    image_size: int = Field(ge=28, le=1024)
-    camera_rate_hz: Positive
-    joint_state_rate_hz: Positive
-
-
-class RobotProfile(_Part):
-    """Everything about one robot. Unknown fields are refused, so that a typing error cannot pass unseen."""
+class RobotProfile(Part):
+    """Everything about one robot."""
 
     name: Name
     description: str
@@ -150,10 +46,30 @@ class RobotProfile(_Part):
             raise ValueError(f"views {names} must have different names")
         return self
 
+    @model_validator(mode="after")
+    def _simulation_fits(self):
+        if self.simulation is None:
+            return self
+        count = len(self.arm.joints)
+        rows = {f"servos.{key}": value for key, value in self.simulation.servos}
+        rows |= {"start": self.start}
+        for key, values in rows.items():
+            if len(values) != count:
+                raise ValueError(f"simulation.{key} has {len(values)} entries, one for each of the {count} joints expected")
+        views, cameras = {view.name for view in self.views}, {camera.view for camera in self.simulation.cameras}
+        if views != cameras or len(cameras) != len(self.simulation.cameras):
+            raise ValueError(f"simulation.cameras must show each of the views {sorted(views)} once, not {sorted(cameras)}")
+        return self
+
     @property
     def dt(self) -> float:
         """Seconds between two rows of an action chunk."""
         return 1.0 / self.rate_hz
+
+    @property
+    def start(self) -> tuple[float, ...]:
+        """Where the simulated arm begins (n,), rad."""
+        return (self.simulation and self.simulation.start) or self.arm.home
 
     @property
     def urdf_path(self) -> Path:

@@ -23,7 +23,7 @@ from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim import expert
 from wall_oss_ros.sim.expert import PICK, PLACE, ExpertState
 from wall_oss_ros.sim.scene import CUBE_SIZE, SceneSpec
-from wall_oss_ros.sim.simulator import HOME, IMAGE_SIZE, OPEN, Simulator
+from wall_oss_ros.sim.simulator import IMAGE_SIZE, Simulator
 from wall_oss_ros.sim.tasks import COLOURS, TRAYS
 
 DT = 0.1  # s, one row of a chunk
@@ -44,7 +44,7 @@ class Stage:
         self.layout = Layout(self.profile)
         self.down = self.layout.tool_rotation(np.zeros(3))
         self.views = [view.name for view in self.profile.views]
-        self.simulator = Simulator(SceneSpec.random(rng))
+        self.simulator = Simulator(SceneSpec.random(rng), self.profile)
 
     def new_scene(self) -> None:
         self.simulator.reset(SceneSpec.random(self.rng))
@@ -98,17 +98,17 @@ class Stage:
         cube = self.simulator.cubes()[colour][0]
         tray = self.simulator.spec.tray(str(rng.choice(TRAYS)))
         kind = rng.random()
-        held, opening = False, OPEN
+        held, opening = False, expert.OPEN
         if kind < 0.12:  # anywhere
             position = rng.uniform((0.30, -0.34, 0.03), (0.66, 0.34, 0.34))
-            opening = OPEN if rng.random() < 0.85 else rng.uniform(0.0, OPEN)
+            opening = expert.OPEN if rng.random() < 0.85 else rng.uniform(0.0, expert.OPEN)
         elif kind < 0.45:  # over or beside a cube
             position = cube + np.append(self._aside(0.08, 0.006), 0.14 * rng.random() ** 1.5 - 0.005)
             if rng.random() < 0.15:
-                opening = rng.uniform(0.045, OPEN)
+                opening = rng.uniform(0.045, expert.OPEN)
         elif kind < 0.52:  # let go over a cube in a tray
             position = cube + np.array([*rng.normal(0, 0.01, 2), rng.uniform(0, 0.12)])
-            opening = rng.uniform(0.045, OPEN)
+            opening = rng.uniform(0.045, expert.OPEN)
         elif kind < 0.57:  # closed on nothing
             position = cube + np.append(self._aside(0.1, 0.03), 0.2 * rng.random())
             opening = rng.uniform(0.0, 0.045)
@@ -122,7 +122,7 @@ class Stage:
             else:
                 position = tray + np.append(self._aside(0.1, 0.012), rng.uniform(CUBE_SIZE / 2, 0.21))
         tilt = rng.normal(0, 0.02, 3)
-        result = self.arm.ik(position, self.layout.tool_rotation(tilt), np.asarray(HOME) + rng.normal(0, 0.05, 7))
+        result = self.arm.ik(position, self.layout.tool_rotation(tilt), self.simulator.home + rng.normal(0, 0.05, len(self.simulator.home)))
         if not result.ok:
             return False
         self.simulator.place_robot(result.q, opening)
@@ -163,9 +163,9 @@ class Stage:
         rng, simulator = self.rng, self.simulator
         self.new_scene()
         start = np.array([0.36, 0.0, 0.30]) + rng.uniform((-0.04, -0.15, -0.12), (0.16, 0.15, 0.03))
-        result = self.arm.ik(start, self.down, np.asarray(HOME))
+        result = self.arm.ik(start, self.down, simulator.home)
         if result.ok:
-            simulator.place_robot(result.q, OPEN)
+            simulator.place_robot(result.q, expert.OPEN)
         colours = rng.permutation(simulator.spec.colours)[: 1 + (rng.random() < 0.35)]
         for colour in colours:
             subtasks = [(PICK, str(colour)), (PLACE, str(rng.choice(TRAYS)))]
@@ -195,7 +195,7 @@ class Stage:
 
     def _move(self, position: np.ndarray, opening: float) -> None:
         simulator = self.simulator
-        start = simulator.data.ctrl[:7].copy()
+        start = simulator.data.ctrl[: len(simulator.home)].copy()
         goal = self.arm.ik(position, self.down, start).q
         simulator.set_gripper(opening)
         steps = round(DT / CONTROL_DT)

@@ -1,4 +1,4 @@
-"""What stands on the table, and the MuJoCo model of it: the URDF's robot, three cubes, two trays, two cameras."""
+"""What stands on the table, and the MuJoCo model of it: a robot, three cubes, two trays."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
-from wall_oss_ros.paths import data_path
+from wall_oss_ros.robots.profile import RobotProfile
+from wall_oss_ros.sim import cell
+from wall_oss_ros.sim.cell import OBJECT, ROBOT
 
 CUBE_SIZE = 0.04  # m, edge
 COLOURS = {
@@ -24,16 +26,7 @@ CUBE_YAW = math.radians(15)
 TRAYS = {"left": (0.50, 0.27), "right": (0.50, -0.27)}  # m; left is the robot's left, +y
 TRAY_JITTER = 0.025  # m
 TRAY_INNER, TRAY_WALL, TRAY_FLOOR = 0.15, 0.015, 0.003  # m: floor's edge, wall's height, floor's thickness
-ARM_JOINTS = tuple(f"fr3_joint{i}" for i in range(1, 8))
-FINGER_JOINTS = ("fr3_finger_joint1", "fr3_finger_joint2")
-TCP = "fr3_hand_tcp"
-VIEWS = ("face_view", "right_wrist_view")
 TIMESTEP = 0.002  # s
-# Position servo of each joint: stiffness (N m / rad), damping (N m s / rad) near critical, torque limit (N m).
-SERVOS = ((4500, 140, 87), (4500, 140, 87), (3500, 110, 87), (3500, 110, 87), (2000, 40, 12), (2000, 40, 12), (2000, 30, 12))
-_ARMATURE = (0.2, 0.2, 0.2, 0.2, 0.1, 0.1, 0.1)  # kg m2, motors seen through their gears
-_FINGER_GAINS = (1500.0, 60.0, 25.0)  # N/m, N s/m, N
-_ROBOT, _OBJECT = 1, 2  # contact bits: the robot touches objects, never itself
 
 
 @dataclass(frozen=True)
@@ -88,9 +81,13 @@ class SceneSpec:
         return np.array([tray.x, tray.y, TRAY_FLOOR])
 
 
-def build_model(spec: SceneSpec) -> mujoco.MjModel:
-    """Compiles the scene. Another scene of the same number of cubes needs only ``apply`` (microseconds)."""
-    world = mujoco.MjSpec.from_file(str(data_path("urdf/fr3.urdf")))
+def build_model(spec: SceneSpec, profile: RobotProfile) -> mujoco.MjModel:
+    """Compiles the scene. Another scene of the same number of cubes needs only ``apply`` (microseconds).
+
+    Raises:
+        WallOSSError: the profile has no simulation section, or names what its URDF lacks.
+    """
+    world = cell.load(profile)
     world.option.timestep = TIMESTEP
     world.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     world.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
@@ -104,7 +101,6 @@ def build_model(spec: SceneSpec) -> mujoco.MjModel:
     world.visual.headlight.specular = [0.0] * 3
     world.visual.map.znear = 0.005
     world.stat.extent, world.stat.center = 1.0, [0.4, 0, 0.2]
-    _robot(world)
     _furniture(world, spec)
     model = world.compile()
     apply(model, spec)
@@ -128,33 +124,6 @@ def place_cubes(model: mujoco.MjModel, data: mujoco.MjData, spec: SceneSpec) -> 
         data.joint(f"cube{index}").qvel[:] = 0
 
 
-def _robot(world: mujoco.MjSpec) -> None:
-    for body in world.bodies[1:]:
-        body.gravcomp = 1
-    for geom in world.geoms:
-        if geom.group == 0:  # collision shapes
-            geom.contype, geom.conaffinity = _ROBOT, _OBJECT
-        if geom.parent.name in ("fr3_leftfinger", "fr3_rightfinger"):
-            geom.condim, geom.friction = 4, [1.6, 0.03, 0.0001]
-            geom.solref, geom.solimp = [0.004, 1], [0.95, 0.99, 0.001, 0.5, 2]
-    for name, (stiffness, damping, torque), armature in zip(ARM_JOINTS, SERVOS, _ARMATURE):
-        world.joint(name).armature = armature
-        _servo(world, name, stiffness, damping, torque)
-    for name in FINGER_JOINTS:
-        world.joint(name).armature = 0.1
-        _servo(world, name, *_FINGER_GAINS)
-    hand = world.body("fr3_hand")
-    _camera(hand, "right_wrist_view", (0.085, 0.0, 0.02), (0.049, 0.0, 0.12), (-1, 0, 0), 80)
-
-
-def _servo(world: mujoco.MjSpec, joint: str, stiffness: float, damping: float, force: float) -> None:
-    actuator = world.add_actuator(name=joint, target=joint, trntype=mujoco.mjtTrn.mjTRN_JOINT)
-    actuator.gaintype, actuator.biastype = mujoco.mjtGain.mjGAIN_FIXED, mujoco.mjtBias.mjBIAS_AFFINE
-    actuator.gainprm[0] = stiffness
-    actuator.biasprm[1:3] = (-stiffness, -damping)
-    actuator.forcelimited, actuator.forcerange = 1, [-force, force]
-
-
 def _furniture(world: mujoco.MjSpec, spec: SceneSpec) -> None:
     ground = world.worldbody
     light = ground.add_light(name="lamp", pos=[0.6, 0.3, 2.0], dir=[0.1, -0.25, -1], castshadow=False)
@@ -174,25 +143,13 @@ def _furniture(world: mujoco.MjSpec, spec: SceneSpec) -> None:
         body = ground.add_body(name=f"cube{index}", pos=[0.5, 0.1 * index, CUBE_SIZE / 2])
         body.add_freejoint(name=f"cube{index}")
         geom = _box(body, f"cube{index}", (CUBE_SIZE / 2,) * 3, (0, 0, 0), (1, 1, 1))
-        geom.conaffinity = _OBJECT | _ROBOT
+        geom.conaffinity = OBJECT | ROBOT
         geom.mass, geom.condim, geom.friction = 0.05, 4, [1.0, 0.01, 0.0001]
-    _camera(ground, "face_view", (1.00, 0, 0.88), (0.42, 0, 0.06), (0, 0, 1), 39)
 
 
 def _box(body, name: str, half_sizes, position, colour):
     geom = body.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=half_sizes, pos=position, rgba=(*colour, 1), group=2)
     if name:
         geom.name = name
-    geom.contype, geom.conaffinity = _OBJECT, _ROBOT
+    geom.contype, geom.conaffinity = OBJECT, ROBOT
     return geom
-
-
-def _camera(body, name: str, position, target, up, field_of_view: float) -> None:
-    """A camera at ``position`` that looks at ``target`` (both in the body's frame, m); field of view in degrees."""
-    back = np.subtract(position, target) / np.linalg.norm(np.subtract(position, target))
-    right = np.cross(up, back)
-    right /= np.linalg.norm(right)
-    rotation = np.stack([right, np.cross(back, right), back], axis=1)  # columns: MuJoCo's camera looks along -z
-    quaternion = np.empty(4)
-    mujoco.mju_mat2Quat(quaternion, rotation.ravel())
-    body.add_camera(name=name, pos=position, quat=quaternion, fovy=field_of_view)

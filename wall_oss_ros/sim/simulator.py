@@ -1,4 +1,4 @@
-"""A Franka at its table: physics, sensors, ground truth, and teleports for training pictures."""
+"""A robot at its table: physics, sensors, ground truth, and teleports for training pictures."""
 
 from __future__ import annotations
 
@@ -8,73 +8,88 @@ import mujoco
 import numpy as np
 
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.robots.profile import RobotProfile, load_profile
 from wall_oss_ros.sim import scene
 from wall_oss_ros.sim.render import Renderer
-from wall_oss_ros.sim.scene import CUBE_SIZE, TCP, TRAY_INNER, TRAY_WALL, SceneSpec
+from wall_oss_ros.sim.scene import CUBE_SIZE, TRAY_INNER, TRAY_WALL, SceneSpec
 
 IMAGE_SIZE = 112  # pixels
-HOME = (0.0, -0.5247, 0.0, -2.6236, 0.0, 2.0988, 0.7854)  # rad: tool down, TCP near (0.36, 0, 0.30)
-OPEN = 0.08  # m, opening between the fingers
-GRIPPER_SPEED = 0.1  # m/s of the opening, the real hand's speed
 _HELD_OPENING = (0.034, 0.0435)  # m: what the opening reads when a cube is between the fingers
 _HELD_OFFSET = (0.028, 0.012, 0.025)  # m, how far a held cube's centre may be from the TCP, in the tool's axes
 
 
 class Simulator:
-    """One robot, one table. Positions in the robot's base frame (m), joints in rad, openings in m, time in s.
+    """One robot with n joints, one table. Positions in the robot's base frame (m), joints in rad, openings in m, time in s.
 
     Rendering must happen in one thread (see ``render.Renderer``); physics may run in another if the caller locks.
+
+    Args:
+        spec: what stands on the table.
+        profile: the robot's; the Franka's when None.
+
+    Attributes:
+        home: (n,) where the arm is after a reset.
+        open: the widest opening of the gripper, also after a reset.
     """
 
-    def __init__(self, spec: SceneSpec):
-        self.model = scene.build_model(spec)
+    def __init__(self, spec: SceneSpec, profile: RobotProfile | None = None):
+        profile = profile or load_profile("franka")
+        self.model = scene.build_model(spec, profile)
         self.data = mujoco.MjData(self.model)
-        self._arm_q = np.array([self.model.joint(n).qposadr[0] for n in scene.ARM_JOINTS])
-        self._arm_v = np.array([self.model.joint(n).dofadr[0] for n in scene.ARM_JOINTS])
-        self._fingers_q = np.array([self.model.joint(n).qposadr[0] for n in scene.FINGER_JOINTS])
-        self._fingers_v = np.array([self.model.joint(n).dofadr[0] for n in scene.FINGER_JOINTS])
-        self._tcp = self.model.body(TCP).id
-        self._gains = np.array([[gain, damping] for gain, damping, _ in scene.SERVOS], float)
+        arm = [self.model.joint(name) for name in profile.arm.joints]
+        fingers = [self.model.joint(name) for name in profile.simulation.fingers.joints]
+        self._arm_q, self._arm_v = (np.array([getattr(j, k)[0] for j in arm]) for k in ("qposadr", "dofadr"))
+        self._fingers_q, self._fingers_v = (np.array([getattr(j, k)[0] for j in fingers]) for k in ("qposadr", "dofadr"))
+        self._arm_ctrl = slice(0, len(arm))
+        self._fingers_ctrl = slice(len(arm), len(arm) + len(fingers))
+        self._tcp = self.model.body(profile.arm.tcp_frame).id
+        servos = profile.simulation.servos
+        self._stiffness, self._damping = np.array(servos.stiffness), np.array(servos.damping)
+        self._speed = profile.simulation.fingers.speed
+        self._closed, self.open = profile.gripper.closed, profile.gripper.open
+        self.home = np.array(profile.start)
+        self._views = tuple(view.name for view in profile.views)
         self._renderers: dict[tuple[int, int], Renderer] = {}
         self.reset(spec)
 
     def reset(self, spec: SceneSpec | None = None) -> None:
         """Robot at home with an open gripper, cubes on the table, time 0. Without a spec, the same scene again."""
         if spec is not None:
-            if len(spec.cubes) * 7 != self.model.nq - 9:
-                raise ValueError(f"the model has {(self.model.nq - 9) // 7} cubes, the scene has {len(spec.cubes)}")
+            cubes = (self.model.nq - len(self._arm_q) - len(self._fingers_q)) // 7
+            if len(spec.cubes) != cubes:
+                raise ValueError(f"the model has {cubes} cubes, the scene has {len(spec.cubes)}")
             self.spec = spec
         mujoco.mj_resetData(self.model, self.data)
         scene.apply(self.model, self.spec)
         scene.place_cubes(self.model, self.data, self.spec)
-        self.place_robot(HOME, OPEN)
+        self.place_robot(self.home, self.open)
 
     # Commands
 
     def set_joint_targets(self, q, qd=None) -> None:
-        """What the arm's servos hold from now on: joint positions (7,) rad, optionally velocities (7,) rad/s.
+        """What the arm's servos hold from now on: joint positions (n,) rad, optionally velocities (n,) rad/s.
 
         The velocity takes the servos' damping off a moving target, so that it is followed without a lag.
         """
         q = np.asarray(q, float)
-        if q.shape != (7,) or not np.isfinite(q).all():
-            raise ValueError(f"joint targets must be 7 finite numbers, not {q}")
-        lead = 0.0 if qd is None else np.asarray(qd, float) * self._gains[:, 1] / self._gains[:, 0]
-        self.data.ctrl[:7] = q + lead
+        if q.shape != self.home.shape or not np.isfinite(q).all():
+            raise ValueError(f"joint targets must be {len(self.home)} finite numbers, not {q}")
+        lead = 0.0 if qd is None else np.asarray(qd, float) * self._damping / self._stiffness
+        self.data.ctrl[self._arm_ctrl] = q + lead
 
     def set_gripper(self, width: float) -> None:
-        """Where the gripper goes, at ``GRIPPER_SPEED``: opening between the fingers, clipped to 0 ... 0.08 m."""
+        """Where the gripper goes, at its own speed: opening between the fingers, clipped to what it can do."""
         if not math.isfinite(width):
             raise ValueError(f"the gripper's opening must be finite, not {width}")
-        self._gripper_target = min(max(float(width), 0.0), OPEN)
+        self._gripper_target = min(max(float(width), self._closed), self.open)
 
     def step(self, dt: float) -> None:
         """Advances physics by ``dt``, rounded to whole timesteps (at least one)."""
         steps = max(1, round(dt / self.model.opt.timestep))
-        each = GRIPPER_SPEED * self.model.opt.timestep
+        each = self._speed * self.model.opt.timestep
         for _ in range(steps):
             self._gripper_command += min(max(self._gripper_target - self._gripper_command, -each), each)
-            self.data.ctrl[7:9] = self._gripper_command / 2
+            self.data.ctrl[self._fingers_ctrl] = self._gripper_command / 2
             mujoco.mj_step(self.model, self.data)
         # mj_step leaves poses one step behind the joints; what is read or drawn next should agree with them.
         mujoco.mj_kinematics(self.model, self.data)
@@ -89,12 +104,12 @@ class Simulator:
 
     @property
     def q(self) -> np.ndarray:
-        """Arm joint positions (7,)."""
+        """Arm joint positions (n,)."""
         return self.data.qpos[self._arm_q]
 
     @property
     def qd(self) -> np.ndarray:
-        """Arm joint velocities (7,)."""
+        """Arm joint velocities (n,)."""
         return self.data.qvel[self._arm_v]
 
     @property
@@ -113,9 +128,9 @@ class Simulator:
         return self.data.xpos[self._tcp].copy(), self.data.xmat[self._tcp].reshape(3, 3).copy()
 
     def render(self, view: str, height: int = IMAGE_SIZE, width: int = IMAGE_SIZE) -> np.ndarray:
-        """A camera's picture, (height, width, 3) uint8 RGB. Views: ``face_view`` and ``right_wrist_view``."""
-        if view not in scene.VIEWS:
-            raise WallOSSError(f"The simulation has no view {view!r}; it has {', '.join(scene.VIEWS)}.", "Correct the name.")
+        """A camera's picture, (height, width, 3) uint8 RGB. Views: those of the profile."""
+        if view not in self._views:
+            raise WallOSSError(f"The simulation has no view {view!r}; it has {', '.join(self._views)}.", "Correct the name.")
         if (height, width) not in self._renderers:
             self._renderers[height, width] = Renderer(self.model, height, width)
         return self._renderers[height, width].render(self.data, view)
@@ -176,12 +191,12 @@ class Simulator:
     # Teleports
 
     def place_robot(self, q, width: float) -> None:
-        """Puts the robot there at rest, without physics: joints (7,), opening. The servos hold it there."""
+        """Puts the robot there at rest, without physics: joints (n,), opening. The servos hold it there."""
         self.data.qpos[self._arm_q] = q
         self.data.qpos[self._fingers_q] = width / 2
-        self.data.qvel[:9] = 0
-        self.data.ctrl[:7] = q
-        self.data.ctrl[7:9] = width / 2
+        self.data.qvel[self._arm_v] = self.data.qvel[self._fingers_v] = 0
+        self.data.ctrl[self._arm_ctrl] = q
+        self.data.ctrl[self._fingers_ctrl] = width / 2
         self._gripper_target = self._gripper_command = float(width)
         mujoco.mj_forward(self.model, self.data)
 
@@ -195,7 +210,7 @@ class Simulator:
     def hold(self, colour: str, offset=(0.0, 0.0, 0.0)) -> None:
         """Puts the cube between the fingers, which close on it. ``offset`` (3,): the cube's centre from the TCP, m."""
         self.data.qpos[self._fingers_q] = CUBE_SIZE / 2
-        self.data.ctrl[7:9] = 0.0
+        self.data.ctrl[self._fingers_ctrl] = 0.0
         self._gripper_target = self._gripper_command = 0.0
         position, rotation = self.tcp
         yaw = math.atan2(rotation[1, 0], rotation[0, 0])

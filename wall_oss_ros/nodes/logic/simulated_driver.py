@@ -38,7 +38,7 @@ def make_scene(seed: int, colours: str = "") -> SceneSpec:
 
 @dataclass(frozen=True)
 class ArmState:
-    """One reading of the arm: setpoint and measured joints, each (7,); rad and rad/s."""
+    """One reading of the arm: setpoint and measured joints, each (n,); rad and rad/s."""
 
     desired_position: np.ndarray
     desired_velocity: np.ndarray

@@ -1,0 +1,225 @@
+"""The parts of a robot's profile: cameras, arm, gripper, controllers, watchdogs, and what stands in for it in simulation."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Vector3 = tuple[Finite, Finite, Finite]
+Name = Annotated[str, Field(min_length=1)]
+
+
+class Part(BaseModel):
+    """Unknown fields are refused, so that a typing error cannot pass unseen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class View(Part):
+    """A camera: the model's name for it, its words in the prompt, and where its pictures come from."""
+
+    name: Name
+    prompt: Name
+    image_topic: Name
+    camera_info_topic: Name
+    optical_frame: Name
+
+
+class Limits(Part):
+    """Bounds of each joint's motion: rad/s, rad/s2, rad/s3. Positions are the URDF's."""
+
+    velocity: tuple[Positive, ...]
+    acceleration: tuple[Positive, ...]
+    jerk: tuple[Positive, ...]
+
+
+class Workspace(Part):
+    """The box the tool centre point stays in, m, in the base frame."""
+
+    min: Vector3
+    max: Vector3
+
+    @model_validator(mode="after")
+    def _ordered(self):
+        if not all(low < high for low, high in zip(self.min, self.max)):
+            raise ValueError(f"min {self.min} must be below max {self.max} on every axis")
+        return self
+
+
+class Arm(Part):
+    """An arm: its place in the model's layout, its frames and joints, and its bounds."""
+
+    position_dof: Name
+    rotation_dof: Name
+    base_frame: Name
+    tcp_frame: Name
+    joints: tuple[Name, ...] = Field(min_length=1)
+    home: tuple[Finite, ...]
+    tool_rotation: tuple[Finite, Finite, Finite, Finite] = (0.0, 0.0, 0.0, 1.0)
+    max_tcp_speed: Positive
+    workspace: Workspace
+    limits: Limits
+
+    @model_validator(mode="after")
+    def _same_length(self):
+        rows = {"home": self.home} | {f"limits.{key}": value for key, value in self.limits}
+        for key, values in rows.items():
+            if len(values) != len(self.joints):
+                raise ValueError(f"{key} has {len(values)} entries, one for each of the {len(self.joints)} joints expected")
+        if abs(sum(x * x for x in self.tool_rotation) - 1) > 1e-3:
+            raise ValueError(f"tool_rotation {self.tool_rotation} must be a unit quaternion (x, y, z, w)")
+        return self
+
+
+class Stroke(Part):
+    """The positions of something, in its own unit, where the gripper is closed and where it is open."""
+
+    closed: Finite
+    open: Finite
+
+    @model_validator(mode="after")
+    def _apart(self):
+        if self.closed == self.open:
+            raise ValueError(f"closed and open are both {self.open}; they must differ")
+        return self
+
+
+class Gripper(Part):
+    """A gripper. Openings are in m, between the fingers; joints and action count in their own unit, in proportion.
+
+    Attributes:
+        joints: names in the joint states; they move alike.
+        joint_positions: of each of these joints.
+        action_positions: what the action is told.
+    """
+
+    dof: Name
+    closed: float = Field(ge=0)
+    open: Positive
+    joints: tuple[Name, ...] = Field(min_length=1)
+    joint_positions: Stroke
+    action: Name
+    action_positions: Stroke
+    max_effort: Positive
+
+    @model_validator(mode="after")
+    def _opens(self):
+        if not self.closed < self.open:
+            raise ValueError(f"closed ({self.closed} m) must be below open ({self.open} m)")
+        return self
+
+    def opening(self, positions) -> float:
+        """The opening (m) at these positions of ``joints``."""
+        shut, wide = self.joint_positions.closed, self.joint_positions.open
+        travel = sum(float(position) - shut for position in positions)
+        return self.closed + travel * ((self.open - self.closed) / (len(self.joints) * (wide - shut)))
+
+    def joint_position(self, opening: float) -> float:
+        """Where each of ``joints`` is at an opening (m)."""
+        return self._scaled(self.joint_positions, opening)
+
+    def joint_velocity(self, speed: float) -> float:
+        """How fast each of ``joints`` moves when the opening changes by ``speed`` m/s."""
+        return speed * self._gain(self.joint_positions)
+
+    def action_position(self, opening: float) -> float:
+        """What the action is told for an opening (m)."""
+        return self._scaled(self.action_positions, opening)
+
+    def action_opening(self, position: float) -> float:
+        """The opening (m) that a position told to the action stands for."""
+        return self.closed + (position - self.action_positions.closed) / self._gain(self.action_positions)
+
+    def _gain(self, stroke: Stroke) -> float:
+        return (stroke.open - stroke.closed) / (self.open - self.closed)
+
+    def _scaled(self, stroke: Stroke, opening: float) -> float:
+        return stroke.closed + (opening - self.closed) * self._gain(stroke)
+
+
+class Command(Part):
+    """Where joint trajectories go: a joint trajectory controller, and how often it is fed (Hz).
+
+    ``program_running_topic`` is a std_msgs/Bool, where a driver has one: whether the robot takes commands at all.
+    """
+
+    controller: Name
+    topic: Name
+    action: Name
+    state_topic: Name
+    rate_hz: float = Field(ge=10, le=1000)
+    program_running_topic: Name | None = None
+
+
+class Watchdog(Part):
+    """Ages (s) beyond which the arm holds, and the most that the views of one observation may lie apart (s)."""
+
+    observation_age: Positive
+    joint_state_age: Positive
+    chunk_age: Positive
+    view_skew: Positive
+
+
+class Servos(Part):
+    """Position servos, one for each joint of the arm.
+
+    Attributes:
+        stiffness, damping: N m/rad, N m s/rad; near critical.
+        torque: N m, the most.
+        armature: kg m2, the motors' inertia seen through their gears.
+    """
+
+    stiffness: tuple[Positive, ...]
+    damping: tuple[Positive, ...]
+    torque: tuple[Positive, ...]
+    armature: tuple[Positive, ...]
+
+
+class Fingers(Part):
+    """Two fingers of the URDF that slide, each half the opening, with their servos.
+
+    Attributes:
+        joints: prismatic, 0 when closed.
+        links: what touches the objects.
+        stiffness, damping, force: of each finger's servo, N/m, N s/m, N.
+        armature: kg.
+        speed: m/s of the opening.
+    """
+
+    joints: tuple[Name, Name]
+    links: tuple[Name, ...] = Field(min_length=1)
+    stiffness: Positive
+    damping: Positive
+    force: Positive
+    armature: Positive
+    speed: Positive
+
+
+class Camera(Part):
+    """A simulated camera, at ``position`` and looking at ``target`` (m, in the link's frame); field of view in degrees.
+
+    ``link`` is one of the URDF's, or ``world``: the table's frame, which is the arm's base.
+    """
+
+    view: Name
+    link: Name
+    position: Vector3
+    target: Vector3
+    up: Vector3
+    field_of_view: float = Field(gt=0, lt=180)
+
+
+class Simulation(Part):
+    """How the simulated robot stands in for this one. ``start``: where it begins, if not at home (rad)."""
+
+    scene: Literal["table"]
+    image_size: int = Field(ge=28, le=1024)
+    camera_rate_hz: Positive
+    joint_state_rate_hz: Positive
+    start: tuple[Finite, ...] | None = None
+    servos: Servos
+    fingers: Fingers
+    cameras: tuple[Camera, ...] = Field(min_length=1)

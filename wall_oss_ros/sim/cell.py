@@ -1,0 +1,81 @@
+"""A robot's own part of a scene, from its profile: its URDF with servos, fingers that grip, and cameras."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.robots.parts import Camera
+from wall_oss_ros.robots.profile import RobotProfile
+
+ROBOT, OBJECT = 1, 2  # contact bits: the robot touches objects, never itself
+
+
+def load(profile: RobotProfile) -> mujoco.MjSpec:
+    """A world with nothing but the robot and its cameras. Joints that the simulation does not drive are fixed at zero.
+
+    Raises:
+        WallOSSError: the profile has no simulation section, or names what its URDF lacks.
+    """
+    simulation = profile.simulation
+    if simulation is None:
+        raise WallOSSError(
+            f"Robot {profile.name} cannot be simulated: its profile has no simulation section.", "Choose another."
+        )
+    world = mujoco.MjSpec.from_file(str(profile.urdf_path))
+    driven = (*profile.arm.joints, *simulation.fingers.joints)
+    _require(profile, world, driven)
+    for equality in list(world.equalities):  # of joints that mimic another
+        if not {equality.name1, equality.name2} <= set(driven):
+            world.delete(equality)
+    for joint in list(world.joints):
+        if joint.name not in driven:
+            world.delete(joint)
+    for body in world.bodies[1:]:
+        body.gravcomp = 1
+    for geom in world.geoms:
+        if geom.group == 0:  # collision shapes
+            geom.contype, geom.conaffinity = ROBOT, OBJECT
+        if geom.parent.name in simulation.fingers.links:
+            geom.condim, geom.friction = 4, [1.6, 0.03, 0.0001]
+            geom.solref, geom.solimp = [0.004, 1], [0.95, 0.99, 0.001, 0.5, 2]
+    servos, fingers = simulation.servos, simulation.fingers
+    for i, name in enumerate(profile.arm.joints):
+        _servo(world, name, servos.stiffness[i], servos.damping[i], servos.torque[i], servos.armature[i])
+    for name in fingers.joints:
+        _servo(world, name, fingers.stiffness, fingers.damping, fingers.force, fingers.armature)
+    for camera in simulation.cameras:
+        _add_camera(world.worldbody if camera.link == "world" else world.body(camera.link), camera)
+    return world
+
+
+def _require(profile: RobotProfile, world: mujoco.MjSpec, driven: tuple[str, ...]) -> None:
+    links = {"world", *(body.name for body in world.bodies)}
+    named = {*profile.simulation.fingers.links, *(camera.link for camera in profile.simulation.cameras)}
+    missing = sorted({*driven} - {joint.name for joint in world.joints}) + sorted(named - links)
+    if missing:
+        raise WallOSSError(
+            f"{profile.urdf_path} has no joint or link {', '.join(missing)}, which the simulation of {profile.name!r} needs.",
+            "Correct the names in the profile's simulation section.",
+        )
+
+
+def _servo(world: mujoco.MjSpec, joint: str, stiffness: float, damping: float, force: float, armature: float) -> None:
+    world.joint(joint).armature = armature
+    actuator = world.add_actuator(name=joint, target=joint, trntype=mujoco.mjtTrn.mjTRN_JOINT)
+    actuator.gaintype, actuator.biastype = mujoco.mjtGain.mjGAIN_FIXED, mujoco.mjtBias.mjBIAS_AFFINE
+    actuator.gainprm[0] = stiffness
+    actuator.biasprm[1:3] = (-stiffness, -damping)
+    actuator.forcelimited, actuator.forcerange = 1, [-force, force]
+
+
+def _add_camera(body, camera: Camera) -> None:
+    back = np.subtract(camera.position, camera.target)
+    back = back / np.linalg.norm(back)
+    right = np.cross(camera.up, back)
+    right /= np.linalg.norm(right)
+    rotation = np.stack([right, np.cross(back, right), back], axis=1)  # columns: MuJoCo's camera looks along -z
+    quaternion = np.empty(4)
+    mujoco.mju_mat2Quat(quaternion, rotation.ravel())
+    body.add_camera(name=camera.view, pos=camera.position, quat=quaternion, fovy=camera.field_of_view)
