@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy import Observation
@@ -23,6 +24,29 @@ def test_patches_equal_those_of_the_public_image_processor(height, width):
     expected = kind()(list(images), do_resize=False, return_tensors="np")
     assert np.allclose(image_patches(images), expected["pixel_values"], atol=1e-5)
     assert expected["image_grid_thw"].tolist() == [[1, height // 14, width // 14]] * 2
+
+
+@pytest.mark.parametrize(
+    "height, width", [(480, 640), (640, 480), (720, 1280), (256, 256), (100, 90), (5, 400), (1, 150)]
+)
+def test_resizing_equals_the_released_one(height, width):
+    """The public code hands pictures of 256 px on their longer side to the Qwen image processor: twice bicubic."""
+    processors = pytest.importorskip("transformers.models.qwen2_vl")
+    kind = getattr(processors, "Qwen2VLImageProcessorPil", None) or processors.Qwen2VLImageProcessor
+    image = picture(height, width)
+    first = [256, int(256 * height / width)] if width > height else [int(256 * width / height), 256]
+    if min(first) < 1 or max(first) / min(first) > 200:
+        with pytest.raises(WallOSSError, match="too narrow"):
+            resize_view(image)
+        return
+    shrunk = Image.fromarray(image).resize(first)  # Pillow's default, which is bicubic
+    if min(first) >= 14:  # below, transformers rounds a side to 0 pixels and the public code to 28
+        expected = kind(min_pixels=4 * 28 * 28, max_pixels=16384 * 28 * 28)([shrunk], return_tensors="np")
+        resized = resize_view(image)
+        assert np.allclose(image_patches(resized[None]), expected["pixel_values"], rtol=0, atol=1e-5)
+        assert expected["image_grid_thw"].tolist() == [[1, resized.shape[0] // 14, resized.shape[1] // 14]]
+    else:
+        assert min(resize_view(image).shape[:2]) == 28
 
 
 def test_patches_need_sides_that_divide():
@@ -88,3 +112,12 @@ def test_malformed_observations_are_refused(changes, message):
     Observation(**good).check()
     with pytest.raises(WallOSSError, match=message):
         Observation(**{**good, **changes}).check()
+
+
+def test_pil_images_of_any_mode_become_observations():
+    colour = Image.fromarray(picture(8, 6))
+    obs = Observation.of({"face_view": colour, "top_view": colour.convert("L"), "wall_view": picture(4, 4)})
+    assert np.array_equal(obs.images["face_view"], np.asarray(colour)) and obs.images["top_view"].shape == (8, 6, 3)
+    assert obs.state.shape == obs.state_mask.shape == (0,)
+    with pytest.raises(WallOSSError, match="wall_view is float64"):
+        Observation.of({"wall_view": np.zeros((4, 4, 3))})

@@ -18,7 +18,7 @@ from wall_oss_ros.model.statistics import Statistics
 from wall_oss_ros.model.weights import INDEX, PICKLES, Header, compare, read_headers
 from wall_oss_ros.policy.fit import mismatches
 from wall_oss_ros.policy.normalizer import Normalizer
-from wall_oss_ros.policy.processor import SPECIAL_TOKENS, read_tokenizer
+from wall_oss_ros.policy.tokens import PROMPT_TOKENS, read_tokenizer
 from wall_oss_ros.robots.profile import RobotProfile, available_profiles, load_profile
 from wall_oss_ros.uni_cot.prompts import VIEW_NAMES
 
@@ -135,7 +135,7 @@ def _config_suspicions(config: WallOSSConfig) -> Iterator[str]:
         yield f"config.json: image_size {config.image_size} is no multiple of {cell}"
     if unknown := [view for view in config.views if view not in VIEW_NAMES]:
         yield f"config.json: views {', '.join(unknown)} have no words in the prompt"
-    ids = {key: getattr(config, key) for key in sorted({key for key in SPECIAL_TOKENS.values() if key})}
+    ids = {key: getattr(config, key) for key in sorted({key for key in PROMPT_TOKENS.values() if key})}
     if outside := [f"{key} {number}" for key, number in ids.items() if not 0 <= number < config.vocab_size]:
         yield f"config.json: {', '.join(outside)} is outside the vocabulary of {config.vocab_size}"
     if len(set(ids.values())) < len(ids):
@@ -149,13 +149,13 @@ def tokens(config: WallOSSConfig, folder: Path) -> tuple[dict[str, Any], list[st
     except WallOSSError as error:
         return {}, [f"tokenizer: {error.message} The model cannot be spoken to."]
     vocabulary = tokenizer.get_vocab(with_added_tokens=True)
-    special = {token: vocabulary.get(token) for token in SPECIAL_TOKENS}
+    special = {token: vocabulary.get(token) for token in PROMPT_TOKENS}
     fast = sum(token.startswith("<|action_token_") for token in vocabulary)
     words = max(vocabulary.values(), default=-1) + 1
     found = [f"tokenizer: {token} is missing" for token, number in special.items() if number is None]
     found += [
         f"tokenizer: {token} is {special[token]}, config.json's {key} is {getattr(config, key)}"
-        for token, key in SPECIAL_TOKENS.items()
+        for token, key in PROMPT_TOKENS.items()
         if key and special[token] is not None and special[token] != getattr(config, key)
     ]
     if words > config.vocab_size:

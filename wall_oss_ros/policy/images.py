@@ -18,7 +18,8 @@ MIN_PIXELS, MAX_PIXELS = 4 * 28 * 28, 16384 * 28 * 28
 def released_size(height: int, width: int, factor: int = 28) -> list[tuple[int, int]]:
     """The two resizings that released checkpoints were trained with, as (height, width) each.
 
-    First the longer side becomes 256 pixels, then both sides a multiple of ``factor``, near the same shape and area.
+    First the longer side becomes 256 pixels, then both sides a multiple of ``factor``, near the same shape and area. The
+    public code resizes with Pillow's ``Image.resize`` both times, whose default is bicubic, on 8-bit pictures.
     """
     if width > height:
         first = (int(LONGER_SIDE * height / width), LONGER_SIDE)

@@ -18,19 +18,8 @@ from wall_oss_ros.model.checkpoint import locate, read_config, read_statistics
 from wall_oss_ros.policy.images import image_patches, resize_view
 from wall_oss_ros.policy.normalizer import Normalizer
 from wall_oss_ros.policy.observation import Observation
+from wall_oss_ros.policy.tokens import check_special_tokens, read_tokenizer
 from wall_oss_ros.uni_cot import prompts
-
-SPECIAL_TOKENS = {
-    "<|im_start|>": None,
-    "<|im_end|>": "eos_token_id",
-    "<|vision_start|>": "vision_start_token_id",
-    "<|vision_end|>": "vision_end_token_id",
-    "<|image_pad|>": "image_token_id",
-    "<|propri|>": "propri_token_id",
-    "<|action|>": "action_token_id",
-    "<|endoftext|>": None,
-}
-"""Tokens that prompts are made of, and the key of config.json that has their ids."""
 
 
 @dataclass(frozen=True)
@@ -75,14 +64,7 @@ class WallOSSProcessor:
         """Raises WallOSSError when the tokenizer lacks a special token, or has it at another id than the weights."""
         self.config, self.tokenizer = config, tokenizer
         self.states, self.actions = states, actions
-        for token, key in SPECIAL_TOKENS.items():
-            found = tokenizer.token_to_id(token)
-            wanted = getattr(config, key) if key else found
-            if found is None or found != wanted:
-                raise WallOSSError(
-                    f"The tokenizer has {token} at {found}, the checkpoint expects {wanted}.",
-                    "Use the tokenizer.json that was saved with the weights.",
-                )
+        check_special_tokens(tokenizer, config)
         self._words = {word.lower() for word in config.extra.get("known_words", [])}
         vision = config.vision
         self._factor = vision.patch_size * vision.spatial_merge_size
@@ -132,7 +114,8 @@ class WallOSSProcessor:
             observations: one, or B of them; views may differ in size between them.
             instructions: one for each observation, or one for all; with the kind ``ask``, questions.
             kind: of :data:`KINDS`. ``act`` ends in the action tokens, all others where the model is to go on.
-            answers: what it should say, for training: words, or FAST tokens such as ``<|action_token_7|>``.
+            answers: what it should say, for training; with ``fast`` tokens such as ``<|action_token_7|>``, with all
+                others words.
             views: in the order of the prompt; the checkpoint's own when None.
             padding_side: ``left`` or ``right``; to generate or sample from a padded batch, left.
 
@@ -150,9 +133,12 @@ class WallOSSProcessor:
                 f"Kind {kind!r} or padding side {padding_side!r} is unknown.",
                 f"Kinds are {', '.join(KINDS)}; sides are left and right.",
             )
+        if kind == "act" and answers is not None:
+            raise WallOSSError("Action tokens of the flow head take no answers.", "For FAST tokens, ask with fast.")
         observations = [observations] if isinstance(observations, Observation) else list(observations)
         instructions = [instructions] * len(observations) if isinstance(instructions, str) else list(instructions)
-        if not observations or {len(instructions), len(answers or instructions)} != {len(observations)}:
+        said = instructions if answers is None else answers
+        if not observations or {len(instructions), len(said)} != {len(observations)}:
             raise WallOSSError(
                 f"{len(observations)} observations, {len(instructions)} instructions, "
                 f"{'no' if answers is None else len(answers)} answers: one of each for every sample was expected.",
@@ -272,21 +258,6 @@ class WallOSSProcessor:
             return []
         words = re.findall(r"[^\W\d_]+", text.lower())
         return [word for word in dict.fromkeys(words) if word not in self._words]
-
-
-def read_tokenizer(folder: Path) -> Tokenizer:
-    """A checkpoint's ``tokenizer.json``.
-
-    Raises:
-        WallOSSError: it is missing or damaged.
-    """
-    file = folder / "tokenizer.json"
-    if not file.exists():
-        raise WallOSSError(f"{folder} has no tokenizer.json.", "Use a complete checkpoint.")
-    try:
-        return Tokenizer.from_file(str(file))
-    except Exception as error:  # the tokenizers library raises plain Exception
-        raise WallOSSError(f"{file} is not a tokenizer: {error}.", "Fetch or train the checkpoint again.") from None
 
 
 def _pad(rows: list[list[int]], filler: int, side: str) -> torch.Tensor:

@@ -1,0 +1,49 @@
+"""A checkpoint's tokenizer, and the tokens that prompts are made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.model import WallOSSConfig
+
+PROMPT_TOKENS = {
+    "<|im_start|>": None,
+    "<|im_end|>": "eos_token_id",
+    "<|vision_start|>": "vision_start_token_id",
+    "<|vision_end|>": "vision_end_token_id",
+    "<|image_pad|>": "image_token_id",
+    "<|propri|>": "propri_token_id",
+    "<|action|>": "action_token_id",
+    "<|endoftext|>": None,
+}
+"""Tokens that prompts are made of, and the key of config.json that has their ids."""
+
+
+def read_tokenizer(folder: Path) -> Tokenizer:
+    """A checkpoint's ``tokenizer.json``.
+
+    Raises:
+        WallOSSError: it is missing or damaged.
+    """
+    file = folder / "tokenizer.json"
+    if not file.exists():
+        raise WallOSSError(f"{folder} has no tokenizer.json.", "Use a complete checkpoint.")
+    try:
+        return Tokenizer.from_file(str(file))
+    except Exception as error:  # the tokenizers library raises plain Exception
+        raise WallOSSError(f"{file} is not a tokenizer: {error}.", "Fetch or train the checkpoint again.") from None
+
+
+def check_special_tokens(tokenizer: Tokenizer, config: WallOSSConfig) -> None:
+    """Raises WallOSSError when the tokenizer lacks a special token, or has it at another id than the weights."""
+    for token, key in PROMPT_TOKENS.items():
+        found = tokenizer.token_to_id(token)
+        wanted = getattr(config, key) if key else found
+        if found is None or found != wanted:
+            raise WallOSSError(
+                f"The tokenizer has {token} at {found}, the checkpoint expects {wanted}.",
+                "Use the tokenizer.json that was saved with the weights.",
+            )
