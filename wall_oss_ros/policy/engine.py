@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from itertools import combinations
 
 import torch
@@ -19,6 +20,7 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS
 from wall_oss_ros.policy.linear import WideMatmuls, widening_pays
 from wall_oss_ros.policy.processor import Prefix
+from wall_oss_ros.policy.real_time_chunking import Guidance
 from wall_oss_ros.policy.replays import CudaCapture, Replays
 from wall_oss_ros.policy.runtime import Runtime
 
@@ -224,7 +226,14 @@ class Engine:
                 self._ran.append(word)
 
     def act(
-        self, suffix: list[int], state: Tensor, state_mask: Tensor, dof_mask: Tensor, noise: Tensor, steps: int
+        self,
+        suffix: list[int],
+        state: Tensor,
+        state_mask: Tensor,
+        dof_mask: Tensor,
+        noise: Tensor,
+        steps: int,
+        guide: Guidance | None = None,
     ) -> Tensor:
         """One action chunk by Euler steps from noise (t = 0) to action (t = 1).
 
@@ -232,6 +241,7 @@ class Engine:
             state, state_mask: (A,), normalised.
             dof_mask: (A,), which degrees of freedom are alive.
             noise: (horizon, A), standard normal.
+            guide: takes the steps, where the chunk is to go on from another one.
 
         Returns:
             (horizon, A) float32, normalised, on the CPU.
@@ -250,9 +260,13 @@ class Engine:
             seen = len(self._ran)
             runtime.actions.copy_(noise)
             runtime.stride.fill_(1 / steps)
-            for bias in runtime.flow.biases(dof_mask.to(runtime.device), steps):
+            advance = partial(self.replays.run, ("step", seen), lambda: runtime.step(seen))
+            for index, bias in enumerate(runtime.flow.biases(dof_mask.to(runtime.device), steps)):
                 runtime.bias.copy_(bias)
-                self.replays.run(("step", seen), lambda: runtime.step(seen))
+                if guide is None:
+                    advance()
+                else:
+                    guide(runtime.actions, index / steps, 1 / steps, advance)
             actions = runtime.actions.cpu().clone()
         if not torch.isfinite(actions).all():
             raise WallOSSError(

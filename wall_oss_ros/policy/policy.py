@@ -19,6 +19,7 @@ from wall_oss_ros.policy.fit import require_fit
 from wall_oss_ros.policy.normalizer import Normalizer
 from wall_oss_ros.policy.observation import Observation
 from wall_oss_ros.policy.processor import WallOSSProcessor
+from wall_oss_ros.policy.real_time_chunking import Previous, guidance
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.uni_cot import prompts
 
@@ -155,7 +156,14 @@ class Policy:
         """An answer to a free question about what the views show."""
         return self._speak(obs, prompts.ask_suffix(self.processor.clean(question)), ANSWER_TOKENS)
 
-    def act(self, obs: Observation, subtask: str, steps: int | None = None, seed: int | None = None) -> np.ndarray:
+    def act(
+        self,
+        obs: Observation,
+        subtask: str,
+        steps: int | None = None,
+        seed: int | None = None,
+        previous: Previous | None = None,
+    ) -> np.ndarray:
         """An action chunk.
 
         Args:
@@ -163,6 +171,7 @@ class Policy:
             subtask: the active subtask, or the instruction itself.
             steps: Euler steps of the flow; the checkpoint's own number when None. FAST tokens need none.
             seed: of the noise that the chunk starts from; a new one each time when None. FAST tokens are the likeliest.
+            previous: what the robot does meanwhile, for the flow to go on from; FAST tokens take no notice of it.
 
         Returns:
             (horizon, A) float32 in physical units, in the profile's ``action_mode``; entries that the robot does not
@@ -194,7 +203,8 @@ class Policy:
             if self.fast is not None:
                 chunk = self.fast.act(self._engine, suffix, *felt)
             else:
-                chunk = self._engine.act(suffix, *felt, torch.from_numpy(self.dof_mask), noise, steps).numpy()
+                guide = previous and guidance(previous, self._actions.normalize, self.dof_mask, self.horizon)
+                chunk = self._engine.act(suffix, *felt, torch.from_numpy(self.dof_mask), noise, steps, guide).numpy()
         return np.where(self.dof_mask, self._actions.denormalize(chunk), np.float32(0))
 
     def _speak(self, obs: Observation, suffix: str, limit: int) -> str:

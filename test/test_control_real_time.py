@@ -1,0 +1,110 @@
+"""Real-time chunking: on flows that are known exactly, a guided chunk begins as the robot will have moved."""
+
+import numpy as np
+import pytest
+import torch
+
+from wall_oss_ros.policy.normalizer import Normalizer
+from wall_oss_ros.policy.real_time_chunking import Guidance, Previous, guidance, strength, weights
+
+HORIZON, WIDTH, STEPS = 10, 3, 5
+
+
+class NormalFlow:
+    """The exact flow to actions that are normal over the rows, with mean ``mean`` and covariance ``K``, from noise.
+
+    With x_t = t x_1 + (1 - t) x_0, the clean chunk expected from x_t is mean + t K (t^2 K + (1 - t)^2)^-1 (x_t - t mean).
+    """
+
+    def __init__(self, mean: torch.Tensor, K: torch.Tensor):
+        self.mean, self.K = mean, K
+
+    def clean(self, x: torch.Tensor, t: float) -> torch.Tensor:
+        seen = t * t * self.K + (1 - t) ** 2 * torch.eye(len(self.K), dtype=x.dtype)
+        return self.mean + t * self.K @ torch.linalg.solve(seen, x - t * self.mean)
+
+    def run(self, noise: torch.Tensor, guide: Guidance | None = None, steps: int = STEPS) -> torch.Tensor:
+        actions = noise.clone()
+        for t in (index / steps for index in range(steps)):
+
+            def advance() -> None:
+                actions.add_((self.clean(actions, t) - actions) / (1 - t) / steps)
+
+            advance() if guide is None else guide(actions, t, 1 / steps, advance)
+        return actions
+
+
+def noise(seed: int = 0) -> torch.Tensor:
+    return torch.randn(HORIZON, WIDTH, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def smooth() -> torch.Tensor:
+    rows = torch.arange(HORIZON, dtype=torch.float64)
+    return torch.exp(-(((rows[:, None] - rows) / 3) ** 2) / 2) + 1e-6 * torch.eye(HORIZON, dtype=torch.float64)
+
+
+def held(committed: int, overlap: int) -> torch.Tensor:
+    return torch.from_numpy(np.repeat(weights(HORIZON, committed, overlap)[:, None], WIDTH, axis=1))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_committed_rows_are_met_exactly_and_free_rows_left_alone(seed):
+    """For a normal prior of variance 1 the guidance is exact, and 5 steps end within its bound."""
+    flow = NormalFlow(torch.full((HORIZON, WIDTH), 0.3, dtype=torch.float64), torch.eye(HORIZON, dtype=torch.float64))
+    target, hold = torch.linspace(-0.9, 0.9, HORIZON)[:, None].double().expand(-1, WIDTH), held(4, 4)
+    guided, free = flow.run(noise(seed), Guidance(target, hold)), flow.run(noise(seed))
+    assert torch.allclose(guided[:4], target[:4], atol=1e-12)
+    assert torch.allclose(guided[4:], free[4:], atol=1e-12)
+    assert (free[:4] - target[:4]).abs().max() > 0.3, "without guidance it is elsewhere"
+
+
+def test_a_smooth_flow_goes_on_from_the_committed_rows():
+    """Free rows follow from the committed ones by what the model knows of motions."""
+    flow = NormalFlow(torch.zeros(HORIZON, WIDTH, dtype=torch.float64), smooth())
+    before, alone, drawn = [], [], []
+    for seed in range(8):
+        old = flow.run(noise(100 + seed))
+        new, guided = flow.run(noise(seed)), flow.run(noise(seed), Guidance(old, held(3, 8)))
+        before.append((new - old)[:3].abs().mean())
+        drawn.append((guided - old)[:3].abs().mean())
+        alone.append((guided - old)[8:].abs().mean() / (new - old)[8:].abs().mean())
+    assert np.mean(drawn) < 0.2 * np.mean(before)
+    assert np.mean(alone) > 0.4, "the end stays the new chunk's own"
+
+
+def test_the_slope_along_the_error_is_the_transposed_jacobians_product():
+    """One step, against the paper's formula with the Jacobian by automatic differentiation."""
+    flow, t, stride = NormalFlow(torch.full((HORIZON, WIDTH), 0.2, dtype=torch.float64), smooth()), 0.4, 0.2
+    x, target, hold = noise(1), noise(2), held(3, 7)
+    point = x.clone().requires_grad_()
+    clean = flow.clean(point, t)
+    (product,) = torch.autograd.grad(clean, point, hold * (target - clean.detach()))
+    r2 = (1 - t) ** 2 / (t**2 + (1 - t) ** 2)
+    velocity = (clean.detach() - x) / (1 - t) + min(5.0, (1 - t) / (t * r2)) * product
+    actions = x.clone()
+    Guidance(target, hold)(
+        actions, t, stride, lambda: actions.add_(stride * (flow.clean(actions, t) - actions) / (1 - t))
+    )
+    assert torch.allclose(actions, x + stride * velocity, atol=1e-12)
+
+
+def test_rows_are_held_while_committed_softly_in_between_and_not_beyond():
+    row = weights(10, 3, 8)
+    assert (row[:3] == 1).all() and (row[8:] == 0).all()
+    assert (np.diff(row[2:9]) < 0).all() and 0 < row[7] < 0.1
+    c = 5 / 6
+    assert row[3] == pytest.approx(c * np.expm1(c) / np.expm1(1))
+    assert (weights(10, 0, 0) == 0).all() and (weights(10, 99, 99) == 1).all()
+
+
+def test_the_guidance_is_bounded():
+    assert strength(1e-9) == strength(1 - 1e-9) == 5.0
+    assert strength(0.5) == pytest.approx(2.0)
+
+
+def test_only_entries_that_the_model_decides_are_held_in_its_own_units():
+    normalizer = Normalizer(np.array([-0.2, 0.0, 0.0]), np.array([0.4, 0.0, 0.08]))
+    rows = np.tile([0.1, 5.0, 0.08], (4, 1))
+    guide = guidance(Previous(rows, 2), normalizer.normalize, normalizer.mask(), 6)
+    assert guide._target[:4] == pytest.approx(np.tile([0.5, 0.0, 1.0], (4, 1)))
+    assert (guide._hold[:, 1] == 0).all() and (guide._hold[4:] == 0).all() and (guide._hold[:2, 0] == 1).all()
