@@ -1,220 +1,339 @@
 #!/usr/bin/env python3
-"""Time of one action chunk, with the same weights sampled in two ways in one run.
+"""Time of one action chunk, with the same weights sampled in two ways in one run, and what it must cost at the least.
 
-`whole sequence` runs images, words and actions through the decoder at every denoising step, with attention written
-out, as the public implementation does. `prefix split` is this project's engine: the prefix once, then the action
-tokens alone. The images are encoded once in both. Runs of the two alternate, so that a busy machine slows both.
+`public way`: images once, then images, words and actions through the decoder at every denoising step, with attention
+written out. `engine`: this project's (policy/engine.py). Both compute in the same type. Runs alternate, so that a busy
+machine slows both. New pictures come in all views for every chunk, except in the rows that say otherwise.
 
-    python benchmarks/chunk_latency.py --size small
-    python benchmarks/chunk_latency.py --size middle --threads 2 --runs 5
+    python benchmarks/chunk_latency.py                                  # the shipped model, at the size that counts
+    python benchmarks/chunk_latency.py --views 2 --pixels 112 --horizon 10 --steps 5     # ... at its own
+    python benchmarks/chunk_latency.py --size middle --runs 5
+    python benchmarks/chunk_latency.py --size released --runs 2 --public-runs 1 --public-steps 2     # on a CPU: 12 GiB
+    python benchmarks/chunk_latency.py --size released --device cuda --runs 100 --public-runs 10
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
-import statistics
+import os
+import platform
+import resource
 import sys
 import time
-from contextlib import contextmanager
+from collections import defaultdict
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from chunk_costs import Setting, measure_peaks, step_cost, vision_cost, whole_step_cost, words_cost
+from chunk_models import VIEWS, load_model
 from rich.console import Console
 from rich.table import Table
+from torch.overrides import TorchFunctionMode
 
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.model import ExpertConfig, VisionConfig, WallOSS, WallOSSConfig
+from wall_oss_ros.model import WallOSS
 from wall_oss_ros.policy.engine import Engine
+from wall_oss_ros.policy.linear import WideMatmuls, widening_pays
 from wall_oss_ros.policy.processor import Prefix
 
-INSTRUCTION_TOKENS = 24
-"""Words of an acting prompt, about as many as an instruction needs."""
+FIXED_WORDS, WORDS_PER_VIEW, ACT_WORDS = 17, 5, 36
+"""Tokens of the released prompts around the views, and of an acting prompt with an instruction of eight words."""
 
 
-def middle_config() -> WallOSSConfig:
-    """About 250 M parameters; three views of 252 pixels and a horizon of 32, as the released checkpoints."""
-    return WallOSSConfig(
-        vocab_size=24000,
-        hidden_size=1024,
-        num_hidden_layers=12,
-        num_attention_heads=16,
-        num_key_value_heads=2,
-        mrope_section=[8, 12, 12],
-        experts=[ExpertConfig(1024, 2816), ExpertConfig(1024, 1024)],
-        vision=VisionConfig(
-            depth=8,
-            hidden_size=512,
-            intermediate_size=1376,
-            num_heads=8,
-            fullatt_block_indexes=[3, 7],
-            out_hidden_size=1024,
-        ),
-        image_token_id=1,
-        vision_start_token_id=2,
-        vision_end_token_id=3,
-        action_horizon=32,
-        image_size=252,
-        views=["face_view", "left_wrist_view", "right_wrist_view"],
-    )
+class WrittenOutAttention(TorchFunctionMode):
+    """Attention as softmax(q k^T) v with the whole matrix of scores in memory."""
 
-
-def small_model(checkpoint: Path | None) -> WallOSS:
-    """The shipped checkpoint; random weights at its recipe's size where there is none."""
-    from wall_oss_ros.paths import data_path
-    from wall_oss_ros.training.recipe import load_recipe
-
-    if checkpoint is None:
-        try:
-            checkpoint = data_path("models/wall-oss-tiny")
-            return WallOSS.from_pretrained(checkpoint)
-        except WallOSSError:
-            recipe = load_recipe("tiny")
-            values = {
-                **recipe.model,
-                "vocab_size": recipe.vocab_size,
-                "image_token_id": 1,
-                "vision_start_token_id": 2,
-                "vision_end_token_id": 3,
-            }
-            return WallOSS(WallOSSConfig.from_dict(values)).eval()
-    return WallOSS.from_pretrained(checkpoint)
-
-
-@contextmanager
-def written_out_attention():
-    """Attention as softmax(q k^T) v with the whole score matrix in memory."""
-    fused = F.scaled_dot_product_attention
-
-    def eager(q, k, v, attn_mask=None, is_causal=False, enable_gqa=False):
-        if enable_gqa:
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = dict(kwargs or {})
+        if function is not F.scaled_dot_product_attention:
+            return function(*args, **kwargs)
+        q, k, v = args[:3]
+        if kwargs.get("enable_gqa"):
             k, v = (t.repeat_interleave(q.shape[1] // t.shape[1], dim=1) for t in (k, v))
-        scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
-        if attn_mask is not None:
-            scores = scores.masked_fill(~attn_mask, float("-inf"))
-        return scores.softmax(-1) @ v
+        scores = (q @ k.transpose(-2, -1)).float() / math.sqrt(q.shape[-1])
+        if kwargs.get("attn_mask") is not None:
+            scores = scores.masked_fill(~kwargs["attn_mask"], float("-inf"))
+        return scores.softmax(-1).to(q.dtype) @ v
 
-    F.scaled_dot_product_attention = eager
-    try:
+
+class Clock:
+    """By name: seconds on the wall (on a GPU, until it has finished), and of processor time in all threads.
+
+    The latter hardly depends on what else the machine does.
+    """
+
+    def __init__(self, device: torch.device):
+        self.gpu = device.type == "cuda"
+        self.times: dict[str, list[tuple[float, float]]] = defaultdict(list)
+
+    @contextmanager
+    def measure(self, name: str):
+        wall, work = self._now()
         yield
-    finally:
-        F.scaled_dot_product_attention = fused
+        end, done = self._now()
+        self.times[name].append((end - wall, done - work))
 
+    def _now(self) -> tuple[float, float]:
+        if self.gpu:
+            torch.cuda.synchronize()
+        return time.perf_counter(), time.process_time()
 
-class Chunk:
-    """One prompt with random pictures and words, sampled either way."""
-
-    def __init__(self, model: WallOSS):
-        config, vision = model.config, model.config.vision
-        generator = torch.Generator().manual_seed(0)
-        side = (config.image_size or 252) // vision.patch_size
-        tokens = side * side // vision.spatial_merge_size**2
-        prefix = []
-        for _ in config.views:
-            prefix += [
-                10,
-                11,
-                config.vision_start_token_id,
-                *[config.image_token_id] * tokens,
-                config.vision_end_token_id,
-            ]
-        self.model, self.engine = model, Engine(model)
-        patches = torch.randn(len(config.views) * side * side, vision.patch_dim, generator=generator)
-        self.prefix = Prefix(torch.tensor([prefix]), patches, torch.tensor([[1, side, side]] * len(config.views)))
-        self.suffix = [10 + i for i in range(INSTRUCTION_TOKENS)] + [config.propri_token_id]
-        self.state = torch.rand(config.propri_dim, generator=generator) * 2 - 1
-        self.mask = torch.ones(config.action_dim)
-        self.noise = torch.randn(config.action_horizon, config.action_dim, generator=generator)
-        actions = [config.action_token_id] * config.action_horizon
-        self.batch = {
-            "input_ids": torch.tensor([[*prefix, *self.suffix, *actions]]),
-            "pixel_values": patches,
-            "image_grid_thw": self.prefix.image_grid_thw,
-            "proprioception": self.state[None, None],
-            "agent_pos_mask": torch.ones(1, 1, config.propri_dim),
-            "dof_mask": self.mask.expand(1, *self.noise.shape),
+    def summary(self, name: str) -> dict[str, float]:
+        """Milliseconds."""
+        wall, work = 1e3 * np.array(self.times[name]).T
+        return {
+            "median_ms": float(np.median(wall)),
+            "p99_ms": float(np.percentile(wall, 99)),
+            "processor_ms": float(np.median(work)),
+            "runs": len(wall),
         }
 
-    def whole(self, steps: int) -> torch.Tensor:
-        with written_out_attention():
-            return self.model.sample_actions(self.batch, self.noise[None], steps, use_cache=False)[0]
+    def timed(self, name: str, function):
+        """The function, its calls measured."""
 
-    def split(self, steps: int) -> torch.Tensor:
+        def call(*args, **kwargs):
+            with self.measure(name):
+                return function(*args, **kwargs)
+
+        return call
+
+
+class Prompt:
+    """An acting prompt with random pictures and words, sampled either way."""
+
+    def __init__(self, model: WallOSS, options: argparse.Namespace, clock: Clock):
+        config, self.model, self.clock = model.config, model, clock
+        vision = config.vision
+        side = options.pixels // vision.patch_size
+        patches = side * side
+        begin, end = config.vision_start_token_id, config.vision_end_token_id
+        ids = [10 + i for i in range(FIXED_WORDS)]
+        for _ in config.views:
+            cells = [config.image_token_id] * (patches // vision.spatial_merge_size**2)
+            ids += [40 + i for i in range(WORDS_PER_VIEW - 2)] + [begin, *cells, end]
+        self.ids = torch.tensor([ids])
+        self.grids = torch.tensor([[1, side, side]] * len(config.views))
+        self.suffix = [60 + i for i in range(ACT_WORDS - 5)] + [config.propri_token_id, 10, 11, 12, 13]
+        self.random = torch.Generator().manual_seed(0)
+        self.setting = Setting(
+            len(config.views), options.pixels, FIXED_WORDS + WORDS_PER_VIEW - 1, len(ids), len(self.suffix),
+            config.action_horizon, options.steps,
+        )  # fmt: skip
+        self.alive = torch.ones(config.action_dim)
+        self.noise = torch.randn(config.action_horizon, config.action_dim, generator=self.random)
+        self.pictures = torch.randn(len(config.views), patches, vision.patch_dim, generator=self.random)
+        self.engine = Engine(model)
+        run = self.engine.replays.run
+
+        def timed(key, work):  # each stage, where the engine starts its work
+            with clock.measure(key[0]):
+                return run(key, work)
+
+        self.engine.replays.run = timed
+        self.change(slice(None))
+
+    def change(self, views: slice) -> None:
+        """Shows something else in these views, and another state."""
+        new = self.pictures[views]
+        self.pictures[views] = torch.randn(new.shape, generator=self.random)
+        self.state = torch.rand(self.model.config.propri_dim, generator=self.random) * 2 - 1
+        self.prefix = Prefix(self.ids, self.pictures.flatten(0, 1), self.grids)
+
+    def by_engine(self, steps: int) -> torch.Tensor:
         self.engine.observe(self.prefix)
-        return self.engine.act(self.suffix, self.state, torch.ones_like(self.state), self.mask, self.noise, steps)
+        return self.engine.act(self.suffix, self.state, torch.ones_like(self.state), self.alive, self.noise, steps)
+
+    def publicly(self, steps: int) -> torch.Tensor:
+        model, config = self.model, self.model.config
+        actions = torch.full((1, config.action_horizon), config.action_token_id)
+        batch = {
+            "input_ids": torch.cat((self.ids, torch.tensor([self.suffix]), actions), dim=1),
+            "pixel_values": self.prefix.pixel_values,
+            "proprioception": self.state[None, None],
+            "agent_pos_mask": torch.ones(1, 1, config.propri_dim),
+            "dof_mask": self.alive.expand(1, *self.noise.shape),
+        }
+        batch = {name: tensor.to(model.device) for name, tensor in batch.items()} | {"image_grid_thw": self.grids}
+        noise = self.noise[None].to(model.device)
+        model.set_attention_backend("sdpa")
+        model.encode_images = self.clock.timed("public vision", WallOSS.encode_images.__get__(model))
+        model.decode = self.clock.timed("public step", WallOSS.decode.__get__(model))
+        try:
+            with ExitStack() as modes:
+                if self.engine.runtime.dtype != model.dtype:
+                    modes.enter_context(WideMatmuls())
+                modes.enter_context(WrittenOutAttention())
+                return model.sample_actions(batch, noise, steps, use_cache=False)[0].cpu()
+        finally:
+            del model.encode_images, model.decode
 
 
-def timed(function, *arguments) -> tuple[float, float]:
-    """Seconds on the wall, and of processor time in all threads: the latter hardly depends on what else is running."""
-    wall, processor = time.perf_counter(), time.process_time()
-    function(*arguments)
-    return time.perf_counter() - wall, time.process_time() - processor
+def measure(prompt: Prompt, options: argparse.Namespace) -> dict:
+    """Everything but the warm-up, which comes first and is compared."""
+    clock, steps = prompt.clock, options.steps
+    found, expected = prompt.by_engine(options.public_steps), prompt.publicly(options.public_steps)
+    difference = float((found - expected).abs().max() / expected.abs().max())
+    for _ in range(3 if clock.gpu else 1):  # setting up, and on a GPU recording, of what is timed below
+        for views in (slice(None), slice(-1, None), slice(0)):
+            prompt.change(views)
+            prompt.by_engine(2)
+    results: dict = {"difference": difference}
+    clock.times.clear()
+    for index in range(max(options.runs, options.public_runs)):
+        prompt.change(slice(None))
+        if index < options.runs:
+            with clock.measure("chunk"):
+                prompt.by_engine(steps)
+        if index < options.public_runs:
+            with clock.measure("public chunk"):
+                prompt.publicly(options.public_steps)
+    results["stages"] = {name: clock.summary(name) for name in clock.times}
+    for name, views in (("last view new", slice(-1, None)), ("no view new", slice(0))):
+        for _ in range(options.runs):
+            prompt.change(views)
+            with clock.measure(name):
+                prompt.by_engine(steps)
+        results["stages"][name] = clock.summary(name)
+    return results
+
+
+def costs(prompt: Prompt, options: argparse.Namespace, results: dict) -> None:
+    """Adds operations, bytes and floors to the stages."""
+    model, setting = prompt.model, prompt.setting
+    config, runtime = model.config, prompt.engine.runtime
+    kept, stepped = model.lm_head.weight.element_size(), runtime.embeds.element_size()
+    peaks = measure_peaks(model.device, runtime.dtype)
+    results["peaks"] = {"gflops": peaks.operations / 1e9, "gigabytes_per_s": peaks.bytes / 1e9}
+    counted = {
+        "vision": (vision_cost(config, setting, kept), 1),
+        "words": (words_cost(config, setting, kept), 1),
+        "step": (step_cost(config, setting, stepped), setting.steps),
+        "public vision": (vision_cost(config, setting, kept), 1),
+        "public step": (whole_step_cost(config, setting, kept), setting.steps),
+    }
+    for name, (cost, times) in counted.items():
+        floor = 1e3 * cost.floor(peaks)
+        stage = results["stages"][name]
+        stage |= {"times": times, "gigaoperations": cost.operations / 1e9, "megabytes": cost.bytes / 1e6}
+        stage |= {"floor_ms": floor, "over_floor": stage["median_ms"] / floor}
+    for chunk, stages in (("chunk", ("vision", "words", "step")), ("public chunk", ("public vision", "public step"))):
+        parts = [results["stages"][name] for name in stages]
+        total = results["stages"][chunk]
+        if chunk == "public chunk" and options.public_steps != setting.steps:
+            for key in ("median_ms", "processor_ms"):
+                total[key] += (setting.steps - options.public_steps) * parts[-1][key]
+            del total["p99_ms"]
+            total["extrapolated_from_steps"] = options.public_steps
+        for key in ("gigaoperations", "megabytes", "floor_ms"):
+            total[key] = sum(part["times"] * part[key] for part in parts)
+        total["over_floor"] = total["median_ms"] / total["floor_ms"]
+    stages = results["stages"]
+    keys = {"faster": "median_ms", "less_processor_time": "processor_ms", "fewer_operations": "gigaoperations"}
+    results |= {name: stages["public chunk"][key] / stages["chunk"][key] for name, key in keys.items()}
+
+
+ROWS = {
+    "public chunk": "public way",
+    "public vision": "  images",
+    "public step": "  each step: whole sequence",
+    "chunk": "engine",
+    "vision": "  images",
+    "words": "  what is new of prefix and prompt",
+    "step": "  each step: actions alone",
+    "last view new": "engine, only the last view new",
+    "no view new": "engine, no view new",
+}
+
+
+def show(results: dict) -> None:
+    columns = {
+        "median ms": "median_ms", "p99 ms": "p99_ms", "processor ms": "processor_ms", "runs": "runs",
+        "Gop": "gigaoperations", "MB": "megabytes", "floor ms": "floor_ms", "over floor": "over_floor",
+    }  # fmt: skip
+    table = Table(title=results["title"])
+    table.add_column("")
+    for name in columns:
+        table.add_column(name, justify="right")
+    for name, title in ROWS.items():
+        stage = results["stages"][name]
+        cells = [stage.get(key, "") for key in columns.values()]
+        table.add_row(title, *(f"{cell:,.1f}" if isinstance(cell, float) else str(cell) for cell in cells))
+    console = Console() if sys.stdout.isatty() else Console(width=130)
+    console.print(table)
+    peaks, public = results["peaks"], results["stages"]["public chunk"]
+    console.print(
+        f"{results['faster']:.1f} times faster ({results['less_processor_time']:.1f} by processor time) "
+        f"with {results['fewer_operations']:.1f} times fewer operations; "
+        f"the chunks differ by {results['difference']:.1e} of the largest number. "
+        f"Peaks: {peaks['gflops']:,.0f} Gop/s, {peaks['gigabytes_per_s']:.1f} GB/s. "
+        f"Memory: {results['memory_gib']:.1f} GiB."
+    )
+    if "extrapolated_from_steps" in public:
+        console.print(f"The public way was timed with {public['extrapolated_from_steps']} steps; the rest is arithmetic.")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--size", choices=["small", "middle"], default="small", help="the shipped model's size, or 250 M parameters"
-    )
-    parser.add_argument("--checkpoint", type=Path, help="another checkpoint's folder, instead of --size small")
+    parser.add_argument("--size", choices=["shipped", "middle", "released"], default="shipped")
+    parser.add_argument("--checkpoint", type=Path, help="a checkpoint's folder, instead of --size")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", choices=["float32", "bfloat16"], help="bfloat16 for --size released and on a GPU")
+    parser.add_argument("--views", type=int, default=3, choices=range(1, 1 + len(VIEWS)), metavar=f"1-{len(VIEWS)}")
+    parser.add_argument("--pixels", type=int, default=252, help="a side of the square views, a multiple of 28")
+    parser.add_argument("--horizon", type=int, default=32)
     parser.add_argument("--steps", type=int, default=10, help="denoising steps")
-    parser.add_argument("--runs", type=int, default=5, help="runs of each way")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="torch threads")
+    parser.add_argument("--runs", type=int, default=20, help="of the engine")
+    parser.add_argument("--public-runs", type=int, help="of the public way; as many when left out")
+    parser.add_argument("--public-steps", type=int, help="steps to time the public way with; --steps when left out")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     options = parser.parse_args()
+    options.public_runs = options.public_runs or options.runs
+    options.public_steps = options.public_steps or options.steps
+    if options.pixels % 28 or options.pixels < 28:
+        parser.error("--pixels must be a multiple of 28")
     torch.set_num_threads(options.threads)
-    torch.manual_seed(0)
+    device = torch.device(options.device)
+    wide = options.size == "released" or device.type == "cuda"
+    dtype = getattr(torch, options.dtype or ("bfloat16" if wide else "float32"))
     try:
-        model = WallOSS(middle_config()).eval() if options.size == "middle" else small_model(options.checkpoint)
+        model = load_model(options.size, options.checkpoint, device, dtype)
     except WallOSSError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    chunk = Chunk(model)
-    difference = float((chunk.whole(options.steps) - chunk.split(options.steps)).abs().max())  # also the warm-up
-    ways = {
-        "whole": lambda: chunk.whole(options.steps),
-        "split": lambda: chunk.split(options.steps),
-        "first": lambda: chunk.split(1),
-        "images": lambda: chunk.engine.observe(chunk.prefix),
+    model.config.views, model.config.image_size = VIEWS[: options.views], options.pixels
+    model.config.action_horizon = options.horizon
+    prompt = Prompt(model, options, Clock(device))
+    results = measure(prompt, options)
+    costs(prompt, options, results)
+    gpu = device.type == "cuda"
+    peak = torch.cuda.max_memory_allocated() if gpu else 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    setting = prompt.setting
+    computed = "computed in float32" if prompt.engine.runtime.dtype != dtype else ""
+    results |= {
+        "memory_gib": peak / 2**30,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "setting": vars(setting),
+        "machine": torch.cuda.get_device_name() if gpu else f"{platform.machine()}, {os.cpu_count()} CPUs",
+        "threads": options.threads,
+        "load": os.getloadavg()[0],
+        "dtype": str(dtype).removeprefix("torch."),
+        "title": f"One chunk: {sum(p.numel() for p in model.parameters()) / 1e6:,.0f} M parameters, {setting.views} views "
+        f"of {setting.pixels} px, {setting.prefix + setting.suffix} tokens, horizon {setting.horizon}, {setting.steps} "
+        f"steps, {options.device}, {options.threads} threads, {str(dtype).removeprefix('torch.')} {computed}".strip(),
     }
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
-    for _ in range(options.runs):
-        for name, way in ways.items():
-            times[name].append(timed(way))
-    wall = {name: statistics.median(t[0] for t in values) for name, values in times.items()}
-    processor = {name: statistics.median(t[1] for t in values) for name, values in times.items()}
-    for clock in (wall, processor):
-        clock["step"] = (clock["split"] - clock["first"]) / max(options.steps - 1, 1)
-        clock["prefix"] = clock["first"] - clock["images"] - clock["step"]
-    length = chunk.batch["input_ids"].shape[1]
-    millions = sum(p.numel() for p in model.parameters()) / 1e6
-    table = Table(
-        title=f"One chunk: {millions:.1f} M parameters, {len(model.config.views)} views "
-        f"of {model.config.image_size} px, {length} tokens, "
-        f"horizon {model.config.action_horizon}, {options.steps} steps, {options.threads} threads, float32"
-    )
-    table.add_column("")
-    for name in ("median ms", "min ms", "max ms", "processor ms"):
-        table.add_column(name, justify="right")
-    rows = {
-        "whole": "whole sequence at each step",
-        "split": "prefix split",
-        "images": "  of it: images",
-        "prefix": "  of it: prefix and prompt",
-        "step": "  of it: one denoising step",
-    }
-    for name, title in rows.items():
-        spread = [f"{1e3 * f(t[0] for t in times[name]):.1f}" if name in times else "" for f in (min, max)]
-        table.add_row(title, f"{1e3 * wall[name]:.1f}", *spread, f"{1e3 * processor[name]:.1f}")
-    console = Console()
-    console.print(table)
-    ratios = [clock["whole"] / clock["split"] for clock in (wall, processor)]
-    console.print(
-        f"{ratios[0]:.1f} times faster ({ratios[1]:.1f} by processor time); "
-        f"the two chunks differ by {difference:.1e} at most."
-    )
+    if dtype == torch.bfloat16 and not gpu and not widening_pays():
+        results["title"] += ", native"
+    show(results)
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=2) + "\n")
     return 0
 
 
