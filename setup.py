@@ -54,14 +54,14 @@ setup(
         "safetensors>=0.4",
         "scipy>=1.11",
         "tokenizers>=0.21",
-        "torch>=2.4",
+        "torch>=2.5",
         "transformers>=5.0,<6",
         "viser>=1.1,<2",
         "yourdfpy>=0.0.56",
     ],
     extras_require={
         "lora": ["peft>=0.18,<1"],
-        "test": ["hypothesis>=6.100", "pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.5"],
+        "test": ["hypothesis>=6.100", "peft>=0.18,<1", "pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.5"],
     },
     entry_points={
         "console_scripts": [
