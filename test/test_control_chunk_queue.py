@@ -88,3 +88,39 @@ def test_switching_chunks_never_jumps(offset, late, speed):
             break
         assert abs(now[7] - before) <= fastest
         before = now[7]
+
+
+def test_switching_enters_the_new_chunk_at_once():
+    q = ChunkQueue([ROTATION], [GRIPPER], 0.2, "switch")
+    q.put(chunk(0.0), now=0.0)
+    q.put(chunk(0.5, x=0.3), now=0.6)
+    assert q.target(0.6)[7] == pytest.approx(0.3 + 0.1 * 0.1)
+
+
+def test_an_ensemble_is_the_mean_of_what_all_chunks_say_for_a_moment():
+    """With ACT's weights exp(-0.01 i), i = 0 for the oldest; the gripper obeys the newest."""
+    q = ChunkQueue([ROTATION], [GRIPPER], 0.2, "ensemble")
+    for index, (x, angle) in enumerate([(0.0, 3.1), (0.3, -3.1), (0.9, 3.1)]):
+        one = chunk(0.1 * index, x=x, speed=0.0, opening=0.01 * index)
+        one.rows[:, 10] = one.start[10] = angle
+        q.put(one, now=0.1 * index)
+    w = np.exp(-0.01 * np.arange(3))
+    assert q.target(0.5)[7] == pytest.approx(w @ [0.0, 0.3, 0.9] / w.sum())
+    assert np.cos(q.target(0.5)[10]) == pytest.approx(np.cos(np.pi), abs=2e-3), "angles are averaged the short way round"
+    assert q.target(0.5)[GRIPPER] == 0.02
+    assert q.target(1.05)[7] == pytest.approx(w[:2] @ [0.3, 0.9] / w[:2].sum()), "the oldest is over"
+    assert q.target(1.15)[7] == pytest.approx(0.9)
+
+
+def test_what_remains_is_told_in_the_times_of_the_new_chunk():
+    q = queue()
+    assert q.remaining(0.0).shape[0] == 0
+    q.put(chunk(0.0), now=0.1)
+    rows = q.remaining(0.35)  # between two rows
+    assert rows[:, 7] == pytest.approx(0.1 * (0.35 + 0.1 * np.arange(1, 7)))
+    assert q.remaining(1.0).shape[0] == 0 and q.remaining(-0.1).shape[0] == 0
+
+
+def test_an_unknown_way_of_joining_is_refused():
+    with pytest.raises(ValueError, match="real_time"):
+        ChunkQueue([], [], 0.1, "glue")

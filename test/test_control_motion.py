@@ -5,6 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from wall_oss_ros.control.chunk_queue import Chunk
 from wall_oss_ros.control.motion import Motion
 from wall_oss_ros.nodes.logic.trajectory import Point, Trajectory
 from wall_oss_ros.robots.kinematics import Arm
@@ -172,3 +173,36 @@ def test_the_gripper_stays_within_its_range():
     assert motion.gripper(0.1) == PROFILE.gripper.open
     motion.take(0.1, 0.1, STATE, chunk(opening=-0.5), ARM.home)
     assert motion.gripper(0.2) == PROFILE.gripper.closed
+
+
+@pytest.mark.parametrize("mode", ["relative", "absolute"])
+def test_what_remains_of_a_chunk_makes_the_same_motion_from_another_observation(mode):
+    """A new chunk that repeats it, from the state of a later observation, has the same absolute targets."""
+    profile = PROFILE.model_copy(update={"action_mode": mode})
+    motion, layout = Motion(profile, ARM), Layout(profile)
+    rows = chunk(x=0.1, y=-0.05)
+    rows[:, layout.rotation.stop - 1] = np.linspace(0.0, 0.4, len(rows))
+    targets = rows + np.where(np.arange(layout.size) == layout.gripper, 0.0, STATE)
+    motion.take(0.0, 0.0, STATE, layout.relative(targets, STATE), ARM.home)
+    later = STATE.copy()
+    later[layout.position] += [0.02, -0.03, 0.01]
+    later[layout.rotation.stop - 1] += 0.2
+    left = motion.remaining(0.4, later)
+    assert left.shape == (6, layout.size)
+    assert layout.absolute(left, later)[:, layout.position] == pytest.approx(targets[4:, layout.position])
+    assert layout.absolute(left, later)[:, layout.rotation] == pytest.approx(targets[4:, layout.rotation])
+    assert left[:, layout.gripper] == pytest.approx(0.08)
+    if mode == "relative":
+        assert np.abs(left[:, layout.position]).max() < 0.15, "displacements from the new state"
+
+
+def test_angles_that_remain_are_told_the_short_way_round():
+    motion, state = Motion(PROFILE, ARM), STATE.copy()
+    state[LAYOUT.rotation.stop - 1] = 3.1
+    rows = chunk(x=0.01)
+    rows[:, LAYOUT.rotation.stop - 1] = 0.02 * np.arange(1, 11)  # over the jump at pi
+    motion.queue.put(Chunk(0.0, state, LAYOUT.absolute(rows, state), PROFILE.rate_hz), 0.0)
+    later = state.copy()
+    later[LAYOUT.rotation.stop - 1] = 3.15 - 2 * np.pi
+    left = motion.remaining(0.1, later)[:, LAYOUT.rotation.stop - 1]
+    assert left == pytest.approx(3.1 + 0.02 * np.arange(2, 11) - 3.15)

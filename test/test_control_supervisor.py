@@ -44,7 +44,8 @@ def test_without_a_subtask_it_is_idle_whatever_else_is_wrong():
 def test_a_persons_stop_lasts_until_a_person_resumes():
     supervisor = Supervisor(LIMITS)
     supervisor.stop("stopped by a person")
-    assert supervisor.judge(GOOD) == (State.STOPPED, "stopped by a person")
+    state, reason = supervisor.judge(GOOD)
+    assert state == State.STOPPED and reason.startswith("stopped by a person; call the service resume")
     assert supervisor.judge(replace(GOOD, subtask=None))[0] == State.STOPPED
     assert supervisor.resume() and supervisor.judge(GOOD)[0] == State.RUNNING
     assert not supervisor.resume(), "nothing was stopped"
@@ -57,4 +58,20 @@ def test_a_manual_profile_waits_for_resume_after_a_fault():
     supervisor.judge(replace(GOOD, joint_state_age=9.0))
     state, reason = supervisor.judge(GOOD)
     assert state == State.HOLDING and "resume" in reason and "joint states" in reason
+    assert supervisor.resume() and supervisor.judge(GOOD)[0] == State.RUNNING
+
+
+def test_releasing_the_emergency_stop_moves_nothing_by_itself():
+    supervisor = Supervisor(LIMITS)
+    supervisor.emergency(False)
+    assert supervisor.judge(GOOD)[0] == State.RUNNING, "a button that was never pressed stops nothing"
+    supervisor.emergency(True)
+    state, reason = supervisor.judge(GOOD)
+    assert state == State.STOPPED and "emergency stop; release it, then" in reason
+    assert not supervisor.resume() and supervisor.judge(GOOD)[0] == State.STOPPED, "not while it is pressed"
+    supervisor.stop("stopped by a person")
+    assert "emergency" in supervisor.judge(GOOD)[1]
+    supervisor.emergency(False)
+    state, reason = supervisor.judge(GOOD)
+    assert state == State.STOPPED and "emergency stop; call the service resume" in reason
     assert supervisor.resume() and supervisor.judge(GOOD)[0] == State.RUNNING

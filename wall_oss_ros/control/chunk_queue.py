@@ -7,6 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+JOININGS = ("blend", "switch", "ensemble", "real_time")
+_DECAY = 0.01  # of an ensemble's weights from one chunk to the next newer one, as in ACT (arXiv 2304.13705)
+_ENSEMBLE = 16  # chunks, the most that are averaged
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -35,21 +39,32 @@ class Chunk:
 
 
 class ChunkQueue:
-    """The present chunk, faded in over the one before it.
+    """The chunks at hand, joined to one target for each moment.
 
     A chunk's rows carry times, so the time that inference took costs nothing but the rows that have passed meanwhile:
-    a new chunk is entered where it should be now, not at its beginning.
+    a new chunk is entered where it should be now, not at its beginning. How it is joined to what came before:
+
+    - ``blend``: it fades in over the one before.
+    - ``switch``: at once.
+    - ``ensemble``: the mean of all chunks that have a row for the moment, the older ones weighing a little more.
+    - ``real_time``: it was made to go on from the one before (:meth:`remaining`); what little is left fades in.
 
     Args:
         rotations: where the layout has angles, which are mixed the short way round.
         grippers: indices of gripper openings, which are commands rather than paths: they are never mixed.
         blend_s: seconds to go over from the old chunk's targets to the new one's.
+        joining: one of ``JOININGS``.
     """
 
-    def __init__(self, rotations: Sequence[slice], grippers: Sequence[int], blend_s: float = 0.15):
-        self._rotations, self._grippers, self._blend = tuple(rotations), list(grippers), blend_s
-        self._chunk: Chunk | None = None
-        self._old: Chunk | None = None
+    def __init__(
+        self, rotations: Sequence[slice], grippers: Sequence[int], blend_s: float = 0.15, joining: str = "blend"
+    ):
+        if joining not in JOININGS:
+            raise ValueError(f"joining must be one of {', '.join(JOININGS)}, not {joining!r}")
+        self._rotations, self._grippers = tuple(rotations), list(grippers)
+        self._blend = 0.0 if joining == "switch" else blend_s
+        self._ensemble = joining == "ensemble"
+        self._chunks: list[Chunk] = []  # oldest first
         self._since = 0.0
 
     def put(self, chunk: Chunk, now: float) -> bool:
@@ -58,46 +73,68 @@ class ChunkQueue:
         Returns:
             False, and nothing is changed, when all its rows have passed or it is older than the present one.
         """
-        if chunk.end <= now or (self._chunk is not None and chunk.stamp < self._chunk.stamp):
+        if chunk.end <= now or (self._chunks and chunk.stamp < self._chunks[-1].stamp):
             return False
-        self._old = self._chunk if self._chunk is not None and self._chunk.end > now else None
-        self._chunk, self._since = chunk, now
+        kept = _ENSEMBLE - 1 if self._ensemble else 1
+        self._chunks = [old for old in self._chunks[-kept:] if old.end > now] + [chunk]
+        self._since = now
         return True
 
     def clear(self) -> None:
         """Forgets all targets."""
-        self._chunk = self._old = None
+        self._chunks = []
 
     @property
     def stamp(self) -> float | None:
         """Observation time of the present chunk, s; None when there is none."""
-        return None if self._chunk is None else self._chunk.stamp
+        return self._chunks[-1].stamp if self._chunks else None
+
+    @property
+    def end(self) -> float | None:
+        """Time of the present chunk's last row, s; None when there is none."""
+        return self._chunks[-1].end if self._chunks else None
 
     def rows_done(self, now: float) -> int:
         """Rows of the present chunk that lie in the past, whether followed or skipped."""
-        return 0 if self._chunk is None else self._chunk.passed(now)
+        return self._chunks[-1].passed(now) if self._chunks else 0
 
     def target(self, time: float) -> np.ndarray | None:
         """The target (A,) at ``time`` (s); None when there is no chunk or it is used up."""
-        chunk = self._chunk
-        if chunk is None or time > chunk.end:
+        if not self._chunks or not time <= self._chunks[-1].end:
             return None
-        target = self._at(chunk, time)
-        s = (time - self._since) / self._blend if self._old is not None and self._blend > 0 else 1.0
-        if s < 1.0:
-            s = max(s, 0.0)
-            target = self._mix(self._at(self._old, time), target, s * s * (3 - 2 * s))
-        return target
+        targets = [self._at(chunk, time) for chunk in self._chunks if time <= chunk.end or chunk is self._chunks[-1]]
+        if self._ensemble:
+            return self._mean(targets)
+        s = (time - self._since) / self._blend if len(self._chunks) > 1 and self._blend > 0 else 1.0
+        if s >= 1.0:
+            return targets[-1]
+        s = max(s, 0.0)
+        return self._mix(self._at(self._chunks[-2], time), targets[-1], s * s * (3 - 2 * s))
 
     def ahead(self, now: float) -> tuple[np.ndarray, np.ndarray]:
         """The rows still to come: when each is due (n,), s, and their targets (n, A)."""
-        if self._chunk is None:
+        if not self._chunks:
             return np.empty(0), np.empty((0, 0))
-        chunk = self._chunk
+        chunk = self._chunks[-1]
         times = chunk.stamp + np.arange(1, len(chunk.rows) + 1) / chunk.rate_hz
-        times = times[chunk.passed(now) :]
+        return self._targets(times[chunk.passed(now) :])
+
+    def remaining(self, stamp: float) -> np.ndarray:
+        """What a chunk from an observation at ``stamp`` would have to say to go on as before, (n, A).
+
+        Row k is the target for stamp + (k + 1) / rate; n is 0 when the present chunk ends before that.
+        """
+        if not self._chunks or stamp < self._chunks[-1].stamp:
+            return np.empty((0, 0))
+        chunk = self._chunks[-1]
+        count = int(np.floor((chunk.end - stamp) * chunk.rate_hz + 1e-6))
+        return self._targets(stamp + np.arange(1, count + 1) / chunk.rate_hz)[1]
+
+    def _targets(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         # The last row's time may differ from the chunk's end by a rounding error.
-        return times, np.array([self.target(min(time, chunk.end)) for time in times]).reshape(len(times), -1)
+        newest = self._chunks[-1]
+        targets = [self.target(min(time, newest.end)) for time in times]
+        return times, np.array(targets).reshape(len(times), len(newest.start))
 
     def _at(self, chunk: Chunk, time: float) -> np.ndarray:
         k = chunk.passed(time)
@@ -108,9 +145,18 @@ class ChunkQueue:
 
     def _mix(self, a: np.ndarray, b: np.ndarray, w: float) -> np.ndarray:
         """(1 - w) a + w b, with the gripper openings of ``b``."""
-        difference = b - a
+        return b - (1 - w) * self._way(a, b)
+
+    def _mean(self, targets: list[np.ndarray]) -> np.ndarray:
+        """The weighted mean of targets, oldest first, with the gripper openings of the newest."""
+        weights = np.exp(-_DECAY * np.arange(len(targets)))
+        newest, weights = targets[-1], weights / weights.sum()
+        return newest - sum(w * self._way(target, newest) for w, target in zip(weights, targets))
+
+    def _way(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """b - a, the short way round where there are angles, and 0 for gripper openings."""
+        way = b - a
         for part in self._rotations:
-            difference[part] = (difference[part] + np.pi) % (2 * np.pi) - np.pi
-        mixed = a + w * difference
-        mixed[self._grippers] = b[self._grippers]
-        return mixed
+            way[part] = (way[part] + np.pi) % (2 * np.pi) - np.pi
+        way[self._grippers] = 0.0
+        return way

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import ruckig
 
+from wall_oss_ros.control.guard import Guard, bounds, holdable_speed
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.profile import RobotProfile
 
@@ -14,6 +15,7 @@ _LOOKAHEAD = 0.12  # s: steering to where the path will be then follows without 
 _REACH = 0.03  # m or rad: a pose farther out of reach than this is refused; a nearer one is replaced by the closest pose
 _LOST = 0.35  # rad: an arm this far from what it was told is not following
 _STILL = 1e-3  # rad/s
+_STEP, _STEPS = 0.3, 3.0  # rad, and times its fastest: a joint that would move more than both between two targets
 
 
 class Report(NamedTuple):
@@ -35,6 +37,9 @@ class JointCommand(NamedTuple):
 class CartesianFollower:
     """Follows chunks of TCP targets with joint motion bounded in velocity, acceleration and jerk.
 
+    Joints move no faster than lets the arm come to rest in 0.2 s, and a command leaves only if the arm would come to rest
+    within its joint limits and workspace without touching itself; otherwise it brakes.
+
     Use: ``reset`` with the measured joints, then ``set_targets`` whenever a chunk arrives and ``step`` every
     ``1 / rate_hz``. Chunks join without a jump: a new one starts from the present motion. After the last target, after
     ``stop``, and after anything wrong, the arm decelerates and holds. Times are seconds of one clock, the caller's.
@@ -45,12 +50,10 @@ class CartesianFollower:
         self.dt = 1.0 / profile.command.rate_hz
         joints = len(profile.arm.joints)
         self._generator = ruckig.Ruckig(joints, self.dt)
-        self._state, self._next = ruckig.InputParameter(joints), ruckig.OutputParameter(joints)
-        self._state.max_velocity = arm.velocity.tolist()
-        self._state.max_acceleration = list(profile.arm.limits.acceleration)
-        self._state.max_jerk = list(profile.arm.limits.jerk)
-        self._state.synchronization = ruckig.Synchronization.No
-        self._state.control_interface = ruckig.ControlInterface.Velocity
+        self.velocity = holdable_speed(arm.velocity, profile.arm.limits.acceleration, profile.arm.limits.jerk, self.dt)
+        self._state, self._braking = (bounds(profile, self.velocity) for _ in range(2))
+        self._next = ruckig.OutputParameter(joints)
+        self._guard = Guard(profile, arm)
         self._low, self._high = np.array(profile.arm.workspace.min), np.array(profile.arm.workspace.max)
         self.reset(arm.home)
 
@@ -114,6 +117,11 @@ class CartesianFollower:
             if solution.error > _REACH:
                 where = np.round(here, 3).tolist()
                 return Report(False, f"the pose at {where} m is {solution.error:.3f} m or rad out of reach")
+            step = np.abs(solution.q - knots[-1])
+            if (step > _STEP + _STEPS * self.velocity * (time - before)).any():
+                return Report(False, f"a joint would have to move {step.max():.2f} rad in {time - before:.2f} s")
+            if touching := self._guard.touching(solution.q):
+                return Report(False, f"the arm would touch itself, {touching}")
             knots.append(solution.q)
             before = time
         self._path = _Path(np.concatenate([[now], times]), np.array(knots), self.qd)
@@ -132,7 +140,14 @@ class CartesianFollower:
             if not lag < _LOST:  # also catches a reading that is not a number
                 reason = f"the arm is {lag:.2f} rad away from its command"
                 self._path = None
-        if self._steer(self._path.at(now + _LOOKAHEAD) if self._path else None) < 0:
+        goal = self._path.at(now + _LOOKAHEAD) if self._path else None
+        outcome = self._steer(goal)
+        objection = self._objection() if goal is not None and outcome >= 0 else None
+        if objection is not None:
+            outcome = self._steer(None)
+            if objection:
+                self._path, reason = None, objection
+        if outcome < 0:
             self._path = None
             return JointCommand(self.q, np.zeros_like(self.qd), False, reason or "no motion within the limits was found")
         self._next.pass_to_input(self._state)
@@ -149,8 +164,13 @@ class CartesianFollower:
             speed = (np.clip(goal, self._arm.lower, self._arm.upper) - self.q) / _LOOKAHEAD
             tool = float(np.linalg.norm(self._arm.jacobian(self.q)[:3] @ speed))
             speed *= min(1.0, self._profile.arm.max_tcp_speed / max(tool, 1e-9))
-        self._state.target_velocity = np.clip(speed, -self._arm.velocity, self._arm.velocity).tolist()
+        self._state.target_velocity = np.clip(speed, -self.velocity, self.velocity).tolist()
         return int(self._generator.update(self._state, self._next))
+
+    def _objection(self) -> str | None:
+        """Why the next command must not leave; see :meth:`Guard.objection`."""
+        self._next.pass_to_input(self._braking)
+        return self._guard.objection(self.q, self._braking)
 
 
 class _Path:
@@ -164,6 +184,7 @@ class _Path:
 
     def at(self, time: float) -> np.ndarray:
         """Position (n,)."""
+        time = max(time, self._times[0])  # the clock may be set back
         if time >= self._times[-1]:
             return self._knots[-1]
         k = max(0, int(np.searchsorted(self._times, time, side="right")) - 1)

@@ -34,13 +34,14 @@ class Motion:
         profile: the robot.
         arm: its kinematics.
         blend_s: seconds to go over from one chunk to the next.
+        joining: how chunks are joined, see :class:`ChunkQueue`.
     """
 
-    def __init__(self, profile: RobotProfile, arm: Arm, blend_s: float = 0.15):
+    def __init__(self, profile: RobotProfile, arm: Arm, blend_s: float = 0.15, joining: str = "blend"):
         self._profile, self._arm = profile, arm
         self._layout = Layout(profile)
         self._follower = CartesianFollower(profile, arm)
-        self._queue = ChunkQueue([self._layout.rotation], [self._layout.gripper], blend_s)
+        self._queue = ChunkQueue([self._layout.rotation], [self._layout.gripper], blend_s, joining)
         self._deceleration = _BRAKE * np.array(profile.arm.limits.acceleration)
         self._live = False  # whether the arm follows our commands; if not, they start anew from where it is
         self.fault = ""  # what was wrong with the last chunk or step; empty when all was well
@@ -76,11 +77,9 @@ class Motion:
             The chunk's absolute targets (horizon, A); None when it is refused.
         """
         rows, self.fault = self._absolute(state, actions)
+        if rows is not None and not stamp <= now + _AHEAD:  # not a number counts as ahead
+            rows, self.fault = None, f"the action chunk is for a time {stamp - now:.1f} s ahead"
         if rows is None:
-            self.drop()
-            return None
-        if stamp > now + _AHEAD:
-            self.fault = f"the action chunk is for a time {stamp - now:.1f} s ahead"
             self.drop()
             return None
         chunk = Chunk(stamp, np.asarray(state, float), rows, self._profile.rate_hz)
@@ -96,6 +95,25 @@ class Motion:
         if not report.ok:
             self.fault = report.reason
             self.drop()
+        return rows
+
+    def remaining(self, stamp: float, state: np.ndarray) -> np.ndarray:
+        """What a chunk from an observation would have to say to go on as before.
+
+        Args:
+            stamp: when the observation was made, s.
+            state: (A,) the state then.
+
+        Returns:
+            (n, A) in the profile's action mode; row k is for stamp + (k + 1) / rate. n is 0 when nothing is left.
+        """
+        rows = self._queue.remaining(stamp)
+        if not len(rows):
+            return np.empty((0, self._layout.size))
+        rows = self._layout.relative(rows, state)
+        if self._profile.action_mode == "relative":
+            angles = rows[:, self._layout.rotation]
+            rows[:, self._layout.rotation] = (angles + np.pi) % (2 * np.pi) - np.pi
         return rows
 
     def _absolute(self, state, actions) -> tuple[np.ndarray | None, str]:
@@ -121,6 +139,8 @@ class Motion:
             running: whether it may move; if not, it decelerates and holds.
             measured: (n,) the joints now, rad; None when they are not known.
         """
+        if not np.isfinite(now):
+            running, self.fault = False, "the time is not a finite number"
         if not running:
             self._follower.stop()
         if not self._live and not (running or self._follower.moving):

@@ -53,13 +53,23 @@ class Supervisor:
         self._limits = limits
         self._stopped = ""
         self._latched = ""
+        self._pressed = False
+
+    def emergency(self, pressed: bool) -> None:
+        """The emergency stop is pressed or released. Released, the arm stays stopped until a person resumes."""
+        self._pressed = pressed
+        if pressed:
+            self._stopped = "stopped by the emergency stop"
 
     def stop(self, reason: str) -> None:
         """A person stops the arm."""
-        self._stopped = reason
+        if not self._pressed:
+            self._stopped = reason
 
     def resume(self) -> bool:
-        """A person lets it go on; False when nothing was stopped."""
+        """A person lets it go on; False when nothing was stopped, or the emergency stop is still pressed."""
+        if self._pressed:
+            return False
         was = bool(self._stopped or self._latched)
         self._stopped = self._latched = ""
         return was
@@ -67,7 +77,8 @@ class Supervisor:
     def judge(self, now: Situation) -> tuple[State, str]:
         """The state to be in, and why; the reason is empty only when RUNNING."""
         if self._stopped:
-            return State.STOPPED, self._stopped
+            what = "release it, then call" if self._pressed else "call"
+            return State.STOPPED, f"{self._stopped}; {what} the service resume to go on"
         if now.subtask is None:
             self._latched = ""
             return State.IDLE, now.plan

@@ -4,9 +4,16 @@ Black, Galliker, Levine, "Real-Time Execution of Action Chunking Flow Policies",
 pseudo-inverse guidance draws the rows that the robot will have followed by then to what it was told for them, and the
 rows behind them the less the later they are.
 
-Signs. Flow time t runs from noise (0) to action (1), as in the paper: x_t = t x_1 + (1 - t) x_0, and the velocity v is
-an estimate of x_1 - x_0. So the clean chunk seen from x_t is x_t + (1 - t) v, and the correction is added to v. Where t runs
-from action to noise (pi0's code), v is x_0 - x_1, the clean chunk is x_t - t v, and the same correction is subtracted.
+The clean chunk seen from the noisy one x_t is x^ = x_t + (1 - t) v. The paper adds to the velocity v the error of x^, times
+the transposed Jacobian of x^ with respect to x_t, times (1 - t) / (t r^2) with r^2 = (1 - t)^2 / (t^2 + (1 - t)^2). That r^2
+is the variance of x^ for actions of mean 0 and variance 1, and there the Jacobian is t / (t^2 + (1 - t)^2): so all factors
+together are 1 / (1 - t). It is used here for every network. That needs no run of the network backwards and meets the
+committed rows exactly; through the network's own Jacobian, a checkpoint whose chunks hardly depend on the noise, as the
+shipped one's, can hardly be guided at all (docs/control.md has the figures).
+
+Signs. Flow time t runs from noise (0) to action (1), as in the paper: x_t = t x_1 + (1 - t) x_0, and v estimates x_1 - x_0.
+Where t runs from action to noise (pi0's code), v estimates x_0 - x_1, the clean chunk is x_t - t v, and the same correction,
+with t for 1 - t, is subtracted.
 """
 
 from __future__ import annotations
@@ -17,9 +24,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-
-CLIP = 5.0  # the paper's bound of the guidance; with it, up to 5 Euler steps meet the committed rows of a normal prior
-_PROBE = 0.1  # of the normalised range: how far the clean chunk's slope is measured; less drowns in bfloat16's rounding
 
 
 @dataclass(frozen=True)
@@ -49,28 +53,16 @@ def weights(horizon: int, committed: int, overlap: int) -> np.ndarray:
     return np.where(rows < committed, 1.0, c * np.expm1(c) / np.expm1(1.0))
 
 
-def strength(t: float, clip: float = CLIP) -> float:
-    """What the correction is multiplied by, (1 - t) / (t r^2) with r^2 = (1 - t)^2 / (t^2 + (1 - t)^2), and no more than
-    ``clip``, at 0 < t < 1."""
-    return min(clip, (t * t + (1 - t) ** 2) / (t * (1 - t)))
-
-
 class Guidance:
     """Takes the denoising steps of one chunk.
 
-    The correction needs the transposed Jacobian of the clean chunk with respect to the noisy one, times the error. Of an
-    ideal flow that Jacobian is t / (1 - t)^2 times the covariance of the clean chunk, so it is symmetric, and its product
-    with the error is the slope along the error: one more run of the network forwards, and none backwards, on the same
-    weights and buffers as without guidance. At t = 0 it vanishes, so the first step is free.
+    Args:
+        target: (horizon, A) normalised.
+        hold: the same shape, 0 to 1, how firmly each entry is held.
     """
 
-    def __init__(self, target: Tensor, hold: Tensor, clip: float = CLIP):
-        """
-        Args:
-            target: (horizon, A) normalised. hold: the same shape, 0 to 1, how firmly each entry is held.
-            clip: bound of the guidance.
-        """
-        self._target, self._hold, self._clip = target, hold, clip
+    def __init__(self, target: Tensor, hold: Tensor):
+        self._target, self._hold = target, hold
 
     def __call__(self, actions: Tensor, t: float, stride: float, advance: Callable[[], None]) -> None:
         """One Euler step of ``actions`` (horizon, A) in place, from flow time ``t``.
@@ -81,19 +73,10 @@ class Guidance:
         """
         noisy = actions.clone()
         advance()
-        if t == 0:
-            return
-        stepped = actions.clone()
-        clean = noisy + (1 - t) * (stepped - noisy) / stride
+        clean = noisy + (actions - noisy) * ((1 - t) / stride)
         error = (self._target.to(actions.device) - clean) * self._hold.to(actions.device)
-        size = float(error.abs().max())
-        if size == 0:
-            return
-        probe = _PROBE / size
-        actions.copy_(noisy + probe * error)
-        advance()
-        slope = error + (1 - t) * ((actions - stepped) / probe - error) / stride
-        actions.copy_(stepped + stride * strength(t, self._clip) * slope)
+        gain = min(1 / (1 - t), 1 / stride)  # bounded: a step ends at the target, never beyond it
+        actions.add_(error, alpha=stride * gain)
 
 
 def guidance(previous: Previous, normalize: Callable[[np.ndarray], np.ndarray], mask: np.ndarray, horizon: int) -> Guidance:
