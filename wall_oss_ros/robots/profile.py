@@ -18,6 +18,7 @@ class RobotProfile(Part):
 
     name: Name
     description: str
+    variant: Name | None = None  # which of several models of one kind; it stands for {variant} in urdf
     urdf: Name
     rate_hz: float = Field(gt=0, le=200)
     horizon: int = Field(ge=1, le=256)
@@ -85,10 +86,14 @@ def available_profiles() -> list[str]:
 def load_profile(name_or_path: str | Path) -> RobotProfile:
     """Reads a profile by the robot's name (``franka``) or from a YAML file.
 
+    Where a profile has variants, ``ur:ur10e`` (or ``mine.yaml:ur10e``) names one; without, it is the profile's own choice.
+
     Raises:
-        WallOSSError: no such robot or file, not YAML, or a field is missing, unknown or out of range.
+        WallOSSError: no such robot, variant or file, not YAML, or a field is missing, unknown or out of range.
     """
-    text = str(name_or_path)
+    text, colon, variant = str(name_or_path), "", ""
+    if not Path(text).exists():
+        text, colon, variant = text.partition(":")
     is_path = text.endswith((".yaml", ".yml")) or "/" in text
     if not is_path and text not in available_profiles():
         raise WallOSSError(
@@ -107,10 +112,41 @@ def load_profile(name_or_path: str | Path) -> RobotProfile:
         raise WallOSSError(
             f"The robot profile {path} must be a mapping of fields.", "Compare it with config/robots/franka.yaml."
         )
+    content = _choose_variant(path, content, variant if colon else None)
     try:
         return RobotProfile(**content)
     except (ValidationError, TypeError) as error:
         raise WallOSSError(f"The robot profile {path} is not valid: {_explain(error)}.", "Correct that field.") from error
+
+
+def _choose_variant(path: Path, content: dict, wanted: str | None) -> dict:
+    """The fields with those of a variant laid over them, and without the table of variants."""
+    variants = content.get("variants")
+    if variants is None:
+        if wanted is not None:
+            raise WallOSSError(f"The robot profile {path} has no variants, so there is no {wanted!r}.", "Leave it out.")
+        return content
+    if not (isinstance(variants, dict) and all(isinstance(fields, dict) for fields in variants.values())):
+        raise WallOSSError(
+            f"The robot profile {path} is not valid: field variants must map names to fields.", "Correct that field."
+        )
+    name = content.get("variant") if wanted is None else wanted
+    if name not in variants:
+        raise WallOSSError(f"The robot profile {path} has no variant {name!r}.", f"Name one of {', '.join(variants)}.")
+    fields = {key: value for key, value in content.items() if key != "variants"}
+    fields = _over(_over(fields, variants[name]), {"variant": name})
+    if isinstance(fields.get("urdf"), str):
+        fields["urdf"] = fields["urdf"].replace("{variant}", name)
+    return fields
+
+
+def _over(fields: dict, changes: dict) -> dict:
+    """``fields`` with ``changes`` laid over them, mapping by mapping."""
+    merged = dict(fields)
+    for key, value in changes.items():
+        both = isinstance(value, dict) and isinstance(fields.get(key), dict)
+        merged[key] = _over(fields[key], value) if both else value
+    return merged
 
 
 def _explain(error: Exception) -> str:
