@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from itertools import combinations
+from itertools import combinations, islice
 
 import torch
 from torch import Tensor
@@ -78,22 +78,20 @@ class Engine:
         """Everything about the prefix that does not depend on what the pictures show."""
         model, runtime = self.model, self.runtime
         positions = model.position_ids(prefix.input_ids, prefix.image_grid_thw)[:, 0]  # (3, P)
-        self._layout = None  # until all is in place
-        self._reserve(len(ids))
-        self._next = int(positions.max()) + 1
-        following = torch.arange(self._next, self._next + runtime.capacity - len(ids)).expand(3, -1)
-        runtime.place(0, torch.cat((positions.cpu(), following), dim=1))
-        runtime.embeds[: len(ids)] = model.embed_tokens(prefix.input_ids.to(model.device))[0]
         merge = model.config.vision.spatial_merge_size
-        starts = [i for i, word in enumerate(ids) if word == model.config.image_token_id]
-        counts = [t * (h // merge) * (w // merge) for t, h, w in grids]
-        self._places, used = [], 0
-        for count in counts:
-            self._places.append(slice(starts[used], starts[used] + count))
-            used += count
+        images = iter([i for i, word in enumerate(ids) if word == model.config.image_token_id])
+        places = []
+        for t, h, w in grids:
+            tokens = list(islice(images, t * (h // merge) * (w // merge)))
+            places.append(slice(tokens[0], tokens[-1] + 1))
+        self._layout = None  # until all is in place
+        self._prefix, self._places, self._next = list(ids), places, int(positions.max()) + 1
+        self._reserve(len(ids))
+        runtime.place(0, positions)
+        self._place_following()
+        runtime.embeds[: len(ids)] = model.embed_tokens(prefix.input_ids.to(model.device))[0]
         self._views = [torch.empty(0)] * len(grids)
         self._pixels = torch.zeros(prefix.pixel_values.shape, device=model.device, dtype=model.dtype)
-        self._prefix = list(ids)
         self.replays.clear()
         self._layout = (ids, grids)
 
@@ -126,13 +124,12 @@ class Engine:
         if tokens > self.runtime.capacity:
             self.runtime.grow(2 * tokens)
             self.replays.clear()
-            self._layout = None if self._layout is None else self._replace()
+            self._place_following()
 
-    def _replace(self) -> tuple[list[int], list[list[int]]]:
-        """Positions behind the prefix in the new room; they count on from its last one."""
-        count = self.runtime.capacity - len(self._prefix)
-        self.runtime.place(len(self._prefix), torch.arange(self._next, self._next + count).expand(3, -1))
-        return self._layout
+    def _place_following(self) -> None:
+        """Words and actions behind the prefix count on from its last position, as far as there is room."""
+        begin = len(self._prefix)
+        self.runtime.place(begin, torch.arange(self._next, self._next + self.runtime.capacity - begin).expand(3, -1))
 
     def _prompt(
         self,
