@@ -34,7 +34,7 @@ def make_checkpoint(folder: Path, **changes) -> Path:
     names = {
         "image_token_id": "<|image_pad|>", "vision_start_token_id": "<|vision_start|>",
         "vision_end_token_id": "<|vision_end|>", "eos_token_id": "<|im_end|>", "pad_token_id": "<|endoftext|>",
-        "propri_token_id": "<|propri|>", "action_token_id": "<|action|>",
+        "propri_token_id": "<|propri|>", "action_token_id": "<|action|>", "video_token_id": "<|video_pad|>",
     }  # fmt: skip
     config = WallOSSConfig(
         **dict(

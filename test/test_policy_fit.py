@@ -150,6 +150,10 @@ def test_narrow_ranges_of_a_dataset_are_widened_around_their_middle():
     assert np.allclose(low, [0.46, 0, 3]) and np.allclose(high, [0.56, 1, 3])
     low, high = from_values(values, least=np.array([0.0, 3.0, 1.0])).bounds()
     assert np.allclose(low, [0.50, -1, 3]) and np.allclose(high, [0.52, 2, 3])
+    found = from_values(values, least=0.2, alive=np.array([False, True, True])).placed(6, slice(2, 5))
+    low, high = found.bounds()
+    assert np.allclose(low, [0, 0, 0.50, 0, 2.9, 0]) and np.allclose(high, [0, 0, 0.52, 1, 3.1, 0])
+    assert found.mask().tolist() == [False, False, True, True, True, False]
 
 
 def test_deviations_of_a_dataset():

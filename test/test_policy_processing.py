@@ -8,7 +8,7 @@ from PIL import Image
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy import Observation
-from wall_oss_ros.policy.images import image_patches, released_size, resize_view
+from wall_oss_ros.policy.images import image_patches, released_size, resize_view, video_patches
 from wall_oss_ros.policy.normalizer import Normalizer
 
 
@@ -47,6 +47,15 @@ def test_resizing_equals_the_released_one(height, width):
         assert expected["image_grid_thw"].tolist() == [[1, resized.shape[0] // 14, resized.shape[1] // 14]]
     else:
         assert min(resize_view(image).shape[:2]) == 28
+
+
+def test_frames_of_a_clip_lie_in_pairs_in_a_patch():
+    clip = np.stack([picture(56, 84, seed) for seed in range(3)])
+    stills = image_patches(clip).reshape(3, 24, 3, 2, 14, 14)
+    patches = video_patches(clip).reshape(2, 24, 3, 2, 14, 14)
+    for frame, where in enumerate([(0, 0), (0, 1), (1, 0)]):
+        assert np.array_equal(patches[where[0], :, :, where[1]], stills[frame, :, :, 0])
+    assert np.array_equal(patches[1, :, :, 1], stills[2, :, :, 0]), "the last frame twice"
 
 
 def test_patches_need_sides_that_divide():

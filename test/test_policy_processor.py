@@ -97,6 +97,21 @@ def test_views_of_different_sizes_share_a_batch(tmp_path):
     assert len(batch["pixel_values"]) == 4 * 14 * 18
 
 
+def test_clips_stand_behind_the_views(processor, folder):
+    rng = np.random.default_rng(0)
+    clips = [rng.integers(0, 256, (length, 56, 56, 3), np.uint8) for length in (3, 4)]
+    batch = processor([observe(0), observe(1)], "what moves?", "ask", videos=clips, frame_period=0.25)
+    assert batch["video_grid_thw"].tolist() == [[2, 4, 4]] * 2 and len(batch["pixel_values_videos"]) == 2 * 2 * 16
+    assert batch["second_per_grid_ts"].tolist() == [0.5, 0.5]
+    assert (batch["input_ids"] == processor.config.video_token_id).sum(1).tolist() == [8, 8]
+    model = WallOSS.from_pretrained(folder)
+    logits = model(batch).logits
+    batch["pixel_values_videos"] = batch["pixel_values_videos"].flip(0)
+    assert not torch.allclose(logits, model(batch).logits), "the model sees the clip"
+    with pytest.raises(WallOSSError, match="A video is float64"):
+        processor(observe(), "what moves?", "ask", videos=[np.zeros((2, 56, 56, 3))])
+
+
 def test_labels_are_the_answers_and_their_end(processor):
     answers = ["pick up the red cube", "done"]
     batch = processor([observe(), observe()], INSTRUCTION, "reason", answers)

@@ -18,8 +18,8 @@ MIN_PIXELS, MAX_PIXELS = 4 * 28 * 28, 16384 * 28 * 28
 def released_size(height: int, width: int, factor: int = 28) -> list[tuple[int, int]]:
     """The two resizings that released checkpoints were trained with, as (height, width) each.
 
-    First the longer side becomes 256 pixels, then both sides a multiple of ``factor``, near the same shape and area. The
-    public code resizes with Pillow's ``Image.resize`` both times, whose default is bicubic, on 8-bit pictures.
+    First the longer side becomes 256 pixels, then both sides a multiple of ``factor``, near the same shape and area.
+    The public code resizes with Pillow's ``Image.resize`` both times, whose default is bicubic, on 8-bit pictures.
     """
     if width > height:
         first = (int(LONGER_SIDE * height / width), LONGER_SIDE)
@@ -80,6 +80,28 @@ def image_patches(images: np.ndarray, patch: int = 14, merge: int = 2, temporal:
     Raises:
         WallOSSError: the sides cannot be divided.
     """
+    return np.repeat(_cells(images, patch, merge)[:, :, None], temporal, axis=2).reshape(-1, 3 * temporal * patch**2)
+
+
+def video_patches(frames: np.ndarray, patch: int = 14, merge: int = 2, temporal: int = 2) -> np.ndarray:
+    """Normalised patches of a clip, ``temporal`` frames to a patch; the last frame fills up what is short.
+
+    Args:
+        frames: (T, H, W, 3) uint8 RGB, H and W multiples of patch * merge.
+
+    Returns:
+        (ceil(T / temporal) * patches, 3 * temporal * patch * patch) float32.
+
+    Raises:
+        WallOSSError: the sides cannot be divided.
+    """
+    frames = np.concatenate([frames, np.repeat(frames[-1:], -len(frames) % temporal, axis=0)])
+    cells = _cells(frames, patch, merge).reshape(len(frames) // temporal, temporal, -1, 3, patch, patch)
+    return cells.transpose(0, 2, 3, 1, 4, 5).reshape(-1, 3 * temporal * patch**2)
+
+
+def _cells(images: np.ndarray, patch: int, merge: int) -> np.ndarray:
+    """(N, H, W, 3) -> normalised patches (N * patches, 3, patch, patch), merged cell by merged cell."""
     n, height, width, _ = images.shape
     if height % (patch * merge) or width % (patch * merge):
         raise WallOSSError(
@@ -90,5 +112,4 @@ def image_patches(images: np.ndarray, patch: int = 14, merge: int = 2, temporal:
     scaled = (images.astype(np.float32) / 255 - MEAN) / STD
     x = scaled.reshape(n, rows // merge, merge, patch, columns // merge, merge, patch, 3)
     x = x.transpose(0, 1, 4, 2, 5, 7, 3, 6)  # (N, cell row, cell column, row in cell, column in cell, 3, patch, patch)
-    x = np.repeat(x[..., None, :, :], temporal, axis=-3)
-    return x.reshape(n * rows * columns, -1)
+    return x.reshape(n * rows * columns, 3, patch, patch)

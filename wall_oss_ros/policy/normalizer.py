@@ -49,6 +49,12 @@ class Normalizer:
 
         statistics.set_kind(robot, self.kind, torch.from_numpy(self.offset), torch.from_numpy(self.scale))
 
+    def placed(self, size: int, where: slice) -> Normalizer:
+        """The same as part of a vector of ``size`` numbers, of which all others carry no information."""
+        first, second = np.zeros((2, size), np.float32)
+        first[where], second[where] = self.offset, self.scale
+        return Normalizer(first, second, self.kind)
+
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """(A,) each: least and greatest value in physical units; three deviations around the mean where only these are
         known."""

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSSConfig
 from wall_oss_ros.model.checkpoint import locate, read_config, read_statistics
-from wall_oss_ros.policy.images import image_patches, resize_view
+from wall_oss_ros.policy.images import image_patches, resize_view, video_patches
 from wall_oss_ros.policy.normalizer import Normalizer
 from wall_oss_ros.policy.observation import Observation
 from wall_oss_ros.policy.tokens import check_special_tokens, read_tokenizer
@@ -39,6 +39,9 @@ KINDS = {
     "ask": prompts.ask_suffix,
 }
 """What can be asked: motion by the flow head, motion in FAST tokens, the subtask, the plan, a free question."""
+
+VIDEO = " video: <|vision_start|><|video_pad|><|vision_end|>"
+"""A clip, behind the views. How the released weights were shown clips is not public; this is in the manner of views."""
 
 
 class WallOSSProcessor:
@@ -107,6 +110,8 @@ class WallOSSProcessor:
         answers: Sequence[str] | None = None,
         views: Sequence[str] | None = None,
         padding_side: str = "left",
+        videos: Sequence[np.ndarray] | None = None,
+        frame_period: float = 0.5,
     ) -> dict[str, torch.Tensor]:
         """A batch of whole prompts, in the texts that the released weights were trained with.
 
@@ -118,11 +123,14 @@ class WallOSSProcessor:
                 others words.
             views: in the order of the prompt; the checkpoint's own when None.
             padding_side: ``left`` or ``right``; to generate or sample from a padded batch, left.
+            videos: a clip (T, H, W, 3) uint8 RGB for each observation, shown behind its views.
+            frame_period: time between two frames of a clip, s.
 
         Returns:
             input_ids, attention_mask, moe_token_types (B, L); pixel_values (patches, 3*2*14*14), image_grid_thw
             (images, 3); with ``act`` and ``fast`` proprioception and agent_pos_mask (B, 1, A), with ``act`` dof_mask
-            (B, horizon, A); with answers labels (B, L), which are the answer and its end, and -100 elsewhere.
+            (B, horizon, A); with answers labels (B, L), which are the answer and its end, and -100 elsewhere; with
+            videos pixel_values_videos, video_grid_thw and second_per_grid_ts, as for images.
 
         Raises:
             WallOSSError: views or statistics are missing, a state has another size than the checkpoint's, an
@@ -138,30 +146,30 @@ class WallOSSProcessor:
         observations = [observations] if isinstance(observations, Observation) else list(observations)
         instructions = [instructions] * len(observations) if isinstance(instructions, str) else list(instructions)
         said = instructions if answers is None else answers
-        if not observations or {len(instructions), len(said)} != {len(observations)}:
+        if not observations or {len(instructions), len(said), len(videos or said)} != {len(observations)}:
             raise WallOSSError(
-                f"{len(observations)} observations, {len(instructions)} instructions, "
-                f"{'no' if answers is None else len(answers)} answers: one of each for every sample was expected.",
+                f"{len(observations)} observations, {len(instructions)} instructions, {len(answers or [])} answers, "
+                f"{len(videos or [])} videos: one of each that there are was expected for every sample.",
                 "Give lists of one length.",
             )
         views = list(self.config.views if views is None else views)
         pictures = [self.images(observation, views) for observation in observations]
         pixel_values, grids = self.patches([picture for sample in pictures for picture in sample])
+        batch = {"pixel_values": pixel_values, "image_grid_thw": grids}
+        if videos:
+            batch |= self._videos(videos, frame_period)
         rows, targets = [], []
-        sizes = iter(grids.prod(-1) // self.config.vision.spatial_merge_size**2)
+        sizes = self._sizes(grids, batch.get("video_grid_thw"))
         tail = prompts.ACTION * self.config.action_horizon if kind == "act" else ""
         for index, instruction in enumerate(instructions):
-            text = prompts.observation_prompt(views) + KINDS[kind](self.clean(instruction)) + tail
+            seen = prompts.observation_prompt(views) + (VIDEO if videos else "")
+            text = seen + KINDS[kind](self.clean(instruction)) + tail
             answer = [] if answers is None else self.encode(answers[index] + prompts.END)
             prompt = self._expand(text, sizes)
             rows.append(prompt + answer)
             targets.append([-100] * len(prompt) + answer)
-        batch = {
-            "input_ids": _pad(rows, self.config.pad_token_id, padding_side),
-            "attention_mask": _pad([[1] * len(row) for row in rows], 0, padding_side),
-            "pixel_values": pixel_values,
-            "image_grid_thw": grids,
-        }
+        batch["input_ids"] = _pad(rows, self.config.pad_token_id, padding_side)
+        batch["attention_mask"] = _pad([[1] * len(row) for row in rows], 0, padding_side)
         batch["moe_token_types"] = (batch["input_ids"] == self.config.action_token_id).long()
         if answers is not None:
             batch["labels"] = _pad(targets, -100, padding_side)
@@ -221,14 +229,40 @@ class WallOSSProcessor:
     def prefix(self, images: list[np.ndarray], views: list[str]) -> Prefix:
         """Args: images: as :meth:`images` gives them, one for each of ``views``."""
         values, grids = self.patches(images)
-        sizes = iter(grids.prod(-1) // self.config.vision.spatial_merge_size**2)
-        return Prefix(torch.tensor([self._expand(prompts.observation_prompt(views), sizes)]), values, grids)
+        ids = self._expand(prompts.observation_prompt(views), self._sizes(grids))
+        return Prefix(torch.tensor([ids]), values, grids)
 
-    def _expand(self, text: str, sizes: Iterator[torch.Tensor]) -> list[int]:
-        """Token ids, each image's token as often as ``sizes`` has it next."""
+    def _videos(self, videos: Sequence[np.ndarray], frame_period: float) -> dict[str, torch.Tensor]:
+        vision, patches, grids = self.config.vision, [], []
+        patch, merge, temporal = vision.patch_size, vision.spatial_merge_size, vision.temporal_patch_size
+        if self.tokenizer.token_to_id("<|video_pad|>") != self.config.video_token_id:
+            raise WallOSSError("The tokenizer has no <|video_pad|> where the checkpoint expects it.", "Show pictures.")
+        for frames in videos:
+            if frames.ndim != 4 or not len(frames) or frames.shape[3] != 3 or frames.dtype != np.uint8:
+                raise WallOSSError(
+                    f"A video is {frames.dtype} of shape {frames.shape}; uint8 (T, H, W, 3) was expected.",
+                    "Decode it to RGB first.",
+                )
+            clip = np.stack([resize_view(frame, self.config.image_size, self._factor) for frame in frames])
+            patches.append(video_patches(clip, patch, merge, temporal))
+            grids.append((-(-len(clip) // temporal), clip.shape[1] // patch, clip.shape[2] // patch))
+        return {
+            "pixel_values_videos": torch.from_numpy(np.concatenate(patches)),
+            "video_grid_thw": torch.tensor(grids),
+            "second_per_grid_ts": torch.full((len(grids),), frame_period * temporal),
+        }
+
+    def _sizes(self, images: torch.Tensor, videos: torch.Tensor | None = None) -> dict[int, Iterator[int]]:
+        """How many tokens each picture takes, by the token that stands for it."""
+        merged = self.config.vision.spatial_merge_size**2
+        kinds = {self.config.image_token_id: images, self.config.video_token_id: videos}
+        return {token: iter((grids.prod(-1) // merged).tolist()) for token, grids in kinds.items() if grids is not None}
+
+    def _expand(self, text: str, sizes: dict[int, Iterator[int]]) -> list[int]:
+        """Token ids, each picture's token as often as ``sizes`` has it next."""
         ids: list[int] = []
         for token in self.encode(text):
-            ids += [token] * int(next(sizes)) if token == self.config.image_token_id else [token]
+            ids += [token] * next(sizes[token]) if token in sizes else [token]
         return ids
 
     def encode(self, text: str) -> list[int]:

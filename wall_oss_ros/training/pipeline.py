@@ -16,6 +16,7 @@ from wall_oss_ros.data import language
 from wall_oss_ros.data.frames import FrameSet
 from wall_oss_ros.data.tokenizer import train_tokenizer
 from wall_oss_ros.model import WallOSS, WallOSSConfig
+from wall_oss_ros.policy.statistics import from_values
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim.demonstrations import generate
 from wall_oss_ros.sim.practice import practise
@@ -91,12 +92,8 @@ def set_statistics(model: WallOSS, data: FrameSet, robot: str) -> None:
     actions = frames["chunks"].reshape(-1, frames["chunks"].shape[-1])
     head = model.action_preprocessor
     for values, statistics in ((states, head.normalizer_propri), (actions, head.normalizer_action)):
-        low, high = values.min(0), values.max(0)
-        spare = np.maximum(0.0, np.where(np.arange(7) < 6, 0.1, 0.0) - (high - low)) / 2
-        minimum, delta = torch.zeros(DOF), torch.zeros(DOF)
-        minimum[ARM] = torch.from_numpy((low - spare).astype(np.float32))
-        delta[ARM] = torch.from_numpy((high - low + 2 * spare).astype(np.float32))
-        statistics.set(robot, minimum, delta)
+        arm = from_values(values, least=np.where(np.arange(7) < 6, 0.1, 0.0), alive=np.ones(7, bool))
+        arm.placed(DOF, ARM).store(statistics, robot)
 
 
 def train(
