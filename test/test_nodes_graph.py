@@ -17,7 +17,7 @@ from rclpy.action import ActionClient, ActionServer
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, JointState
-from std_msgs.msg import Header, String
+from std_msgs.msg import Bool, Header, String
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from visualization_msgs.msg import MarkerArray
@@ -248,6 +248,17 @@ def test_control_moves_holds_and_obeys(bench):
     assert bench.call(Trigger, "stop", Trigger.Request()).success
     bench.until(in_state(statuses, ControlStatus.STOPPED))
     bench.until(lambda: not control.motion.moving)
+    assert bench.call(Trigger, "resume", Trigger.Request()).success
+    bench.until(in_state(statuses, ControlStatus.RUNNING))
+
+    button = bench.node.create_publisher(Bool, "emergency_stop", EVENTS)
+    bench.until(lambda: button.get_subscription_count() > 0)
+    button.publish(Bool(data=True))
+    bench.until(lambda: statuses[-1].state == ControlStatus.STOPPED and "emergency" in statuses[-1].reason)
+    assert not bench.call(Trigger, "resume", Trigger.Request()).success, "it is still pressed"
+    button.publish(Bool(data=False))
+    bench.until(lambda: "release" not in statuses[-1].reason)
+    assert statuses[-1].state == ControlStatus.STOPPED, "releasing it moves nothing by itself"
     assert bench.call(Trigger, "resume", Trigger.Request()).success
     bench.until(in_state(statuses, ControlStatus.RUNNING))
 

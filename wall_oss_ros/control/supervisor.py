@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from wall_oss_ros.robots.profile import RobotProfile
+
 _AHEAD = 0.5  # s: a stamp this far in the future means that two clocks disagree
 
 
@@ -26,6 +28,13 @@ class Limits:
     chunk_age: float
     planner_silence: float
     automatic: bool = True
+
+    @classmethod
+    def of(cls, profile: RobotProfile, planner_silence: float) -> Limits:
+        """Those of a robot's profile; the planner is not part of the robot."""
+        watchdog = profile.watchdog
+        ages = watchdog.observation_age, watchdog.joint_state_age, watchdog.chunk_age
+        return cls(*ages, planner_silence, automatic=profile.resume == "automatic")
 
 
 @dataclass(frozen=True)

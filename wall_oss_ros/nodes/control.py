@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import sys
-import time
 
 import numpy as np
+from control_msgs.msg import JointTrajectoryControllerState
 from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from wall_oss_msgs.msg import ActionChunk, ControlStatus, Observation, SubtaskPlan
+from wall_oss_ros.control.chunk_queue import JOININGS
+from wall_oss_ros.control.health import Health
 from wall_oss_ros.control.motion import Motion
 from wall_oss_ros.control.supervisor import Limits, Situation, State, Supervisor
 from wall_oss_ros.nodes.base import ERROR, OK, WARN, WallOSSNode, run
 from wall_oss_ros.nodes.conversions import chunk_message, observation_from, seconds, trajectory_message
 from wall_oss_ros.nodes.gripper import Gripper
+from wall_oss_ros.nodes.logic.inference import Inference, Request
 from wall_oss_ros.nodes.logic.joint_history import JointHistory
 from wall_oss_ros.nodes.logic.rate_meter import RateMeter
-from wall_oss_ros.nodes.logic.worker import Outcome, Worker
+from wall_oss_ros.nodes.logic.worker import Outcome
 from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.nodes.policies import POLICY_PARAMETERS, load_policy
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, SENSOR
@@ -26,7 +31,6 @@ from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
 
-_CLOCK_SILENCE = 0.5  # s without a cycle: the clock stands still, or this machine does not keep up
 _PLAN_WORDS = {
     SubtaskPlan.AWAITING_APPROVAL: "the plan awaits approval",
     SubtaskPlan.RUNNING: "no subtask is active",
@@ -40,7 +44,7 @@ _PLAN_WORDS = {
 class ControlNode(WallOSSNode):
     """Topics ``plan``, ``observation`` and joint states in; ``action_chunk``, ``status`` and joint trajectories out.
 
-    Services ``stop`` and ``resume``; client of the gripper's action.
+    Services ``stop`` and ``resume``, topic ``emergency_stop``; client of the gripper's action.
 
     Args:
         policy_loader: gives the policy for the parameters model, device and threads, and the robot's profile.
@@ -50,9 +54,14 @@ class ControlNode(WallOSSNode):
         *POLICY_PARAMETERS,
         Parameter("replan_every", 5, "Rows of a chunk that pass before the next is asked for.", 1, 256, live=True),
         Parameter("denoising_steps", 0, "Euler steps of the flow; 0 is the checkpoint's number.", 0, 100, live=True),
+        Parameter("chunk_joining", "blend", "How a chunk is joined to the one before: blend fades over, switch goes over at"
+                  " once, ensemble averages all chunks at hand, real_time has the model go on from the one before.",
+                  choices=JOININGS),
         Parameter("blend_s", 0.15, "Time to go over from one chunk's targets to the next's, s.", 0.0, 2.0),
         Parameter("gripper_step_m", 0.005, "Smallest change of the opening that is sent, m.", 0.0, 0.1, live=True),
         Parameter("planner_timeout_s", 3.0, "Silence of the planner after which the arm holds, s.", 1.5, 60.0),
+        Parameter("program_topic", "", "A std_msgs/Bool topic that says whether the robot's own program runs, without which"
+                  " the arm holds; empty where there is none."),
         Parameter("stamp_commands", True, "Give commands the time they are for, which takes out jitter; false where the"
                   " controller's clock is not this one's."),
     )  # fmt: skip
@@ -66,39 +75,40 @@ class ControlNode(WallOSSNode):
         self._arm, self._layout = Arm(profile), Layout(profile)
         self._policy = self._load_policy(self.value("model"), self.value("device"), self.value("threads"), profile)
         self._policy.warm_up()
-        self._worker = Worker("inference")
+        joining = self.value("chunk_joining")
+        self._inference = Inference(self._policy, profile.rate_hz, observation_from, joining == "real_time")
+        self._supervisor = Supervisor(Limits.of(profile, self.value("planner_timeout_s")))  # a stop outlasts deactivation
         self._status_out = self.publish_to(ControlStatus, "status", LATCHED)
         self._chunk_out = self.publish_to(ActionChunk, "action_chunk", EVENTS)
         self._commands_out = self.publish_to(JointTrajectory, profile.command.topic, EVENTS)
 
     def teardown(self) -> None:
-        self._worker.close()
+        self._inference.close()
 
     def start(self) -> None:
-        profile, watchdog = self._profile, self._profile.watchdog
-        self.motion = Motion(profile, self._arm, self.value("blend_s"))
-        limits = Limits(
-            watchdog.observation_age, watchdog.joint_state_age, watchdog.chunk_age, self.value("planner_timeout_s"),
-            automatic=profile.resume == "automatic",
-        )  # fmt: skip
-        self._supervisor = Supervisor(limits)
+        profile = self._profile
+        self.motion = Motion(profile, self._arm, self.value("blend_s"), self.value("chunk_joining"))
+        self._health = Health(profile, self._arm, self._layout, self.steady())
         self._joints = JointHistory(profile.arm.joints)
         self._plan: SubtaskPlan | None = None
         self._observation: Observation | None = None
         # When the last of each came: the robot's data in the node's time, which may run slower than the wall's in
-        # simulation; the planner's heartbeat and the cycle, which tells whether that time runs at all, in steady time.
-        self._heard: dict[str, float | None] = {"joints": None, "plan": None, "cycle": self.steady()}
+        # simulation; the planner's heartbeat in steady time.
+        self._heard: dict[str, float | None] = {"joints": None, "plan": None}
         self._mode, self._reason = State.IDLE, "no plan yet"
         self._task: tuple[int, str] | None = None  # plan id and subtask that the chunk at hand is for
-        self._last_cycle = 0.0  # time of the last cycle, s
-        self._asked_stamp = 0.0  # of the observation the last inference began with
         self._model_error = ""
-        self._inference_s, self._chunks = 0.0, 0
+        self._chunks = 0
         self._meter = RateMeter()
         self._gripper = self.keep(Gripper(self, profile.gripper))
         self.listen(SubtaskPlan, "plan", self._on_plan, LATCHED)
         self.listen(Observation, "observation", self._on_observation, NEWEST)
         self.listen(JointState, profile.joint_states, self._on_joints, SENSOR)
+        self.listen(JointTrajectoryControllerState, profile.command.state_topic, self._on_controller, SENSOR)
+        for qos in (LATCHED, SENSOR):  # one hears what was said before, the other whoever says it, and however
+            self.listen(Bool, "emergency_stop", self._on_emergency, qos)
+            if self.value("program_topic"):
+                self.listen(Bool, self.value("program_topic"), self._on_program, qos)
         self.serve(Trigger, "stop", self._on_stop)
         self.serve(Trigger, "resume", self._on_resume)
         # Motion follows the robot's clock; watching must go on when that stands still.
@@ -114,7 +124,8 @@ class ControlNode(WallOSSNode):
     def diagnose(self):
         rate, jitter = self._meter.measure(self.steady())
         values = {
-            "state": self._mode.name.lower(), "chunks": self._chunks, "inference_s": f"{self._inference_s:.3f}",
+            "state": self._mode.name.lower(), "chunks": self._chunks, "inference_s": f"{self._inference.seconds:.3f}",
+            "latency_s": f"{self._inference.latency.seconds or math.nan:.3f}",
             "command_rate_hz": f"{rate:.1f}", "command_jitter_s": f"{jitter:.4f}",
         }  # fmt: skip
         if self._mode == State.HOLDING:
@@ -131,34 +142,48 @@ class ControlNode(WallOSSNode):
 
     def _on_observation(self, observation: Observation) -> None:
         self._observation = observation
+        self._health.observation(observation.robot, seconds(observation.header.stamp), observation.state)
 
     def _on_joints(self, message: JointState) -> None:
         if self._joints.add(seconds(message.header.stamp), message.name, message.position, message.velocity):
             self._heard["joints"] = self.now()
+            self._health.joints(self._joints.newest.stamp, self._joints.newest.positions)
+
+    def _on_controller(self, _message: JointTrajectoryControllerState) -> None:
+        self._health.controller(self.now())
+
+    def _on_emergency(self, message: Bool) -> None:
+        self._supervisor.emergency(message.data)
+        self._judge()
+
+    def _on_program(self, message: Bool) -> None:
+        self._health.program_runs = message.data
+        self._judge()
 
     def _on_stop(self, _request, response):
-        self._supervisor.stop("stopped by a person; call the service resume to go on")
+        self._supervisor.stop("stopped by a person")
         self._judge()
         response.success, response.message = True, "the arm comes to rest and holds"
         return response
 
     def _on_resume(self, _request, response):
         response.success = self._supervisor.resume()
-        response.message = "the arm may move again" if response.success else "nothing was stopped"
         self._judge()
+        refused = "nothing was stopped" if self._mode != State.STOPPED else self._reason
+        response.message = "the arm may move again" if response.success else refused
         return response
 
     # The cycle.
 
     def _cycle(self) -> None:
         now = self.now()
-        self._heard["cycle"] = self.steady()
-        if now < self._last_cycle:  # a restarted simulation
-            self.get_logger().warning(f"The clock was set back by {self._last_cycle - now:.1f} s.")
+        leap = self._health.cycle(now, self.steady())
+        if leap:  # or a restarted simulation
+            self.get_logger().warning(f"{leap[0].upper()}{leap[1:]}.")
             self.motion.drop()
+            self._inference.forget()
             self._observation = None
-        self._last_cycle = now
-        outcome = self._worker.poll()
+        outcome = self._inference.poll(now)
         if outcome is not None:
             self._take(now, outcome)
         active = self._active()
@@ -186,14 +211,7 @@ class ControlNode(WallOSSNode):
         """Decides the state, and says so when it has changed."""
         active, stamp = self._active(), self.motion.queue.stamp
         now = self.now()
-        fault = self._model_error or self.motion.fault
-        standstill = self.steady() - self._heard["cycle"]
-        if standstill > _CLOCK_SILENCE:
-            fault = f"the clock has not moved for {standstill:.1f} s"
-        elif active is not None and not self._gripper.ready:
-            fault = f"no gripper action server at {self._profile.gripper.action}"
-        elif self._observation is not None and self._observation.robot != self._profile.name:
-            fault = f"the observations are of robot {self._observation.robot!r}, this is {self._profile.name!r}"
+        self._health.gripper_ready = self._gripper.ready or active is None
         situation = Situation(
             subtask=None if active is None else active[1],
             plan="no plan yet" if self._plan is None else _PLAN_WORDS.get(self._plan.status, "no such plan status"),
@@ -202,7 +220,7 @@ class ControlNode(WallOSSNode):
             joint_state_age=_since(self._heard["joints"], now),
             chunk_age=None if stamp is None else now - stamp,
             chunk_used_up=self.motion.queue.target(now) is None,
-            fault=fault,
+            fault=self._health.fault(now, self.steady()) or self._model_error or self.motion.fault,
         )
         state, reason = self._supervisor.judge(situation)
         if state != self._mode or (not reason) != (not self._reason):
@@ -217,50 +235,42 @@ class ControlNode(WallOSSNode):
 
     def _ask(self) -> None:
         """Has the model compute the next chunk, when it is time and there is something new to see."""
-        active, observation, queue = self._active(), self._observation, self.motion.queue
-        if active is None or observation is None or self._mode == State.STOPPED or self._worker.busy:
+        active, observation, now = self._active(), self._observation, self.now()
+        if active is None or observation is None or self._mode == State.STOPPED:
             return
-        now, stamp = self.now(), seconds(observation.header.stamp)
-        due = self._task != active or queue.stamp is None or queue.rows_done(now) >= self.value("replan_every")
-        if not due or stamp == self._asked_stamp or now - stamp > self._profile.watchdog.observation_age:
+        stamp, goes_on = seconds(observation.header.stamp), self._task == active
+        if now - stamp > self._profile.watchdog.observation_age:
             return
-        self._asked_stamp = stamp
-        policy, steps = self._policy, self.value("denoising_steps") or None
-
-        def infer() -> tuple[np.ndarray, float]:
-            begun = time.perf_counter()
-            actions = policy.act(observation_from(observation), active[1], steps=steps)
-            return actions, time.perf_counter() - begun
-
-        self._worker.submit((active, observation), infer)
+        if not goes_on or self._inference.due(now, self.motion, self.value("replan_every")):
+            request = Request(active, observation, stamp, now)
+            self._inference.ask(request, goes_on, self.motion, self.value("denoising_steps") or None)
 
     def _take(self, now: float, outcome: Outcome) -> None:
         """Follows a chunk that the model has computed."""
-        active, observation = outcome.tag
+        active, observation = outcome.tag.task, outcome.tag.observation
         if outcome.error is not None:
             self._model_error = f"the model failed: {outcome.error}"
             self.motion.drop()
             return
         self._model_error = ""
-        actions, self._inference_s = outcome.value
         newest = self._joints.newest
         if active != self._active() or newest is None:
             return  # it was for a subtask that is over
-        stamp = seconds(observation.header.stamp)
         state = np.asarray(observation.state, dtype=float)
-        rows = self.motion.take(now, stamp, state, actions, newest.positions)
+        rows = self.motion.take(now, outcome.tag.stamp, state, outcome.value[0], newest.positions)
         if rows is None:
             return
         self._task = active
         self._chunks += 1
         self._chunk_out.publish(
-            chunk_message(observation.header, *active, rows, self._profile.rate_hz, self._layout, self._inference_s)
+            chunk_message(observation.header, *active, rows, self._profile.rate_hz, self._layout, self._inference.seconds)
         )
 
     # What goes out.
 
     def _watch(self) -> None:
         self._gripper.look()
+        self._health.listeners = self._commands_out.get_subscription_count()
         self._judge()
         self._publish_status()
 
@@ -273,7 +283,7 @@ class ControlNode(WallOSSNode):
         if active is not None:
             status.plan_id, status.subtask = active
         status.observation_age_s = -1.0 if age is None else float(age)
-        status.inference_s, status.command_rate_hz, status.command_jitter_s = float(self._inference_s), rate, jitter
+        status.inference_s, status.command_rate_hz, status.command_jitter_s = float(self._inference.seconds), rate, jitter
         self.send(self._status_out, status)
 
 
