@@ -68,7 +68,7 @@ setup(
             "wall-oss = wall_oss_ros.cli:main",
             *(
                 f"{node} = wall_oss_ros.nodes.{node}:main"
-                for node in ("perception", "planner", "control", "plan_markers", "simulated_robot")
+                for node in ("perception", "planner", "control", "plan_markers", "simulated_robot", "mock_gripper")
             ),
         ],
     },

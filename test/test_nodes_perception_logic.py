@@ -76,6 +76,18 @@ def test_joints_are_interpolated_in_the_wanted_order():
     assert sample.velocities == pytest.approx([0.0, 0.0])
 
 
+def test_a_grippers_joints_may_come_by_themselves():
+    joints = JointHistory(["arm", "finger"])
+    assert not joints.add(1.0, ["arm"], [0.5], [])
+    assert not joints.add(1.02, ["finger"], [0.04], []), "no sample: the arm was not in it"
+    assert joints.newest is None
+    assert joints.add(1.05, ["arm"], [0.6], [0.1])
+    assert joints.newest.positions == pytest.approx([0.6, 0.04])
+    assert not joints.add(1.5, ["arm"], [0.7], []), "the gripper has fallen silent"
+    assert not joints.add(1.51, ["finger"], [float("nan")], [])
+    assert joints.newest.stamp == 1.05
+
+
 def test_no_joints_far_from_the_image():
     assert history().at(1.5, tolerance=0.1) is None
     assert history().at(1.25, tolerance=0.1).positions[0] == 12.0

@@ -74,7 +74,8 @@ class PerceptionNode(WallOSSNode):
         stamp = seconds(message.header.stamp)
         if not self._joints.add(stamp, message.name, message.position, message.velocity):
             missing = sorted(set(self._joints.names) - set(message.name))
-            self._complain(f"joint states lack {', '.join(missing) or 'numbers'}")
+            if self._joints.names[0] in message.name:  # otherwise of a gripper or of another part alone
+                self._complain(f"joint states lack {', '.join(missing) or 'numbers'}")
 
     def _on_image(self, view: str, message: Image) -> None:
         self._views.add(view, seconds(message.header.stamp), message)

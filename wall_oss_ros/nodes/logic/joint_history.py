@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +19,14 @@ class JointSample:
     velocities: np.ndarray
 
 
+_TOGETHER = 0.2  # s: the most that joints of one sample, from several publishers, lie apart
+
+
 class JointHistory:
     """The last joint states of the named joints, in the order of ``names``, whoever publishes them.
+
+    A gripper's driver may have joint states of its own. Messages with the first joint make samples; the other joints are
+    taken from there or, where they come apart, as they were heard last.
 
     Args:
         names: the joints wanted.
@@ -31,20 +37,26 @@ class JointHistory:
         self.names = tuple(names)
         self._span = span
         self._samples: deque[JointSample] = deque()
+        self._apart: dict[str, tuple[float, float, float]] = {}  # stamp, position, velocity of joints that come apart
 
     def add(self, stamp: float, names: Sequence[str], positions: Sequence[float], velocities: Sequence[float]) -> bool:
-        """Takes in one joint state; False when it lacks a wanted joint or has a number that is not finite.
+        """Takes in one joint state; False when it makes no sample: a joint is missing, or a number is not finite.
 
         ``velocities`` may be empty, as some drivers leave it; it counts as zero.
         """
-        index: Mapping[str, int] = {name: i for i, name in enumerate(names)}
-        if len(positions) != len(names) or any(name not in index for name in self.names):
+        if len(positions) != len(names):
             return False
-        order = [index[name] for name in self.names]
-        q = np.asarray(positions, dtype=float)[order]
-        v = np.asarray(velocities, dtype=float)[order] if len(velocities) == len(names) else np.zeros(len(order))
-        if not (np.isfinite(q).all() and np.isfinite(v).all()):
+        speeds = velocities if len(velocities) == len(names) else [0.0] * len(names)
+        heard = {name: (stamp, float(q), float(v)) for name, q, v in zip(names, positions, speeds) if name in self.names}
+        if not np.isfinite([row[1:] for row in heard.values()]).all():
             return False
+        if self.names[0] not in heard:
+            self._apart.update(heard)
+            return False
+        rows = [heard.get(name) or self._apart.get(name) for name in self.names]
+        if any(row is None or abs(stamp - row[0]) > _TOGETHER for row in rows):
+            return False
+        q, v = np.array([row[1:] for row in rows]).T
         if self._samples and stamp <= self._samples[-1].stamp:
             if stamp > self._samples[-1].stamp - self._span:
                 return True  # the same moment again, or out of order: nothing new
