@@ -13,7 +13,7 @@ from control_msgs.msg import JointTrajectoryControllerState
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, JointState
-from std_msgs.msg import Header, String
+from std_msgs.msg import Bool, Header, String
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectoryPoint
 
@@ -24,7 +24,7 @@ from wall_oss_ros.nodes.logic.pacing import PacedThread
 from wall_oss_ros.nodes.logic.simulated_cameras import SimulatedCameras
 from wall_oss_ros.nodes.logic.simulated_driver import SimulatedDriver, make_scene
 from wall_oss_ros.nodes.parameters import Parameter
-from wall_oss_ros.nodes.qos import EVENTS, NEWEST
+from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
 from wall_oss_ros.nodes.simulated_controllers import GripperServer, TrajectoryServer
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim.simulator import Simulator
@@ -84,6 +84,8 @@ class SimulatedRobotNode(WallOSSNode):
         self._broken: Exception | None = None
         self._measured = (self.steady(), self.driver.time, 0)
         self._physics = PacedThread("physics", TICK / factor, self._tick, self._on_failure)
+        if topic := profile.command.program_running_topic:
+            self.publish_to(Bool, topic, LATCHED).publish(Bool(data=True))
         self._physics.start()
         try:
             self._cameras.start()
