@@ -91,7 +91,7 @@ class FakePolicy:
     def ask(self, obs, question: str) -> str:
         return f"you asked: {question}"
 
-    def act(self, obs, subtask: str, steps=None, seed=None) -> np.ndarray:
+    def act(self, obs, subtask: str, steps=None, seed=None, previous=None) -> np.ndarray:
         self.acted += 1
         if self.actions is not None:
             return self.actions

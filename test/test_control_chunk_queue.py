@@ -106,7 +106,7 @@ def test_an_ensemble_is_the_mean_of_what_all_chunks_say_for_a_moment():
         q.put(one, now=0.1 * index)
     w = np.exp(-0.01 * np.arange(3))
     assert q.target(0.5)[7] == pytest.approx(w @ [0.0, 0.3, 0.9] / w.sum())
-    assert np.cos(q.target(0.5)[10]) == pytest.approx(np.cos(np.pi), abs=2e-3), "angles are averaged the short way round"
+    assert np.cos(q.target(0.5)[10]) == pytest.approx(np.cos(np.pi), abs=2e-3), "the short way round"
     assert q.target(0.5)[GRIPPER] == 0.02
     assert q.target(1.05)[7] == pytest.approx(w[:2] @ [0.3, 0.9] / w[:2].sum()), "the oldest is over"
     assert q.target(1.15)[7] == pytest.approx(0.9)

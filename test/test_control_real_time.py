@@ -1,5 +1,7 @@
 """Real-time chunking: on flows that are known exactly, a guided chunk begins as the robot will have moved."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,7 @@ HORIZON, WIDTH, STEPS = 10, 3, 5
 class NormalFlow:
     """The exact flow to actions that are normal over the rows, with mean ``mean`` and covariance ``K``, from noise.
 
-    With x_t = t x_1 + (1 - t) x_0, the clean chunk expected from x_t is mean + t K (t^2 K + (1 - t)^2)^-1 (x_t - t mean).
+    With x_t = t x_1 + (1 - t) x_0, the clean chunk seen from x_t is mean + t K (t^2 K + (1 - t)^2)^-1 (x_t - t mean).
     """
 
     def __init__(self, mean: torch.Tensor, K: torch.Tensor):
@@ -25,12 +27,15 @@ class NormalFlow:
 
     def run(self, noise: torch.Tensor, guide: Guidance | None = None, steps: int = STEPS) -> torch.Tensor:
         actions = noise.clone()
+
+        def advance(t: float) -> None:
+            actions.add_((self.clean(actions, t) - actions) / (1 - t) / steps)
+
         for t in (index / steps for index in range(steps)):
-
-            def advance() -> None:
-                actions.add_((self.clean(actions, t) - actions) / (1 - t) / steps)
-
-            advance() if guide is None else guide(actions, t, 1 / steps, advance)
+            if guide is None:
+                advance(t)
+            else:
+                guide(actions, t, 1 / steps, partial(advance, t))
         return actions
 
 

@@ -50,7 +50,7 @@ class Expert(FakePolicy):
         index = expert.active_subtask(SUBTASKS, self.state(obs))
         return WORDS[index] if index < len(WORDS) else "done"
 
-    def act(self, obs, subtask, steps=None, seed=None):
+    def act(self, obs, subtask, steps=None, seed=None, previous=None):
         return expert.rollout(self.state(obs), SUBTASKS[WORDS.index(subtask)])
 
 

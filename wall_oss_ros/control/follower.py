@@ -12,7 +12,7 @@ from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.profile import RobotProfile
 
 _LOOKAHEAD = 0.12  # s: steering to where the path will be then follows without lag and rounds its corners
-_REACH = 0.03  # m or rad: a pose farther out of reach than this is refused; a nearer one is replaced by the closest pose
+_REACH = 0.03  # m or rad: a pose farther out of reach is refused; a nearer one is replaced by the closest pose
 _LOST = 0.35  # rad: an arm this far from what it was told is not following
 _STILL = 1e-3  # rad/s
 _STEP, _STEPS = 0.3, 3.0  # rad, and times its fastest: a joint that would move more than both between two targets
@@ -26,7 +26,7 @@ class Report(NamedTuple):
 
 
 class JointCommand(NamedTuple):
-    """Joint targets for the next cycle: positions (n,) rad, velocities (n,) rad/s; whether all is well, and if not why."""
+    """Joint targets for the next cycle: positions (n,) rad, velocities (n,) rad/s; whether all is well, or why not."""
 
     q: np.ndarray
     qd: np.ndarray
@@ -37,8 +37,8 @@ class JointCommand(NamedTuple):
 class CartesianFollower:
     """Follows chunks of TCP targets with joint motion bounded in velocity, acceleration and jerk.
 
-    Joints move no faster than lets the arm come to rest in 0.2 s, and a command leaves only if the arm would come to rest
-    within its joint limits and workspace without touching itself; otherwise it brakes.
+    Joints move no faster than lets the arm come to rest in 0.2 s, and a command leaves only if the arm could come to
+    rest after it within joint limits and workspace and without touching itself; otherwise it brakes.
 
     Use: ``reset`` with the measured joints, then ``set_targets`` whenever a chunk arrives and ``step`` every
     ``1 / rate_hz``. Chunks join without a jump: a new one starts from the present motion. After the last target, after
@@ -95,7 +95,7 @@ class CartesianFollower:
         self._path = None
         times, positions, rotations = (np.asarray(x, float) for x in (times, positions, rotations))
         if positions.shape != (len(times), 3) or rotations.shape != (len(times), 3, 3):
-            return Report(False, f"targets of shapes {positions.shape} and {rotations.shape} do not fit {len(times)} times")
+            return Report(False, f"shapes {positions.shape} and {rotations.shape} do not fit {len(times)} times")
         if not (np.isfinite(times).all() and np.isfinite(positions).all() and np.isfinite(rotations).all()):
             return Report(False, "the action chunk holds a number that is not finite")
         if (np.diff(times) <= 0).any():
@@ -149,7 +149,8 @@ class CartesianFollower:
                 self._path, reason = None, objection
         if outcome < 0:
             self._path = None
-            return JointCommand(self.q, np.zeros_like(self.qd), False, reason or "no motion within the limits was found")
+            reason = reason or "no motion within the limits was found"
+            return JointCommand(self.q, np.zeros_like(self.qd), False, reason)
         self._next.pass_to_input(self._state)
         return JointCommand(np.clip(self.q, self._arm.lower, self._arm.upper), self.qd, not reason, reason)
 

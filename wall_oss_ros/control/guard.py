@@ -15,17 +15,17 @@ _SPEED_FLOOR = 0.05  # rad/s
 
 
 def holdable_speed(velocity, acceleration, jerk, dt: float) -> np.ndarray:
-    """(n,) rad/s: the joint speeds from which the arm comes to rest within ``HOLD`` seconds, and at most ``velocity``.
+    """The joint speeds (n,) rad/s from which the arm comes to rest within ``HOLD`` s, and at most ``velocity``.
 
-    From speed v, accelerating at most at a, with jerk j, that takes no more than v/a + 2 a/j, and a cycle ``dt`` may pass
-    before it begins. An arm whose limits leave no speed at all may creep.
+    From speed v, accelerating at most at a, with jerk j, that takes no more than v/a + 2 a/j, and a cycle ``dt`` may
+    pass before it begins. An arm whose limits leave no speed at all may creep.
     """
     velocity, acceleration, jerk = (np.asarray(x, float) for x in (velocity, acceleration, jerk))
     return np.minimum(velocity, np.maximum(acceleration * (HOLD - dt - 2 * acceleration / jerk), _SPEED_FLOOR))
 
 
 def bounds(profile: RobotProfile, velocity: np.ndarray) -> ruckig.InputParameter:
-    """A motion of the arm's joints by target velocities, which are 0, within the profile's limits and ``velocity`` (n,)."""
+    """A motion by target velocities, which are 0, within the profile's limits and ``velocity`` (n,) rad/s."""
     motion = ruckig.InputParameter(len(velocity))
     motion.max_velocity, motion.target_velocity = velocity.tolist(), [0.0] * len(velocity)
     motion.max_acceleration, motion.max_jerk = list(profile.arm.limits.acceleration), list(profile.arm.limits.jerk)

@@ -16,9 +16,9 @@ _SAMPLES = 200
 class SelfCollision:
     """Pairs of links that must not touch, and whether they do.
 
-    Which pairs may touch is computed: links on one joint or on neighbouring joints, which meet there; those that touch at
-    home, where the robot is known to be well, and those that touch in nearly every posture, because simplified shapes
-    overlap. Joints that the profile does not name are locked at zero, as in :class:`~wall_oss_ros.robots.kinematics.Arm`.
+    Which pairs may touch is computed: links on one joint or on neighbouring joints, which meet there; those that touch
+    at home, where the robot is known to be well, and those that touch in nearly every posture, because simplified
+    shapes overlap. Joints that the profile does not name are locked at zero, as for kinematics.
 
     Attributes:
         pairs: names of the links that are compared.

@@ -23,7 +23,8 @@ class Continuity:
     """
 
     def __init__(self, what: str, unit: str, rates, slack: float, again: int = 3):
-        self._what, self._unit, self._rates, self._slack, self._again = what, unit, np.asarray(rates, float), slack, again
+        self._what, self._unit, self._slack, self._again = what, unit, slack, again
+        self._rates = np.asarray(rates, float)
         self._stamp: float | None = None
         self._values = np.empty(0)
         self._doubted = 0

@@ -54,14 +54,14 @@ class ControlNode(WallOSSNode):
         *POLICY_PARAMETERS,
         Parameter("replan_every", 5, "Rows of a chunk that pass before the next is asked for.", 1, 256, live=True),
         Parameter("denoising_steps", 0, "Euler steps of the flow; 0 is the checkpoint's number.", 0, 100, live=True),
-        Parameter("chunk_joining", "blend", "How a chunk is joined to the one before: blend fades over, switch goes over at"
-                  " once, ensemble averages all chunks at hand, real_time has the model go on from the one before.",
+        Parameter("chunk_joining", "real_time", "How a chunk is joined to the one before: blend fades over, switch goes"
+                  " over at once, ensemble averages all at hand, real_time has the model go on from the one before.",
                   choices=JOININGS),
         Parameter("blend_s", 0.15, "Time to go over from one chunk's targets to the next's, s.", 0.0, 2.0),
         Parameter("gripper_step_m", 0.005, "Smallest change of the opening that is sent, m.", 0.0, 0.1, live=True),
         Parameter("planner_timeout_s", 3.0, "Silence of the planner after which the arm holds, s.", 1.5, 60.0),
-        Parameter("program_topic", "", "A std_msgs/Bool topic that says whether the robot's own program runs, without which"
-                  " the arm holds; empty where there is none."),
+        Parameter("program_topic", "", "A std_msgs/Bool topic that says whether the robot's own program runs, without"
+                  " which the arm holds; empty where there is none."),
         Parameter("stamp_commands", True, "Give commands the time they are for, which takes out jitter; false where the"
                   " controller's clock is not this one's."),
     )  # fmt: skip
@@ -77,7 +77,8 @@ class ControlNode(WallOSSNode):
         self._policy.warm_up()
         joining = self.value("chunk_joining")
         self._inference = Inference(self._policy, profile.rate_hz, observation_from, joining == "real_time")
-        self._supervisor = Supervisor(Limits.of(profile, self.value("planner_timeout_s")))  # a stop outlasts deactivation
+        # Made once: a stop outlasts deactivation.
+        self._supervisor = Supervisor(Limits.of(profile, self.value("planner_timeout_s")))
         self._status_out = self.publish_to(ControlStatus, "status", LATCHED)
         self._chunk_out = self.publish_to(ActionChunk, "action_chunk", EVENTS)
         self._commands_out = self.publish_to(JointTrajectory, profile.command.topic, EVENTS)
@@ -262,9 +263,8 @@ class ControlNode(WallOSSNode):
             return
         self._task = active
         self._chunks += 1
-        self._chunk_out.publish(
-            chunk_message(observation.header, *active, rows, self._profile.rate_hz, self._layout, self._inference.seconds)
-        )
+        rate, took = self._profile.rate_hz, self._inference.seconds
+        self._chunk_out.publish(chunk_message(observation.header, *active, rows, rate, self._layout, took))
 
     # What goes out.
 
@@ -283,7 +283,8 @@ class ControlNode(WallOSSNode):
         if active is not None:
             status.plan_id, status.subtask = active
         status.observation_age_s = -1.0 if age is None else float(age)
-        status.inference_s, status.command_rate_hz, status.command_jitter_s = float(self._inference.seconds), rate, jitter
+        status.inference_s = float(self._inference.seconds)
+        status.command_rate_hz, status.command_jitter_s = rate, jitter
         self.send(self._status_out, status)
 
 

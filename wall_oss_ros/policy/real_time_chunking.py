@@ -1,19 +1,19 @@
 """Real-time chunking: a new action chunk is inpainted around what the robot does while it is being computed.
 
-Black, Galliker, Levine, "Real-Time Execution of Action Chunking Flow Policies", arXiv 2506.07339. While the flow denoises,
-pseudo-inverse guidance draws the rows that the robot will have followed by then to what it was told for them, and the
-rows behind them the less the later they are.
+Black, Galliker, Levine, "Real-Time Execution of Action Chunking Flow Policies", arXiv 2506.07339. While the flow
+denoises, pseudo-inverse guidance draws the rows that the robot will have followed by then to what it was told for them,
+and the rows behind them the less the later they are.
 
-The clean chunk seen from the noisy one x_t is x^ = x_t + (1 - t) v. The paper adds to the velocity v the error of x^, times
-the transposed Jacobian of x^ with respect to x_t, times (1 - t) / (t r^2) with r^2 = (1 - t)^2 / (t^2 + (1 - t)^2). That r^2
-is the variance of x^ for actions of mean 0 and variance 1, and there the Jacobian is t / (t^2 + (1 - t)^2): so all factors
-together are 1 / (1 - t). It is used here for every network. That needs no run of the network backwards and meets the
-committed rows exactly; through the network's own Jacobian, a checkpoint whose chunks hardly depend on the noise, as the
-shipped one's, can hardly be guided at all (docs/control.md has the figures).
+The clean chunk seen from the noisy one x_t is x^ = x_t + (1 - t) v. The paper adds to the velocity v the error of x^,
+times the transposed Jacobian of x^ with respect to x_t, times (1 - t) / (t r^2), r^2 = (1 - t)^2 / (t^2 + (1 - t)^2).
+That r^2 is the variance of x^ where actions have mean 0 and variance 1; the Jacobian is then t / (t^2 + (1 - t)^2), and
+all factors together are 1 / (1 - t). That is used here for every network. It takes no run of the network backwards and
+meets the committed rows exactly; through its own Jacobian, a network whose chunks hardly depend on the noise, as the
+shipped one, can hardly be guided at all (docs/control.md has the figures).
 
-Signs. Flow time t runs from noise (0) to action (1), as in the paper: x_t = t x_1 + (1 - t) x_0, and v estimates x_1 - x_0.
-Where t runs from action to noise (pi0's code), v estimates x_0 - x_1, the clean chunk is x_t - t v, and the same correction,
-with t for 1 - t, is subtracted.
+Signs. Flow time t runs from noise (0) to action (1), as in the paper: x_t = t x_1 + (1 - t) x_0, v estimates x_1 - x_0,
+and the correction is added to v. Where t runs from action to noise (pi0's code), v estimates x_0 - x_1, the clean chunk
+is x_t - t v, and the same correction, with t for 1 - t, is subtracted.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class Previous:
 def weights(horizon: int, committed: int, overlap: int) -> np.ndarray:
     """How firmly each row is held, (horizon,): 1 while committed, falling to 0 where the old chunk ends.
 
-    With d = committed and e = overlap, row i in [d, e) weighs c (exp(c) - 1) / (exp(1) - 1), c = (e - i) / (e - d + 1): the
-    paper's equation 5.
+    With d = committed and e = overlap, row i in [d, e) weighs c (exp(c) - 1) / (exp(1) - 1), c = (e - i) / (e - d + 1):
+    the paper's equation 5.
     """
     overlap = min(overlap, horizon)
     committed = min(max(committed, 0), overlap)
@@ -79,7 +79,9 @@ class Guidance:
         actions.add_(error, alpha=stride * gain)
 
 
-def guidance(previous: Previous, normalize: Callable[[np.ndarray], np.ndarray], mask: np.ndarray, horizon: int) -> Guidance:
+def guidance(
+    previous: Previous, normalize: Callable[[np.ndarray], np.ndarray], mask: np.ndarray, horizon: int
+) -> Guidance:
     """Guidance towards what is left of a chunk.
 
     Args:

@@ -58,8 +58,7 @@ class Inference:
         self._stamp = None
 
     def due(self, now: float, motion: Motion, replan_every: int) -> bool:
-        """Whether the next chunk should be asked for: ``replan_every`` rows have passed, or as many are left as pass while
-        it is computed."""
+        """Whether to ask for the next chunk: ``replan_every`` rows have passed, or no more are left than it takes."""
         queue = motion.queue
         if queue.end is None or queue.rows_done(now) >= replan_every:
             return True
