@@ -54,6 +54,7 @@ def test_the_robot_that_it_was_trained_on_fits(folder):
     [
         (dict(at4=(0, 0)), {}, "state follow_right_ee_rotation has no range in 1 of 3 entries"),
         ({}, dict(at6=(0, 0)), "action follow_right_gripper has no range"),
+        (dict(at0=(0, 1), at1=(0, 1), at2=(0, 1)), {}, "_pos spans 0 to 1 throughout"),
         (dict(at0=(300, 700)), {}, "state follow_right_ee_cartesian_pos spans .* millimetres"),
         (dict(at2=(5.0, 5.5)), {}, "state follow_right_ee_cartesian_pos spans"),
         (dict(at0=(-0.6, -0.3)), {}, "never enters the workspace.*another base frame"),
@@ -118,7 +119,7 @@ def test_a_policy_is_refused_before_its_weights_are_read(folder, tmp_path, monke
         Policy.from_pretrained(tmp_path, profile=FRANKA)
 
 
-def test_statistics_of_the_profiles_name_are_taken_of_several(folder, tmp_path):
+def test_statistics_of_the_profiles_name_are_taken_of_several(folder, tmp_path, caplog):
     from wall_oss_ros.model import WallOSS
 
     model = WallOSS.from_pretrained(folder)
@@ -128,6 +129,8 @@ def test_statistics_of_the_profiles_name_are_taken_of_several(folder, tmp_path):
     model.save_pretrained(tmp_path)
     assert Policy.from_pretrained(tmp_path, profile=FRANKA).robot == "franka"
     stranger = FRANKA.model_copy(update={"name": "stranger"})
+    assert require_fit(folder, stranger) == "franka", "the only ones there are"
+    assert "trained on franka, not on stranger" in caplog.text
     with pytest.raises(WallOSSError, match="no statistics for the robot 'stranger'; it has: another, franka"):
         Policy.from_pretrained(tmp_path, profile=stranger)
 

@@ -48,6 +48,16 @@ def test_a_misspelt_checkpoint_is_named():
         model_directory("nonsense")
 
 
+def test_names_on_the_hub_are_fetched(checkpoint, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name, **_: {"someone/model": str(checkpoint)}[name])
+    assert model_directory("someone/model") == checkpoint.resolve()
+    with pytest.raises(WallOSSError, match="someone/else is neither a folder nor on the Hugging Face hub within reach"):
+        model_directory("someone/else")
+    for path in ("./someone/model", "../model", "/someone/model", "a/b/c"):
+        with pytest.raises(WallOSSError, match="There is no checkpoint"):
+            model_directory(path)
+
+
 def test_arguments_are_rclpys_own(tmp_path):
     spec = NodeSpec(
         "control", "module", "control", {"robot": "a b: c", "on": True, "rate": 2.0}, (tmp_path / "p.yaml",), (("a", "b"),)

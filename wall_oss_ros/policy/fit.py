@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from wall_oss_ros.model.config import WallOSSConfig
 from wall_oss_ros.policy.normalizer import Normalizer
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
+
+_log = logging.getLogger(__name__)
 
 FAR = 1.0  # m outside the workspace that a recorded position may lie; workspaces are drawn narrower than an arm's reach
 TURN = 2 * np.pi + 0.1  # rad; no angle is recorded beyond a full turn
@@ -75,6 +78,9 @@ def _still(what: str, normalizer: Normalizer, layout: Layout) -> Iterator[str]:
         if (still := layout.mask[slot] & ~normalizer.varies[slot]).any():
             share = f"{int(still.sum())} of {slot.stop - slot.start} entries"
             yield f"{what} {name} has no range in {share} that the robot moves"
+        low, high = _part(normalizer, slot)
+        if layout.mask[slot].all() and len(low) > 1 and not low.any() and (high == 1).all():
+            yield f"{what} {name} spans 0 to 1 throughout, as the public code writes where its data had no such entries"
 
 
 def _positions(what: str, normalizer: Normalizer, layout: Layout, profile: RobotProfile) -> Iterator[str]:
@@ -133,6 +139,8 @@ def require_fit(folder: Path, profile: RobotProfile, robot: str | None = None) -
     known = actions.names()
     if robot is None:
         robot = profile.name if profile.name in known or len(known) != 1 else known[0]
+        if robot != profile.name:
+            _log.warning("%s was trained on %s, not on %s; its statistics are used.", folder, robot, profile.name)
     if problems := mismatches(
         config, Normalizer.from_statistics(states, robot), Normalizer.from_statistics(actions, robot), profile
     ):
