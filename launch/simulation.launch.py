@@ -5,7 +5,7 @@ from launch.actions import OpaqueFunction
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 
-from wall_oss_ros.ros_launch import arguments_of, nodes, optional_node, robot_profile
+from wall_oss_ros.ros_launch import arguments_of, namespace, nodes, optional_node, remappings, robot_profile
 
 
 def robot_state_publisher(context):
@@ -14,7 +14,9 @@ def robot_state_publisher(context):
         "robot_state_publisher",
         "robot_state_publisher",
         purpose="tf of the robot's links, and no robot model in rviz",
+        namespace=namespace(context),
         parameters=[{"robot_description": description, "use_sim_time": True}],
+        remappings=[("/tf", "tf"), ("/tf_static", "tf_static"), *remappings(context)],
     )
 
 

@@ -1,22 +1,39 @@
 """What a person sees: the plan and the path ahead as markers, and rviz with the robot's configuration."""
 
+from pathlib import Path
+
 from launch import LaunchDescription
-from launch.actions import OpaqueFunction
+from launch.actions import LogInfo, OpaqueFunction
 from launch.conditions import IfCondition
+from launch.logging import launch_config
 from launch.substitutions import LaunchConfiguration
 
-from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.paths import data_path
-from wall_oss_ros.ros_launch import arguments, arguments_of, nodes, optional_node, robot_profile, switch
+from wall_oss_ros.ros_launch import (
+    arguments,
+    arguments_of,
+    namespace,
+    nodes,
+    optional_node,
+    remappings,
+    robot_profile,
+    switch,
+)
+from wall_oss_ros.rviz import write
 
 
 def rviz(context):
     try:
-        options = ["-d", str(data_path(f"config/rviz/{robot_profile(context).name}.rviz"))]
-    except WallOSSError:  # a robot of the user's own: rviz with its defaults
-        options = []
+        options = ["-d", str(write(robot_profile(context), Path(launch_config.log_dir), namespace(context)))]
+    except OSError as error:
+        return [LogInfo(msg=f"No rviz: its configuration cannot be written ({error}).")]
     return optional_node(
-        "rviz2", "rviz2", purpose="rviz", arguments=options, parameters=[{"use_sim_time": switch(context, "sim")}]
+        "rviz2",
+        "rviz2",
+        purpose="rviz",
+        namespace=namespace(context),
+        arguments=options,
+        parameters=[{"use_sim_time": switch(context, "sim")}],
+        remappings=[("/tf", "tf"), ("/tf_static", "tf_static"), *remappings(context)],
     )
 
 

@@ -6,7 +6,8 @@ from std_msgs.msg import Header
 from visualization_msgs.msg import Marker
 from wall_oss_msgs.msg import ActionChunk, Subtask, SubtaskPlan
 
-from wall_oss_ros.nodes.markers import marker_array, path_markers, plan_markers
+from wall_oss_ros.nodes.markers import marker_array, path_markers, plan_markers, workspace_marker
+from wall_oss_ros.robots.parts import Workspace
 
 
 def a_plan(**fields) -> SubtaskPlan:
@@ -59,3 +60,11 @@ def test_what_was_shown_before_is_removed_first():
     array = marker_array(plan_markers(a_plan(), (0.5, 0.0, 0.8), 0.04))
     assert array.markers[0].action == Marker.DELETEALL
     assert all(marker.action == Marker.ADD for marker in array.markers[1:])
+
+
+def test_the_workspace_is_drawn_by_its_edges():
+    marker = workspace_marker(Header(frame_id="base"), Workspace(min=(0.0, -1.0, 0.0), max=(1.0, 1.0, 0.5)))
+    assert (marker.type, marker.header.frame_id, len(marker.points)) == (Marker.LINE_LIST, "base", 24)
+    pairs = [(marker.points[i], marker.points[i + 1]) for i in range(0, 24, 2)]
+    lengths = sorted(abs(a.x - b.x) + abs(a.y - b.y) + abs(a.z - b.z) for a, b in pairs)
+    assert lengths == [0.5] * 4 + [1.0] * 4 + [2.0] * 4

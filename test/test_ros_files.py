@@ -8,13 +8,13 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
+from wall_oss_ros import rviz
 from wall_oss_ros.launching import NAMESPACE
 from wall_oss_ros.robots.profile import available_profiles, load_profile
 
 ROOT = Path(__file__).resolve().parents[1]
 BRINGUP = ROOT / "wall_oss_bringup"
 LAUNCH_FILES = sorted([*ROOT.glob("launch/*.launch.py"), *BRINGUP.glob("launch/*.launch.py")])
-RVIZ_FILES = sorted(ROOT.glob("config/rviz/*.rviz"))
 
 
 def dependencies(package: Path) -> set[str]:
@@ -66,30 +66,29 @@ def test_the_bringup_depends_on_what_it_starts():
     assert {"wall_oss_ros", "robot_state_publisher", "rviz2", "launch_ros"} <= dependencies(BRINGUP)
 
 
-@pytest.mark.parametrize("path", RVIZ_FILES, ids=lambda path: path.name)
-def test_rviz_shows_the_robots_own_topics(path):
-    profile = load_profile(path.stem)
-    manager = yaml.safe_load(path.read_text(encoding="utf-8"))["Visualization Manager"]
-    displays = [display for display in manager["Displays"] if display["Enabled"]]
-    topics = {display["Class"].split("/")[1]: [] for display in displays}
-    for display in displays:
-        topics[display["Class"].split("/")[1]].append((display.get("Topic") or display.get("Description Topic") or {}).get("Value"))
+@pytest.mark.parametrize("robot", available_profiles())
+@pytest.mark.parametrize("namespace", ["", "cell_1"])
+def test_rviz_shows_the_robots_own_topics(robot, namespace, tmp_path):
+    profile = load_profile(robot)
+    content = yaml.safe_load(rviz.write(profile, tmp_path / "logs", namespace).read_text(encoding="utf-8"))
+    manager = content["Visualization Manager"]
+    topics = {}
+    for display in manager["Displays"]:
+        topic = display.get("Topic") or display.get("Description Topic") or {}
+        topics.setdefault(display["Class"].split("/")[1], []).append(topic.get("Value"))
+    before = f"/{namespace}" if namespace else ""
     assert manager["Global Options"]["Fixed Frame"] == profile.arm.base_frame
-    assert topics["Image"] == [view.image_topic for view in profile.views]
-    assert topics["MarkerArray"] == [f"/{NAMESPACE}/plan_markers"]
-    assert topics["RobotModel"] == ["/robot_description"]
+    assert topics["Image"] == [before + view.image_topic for view in profile.views]
+    assert topics["MarkerArray"] == [f"{before}/{NAMESPACE}/plan_markers"]
+    assert topics["RobotModel"] == [f"{before}/robot_description"]
+    assert {view.prompt.capitalize() for view in profile.views} < set(content["Window Geometry"])
 
 
-def test_every_robot_that_can_be_simulated_has_an_rviz_configuration():
-    simulated = {name for name in available_profiles() if load_profile(name).simulation}
-    assert simulated <= {path.stem for path in RVIZ_FILES}
-
-
-@pytest.mark.parametrize("kind, interface", [("arm", "effort"), ("fake", "position")])
-def test_the_franka_drivers_controllers_are_those_of_the_profile(kind, interface):
+@pytest.mark.parametrize("kind, interface", [("effort", "effort"), ("position", "position")])
+def test_our_controllers_are_those_of_the_profile(kind, interface):
     profile = load_profile("franka")
-    content = yaml.safe_load((BRINGUP / f"config/franka_{kind}.yaml").read_text())
-    parameters = content[profile.command.controller]["ros__parameters"]
+    content = yaml.safe_load((ROOT / f"config/controllers/franka_{kind}.yaml").read_text())
+    parameters = content[f"/**/{profile.command.controller}"]["ros__parameters"]
     assert parameters["joints"] == list(profile.arm.joints)
     assert parameters["command_interfaces"] == [interface]
     if interface == "effort":

@@ -34,8 +34,10 @@ def _see_virtual_environment() -> None:
 
 _see_virtual_environment()
 try:
+    from wall_oss_ros import ros_names
     from wall_oss_ros.launching import DEFAULT_MODEL, DEFAULT_ROBOT, PACKAGE, NodeSpec, system
-    from wall_oss_ros.robots.profile import available_profiles, load_profile
+    from wall_oss_ros.robots.profile import RobotProfile, available_profiles, load_profile
+    from wall_oss_ros.robots.ur import types as ur_types
 except ModuleNotFoundError as error:
     raise WallOSSError(
         f"The Python package {error.name} is not installed for the interpreter that ros2 runs on.",
@@ -49,13 +51,16 @@ _SHORT_LIFE = 10.0  # s: a node that dies sooner would do so again
 _SWITCH = ["true", "false"]
 
 # Name: default, description, choices.
-_ARGUMENTS: dict[str, tuple[str, str, list[str] | None]] = {
+_ARGUMENTS: dict[str, tuple[str | LaunchConfiguration, str, list[str] | None]] = {
     "robot": (
         DEFAULT_ROBOT,
         f"Robot profile: {', '.join(available_profiles())} (those in config/robots), or the path of a YAML profile.",
         None,
     ),
-    "sim": ("true", "true simulates the robot; false is for a real one.", _SWITCH),
+    "ur_type": ("", "Which Universal Robots arm, with robot:=ur. Empty: the profile's choice.", ["", *ur_types()]),
+    "sim": ("true", "true simulates the robot; false is for a real one, or for its driver's mock hardware.", _SWITCH),
+    "namespace": ("", "Put before every name, so that several robots can share a network. Empty: none.", None),
+    "controller": ("", "The arm's trajectory controller. Empty: the driver's on this distribution, or the profile's.", None),
     "seed": ("0", "Which scene is simulated: a whole number from 0.", None),
     "model": ("", f"A checkpoint: its folder, or its name in models/. Empty: the one that ships, {DEFAULT_MODEL}.", None),
     "device": ("cpu", "Torch device of the model, such as cpu, cuda or cuda:1.", None),
@@ -64,7 +69,22 @@ _ARGUMENTS: dict[str, tuple[str, str, list[str] | None]] = {
     "respawn": ("true", "Whether a node that dies is started again.", _SWITCH),
     "params_file": ("", "A YAML file of ROS parameters; it wins over config/nodes.yaml and over these arguments.", None),
     "log_level": ("info", "Least severe messages that the nodes log.", ["debug", "info", "warn", "error", "fatal"]),
-    "rviz": ("true", "Whether rviz is started with the robot's configuration.", _SWITCH),
+    "rviz": ("true", "Whether rviz is started, with what it shows made from the robot's profile.", _SWITCH),
+    "driver": ("true", "With sim:=false: whether the robot's driver is started; false expects it to run.", _SWITCH),
+    "driver_file": ("", "A YAML file that says how the driver is started. Empty: the robot's in config/drivers.", None),
+    "driver_arguments": ("", "More arguments of the driver's launch file, such as 'headless_mode:=true'.", None),
+    "robot_ip": ("", "With sim:=false: the robot's address, where it has one.", None),
+    "use_mock_hardware": (
+        "false",
+        "With sim:=false: the driver without a robot; its joints follow every command, and it has no cameras.",
+        _SWITCH,
+    ),
+    "mock_gripper": (
+        LaunchConfiguration("use_mock_hardware"),
+        "With sim:=false: whether the gripper's action is served by a gripper that only pretends.",
+        _SWITCH,
+    ),
+    "record": ("", "A folder that is not there yet, in which ros2 bag records what matters. Empty records nothing.", None),
 }
 
 
@@ -79,17 +99,16 @@ def arguments(*names: str) -> list[DeclareLaunchArgument]:
 def nodes(*names: str) -> OpaqueFunction:
     """Starts those nodes of the system that have these names, as the launch arguments say.
 
-    Needs the arguments robot, sim, autostart, respawn, params_file and log_level, and those of the nodes named:
-    see ``arguments_of``.
+    Needs the arguments that ``arguments_of`` gives for them.
     """
-    return OpaqueFunction(function=lambda context: [a for spec in specs(context, names) for a in _process(context, spec)])
+    return OpaqueFunction(function=lambda context: [a for spec in specs(context, names) for a in process(context, spec)])
 
 
 def arguments_of(*names: str) -> list[DeclareLaunchArgument]:
     """The launch arguments that these nodes need."""
     own = {"simulated_robot": ["seed"], "planner": ["model", "device", "require_approval"], "control": ["model", "device"]}
-    wanted = ["robot", "sim", *dict.fromkeys(argument for name in names for argument in own.get(name, []))]
-    return arguments(*wanted, "autostart", "respawn", "params_file", "log_level")
+    wanted = ["robot", "ur_type", "sim", *dict.fromkeys(argument for name in names for argument in own.get(name, []))]
+    return arguments(*wanted, "namespace", "controller", "autostart", "respawn", "params_file", "log_level")
 
 
 def specs(context: LaunchContext, names: Iterable[str] | None = None) -> list[NodeSpec]:
@@ -110,7 +129,7 @@ def specs(context: LaunchContext, names: Iterable[str] | None = None) -> list[No
     if "planner" in names:
         parameters["planner"]["require_approval"] = switch(context, "require_approval")
     return system(
-        robot=value(context, "robot"),
+        robot=robot_name(context),
         sim=sim,
         model=value(context, "model", "") or None,
         seed=_seed(value(context, "seed", "0")),
@@ -129,28 +148,60 @@ def switch(context: LaunchContext, name: str) -> bool:
     return value(context, name).lower() == "true"
 
 
-def robot_profile(context: LaunchContext):
-    """The profile that the argument robot names.
+def robot_name(context: LaunchContext) -> str:
+    """The profile that the arguments robot and ur_type name, as ``load_profile`` takes it."""
+    name, kind = value(context, "robot"), value(context, "ur_type", "")
+    return f"{name}:{kind}" if kind else name
+
+
+def robot_profile(context: LaunchContext) -> RobotProfile:
+    """The profile that the arguments robot and ur_type name.
 
     Raises:
         WallOSSError: there is no such profile.
     """
-    return load_profile(value(context, "robot"))
+    return load_profile(robot_name(context))
+
+
+def remappings(context: LaunchContext) -> list[tuple[str, str]]:
+    """What becomes of the profile's topics and actions, by the arguments namespace and controller.
+
+    Raises:
+        WallOSSError: the namespace is none.
+    """
+    return ros_names.remappings(robot_profile(context), namespace(context), value(context, "controller", ""))
+
+
+def namespace(context: LaunchContext) -> str:
+    """The argument namespace, without slashes around it."""
+    return value(context, "namespace", "").strip("/")
 
 
 def optional_node(package: str, executable: str, purpose: str, **options) -> list:
     """A node of a package that may be absent; then a line of the log says what is missing and how to get it."""
+    if not is_installed(package):
+        return [LogInfo(msg=f"Package {package} is not installed: no {purpose}. To have it: {apt(package)}")]
+    return [Node(package=package, executable=executable, name=executable, output="screen", **options)]
+
+
+def is_installed(package: str) -> bool:
+    """Whether this ROS 2 has a package."""
     from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 
     try:
         get_package_prefix(package)
     except PackageNotFoundError:
-        apt = f"sudo apt install ros-$ROS_DISTRO-{package.replace('_', '-')}"
-        return [LogInfo(msg=f"Package {package} is not installed: no {purpose}. To have it: {apt}")]
-    return [Node(package=package, executable=executable, name=executable, output="screen", **options)]
+        return False
+    return True
 
 
-def _process(context: LaunchContext, spec: NodeSpec) -> list:
+def apt(package: str) -> str:
+    """The command that installs a package that ROS distributions carry."""
+    return f"sudo apt install ros-$ROS_DISTRO-{package.replace('_', '-')}"
+
+
+def process(context: LaunchContext, spec: NodeSpec) -> list:
+    """One node of ours, respawned as the launch arguments say."""
     files = [*spec.parameter_files]
     extra = value(context, "params_file")
     if extra and not Path(extra).is_file():
@@ -160,9 +211,9 @@ def _process(context: LaunchContext, spec: NodeSpec) -> list:
         package=PACKAGE,
         executable=spec.executable,
         name=spec.name,
-        namespace=spec.namespace,
+        namespace="/".join(part for part in (namespace(context), spec.namespace) if part),
         parameters=[*map(str, files), dict(spec.parameters), *([extra] if extra else [])],
-        remappings=list(spec.remappings),
+        remappings=[*spec.remappings, *remappings(context)],
         ros_arguments=["--log-level", value(context, "log_level")],
         output="screen",
         respawn=switch(context, "respawn"),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+
 from geometry_msgs.msg import Point
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
 from wall_oss_msgs.msg import ActionChunk, Subtask, SubtaskPlan
+from wall_oss_ros.robots.parts import Workspace
 
 _COLOURS = {
     Subtask.PENDING: (0.75, 0.75, 0.75),
@@ -33,6 +36,7 @@ _PLAN_WORDS = {
 _WHITE = (0.95, 0.95, 0.95)
 _PATH = (0.15, 0.6, 1.0)
 _TARGET = (1.0, 0.3, 0.8)
+_WORKSPACE = (0.45, 0.75, 0.55)
 
 
 def plan_markers(plan: SubtaskPlan, position: tuple[float, float, float], height: float) -> list[Marker]:
@@ -77,6 +81,17 @@ def path_markers(chunk: ActionChunk) -> list[Marker]:
     end.scale.x = end.scale.y = end.scale.z = 0.015
     end.pose.position = points[-1]
     return [line, end]
+
+
+def workspace_marker(header, workspace: Workspace) -> Marker:
+    """The edges of the box that the tool stays in."""
+    marker = _marker(header, "workspace", 0, Marker.LINE_LIST, _WORKSPACE, alpha=0.5)
+    marker.scale.x = 0.003
+    corners = list(itertools.product(*zip(workspace.min, workspace.max)))
+    for a, b in itertools.combinations(corners, 2):
+        if sum(x != y for x, y in zip(a, b)) == 1:  # neighbours
+            marker.points += [Point(**dict(zip("xyz", map(float, corner)))) for corner in (a, b)]
+    return marker
 
 
 def marker_array(markers: list[Marker]) -> MarkerArray:

@@ -1,16 +1,18 @@
-"""Node plan_markers: shows the plan and the path ahead in rviz."""
+"""Node plan_markers: shows the plan, the path ahead and the workspace in rviz."""
 
 from __future__ import annotations
 
 import sys
 
+from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
 from wall_oss_msgs.msg import ActionChunk, SubtaskPlan
 from wall_oss_ros.nodes.base import OK, WallOSSNode, run
-from wall_oss_ros.nodes.markers import marker_array, path_markers, plan_markers
+from wall_oss_ros.nodes.markers import marker_array, path_markers, plan_markers, workspace_marker
 from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED
+from wall_oss_ros.robots.profile import load_profile
 
 
 class PlanMarkersNode(WallOSSNode):
@@ -28,7 +30,11 @@ class PlanMarkersNode(WallOSSNode):
         super().__init__("plan_markers", **options)
         self._plan: SubtaskPlan | None = None
         self._chunk: ActionChunk | None = None
-        self._changed = False
+        self._changed = True  # the workspace is to be seen before there is a plan
+
+    def setup(self) -> None:
+        arm = load_profile(self.value("robot")).arm
+        self._workspace = workspace_marker(Header(frame_id=arm.base_frame), arm.workspace)
 
     def start(self) -> None:
         self._markers = self.publish_to(MarkerArray, "plan_markers", LATCHED)
@@ -59,7 +65,7 @@ class PlanMarkersNode(WallOSSNode):
             shown += plan_markers(self._plan, place, self.value("text_height"))
         if self._chunk is not None:
             shown += path_markers(self._chunk)
-        self._markers.publish(marker_array(shown))
+        self._markers.publish(marker_array([*shown, self._workspace]))
 
 
 def main() -> int:

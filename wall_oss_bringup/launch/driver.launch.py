@@ -1,0 +1,22 @@
+"""A real robot's driver, or its mock hardware: the driver's own launch file, with a controller of ours where it has none.
+
+What differs between robots is data: ``config/drivers``. Cameras are started apart; a robot's profile has their topics.
+"""
+
+from launch import LaunchDescription
+from launch.actions import OpaqueFunction
+
+from wall_oss_ros.ros_driver import check, start
+from wall_oss_ros.ros_launch import arguments
+
+
+def generate_launch_description():
+    return LaunchDescription(
+        [
+            *arguments("robot", "ur_type", "namespace", "controller", "driver", "driver_file", "driver_arguments"),
+            *arguments("robot_ip", "use_mock_hardware", "mock_gripper"),
+            *arguments("autostart", "respawn", "params_file", "log_level"),
+            OpaqueFunction(function=check),
+            OpaqueFunction(function=start),
+        ]
+    )
