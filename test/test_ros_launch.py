@@ -1,58 +1,24 @@
 """Launching on a real ROS 2, from an installed workspace. Needs ros2 on the PATH and the workspace sourced."""
 
-import os
 import re
-import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from ros_support import ENVIRONMENT, NEEDS_ROS, Launches, installed, ros2
 
-SLOW = 120.0  # s: on a busy machine ros2's command line alone takes ten
-DOMAIN = 100 + os.getpid() % 100
-PREFIXES = [Path(prefix) for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(":") if prefix]
-
-
-def installed(package: str) -> bool:
-    return any((prefix / "share" / package / "package.xml").is_file() for prefix in PREFIXES)
-
-
-pytestmark = [
-    pytest.mark.ros,
-    pytest.mark.timeout(400),
-    pytest.mark.skipif(shutil.which("ros2") is None, reason="no ROS 2 here: the command ros2 is not on the PATH"),
-    pytest.mark.skipif(
-        not (installed("wall_oss_ros") and installed("wall_oss_bringup")),
-        reason="the workspace is not sourced: colcon build, then . install/setup.bash",
-    ),
-]
-ENVIRONMENT = {**os.environ, "ROS_DOMAIN_ID": str(DOMAIN), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
-
-
-def ros2(*words: str) -> subprocess.CompletedProcess:
-    return subprocess.run(["ros2", *words], env=ENVIRONMENT, capture_output=True, text=True, timeout=SLOW)
+pytestmark = NEEDS_ROS
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
 def launch(tmp_path):
-    """Starts ``ros2 launch`` in the background; its output goes to a file. Ends it as Ctrl-C does."""
-    running = []
-
-    def start(*words: str):
-        log = (tmp_path / f"{len(running)}.log").open("w+")
-        process = subprocess.Popen(
-            ["ros2", "launch", *words], env=ENVIRONMENT, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )  # fmt: skip
-        running.append(process)
-        return process, Path(log.name)
-
-    yield start
-    for process in running:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    """Starts ``ros2 launch`` in the background."""
+    launches = Launches(tmp_path)
+    yield launches.start
+    launches.end()
 
 
 @pytest.fixture
@@ -65,7 +31,8 @@ def broken_checkpoint(tmp_path):
 def test_the_launch_file_is_the_manual():
     text = ros2("launch", "wall_oss_bringup", "robot.launch.py", "--show-args").stdout
     arguments = dict(re.findall(r"^    '(\w+)':\n((?:        .+\n?)+)", text, re.MULTILINE))
-    assert {"robot", "sim", "model", "device", "rviz", "seed", "require_approval", "robot_ip"} <= set(arguments)
+    assert {"robot", "sim", "model", "device", "rviz", "seed", "require_approval", "robot_ip", "ur_type",
+            "use_mock_hardware", "namespace", "record"} <= set(arguments)
     for name, words in arguments.items():
         description, default = words.strip().rsplit("\n", 1)
         assert len(description) > 15 and "(default:" in default, name
@@ -78,7 +45,9 @@ def test_the_launch_file_is_the_manual():
         (["robot:=nobody"], "There is no robot 'nobody'. Name one of franka"),
         (["model:=nowhere"], "There is no checkpoint nowhere."),
         (["model:=CHECKPOINT", "seed:=-1"], "The seed is '-1'. Give a whole number"),
-        (["model:=CHECKPOINT", "sim:=false"], "The address of franka is not known. Give robot_ip"),
+        (["model:=CHECKPOINT", "namespace:=a-b"], "'a-b' is no namespace."),
+        (["model:=CHECKPOINT", "ur_type:=ur5e"], "has no variants, so there is no 'ur5e'."),
+        (["model:=CHECKPOINT", "record:=/"], "There is a / already. ros2 bag makes the folder itself"),
         (["model:=CHECKPOINT", "params_file:=no.yaml"], "There is no parameter file no.yaml."),
     ],
 )
@@ -90,11 +59,18 @@ def test_what_cannot_work_is_refused_before_anything_starts(words, message, brok
     assert "process started" not in done.stdout + done.stderr
 
 
-@pytest.mark.skipif(installed("franka_bringup"), reason="the driver is installed here")
-def test_a_missing_driver_is_named_with_what_installs_it(broken_checkpoint):
-    words = ("sim:=false", "robot_ip:=172.16.0.3", f"model:={broken_checkpoint}")
+@pytest.mark.parametrize(
+    "robot, package, command",
+    [("franka", "franka_bringup", "In the workspace: git clone"), ("ur", "ur_robot_driver", "sudo apt install ros-")],
+)
+def test_a_missing_driver_is_named_with_what_installs_it(robot, package, command, broken_checkpoint):
+    if installed(package):
+        pytest.skip("the driver is installed here")
+    words = (f"robot:={robot}", "sim:=false", "robot_ip:=172.16.0.3", f"model:={broken_checkpoint}")
     done = ros2("launch", "wall_oss_bringup", "robot.launch.py", *words)
-    assert "package franka_bringup, is not installed. In the workspace: git clone" in done.stdout + done.stderr
+    assert done.returncode == 1
+    assert f"package {package}, is not installed. {command}" in done.stdout + done.stderr
+    assert "process started" not in done.stdout + done.stderr
 
 
 @pytest.mark.slow
@@ -120,3 +96,11 @@ def test_simulation_and_perception_work_together_and_end_at_ctrl_c(launch):
         assert process.wait(timeout=60) == 0
         assert "finished cleanly" in log.read_text()
         assert "Traceback" not in log.read_text()
+
+
+@pytest.mark.slow
+def test_launch_testing_finds_the_arm_obedient_and_killed_nodes_back():
+    pytest.importorskip("launch_testing")
+    command = [sys.executable, "-m", "launch_testing.launch_test", "test/launch/simulation_and_perception.py"]
+    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=380)
+    assert done.returncode == 0, done.stdout + done.stderr

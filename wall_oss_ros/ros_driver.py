@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
-from launch import LaunchContext
+from launch import LaunchContext, LaunchDescriptionSource
 from launch.actions import GroupAction, IncludeLaunchDescription, LogInfo, SetLaunchConfiguration
-from launch.launch_description_sources import AnyLaunchDescriptionSource
+from launch.launch_description_sources import AnyLaunchDescriptionSource, PythonLaunchDescriptionSource
 from launch_ros.actions import Node, SetRemap
 
 from wall_oss_ros.drivers import Driver, load_driver
@@ -71,7 +71,7 @@ def start(context: LaunchContext) -> list:
         # A scope of its own: the driver's launch file must see none of our arguments (its "model" is a robot's, ours a
         # checkpoint), nor we its.
         include = IncludeLaunchDescription(
-            AnyLaunchDescriptionSource(str(_launch_file(driver))), launch_arguments=_arguments(context, driver).items()
+            _launch_file(driver), launch_arguments=_arguments(context, driver).items()
         )
         remaps = [SetRemap(src=src, dst=dst) for src, dst in driver.remap_driver.items()]
         actions.append(GroupAction([*remaps, include], scoped=True, forwarding=False))
@@ -100,18 +100,20 @@ def _controller(context: LaunchContext, driver: Driver) -> str:
     return value(context, "controller", "") or driver.controller or robot_profile(context).command.controller
 
 
-def _launch_file(driver: Driver) -> Path:
-    return Path(get_package_share_directory(driver.package)) / driver.launch_file
+def _launch_file(driver: Driver) -> LaunchDescriptionSource:
+    path = str(Path(get_package_share_directory(driver.package)) / driver.launch_file)
+    # AnyLaunchDescriptionSource, which reads XML and YAML too, does not say what is wrong with a file.
+    return PythonLaunchDescriptionSource(path) if path.endswith(".py") else AnyLaunchDescriptionSource(path)
 
 
 def _arguments(context: LaunchContext, driver: Driver) -> dict[str, str]:
     """What the driver's launch file is given: by its description, and by the argument driver_arguments."""
-    path = _launch_file(driver)
+    source = _launch_file(driver)
     try:
-        description = AnyLaunchDescriptionSource(str(path)).get_launch_description(context)
+        description = source.get_launch_description(context)
     except Exception as error:  # whatever a launch file raises: it is not ours
         raise WallOSSError(
-            f"The driver's launch file {path} cannot be read: {error}.", f"Is it installed whole? {driver.install}"
+            f"The driver's launch file {source.location} cannot be read: {error}.", f"Is it installed whole? {driver.install}"
         ) from error
     values = {
         "robot_ip": value(context, "robot_ip") or _NO_ADDRESS,
