@@ -5,7 +5,9 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from checkpoint_support import ARM, VIEWS, make_checkpoint
 
+from wall_oss_ros.policy import Observation, Policy
 from wall_oss_ros.policy.normalizer import Normalizer
 from wall_oss_ros.policy.real_time_chunking import Guidance, Previous, guidance, weights
 
@@ -110,3 +112,19 @@ def test_only_entries_that_the_model_decides_are_held_in_its_own_units():
     guide = guidance(Previous(rows, 2), normalizer.normalize, normalizer.mask(), 6)
     assert guide._target[:4] == pytest.approx(np.tile([0.5, 0.0, 1.0], (4, 1)))
     assert (guide._hold[:, 1] == 0).all() and (guide._hold[4:] == 0).all() and (guide._hold[:2, 0] == 1).all()
+
+
+def test_a_policy_goes_on_from_what_the_robot_does(tmp_path):
+    """Through a whole checkpoint, of random weights: in physical units, for the entries that the robot has."""
+    policy = Policy.from_pretrained(make_checkpoint(tmp_path))
+    image, mask = np.zeros((policy.image_size, policy.image_size, 3), np.uint8), np.zeros(20, bool)
+    mask[ARM] = True
+    obs = Observation(0.0, dict.fromkeys(VIEWS, image), np.zeros(20, np.float32), mask)
+    rows = np.zeros((7, 20))
+    rows[:, ARM] = np.linspace(0, 1, 7)[:, None] * [0.1, -0.05, 0.02, 0.0, 0.05, -0.05, 0.08]
+    free = policy.act(obs, "pick up the red cube", seed=1)
+    guided = policy.act(obs, "pick up the red cube", seed=1, previous=Previous(rows, 3))
+    assert guided[:3] == pytest.approx(rows[:3], abs=1e-5)
+    assert np.abs(free[:3] - rows[:3]).max() > 0.01, "without guidance it is elsewhere"
+    assert (np.abs(guided - free)[3:7, ARM] > 1e-4).any(), "the rows behind are drawn along"
+    assert (policy.act(obs, "pick up the red cube", seed=1) == free).all(), "nothing stays behind"
