@@ -30,9 +30,9 @@ NEEDS_ROS = [
 ]
 
 
-def ros2(*words: str, environment: dict | None = None) -> subprocess.CompletedProcess:
-    """A command of ros2, to its end."""
-    return subprocess.run(["ros2", *words], env=environment or ENVIRONMENT, capture_output=True, text=True, timeout=SLOW)
+def ros2(*words: str, environment: dict | None = None, ros2: str = "ros2") -> subprocess.CompletedProcess:
+    """A command of ros2, to its end. ``ros2``: which one, where the environment has a stub."""
+    return subprocess.run([ros2, *words], env=environment or ENVIRONMENT, capture_output=True, text=True, timeout=SLOW)
 
 
 class Launches:
@@ -62,20 +62,21 @@ class StubDrivers:
 
     Attributes:
         environment: in which ros2 finds them.
+        prefix: where they are.
     """
 
     def __init__(self, folder: Path):
-        self._prefix, self._notes = folder / "stubs", folder / "notes"
+        self.prefix, self._notes = folder / "stubs", folder / "notes"
         self._notes.mkdir()
-        path = f"{self._prefix}:{os.environ.get('AMENT_PREFIX_PATH', '')}"
+        path = f"{self.prefix}:{os.environ.get('AMENT_PREFIX_PATH', '')}"
         self.environment = {**ENVIRONMENT, "AMENT_PREFIX_PATH": path, "STUB_NOTES": str(self._notes)}
-        self._package("controller_manager")
+        self.package("controller_manager")
         spawner = '#!/bin/sh\necho "$@" > "$STUB_NOTES/spawner"\n'
         self.executable("controller_manager", "spawner", spawner)
 
     def driver(self, package: str, launch_file: str, arguments: str, actions: str = "") -> None:
         """A driver whose launch file takes these arguments (names, with spaces between) and starts these actions."""
-        share = self._package(package)
+        share = self.package(package)
         (share / launch_file).parent.mkdir(exist_ok=True)
         text = f"""
             import json, os
@@ -97,7 +98,7 @@ class StubDrivers:
         (share / launch_file).write_text(textwrap.dedent(text))
 
     def executable(self, package: str, name: str, text: str) -> None:
-        path = self._prefix / "lib" / package / name
+        path = self.prefix / "lib" / package / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
@@ -107,11 +108,12 @@ class StubDrivers:
         path = self._notes / name
         return path.read_text() if path.is_file() else ""
 
-    def _package(self, name: str) -> Path:
-        index = self._prefix / "share/ament_index/resource_index/packages"
+    def package(self, name: str) -> Path:
+        """A package that ROS finds; its share folder."""
+        index = self.prefix / "share/ament_index/resource_index/packages"
         index.mkdir(parents=True, exist_ok=True)
         (index / name).touch()
-        share = self._prefix / "share" / name
+        share = self.prefix / "share" / name
         share.mkdir(exist_ok=True)
         (share / "package.xml").write_text(f"<package format='3'><name>{name}</name></package>")
         return share

@@ -1,11 +1,14 @@
 """The bringup of real robots on a real ROS 2, with stubs in place of the vendors' packages."""
 
 import json
+import os
+import re
+import shutil
 import signal
 import time
 
 import pytest
-from ros_support import NEEDS_ROS, SLOW, Launches, StubDrivers, ros2
+from ros_support import NEEDS_ROS, SLOW, Launches, StubDrivers, installed, ros2
 
 pytestmark = NEEDS_ROS
 
@@ -93,6 +96,27 @@ def test_no_argument_of_ours_leaks_into_the_driver(stubs, broken_checkpoint):
     assert given["model"] == "vendor's" and not {"sim", "rviz", "robot", "device"} & set(given)
 
 
+def test_what_matters_is_recorded(stubs, broken_checkpoint, tmp_path):
+    stubs.package("ros2bag")
+    stubs.executable("stub", "ros2", '#!/bin/sh\necho "$@" > "$STUB_NOTES/bag"\n')
+    path = f"{stubs.prefix}/lib/stub:{os.environ['PATH']}"
+    words = ("sim:=false", "driver:=false", f"model:={broken_checkpoint}", "rviz:=false", "namespace:=left")
+    ros2("launch", "wall_oss_bringup", "robot.launch.py", f"record:={tmp_path}/bag", *words,
+         environment={**stubs.environment, "PATH": path}, ros2=shutil.which("ros2"))  # fmt: skip
+    *_, option, folder, regex, pattern = stubs.noted("bag").split()
+    assert (option, folder, regex) == ("--output", f"{tmp_path}/bag", "--regex")
+    for name in ("/left/joint_states", "/left/face_camera/color/image_raw", "/left/wall_oss/plan", "/left/tf", "/diagnostics"):
+        assert re.search(pattern, name), name
+    assert not re.search(pattern, "/left/wall_oss/plan_markers")
+
+
+@pytest.mark.skipif(installed("ros2bag"), reason="rosbag2 is installed here")
+def test_without_rosbag2_a_recording_is_refused(broken_checkpoint, tmp_path):
+    done = ros2("launch", "wall_oss_bringup", "robot.launch.py", f"record:={tmp_path}/bag", f"model:={broken_checkpoint}")
+    assert done.returncode == 1
+    assert "package ros2bag is not installed. sudo apt install ros-$ROS_DISTRO-rosbag2." in done.stdout + done.stderr
+
+
 def test_a_driver_without_the_argument_for_mock_hardware_is_refused(stubs):
     stubs.driver("ur_robot_driver", "launch/ur_control.launch.py", UR.replace("use_mock_hardware", "pretend"))
     status, given, output = bring_up(stubs, "robot:=ur", "use_mock_hardware:=true")
@@ -125,7 +149,7 @@ def test_mock_franka_has_a_gripper_that_obeys(stubs, launches):
     node = 'Node(package="franka_gripper", executable="fake_gripper_state_publisher.py", name="franka_gripper")'
     stubs.driver("franka_bringup", "launch/franka.launch.py", FRANKA, actions=node)
     stubs.executable("franka_gripper", "fake_gripper_state_publisher.py", FAKE_GRIPPER)
-    stubs._package("franka_gripper")
+    stubs.package("franka_gripper")
     words = ("wall_oss_bringup", "driver.launch.py", "robot:=franka", "use_mock_hardware:=true")
     process, log = launches.start(*words, environment=stubs.environment)
     goal = ("/franka_gripper/gripper_action", "control_msgs/action/GripperCommand", "{command: {position: 0.01}}")
