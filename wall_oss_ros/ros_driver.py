@@ -70,9 +70,7 @@ def start(context: LaunchContext) -> list:
         driver = chosen(context)
         # A scope of its own: the driver's launch file must see none of our arguments (its "model" is a robot's, ours a
         # checkpoint), nor we its.
-        include = IncludeLaunchDescription(
-            _launch_file(driver), launch_arguments=_arguments(context, driver).items()
-        )
+        include = IncludeLaunchDescription(_launch_file(driver), launch_arguments=_arguments(context, driver).items())
         remaps = [SetRemap(src=src, dst=dst) for src, dst in driver.remap_driver.items()]
         actions.append(GroupAction([*remaps, include], scoped=True, forwarding=False))
         if driver.controllers:
@@ -88,8 +86,10 @@ def _known_controller(context: LaunchContext) -> list:
     """Sets the argument controller, where it was left empty, to the driver's; and what our nodes should not hear."""
     try:
         driver = chosen(context)
-    except WallOSSError:  # a robot of the user's own, whose driver runs already
-        return []
+    except WallOSSError:
+        if value(context, "driver_file"):
+            raise
+        return []  # a robot of the user's own, whose driver runs already
     actions: list = [SetRemap(src=src, dst=dst) for src, dst in driver.remap_nodes.items()]
     if driver.controller and not value(context, "controller", ""):
         actions.append(SetLaunchConfiguration("controller", driver.controller))
