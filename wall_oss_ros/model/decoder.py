@@ -113,7 +113,9 @@ class Decoder(nn.Module):
         self.config = config
         self.attention_backend = "auto"
         self.gradient_checkpointing = False
-        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        # Without torch's own initial values: drawn for a model without memory, they cost two seconds of imports.
+        words = torch.empty(config.vocab_size, config.hidden_size)
+        self.embed_tokens = nn.Embedding.from_pretrained(words, freeze=False)
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.num_hidden_layers))
         add_norm(self, "norm", config)
 
