@@ -53,7 +53,7 @@ def test_the_named_cube_is_where_the_arm_goes(policy, stage):
             end = obs.state[7:9] + chunk[-1, 7:9]
             toward = {c: float(np.linalg.norm(end - p[:2])) for c, p in cubes.items()}
             right, total = right + (min(toward, key=toward.get) == colour), total + 1
-    assert right >= 0.7 * total, f"{right} of {total}"
+    assert right >= 0.9 * total, f"{right} of {total}"
 
 
 def test_a_held_cube_goes_to_the_named_tray(policy, stage):
@@ -66,7 +66,7 @@ def test_a_held_cube_goes_to_the_named_tray(policy, stage):
         for tray in TRAYS:
             chunk = policy.act(obs, f"place it in the {tray} tray", seed=0)
             right, total = right + ((chunk[-1, 8] > 0) == (tray == "left")), total + 1
-    assert right >= 0.8 * total, f"{right} of {total}"
+    assert right >= 0.9 * total, f"{right} of {total}"
 
 
 def test_plans_are_the_models_own_and_right(policy, stage):
@@ -78,7 +78,7 @@ def test_plans_are_the_models_own_and_right(policy, stage):
             stage.simulator.observation(stage.profile), f"Put the {goal.colour} cube in the right tray."
         )
         right += [s.text for s in plan.subtasks] == goal.subtasks()
-    assert right >= 0.7 * SCENES
+    assert right >= 0.9 * SCENES
 
 
 def test_it_refuses_what_it_cannot_know(policy, stage):
@@ -89,14 +89,12 @@ def test_it_refuses_what_it_cannot_know(policy, stage):
         assert plan.status == PlanStatus.FAILED and plan.message
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_in_closed_loop_it_takes_the_named_cube(policy, stage):
-    """How often it succeeds is for `wall-oss eval` to measure; what it takes must be what was named."""
+def test_in_closed_loop_it_takes_the_named_cube_where_it_was_told(policy, stage):
+    """How often it succeeds is for `wall-oss eval` to measure; a few scenes show that nothing between is broken."""
     loop = ClosedLoop(policy, stage)
     cases = random_cases(5, seed=1)
     episodes = [loop.run(scene_of(case), case.instruction, list(case.goals), seed=1000 * case.scene) for case in cases]
-    lifted = [episode for episode in episodes if episode.taken]
-    assert len(lifted) >= 2
-    assert sum(episode.taken == episode.goals[0].colour for episode in lifted) >= len(lifted) - 1
-    assert sum(e.judgements_right for e in episodes) >= 0.8 * sum(e.judgements for e in episodes)
+    assert sum(episode.success for episode in episodes) >= 3
+    assert all(e.taken == e.goals[0].colour for e in episodes if e.taken)
+    assert sum(e.judgements_right for e in episodes) >= 0.85 * sum(e.judgements for e in episodes)

@@ -6,6 +6,7 @@ takes effect ``latency_s`` after its observation, as it does where inference run
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
@@ -15,6 +16,7 @@ from wall_oss_ros.control.motion import Motion
 from wall_oss_ros.data import language
 from wall_oss_ros.policy import Policy
 from wall_oss_ros.policy.observation import Observation
+from wall_oss_ros.policy.real_time_chunking import Previous
 from wall_oss_ros.sim.demonstrations import Stage
 from wall_oss_ros.sim.scene import SceneSpec
 from wall_oss_ros.sim.tasks import Goal
@@ -28,6 +30,7 @@ class Settings:
     """How the loop runs; times in s."""
 
     latency_s: float = 0.1
+    joining: str = "real_time"  # of chunks, as the control node's parameter chunk_joining
     judge_every_s: float = 0.5
     replan_every: int = 5  # rows of a chunk that pass before the next observation is taken
     denoising_steps: int | None = None
@@ -83,13 +86,13 @@ class ClosedLoop:
         stage, simulator, settings = self.stage, self.stage.simulator, self.settings
         simulator.reset(scene)
         episode = Episode(instruction, goals)
-        motion = Motion(stage.profile, stage.arm)
+        motion = Motion(stage.profile, stage.arm, joining=settings.joining)
         planner = Planner(self.policy)
         obs = self._observe()
         plan = planner.start(obs, instruction)
         truth = stage.truth()[()]
         episode.plan_right = plan.reasoning == language.plan_text(truth, goals)
-        judge_at, pending, ends = settings.judge_every_s, None, None
+        judge_at, pending, ends, doing = settings.judge_every_s, None, None, ""
         limit = settings.time_limit_s * len(goals)
         while simulator.time < limit and (ends is None or simulator.time < ends):
             now = simulator.time
@@ -104,7 +107,9 @@ class ClosedLoop:
                 ends = now + settings.settle_s
             if plan.running and pending is None and self._wants_chunk(motion, now):
                 obs = self._observe()
-                actions = self.policy.act(obs, plan.active_text, settings.denoising_steps, seed + episode.chunks)
+                previous = self._previous(motion, obs) if plan.active_text == doing else None
+                doing = plan.active_text
+                actions = self.policy.act(obs, doing, settings.denoising_steps, seed + episode.chunks, previous)
                 pending = (now + settings.latency_s, obs, actions)
                 episode.chunks += 1
             if pending is not None and now >= pending[0]:
@@ -130,6 +135,13 @@ class ClosedLoop:
     def _wants_chunk(self, motion: Motion, now: float) -> bool:
         queue = motion.queue
         return queue.stamp is None or queue.rows_done(now) >= self.settings.replan_every
+
+    def _previous(self, motion: Motion, obs: Observation) -> Previous | None:
+        """What the next chunk has to go on from, where chunks are joined so."""
+        if self.settings.joining != "real_time":
+            return None
+        rows = motion.remaining(obs.stamp, obs.state)
+        return Previous(rows, math.ceil(self.settings.latency_s * self.policy.rate_hz)) if len(rows) else None
 
     def _observe(self) -> Observation:
         self.on_look()
