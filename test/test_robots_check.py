@@ -23,15 +23,16 @@ def test_shipped_robots_are_well(robot, capsys):
 
 
 @pytest.mark.parametrize(
-    ("arm", "words"),
+    ("part", "fields", "words"),
     [
-        ({"home": [0.0, -1.5708, 0.0, -1.5708, 0.0, 0.0]}, "! home: the tool is at"),
-        ({"tool_rotation": [0.0, 0.0, 0.0, 1.0]}, "! home: the tool is turned 180.0 degrees"),
-        ({"workspace": {"min": [0.2, -2.0, 0.0], "max": [2.0, 2.0, 2.0]}}, "! workspace:"),
+        ("arm", {"home": [0.0, -1.5708, 0.0, -1.5708, 0.0, 0.0]}, "! home: the tool is at"),
+        ("arm", {"tool_rotation": [0.0, 0.0, 0.0, 1.0]}, "! home: the tool is turned 180.0 degrees"),
+        ("arm", {"workspace": {"min": [0.2, -2.0, 0.0], "max": [2.0, 2.0, 2.0]}}, "! workspace:"),
+        ("gripper", {"joints": ["finger_joint"]}, "! gripper: the URDF has no joint finger_joint"),
     ],
 )
-def test_what_is_wrong_is_marked(tmp_path, capsys, arm, words):
-    assert check.main([_profile(tmp_path, arm=arm)]) == 1
+def test_what_is_wrong_is_marked(tmp_path, capsys, part, fields, words):
+    assert check.main([_profile(tmp_path, **{part: fields})]) == 1
     assert words in capsys.readouterr().out
 
 

@@ -7,6 +7,7 @@ import itertools
 import math
 import sys
 from collections.abc import Iterator
+from xml.etree import ElementTree
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from wall_oss_ros.robots.rotations import matrix_from_quaternion
 
 _TURN = math.radians(5)  # how far the tool's rotation at home may be from the one that states are measured from
 _SPARE = 0.1  # rad, wanted between home and the joint limits
-_GRID = 4  # points along each edge of the workspace
+_GRID = 3  # the workspace is looked at in the middle of this many parts along each axis
 
 
 def look_over(profile: RobotProfile) -> Iterator[tuple[bool, str]]:
@@ -36,15 +37,16 @@ def look_over(profile: RobotProfile) -> Iterator[tuple[bool, str]]:
     spare = np.minimum(arm.home - arm.lower, arm.upper - arm.home)
     nearest = profile.arm.joints[int(np.argmin(spare))]
     yield spare.min() > _SPARE, f"home: {spare.min():.2f} rad to the nearest joint limit, that of {nearest}"
-    corners = [np.linspace(low, high, _GRID) for low, high in zip(space.min, space.max)]
-    goals = list(itertools.product(*corners))
+    middles = [low + (high - low) * (np.arange(_GRID) + 0.5) / _GRID for low, high in zip(space.min, space.max)]
+    goals = list(itertools.product(*middles))
     missed = [goal for goal in goals if not arm.ik(goal, rotation, arm.home).ok]
     where = f"; not {_metres(missed[0])}" if missed else ""
     # A box has corners that an arm has not: most of it is enough.
     yield len(missed) < len(goals) / 3, f"workspace: {len(goals) - len(missed)} of {len(goals)} points reached{where}"
-    gripper = profile.gripper
-    ends = [gripper.opening([gripper.joint_position(width)] * len(gripper.joints)) for width in (gripper.closed, gripper.open)]
-    yield True, f"gripper: {ends[0]:g} to {ends[1]:g} m, told {gripper.action_positions.closed:g} to {gripper.action_positions.open:g}"
+    joints = {joint.get("name") for joint in ElementTree.parse(profile.urdf_path).getroot().iter("joint")}
+    absent = [name for name in profile.gripper.joints if name not in joints]
+    said = f"the URDF has no joint {', '.join(absent)}" if absent else f"{', '.join(profile.gripper.joints)} in the URDF"
+    yield not absent, f"gripper: {said}"
     if profile.simulation is None:
         yield True, "simulation: none"
         return
@@ -65,8 +67,8 @@ def _metres(point) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Prints what is found; 0 when all is well, 1 when something is not, 2 when the profile is refused."""
-    parser = argparse.ArgumentParser(prog="python -m wall_oss_ros.robots.check", description="Looks a robot's profile over.")
-    parser.add_argument("robot", help="name of a profile in config/robots, with :variant where it has some, or a path")
+    parser = argparse.ArgumentParser(prog="python -m wall_oss_ros.robots.check", description="Looks a profile over.")
+    parser.add_argument("robot", help="a profile in config/robots, with :variant where it has some, or a path")
     try:
         profile = load_profile(parser.parse_args(arguments).robot)
         wrong = 0

@@ -187,8 +187,8 @@ def _inertial(mass: float, place: tuple, size: float) -> str:
     """A plausible inertia, not an identified one: a ball's of that size (m), at least a centimetre."""
     moment = 0.1 * mass * max(size, 0.01) ** 2
     return (
-        f'    <inertial><mass value="{mass}"/><origin xyz="{_numbers(place)}"/><inertia ixx="{moment:.3g}" iyy="{moment:.3g}" '
-        f'izz="{moment:.3g}" ixy="0" ixz="0" iyz="0"/></inertial>'
+        f'    <inertial><mass value="{mass}"/><origin xyz="{_numbers(place)}"/><inertia ixx="{moment:.3g}" '
+        f'iyy="{moment:.3g}" izz="{moment:.3g}" ixy="0" ixz="0" iyz="0"/></inertial>'
     )
 
 
