@@ -139,4 +139,5 @@ def measure_peaks(device: torch.device, dtype: torch.dtype, seconds: float = 1.0
 
     with torch.inference_mode():
         product = torch.empty_like(a)
-        return Peaks(2 * side**3 / fastest(lambda: torch.mm(a, b, out=product)), 2 * length / fastest(lambda: target.copy_(source)))
+        multiply = fastest(lambda: torch.mm(a, b, out=product))
+        return Peaks(2 * side**3 / multiply, 2 * length / fastest(lambda: target.copy_(source)))
