@@ -106,7 +106,8 @@ class ControlNode(WallOSSNode):
         self.listen(Observation, "observation", self._on_observation, NEWEST)
         self.listen(JointState, profile.joint_states, self._on_joints, SENSOR)
         self.listen(JointTrajectoryControllerState, profile.command.state_topic, self._on_controller, SENSOR)
-        for qos in (LATCHED, SENSOR):  # one hears what was said before, the other whoever says it, and however
+        # What was said before; what is said once, which a reader that is not reliable can lose; and whoever says it however.
+        for qos in (LATCHED, EVENTS, SENSOR):
             self.listen(Bool, "emergency_stop", self._on_emergency, qos)
             if self.value("program_topic"):
                 self.listen(Bool, self.value("program_topic"), self._on_program, qos)
