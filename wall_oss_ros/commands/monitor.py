@@ -87,10 +87,16 @@ class Monitor:
         works = {
             "simulated_robot": self.truth is not None,
             "perception": self.observations.total > 0,
-            "planner": self._instructions.get_subscription_count() > 0,
+            "planner": self._planner_listens(),
             "control": self.status is not None,
         }
         return [name for name, working in works.items() if not working]
+
+    def _planner_listens(self) -> bool:
+        """Whether an instruction would reach the planner; others may listen too, and be there before it."""
+        listeners = self._node.get_subscriptions_info_by_topic(self._instructions.topic_name)
+        matched = self._instructions.get_subscription_count() >= len(listeners)
+        return matched and any(listener.node_name == "planner" for listener in listeners)
 
     def simulators(self) -> int:
         """How many simulated robots share this domain."""
