@@ -1,7 +1,7 @@
 """Uni-CoT planning: the model decomposes the instruction, judges progress, and thinks again when that fails.
 
 Nothing here knows a task. The subtasks are lines that the model wrote. Which of them is active follows from asking the
-model, on fresh observations, what the instruction calls for now: when its answer moves on to a later subtask, or is
+model, on fresh observations, what the instruction calls for now. A new plan begins there. When its answer moves on to a later subtask, or is
 that nothing is left, the earlier ones are done; when it goes back to an earlier one (a cube was dropped), so does the
 plan; when it keeps answering what is not in the plan, the plan is made anew. An answer counts once it was given several
 times in a row, since one frame can mislead.
@@ -123,7 +123,19 @@ class Planner:
             )
             return
         plan.subtasks = [Subtask(line) for line in lines]
-        plan.activate(0, obs.stamp)
+        plan.activate(self._beginning(obs, text), obs.stamp)
+
+    def _beginning(self, obs: Observation, text: str) -> int:
+        """Where to begin: at what the model calls for now.
+
+        When it says that nothing is left, with the last subtask: the next judgements confirm it or go back, and what
+        was done already is not begun again meanwhile.
+        """
+        self.judgement = self._judged = self._policy.reason(obs, text)
+        self._repeats = 1
+        if self._judged == prompts.DONE:
+            return len(self.plan.subtasks) - 1
+        return next((i for i, subtask in enumerate(self.plan.subtasks) if subtask.text == self._judged), 0)
 
     def _move(self, answer: str, obs: Observation) -> None:
         plan = self.plan
