@@ -1,10 +1,10 @@
 """Uni-CoT planning: the model decomposes the instruction, judges progress, and thinks again when that fails.
 
 Nothing here knows a task. The subtasks are lines that the model wrote. Which of them is active follows from asking the
-model, on fresh observations, what the instruction calls for now. A new plan begins there. When its answer moves on to a later subtask, or is
-that nothing is left, the earlier ones are done; when it goes back to an earlier one (a cube was dropped), so does the
-plan; when it keeps answering what is not in the plan, the plan is made anew. An answer counts once it was given several
-times in a row, since one frame can mislead.
+model, on fresh observations, what the instruction calls for now. A new plan begins there. When its answer moves on to a
+later subtask, or is that nothing is left, the earlier ones are done; when it goes back to an earlier one (a cube was
+dropped), so does the plan; when it keeps answering what is not in the plan, the plan is made anew. An answer counts once
+it was given several times in a row, since one frame can mislead.
 """
 
 from __future__ import annotations
