@@ -1,8 +1,10 @@
 """A complete checkpoint of random weights, small enough to be made for every test module."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 
 from wall_oss_ros.data.tokenizer import train_tokenizer
 from wall_oss_ros.model import ExpertConfig, VisionConfig, WallOSS, WallOSSConfig
@@ -24,19 +26,14 @@ def in_layout(values, rest: float = 0.0) -> torch.Tensor:
     return full
 
 
-def make_checkpoint(folder: Path, **changes) -> Path:
-    """Writes config.json, model.safetensors and tokenizer.json.
-
-    Args:
-        changes: of the config.
-    """
-    tokenizer = train_tokenizer([INSTRUCTION, "pick up the red cube", "done"] * 3, 400)
+def small_config(tokenizer, **changes) -> WallOSSConfig:
+    """A tiny network for two views of 56 px, with this tokenizer's ids; ``changes`` go over the rest."""
     names = {
         "image_token_id": "<|image_pad|>", "vision_start_token_id": "<|vision_start|>",
         "vision_end_token_id": "<|vision_end|>", "eos_token_id": "<|im_end|>", "pad_token_id": "<|endoftext|>",
         "propri_token_id": "<|propri|>", "action_token_id": "<|action|>", "video_token_id": "<|video_pad|>",
     }  # fmt: skip
-    config = WallOSSConfig(
+    return WallOSSConfig(
         **dict(
             vocab_size=tokenizer.get_vocab_size(), hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
             num_key_value_heads=2, mrope_section=[2, 1, 1], experts=[ExpertConfig(32, 48), ExpertConfig(32, 24)],
@@ -47,6 +44,16 @@ def make_checkpoint(folder: Path, **changes) -> Path:
         )
         | changes
     )  # fmt: skip
+
+
+def make_checkpoint(folder: Path, **changes) -> Path:
+    """Writes config.json, model.safetensors and tokenizer.json.
+
+    Args:
+        changes: of the config.
+    """
+    tokenizer = train_tokenizer([INSTRUCTION, "pick up the red cube", "done"] * 3, 400)
+    config = small_config(tokenizer, **changes)
     torch.manual_seed(0)
     model = WallOSS(config)
     head = model.action_preprocessor
@@ -58,3 +65,10 @@ def make_checkpoint(folder: Path, **changes) -> Path:
     model.save_pretrained(folder)
     tokenizer.save(str(folder / "tokenizer.json"))
     return folder
+
+
+def rewrite(folder: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> None:
+    """Lets ``change`` alter the checkpoint's tensors in place."""
+    tensors = load_file(folder / "model.safetensors")
+    change(tensors)
+    save_file(tensors, folder / "model.safetensors")

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from checkpoint_support import STATE_MIN, in_layout, make_checkpoint
+from checkpoint_support import STATE_MIN, in_layout, make_checkpoint, rewrite
 from safetensors.torch import load_file, save_file
 
 from wall_oss_ros.cli import main
@@ -21,12 +21,6 @@ STATE, ACTION = ("action_preprocessor.normalizer_propri", "action_preprocessor.n
 @pytest.fixture
 def folder(tmp_path):
     return make_checkpoint(tmp_path)
-
-
-def rewrite(folder, change) -> None:
-    tensors = load_file(folder / "model.safetensors")
-    change(tensors)
-    save_file(tensors, folder / "model.safetensors")
 
 
 def reconfigure(folder, **changes) -> None:

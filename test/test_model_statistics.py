@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from checkpoint_support import make_checkpoint
+from checkpoint_support import make_checkpoint, rewrite
 from safetensors.torch import load_file, save_file
 
 from wall_oss_ros.errors import WallOSSError
@@ -18,12 +18,6 @@ HEAD = "action_preprocessor.normalizer_"
 @pytest.fixture
 def folder(tmp_path):
     return make_checkpoint(tmp_path)
-
-
-def rewrite(folder, change) -> None:
-    tensors = load_file(folder / "model.safetensors")
-    change(tensors)
-    save_file(tensors, folder / "model.safetensors")
 
 
 def drop_statistics(tensors: dict) -> None:

@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from checkpoint_support import VIEWS, small_config
 
 from wall_oss_ros.data.tokenizer import train_tokenizer
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.model import ExpertConfig, VisionConfig, WallOSS, WallOSSConfig
+from wall_oss_ros.model import WallOSS
 from wall_oss_ros.policy import Observation, Policy
 from wall_oss_ros.uni_cot import prompts
 
-VIEWS = ["face_view", "right_wrist_view"]
 ARM = slice(7, 14)
 INSTRUCTION = "put the red cube in the left tray"
 
@@ -23,20 +23,7 @@ INSTRUCTION = "put the red cube in the left tray"
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("checkpoint")
     tokenizer = train_tokenizer([INSTRUCTION, "pick up the red cube", "done"] * 3, 400)
-    names = {
-        "image_token_id": "<|image_pad|>", "vision_start_token_id": "<|vision_start|>",
-        "vision_end_token_id": "<|vision_end|>", "eos_token_id": "<|im_end|>", "pad_token_id": "<|endoftext|>",
-        "propri_token_id": "<|propri|>", "action_token_id": "<|action|>",
-    }  # fmt: skip
-    config = WallOSSConfig(
-        vocab_size=tokenizer.get_vocab_size(), hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, mrope_section=[2, 1, 1], experts=[ExpertConfig(32, 48), ExpertConfig(32, 24)],
-        vision=VisionConfig(depth=2, hidden_size=16, intermediate_size=32, num_heads=2, out_hidden_size=32,
-                            window_size=56, fullatt_block_indexes=[1]),
-        action_horizon=10, action_rate_hz=10.0, image_size=56, views=VIEWS,
-        extra={"known_words": "put the red cube in left tray pick up".split()},
-        **{key: tokenizer.token_to_id(token) for key, token in names.items()},
-    )  # fmt: skip
+    config = small_config(tokenizer, extra={"known_words": "put the red cube in left tray pick up".split()})
     torch.manual_seed(0)
     model = WallOSS(config)
     minimum, delta = torch.zeros(20), torch.zeros(20)
