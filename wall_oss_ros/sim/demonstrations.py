@@ -8,9 +8,10 @@ many processes share it.
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -205,9 +206,9 @@ class Stage:
 
 
 def _job(arguments: tuple) -> tuple[np.ndarray, np.ndarray]:
-    kind, number, seed, keep_every = arguments
+    kind, number, seed, keep_every, robot = arguments
     rng = np.random.default_rng([seed, 0 if kind == "posed" else 1, number])
-    stage = Stage(rng)
+    stage = Stage(rng, robot)
     taken: list[tuple[np.ndarray, np.void]] = []
     if kind == "posed":
         while len(taken) < POSED_PER_JOB:
@@ -220,7 +221,15 @@ def _job(arguments: tuple) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([images for images, _ in taken]), np.array([record for _, record in taken], FRAME)
 
 
-def generate(folder: str | Path, episodes: int, posed_frames: int, keep_every: int, seed: int, workers: int = 0) -> Path:
+def generate(
+    folder: str | Path,
+    episodes: int,
+    posed_frames: int,
+    keep_every: int,
+    seed: int,
+    workers: int = 0,
+    robots: Sequence[str] = ("franka",),
+) -> Path:
     """Makes a dataset in ``folder``, or leaves it if it is there already with the same settings.
 
     Args:
@@ -229,13 +238,18 @@ def generate(folder: str | Path, episodes: int, posed_frames: int, keep_every: i
         keep_every: keep each n-th frame (0.1 s apart) of a demonstration.
         seed: decides every scene and disturbance.
         workers: processes; 0 for one a core.
+        robots: profiles that take turns, job by job.
     """
     folder = Path(folder)
-    settings = {"episodes": episodes, "posed_frames": posed_frames, "keep_every": keep_every, "seed": seed, "version": 2}
+    settings = {
+        "episodes": episodes, "posed_frames": posed_frames, "keep_every": keep_every, "seed": seed,
+        "robots": list(robots), "version": 2,
+    }  # fmt: skip
     if is_made(folder, settings):
         return folder
-    jobs = [("posed", n, seed, keep_every) for n in range(-(-posed_frames // POSED_PER_JOB))]
-    jobs += [("demonstrated", n, seed, keep_every) for n in range(-(-episodes // EPISODES_PER_JOB))]
+    turn = itertools.cycle(robots)
+    jobs = [("posed", n, seed, keep_every, next(turn)) for n in range(-(-posed_frames // POSED_PER_JOB))]
+    jobs += [("demonstrated", n, seed, keep_every, next(turn)) for n in range(-(-episodes // EPISODES_PER_JOB))]
     jobs = [jobs[i] for i in np.random.default_rng(seed).permutation(len(jobs))]  # kinds mix, also in the held-out end
     images, frames = [], []
     with multiprocessing.get_context("spawn").Pool(workers or os.cpu_count()) as pool:

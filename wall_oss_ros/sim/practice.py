@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,28 +21,30 @@ from wall_oss_ros.sim.closed_loop import ClosedLoop
 from wall_oss_ros.sim.demonstrations import Stage
 from wall_oss_ros.sim.scene import SceneSpec
 
-_loop: ClosedLoop | None = None
+_loops: list[ClosedLoop] = []  # one a robot
 _seen: list[tuple[np.ndarray, np.void]] = []
 
 
-def _start_worker(model: str, robot: str) -> None:
-    global _loop
-    stage = Stage(np.random.default_rng(0), robot)
-    _loop = ClosedLoop(Policy.from_pretrained(model, threads=1), stage, on_look=lambda: _seen.append(stage.frame()))
+def _start_worker(model: str, robots: Sequence[str]) -> None:
+    policy = Policy.from_pretrained(model, threads=1, robot=robots[0])
+    for robot in robots:
+        stage = Stage(np.random.default_rng(0), robot)
+        _loops.append(ClosedLoop(policy, stage, on_look=lambda stage=stage: _seen.append(stage.frame())))
 
 
 def _practise(arguments: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, bool]:
     seed, number = arguments
     rng = np.random.default_rng([seed, 2, number])
     scene = SceneSpec.random(rng)
-    _loop.stage.simulator.reset(scene)
-    instruction, goals = language.instruction(rng, _loop.stage.truth()[()], absent_share=0.0)
+    loop = _loops[number % len(_loops)]
+    loop.stage.simulator.reset(scene)
+    instruction, goals = language.instruction(rng, loop.stage.truth()[()], absent_share=0.0)
     _seen.clear()
-    episode = _loop.run(scene, instruction, goals, seed=int(rng.integers(2**31)))
+    episode = loop.run(scene, instruction, goals, seed=int(rng.integers(2**31)))
     return np.stack([images for images, _ in _seen]), np.array([record for _, record in _seen], FRAME), episode.success
 
 
-def practise(model: Path, folder: Path, episodes: int, seed: int, robot: str, workers: int = 0) -> Path:
+def practise(model: Path, folder: Path, episodes: int, seed: int, robots: Sequence[str], workers: int = 0) -> Path:
     """Makes a dataset of what a model sees while it follows random instructions, or leaves it if it is there already.
 
     Args:
@@ -49,15 +52,15 @@ def practise(model: Path, folder: Path, episodes: int, seed: int, robot: str, wo
         folder: for the dataset.
         episodes: instructions to follow, each on a scene of its own.
         seed: decides scenes, instructions and noise.
-        robot: profile name.
+        robots: profiles that take turns, episode by episode.
         workers: processes; 0 for one a core.
     """
-    settings = {"practice": episodes, "seed": seed, "version": 1}
+    settings = {"practice": episodes, "seed": seed, "robots": list(robots), "version": 1}
     if is_made(folder, settings):
         return folder
     images, frames, reached = [], [], 0
     context = multiprocessing.get_context("spawn")
-    with context.Pool(workers or os.cpu_count(), _start_worker, (str(model), robot)) as pool:
+    with context.Pool(workers or os.cpu_count(), _start_worker, (str(model), tuple(robots))) as pool:
         results = pool.imap(_practise, [(seed, number) for number in range(episodes)])
         for some_images, some_frames, success in track(results, "practice", total=episodes):
             images.append(some_images)

@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from tokenizers import Tokenizer
 from wall_oss_ros.data import language
 from wall_oss_ros.data.frames import FrameSet
 from wall_oss_ros.data.tokenizer import train_tokenizer
+from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS, WallOSSConfig
 from wall_oss_ros.policy.statistics import from_values
 from wall_oss_ros.robots.profile import load_profile
@@ -33,7 +35,7 @@ TOKENIZER_SAMPLES = 6000
 def make_data(recipe: Recipe, folder: Path, workers: int = 0) -> FrameSet:
     """The recipe's dataset, made in ``folder`` if it is not there."""
     d = recipe.data
-    return FrameSet.open(generate(folder, d.episodes, d.posed_frames, d.keep_every, d.seed, workers))
+    return FrameSet.open(generate(folder, d.episodes, d.posed_frames, d.keep_every, d.seed, workers, recipe.robots))
 
 
 def make_tokenizer(recipe: Recipe, data: FrameSet, run: Path) -> Tokenizer:
@@ -69,7 +71,12 @@ def make_config(recipe: Recipe, tokenizer: Tokenizer) -> WallOSSConfig:
         "action_token_id": prompts.ACTION,
     }
     ids = {key: tokenizer.token_to_id(token) for key, token in names.items()}
-    views = [view.name for view in load_profile(recipe.robot).views]
+    views, *others = ([view.name for view in load_profile(robot).views] for robot in recipe.robots)
+    if any(other != views for other in others):
+        raise WallOSSError(
+            f"The recipe {recipe.name} trains on {', '.join(recipe.robots)}, whose views differ: {[views, *others]}.",
+            "Train robots with different views each by a recipe of its own.",
+        )
     return WallOSSConfig.from_dict(
         {
             **recipe.model,
@@ -81,8 +88,8 @@ def make_config(recipe: Recipe, tokenizer: Tokenizer) -> WallOSSConfig:
     )
 
 
-def set_statistics(model: WallOSS, data: FrameSet, robot: str) -> None:
-    """Least value and range of states and action chunks, over the dataset.
+def set_statistics(model: WallOSS, data: FrameSet, robots: Sequence[str]) -> None:
+    """Least value and range of states and action chunks, over the dataset, for all its robots alike.
 
     A degree of freedom that never moves more than 0.1 (m or rad) gets that range around its middle, so that noise in it
     is not blown up.
@@ -93,7 +100,9 @@ def set_statistics(model: WallOSS, data: FrameSet, robot: str) -> None:
     head = model.action_preprocessor
     for values, statistics in ((states, head.normalizer_propri), (actions, head.normalizer_action)):
         arm = from_values(values, least=np.where(np.arange(7) < 6, 0.1, 0.0), alive=np.ones(7, bool))
-        arm.placed(DOF, ARM).store(statistics, robot)
+        arm = arm.placed(DOF, ARM)
+        for robot in robots:
+            arm.store(statistics, robot)
 
 
 def train(
@@ -114,9 +123,9 @@ def train(
     torch.manual_seed(recipe.seed)
     tokenizer = make_tokenizer(recipe, data, run)
     model = WallOSS(make_config(recipe, tokenizer))
-    set_statistics(model, data, recipe.robot)
+    set_statistics(model, data, recipe.robots)
     pretrain_vision(model, data, recipe, run)
-    batches = Batches(data, tokenizer, model, recipe.robot, recipe.seed)
+    batches = Batches(data, tokenizer, model, recipe.robots[0], recipe.seed)
     trainer = Trainer(model, batches, recipe, run, resume and (run / "progress.json").exists())
     deadline = time.monotonic() + 60 * minutes if minutes else math.inf
     practice: list[FrameSet] = []
@@ -126,7 +135,7 @@ def train(
         if stage.practice and time.monotonic() < deadline:
             export(model, tokenizer, recipe, trainer, output)
             seed = recipe.data.seed + number
-            folder = practise(output, run / f"practice-{number}", stage.practice, seed, recipe.robot, workers)
+            folder = practise(output, run / f"practice-{number}", stage.practice, seed, recipe.robots, workers)
             practice.append(FrameSet.open(folder))
             trainer.learn_from(practice)
         if trainer.step < end:

@@ -62,7 +62,7 @@ class Vision(_Strict):
 class Recipe(_Strict):
     name: str
     seed: int
-    robot: str = "franka"
+    robots: tuple[str, ...] = Field(default=("franka",), min_length=1, description="profiles; they share data and statistics")
     vocab_size: int = Field(gt=300)
     data: Data
     model: dict[str, Any]
