@@ -75,7 +75,7 @@ def _part(normalizer: Normalizer, where) -> tuple[np.ndarray, np.ndarray]:
 
 def _still(what: str, normalizer: Normalizer, layout: Layout) -> Iterator[str]:
     for name, slot in layout.slots.items():
-        if (still := layout.mask[slot] & ~normalizer.varies[slot]).any():
+        if (still := layout.mask[slot] & ~layout.optional[slot] & ~normalizer.varies[slot]).any():
             share = f"{int(still.sum())} of {slot.stop - slot.start} entries"
             yield f"{what} {name} has no range in {share} that the robot moves"
         low, high = _part(normalizer, slot)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from wall_oss_ros.robots.profile import RobotProfile
@@ -13,6 +15,12 @@ class Layout:
 
     The tool's rotation is written relative to the profile's ``tool_rotation``: Euler angles of R R_ref^T. A tool that
     points straight down then has angles near zero instead of near the jump at +-pi.
+
+    Attributes:
+        arms: the layout of each arm alone, in the order of the profile's; ``position``, ``rotation``, ``gripper``,
+            ``pack`` and ``unpack`` are those of the first.
+        mask: (size,) bool, the entries that this robot has.
+        optional: (size,) bool, those of them that a model may leave alone: head, lift and base.
     """
 
     def __init__(self, profile: RobotProfile):
@@ -27,11 +35,26 @@ class Layout:
         self.rotation = self.slots[profile.arm.rotation_dof]
         self.gripper = self.slots[profile.gripper.dof].start
         self._reference = matrix_from_quaternion(profile.arm.tool_rotation)
-        self.mask = np.zeros(self.size, bool)  # entries that this robot has
-        self.mask[self.position] = self.mask[self.rotation] = True
-        self.mask[self.gripper] = True
+        self.mask = np.zeros(self.size, bool)
+        self.optional = np.zeros(self.size, bool)
         self._relative = np.zeros(self.size, bool)  # entries that a relative chunk gives as displacements
-        self._relative[self.position] = self._relative[self.rotation] = True
+        self.arms = (self,) if len(profile.arms) == 1 else tuple(Layout(one) for one in profile.arms)
+        for one in profile.arms:
+            for name in (one.arm.position_dof, one.arm.rotation_dof):
+                self.mask[self.slots[name]] = self._relative[self.slots[name]] = True
+            self.mask[self.slots[one.gripper.dof]] = True
+        for dof in (*(part.dof for part in profile.parts), *([profile.base.dof] if profile.base else ())):
+            self.mask[self.slots[dof]] = self.optional[self.slots[dof]] = True
+        if profile.base is not None:
+            self._relative[self.slots[profile.base.dof]] = True
+
+    @property
+    def arm_mask(self) -> np.ndarray:
+        """(size,) bool: the entries of the first arm and its gripper."""
+        mask = np.zeros(self.size, bool)
+        mask[self.position] = mask[self.rotation] = True
+        mask[self.gripper] = True
+        return mask
 
     def state_rotation(self, rotation: np.ndarray) -> np.ndarray:
         """Euler angles (3,) of the tool's rotation (3, 3), as the state holds them."""
@@ -47,7 +70,24 @@ class Layout:
         state[self.position] = position
         state[self.rotation] = self.state_rotation(rotation)
         state[self.gripper] = opening
-        return state, self.mask.copy()
+        return state, self.arm_mask
+
+    def pack_all(self, poses: Sequence[tuple], parts: Mapping[str, Sequence[float]] = {}) -> tuple[np.ndarray, np.ndarray]:
+        """State vector (size,) float32 and its mask (size,) bool of all arms.
+
+        Args:
+            poses: for each arm, in the order of the profile's: position (3,), rotation (3, 3), opening (m).
+            parts: values by the name of their entries in ``dof_config``; those not given are not in the mask.
+        """
+        state, mask = np.zeros(self.size, np.float32), np.zeros(self.size, bool)
+        for layout, pose in zip(self.arms, poses, strict=True):
+            own = layout.arm_mask
+            state[own] = layout.pack(*pose)[0][own]
+            mask |= own
+        for name, values in parts.items():
+            state[self.slots[name]] = values
+            mask[self.slots[name]] = True
+        return state, mask
 
     def unpack(self, vector) -> tuple[np.ndarray, np.ndarray, float]:
         """TCP position (3,), rotation (3, 3) and opening (m) from an absolute state or action vector (size,)."""

@@ -50,8 +50,9 @@ class Workspace(Part):
 
 
 class Arm(Part):
-    """An arm: its place in the model's layout, its frames and joints, and its bounds."""
+    """An arm: what people call it, its place in the model's layout, its frames and joints, and its bounds."""
 
+    name: Name = "arm"
     position_dof: Name
     rotation_dof: Name
     base_frame: Name
@@ -90,10 +91,13 @@ class Stroke(Part):
 class Gripper(Part):
     """A gripper. Openings are in m, between the fingers; joints and action count in their own unit, in proportion.
 
+    It is commanded by an action, or, where its driver has none, as the last joints of its arm's trajectories.
+
     Attributes:
         joints: names in the joint states; they move alike.
         joint_positions: of each of these joints.
-        action_positions: what the action is told.
+        action, action_positions, max_effort: the action, what it is told, and the most force, N.
+        speed: m/s of the opening, in the arm's trajectories.
     """
 
     dof: Name
@@ -101,9 +105,22 @@ class Gripper(Part):
     open: Positive
     joints: tuple[Name, ...] = Field(min_length=1)
     joint_positions: Stroke
-    action: Name
-    action_positions: Stroke
-    max_effort: Positive
+    action: Name | None = None
+    action_positions: Stroke | None = None
+    max_effort: Positive | None = None
+    speed: Positive | None = None
+
+    @model_validator(mode="after")
+    def _commanded_in_one_way(self):
+        by_action = [value is not None for value in (self.action, self.action_positions, self.max_effort)]
+        if any(by_action) if self.speed is not None else not all(by_action):
+            raise ValueError("give action, action_positions and max_effort, or speed where the arm's trajectories move it")
+        return self
+
+    @property
+    def in_trajectory(self) -> bool:
+        """Whether its joints are the last ones of its arm's trajectories."""
+        return self.action is None
 
     @model_validator(mode="after")
     def _opens(self):
@@ -152,6 +169,68 @@ class Command(Part):
     state_topic: Name
     rate_hz: float = Field(ge=10, le=1000)
     program_running_topic: Name | None = None
+
+
+class Limb(Part):
+    """A further arm with its gripper, and where its trajectories go."""
+
+    arm: Arm
+    gripper: Gripper
+    command: Command
+
+
+class JointPart(Part):
+    """Joints beside the arms that the model moves by absolute positions, such as a head or a lift.
+
+    Attributes:
+        name: what people call it.
+        dof: its place in the model's layout, one entry a joint.
+        home: where it stands unless the model moves it; rad or m, as the joints.
+    """
+
+    name: Name
+    dof: Name
+    joints: tuple[Name, ...] = Field(min_length=1)
+    home: tuple[Finite, ...]
+    limits: Limits
+    command: Command
+
+    @model_validator(mode="after")
+    def _same_length(self):
+        rows = {"home": self.home} | {f"limits.{key}": value for key, value in self.limits}
+        for key, values in rows.items():
+            if len(values) != len(self.joints):
+                raise ValueError(f"{key} has {len(values)} entries, one for each of the {len(self.joints)} joints expected")
+        return self
+
+
+class Base(Part):
+    """A driving base, commanded by velocities: x and y (m/s), yaw (rad/s), in its own frame.
+
+    Attributes:
+        dof: its place in the model's layout; x, y (m) and yaw (rad) of its odometry.
+        frame: the base's own.
+        holonomic: whether it can move sideways.
+        limits: of x, y and yaw.
+        topic: of geometry_msgs/TwistStamped where ``stamped``, else Twist.
+        odometry: topic of nav_msgs/Odometry.
+    """
+
+    dof: Name
+    frame: Name
+    holonomic: bool
+    limits: Limits
+    topic: Name
+    stamped: bool
+    odometry: Name
+    rate_hz: float = Field(ge=5, le=200)
+
+    @model_validator(mode="after")
+    def _three(self):
+        for key, values in self.limits:
+            if len(values) != 3:
+                raise ValueError(f"limits.{key} has {len(values)} entries, 3 expected: x, y and yaw")
+        return self
 
 
 class Watchdog(Part):

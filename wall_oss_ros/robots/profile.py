@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,11 +11,26 @@ from pydantic import Field, ValidationError, model_validator
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.paths import data_path
-from wall_oss_ros.robots.parts import Arm, Command, Gripper, Name, Part, Simulation, View, Watchdog
+from wall_oss_ros.robots.parts import (
+    Arm,
+    Base,
+    Command,
+    Gripper,
+    JointPart,
+    Limb,
+    Name,
+    Part,
+    Simulation,
+    View,
+    Watchdog,
+)
 
 
 class RobotProfile(Part):
-    """Everything about one robot."""
+    """Everything about one robot.
+
+    ``arm``, ``gripper`` and ``command`` are those of its first or only arm; see ``arms`` for all of them, one by one.
+    """
 
     name: Name
     description: str
@@ -29,23 +45,42 @@ class RobotProfile(Part):
     arm: Arm
     gripper: Gripper
     command: Command
+    more_arms: tuple[Limb, ...] = ()
+    parts: tuple[JointPart, ...] = ()
+    base: Base | None = None
     watchdog: Watchdog
     resume: Literal["automatic", "manual"]
     simulation: Simulation | None = None
 
     @model_validator(mode="after")
     def _consistent(self):
-        for field, name, size in (
-            ("arm.position_dof", self.arm.position_dof, 3),
-            ("arm.rotation_dof", self.arm.rotation_dof, 3),
-            ("gripper.dof", self.gripper.dof, 1),
-        ):
+        taken = set()
+        for field, name, size in self._dofs():
             if self.dof_config.get(name) != size:
                 raise ValueError(f"{field} is {name!r}, which dof_config does not list with size {size}")
+            if name in taken:
+                raise ValueError(f"{field} is {name!r}, which something else has already")
+            taken.add(name)
+        for what in ("arm.name", "command.topic", "command.controller"):
+            values = [_read(arm, what) for arm in self.arms]
+            if len(set(values)) != len(values):
+                raise ValueError(f"{what} must differ from arm to arm, not be {values}")
         names = [view.name for view in self.views]
         if len(set(names)) != len(names):
             raise ValueError(f"views {names} must have different names")
         return self
+
+    def _dofs(self) -> Iterator[tuple[str, str, int]]:
+        """Each part's place in the layout: field, name and number of entries."""
+        for i, one in enumerate((self, *self.more_arms)):
+            where = f"more_arms.{i - 1}." if i else ""
+            yield f"{where}arm.position_dof", one.arm.position_dof, 3
+            yield f"{where}arm.rotation_dof", one.arm.rotation_dof, 3
+            yield f"{where}gripper.dof", one.gripper.dof, 1
+        for i, part in enumerate(self.parts):
+            yield f"parts.{i}.dof", part.dof, len(part.joints)
+        if self.base is not None:
+            yield "base.dof", self.base.dof, 3
 
     @model_validator(mode="after")
     def _simulation_fits(self):
@@ -63,6 +98,15 @@ class RobotProfile(Part):
         return self
 
     @property
+    def arms(self) -> tuple[RobotProfile, ...]:
+        """For each arm, first the first, the profile of a robot that has this arm alone."""
+        if not (self.more_arms or self.parts or self.base):
+            return (self,)
+        alone = {"more_arms": (), "parts": (), "base": None, "simulation": None}
+        limbs = (Limb(arm=self.arm, gripper=self.gripper, command=self.command), *self.more_arms)
+        return tuple(self.model_copy(update={**alone, **dict(limb)}) for limb in limbs)
+
+    @property
     def dt(self) -> float:
         """Seconds between two rows of an action chunk."""
         return 1.0 / self.rate_hz
@@ -76,6 +120,11 @@ class RobotProfile(Part):
     def urdf_path(self) -> Path:
         """Where the robot's URDF is; a relative path is one of the files that ship with the project."""
         return Path(self.urdf) if Path(self.urdf).is_absolute() else data_path(self.urdf)
+
+
+def _read(profile: RobotProfile, path: str):
+    part, field = path.split(".")
+    return getattr(getattr(profile, part), field)
 
 
 def available_profiles() -> list[str]:
