@@ -135,6 +135,19 @@ def test_statistics_of_the_profiles_name_are_taken_of_several(folder, tmp_path, 
         Policy.from_pretrained(tmp_path, profile=stranger)
 
 
+def test_a_robot_that_is_not_named_takes_statistics_that_are_all_alike(folder, tmp_path, caplog):
+    from wall_oss_ros.model import WallOSS
+
+    model = WallOSS.from_pretrained(folder)
+    for statistics in (model.action_preprocessor.normalizer_action, model.action_preprocessor.normalizer_propri):
+        statistics.set("twin", *statistics.get("franka"))
+    make_checkpoint(tmp_path)
+    model.save_pretrained(tmp_path)
+    assert Policy.from_pretrained(tmp_path).robot == "franka"
+    assert require_fit(tmp_path, FRANKA.model_copy(update={"name": "stranger"})) == "franka"
+    assert "trained on franka, twin, not on stranger" in caplog.text
+
+
 def test_ranges_of_a_dataset_leave_wild_values_out_on_request():
     rng = np.random.default_rng(0)
     values = rng.uniform(-1, 1, (5000, 3))

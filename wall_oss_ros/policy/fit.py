@@ -11,7 +11,7 @@ import numpy as np
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model.checkpoint import read_config, read_statistics
 from wall_oss_ros.model.config import WallOSSConfig
-from wall_oss_ros.policy.normalizer import Normalizer
+from wall_oss_ros.policy.normalizer import Normalizer, unnamed
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
 
@@ -138,9 +138,9 @@ def require_fit(folder: Path, profile: RobotProfile, robot: str | None = None) -
     actions, states = read_statistics(folder, config)
     known = actions.names()
     if robot is None:
-        robot = profile.name if profile.name in known or len(known) != 1 else known[0]
+        robot = profile.name if profile.name in known else unnamed(actions, states) or profile.name
         if robot != profile.name:
-            _log.warning("%s was trained on %s, not on %s; its statistics are used.", folder, robot, profile.name)
+            _log.warning("%s was trained on %s, not on %s; those statistics are used.", folder, ", ".join(known), profile.name)
     if problems := mismatches(
         config, Normalizer.from_statistics(states, robot), Normalizer.from_statistics(actions, robot), profile
     ):

@@ -43,6 +43,15 @@ class Normalizer:
         first, second = statistics.get(robot)
         return cls(first.cpu().numpy(), second.cpu().numpy(), statistics.kind(robot))
 
+    def __eq__(self, other: object) -> bool:
+        """Whether both say the same of every number."""
+        if not isinstance(other, Normalizer):
+            return NotImplemented
+        same = np.array_equal(self.offset, other.offset) and np.array_equal(self.scale, other.scale)
+        return self.kind == other.kind and same
+
+    __hash__ = None
+
     def store(self, statistics: Statistics, robot: str) -> None:
         """Puts these statistics into a model, to be saved with it."""
         import torch
@@ -83,3 +92,12 @@ class Normalizer:
         if self.kind == "deviation":
             return values * self.scale + self.offset
         return (np.clip(values, -1, 1) + 1) / 2 * self.scale + self.offset
+
+
+def unnamed(actions: Statistics, states: Statistics) -> str | None:
+    """Whose statistics serve a robot that is not named: the only ones, or the first of several that say the same."""
+    known = actions.names()
+    for table in (actions, states):
+        if any(Normalizer.from_statistics(table, name) != Normalizer.from_statistics(table, known[0]) for name in known):
+            return None
+    return known[0] if known else None

@@ -16,7 +16,7 @@ from wall_oss_ros.model.fast import NotAChunk
 from wall_oss_ros.policy.engine import Engine
 from wall_oss_ros.policy.fast_actions import FastActions
 from wall_oss_ros.policy.fit import require_fit
-from wall_oss_ros.policy.normalizer import Normalizer
+from wall_oss_ros.policy.normalizer import Normalizer, unnamed
 from wall_oss_ros.policy.observation import Observation
 from wall_oss_ros.policy.processor import WallOSSProcessor
 from wall_oss_ros.policy.real_time_chunking import Previous, guidance
@@ -61,12 +61,14 @@ class Policy:
         """
         statistics = model.action_preprocessor
         known = statistics.normalizer_action.names()
-        if robot is None and len(known) != 1:
+        if robot is None:
+            robot = unnamed(statistics.normalizer_action, statistics.normalizer_propri)
+        if robot is None:
             raise WallOSSError(
-                f"The checkpoint has statistics for {', '.join(known) or 'no robot'}; exactly one was expected.",
+                f"The checkpoint has statistics for {', '.join(known) or 'no robot'}; exactly one was expected, or several with the same.",
                 "Name the robot whose units it should use." if known else "Fine-tune it on a robot's data first.",
             )
-        self.robot = robot or known[0]
+        self.robot = robot
         self._states = Normalizer.from_statistics(statistics.normalizer_propri, self.robot)
         self._actions = Normalizer.from_statistics(statistics.normalizer_action, self.robot)
         self.model, self.processor, self.config = model, processor, model.config
