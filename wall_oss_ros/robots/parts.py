@@ -243,7 +243,7 @@ class Watchdog(Part):
 
 
 class Servos(Part):
-    """Position servos, one for each joint of the arm.
+    """Position servos, one for each joint of an arm or part. Of joints that slide, read m for rad, N for N m, kg for kg m2.
 
     Attributes:
         stiffness, damping: N m/rad, N m s/rad; near critical.
@@ -291,14 +291,29 @@ class Camera(Part):
     field_of_view: float = Field(gt=0, lt=180)
 
 
-class Simulation(Part):
-    """How the simulated robot stands in for this one. ``start``: where it begins, if not at home (rad)."""
+class SimulatedArm(Part):
+    """What stands in for an arm: its servos and fingers. ``start``: where it begins, if not at home (rad)."""
 
-    scene: Literal["table"]
-    image_size: int = Field(ge=28, le=1024)
-    camera_rate_hz: Positive
-    joint_state_rate_hz: Positive
     start: tuple[Finite, ...] | None = None
     servos: Servos
     fingers: Fingers
+
+
+class Simulation(SimulatedArm):
+    """How the simulated robot stands in for this one.
+
+    ``start``, ``servos`` and ``fingers`` are the first arm's; the profile's ``arms`` have each its own.
+
+    Attributes:
+        scene: what stands on its table, and so which task it has: cubes for one arm, or trays for two.
+        more_arms: of the profile's further arms, in their order.
+        parts: servos by the name of the profile's part.
+    """
+
+    scene: Literal["table", "trays"]
+    image_size: int = Field(ge=28, le=1024)
+    camera_rate_hz: Positive
+    joint_state_rate_hz: Positive
+    more_arms: tuple[SimulatedArm, ...] = ()
+    parts: dict[Name, Servos] = {}
     cameras: tuple[Camera, ...] = Field(min_length=1)

@@ -86,12 +86,20 @@ class RobotProfile(Part):
     def _simulation_fits(self):
         if self.simulation is None:
             return self
-        count = len(self.arm.joints)
-        rows = {f"servos.{key}": value for key, value in self.simulation.servos}
-        rows |= {"start": self.start}
-        for key, values in rows.items():
-            if len(values) != count:
-                raise ValueError(f"simulation.{key} has {len(values)} entries, one for each of the {count} joints expected")
+        simulated = (self.simulation, *self.simulation.more_arms)
+        limbs = (self, *self.more_arms)
+        if len(simulated) != len(limbs):
+            raise ValueError(f"simulation.more_arms has {len(simulated) - 1} entries, {len(limbs) - 1} expected")
+        if len(limbs) != (arms := {"table": 1, "trays": 2}[self.simulation.scene]):
+            raise ValueError(f"simulation.scene {self.simulation.scene!r} is for {arms} arms, the robot has {len(limbs)}")
+        if {*self.simulation.parts} != (parts := {part.name for part in self.parts}):
+            raise ValueError(f"simulation.parts must be servos of {sorted(parts)}, not of {sorted(self.simulation.parts)}")
+        for i, (one, limb) in enumerate(zip(simulated, limbs)):
+            where = f"simulation.more_arms.{i - 1}" if i else "simulation"
+            _one_each(f"{where}.servos", dict(one.servos), limb.arm.joints)
+            _one_each(where, {"start": one.start}, limb.arm.joints)
+        for part in self.parts:
+            _one_each(f"simulation.parts.{part.name}", dict(self.simulation.parts[part.name]), part.joints)
         views, cameras = {view.name for view in self.views}, {camera.view for camera in self.simulation.cameras}
         if views != cameras or len(cameras) != len(self.simulation.cameras):
             raise ValueError(f"simulation.cameras must show each of the views {sorted(views)} once, not {sorted(cameras)}")
@@ -102,9 +110,16 @@ class RobotProfile(Part):
         """For each arm, first the first, the profile of a robot that has this arm alone."""
         if not (self.more_arms or self.parts or self.base):
             return (self,)
-        alone = {"more_arms": (), "parts": (), "base": None, "simulation": None}
         limbs = (Limb(arm=self.arm, gripper=self.gripper, command=self.command), *self.more_arms)
-        return tuple(self.model_copy(update={**alone, **dict(limb)}) for limb in limbs)
+        simulated = (None,) * len(limbs)
+        if (whole := self.simulation) is not None:
+            own = [dict(start=one.start, servos=one.servos, fingers=one.fingers) for one in (whole, *whole.more_arms)]
+            simulated = [whole.model_copy(update={"more_arms": (), "parts": {}, **fields}) for fields in own]
+        alone = {"more_arms": (), "parts": (), "base": None}
+        return tuple(
+            self.model_copy(update={**alone, **dict(limb), "simulation": simulation})
+            for limb, simulation in zip(limbs, simulated)
+        )
 
     @property
     def dt(self) -> float:
@@ -125,6 +140,14 @@ class RobotProfile(Part):
 def _read(profile: RobotProfile, path: str):
     part, field = path.split(".")
     return getattr(getattr(profile, part), field)
+
+
+def _one_each(where: str, rows: dict[str, tuple | None], joints: tuple[str, ...]) -> None:
+    for key, values in rows.items():
+        if values is not None and len(values) != len(joints):
+            raise ValueError(
+                f"{where}.{key} has {len(values)} entries, one for each of the {len(joints)} joints expected"
+            )
 
 
 def available_profiles() -> list[str]:
