@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import mujoco
 import numpy as np
 
@@ -24,36 +26,63 @@ def load(profile: RobotProfile) -> mujoco.MjSpec:
             f"Robot {profile.name} cannot be simulated: its profile has no simulation section.", "Choose another."
         )
     world = mujoco.MjSpec.from_file(str(profile.urdf_path))
-    driven = (*profile.arm.joints, *simulation.fingers.joints)
-    _require(profile, world, driven)
+    servos = {name: values for name, *values in _servos(profile)}
+    fingers = {link for arm in profile.arms for link in arm.simulation.fingers.links}
+    _require(profile, world, {*servos}, fingers)
     for equality in list(world.equalities):  # of joints that mimic another
-        if not {equality.name1, equality.name2} <= set(driven):
+        if not {equality.name1, equality.name2} <= set(servos):
             world.delete(equality)
     for joint in list(world.joints):
-        if joint.name not in driven:
+        if joint.name not in servos:
             world.delete(joint)
     for body in world.bodies[1:]:
         body.gravcomp = 1
     for geom in world.geoms:
         if geom.group == 0:  # collision shapes
             geom.contype, geom.conaffinity = ROBOT, OBJECT
-        if geom.parent.name in simulation.fingers.links:
+        if geom.parent.name in fingers:
             geom.condim, geom.friction = 4, [1.6, 0.03, 0.0001]
             geom.solref, geom.solimp = [0.004, 1], [0.95, 0.99, 0.001, 0.5, 2]
-    servos, fingers = simulation.servos, simulation.fingers
-    for i, name in enumerate(profile.arm.joints):
-        _servo(world, name, servos.stiffness[i], servos.damping[i], servos.torque[i], servos.armature[i])
-    for name in fingers.joints:
-        _servo(world, name, fingers.stiffness, fingers.damping, fingers.force, fingers.armature)
+    for name, values in servos.items():
+        _servo(world, name, *values)
     for camera in simulation.cameras:
         _add_camera(world.worldbody if camera.link == "world" else world.body(camera.link), camera)
     return world
 
 
-def _require(profile: RobotProfile, world: mujoco.MjSpec, driven: tuple[str, ...]) -> None:
+def base_body(model: mujoco.MjModel, profile: RobotProfile) -> int:
+    """The body that is the arms' base frame; the world's where that is the URDF's first link, which stands still."""
+    return max(0, mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, profile.arm.base_frame))
+
+
+def base_pose(world: mujoco.MjSpec, profile: RobotProfile) -> tuple[np.ndarray, np.ndarray]:
+    """Where the arms' base frame is in the world while the robot's parts are at home: position (3,), quaternion (w first)."""
+    model = world.compile()
+    data = mujoco.MjData(model)
+    for part in profile.parts:
+        for name, value in zip(part.joints, part.home):
+            data.joint(name).qpos[0] = value
+    mujoco.mj_kinematics(model, data)
+    body = base_body(model, profile)
+    return data.xpos[body].copy(), data.xquat[body].copy()
+
+
+def _servos(profile: RobotProfile) -> Iterator[tuple[str, float, float, float, float]]:
+    """Joint, stiffness, damping, greatest force and armature of all that is driven: arm by arm, then the parts."""
+    for arm in profile.arms:
+        servos, fingers = arm.simulation.servos, arm.simulation.fingers
+        yield from zip(arm.arm.joints, servos.stiffness, servos.damping, servos.torque, servos.armature)
+        for name in fingers.joints:
+            yield name, fingers.stiffness, fingers.damping, fingers.force, fingers.armature
+    for part in profile.parts:
+        servos = profile.simulation.parts[part.name]
+        yield from zip(part.joints, servos.stiffness, servos.damping, servos.torque, servos.armature)
+
+
+def _require(profile: RobotProfile, world: mujoco.MjSpec, joints: set[str], fingers: set[str]) -> None:
     links = {"world", *(body.name for body in world.bodies)}
-    named = {*profile.simulation.fingers.links, *(camera.link for camera in profile.simulation.cameras)}
-    missing = sorted({*driven} - {joint.name for joint in world.joints}) + sorted(named - links)
+    named = {*fingers, *(camera.link for camera in profile.simulation.cameras)}
+    missing = sorted(joints - {joint.name for joint in world.joints}) + sorted(named - links)
     if missing:
         raise WallOSSError(
             f"{profile.urdf_path} has no joint or link {', '.join(missing)}, which the simulation of {profile.name!r} needs.",

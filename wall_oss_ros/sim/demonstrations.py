@@ -24,7 +24,8 @@ from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim import expert
 from wall_oss_ros.sim.expert import PICK, PLACE, ExpertState
 from wall_oss_ros.sim.scene import CUBE_SIZE, SceneSpec
-from wall_oss_ros.sim.simulator import IMAGE_SIZE, Simulator
+from wall_oss_ros.sim.simulator import Simulator
+from wall_oss_ros.sim.world import IMAGE_SIZE
 from wall_oss_ros.sim.tasks import COLOURS, TRAYS
 
 DT = 0.1  # s, one row of a chunk
