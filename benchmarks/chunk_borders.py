@@ -33,7 +33,7 @@ from rich.table import Table
 
 from wall_oss_ros.control.chunk_queue import JOININGS
 from wall_oss_ros.control.latency import LatencyEstimate
-from wall_oss_ros.control.motion import Motion
+from wall_oss_ros.control.body import Body
 from wall_oss_ros.policy.real_time_chunking import Previous, guidance
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
@@ -95,7 +95,7 @@ def run(joining: str, latency: float, args: argparse.Namespace) -> dict[str, flo
     """One run along the curve; root mean squares in m, m/s3."""
     profile, arm, layout = args.profile, args.arm, Layout(args.profile)
     policy, estimate = NoisyPolicy(profile, layout, args.spread, args.seed), LatencyEstimate()
-    motion = Motion(profile, arm, 0.15, joining)
+    motion = Body(profile, [arm], 0.15, joining)
     q = arm.ik(curve(0.0), layout.tool_rotation(np.zeros(3)), arm.home).q
     dt, rate = 1.0 / profile.command.rate_hz, profile.rate_hz
     pending, tool, came, jumps = None, [], [], []
@@ -117,7 +117,7 @@ def run(joining: str, latency: float, args: argparse.Namespace) -> dict[str, flo
             if before is not None and now > START:
                 jumps.append(after[layout.position] - before[layout.position])
                 came.append(n)
-        setpoints = motion.step(now, queue.target(now) is not None, q)
+        (setpoints,) = motion.step(now, queue.target(now) is not None, q)
         q = q if setpoints is None else setpoints[0].position
         tool.append(arm.fk(q)[0])
     tool = np.array(tool)

@@ -35,6 +35,12 @@ def _rotations(n=10):
     return np.repeat(DOWN[None], n, axis=0)
 
 
+def _go(follower, now, times, positions, rotations):
+    plan = follower.plan(now, times, positions, rotations)
+    follower.follow(plan)
+    return plan
+
+
 def _run(follower, seconds, start=0.0):
     steps = [follower.step(start + k * follower.dt) for k in range(round(seconds / follower.dt))]
     return np.array([s.q for s in steps]), np.array([s.qd for s in steps]), steps
@@ -42,7 +48,7 @@ def _run(follower, seconds, start=0.0):
 
 def test_it_ends_at_the_last_target_and_rests(follower, arm):
     goal = _line(arm, (0.08, 0.1, -0.1))
-    assert follower.set_targets(0.0, TIMES, goal, _rotations()).ok
+    assert _go(follower, 0.0, TIMES, goal, _rotations()).ok
     _run(follower, 2.5)
     assert np.linalg.norm(arm.fk(follower.q)[0] - goal[-1]) < 1e-3
     assert not follower.moving
@@ -50,7 +56,7 @@ def test_it_ends_at_the_last_target_and_rests(follower, arm):
 
 def test_it_keeps_time_on_the_way(follower, arm):
     goal = _line(arm, (0.10, 0.0, 0.0))
-    follower.set_targets(0.0, TIMES, goal, _rotations())
+    _go(follower, 0.0, TIMES, goal, _rotations())
     _run(follower, 0.6)
     assert np.linalg.norm(arm.fk(follower.q)[0] - goal[5]) < 0.012
 
@@ -61,7 +67,7 @@ def test_velocity_acceleration_and_jerk_stay_within_the_profile(follower, profil
     for chunk in range(8):  # chunks that contradict one another, each cut short by the next
         now = chunk * 0.3
         goal = arm.fk(follower.q)[0] + rng.uniform(-0.25, 0.25, 3) * np.linspace(0.1, 1, 10)[:, None]
-        follower.set_targets(now, now + TIMES, goal, _rotations())
+        _go(follower, now, now + TIMES, goal, _rotations())
         speeds.append(_run(follower, 0.3, now)[1])
     velocity = np.concatenate([np.zeros((1, 7)), *speeds])
     acceleration = np.diff(velocity, axis=0) / follower.dt
@@ -74,13 +80,13 @@ def test_velocity_acceleration_and_jerk_stay_within_the_profile(follower, profil
 
 
 def test_targets_outside_the_workspace_stop_at_its_edge(follower, profile, arm):
-    follower.set_targets(0.0, TIMES, _line(arm, (0, 0, -0.6)), _rotations())
+    _go(follower, 0.0, TIMES, _line(arm, (0, 0, -0.6)), _rotations())
     _run(follower, 3.0)
     assert arm.fk(follower.q)[0][2] == pytest.approx(profile.arm.workspace.min[2], abs=2e-3)
 
 
 def test_a_leap_is_slowed_to_the_tools_speed_limit(follower, profile, arm):
-    follower.set_targets(0.0, TIMES, np.repeat(_line(arm, (0, 0.4, 0))[-1:], 10, axis=0), _rotations())
+    _go(follower, 0.0, TIMES, np.repeat(_line(arm, (0, 0.4, 0))[-1:], 10, axis=0), _rotations())
     q, _, _ = _run(follower, 1.2)
     tool = np.array([arm.fk(x)[0] for x in q])
     assert np.linalg.norm(np.diff(tool, axis=0), axis=1).max() / follower.dt < profile.arm.max_tcp_speed * 1.1
@@ -96,16 +102,16 @@ def test_a_leap_is_slowed_to_the_tools_speed_limit(follower, profile, arm):
     ],
 )
 def test_a_bad_chunk_is_refused_and_the_arm_comes_to_rest(follower, arm, times, positions, words):
-    follower.set_targets(0.0, TIMES, _line(arm, (0, 0.2, 0)), _rotations())
+    _go(follower, 0.0, TIMES, _line(arm, (0, 0.2, 0)), _rotations())
     _run(follower, 0.4)
-    report = follower.set_targets(0.4, times, positions, _rotations())
+    report = _go(follower, 0.4, times, positions, _rotations())
     assert not report.ok and words in report.reason
     _run(follower, 1.0, 0.4)
     assert not follower.moving
 
 
 def test_stop_brakes_within_the_limits(follower, profile, arm):
-    follower.set_targets(0.0, TIMES, _line(arm, (0, 0.3, 0)), _rotations())
+    _go(follower, 0.0, TIMES, _line(arm, (0, 0.3, 0)), _rotations())
     _run(follower, 0.5)
     assert follower.moving
     follower.stop()
@@ -116,7 +122,7 @@ def test_stop_brakes_within_the_limits(follower, profile, arm):
 
 @pytest.mark.parametrize("reading", [0.5, np.nan])
 def test_an_arm_that_does_not_follow_is_stopped(follower, arm, reading):
-    follower.set_targets(0.0, TIMES, _line(arm, (0, 0.2, 0)), _rotations())
+    _go(follower, 0.0, TIMES, _line(arm, (0, 0.2, 0)), _rotations())
     command = follower.step(0.0, measured=follower.q + reading)
     assert not command.ok and "away from its command" in command.reason
     _run(follower, 1.0)

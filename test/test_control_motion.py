@@ -5,8 +5,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from wall_oss_ros.control.body import Body
 from wall_oss_ros.control.chunk_queue import Chunk
-from wall_oss_ros.control.motion import Motion
 from wall_oss_ros.nodes.logic.trajectory import Point, Trajectory
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
@@ -57,11 +57,11 @@ def check(setpoints) -> None:
     assert times == sorted(set(times)) and times[0] > 0
 
 
-def follow(motion: Motion, cycles: int, start: float = 0.0, running: bool = True, measured=None):
+def follow(motion: Body, cycles: int, start: float = 0.0, running: bool = True, measured=None):
     """Steps the motion with an arm that follows; gives all setpoints sent."""
     sent, q = [], ARM.home if measured is None else measured
     for n in range(cycles):
-        setpoints = motion.step(start + n * DT, running and not motion.fault, q)
+        (setpoints,) = motion.step(start + n * DT, running and not motion.fault, q)
         if setpoints is not None:
             check(setpoints)
             sent.append(setpoints)
@@ -79,21 +79,21 @@ wild = st.one_of(st.floats(-2.0, 2.0), st.floats(), st.sampled_from([np.nan, np.
     scale=st.sampled_from([1.0, 0.1, 0.01]),
 )
 def test_no_chunk_can_break_a_limit(values, late, scale):
-    motion = Motion(PROFILE, ARM)
+    motion = Body(PROFILE, [ARM])
     rows = chunk(x=0.1)
     with np.errstate(all="ignore"):
         rows[:, 7:14] = np.resize(np.array(values) * scale, (PROFILE.horizon, 7))
     motion.take(0.0, 0.0, STATE, chunk(x=0.2), ARM.home)
     follow(motion, 10)
     motion.take(0.2, 0.2 - late, STATE, rows, ARM.home)
-    before = motion._follower.q
+    before = motion._motions[0]._follower.q
     for setpoints in follow(motion, 60, start=0.2, measured=before):
         assert (np.abs(setpoints[0].position - before) <= ARM.velocity * DT * 1.01 + TOLERANCE).all()
         before = setpoints[0].position
 
 
 def test_an_even_motion_is_followed():
-    motion = Motion(PROFILE, ARM)
+    motion = Body(PROFILE, [ARM])
     rows = motion.take(0.0, 0.0, STATE, chunk(x=0.1, z=-0.05), ARM.home)
     assert rows[-1, LAYOUT.position] == pytest.approx(STATE[LAYOUT.position] + [0.1, 0.0, -0.05])
     sent = follow(motion, 60)
@@ -111,7 +111,7 @@ def test_an_even_motion_is_followed():
     ],
 )
 def test_a_bad_chunk_brings_the_arm_to_rest_and_says_why(bad, reason):
-    motion = Motion(PROFILE, ARM)
+    motion = Body(PROFILE, [ARM])
     motion.take(0.0, 0.0, STATE, chunk(x=0.2), ARM.home)
     moving = follow(motion, 20)
     assert np.abs(moving[-1][0].velocity).max() > 0.01
@@ -126,25 +126,25 @@ def test_a_bad_chunk_brings_the_arm_to_rest_and_says_why(bad, reason):
 
 
 def test_a_model_that_is_slower_than_its_chunk_is_named():
-    motion = Motion(PROFILE, ARM)
+    motion = Body(PROFILE, [ARM])
     motion.take(1.4, 0.0, STATE, chunk(x=0.1), ARM.home)
-    assert "too slow" in motion.fault and motion.step(1.4, False, ARM.home) is None
+    assert "too slow" in motion.fault and motion.step(1.4, False, ARM.home) == [None]
     motion.take(1.5, 1.4, STATE, chunk(x=0.1), ARM.home)
     assert motion.fault == ""
 
 
 def test_a_chunk_from_before_the_clock_was_set_back_is_refused():
-    motion = Motion(PROFILE, ARM)
+    motion = Body(PROFILE, [ARM])
     assert motion.take(1.0, 100.0, STATE, chunk(x=0.1), ARM.home) is None
     assert "ahead" in motion.fault and motion.queue.target(1.0) is None
 
 
 def test_when_commands_cease_the_arm_comes_to_rest_smoothly():
     """The control process may be killed at any moment: what was sent last must end at rest."""
-    motion, arm = Motion(PROFILE, ARM), Arm7()
+    motion, arm = Body(PROFILE, [ARM]), Arm7()
     motion.take(0.0, 0.0, STATE, chunk(x=0.25, y=0.2), ARM.home)
     for n in range(20):
-        arm.receive(motion.step(n * DT, True, arm.q), n * DT)
+        arm.receive(*motion.step(n * DT, True, arm.q), n * DT)
         arm.run(n * DT, (n + 1) * DT)
     assert np.abs(arm.v).max() > 0.05
     arm.run(20 * DT, 20 * DT + 1.0)
@@ -154,32 +154,32 @@ def test_when_commands_cease_the_arm_comes_to_rest_smoothly():
 
 
 def test_an_arm_that_does_not_follow_is_told_to_stay_where_it_is():
-    motion = Motion(PROFILE, ARM)
+    motion = Body(PROFILE, [ARM])
     motion.take(0.0, 0.0, STATE, chunk(x=0.2), ARM.home)
     follow(motion, 10)
     elsewhere = ARM.home + 0.5
-    setpoints = motion.step(0.2, True, elsewhere)
+    (setpoints,) = motion.step(0.2, True, elsewhere)
     assert "away from its command" in motion.fault
     assert setpoints[0].position == pytest.approx(elsewhere) and not np.any(setpoints[-1].velocity)
 
 
 def test_at_rest_nothing_is_sent():
-    assert Motion(PROFILE, ARM).step(0.0, False, ARM.home) is None
+    assert Body(PROFILE, [ARM]).step(0.0, False, ARM.home) == [None]
 
 
 def test_the_gripper_stays_within_its_range():
-    motion = Motion(PROFILE, ARM)
+    motion = Body(PROFILE, [ARM])
     motion.take(0.0, 0.0, STATE, chunk(opening=0.5), ARM.home)
-    assert motion.gripper(0.1) == PROFILE.gripper.open
+    assert motion.openings(0.1) == [PROFILE.gripper.open]
     motion.take(0.1, 0.1, STATE, chunk(opening=-0.5), ARM.home)
-    assert motion.gripper(0.2) == PROFILE.gripper.closed
+    assert motion.openings(0.2) == [PROFILE.gripper.closed]
 
 
 @pytest.mark.parametrize("mode", ["relative", "absolute"])
 def test_what_remains_of_a_chunk_makes_the_same_motion_from_another_observation(mode):
     """A new chunk that repeats it, from the state of a later observation, has the same absolute targets."""
     profile = PROFILE.model_copy(update={"action_mode": mode})
-    motion, layout = Motion(profile, ARM), Layout(profile)
+    motion, layout = Body(profile, [ARM]), Layout(profile)
     rows = chunk(x=0.1, y=-0.05)
     rows[:, layout.rotation.stop - 1] = np.linspace(0.0, 0.4, len(rows))
     targets = rows + np.where(np.arange(layout.size) == layout.gripper, 0.0, STATE)
@@ -197,7 +197,7 @@ def test_what_remains_of_a_chunk_makes_the_same_motion_from_another_observation(
 
 
 def test_angles_that_remain_are_told_the_short_way_round():
-    motion, state = Motion(PROFILE, ARM), STATE.copy()
+    motion, state = Body(PROFILE, [ARM]), STATE.copy()
     state[LAYOUT.rotation.stop - 1] = 3.1
     rows = chunk(x=0.01)
     rows[:, LAYOUT.rotation.stop - 1] = 0.02 * np.arange(1, 11)  # over the jump at pi

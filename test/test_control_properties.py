@@ -5,10 +5,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from wall_oss_ros.control.body import Body
 from wall_oss_ros.control.chunk_queue import JOININGS
-from wall_oss_ros.control.follower import CartesianFollower
 from wall_oss_ros.control.guard import HOLD
-from wall_oss_ros.control.motion import Motion
 from wall_oss_ros.control.self_collision import SelfCollision
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
@@ -16,6 +15,7 @@ from wall_oss_ros.robots.profile import load_profile
 
 PROFILE = load_profile("franka")
 ARM, LAYOUT, SHAPES = Arm(PROFILE), Layout(PROFILE), SelfCollision(PROFILE)
+STATE = LAYOUT.pack(*ARM.fk(ARM.home), 0.08)[0].astype(float)
 DT, LIMITS = 1.0 / PROFILE.command.rate_hz, PROFILE.arm.limits
 EDGE = 0.03  # m: the follower's own allowance outside the workspace, and the way between two points
 FOLDED = np.array([0.0, -1.7, 0.0, -3.0, 0.0, 0.6, 0.785])  # the fingers in the arm's own shoulder
@@ -26,7 +26,7 @@ class Bench:
     """A motion, the arm that follows it, and a check of every command."""
 
     def __init__(self, joining: str):
-        self.motion, self.now, self.q = Motion(PROFILE, ARM, joining=joining), 0.0, ARM.home.copy()
+        self.motion, self.now, self.q = Body(PROFILE, [ARM], joining=joining), 0.0, ARM.home.copy()
         self.history = [np.zeros(7)] * 2  # velocities sent
         self.moved = 0.0
 
@@ -42,11 +42,12 @@ class Bench:
             row = rows[rng.integers(len(rows))] if rng.random() < 0.8 else state
             row[rng.integers(LAYOUT.position.start, LAYOUT.gripper + 1)] = rng.choice(STRANGE)
         self.motion.take(self.now, self.now - late, state, rows, self.q)
-        assert self.motion.gripper(self.now) is None or 0.0 <= self.motion.gripper(self.now) <= PROFILE.gripper.open
+        (opening,) = self.motion.openings(self.now)
+        assert opening is None or 0.0 <= opening <= PROFILE.gripper.open
 
     def run(self, cycles: int, running: bool = True, sees: bool = True) -> None:
         for _ in range(cycles):
-            self.send(self.motion.step(self.now, running and not self.motion.fault, self.q if sees else None))
+            self.send(*self.motion.step(self.now, running and not self.motion.fault, self.q if sees else None))
             self.now += DT
 
     def send(self, setpoints) -> None:
@@ -120,7 +121,7 @@ def test_a_strange_reading_of_the_joints_brings_the_arm_to_rest(measured):
     bench = Bench("blend")
     bench.take(0, 0.02, 0, 0.0, 0.0)
     bench.run(10)
-    setpoints = bench.motion.step(bench.now, True, measured)
+    (setpoints,) = bench.motion.step(bench.now, True, measured)
     assert "away from its command" in bench.motion.fault
     assert all(np.isfinite(point.position).all() for point in setpoints) and not np.any(setpoints[-1].velocity)
     for n in range(round(HOLD / DT)):
@@ -134,34 +135,38 @@ def test_a_time_that_is_no_number_brings_the_arm_to_rest(now):
     bench.take(0, 0.02, 0, 0.0, 0.0)
     bench.run(10)
     for _ in range(round(HOLD / DT) + 1):
-        bench.send(bench.motion.step(now, True, bench.q))
+        bench.send(*bench.motion.step(now, True, bench.q))
     assert not bench.motion.moving and "not a finite number" in bench.motion.fault
 
 
-def folding() -> tuple[CartesianFollower, np.ndarray, list, list]:
-    """An arm with room around it, and a way that ends with the fingers in its own shoulder."""
+def folding() -> tuple[Body, np.ndarray]:
+    """An arm with room around it, and a chunk that ends with the fingers in its own shoulder."""
     room = PROFILE.arm.workspace.model_copy(update={"min": (-1.0, -1.0, -1.0), "max": (1.0, 1.0, 1.5)})
     profile = PROFILE.model_copy(update={"arm": PROFILE.arm.model_copy(update={"workspace": room})})
     way = [ARM.home + s * (FOLDED - ARM.home) for s in np.linspace(0.05, 1.0, 40)]
     assert SHAPES.touching(way[-1]) and not SHAPES.touching(way[20])
-    poses = [ARM.fk(q) for q in way]
-    return CartesianFollower(profile, ARM), 0.1 * np.arange(1, 41), *zip(*poses)
+    targets = np.array([LAYOUT.pack(*ARM.fk(q), 0.08)[0] for q in way], float)
+    return Body(profile, [ARM]), LAYOUT.relative(targets, STATE)
 
 
 def test_a_chunk_that_would_fold_the_arm_into_itself_is_refused():
-    follower, times, positions, rotations = folding()
-    report = follower.set_targets(0.0, times, positions, rotations)
-    assert not report.ok and "touch itself, fr3_" in report.reason
+    body, actions = folding()
+    body.take(0.0, 0.0, STATE, actions, ARM.home)
+    assert body.fault.startswith("fr3_") and "would touch on the way" in body.fault
+    assert body.queue.target(0.0) is None
 
 
 def test_between_two_targets_too_the_arm_stops_before_it_touches_itself(monkeypatch):
     """The last look at each command alone: that at the chunk's targets is taken away."""
-    follower, times, positions, rotations = folding()
-    monkeypatch.setattr(follower._guard, "touching", lambda q: "")
-    assert follower.set_targets(0.0, times, positions, rotations).ok
-    reasons = set()
+    body, actions = folding()
+    monkeypatch.setattr(body._postures, "all_touching", lambda postures: "")
+    body.take(0.0, 0.0, STATE, actions, ARM.home)
+    assert body.fault == ""
+    monkeypatch.undo()
+    q, reasons = ARM.home, set()
     for n in range(250):
-        command = follower.step(n * follower.dt)
-        reasons.add(command.reason)
-        assert SHAPES.touching(command.q) == ""
-    assert not follower.moving and any("touch itself" in reason for reason in reasons)
+        (setpoints,) = body.step(n * DT, not body.fault, q)
+        q = q if setpoints is None else setpoints[0].position
+        reasons.add(body.fault)
+        assert SHAPES.touching(q) == ""
+    assert not body.moving and any("would touch" in reason for reason in reasons)

@@ -141,7 +141,9 @@ def _episode(simulator, arm, spec, subtasks, seconds=20.0):
                 return
             chunk, begun = rollout(state, subtasks[index]), now
             times = now + profile.dt * np.arange(1, profile.horizon + 1)
-            assert follower.set_targets(now, times, np.add(state.tcp, chunk[:, 7:10]), down).ok
+            plan = follower.plan(now, times, np.add(state.tcp, chunk[:, 7:10]), down)
+            assert plan.ok, plan.reason
+            follower.follow(plan)
         row = min(int((now - begun) / profile.dt + 1e-6), profile.horizon - 1)
         simulator.set_gripper(chunk[row, 13])
         command = follower.step(now, simulator.q)

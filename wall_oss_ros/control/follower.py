@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import ruckig
 
-from wall_oss_ros.control.guard import Guard, bounds, holdable_speed
+from wall_oss_ros.control.guard import Guard, Postures, bounds, holdable_speed
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.profile import RobotProfile
 
@@ -18,11 +18,17 @@ _STILL = 1e-3  # rad/s
 _STEP, _STEPS = 0.3, 3.0  # rad, and times its fastest: a joint that would move more than both between two targets
 
 
-class Report(NamedTuple):
-    """Whether it was accepted, and if not, why: what was wrong, in words for the status message."""
+class Plan(NamedTuple):
+    """How an arm would go through targets: times (k,) s and joints there (k, n) rad, from now on; or why it cannot."""
 
-    ok: bool
+    times: np.ndarray
+    knots: np.ndarray
     reason: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it can be followed."""
+        return not self.reason
 
 
 class JointCommand(NamedTuple):
@@ -38,14 +44,20 @@ class CartesianFollower:
     """Follows chunks of TCP targets with joint motion bounded in velocity, acceleration and jerk.
 
     Joints move no faster than lets the arm come to rest in 0.2 s, and a command leaves only if the arm could come to
-    rest after it within joint limits and workspace and without touching itself; otherwise it brakes.
+    rest after it within joint limits and workspace and without touching itself or another arm; otherwise it brakes.
 
-    Use: ``reset`` with the measured joints, then ``set_targets`` whenever a chunk arrives and ``step`` every
+    Use: ``reset`` with the measured joints, then ``plan`` and ``follow`` whenever a chunk arrives and ``step`` every
     ``1 / rate_hz``. Chunks join without a jump: a new one starts from the present motion. After the last target, after
     ``stop``, and after anything wrong, the arm decelerates and holds. Times are seconds of one clock, the caller's.
+
+    Args:
+        profile: a robot with this arm alone.
+        arm: its kinematics.
+        postures: of all the robot's arms; None where this is the only one.
+        number: this one's among them.
     """
 
-    def __init__(self, profile: RobotProfile, arm: Arm):
+    def __init__(self, profile: RobotProfile, arm: Arm, postures: Postures | None = None, number: int = 0):
         self._profile, self._arm = profile, arm
         self.dt = 1.0 / profile.command.rate_hz
         joints = len(profile.arm.joints)
@@ -53,7 +65,7 @@ class CartesianFollower:
         self.velocity = holdable_speed(arm.velocity, profile.arm.limits.acceleration, profile.arm.limits.jerk, self.dt)
         self._state, self._braking = (bounds(profile, self.velocity) for _ in range(2))
         self._next = ruckig.OutputParameter(joints)
-        self._guard = Guard(profile, arm)
+        self._guard = Guard(profile, arm, postures or Postures(profile), number)
         self._low, self._high = np.array(profile.arm.workspace.min), np.array(profile.arm.workspace.max)
         self.reset(arm.home)
 
@@ -72,19 +84,25 @@ class CartesianFollower:
         """Whether the commanded motion has not come to rest."""
         return bool(np.abs(self.qd).max() > _STILL)
 
+    @property
+    def following(self) -> bool:
+        """Whether it has targets, reached or not."""
+        return self._path is not None
+
     def reset(self, q) -> None:
         """Starts over at rest from joints (n,) rad, and forgets any targets."""
         self._state.current_position = np.clip(np.asarray(q, float), self._arm.lower, self._arm.upper).tolist()
         self._state.current_velocity = [0.0] * len(self._state.current_position)
         self._state.current_acceleration = [0.0] * len(self._state.current_position)
         self._path = None
+        self._guard.rests(self.q)
 
     def stop(self) -> None:
         """Drops the targets: the following steps decelerate and hold."""
         self._path = None
 
-    def set_targets(self, now: float, times, positions, rotations) -> Report:
-        """Replaces the targets. A refused chunk drops the old targets too, so that the arm comes to rest.
+    def plan(self, now: float, times, positions, rotations) -> Plan:
+        """How to go through targets from the present motion. Nothing changes until it is followed.
 
         Args:
             now: the present time.
@@ -92,40 +110,37 @@ class CartesianFollower:
             positions: (n, 3) m and rotations (n, 3, 3), of the TCP in the base frame. Positions are clipped to the
                 workspace, and slowed to the profile's ``max_tcp_speed``.
         """
-        self._path = None
         times, positions, rotations = (np.asarray(x, float) for x in (times, positions, rotations))
         if positions.shape != (len(times), 3) or rotations.shape != (len(times), 3, 3):
-            return Report(False, f"shapes {positions.shape} and {rotations.shape} do not fit {len(times)} times")
+            return _refused(f"shapes {positions.shape} and {rotations.shape} do not fit {len(times)} times")
         if not (np.isfinite(times).all() and np.isfinite(positions).all() and np.isfinite(rotations).all()):
-            return Report(False, "the action chunk holds a number that is not finite")
+            return _refused("the action chunk holds a number that is not finite")
         if (np.diff(times) <= 0).any():
-            return Report(False, "the action chunk's times do not increase")
+            return _refused("the action chunk's times do not increase")
         ahead = times > now + self.dt / 2
         if not ahead.any():
-            return Report(False, f"the action chunk ended {now - times[-1]:.2f} s ago")
-        return self._plan(now, times[ahead], positions[ahead], rotations[ahead])
-
-    def _plan(self, now: float, times, positions, rotations) -> Report:
-        q = self.q
-        here, before = self._arm.fk(q)[0], now
-        knots = [q]
-        for time, position, rotation in zip(times, np.clip(positions, self._low, self._high), rotations):
+            return _refused(f"the action chunk ended {now - times[-1]:.2f} s ago")
+        times, positions, rotations = times[ahead], np.clip(positions[ahead], self._low, self._high), rotations[ahead]
+        knots = [self.q]
+        here, before = self._arm.fk(knots[0])[0], now
+        for time, position, rotation in zip(times, positions, rotations):
             way = position - here
             longest = self._profile.arm.max_tcp_speed * (time - before)
             here = here + way * min(1.0, longest / max(np.linalg.norm(way), 1e-9))
             solution = self._arm.ik(here, rotation, knots[-1])
             if solution.error > _REACH:
                 where = np.round(here, 3).tolist()
-                return Report(False, f"the pose at {where} m is {solution.error:.3f} m or rad out of reach")
+                return _refused(f"the pose at {where} m is {solution.error:.3f} m or rad out of reach")
             step = np.abs(solution.q - knots[-1])
             if (step > _STEP + _STEPS * self.velocity * (time - before)).any():
-                return Report(False, f"a joint would have to move {step.max():.2f} rad in {time - before:.2f} s")
-            if touching := self._guard.touching(solution.q):
-                return Report(False, f"the arm would touch itself, {touching}")
+                return _refused(f"a joint would have to move {step.max():.2f} rad in {time - before:.2f} s")
             knots.append(solution.q)
             before = time
-        self._path = _Path(np.concatenate([[now], times]), np.array(knots), self.qd)
-        return Report(True)
+        return Plan(np.concatenate([[now], times]), np.array(knots))
+
+    def follow(self, plan: Plan) -> None:
+        """Replaces the targets by those of a plan made in this cycle; by none when it was refused."""
+        self._path = _Path(plan.times, plan.knots, self.qd) if plan.ok else None
 
     def step(self, now: float, measured=None) -> JointCommand:
         """The joint targets for ``now + dt``; call it once a cycle.
@@ -149,6 +164,7 @@ class CartesianFollower:
                 self._path, reason = None, objection
         if outcome < 0:
             self._path = None
+            self._guard.rests(self.q)
             reason = reason or "no motion within the limits was found"
             return JointCommand(self.q, np.zeros_like(self.qd), False, reason)
         self._next.pass_to_input(self._state)
@@ -172,6 +188,10 @@ class CartesianFollower:
         """Why the next command must not leave; see :meth:`Guard.objection`."""
         self._next.pass_to_input(self._braking)
         return self._guard.objection(self.q, self._braking)
+
+
+def _refused(reason: str) -> Plan:
+    return Plan(np.empty(0), np.empty((0, 0)), reason)
 
 
 class _Path:

@@ -1,6 +1,8 @@
-"""Whether an arm could still come to rest where it may be: the last question before a command leaves."""
+"""Whether arms could still come to rest where they may be: the last question before a command leaves."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import ruckig
@@ -9,7 +11,7 @@ from wall_oss_ros.control.self_collision import SelfCollision
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.profile import RobotProfile
 
-HOLD = 0.2  # s from a reason to hold until the arm rests
+HOLD = 0.2  # s from a reason to hold until an arm rests
 _EDGE = 0.02  # m outside the workspace that rounding and the way between two targets may lead
 _SPEED_FLOOR = 0.05  # rad/s
 
@@ -33,25 +35,51 @@ def bounds(profile: RobotProfile, velocity: np.ndarray) -> ruckig.InputParameter
     return motion
 
 
+class Postures:
+    """Where each of a robot's arms comes to rest by its last command, and which links touch there."""
+
+    def __init__(self, profile: RobotProfile):
+        self._collisions = SelfCollision(profile)
+        self._rest = [np.array(one.arm.home) for one in profile.arms]
+
+    def rest(self, arm: int, q) -> None:
+        """The arm of that number comes to rest at joints (n,) rad."""
+        self._rest[arm] = np.asarray(q, float)
+
+    def touching(self, arm: int, q) -> str:
+        """Two links that touch with one arm at joints (n,) rad and the others where they come to rest, or no text."""
+        return self.all_touching([q if number == arm else rest for number, rest in enumerate(self._rest)])
+
+    def all_touching(self, postures: Sequence[np.ndarray]) -> str:
+        """Two links that touch with each arm at its joints (n,) rad, in words; an empty text when none do."""
+        return self._collisions.touching(np.concatenate(postures))
+
+
 class Guard:
     """Looks at where an arm would come to rest if it braked right after the next command.
 
     As long as each command passes, braking is possible at any time: the way to rest from the command before has been
-    looked at already.
+    looked at already. The other arms' too: each command is compared with where they come to rest by theirs.
+
+    Args:
+        profile: the robot with this arm alone.
+        arm: its kinematics.
+        postures: of all arms.
+        number: this one's.
     """
 
-    def __init__(self, profile: RobotProfile, arm: Arm):
-        self._arm, self._collisions = arm, SelfCollision(profile)
+    def __init__(self, profile: RobotProfile, arm: Arm, postures: Postures, number: int):
+        self._arm, self._postures, self._number = arm, postures, number
         self._low, self._high = np.array(profile.arm.workspace.min), np.array(profile.arm.workspace.max)
         joints = len(profile.arm.joints)
         self._generator, self._way = ruckig.Ruckig(joints), ruckig.Trajectory(joints)
 
-    def touching(self, q) -> str:
-        """Two links that touch at joints (n,) rad, in words; an empty text when none do."""
-        return self._collisions.touching(q)
+    def rests(self, q) -> None:
+        """The arm is at rest at joints (n,) rad."""
+        self._postures.rest(self._number, q)
 
     def objection(self, q: np.ndarray, braking: ruckig.InputParameter) -> str | None:
-        """Why a command must not leave; None when it may. An empty text: brake, but nothing is wrong.
+        """Why a command must not leave; None when it may, and is taken to have left. An empty text: brake, no fault.
 
         Args:
             q: (n,) joints at present, rad.
@@ -65,8 +93,10 @@ class Guard:
         outside = self._outside(rest)
         if outside > _EDGE and outside > self._outside(q):  # an arm that was put outside may come back
             return f"the tool would leave the workspace by {outside:.2f} m"
-        touching = self._collisions.touching(rest)
-        return f"the arm would touch itself, {touching}" if touching else None
+        if touching := self._postures.touching(self._number, rest):
+            return f"{touching} would touch"
+        self._postures.rest(self._number, rest)
+        return None
 
     def _outside(self, q: np.ndarray) -> float:
         tool = self._arm.fk(q)[0]

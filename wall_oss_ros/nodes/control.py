@@ -15,7 +15,7 @@ from trajectory_msgs.msg import JointTrajectory
 from wall_oss_msgs.msg import ActionChunk, ControlStatus, Observation, SubtaskPlan
 from wall_oss_ros.control.chunk_queue import JOININGS
 from wall_oss_ros.control.health import Health
-from wall_oss_ros.control.motion import Motion
+from wall_oss_ros.control.body import Body
 from wall_oss_ros.control.supervisor import Limits, Situation, State, Supervisor
 from wall_oss_ros.nodes.base import ERROR, OK, WARN, WallOSSNode, run
 from wall_oss_ros.nodes.conversions import chunk_message, observation_from, seconds, trajectory_message
@@ -88,7 +88,7 @@ class ControlNode(WallOSSNode):
 
     def start(self) -> None:
         profile = self._profile
-        self.motion = Motion(profile, self._arm, self.value("blend_s"), self.value("chunk_joining"))
+        self.motion = Body(profile, [self._arm], self.value("blend_s"), self.value("chunk_joining"))
         self._health = Health(profile, self._arm, self._layout, self.steady())
         self._joints = JointHistory(profile.arm.joints)
         self._plan: SubtaskPlan | None = None
@@ -195,13 +195,13 @@ class ControlNode(WallOSSNode):
         self._ask()
         newest = self._joints.newest
         running = self._mode == State.RUNNING
-        setpoints = self.motion.step(now, running, None if newest is None else newest.positions)
+        (setpoints,) = self.motion.step(now, running, None if newest is None else newest.positions)
         if setpoints is not None:
             stamp = now if self.value("stamp_commands") else None
             self._commands_out.publish(trajectory_message(self._profile.arm.joints, setpoints, stamp))
             self._meter.tick(self.steady())
         if running:
-            self._gripper.command(self.motion.gripper(now), self.value("gripper_step_m"))
+            self._gripper.command(self.motion.openings(now)[0], self.value("gripper_step_m"))
 
     def _active(self) -> tuple[int, str] | None:
         plan = self._plan

@@ -13,7 +13,7 @@ from std_msgs.msg import Header
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from wall_oss_msgs.msg import ActionChunk, Subtask, SubtaskPlan
-from wall_oss_ros.control.motion import Setpoint
+from wall_oss_ros.control.setpoints import Setpoint
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy.observation import Observation
 from wall_oss_ros.robots.layout import Layout

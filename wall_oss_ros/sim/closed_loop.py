@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from wall_oss_ros.control.motion import Motion
+from wall_oss_ros.control.body import Body
 from wall_oss_ros.data import language
 from wall_oss_ros.policy import Policy
 from wall_oss_ros.policy.observation import Observation
@@ -86,7 +86,7 @@ class ClosedLoop:
         stage, simulator, settings = self.stage, self.stage.simulator, self.settings
         simulator.reset(scene)
         episode = Episode(instruction, goals)
-        motion = Motion(stage.profile, stage.arm, joining=settings.joining)
+        motion = Body(stage.profile, [stage.arm], joining=settings.joining)
         planner = Planner(self.policy)
         obs = self._observe()
         plan = planner.start(obs, instruction)
@@ -116,8 +116,8 @@ class ClosedLoop:
                 motion.take(now, pending[1].stamp, pending[1].state, pending[2], simulator.q)
                 episode.faults += bool(motion.fault)
                 pending = None
-            opening = motion.gripper(now)
-            setpoints = motion.step(now, plan.running, simulator.q)
+            (opening,) = motion.openings(now)
+            (setpoints,) = motion.step(now, plan.running, simulator.q)
             if setpoints:
                 simulator.set_joint_targets(setpoints[0].position, setpoints[0].velocity)
             if opening is not None and plan.running:
@@ -132,11 +132,11 @@ class ClosedLoop:
         episode.message, episode.seconds = plan.message, round(simulator.time, 2)
         return episode
 
-    def _wants_chunk(self, motion: Motion, now: float) -> bool:
+    def _wants_chunk(self, motion: Body, now: float) -> bool:
         queue = motion.queue
         return queue.stamp is None or queue.rows_done(now) >= self.settings.replan_every
 
-    def _previous(self, motion: Motion, obs: Observation) -> Previous | None:
+    def _previous(self, motion: Body, obs: Observation) -> Previous | None:
         """What the next chunk has to go on from, where chunks are joined so."""
         if self.settings.joining != "real_time":
             return None

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from wall_oss_ros.control.latency import LatencyEstimate
-from wall_oss_ros.control.motion import Motion
+from wall_oss_ros.control.body import Body
 from wall_oss_ros.nodes.logic.worker import Outcome, Worker
 from wall_oss_ros.policy.real_time_chunking import Previous
 
@@ -57,14 +57,14 @@ class Inference:
         """The clock has leapt: stamps from before mean nothing."""
         self._stamp = None
 
-    def due(self, now: float, motion: Motion, replan_every: int) -> bool:
+    def due(self, now: float, motion: Body, replan_every: int) -> bool:
         """Whether to ask for the next chunk: ``replan_every`` rows have passed, or no more are left than it takes."""
         queue = motion.queue
         if queue.end is None or queue.rows_done(now) >= replan_every:
             return True
         return (queue.end - now - (self.latency.seconds or 0.0)) * self._rate < _SPARE
 
-    def ask(self, request: Request, goes_on: bool, motion: Motion, steps: int | None) -> bool:
+    def ask(self, request: Request, goes_on: bool, motion: Body, steps: int | None) -> bool:
         """Has a chunk computed, unless one is being computed or this observation has had its chunk; says which.
 
         Args:

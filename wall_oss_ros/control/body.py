@@ -1,0 +1,190 @@
+"""From action chunks to what is sent to a robot's arms, one or several: together they move, and together they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from wall_oss_ros.control.chunk_queue import Chunk, ChunkQueue
+from wall_oss_ros.control.guard import Postures
+from wall_oss_ros.control.motion import Motion
+from wall_oss_ros.control.setpoints import Setpoint
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.robots.kinematics import Arm
+from wall_oss_ros.robots.layout import Layout
+from wall_oss_ros.robots.profile import RobotProfile
+
+_OUTSIDE = 0.1  # m: a target farther outside the workspace than this is a mistake; a nearer one is clipped
+_AHEAD = 0.5  # s: an observation this far in the future was made on another clock, or before the clock was set back
+
+
+class Body:
+    """Keeps a robot's arms moving along chunks, or brings them to rest. What stops one of them stops all.
+
+    Joints are given and taken arm by arm, in the order of the profile's: (n,) is all of them in one vector.
+
+    Args:
+        profile: the robot.
+        arms: the kinematics of its arms, where they are at hand.
+        blend_s: seconds to go over from one chunk to the next.
+        joining: how chunks are joined, see :class:`ChunkQueue`.
+
+    Attributes:
+        joints: names of all arms' joints, arm by arm.
+        queue: the targets at hand.
+        fault: what was wrong with the last chunk or step; empty when all was well.
+
+    Raises:
+        WallOSSError: the arms' commands have different rates, or the URDF does not fit the profile.
+    """
+
+    def __init__(
+        self, profile: RobotProfile, arms: Sequence[Arm] | None = None, blend_s: float = 0.15, joining: str = "blend"
+    ):
+        self._profile, self._profiles, self.layout = profile, profile.arms, Layout(profile)
+        rates = [one.command.rate_hz for one in self._profiles]
+        if len(set(rates)) > 1:
+            raise WallOSSError(
+                f"Profile {profile.name!r}: the arms are commanded at {rates} Hz; one rate for all was expected.",
+                "Give each arm's command the same rate_hz: they move in one cycle.",
+            )
+        self.arms = tuple(Arm(one) for one in self._profiles) if arms is None else tuple(arms)
+        self.joints = tuple(joint for one in self._profiles for joint in one.arm.joints)
+        self._ends = np.cumsum([len(one.arm.joints) for one in self._profiles])[:-1]
+        self._postures = Postures(profile)
+        self._motions = [
+            Motion(one, arm, self._postures, number) for number, (one, arm) in enumerate(zip(self._profiles, self.arms))
+        ]
+        self._angles = [layout.rotation for layout in self.layout.arms]
+        if profile.base is not None:
+            yaw = self.layout.slots[profile.base.dof].stop - 1
+            self._angles.append(slice(yaw, yaw + 1))
+        self.queue = ChunkQueue(self._angles, [layout.gripper for layout in self.layout.arms], blend_s, joining)
+        self.fault = ""
+
+    @property
+    def moving(self) -> bool:
+        """Whether the commanded motion of any arm has not come to rest."""
+        return any(motion.moving for motion in self._motions)
+
+    def drop(self) -> None:
+        """Forgets all targets; the following steps come to rest."""
+        self.queue.clear()
+        for motion in self._motions:
+            motion.stop()
+
+    def take(
+        self, now: float, stamp: float, state: np.ndarray, actions: np.ndarray, measured: np.ndarray
+    ) -> np.ndarray | None:
+        """Follows a new chunk from now on; or comes to rest, with ``fault`` saying why.
+
+        Args:
+            now: s.
+            stamp: when the chunk's observation was made, s.
+            state: (A,) the state then.
+            actions: (horizon, A) what the model put out, in the profile's action mode.
+            measured: (n,) the joints now, rad.
+
+        Returns:
+            The chunk's absolute targets (horizon, A); None when it is no chunk of targets within the workspace.
+        """
+        rows, self.fault = self._absolute(state, actions)
+        if rows is not None and not stamp <= now + _AHEAD:  # not a number counts as ahead
+            rows, self.fault = None, f"the action chunk is for a time {stamp - now:.1f} s ahead"
+        if rows is None:
+            self.drop()
+            return None
+        chunk = Chunk(stamp, np.asarray(state, float), rows, self._profile.rate_hz)
+        if not self.queue.put(chunk, now):
+            if chunk.end <= now:
+                self.fault = f"the model is too slow: its actions were over {now - chunk.end:.1f} s before they came"
+            return rows
+        self._follow(now, self._split(measured))
+        return rows
+
+    def step(self, now: float, running: bool, measured: np.ndarray | None) -> list[list[Setpoint] | None]:
+        """What to send each arm this cycle; None for one that is at rest and has nothing to be told.
+
+        Args:
+            now: s.
+            running: whether they may move; if not, they decelerate and hold.
+            measured: (n,) the joints now, rad; None when they are not known.
+        """
+        sent = []
+        for motion, joints in zip(self._motions, self._split(measured)):
+            sent.append(motion.step(now, running, joints))
+            running = running and not motion.fault
+        if any(motion.fault for motion in self._motions):
+            self.fault = self._told([motion.fault for motion in self._motions])
+            self.drop()
+        return sent
+
+    def openings(self, now: float) -> list[float | None]:
+        """The opening of each arm's gripper wanted now, m, within what it can do; None when there is no target."""
+        target = self.queue.target(now)
+        if target is None:
+            return [None] * len(self._profiles)
+        grippers = [(layout.gripper, one.gripper) for layout, one in zip(self.layout.arms, self._profiles)]
+        return [float(np.clip(target[entry], gripper.closed, gripper.open)) for entry, gripper in grippers]
+
+    def remaining(self, stamp: float, state: np.ndarray) -> np.ndarray:
+        """What a chunk from an observation would have to say to go on as before.
+
+        Args:
+            stamp: when the observation was made, s.
+            state: (A,) the state then.
+
+        Returns:
+            (n, A) in the profile's action mode; row k is for stamp + (k + 1) / rate. n is 0 when nothing is left.
+        """
+        rows = self.queue.remaining(stamp)
+        if not len(rows):
+            return np.empty((0, self.layout.size))
+        rows = self.layout.relative(rows, state)
+        if self._profile.action_mode == "relative":
+            for part in self._angles:
+                rows[:, part] = (rows[:, part] + np.pi) % (2 * np.pi) - np.pi
+        return rows
+
+    def _absolute(self, state, actions) -> tuple[np.ndarray | None, str]:
+        size = self.layout.size
+        actions = np.asarray(actions)
+        if actions.ndim != 2 or actions.shape[1] != size or len(actions) == 0 or np.shape(state) != (size,):
+            return None, f"the action chunk has shape {actions.shape}, expected (rows, {size})"
+        with np.errstate(all="ignore"):
+            rows = self.layout.absolute(actions, state)
+        if not (np.isfinite(rows).all() and np.isfinite(state).all()):
+            return None, "the action chunk holds a number that is not finite"
+        outside = [self._outside(one, layout, rows) for one, layout in zip(self._profiles, self.layout.arms)]
+        return (None, self._told(outside)) if any(outside) else (rows, "")
+
+    @staticmethod
+    def _outside(profile: RobotProfile, layout: Layout, rows: np.ndarray) -> str:
+        box, positions = profile.arm.workspace, rows[:, layout.position]
+        outside = np.maximum(np.array(box.min) - positions, positions - np.array(box.max)).max()
+        return f"the action chunk leaves the workspace by {outside:.2f} m" if outside > _OUTSIDE else ""
+
+    def _follow(self, now: float, measured: Sequence[np.ndarray]) -> None:
+        times, targets = self.queue.ahead(now)
+        plans = [motion.plan(now, times, targets, joints) for motion, joints in zip(self._motions, measured)]
+        self.fault = self._told([plan.reason for plan in plans])
+        if not self.fault:
+            for knots in zip(*(plan.knots[1:] for plan in plans)):
+                if touching := self._postures.all_touching(knots):
+                    self.fault = f"{touching} would touch on the way that the action chunk goes"
+                    break
+        if self.fault:
+            self.drop()
+            return
+        for motion, plan in zip(self._motions, plans):
+            motion.follow(plan)
+
+    def _split(self, joints: np.ndarray | None) -> Sequence[np.ndarray | None]:
+        """Each arm's part of all joints."""
+        return [None] * len(self._motions) if joints is None else np.split(np.asarray(joints, float), self._ends)
+
+    def _told(self, reasons: Sequence[str]) -> str:
+        """The first reason there is, with the arm's name where there are several."""
+        number, reason = next(((n, reason) for n, reason in enumerate(reasons) if reason), (0, ""))
+        return reason if not reason or len(reasons) == 1 else f"{self._profiles[number].arm.name}: {reason}"
