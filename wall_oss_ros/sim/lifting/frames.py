@@ -11,6 +11,8 @@ import numpy as np
 from wall_oss_ros.data.frames import HORIZON
 
 ARMS, TRAYS, VIEWS = 2, 2, 3
+RIGHT, LEFT = 0, 1
+"""Indices of the arms."""
 ACTING = slice(0, 14)
 """The entries of the 20-D layout that the task moves: left arm and gripper, right arm and gripper."""
 
