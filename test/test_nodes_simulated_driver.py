@@ -18,7 +18,17 @@ ARM_JOINTS, HOME = PROFILE.arm.joints, PROFILE.start
 
 @pytest.fixture
 def driver():
-    return SimulatedDriver(Simulator(make_scene(0)), ARM_JOINTS)
+    return SimulatedDriver(Simulator(make_scene(0)), PROFILE)
+
+
+@pytest.fixture
+def arm(driver):
+    return driver.controllers[0]
+
+
+@pytest.fixture
+def fingers(driver):
+    return driver.grippers[0]
 
 
 def advance(driver, seconds):
@@ -33,69 +43,69 @@ def ahead(joint, by, time, speed=0.0):
     return Point(time, q, v)
 
 
-def test_a_trajectory_is_followed_to_its_goal(driver):
-    driver.follow(ARM_JOINTS, [ahead(0, 0.2, 1.0)], None)
+def test_a_trajectory_is_followed_to_its_goal(driver, arm):
+    arm.follow(ARM_JOINTS, [ahead(0, 0.2, 1.0)], None)
     advance(driver, 0.5)
-    assert driver.arm().position[0] == pytest.approx(0.1, abs=0.01), "half way at half time"
+    assert arm.state().position[0] == pytest.approx(0.1, abs=0.01), "half way at half time"
     advance(driver, 0.8)
-    assert driver.arm().position == pytest.approx(np.array(HOME) + [0.2, 0, 0, 0, 0, 0, 0], abs=0.005)
+    assert arm.state().position == pytest.approx(np.array(HOME) + [0.2, 0, 0, 0, 0, 0, 0], abs=0.005)
 
 
-def test_a_new_trajectory_takes_over_without_a_jump(driver):
-    first = driver.follow(ARM_JOINTS, [ahead(0, 0.3, 1.0)], None)
+def test_a_new_trajectory_takes_over_without_a_jump(driver, arm):
+    first = arm.follow(ARM_JOINTS, [ahead(0, 0.3, 1.0)], None)
     advance(driver, 0.5)
-    before = driver.arm()
-    second = driver.follow(ARM_JOINTS, [ahead(0, -0.1, 1.0)], None)
-    assert driver.is_running(second) and not driver.is_running(first)
+    before = arm.state()
+    second = arm.follow(ARM_JOINTS, [ahead(0, -0.1, 1.0)], None)
+    assert arm.is_running(second) and not arm.is_running(first)
     driver.tick(0.01)
-    after = driver.arm()
+    after = arm.state()
     assert np.abs(after.desired_position - before.desired_position).max() < 0.01
     assert np.abs(after.desired_velocity - before.desired_velocity).max() < 0.1
 
 
-def test_a_refused_trajectory_leaves_the_running_one_alone(driver):
-    running = driver.follow(ARM_JOINTS, [ahead(0, 0.2, 1.0)], None)
+def test_a_refused_trajectory_leaves_the_running_one_alone(arm):
+    running = arm.follow(ARM_JOINTS, [ahead(0, 0.2, 1.0)], None)
     good, bad = [ahead(0, 0.2, 1.0)], [ahead(0, np.nan, 1.0)]
     for names, points in ((ARM_JOINTS[:6], good), (ARM_JOINTS, bad), (ARM_JOINTS, [])):
         with pytest.raises(TrajectoryError):
-            driver.follow(names, points, None)
-    assert driver.is_running(running)
+            arm.follow(names, points, None)
+    assert arm.is_running(running)
 
 
-def test_hold_stops_where_the_arm_is(driver):
-    driver.follow(ARM_JOINTS, [ahead(0, 0.5, 1.0)], None)
+def test_hold_stops_where_the_arm_is(driver, arm):
+    arm.follow(ARM_JOINTS, [ahead(0, 0.5, 1.0)], None)
     advance(driver, 0.5)
-    driver.hold()
-    stopped = driver.arm().desired_position[0]
+    arm.hold()
+    stopped = arm.state().desired_position[0]
     advance(driver, 0.5)
-    assert driver.arm().position[0] == pytest.approx(stopped, abs=0.01)
+    assert arm.state().position[0] == pytest.approx(stopped, abs=0.01)
 
 
-def test_the_gripper_arrives_or_is_stopped_by_what_it_grasps(driver):
-    driver.move_gripper(0.03)
+def test_the_gripper_arrives_or_is_stopped_by_what_it_grasps(driver, fingers):
+    fingers.move_gripper(0.03)
     advance(driver, 0.2)
-    assert not driver.gripper()[1]
+    assert not fingers.gripper()[1]
     advance(driver, 0.8)
-    opening, reached, stalled = driver.gripper()
+    opening, reached, stalled = fingers.gripper()
     assert opening == pytest.approx(0.03, abs=0.002) and reached and not stalled
     colour = driver._simulator.spec.colours[0]
     driver._simulator.hold(colour)
-    driver.move_gripper(0.0)
+    fingers.move_gripper(0.0)
     advance(driver, 1.0)
-    opening, reached, stalled = driver.gripper()
+    opening, reached, stalled = fingers.gripper()
     assert stalled and not reached and opening > 0.03
     assert driver.ground_truth()["cubes"][colour]["where"] == "gripper"
 
 
-def test_a_reset_puts_all_back_and_time_goes_on(driver):
-    driver.follow(ARM_JOINTS, [ahead(0, 0.3, 0.5)], None)
+def test_a_reset_puts_all_back_and_time_goes_on(driver, arm):
+    arm.follow(ARM_JOINTS, [ahead(0, 0.3, 0.5)], None)
     advance(driver, 1.0)
     before = driver.time
     driver.reset(make_scene(5))
     assert driver.time == before
     advance(driver, 0.1)
     assert driver.time == pytest.approx(before + 0.1)
-    assert driver.arm().position == pytest.approx(HOME, abs=0.01)
+    assert arm.state().position == pytest.approx(HOME, abs=0.01)
     truth = driver.ground_truth()
     wanted = make_scene(5)
     assert set(truth["cubes"]) == set(wanted.colours)

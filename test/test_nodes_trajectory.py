@@ -9,8 +9,8 @@ JOINTS = ("a", "b")
 REST = np.zeros(2)
 
 
-def make(points, names=JOINTS, start=1.0, now=1.0, position=REST, velocity=REST) -> Trajectory:
-    return Trajectory(JOINTS, names, points, start, now, position, velocity)
+def make(points, names=JOINTS, start=1.0, now=1.0, position=REST, velocity=REST, partial=False) -> Trajectory:
+    return Trajectory(JOINTS, names, points, start, now, position, velocity, partial)
 
 
 def test_cubic_segments_meet_positions_and_velocities():
@@ -38,6 +38,17 @@ def test_the_last_point_is_held():
 
 def test_joints_are_put_in_the_controllers_order():
     assert make([Point(1.0, [7.0, 8.0])], names=("b", "a")).goal == pytest.approx([8.0, 7.0])
+
+
+def test_joints_may_be_left_out_only_where_partial_goals_are_allowed():
+    trajectory = make([Point(1.0, [7.0], [2.0])], names=("b",), position=np.array([3.0, 4.0]), partial=True)
+    assert trajectory.goal == pytest.approx([3.0, 7.0]), "a stays where it was told to be"
+    for time in (1.2, 1.9):
+        q, v = trajectory.sample(time)
+        assert q[0] == pytest.approx(3.0) and v[0] == pytest.approx(0.0)
+    for names, partial in ((("b",), False), ((), True), (("b", "b"), True), (("b", "c"), True)):
+        with pytest.raises(TrajectoryError, match="some of" if partial else "expected"):
+            make([Point(1.0, [7.0] * len(names))], names=names, partial=partial)
 
 
 def test_points_in_the_past_are_left_out():

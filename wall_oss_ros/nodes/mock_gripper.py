@@ -1,6 +1,6 @@
 """Node mock_gripper: a gripper that only pretends, for mock hardware, which moves an arm's joints but has no hand.
 
-It serves the gripper's action and says in joint states where its fingers would be. It never stands in for a real hand
+It serves the action of each gripper that has one, and says in joint states where its fingers would be. It never stands in for a real hand
 unless asked to, and every line of its diagnostics says what it is.
 """
 
@@ -12,6 +12,7 @@ import threading
 from rclpy.callback_groups import ReentrantCallbackGroup
 from sensor_msgs.msg import JointState
 
+from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.nodes.base import WARN, WallOSSNode, run
 from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.nodes.qos import EVENTS
@@ -53,7 +54,7 @@ class Fingers:
 
 
 class MockGripperNode(WallOSSNode):
-    """The gripper's action, as the profile names it, and joint states out."""
+    """The grippers' actions, as the profile names them, and joint states out."""
 
     PARAMETERS = (
         Parameter("joint_states", "/joint_states", "Topic on which the fingers' joint states are published."),
@@ -64,23 +65,31 @@ class MockGripperNode(WallOSSNode):
         super().__init__("mock_gripper", **options)
 
     def setup(self) -> None:
-        self._gripper = load_profile(self.value("robot")).gripper
-        self._fingers = Fingers(self._gripper.open, self.value("speed"))
+        profile = load_profile(self.value("robot"))
+        self._grippers = [one.gripper for one in profile.arms if not one.gripper.in_trajectory]
+        if not self._grippers:
+            raise WallOSSError(
+                f"The grippers of robot {profile.name} have no action: they move with their arms.", "Leave the mock gripper out."
+            )
+        self._fingers = [Fingers(gripper.open, self.value("speed")) for gripper in self._grippers]
         self._states = self.publish_to(JointState, self.value("joint_states"), EVENTS)
 
     def start(self) -> None:
-        profile = load_profile(self.value("robot"))
-        self.keep(GripperServer(self, self._fingers, profile, ReentrantCallbackGroup()))
+        group = ReentrantCallbackGroup()
+        for fingers, gripper in zip(self._fingers, self._grippers):
+            self.keep(GripperServer(self, fingers, gripper, group))
         self.every(1.0 / _RATE, self._tick)
 
     def diagnose(self):
-        opening, _, _ = self._fingers.gripper()
-        return WARN, "a mock gripper: nothing is held", {"opening_m": f"{opening:.4f}"}
+        openings = ", ".join(f"{fingers.gripper()[0]:.4f}" for fingers in self._fingers)
+        return WARN, "a mock gripper: nothing is held", {"opening_m": openings}
 
     def _tick(self) -> None:
-        joints = list(self._gripper.joints)
-        position = self._gripper.joint_position(self._fingers.tick(1.0 / _RATE))
-        message = JointState(name=joints, position=[position] * len(joints))
+        message = JointState()
+        for fingers, gripper in zip(self._fingers, self._grippers):
+            position = gripper.joint_position(fingers.tick(1.0 / _RATE))
+            message.name = [*message.name, *gripper.joints]
+            message.position = [*message.position, *[position] * len(gripper.joints)]
         message.header.stamp = self.get_clock().now().to_msg()
         self.send(self._states, message)
 

@@ -5,40 +5,51 @@ from __future__ import annotations
 import itertools
 import math
 import threading
+from typing import Protocol
 
 from control_msgs.action import FollowJointTrajectory, GripperCommand
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from wall_oss_ros.nodes.conversions import seconds, to_stamp
-from wall_oss_ros.nodes.logic.simulated_driver import SimulatedDriver
-from wall_oss_ros.nodes.logic.trajectory import Point, Trajectory, TrajectoryError
+from wall_oss_ros.nodes.logic.joint_controller import JointController
+from wall_oss_ros.nodes.logic.trajectory import Point, Trajectory, TrajectoryError, fits
 from wall_oss_ros.nodes.qos import EVENTS
-from wall_oss_ros.robots.profile import RobotProfile
+from wall_oss_ros.robots.parts import Gripper
 
 _POLL = 0.02  # s of wall time between two looks at a goal's progress
 
 
-def _follow(driver: SimulatedDriver, message: JointTrajectory) -> Trajectory:
+class Fingers(Protocol):
+    """A gripper, simulated or pretended."""
+
+    def move_gripper(self, opening: float) -> None:
+        """Sends the fingers to an opening, m."""
+
+    def gripper(self) -> tuple[float, bool, bool]:
+        """Opening (m), whether the goal is reached, and whether something stopped the fingers before it."""
+
+
+def _follow(controller: JointController, message: JointTrajectory) -> Trajectory:
     points = [
         Point(seconds(point.time_from_start), point.positions, point.velocities if len(point.velocities) else None)
         for point in message.points
     ]
     start = seconds(message.header.stamp)
-    return driver.follow(message.joint_names, points, start if start > 0 else None)
+    return controller.follow(message.joint_names, points, start if start > 0 else None)
 
 
 class TrajectoryServer:
     """Topic and action of a joint trajectory controller. A new trajectory, by either way, replaces the running one."""
 
-    def __init__(self, node, driver: SimulatedDriver, profile: RobotProfile, group):
-        self._node, self._driver, self._closing = node, driver, threading.Event()
-        self._joints = tuple(profile.arm.joints)
+    def __init__(self, node, controller: JointController, group):
+        self._node, self._controller, self._closing = node, controller, threading.Event()
+        self._joints, command = controller.joints, controller.command
         self._topic = node.create_subscription(
-            JointTrajectory, profile.command.topic, self._on_message, EVENTS, callback_group=group
+            JointTrajectory, command.topic, self._on_message, EVENTS, callback_group=group
         )
         self._server = ActionServer(
-            node, FollowJointTrajectory, profile.command.action, execute_callback=self._execute,
+            node, FollowJointTrajectory, command.action, execute_callback=self._execute,
             goal_callback=self._on_goal, cancel_callback=lambda _: CancelResponse.ACCEPT, callback_group=group,
         )  # fmt: skip
 
@@ -49,21 +60,23 @@ class TrajectoryServer:
 
     def _on_message(self, message: JointTrajectory) -> None:
         try:
-            _follow(self._driver, message)
+            _follow(self._controller, message)
         except TrajectoryError as error:
-            self._node.get_logger().error(f"Refused a trajectory: {error}.", throttle_duration_sec=1.0)
+            name = self._controller.command.controller
+            self._node.get_logger().error(f"{name} refused a trajectory: {error}.", throttle_duration_sec=1.0)
 
     def _on_goal(self, goal) -> GoalResponse:
         names = list(goal.trajectory.joint_names)
-        if sorted(names) == sorted(self._joints) and goal.trajectory.points:
+        if fits(names, self._joints, self._controller.partial) and goal.trajectory.points:
             return GoalResponse.ACCEPT
-        self._node.get_logger().error(f"Rejected a goal for joints {names}; expected {list(self._joints)} and points.")
+        some = "some of " if self._controller.partial else ""
+        self._node.get_logger().error(f"Rejected a goal for joints {names}; expected {some}{list(self._joints)} and points.")
         return GoalResponse.REJECT
 
     def _execute(self, handle):
         goal, result = handle.request, FollowJointTrajectory.Result()
         try:
-            trajectory = _follow(self._driver, goal.trajectory)
+            trajectory = _follow(self._controller, goal.trajectory)
         except TrajectoryError as error:
             handle.abort()
             result.error_code, result.error_string = result.INVALID_GOAL, str(error)
@@ -71,21 +84,21 @@ class TrajectoryServer:
         deadline = trajectory.end + seconds(goal.goal_time_tolerance)
         while not self._closing.wait(_POLL):
             if handle.is_cancel_requested:
-                self._driver.hold(trajectory)
+                self._controller.hold(trajectory)
                 handle.canceled()
                 return result
-            if not self._driver.is_running(trajectory):
+            if not self._controller.is_running(trajectory):
                 handle.abort()
                 result.error_code, result.error_string = result.INVALID_GOAL, "replaced by another trajectory"
                 return result
             self._feedback(handle)
-            if self._driver.time >= trajectory.end:
+            if self._controller.time >= trajectory.end:
                 late = self._out_of_tolerance(goal)
                 if not late:
                     handle.succeed()
                     result.error_code = result.SUCCESSFUL
                     return result
-                if self._driver.time > deadline:
+                if self._controller.time > deadline:
                     handle.abort()
                     result.error_code, result.error_string = result.GOAL_TOLERANCE_VIOLATED, late
                     return result
@@ -94,33 +107,33 @@ class TrajectoryServer:
         return result
 
     def _feedback(self, handle) -> None:
-        arm = self._driver.arm()
+        joints = self._controller.state()
         feedback = FollowJointTrajectory.Feedback(joint_names=list(self._joints))
-        feedback.header.stamp = to_stamp(self._driver.time)
-        feedback.desired = JointTrajectoryPoint(positions=arm.desired_position.tolist())
-        feedback.actual = JointTrajectoryPoint(positions=arm.position.tolist())
-        feedback.error = JointTrajectoryPoint(positions=(arm.desired_position - arm.position).tolist())
+        feedback.header.stamp = to_stamp(self._controller.time)
+        feedback.desired = JointTrajectoryPoint(positions=joints.desired_position.tolist())
+        feedback.actual = JointTrajectoryPoint(positions=joints.position.tolist())
+        feedback.error = JointTrajectoryPoint(positions=(joints.desired_position - joints.position).tolist())
         handle.publish_feedback(feedback)
 
     def _out_of_tolerance(self, goal) -> str:
-        arm = self._driver.arm()
+        joints = self._controller.state()
         for tolerance in goal.goal_tolerance:
             if tolerance.name in self._joints and tolerance.position > 0:
                 index = self._joints.index(tolerance.name)
-                error = abs(arm.desired_position[index] - arm.position[index])
+                error = abs(joints.desired_position[index] - joints.position[index])
                 if error > tolerance.position:
-                    return f"{tolerance.name} is {error:.4f} rad off its goal, {tolerance.position:.4f} permitted"
+                    return f"{tolerance.name} is {error:.4f} off its goal, {tolerance.position:.4f} permitted"
         return ""
 
 
 class GripperServer:
     """The GripperCommand action of the hand. A new goal replaces the one before."""
 
-    def __init__(self, node, driver: SimulatedDriver, profile: RobotProfile, group):
-        self._node, self._driver, self._gripper, self._closing = node, driver, profile.gripper, threading.Event()
+    def __init__(self, node, fingers: Fingers, gripper: Gripper, group):
+        self._node, self._fingers, self._gripper, self._closing = node, fingers, gripper, threading.Event()
         self._numbers, self._newest = itertools.count(1), 0
         self._server = ActionServer(
-            node, GripperCommand, profile.gripper.action, execute_callback=self._execute, goal_callback=self._on_goal,
+            node, GripperCommand, gripper.action, execute_callback=self._execute, goal_callback=self._on_goal,
             cancel_callback=lambda _: CancelResponse.ACCEPT, callback_group=group,
         )  # fmt: skip
 
@@ -138,14 +151,14 @@ class GripperServer:
 
     def _execute(self, handle):
         number = self._newest = next(self._numbers)
-        self._driver.move_gripper(self._gripper.action_opening(handle.request.command.position))
+        self._fingers.move_gripper(self._gripper.action_opening(handle.request.command.position))
         result = GripperCommand.Result()
         while not self._closing.wait(_POLL):
-            opening, reached, stalled = self._driver.gripper()
+            opening, reached, stalled = self._fingers.gripper()
             result.position = self._gripper.action_position(opening)
             result.reached_goal, result.stalled = reached, stalled
             if handle.is_cancel_requested:
-                self._driver.move_gripper(opening)
+                self._fingers.move_gripper(opening)
                 handle.canceled()
                 return result
             if number != self._newest:

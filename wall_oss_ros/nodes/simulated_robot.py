@@ -54,11 +54,11 @@ class SimulatedRobotNode(WallOSSNode):
             raise WallOSSError(f"The profile of robot {profile.name} has no simulation section.", "Choose another.")
         self._make_scene = lambda: make_scene(self.value("seed"), self.value("colours"))
         self._simulator = Simulator(self._make_scene(), profile)
-        self.driver = SimulatedDriver(self._simulator, profile.arm.joints)
-        self._header = Header(frame_id=profile.arm.base_frame)
+        self.driver = SimulatedDriver(self._simulator, profile)
         self._clock_out = self.publish_to(Clock, "/clock", NEWEST)
         self._joints_out = self.publish_to(JointState, profile.joint_states, EVENTS)
-        self._state_out = self.publish_to(JointTrajectoryControllerState, profile.command.state_topic, EVENTS)
+        topics = [controller.command.state_topic for controller in self.driver.controllers]
+        self._states_out = [self.publish_to(JointTrajectoryControllerState, topic, EVENTS) for topic in topics]
         self._truth_out = self.publish_to(String, "/simulation/ground_truth", EVENTS)
         self._images_out = {v.name: self.publish_to(Image, v.image_topic, EVENTS) for v in profile.views}
         self._infos_out = {v.name: self.publish_to(CameraInfo, v.camera_info_topic, EVENTS) for v in profile.views}
@@ -68,8 +68,11 @@ class SimulatedRobotNode(WallOSSNode):
         profile, factor = self._profile, self.value("real_time_factor")
         # Actions wait for the arm in threads of the executor, beside everything else.
         group = ReentrantCallbackGroup()
-        self.keep(TrajectoryServer(self, self.driver, profile, group))
-        self.keep(GripperServer(self, self.driver, profile, group))
+        for controller in self.driver.controllers:
+            self.keep(TrajectoryServer(self, controller, group))
+        for fingers, one in zip(self.driver.grippers, profile.arms):
+            if fingers is not None:
+                self.keep(GripperServer(self, fingers, one.gripper, group))
         self.serve(Trigger, "/simulation/reset", self._reset)
         size = profile.simulation.image_size
         self._size = (self.value("image_height") or size, self.value("image_width") or size)
@@ -84,7 +87,7 @@ class SimulatedRobotNode(WallOSSNode):
         self._broken: Exception | None = None
         self._measured = (self.steady(), self.driver.time, 0)
         self._physics = PacedThread("physics", TICK / factor, self._tick, self._on_failure)
-        if topic := profile.command.program_running_topic:
+        for topic in {one.command.program_running_topic for one in profile.arms} - {None}:
             self.publish_to(Bool, topic, LATCHED).publish(Bool(data=True))
         self._physics.start()
         try:
@@ -119,28 +122,24 @@ class SimulatedRobotNode(WallOSSNode):
         if self._ticks % self._joint_every == 0:
             self._publish_joints(stamp)
         if self._ticks % _STATE_EVERY == 0:
-            self._publish_state(stamp)
+            self._publish_states(stamp)
         if self._ticks % _TRUTH_EVERY == 0:
             self._truth_out.publish(String(data=json.dumps(self.driver.ground_truth())))
 
     def _publish_joints(self, stamp: Time) -> None:
-        profile, arm = self._profile, self.driver.arm()
-        gripper, count = profile.gripper, len(profile.gripper.joints)
-        finger = gripper.joint_position(self._simulator.gripper_width)
-        speed = gripper.joint_velocity(self._simulator.gripper_speed)
-        message = JointState(header=Header(stamp=stamp))
-        message.name = [*profile.arm.joints, *gripper.joints]
-        message.position = [*arm.position.tolist(), *[finger] * count]
-        message.velocity = [*arm.velocity.tolist(), *[speed] * count]
+        names, positions, velocities = self.driver.joints()
+        message = JointState(header=Header(stamp=stamp), name=names)
+        message.position, message.velocity = positions.tolist(), velocities.tolist()
         self._joints_out.publish(message)
 
-    def _publish_state(self, stamp: Time) -> None:
-        arm = self.driver.arm()
-        message = JointTrajectoryControllerState(header=Header(stamp=stamp), joint_names=list(self._profile.arm.joints))
-        message.reference = _point(arm.desired_position, arm.desired_velocity)
-        message.feedback = _point(arm.position, arm.velocity)
-        message.error = _point(arm.desired_position - arm.position, arm.desired_velocity - arm.velocity)
-        self._state_out.publish(message)
+    def _publish_states(self, stamp: Time) -> None:
+        for controller, out in zip(self.driver.controllers, self._states_out):
+            now = controller.state()
+            message = JointTrajectoryControllerState(header=Header(stamp=stamp), joint_names=list(controller.joints))
+            message.reference = _point(now.desired_position, now.desired_velocity)
+            message.feedback = _point(now.position, now.velocity)
+            message.error = _point(now.desired_position - now.position, now.desired_velocity - now.velocity)
+            out.publish(message)
 
     def _on_picture(self, stamp: float, view: str, image) -> None:
         header = Header(stamp=to_stamp(stamp), frame_id=self._frames[view])

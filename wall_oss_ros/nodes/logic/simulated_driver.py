@@ -1,18 +1,18 @@
-"""A robot driver's behaviour around the simulator: trajectories, gripper goals, a clock that never runs back."""
+"""A robot driver's behaviour around the simulator: controllers, grippers, a clock that never runs back."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.nodes.logic.trajectory import Point, Trajectory
+from wall_oss_ros.nodes.logic.joint_controller import ArmWithGripper, JointController
+from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.sim.scene import COLOURS, CUBES, SceneSpec
 
-CONTROL_PERIOD = 0.002  # s, how often a setpoint goes to the servos: the trajectory controller's cycle
+CONTROL_PERIOD = 0.002  # s, how often a setpoint goes to the servos: the trajectory controllers' cycle
 _STILL = 0.002  # m/s of the opening; slower than this, the fingers have stopped
 _SETTLE = 0.1  # s the fingers must be still before a goal counts as ended
 _ARRIVED = 0.002  # m between opening and goal
@@ -36,14 +36,39 @@ def make_scene(seed: int, colours: str = "") -> SceneSpec:
     return replace(spec, cubes=tuple(replace(cube, colour=name) for cube, name in zip(spec.cubes, names)))
 
 
-@dataclass(frozen=True)
-class ArmState:
-    """One reading of the arm: setpoint and measured joints, each (n,); rad and rad/s."""
+class SimulatedGripper:
+    """A gripper that has an action of its own. Safe to call from several threads.
 
-    desired_position: np.ndarray
-    desired_velocity: np.ndarray
-    position: np.ndarray
-    velocity: np.ndarray
+    Args:
+        arm: of the simulator.
+        lock: held while the simulator changes.
+    """
+
+    def __init__(self, arm, lock: threading.Lock):
+        self._arm, self._lock = arm, lock
+        self.restart()
+
+    def move_gripper(self, opening: float) -> None:
+        """Sends the fingers to an opening, m."""
+        with self._lock:
+            self._arm.set_gripper(opening)
+            self._goal, self._still = opening, 0.0
+
+    def gripper(self) -> tuple[float, bool, bool]:
+        """Opening (m), whether the goal is reached, and whether the fingers were stopped by something before it."""
+        with self._lock:
+            opening = self._arm.gripper_width
+            reached = abs(opening - self._goal) < _ARRIVED
+            return opening, reached, self._still >= _SETTLE and not reached
+
+    def advanced(self, duration: float) -> None:
+        """Sees whether the fingers have moved during these seconds. With the lock held."""
+        moving = abs(self._arm.gripper_speed) > _STILL
+        self._still = 0.0 if moving else self._still + duration
+
+    def restart(self) -> None:
+        """Has no other goal than where the fingers are. With the lock held."""
+        self._goal, self._still = self._arm.gripper_width, 0.0
 
 
 class SimulatedDriver:
@@ -51,18 +76,31 @@ class SimulatedDriver:
 
     Args:
         simulator: a ``sim.Simulator``; nobody else may touch it.
-        joints: names of its arm joints, in its order.
+        profile: its robot's.
+
+    Attributes:
+        controllers: a joint trajectory controller for each arm and each part, in the profile's order.
+        grippers: for each arm; None for one that moves with its arm's trajectories.
     """
 
-    def __init__(self, simulator, joints: Sequence[str]):
-        self._simulator = simulator
-        self._joints = tuple(joints)
+    def __init__(self, simulator, profile: RobotProfile):
+        self._simulator, self._profile = simulator, profile
         self._lock = threading.Lock()
         self._time_base = 0.0  # added to the simulator's time, so that a reset does not turn the clock back
-        self._trajectory: Trajectory | None = None
-        self._desired = (simulator.q.copy(), np.zeros(len(self._joints)))
-        self._gripper_goal = simulator.gripper_width
-        self._gripper_still = 0.0
+        controllers, grippers = [], []
+        for arm, one in zip(simulator.arms, profile.arms):
+            joint, joints = one.gripper.in_trajectory, one.arm.joints
+            servos = ArmWithGripper(arm, one.gripper) if joint else arm
+            controllers.append(self._controller(one.command, (*joints, *one.gripper.joints) if joint else joints, servos))
+            grippers.append(None if joint else SimulatedGripper(arm, self._lock))
+        # The one joint trajectory controller known to take partial goals is a head's, the AI Worker's.
+        for part in profile.parts:
+            controllers.append(self._controller(part.command, part.joints, simulator.parts[part.name], partial=True))
+        self.controllers: tuple[JointController, ...] = tuple(controllers)
+        self.grippers: tuple[SimulatedGripper | None, ...] = tuple(grippers)
+
+    def _controller(self, command, joints, servos, partial: bool = False) -> JointController:
+        return JointController(command, joints, servos, partial, self._lock, lambda: self.time)
 
     @property
     def lock(self) -> threading.Lock:
@@ -74,74 +112,32 @@ class SimulatedDriver:
         """Simulated time since the start, s."""
         return self._time_base + self._simulator.time
 
-    def follow(self, names: Sequence[str], points: Sequence[Point], start: float | None) -> Trajectory:
-        """Replaces the running trajectory by a new one.
-
-        Args:
-            names: joints of the points.
-            points: the trajectory.
-            start: when it starts, s; None is now.
-
-        Returns:
-            The trajectory, whose identity tells whether it is still the running one.
-
-        Raises:
-            TrajectoryError: the trajectory is refused; the running one goes on.
-        """
+    def joints(self) -> tuple[list[str], np.ndarray, np.ndarray]:
+        """Names, positions and velocities of all joints as the robot's own driver gives them; rad or m, and per s."""
+        profile, simulator = self._profile, self._simulator
+        moved = [([*p.arm.joints, *p.gripper.joints], ArmWithGripper(a, p.gripper)) for p, a in zip(profile.arms, simulator.arms)]
+        moved += [(part.joints, simulator.parts[part.name]) for part in profile.parts]
         with self._lock:
-            now = self.time
-            trajectory = Trajectory(self._joints, names, points, now if start is None else start, now, *self._desired)
-            self._trajectory = trajectory
-            return trajectory
-
-    def is_running(self, trajectory: Trajectory) -> bool:
-        """Whether it has not been replaced, nor cancelled."""
-        return self._trajectory is trajectory
-
-    def hold(self, trajectory: Trajectory | None = None) -> None:
-        """Stops at the present setpoint; only if ``trajectory`` is the running one, when it is given."""
-        with self._lock:
-            if trajectory is None or self._trajectory is trajectory:
-                self._trajectory = None
-                self._desired = (self._desired[0], np.zeros(len(self._joints)))
-
-    def move_gripper(self, opening: float) -> None:
-        """Sends the fingers to an opening, m."""
-        with self._lock:
-            self._simulator.set_gripper(opening)
-            self._gripper_goal = opening
-            self._gripper_still = 0.0
-
-    def gripper(self) -> tuple[float, bool, bool]:
-        """Opening (m), whether the goal is reached, and whether the fingers were stopped by something before it."""
-        with self._lock:
-            opening = self._simulator.gripper_width
-            reached = abs(opening - self._gripper_goal) < _ARRIVED
-            return opening, reached, self._gripper_still >= _SETTLE and not reached
-
-    def arm(self) -> ArmState:
-        """Where the arm should be and where it is. Call with the lock held, or between ticks."""
-        return ArmState(*self._desired, self._simulator.q.copy(), self._simulator.qd.copy())
+            names = [name for joints, _ in moved for name in joints]
+            return names, np.concatenate([one.q for _, one in moved]), np.concatenate([one.qd for _, one in moved])
 
     def tick(self, duration: float) -> None:
         """Advances the simulation by ``duration`` seconds."""
         with self._lock:
             for _ in range(max(1, round(duration / CONTROL_PERIOD))):
-                if self._trajectory is not None:
-                    self._desired = self._trajectory.sample(self.time + CONTROL_PERIOD)
-                self._simulator.set_joint_targets(*self._desired)
+                for controller in self.controllers:
+                    controller.advance(self.time + CONTROL_PERIOD)
                 self._simulator.step(CONTROL_PERIOD)
-            moving = abs(self._simulator.gripper_speed) > _STILL
-            self._gripper_still = 0.0 if moving else self._gripper_still + duration
+            for gripper in filter(None, self.grippers):
+                gripper.advanced(duration)
 
     def reset(self, spec: SceneSpec) -> None:
         """Robot at home, the scene as ``spec`` says; time goes on."""
         with self._lock:
             self._time_base = self.time
             self._simulator.reset(spec)
-            self._trajectory = None
-            self._desired = (self._simulator.q.copy(), np.zeros(len(self._joints)))
-            self._gripper_goal = self._simulator.gripper_width
+            for one in (*self.controllers, *filter(None, self.grippers)):
+                one.restart()
 
     def ground_truth(self) -> dict:
         """Where everything really is, for verdicts and tests: time (s), cubes (m, rad, place) and trays (m)."""

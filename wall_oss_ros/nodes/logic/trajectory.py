@@ -22,6 +22,11 @@ class Point:
     velocities: np.ndarray | None = None
 
 
+def fits(names: Sequence[str], joints: Sequence[str], partial: bool) -> bool:
+    """Whether a trajectory of ``names`` is one for a controller of ``joints``; ``partial``: some of them are enough."""
+    return 0 < len(names) == len(set(names)) and set(names) <= set(joints) and (partial or len(names) == len(joints))
+
+
 class Trajectory:
     """A checked trajectory of ``joints``, from where the joints are to its last point, which is then held.
 
@@ -29,11 +34,12 @@ class Trajectory:
 
     Args:
         joints: the controller's joints, in its order (n).
-        names: the joints of the points, in the points' order; must be the same set.
+        names: the joints of the points, in the points' order; must be the same set, or with ``partial`` some of them.
         points: at least one, with increasing times.
         start: time the trajectory starts, s; points that are already past are left out.
         now: present time, s.
         position, velocity: (n,) setpoint at ``now``, in the controller's order.
+        partial: whether joints may be left out, which then stay at ``position``.
 
     Raises:
         TrajectoryError: wrong joints, lengths or times, numbers that are not finite, or a trajectory that has ended.
@@ -48,12 +54,14 @@ class Trajectory:
         now: float,
         position: np.ndarray,
         velocity: np.ndarray,
+        partial: bool = False,
     ):
-        if sorted(names) != sorted(joints):
-            raise TrajectoryError(f"the trajectory is for joints {list(names)}, expected {list(joints)}")
+        if not fits(names, joints, partial):
+            some = "some of " if partial else ""
+            raise TrajectoryError(f"the trajectory is for joints {list(names)}, expected {some}{list(joints)}")
         if not points:
             raise TrajectoryError("the trajectory has no points")
-        order = [list(names).index(joint) for joint in joints]
+        order = [list(joints).index(name) for name in names]
         self._times, self._positions, self._velocities = [now], [np.array(position)], [np.array(velocity)]
         previous = -1.0
         for number, point in enumerate(points):
@@ -62,9 +70,9 @@ class Trajectory:
             if start + point.time < now or (start + point.time == now and number + 1 < len(points)):
                 continue
             self._times.append(start + point.time)
-            self._positions.append(np.asarray(point.positions, float)[order])
-            velocities = point.velocities
-            self._velocities.append(None if velocities is None else np.asarray(velocities, float)[order])
+            self._positions.append(_placed(point.positions, order, position))
+            rest = np.zeros(len(joints))
+            self._velocities.append(None if point.velocities is None else _placed(point.velocities, order, rest))
         if len(self._times) == 1:
             raise TrajectoryError(f"the trajectory ended {now - start - points[-1].time:.3f} s ago")
 
@@ -110,3 +118,10 @@ class Trajectory:
         position = p0 + s * (a + s * (3 * d - 2 * a - b + s * (a + b - 2 * d)))
         velocity = (a + s * (2 * (3 * d - 2 * a - b) + s * 3 * (a + b - 2 * d))) / span
         return position, velocity
+
+
+def _placed(values, order: Sequence[int], rest: np.ndarray) -> np.ndarray:
+    """(n,) ``values`` in the places ``order``, and in all others those of ``rest``."""
+    placed = np.array(rest, float)
+    placed[list(order)] = values
+    return placed
