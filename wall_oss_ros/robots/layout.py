@@ -95,14 +95,25 @@ class Layout:
         return vector[self.position].copy(), self.tool_rotation(vector[self.rotation]), float(vector[self.gripper])
 
     def absolute(self, chunk, state) -> np.ndarray:
-        """Absolute targets (horizon, size) of a chunk in the profile's action mode; ``state`` (size,) is what it began at."""
-        chunk = np.asarray(chunk, np.float64)
-        return chunk + self._offset(state)
+        """Absolute targets (horizon, size) of a chunk in the profile's action mode; ``state`` (size,) is what it began at.
+
+        A base's displacements are along its own axes at the observation, its targets along those of its odometry.
+        """
+        return self._turned(chunk, state, 1.0) + self._offset(state)
 
     def relative(self, chunk, state) -> np.ndarray:
         """The inverse of ``absolute``."""
-        chunk = np.asarray(chunk, np.float64)
-        return chunk - self._offset(state)
+        return self._turned(np.asarray(chunk, np.float64) - self._offset(state), state, -1.0)
+
+    def _turned(self, chunk, state, sense: float) -> np.ndarray:
+        """A copy with the base's x and y turned by its yaw in ``state``, where they are displacements."""
+        chunk = np.array(chunk, np.float64)
+        if self.profile.base is not None and self.profile.action_mode == "relative":
+            x = self.slots[self.profile.base.dof].start
+            yaw = sense * float(state[x + 2])
+            turn = np.array([[np.cos(yaw), np.sin(yaw)], [-np.sin(yaw), np.cos(yaw)]])  # of rows, from the right
+            chunk[..., x : x + 2] = chunk[..., x : x + 2] @ turn
+        return chunk
 
     def _offset(self, state) -> np.ndarray:
         if self.profile.action_mode == "absolute":
