@@ -165,3 +165,38 @@ def test_a_model_that_fails_ends_the_plan(bench):
     bench.model.broken = False
     bench.runner.instruct("one")
     assert bench.plan().status == PlanStatus.RUNNING
+
+
+class Finder:
+    """Knows where things are picked up, and breaks where they are placed."""
+
+    def __init__(self):
+        self.asked = []
+
+    def __call__(self, observation, subtask):
+        self.asked.append(subtask)
+        if subtask == "place":
+            raise RuntimeError("out of memory")
+        return np.array([0.5, 0.1, 0.0])
+
+
+@pytest.mark.parametrize("bench", [{"locate": Finder()}], indirect=True)
+def test_the_place_of_a_subtask_is_found_once_and_after_the_plan_was_shown(bench):
+    def targets():
+        return [subtask.target for subtask in bench.plan().subtasks]
+
+    place = (0.5, 0.1, 0.0)
+    bench.observe()
+    bench.runner.instruct("do it")
+    assert [targets(), targets()] == [[None, None], [place, None]], "the arm need not wait for it"
+    bench.model.answer = "place"
+    bench.observe()
+    assert targets() == [place, None], "what breaks there ends nothing"
+    bench.model.answer = "pick up"
+    bench.observe()
+    assert [targets(), targets()] == [[None, None], [place, None]], "things may have moved meanwhile"
+    bench.observe()
+    bench.model.answer = prompts.DONE
+    bench.observe()
+    assert bench.plan().status == PlanStatus.SUCCEEDED
+    assert bench.runner._locate.asked == ["pick up", "place", "pick up"], "once for each time that it becomes active"

@@ -122,5 +122,7 @@ def plan_message(plan: Plan, frame: str, time: float) -> SubtaskPlan:
     for subtask in plan.subtasks:
         item = Subtask(text=subtask.text, status=int(subtask.status))
         item.started, item.finished = to_stamp(subtask.started or 0.0), to_stamp(subtask.finished or 0.0)
+        item.has_target = subtask.target is not None
+        item.target = Point(**dict(zip("xyz", subtask.target or (0.0, 0.0, 0.0))))
         message.subtasks.append(item)
     return message

@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+import numpy as np
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
+from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import String
+from tf2_msgs.msg import TFMessage
 
 from wall_oss_msgs.action import ExecuteInstruction
 from wall_oss_msgs.msg import Observation, SubtaskPlan
@@ -16,9 +19,11 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.nodes.base import ERROR, OK, WARN, WallOSSNode, run
 from wall_oss_ros.nodes.conversions import observation_from, plan_message
 from wall_oss_ros.nodes.logic.plan_runner import PlanRunner
+from wall_oss_ros.nodes.logic.pointing import Pointing
 from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.nodes.policies import POLICY_PARAMETERS, load_policy
-from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
+from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, SENSOR, STATIC
+from wall_oss_ros.nodes.transforms import transform_pose
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.uni_cot.plan import Plan, PlanStatus
 from wall_oss_ros.uni_cot.planner import Planner, PlannerSettings
@@ -45,6 +50,7 @@ class PlannerNode(WallOSSNode):
         Parameter("replans", _DEFAULTS.replans, "How often a plan is made anew before it counts as failed.", 0, 100),
         Parameter("subtask_timeout_s", _DEFAULTS.subtask_timeout_s, "Longest time for one subtask, s.", 1.0, 3600.0),
         Parameter("observation_timeout_s", 5.0, "How long an instruction waits for an observation, s.", 0.1, 60.0),
+        Parameter("point", True, "Whether the model is asked where the thing of each subtask is, once, to show it."),
         Parameter("ask_timeout_s", 20.0, "How long the service ask waits for the model, s.", 0.1, 600.0, live=True),
     )  # fmt: skip
 
@@ -63,6 +69,7 @@ class PlannerNode(WallOSSNode):
         self._message: SubtaskPlan | None = None  # the plan as last published
         self._observed: float | None = None  # when the last observation came, steady time
         self._unusable = ""
+        self._pointing = Pointing(self._policy, self._profile)
         settings = PlannerSettings(
             confirmations=self.value("confirmations"),
             stray_answers=self.value("stray_answers"),
@@ -72,8 +79,11 @@ class PlannerNode(WallOSSNode):
         self._runner = PlanRunner(
             Planner(self._policy, settings), self._policy.ask, self.now, self._on_change,
             period=1.0 / self.value("progress_rate_hz"), approval=self.value("require_approval"),
-            patience=self.value("observation_timeout_s"),
+            patience=self.value("observation_timeout_s"), locate=self._pointing if self.value("point") else lambda *_: None,
         )  # fmt: skip
+        if self.value("point"):
+            self.listen(TFMessage, "/tf_static", self._on_transforms, STATIC)
+            self.listen(CameraInfo, self._pointing.view.camera_info_topic, self._on_lens, SENSOR)
         # The action and the questions wait for the model, in threads of the executor beside everything else.
         waiting = ReentrantCallbackGroup()
         self.listen(Observation, "observation", self._on_observation, NEWEST)
@@ -108,11 +118,21 @@ class PlannerNode(WallOSSNode):
     def _on_observation(self, message: Observation) -> None:
         try:
             self._runner.observe(observation_from(message))
+            self._pointing.joints = dict(zip(message.joint_names, message.joint_positions))
         except WallOSSError as error:
             self._unusable = str(error)
             self.get_logger().error(str(error), throttle_duration_sec=5.0)
         else:
             self._observed, self._unusable = self.steady(), ""
+
+    def _on_transforms(self, message: TFMessage) -> None:
+        for transform in message.transforms:
+            pose = transform_pose(transform)
+            self._pointing.frames.mount(transform.header.frame_id, transform.child_frame_id, pose)
+
+    def _on_lens(self, message: CameraInfo) -> None:
+        if message.k[0] > 0 and message.k[4] > 0:  # zeros say that it is not calibrated
+            self._pointing.lens = np.reshape(message.k, (3, 3)), (message.height, message.width)
 
     def _on_instruction(self, message: String) -> None:
         self.get_logger().info(f"Instruction: {message.data!r}")

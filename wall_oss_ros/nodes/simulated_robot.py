@@ -10,22 +10,26 @@ import sys
 
 from builtin_interfaces.msg import Time
 from control_msgs.msg import JointTrajectoryControllerState
+from geometry_msgs.msg import TransformStamped
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Bool, Header, String
 from std_srvs.srv import Trigger
+from tf2_msgs.msg import TFMessage
 from trajectory_msgs.msg import JointTrajectoryPoint
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.nodes.base import ERROR, OK, WARN, WallOSSNode, run
 from wall_oss_ros.nodes.conversions import image_message, to_stamp
+from wall_oss_ros.nodes.transforms import transform_message
 from wall_oss_ros.nodes.logic.pacing import PacedThread
-from wall_oss_ros.nodes.logic.simulated_cameras import SimulatedCameras
+from wall_oss_ros.nodes.logic.simulated_cameras import SimulatedCameras, mount
 from wall_oss_ros.nodes.logic.simulated_driver import SimulatedDriver, make_scene
 from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
 from wall_oss_ros.nodes.simulated_controllers import GripperServer, TrajectoryServer
+from wall_oss_ros.robots.parts import Camera
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim.simulator import Simulator
 
@@ -63,6 +67,7 @@ class SimulatedRobotNode(WallOSSNode):
         self._images_out = {v.name: self.publish_to(Image, v.image_topic, EVENTS) for v in profile.views}
         self._infos_out = {v.name: self.publish_to(CameraInfo, v.camera_info_topic, EVENTS) for v in profile.views}
         self._frames = {v.name: v.optical_frame for v in profile.views}
+        self._mounts_out = self.publish_to(TFMessage, "/tf_static", LATCHED)
 
     def start(self) -> None:
         profile, factor = self._profile, self.value("real_time_factor")
@@ -89,6 +94,7 @@ class SimulatedRobotNode(WallOSSNode):
         self._physics = PacedThread("physics", TICK / factor, self._tick, self._on_failure)
         for topic in {one.command.program_running_topic for one in profile.arms} - {None}:
             self.publish_to(Bool, topic, LATCHED).publish(Bool(data=True))
+        self._mounts_out.publish(TFMessage(transforms=[self._mount(camera) for camera in profile.simulation.cameras]))
         self._physics.start()
         try:
             self._cameras.start()
@@ -140,6 +146,10 @@ class SimulatedRobotNode(WallOSSNode):
             message.feedback = _point(now.position, now.velocity)
             message.error = _point(now.desired_position - now.position, now.desired_velocity - now.velocity)
             out.publish(message)
+
+    def _mount(self, camera: Camera) -> TransformStamped:
+        parent = self._profile.arm.base_frame if camera.link == "world" else camera.link
+        return transform_message(parent, self._frames[camera.view], mount(camera))
 
     def _on_picture(self, stamp: float, view: str, image) -> None:
         header = Header(stamp=to_stamp(stamp), frame_id=self._frames[view])

@@ -29,12 +29,18 @@ class PlanStatus(IntEnum):
 
 @dataclass
 class Subtask:
-    """One step of a plan. ``started`` and ``finished`` are stamps in s, None until then."""
+    """One step of a plan.
+
+    Attributes:
+        started, finished: stamps in s, None until then.
+        target: where it is to happen, (3,) m in the base frame; None while that is not known.
+    """
 
     text: str
     status: SubtaskStatus = SubtaskStatus.PENDING
     started: float | None = None
     finished: float | None = None
+    target: tuple[float, float, float] | None = None
 
 
 @dataclass
@@ -83,6 +89,7 @@ class Plan:
         if index < len(self.subtasks):
             current = self.subtasks[index]
             current.status, current.started, current.finished = SubtaskStatus.ACTIVE, stamp, None
+            current.target = None  # things may have moved since it was active before
         self.active = index
 
     def finish(self, status: PlanStatus, message: str, stamp: float) -> None:

@@ -6,7 +6,7 @@ import copy
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from wall_oss_ros.policy.observation import Observation
 from wall_oss_ros.uni_cot.plan import Plan, PlanStatus, SubtaskStatus
@@ -40,6 +40,8 @@ class PlanRunner:
         period: least time between two judgements of progress, s.
         approval: plans wait for ``approve``.
         patience: how long an instruction waits for an observation, s of wall time.
+        locate: gives the place (3,) of what a subtask names, m, or None; asked once whenever a subtask becomes active,
+            after the plan was shown.
     """
 
     def __init__(
@@ -51,9 +53,11 @@ class PlanRunner:
         period: float = 0.5,
         approval: bool = False,
         patience: float = 5.0,
+        locate: Callable[[Observation, str], Sequence[float] | None] = lambda *_: None,
     ):
         self._planner, self._ask_model, self._clock, self._changed = planner, ask, clock, changed
-        self._period, self._approval, self._patience = period, approval, patience
+        self._period, self._approval, self._patience, self._locate = period, approval, patience, locate
+        self._located: tuple | None = None  # the activation of a subtask that the place was last asked for
         self._condition = threading.Condition(threading.RLock())
         self._requests: deque[Callable[[], None]] = deque()
         self._ticket: Ticket | None = None  # the newest instruction's
@@ -189,6 +193,7 @@ class PlanRunner:
         self._withhold(plan)
         with self._condition:
             self._show(ticket)
+        self._find_target(observation)
 
     def _decompose(self, instruction: str, observation: Observation | None) -> Plan:
         if observation is None and instruction.strip():
@@ -217,10 +222,33 @@ class PlanRunner:
                 plan.finish(PlanStatus.FAILED, f"The model failed: {error}", observation.stamp)
         if plan.running and plan.subtasks is not subtasks:  # planned anew
             self._withhold(plan)
+        if plan != before:
+            self._show_current()
+        self._find_target(observation)
+
+    def _show_current(self) -> None:
+        """Gives everyone the thread's plan; a newer instruction may have come, but until its plan is there, this one counts."""
         with self._condition:
-            # A newer instruction may have come meanwhile; until its plan is there, this one's still counts.
-            if plan != before and ticket is not None and ticket.plan is not None and ticket.plan.id == plan.id:
+            ticket = self._ticket
+            if ticket is not None and ticket.plan is not None and ticket.plan.id == self._plan.id:
                 self._show(ticket)
+
+    def _find_target(self, observation: Observation | None) -> None:
+        """Has the place of the active subtask found, once for each time that it becomes active."""
+        plan = self._plan
+        if observation is None or not plan.active_text:
+            return
+        subtask = plan.subtasks[plan.active]
+        if self._located == (activation := (plan.id, plan.active, subtask.started)):
+            return
+        self._located = activation
+        try:
+            target = self._locate(observation, subtask.text)
+        except Exception:  # a place to show is not worth the plan; a broken model shows in the next judgement
+            return
+        if target is not None:
+            subtask.target = tuple(float(value) for value in target)
+            self._show_current()
 
     def _withhold(self, plan: Plan) -> None:
         if self._approval and plan.running:

@@ -1,0 +1,97 @@
+"""Where a frame is: by the robot's URDF and joints, and by fixed transforms such as a camera's calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pinocchio
+
+from wall_oss_ros.robots.profile import RobotProfile
+
+
+class Frames:
+    """Poses of frames against each other. A pose is a homogeneous matrix (4, 4), m.
+
+    Args:
+        profile: the robot's, for its URDF.
+    """
+
+    def __init__(self, profile: RobotProfile):
+        self._model = pinocchio.buildModelFromUrdf(str(profile.urdf_path))
+        self._data = self._model.createData()
+        self._mounts: dict[str, tuple[str, np.ndarray]] = {}  # by child: parent and pose in it
+
+    def mount(self, parent: str, child: str, pose: np.ndarray) -> None:
+        """Fixes a frame to another, of the URDF or fixed in this way itself."""
+        self._mounts[child] = (parent, pose)
+
+    def pose(self, frame: str, base: str, positions: Mapping[str, float]) -> np.ndarray | None:
+        """The pose of ``frame`` in ``base``.
+
+        Args:
+            positions: of joints by name, rad or m.
+
+        Returns:
+            (4, 4); None where it is not known: a frame that is fixed to nothing in the URDF, or a joint without position.
+        """
+        ends = [self._on_link(name) for name in (frame, base)]
+        if None in ends:
+            return None
+        (link, offset), (base_link, base_offset) = ends
+        q = self._configuration(link, base_link, positions)
+        if q is None:
+            return None
+        pinocchio.framesForwardKinematics(self._model, self._data, q)
+        here, there = (self._data.oMf[self._model.getFrameId(name)].homogeneous for name in (link, base_link))
+        return np.linalg.inv(there @ base_offset) @ here @ offset
+
+    def _on_link(self, frame: str) -> tuple[str, np.ndarray] | None:
+        """The link of the URDF that a frame is fixed to, and its pose in it."""
+        offset, left = np.eye(4), dict(self._mounts)
+        while not self._model.existFrame(frame):
+            if frame not in left:
+                return None
+            frame, pose = left.pop(frame)
+            offset = pose @ offset
+        return frame, offset
+
+    def _configuration(self, link: str, base: str, positions: Mapping[str, float]) -> np.ndarray | None:
+        """Joints for Pinocchio; None when one lacks a position that lies between the two links."""
+        paths = [set(self._model.supports[self._model.frames[self._model.getFrameId(n)].parentJoint]) for n in (link, base)]
+        q = pinocchio.neutral(self._model)
+        for index in paths[0] ^ paths[1]:
+            joint, name = self._model.joints[index], self._model.names[index]
+            if name not in positions:
+                return None
+            value = positions[name]  # a joint that turns without end is stored as cosine and sine
+            q[joint.idx_q : joint.idx_q + joint.nq] = value if joint.nq == 1 else (np.cos(value), np.sin(value))
+        return q
+
+
+def ray(pixel, matrix) -> np.ndarray:
+    """The direction (3,) in which a pixel lies, in the camera's optical axes (x right, y down, z forward), with z 1.
+
+    Args:
+        pixel: (2,) x and y, from the upper left corner; the first pixel's middle is at 0.5.
+        matrix: (3, 3) the camera matrix of a rectified picture.
+    """
+    x, y = np.asarray(pixel, float)
+    return np.array([(x - matrix[0, 2]) / matrix[0, 0], (y - matrix[1, 2]) / matrix[1, 1], 1.0])
+
+
+def on_plane(camera: np.ndarray, direction: np.ndarray, height: float) -> np.ndarray | None:
+    """Where a camera's ray meets a level plane.
+
+    Args:
+        camera: (4, 4) its pose.
+        direction: (3,) in its optical axes.
+        height: z of the plane, m.
+
+    Returns:
+        (3,) m; None when the ray does not go down to the plane.
+    """
+    origin, way = camera[:3, 3], camera[:3, :3] @ direction
+    if way[2] >= 0 or origin[2] <= height:
+        return None
+    return origin + (height - origin[2]) / way[2] * way
