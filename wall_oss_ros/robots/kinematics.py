@@ -13,7 +13,7 @@ from wall_oss_ros.robots.profile import RobotProfile
 _DAMPING = 1e-6  # of the least squares at the goal; it grows with the squared error, which keeps far steps finite
 _ITERATIONS = 60
 _STEP = 0.4  # rad, longest step of any joint in one iteration
-_HOMING = 0.1  # share of the way home taken, each iteration, in directions that do not move the tool
+_HOMING = 0.1  # share of the way home, see Arm.ik
 
 
 class IKResult(NamedTuple):
@@ -77,7 +77,19 @@ class Arm:
         )[:, self._order]
         return np.vstack([self._base_rotation.T @ world[:3], self._base_rotation.T @ world[3:]])
 
-    def ik(self, position, rotation, q0, tolerance: float = 1e-4) -> IKResult:
+    def heights(self, q) -> np.ndarray:
+        """How high each joint's centre is (n,), m along the base frame's z axis, for joints (n,) rad."""
+        pinocchio.forwardKinematics(self._model, self._data, self._vector(q))
+        centres = np.array([self._data.oMi[i].translation for i in range(1, self._model.njoints)])
+        return ((centres - self._base_position) @ self._base_rotation[:, 2])[self._order]
+
+    def levers(self) -> np.ndarray:
+        """How far the TCP can get from each joint's centre (n,), m: the lengths between the joints from there on."""
+        lengths = [np.linalg.norm(placement.translation) for placement in self._model.jointPlacements]
+        lengths = [*lengths[2:], np.linalg.norm(self._model.frames[self._tcp].placement.translation)]
+        return np.cumsum(lengths[::-1])[::-1][self._order]
+
+    def ik(self, position, rotation, q0, tolerance: float = 1e-4, homing: float = _HOMING) -> IKResult:
         """Joints that bring the TCP to a pose, by damped least squares from ``q0``.
 
         Motions that leave the tool in place are spent on going home, so that the elbow does not drift. Joint limits
@@ -86,6 +98,7 @@ class Arm:
         Args:
             position: (3,) m, base frame. rotation: (3, 3). q0: (n,) rad, where to start.
             tolerance: metres and radians that count as reached.
+            homing: share of the way home taken, each iteration, in directions that do not move the tool.
         """
         q = np.clip(np.asarray(q0, float), self.lower, self.upper)
         position, rotation = np.asarray(position, float), np.asarray(rotation, float)
@@ -99,9 +112,9 @@ class Arm:
             if size < tolerance:
                 break
             jacobian = self.jacobian(q)
-            homing = _HOMING * (self.home - q)
+            drift = homing * (self.home - q)
             square = jacobian @ jacobian.T + (_DAMPING + 0.01 * size * size) * np.eye(6)
-            step = homing + jacobian.T @ np.linalg.solve(square, error - jacobian @ homing)
+            step = drift + jacobian.T @ np.linalg.solve(square, error - jacobian @ drift)
             step *= min(1.0, _STEP / max(np.abs(step).max(), 1e-9))
             q = np.clip(q + step, self.lower, self.upper)
         return IKResult(best, least < tolerance, least)

@@ -1,0 +1,1 @@
+"""The way home: planned, looked at in small steps before anything moves, and then followed by control's own means."""

@@ -1,0 +1,129 @@
+"""The built-in way home: up, then home, along the first of several ways that is free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import permutations
+from typing import NamedTuple
+
+import numpy as np
+import pinocchio
+
+from wall_oss_ros.homing.clearance import Clearance
+from wall_oss_ros.homing.search import connect
+from wall_oss_ros.robots.kinematics import Arm
+
+_RISE = 0.01  # m of a straight tool motion between two postures that are computed
+_TURN = 0.05  # rad, the same for its rotation
+_SWING = 0.3  # rad that a joint may move between two of these: more is no straight motion any longer
+
+
+class Way(NamedTuple):
+    """Postures to go through, (m, n) rad, straight from each to the next; or none, and why."""
+
+    knots: np.ndarray | None
+    reason: str = ""
+
+
+class BuiltinPlanner:
+    """Plans with what the profile knows: the arms, their limits and workspace, but no objects.
+
+    First all tools go straight up to the height that they have at home, as far as that is free: whatever is held or
+    stands around the fingers is left upwards. From there, in this order: all joints straight to home; the tools straight
+    to home; the same with one arm after the other; and what a random search finds. The same start gives the same way.
+    """
+
+    name = "builtin"
+
+    def __init__(self, clearance: Clearance):
+        self._clearance = clearance
+
+    def plan(self, q) -> Way:
+        """A way home from joints (n,) rad at which the arms rest; looked at in small steps."""
+        clearance = self._clearance
+        q = np.asarray(q, float)
+        if reason := clearance.objection(q[None]):
+            return Way(None, f"where the arms are, {reason}")
+        if reason := clearance.objection(clearance.home[None]):
+            return Way(None, f"at home, {reason}")
+        up = self._up(q)
+        reason = ""
+        for start in (up, [q]) if len(up) > 1 else ([q],):
+            for rest in self._candidates(start[-1]):
+                knots = np.array([*start, *rest])
+                objection = clearance.objection(knots)
+                if not objection:
+                    return Way(knots)
+                reason = reason or objection
+        found = connect(up[-1], clearance.home, clearance, np.random.default_rng(0))
+        if found is None:
+            return Way(None, f"no free way was found; on the straight one {reason}")
+        return Way(np.array([*up, *found[1:]]))
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+    def _candidates(self, q: np.ndarray) -> Iterator[list[np.ndarray]]:
+        clearance = self._clearance
+        home = clearance.home
+        yield [home]
+        lines = [_line(arm, q[own], *arm.fk(arm.home)) for arm, own in zip(clearance.arms, clearance.slices)]
+        if all(lines):
+            yield [*self._together(q, lines), home]
+        if len(lines) == 1:
+            return
+        for order in permutations(range(len(lines))):
+            for straight in (True, False):
+                way, at = [], q
+                for i in order:
+                    own, arm = clearance.slices[i], clearance.arms[i]
+                    for posture in [*([] if straight else lines[i]), arm.home]:
+                        at = at.copy()
+                        at[own] = posture
+                        way.append(at)
+                yield way
+
+    def _up(self, q: np.ndarray) -> list[np.ndarray]:
+        """From q (n,) on: all tools straight up, as far as all can and it is free."""
+        clearance, lines = self._clearance, []
+        for arm, own in zip(clearance.arms, clearance.slices):
+            position, rotation = arm.fk(q[own])
+            clear = max(position[2], arm.fk(arm.home)[0][2])
+            lines.append(_line(arm, q[own], np.array([*position[:2], clear]), rotation, homing=0.0, part=True))
+        way = [q]
+        for posture in self._together(q, lines):
+            if clearance.objection(np.array([way[-1], posture])):
+                break
+            way.append(posture)
+        return way
+
+    def _together(self, q: np.ndarray, lines: list[list[np.ndarray]]) -> list[np.ndarray]:
+        """The arms along their lines at once, step by step; one that has arrived waits for the others."""
+        way = []
+        for k in range(max(map(len, lines))):
+            at = q.copy()
+            for own, line in zip(self._clearance.slices, lines):
+                if line:
+                    at[own] = line[min(k, len(line) - 1)]
+            way.append(at)
+        return way
+
+
+def _line(arm: Arm, q: np.ndarray, position, rotation, homing: float = 0.1, part: bool = False) -> list[np.ndarray]:
+    """Postures (n,) that bring the tool from q straight to a pose, without q; empty when there are none.
+
+    Args:
+        homing: see :meth:`Arm.ik`.
+        part: whether to give the part of the way that can be reached.
+    """
+    here, turned = arm.fk(q)
+    turn = pinocchio.log3(turned.T @ rotation)
+    steps = int(np.ceil(max(np.linalg.norm(position - here) / _RISE, np.linalg.norm(turn) / _TURN)))
+    way = [q]
+    for k in range(1, steps + 1):
+        share = k / steps
+        solution = arm.ik(here + share * (position - here), turned @ pinocchio.exp3(share * turn), way[-1], homing=homing)
+        if not solution.ok or np.abs(solution.q - way[-1]).max() > _SWING:
+            return way[1:] if part else []
+        way.append(solution.q)
+    return way[1:]

@@ -1,0 +1,87 @@
+"""Whether arms may go through given postures: joint limits, workspace, floor, and each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from wall_oss_ros.control.self_collision import SelfCollision
+from wall_oss_ros.robots.kinematics import Arm
+from wall_oss_ros.robots.profile import RobotProfile
+
+_STEP = 0.02  # m that no point of an arm moves farther between two postures that are looked at
+_EDGE = 0.01  # m outside the workspace that a way may lead; control brakes at 0.02
+_SINKING = 0.005  # m below the floor that a joint may get by rounding
+_LIMIT = 1e-6  # rad
+
+
+class Clearance:
+    """Looks at ways of one or several arms, whose joints are one vector (n,), arm after arm in the profile's order.
+
+    A way is looked at in steps. Between two of them no point between shoulder and tool gets farther than 1 cm from where
+    it was looked at, and 1 cm is what self-collision keeps between links. The floor is the bottom of the workspace: no
+    joint beyond the shoulder may sink below it, as an elbow would that passes through the table. Objects are not known
+    here.
+
+    It has kinematics and collision shapes of its own, so that another thread can use it.
+
+    Raises:
+        WallOSSError: the URDF does not fit the profile.
+    """
+
+    def __init__(self, profile: RobotProfile):
+        self._profiles, self.arms = profile.arms, tuple(Arm(one) for one in profile.arms)
+        self._collisions = SelfCollision(profile)
+        ends = np.cumsum([len(arm.home) for arm in self.arms])
+        self.slices = tuple(slice(end - len(arm.home), end) for arm, end in zip(self.arms, ends))
+        self.lower = np.concatenate([arm.lower for arm in self.arms])
+        self.upper = np.concatenate([arm.upper for arm in self.arms])
+        self.home = np.concatenate([arm.home for arm in self.arms])
+        self._levers = np.concatenate([arm.levers() for arm in self.arms])
+
+    def objection(self, knots) -> str:
+        """What is wrong with a way through ``knots`` (m, n) rad, straight from each to the next; empty when nothing is.
+
+        It begins where the arms are: an arm that is outside its workspace or below the floor may come back, but not go
+        farther out.
+        """
+        knots = np.asarray(knots, float)
+        allowed = np.maximum(self._excess(knots[0]), 0.0)
+        for q in self._dense(knots):
+            if ((q < self.lower - _LIMIT) | (q > self.upper + _LIMIT)).any():
+                return "a joint would pass its limit"
+            excess = self._excess(q)
+            for i, name in enumerate(self._names(len(excess))):
+                if excess[i] > allowed[i] + 1e-4:
+                    return f"{name} by {excess[i] + (_EDGE if i % 2 == 0 else _SINKING):.2f} m"
+            allowed = np.minimum(allowed, np.maximum(excess, 0.0))
+            if touching := self._collisions.touching(q):
+                return f"the arms would touch, {touching}" if len(self.arms) > 1 else f"the arm would touch itself, {touching}"
+        return ""
+
+    def _names(self, count: int) -> list[str]:
+        names = []
+        for one in self._profiles:
+            who = "the tool" if count == 2 else f"the {one.arm.name} tool"
+            names += [f"{who} would leave the workspace", "a joint would sink below the workspace's floor"]
+        return names
+
+    def _excess(self, q: np.ndarray) -> np.ndarray:
+        """For each arm: m that the tool is outside the workspace and that the lowest joint is below the floor."""
+        values = []
+        for one, arm, own in zip(self._profiles, self.arms, self.slices):
+            box = one.arm.workspace
+            tool = arm.fk(q[own])[0]
+            low, high = np.array(box.min), np.array(box.max)
+            values += [np.maximum(low - tool, tool - high).max() - _EDGE]
+            values += [box.min[2] - arm.heights(q[own])[1:].min() - _SINKING]
+        return np.array(values)
+
+    def _dense(self, knots: np.ndarray) -> Iterator[np.ndarray]:
+        """Postures along the straight lines between knots, near to each other, and all knots."""
+        yield knots[0]
+        for a, b in zip(knots[:-1], knots[1:]):
+            count = max(1, int(np.ceil(self._levers @ np.abs(b - a) / _STEP)))
+            for k in range(1, count + 1):
+                yield a + (b - a) * (k / count)
