@@ -26,6 +26,7 @@ CUBE_YAW = math.radians(15)
 TRAYS = {"left": (0.50, 0.27), "right": (0.50, -0.27)}  # m; left is the robot's left, +y
 TRAY_JITTER = 0.025  # m
 TRAY_INNER, TRAY_WALL, TRAY_FLOOR = 0.15, 0.015, 0.003  # m: floor's edge, wall's height, floor's thickness
+TABLE_COLOUR = (0.66, 0.63, 0.60)
 TIMESTEP = 0.002  # s
 
 
@@ -87,11 +88,20 @@ def build_model(spec: SceneSpec, profile: RobotProfile) -> mujoco.MjModel:
     Raises:
         WallOSSError: the profile has no simulation section, or names what its URDF lacks.
     """
+    world = room(profile, floor=-0.75)
+    _furniture(world, spec)
+    model = world.compile()
+    apply(model, spec)
+    return model
+
+
+def room(profile: RobotProfile, floor: float) -> mujoco.MjSpec:
+    """The robot under a lamp, with how contacts are solved and pictures drawn; ``floor``: its height in the world, m."""
     world = cell.load(profile)
     world.option.timestep = TIMESTEP
     world.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     world.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
-    world.option.impratio = 10  # keeps a held cube from creeping out of the fingers
+    world.option.impratio = 10  # keeps a held object from creeping out of the fingers
     world.visual.quality.shadowsize = 0
     world.visual.quality.offsamples = 0
     world.visual.quality.numslices = 16
@@ -101,10 +111,12 @@ def build_model(spec: SceneSpec, profile: RobotProfile) -> mujoco.MjModel:
     world.visual.headlight.specular = [0.0] * 3
     world.visual.map.znear = 0.005
     world.stat.extent, world.stat.center = 1.0, [0.4, 0, 0.2]
-    _furniture(world, spec)
-    model = world.compile()
-    apply(model, spec)
-    return model
+    light = world.worldbody.add_light(name="lamp", pos=[0.6, 0.3, 2.0], dir=[0.1, -0.25, -1], castshadow=False)
+    light.type = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL
+    light.diffuse, light.specular = [0.45] * 3, [0.0] * 3
+    plane = world.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_PLANE, size=[4, 4, 0.1], pos=[0, 0, floor], group=2)
+    plane.rgba, plane.contype, plane.conaffinity = [0.42, 0.46, 0.50, 1], 0, 0
+    return world
 
 
 def apply(model: mujoco.MjModel, spec: SceneSpec) -> None:
@@ -126,28 +138,24 @@ def place_cubes(model: mujoco.MjModel, data: mujoco.MjData, spec: SceneSpec) -> 
 
 def _furniture(world: mujoco.MjSpec, spec: SceneSpec) -> None:
     ground = world.worldbody
-    light = ground.add_light(name="lamp", pos=[0.6, 0.3, 2.0], dir=[0.1, -0.25, -1], castshadow=False)
-    light.type = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL
-    light.diffuse, light.specular = [0.45] * 3, [0.0] * 3
-    _box(ground, "table", (0.75, 0.8, 0.02), (0.40, 0, -0.02), (0.66, 0.63, 0.60))
-    floor = ground.add_geom(type=mujoco.mjtGeom.mjGEOM_PLANE, size=[4, 4, 0.1], pos=[0, 0, -0.75], group=2)
-    floor.rgba, floor.contype, floor.conaffinity = [0.42, 0.46, 0.50, 1], 0, 0
+    add_box(ground, "table", (0.75, 0.8, 0.02), (0.40, 0, -0.02), TABLE_COLOUR)
     for tray in spec.trays:
         body = ground.add_body(name=f"{tray.side}_tray", pos=[tray.x, tray.y, 0])
         half, thin, high = TRAY_INNER / 2, 0.002, TRAY_WALL / 2
-        _box(body, f"{tray.side}_tray_floor", (half, half, TRAY_FLOOR / 2), (0, 0, TRAY_FLOOR / 2), (0.34, 0.34, 0.37))
+        add_box(body, f"{tray.side}_tray_floor", (half, half, TRAY_FLOOR / 2), (0, 0, TRAY_FLOOR / 2), (0.34, 0.34, 0.37))
         for sign in (-1, 1):
-            _box(body, "", (thin, half + 2 * thin, high), (sign * (half + thin), 0, high), (0.16, 0.16, 0.18))
-            _box(body, "", (half, thin, high), (0, sign * (half + thin), high), (0.16, 0.16, 0.18))
+            add_box(body, "", (thin, half + 2 * thin, high), (sign * (half + thin), 0, high), (0.16, 0.16, 0.18))
+            add_box(body, "", (half, thin, high), (0, sign * (half + thin), high), (0.16, 0.16, 0.18))
     for index in range(len(spec.cubes)):
         body = ground.add_body(name=f"cube{index}", pos=[0.5, 0.1 * index, CUBE_SIZE / 2])
         body.add_freejoint(name=f"cube{index}")
-        geom = _box(body, f"cube{index}", (CUBE_SIZE / 2,) * 3, (0, 0, 0), (1, 1, 1))
+        geom = add_box(body, f"cube{index}", (CUBE_SIZE / 2,) * 3, (0, 0, 0), (1, 1, 1))
         geom.conaffinity = OBJECT | ROBOT
         geom.mass, geom.condim, geom.friction = 0.05, 4, [1.0, 0.01, 0.0001]
 
 
-def _box(body, name: str, half_sizes, position, colour):
+def add_box(body, name: str, half_sizes, position, colour):
+    """A box that the robot can touch: half its edges and its place (3,) m in the body's frame. It may have no name."""
     geom = body.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=half_sizes, pos=position, rgba=(*colour, 1), group=2)
     if name:
         geom.name = name

@@ -1,0 +1,84 @@
+"""A robot with two arms at the table with wide trays: ground truth, and teleports for training pictures."""
+
+from __future__ import annotations
+
+import math
+
+import mujoco
+import numpy as np
+
+from wall_oss_ros.robots.profile import RobotProfile
+from wall_oss_ros.sim.lifting import scene
+from wall_oss_ros.sim.lifting.frames import LEFT, RIGHT
+from wall_oss_ros.sim.lifting.scene import DEPTH, GRIP, SIDE, TABLE, THICKNESS, WALL, LiftingSpec
+from wall_oss_ros.sim.world import World
+
+SIDES = {RIGHT: -1, LEFT: 1}  # the side wall that each arm takes: the one on its own side
+_HELD_OPENING = (THICKNESS - 0.003, THICKNESS + 0.003)  # m: what the opening reads when a wall is between the fingers
+_HELD_ASIDE = 0.012  # m, how far a held wall's middle plane may be from the TCP
+_FINGER = 0.013  # m, half a finger's width
+
+
+class LiftingSimulator(World):
+    """Two arms, two trays. For units and threads see :class:`World`; trays are in the scene's order."""
+
+    spec: LiftingSpec
+
+    def __init__(self, spec: LiftingSpec, profile: RobotProfile):
+        super().__init__(scene.build_model(profile), profile)
+        self._trays = [self.model.body(f"tray{index}").id for index in range(2)]
+        self.reset(spec)
+
+    def _check(self, spec: LiftingSpec) -> None:
+        if len(spec.trays) != 2:
+            raise ValueError(f"the model has 2 trays, the scene has {len(spec.trays)}")
+
+    def _lay_out(self) -> None:
+        scene.apply(self.model, self.spec)
+
+    def reset(self, spec: LiftingSpec | None = None) -> None:
+        super().reset(spec)
+        for index, tray in enumerate(self.spec.trays):  # now that the base frame is where it belongs
+            self.place_tray(index, (tray.x, tray.y, TABLE), tray.yaw)
+
+    # Ground truth
+
+    def tray(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """The middle of a tray's underside (3,) and its rotation (3, 3), in the base frame."""
+        base, body = self.data.xmat[self._base].reshape(3, 3), self._trays[index]
+        position = base.T @ (self.data.xpos[body] - self.data.xpos[self._base])
+        return position, base.T @ self.data.xmat[body].reshape(3, 3)
+
+    def wall(self, index: int, arm: int) -> np.ndarray:
+        """The point (3,) of a tray at which an arm should grip it."""
+        position, rotation = self.tray(index)
+        return position + rotation @ (0.0, SIDES[arm] * SIDE, GRIP)
+
+    def tilt(self, index: int) -> float:
+        """Angle of a tray's floor from level, rad."""
+        return math.acos(min(1.0, self.tray(index)[1][2, 2]))
+
+    def raised(self, index: int) -> float:
+        """How far a tray's middle is above where it rests on the table, m."""
+        return float(self.tray(index)[0][2] - TABLE)
+
+    def gripped(self, index: int, arm: int) -> bool:
+        """Whether the fingers of that arm are closed on its wall of that tray."""
+        hand = self.arms[arm]
+        if not _HELD_OPENING[0] < hand.gripper_width < _HELD_OPENING[1]:
+            return False
+        position, rotation = self.tray(index)
+        x, y, z = rotation.T @ (hand.tcp[0] - position)  # the TCP, seen from the tray
+        along = abs(x) < DEPTH / 2 + _FINGER / 2
+        return bool(along and abs(y - SIDES[arm] * SIDE) < _HELD_ASIDE and 0 < z < WALL + 0.005)
+
+    # Teleports
+
+    def place_tray(self, index: int, position, yaw: float = 0.0, roll: float = 0.0) -> None:
+        """Puts the middle of a tray's underside at ``position`` (3,), at rest, without physics; rad."""
+        base = self.data.xmat[self._base].reshape(3, 3)
+        joint = self.data.joint(f"tray{index}")
+        joint.qpos[:3] = self.data.xpos[self._base] + base @ np.asarray(position, float)
+        mujoco.mju_mulQuat(joint.qpos[3:], self.data.xquat[self._base], scene.yaw_quaternion(yaw, roll))
+        joint.qvel[:] = 0
+        mujoco.mj_forward(self.model, self.data)
