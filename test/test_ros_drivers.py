@@ -9,7 +9,7 @@ from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.ros_names import of_profile, placed, remappings
 
 VALUES = {
-    "robot_ip": "10.0.0.2", "use_mock_hardware": "false", "namespace": "", "variant": "ur10e", "controller": "its_controller",
+    "robot": "ur:ur10e", "robot_ip": "10.0.0.2", "use_mock_hardware": "false", "namespace": "", "variant": "ur10e", "controller": "its_controller",
 }  # fmt: skip
 # What the launch files declare, as their repositories had it in mid-2026.
 FRANKA = ("robot_type arm_prefix namespace robot_ip load_gripper use_fake_hardware fake_sensor_commands joint_state_rate "
@@ -62,8 +62,24 @@ def test_a_driver_that_would_ignore_mock_hardware_is_refused():
 def test_the_dual_arm_does_not_move_by_being_launched():
     given = load_driver("dual_arm").launch_arguments(FFW, VALUES)
     assert given["init_position"] == "false" and given["launch_cameras"] == "true" and "model" not in given
-    mock = load_driver("dual_arm", mock=True).launch_arguments(FFW, {**VALUES, "use_mock_hardware": "true"})
-    assert mock["launch_cameras"] == "false" and mock["use_fake_hardware"] == "true"
+    assert given["use_fake_hardware"] == "false"
+
+
+def test_mock_hardware_of_the_dual_arm_is_ours():
+    """The vendor's names a plugin that ros2_control no longer has."""
+    driver = load_driver("dual_arm", variant="ffw", mock=True)
+    assert (driver.package, driver.takes_namespace) == ("wall_oss_bringup", True)
+    assert data_path(driver.launch_file, "wall_oss_bringup").is_file() and "controller_manager" in driver.needs
+    given = driver.launch_arguments(["robot", "ur_type", "namespace", "controllers"], {**VALUES, "robot": "dual_arm:ffw"})
+    assert given.keys() == {"robot", "namespace", "controllers"} and given["robot"] == "dual_arm:ffw"
+    assert data_path(given["controllers"]).is_file()
+
+
+@pytest.mark.parametrize("variant, instead", [("tiago_dual", "TIAGo's own"), ("mobile_aloha", "Start that of Interbotix")])
+@pytest.mark.parametrize("mock", [False, True])
+def test_the_other_dual_arms_bring_their_own_drivers(variant, instead, mock):
+    driver = load_driver("dual_arm", variant=variant, mock=mock)
+    assert driver.package is None and driver.instead.startswith(instead)
 
 
 def test_only_some_drivers_take_a_namespace():

@@ -63,7 +63,7 @@ def test_the_manifest_names_what_the_nodes_import():
 
 
 def test_the_bringup_depends_on_what_it_starts():
-    assert {"wall_oss_ros", "robot_state_publisher", "rviz2", "launch_ros"} <= dependencies(BRINGUP)
+    assert {"wall_oss_ros", "robot_state_publisher", "rviz2", "launch_ros", "tf2_ros", "xacro"} <= dependencies(BRINGUP)
 
 
 @pytest.mark.parametrize("robot", available_profiles())
@@ -93,3 +93,18 @@ def test_our_controllers_are_those_of_the_profile(kind, interface):
     assert parameters["command_interfaces"] == [interface]
     if interface == "effort":
         assert set(parameters["gains"]) == set(profile.arm.joints)
+
+
+def test_the_dual_arms_controllers_are_those_of_the_profile():
+    profile = load_profile("dual_arm")
+    content = yaml.safe_load((ROOT / "config/controllers/dual_arm_position.yaml").read_text())
+    manager = content.pop("/**/controller_manager")["ros__parameters"]
+    assert manager.pop("update_rate") == 100
+    kinds = {name: kind["type"].split("/")[0] for name, kind in manager.items()}
+    assert kinds.pop("joint_state_broadcaster") == "joint_state_broadcaster"
+    wanted = {one.command.controller: [*one.arm.joints, *one.gripper.joints] for one in profile.arms}
+    wanted |= {part.command.controller: list(part.joints) for part in profile.parts}
+    assert {name.removeprefix("/**/"): value["ros__parameters"]["joints"] for name, value in content.items()} == wanted
+    assert kinds == dict.fromkeys(wanted, "joint_trajectory_controller")
+    partial = {name for name, value in content.items() if value["ros__parameters"].get("allow_partial_joints_goal")}
+    assert partial == {"/**/head_controller"}, "as the driver has it"

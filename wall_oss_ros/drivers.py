@@ -12,27 +12,30 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.paths import data_path
 
 _FOLDER = "config/drivers"
-_LAYERS = ("distributions", "variants", "mock")
+_LAYERS = ("distributions", "mock", "variants")
 
 
 class Driver(BaseModel):
     """A driver's launch file and what it needs.
 
-    A file may also have ``distributions`` (by ROS_DISTRO), ``variants`` (of the robot's profile) and ``mock`` (without a
-    robot): fields laid over the others, in this order.
+    A file may also have ``distributions`` (by ROS_DISTRO), ``mock`` (without a robot) and ``variants`` (of the robot's
+    profile): fields laid over the others, in this order. There, null takes an argument away.
 
     Attributes:
         package: that has the launch file; None where nothing can be started from here.
         instead: what to do where ``package`` is None.
         launch_file: below the package's share directory.
-        install: how to get the package.
+        needs: further packages, without which it does not start.
+        install: how to get the packages.
         needs_address: whether the robot has an address that must be given.
         arguments: of the launch file. A name with ``|`` is the first of them that the launch file has. In a value,
-            ``{robot_ip}``, ``{use_mock_hardware}``, ``{namespace}``, ``{variant}`` and ``{controller}`` are filled in.
+            ``{robot}``, ``{robot_ip}``, ``{use_mock_hardware}``, ``{namespace}``, ``{variant}`` and ``{controller}`` are
+            filled in.
         controller: the trajectory controller's name, if it is not the profile's.
         controllers: file of ours, below share/wall_oss_ros, with a controller that the driver does not start.
         gripper_joint_states: where a mock gripper says how far it is open; None where the gripper is one of the arm's
             joints, so that none is needed.
+        description: packages with the vendor's description of the robot, which ``urdf/cells/<robot>.xacro`` draws on.
         remap_driver: topics of the driver's nodes, and what they become.
         remap_nodes: topics of our nodes, and what they become.
         note: what a person has to know or to do.
@@ -43,12 +46,14 @@ class Driver(BaseModel):
     package: str | None
     instead: str = ""
     launch_file: str
+    needs: tuple[str, ...] = ()
     install: str
     needs_address: bool = True
     arguments: dict[str, str | bool | int | float] = Field(default_factory=dict)
     controller: str | None = None
     controllers: str | None = None
     gripper_joint_states: str | None = None
+    description: tuple[str, ...] = ()
     remap_driver: dict[str, str] = Field(default_factory=dict)
     remap_nodes: dict[str, str] = Field(default_factory=dict)
     note: str = ""
@@ -113,7 +118,7 @@ def load_driver(robot: str, distribution: str = "", variant: str | None = None, 
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         layers = {name: content.pop(name, None) or {} for name in _LAYERS}
-        chosen = (layers["distributions"].get(distribution), layers["variants"].get(variant), mock and layers["mock"])
+        chosen = (layers["distributions"].get(distribution), mock and layers["mock"], layers["variants"].get(variant))
         for layer in chosen:
             content = _over(content, layer or {})
         return Driver(**content)
@@ -125,6 +130,7 @@ def load_driver(robot: str, distribution: str = "", variant: str | None = None, 
 
 
 def _over(fields: dict, changes: dict) -> dict:
-    """``fields`` with ``changes`` in their place; mappings are merged, one level deep."""
+    """``fields`` with ``changes`` in their place; mappings are merged, one level deep, and lose what becomes null there."""
     both = {k: {**fields[k], **v} for k, v in changes.items() if isinstance(v, dict) and isinstance(fields.get(k), dict)}
+    both = {k: {name: value for name, value in v.items() if value is not None} for k, v in both.items()}
     return {**fields, **changes, **both}

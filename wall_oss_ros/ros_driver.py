@@ -15,7 +15,17 @@ from wall_oss_ros.drivers import Driver, load_driver
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.launching import NAMESPACE, PACKAGE, NodeSpec
 from wall_oss_ros.paths import data_path
-from wall_oss_ros.ros_launch import is_installed, namespace, process, robot_name, robot_profile, switch, value
+from wall_oss_ros.ros_description import camera_frames
+from wall_oss_ros.ros_launch import (
+    PREFIX,
+    is_installed,
+    namespace,
+    process,
+    robot_name,
+    robot_profile,
+    switch,
+    value,
+)
 from wall_oss_ros.ros_names import placed
 
 _NO_ADDRESS = "0.0.0.0"  # mock hardware: some driver wants any
@@ -45,9 +55,10 @@ def check(context: LaunchContext) -> list:
         raise WallOSSError(
             f"There is no driver of {robot_name(context)} to start here.", f"{driver.instead} Launch with driver:=false."
         )
-    if not is_installed(driver.package):
+    missing = [package for package in (driver.package, *driver.needs) if not is_installed(package)]
+    if missing:
         raise WallOSSError(
-            f"The driver of {robot_name(context)}, package {driver.package}, is not installed.",
+            f"The driver of {robot_name(context)}, package {', '.join(missing)}, is not installed.",
             f"{driver.install}; or start a driver yourself and launch with driver:=false.",
         )
     if driver.needs_address and not value(context, "robot_ip"):
@@ -72,11 +83,14 @@ def start(context: LaunchContext) -> list:
         # checkpoint), nor we its.
         include = IncludeLaunchDescription(_launch_file(driver), launch_arguments=_arguments(context, driver).items())
         remaps = [SetRemap(src=src, dst=dst) for src, dst in driver.remap_driver.items()]
-        actions.append(GroupAction([*remaps, include], scoped=True, forwarding=False))
+        ours = {PREFIX: value(context, PREFIX, "")}
+        actions.append(GroupAction([*remaps, include], scoped=True, forwarding=False, launch_configurations=ours))
         if driver.controllers:
             actions.append(_spawner(context, driver))
         if driver.note:
             actions.append(LogInfo(msg=driver.note))
+    if switch(context, "camera_frames"):
+        actions += camera_frames(context)
     if switch(context, "mock_gripper"):
         actions += _mock_gripper(context)
     return actions
@@ -116,6 +130,7 @@ def _arguments(context: LaunchContext, driver: Driver) -> dict[str, str]:
             f"The driver's launch file {source.location} cannot be read: {error}.", f"Is it installed whole? {driver.install}"
         ) from error
     values = {
+        "robot": robot_name(context),
         "robot_ip": value(context, "robot_ip") or _NO_ADDRESS,
         "use_mock_hardware": value(context, "use_mock_hardware"),
         "namespace": namespace(context),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import site
 import sys
 import time
@@ -10,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from launch import LaunchContext
-from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, RegisterEventHandler
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, RegisterEventHandler, SetLaunchConfiguration
 from launch.event_handlers import OnProcessStart
 from launch.events.process import ProcessExited, ProcessStarted
 from launch.substitutions import LaunchConfiguration
@@ -45,6 +46,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 ALL = ("simulated_robot", "perception", "planner", "control", "plan_markers")
+PREFIX = "launch-prefix"  # launch's own name for words that are put before every command
 _BAD_INPUT = 2  # exit status of a node that was started with something the user must put right
 _RESPAWN_DELAY = 2.0  # s
 _SHORT_LIFE = 10.0  # s: a node that dies sooner would do so again
@@ -84,6 +86,17 @@ _ARGUMENTS: dict[str, tuple[str | LaunchConfiguration, str, list[str] | None]] =
         "With sim:=false: whether the gripper's action is served by a gripper that only pretends.",
         _SWITCH,
     ),
+    "description": (
+        "",
+        "Which description of the simulated robot rviz and tf show: own, or vendor. Empty: the vendor's, if installed.",
+        ["", "own", "vendor"],
+    ),
+    "camera_frames": (
+        "false",
+        "With sim:=false: whether the cameras are put into tf where the profile's simulation has them. Only for cameras that "
+        "stand there, and whose drivers do not put them into tf.",
+        _SWITCH,
+    ),
     "record": ("", "A folder that is not there yet, in which ros2 bag records what matters. Empty records nothing.", None),
 }
 
@@ -101,7 +114,21 @@ def nodes(*names: str) -> OpaqueFunction:
 
     Needs the arguments that ``arguments_of`` gives for them.
     """
-    return OpaqueFunction(function=lambda context: [a for spec in specs(context, names) for a in process(context, spec)])
+    return OpaqueFunction(
+        function=lambda context: [*end_with_launch(context), *(a for s in specs(context, names) for a in process(context, s))]
+    )
+
+
+def end_with_launch(context: LaunchContext) -> list:
+    """Has every process that is started from here on end when launch does, however that ends.
+
+    launch ends its processes at Ctrl-C only. SIGTERM, or a kill for want of memory, ends it at once, and they would go on
+    with nobody there to mind them; so the kernel sends each of them what Ctrl-C sends. Linux only.
+    """
+    tool = shutil.which("setpriv") if sys.platform.startswith("linux") else None
+    if tool is None or value(context, PREFIX, ""):  # one of the user's own, such as a debugger
+        return []
+    return [SetLaunchConfiguration(PREFIX, f"{tool} --pdeathsig INT")]
 
 
 def arguments_of(*names: str) -> list[DeclareLaunchArgument]:

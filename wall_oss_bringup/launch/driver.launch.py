@@ -7,15 +7,16 @@ from launch import LaunchDescription
 from launch.actions import OpaqueFunction
 
 from wall_oss_ros.ros_driver import check, start
-from wall_oss_ros.ros_launch import arguments
+from wall_oss_ros.ros_launch import arguments, end_with_launch
 
 
 def generate_launch_description():
     return LaunchDescription(
         [
             *arguments("robot", "ur_type", "namespace", "controller", "driver", "driver_file", "driver_arguments"),
-            *arguments("robot_ip", "use_mock_hardware", "mock_gripper"),
+            *arguments("robot_ip", "use_mock_hardware", "mock_gripper", "camera_frames"),
             *arguments("autostart", "respawn", "params_file", "log_level"),
+            OpaqueFunction(function=end_with_launch),
             OpaqueFunction(function=check),
             OpaqueFunction(function=start),
         ]

@@ -13,14 +13,14 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.substitutions import FindPackageShare
 
 from wall_oss_ros import ros_driver, ros_recording
-from wall_oss_ros.ros_launch import arguments, arguments_of, specs, switch
+from wall_oss_ros.ros_launch import arguments, arguments_of, end_with_launch, specs, switch
 
 
 def check(context):
     """Refuses what cannot work before anything is started."""
     specs(context)
     ros_recording.check(context)
-    return [] if switch(context, "sim") else ros_driver.check(context)
+    return end_with_launch(context) + ([] if switch(context, "sim") else ros_driver.check(context))
 
 
 def include(package, file, **options):
@@ -33,8 +33,8 @@ def generate_launch_description():
     return LaunchDescription(
         [
             *arguments_of("simulated_robot", "perception", "planner", "control", "plan_markers"),
-            *arguments("rviz", "record", "robot_ip", "use_mock_hardware", "mock_gripper"),
-            *arguments("driver", "driver_file", "driver_arguments"),
+            *arguments("description", "rviz", "record", "robot_ip", "use_mock_hardware", "mock_gripper"),
+            *arguments("driver", "driver_file", "driver_arguments", "camera_frames"),
             OpaqueFunction(function=check),
             OpaqueFunction(function=ros_recording.start),
             include("wall_oss_ros", "simulation.launch.py", condition=IfCondition(sim)),
