@@ -7,18 +7,20 @@ import pytest
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.nodes.logic.pacing import PacedThread
-from wall_oss_ros.nodes.logic.simulated_driver import SimulatedDriver, make_scene
+from wall_oss_ros.nodes.logic.simulated_driver import SimulatedDriver
 from wall_oss_ros.nodes.logic.trajectory import Point, TrajectoryError
 from wall_oss_ros.robots.profile import load_profile
-from wall_oss_ros.sim.simulator import Simulator
+from wall_oss_ros.sim.scenery import scenery_of
 
 PROFILE = load_profile("franka")
+SCENERY = scenery_of(PROFILE)
+make_scene = SCENERY.scene
 ARM_JOINTS, HOME = PROFILE.arm.joints, PROFILE.start
 
 
 @pytest.fixture
 def driver():
-    return SimulatedDriver(Simulator(make_scene(0)), PROFILE)
+    return SimulatedDriver(SCENERY.simulator(make_scene(0)), SCENERY)
 
 
 @pytest.fixture

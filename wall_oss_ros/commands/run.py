@@ -11,6 +11,7 @@ examples:
   wall-oss run
   wall-oss run "put the red cube in the left tray"
   wall-oss run --headless --seed 7 "pick up the blue cube"
+  wall-oss run --robot dual_arm "lift the red tray"
 In a second shell, while it runs:
   wall-oss topic pub --once /wall_oss/instruction std_msgs/msg/String "data: put the green cube in the right tray"
 """
@@ -39,7 +40,7 @@ UNNOTICED = 5.0  # s of simulated time that a reached goal may last before the r
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("instruction", nargs="?", metavar="INSTRUCTION", help="what to do, in words")
     parser.add_argument("--robot", default="franka", help="profile in config/robots, or a path (default: %(default)s)")
-    parser.add_argument("--seed", type=int, help="fixes the scene; by default the first that has the cubes named")
+    parser.add_argument("--seed", type=int, help="fixes the scene; by default the first that has what is named")
     parser.add_argument("--headless", action="store_true", help="no page in the browser")
     parser.add_argument("--port", type=int, default=8080, help="of the page (default: %(default)s)")
     parser.add_argument("--model", metavar="DIR", help="a checkpoint: its folder, or owner/name on the hub"
@@ -64,12 +65,15 @@ def main(args: argparse.Namespace) -> int:
     from wall_oss_ros.commands.processes import Processes
     from wall_oss_ros.commands.scenes import choose
     from wall_oss_ros.launching import system
+    from wall_oss_ros.robots.profile import load_profile
+    from wall_oss_ros.sim.scenery import scenery_of
 
     if args.timeout <= 0:
         raise WallOSSError(f"--timeout {args.timeout:g} is no time to work in.", "Give seconds above 0.")
     if not 0.05 <= args.speed <= 20:
         raise WallOSSError(f"--speed {args.speed:g} is out of range.", "Use 0.05 to 20; 1 is real time.")
-    instruction, seed = choose(args.instruction, args.seed)
+    scenery = scenery_of(load_profile(args.robot))
+    instruction, seed = choose(scenery, args.instruction, args.seed)
     specs = system(robot=args.robot, sim=True, model=args.model, seed=seed, speed=args.speed)
     if not args.headless:
         check_port(args.port)
@@ -94,7 +98,7 @@ def main(args: argparse.Namespace) -> int:
 
         console = Console(highlight=False)
         with Monitor() as monitor, Display(console, started) as display:
-            session = Session(monitor, display, processes, args.timeout, started, args.speed)
+            session = Session(monitor, display, processes, scenery, args.timeout, started, args.speed)
             session.wait_until_ready()
             display.say(f"ready after {time.monotonic() - started:.1f} s")
             status = session.follow(instruction)
@@ -110,6 +114,7 @@ class Session:
     monitor: "Monitor"
     display: "Display"
     processes: "Processes"
+    scenery: "Scenery"
     timeout: float
     started: float
     speed: float
@@ -171,7 +176,7 @@ class Session:
         while True:
             if self.monitor.plan.plan_id != plan_id:  # the first, or one that replaced it
                 plan_id, begun = self.monitor.plan.plan_id, self.monitor.simulated_time
-                judge = Judge(self.monitor.plan.instruction)
+                judge = Judge(self.scenery, self.monitor.plan.instruction)
             self._spin()
             now = self.monitor.simulated_time
             held = judge.held_for(self.monitor.truth)

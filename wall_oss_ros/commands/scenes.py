@@ -1,48 +1,46 @@
-"""Fits instruction and scene to each other: a scene has three cubes of four colours."""
+"""Fits instruction and scene to each other: a scene has things of some colours, not of all."""
 
 from __future__ import annotations
 
-import numpy as np
-
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.sim.scene import SceneSpec
-from wall_oss_ros.sim.tasks import COLOURS, parse_instruction
+from wall_oss_ros.sim.scenery import Scenery
+from wall_oss_ros.sim.tasks import COLOURS
 
-_SEEDS = 1000  # how far to look; each pair of colours is in half of all scenes
-
-
-def scene(seed: int) -> SceneSpec:
-    """The scene of a seed, as the simulated robot makes it."""
-    return SceneSpec.random(np.random.default_rng(seed))
+_SEEDS = 1000  # how far to look; any two colours that can be together are so in many scenes
 
 
-def choose(instruction: str | None, seed: int | None) -> tuple[str, int]:
+def choose(scenery: Scenery, instruction: str | None, seed: int | None) -> tuple[str, int]:
     """Completes what the user left open.
 
     Args:
+        scenery: of the simulated robot.
         instruction: None for one that suits the scene.
-        seed: None for the first scene that has the cubes which the instruction names.
+        seed: None for the first scene that has what the instruction names.
 
     Returns:
         Instruction and seed.
 
     Raises:
-        WallOSSError: the instruction cannot be judged, or the scene lacks a cube that it names.
+        WallOSSError: the instruction cannot be judged, or the scene lacks what it names.
     """
     if seed is not None and seed < 0:
         raise WallOSSError(f"--seed {seed} is below 0.", "Use 0 or more.")
     if instruction is None:
-        present = COLOURS if seed is None else [colour for colour in COLOURS if colour in scene(seed).colours]
-        instruction = f"put the {present[0]} cube in the left tray"
-    wanted = {goal.colour for goal in parse_instruction(instruction)}
+        present = COLOURS if seed is None else scenery.scene(seed).colours
+        instruction = scenery.instruction(next(colour for colour in COLOURS if colour in present))
+    wanted = {goal.colour for goal in scenery.goals(instruction)}
     if seed is None:
         for candidate in range(_SEEDS):
-            if wanted <= set(scene(candidate).colours):
+            if wanted <= set(scenery.scene(candidate).colours):
                 return instruction, candidate
-        raise WallOSSError("No scene has all these cubes.", "A scene has three: name at most three colours.")
-    if missing := sorted(wanted - set(scene(seed).colours)):
+        count = len(scenery.scene(0).colours)
         raise WallOSSError(
-            f"Scene {seed} has no {' and no '.join(missing)} cube; it has {', '.join(scene(seed).colours)}.",
-            "Name one of those, or choose another --seed.",
+            f"No scene has all these {scenery.thing}s.", f"A scene has {count}: name at most {count} colours."
+        )
+    colours = scenery.scene(seed).colours
+    if missing := sorted(wanted - set(colours)):
+        lacks = " and no ".join(f"{colour} {scenery.thing}" for colour in missing)
+        raise WallOSSError(
+            f"Scene {seed} has no {lacks}; it has {', '.join(colours)}.", "Name one of those, or choose another --seed."
         )
     return instruction, seed

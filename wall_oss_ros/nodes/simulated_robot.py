@@ -25,13 +25,13 @@ from wall_oss_ros.nodes.conversions import image_message, to_stamp
 from wall_oss_ros.nodes.transforms import transform_message
 from wall_oss_ros.nodes.logic.pacing import PacedThread
 from wall_oss_ros.nodes.logic.simulated_cameras import SimulatedCameras, mount
-from wall_oss_ros.nodes.logic.simulated_driver import SimulatedDriver, make_scene
+from wall_oss_ros.nodes.logic.simulated_driver import SimulatedDriver
 from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
 from wall_oss_ros.nodes.simulated_controllers import GripperServer, TrajectoryServer
 from wall_oss_ros.robots.parts import Camera
 from wall_oss_ros.robots.profile import load_profile
-from wall_oss_ros.sim.simulator import Simulator
+from wall_oss_ros.sim.scenery import scenery_of
 
 TICK = 0.01  # s of simulated time: the period of /clock
 _STATE_EVERY, _TRUTH_EVERY = 4, 20  # ticks: controller state at 25 Hz, ground truth at 5 Hz
@@ -42,7 +42,7 @@ class SimulatedRobotNode(WallOSSNode):
 
     PARAMETERS = (
         Parameter("seed", 0, "Which scene; a reset takes it up.", 0, 2**31 - 1, live=True),
-        Parameter("colours", "", "Three cubes' colours, such as red,green,blue; empty: the seed's.", live=True),
+        Parameter("colours", "", "Of the cubes or trays, such as red,green,blue; empty: the seed's.", live=True),
         Parameter("real_time_factor", 1.0, "Simulated seconds in a second of wall time.", 0.05, 20.0),
         Parameter("camera_rate_hz", 0.0, "Pictures of each camera per second of wall time; 0: profile's.", 0.0, 120.0),
         Parameter("image_width", 0, "Width of the pictures, pixels; 0 is the profile's.", 0, 1920),
@@ -54,11 +54,10 @@ class SimulatedRobotNode(WallOSSNode):
 
     def setup(self) -> None:
         self._profile = profile = load_profile(self.value("robot"))
-        if profile.simulation is None:
-            raise WallOSSError(f"The profile of robot {profile.name} has no simulation section.", "Choose another.")
-        self._make_scene = lambda: make_scene(self.value("seed"), self.value("colours"))
-        self._simulator = Simulator(self._make_scene(), profile)
-        self.driver = SimulatedDriver(self._simulator, profile)
+        scenery = scenery_of(profile)
+        self._make_scene = lambda: scenery.scene(self.value("seed"), self.value("colours"))
+        self._simulator = scenery.simulator(self._make_scene())
+        self.driver = SimulatedDriver(self._simulator, scenery)
         self._clock_out = self.publish_to(Clock, "/clock", NEWEST)
         self._joints_out = self.publish_to(JointState, profile.joint_states, EVENTS)
         topics = [controller.command.state_topic for controller in self.driver.controllers]

@@ -3,37 +3,16 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 
 import numpy as np
 
-from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.nodes.logic.joint_controller import ArmWithGripper, JointController
-from wall_oss_ros.robots.profile import RobotProfile
-from wall_oss_ros.sim.scene import COLOURS, CUBES, SceneSpec
+from wall_oss_ros.sim.scenery import Scenery
 
 CONTROL_PERIOD = 0.002  # s, how often a setpoint goes to the servos: the trajectory controllers' cycle
 _STILL = 0.002  # m/s of the opening; slower than this, the fingers have stopped
 _SETTLE = 0.1  # s the fingers must be still before a goal counts as ended
 _ARRIVED = 0.002  # m between opening and goal
-
-
-def make_scene(seed: int, colours: str = "") -> SceneSpec:
-    """The scene of a seed, with the cubes recoloured when ``colours`` names three ("red,green,blue").
-
-    Raises:
-        WallOSSError: not three different colours that the simulation has.
-    """
-    spec = SceneSpec.random(np.random.default_rng(seed))
-    names = [name.strip() for name in colours.split(",") if name.strip()]
-    if not names:
-        return spec
-    if len(names) != CUBES or len(set(names)) != CUBES or not set(names) <= set(COLOURS):
-        raise WallOSSError(
-            f"The colours {colours!r} cannot be had.",
-            f"Name {CUBES} different ones of {', '.join(COLOURS)}, separated by commas.",
-        )
-    return replace(spec, cubes=tuple(replace(cube, colour=name) for cube, name in zip(spec.cubes, names)))
 
 
 class SimulatedGripper:
@@ -75,26 +54,26 @@ class SimulatedDriver:
     """Drives a simulator as a real robot's controllers drive the robot. Safe to call from several threads.
 
     Args:
-        simulator: a ``sim.Simulator``; nobody else may touch it.
-        profile: its robot's.
+        simulator: a ``sim.world.World``; nobody else may touch it.
+        scenery: its robot's.
 
     Attributes:
         controllers: a joint trajectory controller for each arm and each part, in the profile's order.
         grippers: for each arm; None for one that moves with its arm's trajectories.
     """
 
-    def __init__(self, simulator, profile: RobotProfile):
-        self._simulator, self._profile = simulator, profile
+    def __init__(self, simulator, scenery: Scenery):
+        self._simulator, self._scenery, self._profile = simulator, scenery, scenery.profile
         self._lock = threading.Lock()
         self._time_base = 0.0  # added to the simulator's time, so that a reset does not turn the clock back
         controllers, grippers = [], []
-        for arm, one in zip(simulator.arms, profile.arms):
+        for arm, one in zip(simulator.arms, self._profile.arms):
             joint, joints = one.gripper.in_trajectory, one.arm.joints
             servos = ArmWithGripper(arm, one.gripper) if joint else arm
             controllers.append(self._controller(one.command, (*joints, *one.gripper.joints) if joint else joints, servos))
             grippers.append(None if joint else SimulatedGripper(arm, self._lock))
         # The one joint trajectory controller known to take partial goals is a head's, the AI Worker's.
-        for part in profile.parts:
+        for part in self._profile.parts:
             controllers.append(self._controller(part.command, part.joints, simulator.parts[part.name], partial=True))
         self.controllers: tuple[JointController, ...] = tuple(controllers)
         self.grippers: tuple[SimulatedGripper | None, ...] = tuple(grippers)
@@ -131,7 +110,7 @@ class SimulatedDriver:
             for gripper in filter(None, self.grippers):
                 gripper.advanced(duration)
 
-    def reset(self, spec: SceneSpec) -> None:
+    def reset(self, spec) -> None:
         """Robot at home, the scene as ``spec`` says; time goes on."""
         with self._lock:
             self._time_base = self.time
@@ -140,15 +119,6 @@ class SimulatedDriver:
                 one.restart()
 
     def ground_truth(self) -> dict:
-        """Where everything really is, for verdicts and tests: time (s), cubes (m, rad, place) and trays (m)."""
+        """Where everything really is, for verdicts and tests: time (s), and what the scenery tells."""
         with self._lock:
-            cubes = {}
-            for colour, (position, quaternion) in self._simulator.cubes().items():
-                x, y, z, w = (float(value) for value in quaternion)
-                cubes[colour] = {
-                    "position": [round(float(value), 4) for value in position],
-                    "yaw": round(float(np.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))), 4),
-                    "where": self._simulator.where(colour),
-                }
-            trays = {tray.side: [tray.x, tray.y] for tray in self._simulator.spec.trays}
-            return {"time": round(self.time, 3), "cubes": cubes, "trays": trays}
+            return {"time": round(self.time, 3), **self._scenery.truth(self._simulator)}
