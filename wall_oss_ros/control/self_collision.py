@@ -1,6 +1,9 @@
-"""Whether an arm touches itself, from the collision shapes of its URDF, with Pinocchio."""
+"""Whether a robot touches itself, from the collision shapes of its URDF, with Pinocchio."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from xml.etree import ElementTree
 
 import numpy as np
 import pinocchio
@@ -10,17 +13,38 @@ from wall_oss_ros.robots.profile import RobotProfile
 
 _MARGIN = 0.01  # m: shapes nearer than this count as touching
 _ALWAYS = 0.95  # a pair that touches in more of the sampled postures than this is one body
+_SPARE = 1.1  # times the margin: what is this near at home is left out, lest rounding stop a robot that is there
 _SAMPLES = 200
 
 
-class SelfCollision:
-    """Pairs of links that must not touch, and whether they do.
+def _with_open_grippers(model: pinocchio.Model, profile: RobotProfile) -> np.ndarray:
+    """The model's neutral configuration, but the joints of grippers, and those that mimic them, where they are open."""
+    configuration = pinocchio.neutral(model)
+    grippers = [one.gripper for one in profile.arms]
+    at = {name: gripper.joint_positions.open for gripper in grippers for name in gripper.joints}
+    for joint in ElementTree.parse(profile.urdf_path).getroot().iter("joint"):
+        mimic = joint.find("mimic")
+        if mimic is not None and mimic.get("joint") in at:
+            follow = float(mimic.get("multiplier", 1)) * at[mimic.get("joint")] + float(mimic.get("offset", 0))
+            at.setdefault(joint.get("name"), follow)
+    for name, position in at.items():
+        if model.existJointName(name):
+            configuration[model.joints[model.getJointId(name)].idx_q] = position
+    return configuration
 
-    Which pairs may touch is computed: links on one joint or on neighbouring joints, which meet there; those that touch
-    at home, where the robot is known to be well, and those that touch in nearly every posture, because simplified
-    shapes overlap. Joints that the profile does not name are locked at zero, as for kinematics.
+
+class SelfCollision:
+    """Pairs of links that must not touch, and whether they do: each arm with itself, other arms, head, lift and body.
+
+    Which pairs may touch is computed: links that no arm moves, such as head and body, which their joints' limits keep
+    apart; links on one joint or on neighbouring joints, which meet there; those that touch at home, where the robot is known to be well, and those that touch in nearly every posture, because simplified
+    shapes overlap. Grippers count as open, which is widest. Other joints that the profile does not name are locked at
+    zero, as for kinematics.
+
+    ``SelfCollision(profile).touching(np.concatenate([right, left]))`` asks of a robot with two arms.
 
     Attributes:
+        joints: names of all arms' joints, arm by arm, in the order of the profile's.
         pairs: names of the links that are compared.
     """
 
@@ -30,7 +54,7 @@ class SelfCollision:
             margin: m between shapes below which they count as touching.
 
         Raises:
-            WallOSSError: the URDF's collision shapes cannot be read.
+            WallOSSError: the URDF has no such joints, or its collision shapes cannot be read.
         """
         full = pinocchio.buildModelFromUrdf(str(profile.urdf_path))
         try:
@@ -40,27 +64,42 @@ class SelfCollision:
                 f"The collision shapes of {profile.urdf_path} cannot be read: {' '.join(str(error).split())}.",
                 "Use primitives, or meshes by absolute paths, in the URDF's collision elements.",
             ) from error
-        locked = [i for i, name in enumerate(full.names) if i > 0 and name not in profile.arm.joints]
-        self._model, (self._shapes,) = pinocchio.buildReducedModel(full, [shapes], locked, pinocchio.neutral(full))
-        self._order = np.array([self._model.joints[self._model.getJointId(n)].idx_q for n in profile.arm.joints])
+        self.joints = tuple(joint for one in profile.arms for joint in one.arm.joints)
+        parts = {joint: value for part in profile.parts for joint, value in zip(part.joints, part.home)}
+        moving = (*self.joints, *parts)
+        if missing := [name for name in moving if not full.existJointName(name)]:
+            raise WallOSSError(
+                f"{profile.urdf_path} has no joint {', '.join(missing)}, which profile {profile.name!r} names.",
+                "Correct the names in the profile.",
+            )
+        locked = [i for i, name in enumerate(full.names) if i > 0 and name not in moving]
+        fixed = _with_open_grippers(full, profile)
+        self._model, (self._shapes,) = pinocchio.buildReducedModel(full, [shapes], locked, fixed)
+        self._place = {name: self._model.joints[self._model.getJointId(name)].idx_q for name in moving}
+        self._order = [self._place[name] for name in self.joints]
+        self._rest = pinocchio.neutral(self._model)
+        for name, value in parts.items():
+            self._rest[self._place[name]] = value
         self._state = self._model.createData()
-        self._choose(profile, margin)
+        self._choose(np.concatenate([one.arm.home for one in profile.arms]), margin)
         self._watch(margin)
         self.pairs = [tuple(self._link(x) for x in (pair.first, pair.second)) for pair in self._shapes.collisionPairs]
 
-    def _choose(self, profile: RobotProfile, margin: float) -> None:
+    def _choose(self, home: np.ndarray, margin: float) -> None:
         """Keeps the pairs that must not touch."""
         parents, bodies = self._model.parents, [shape.parentJoint for shape in self._shapes.geometryObjects]
+        arms = {self._model.getJointId(name) for name in self.joints}
+        carried = [not arms.isdisjoint(self._model.supports[body]) for body in bodies]  # by an arm
         for a in range(len(bodies)):
             for b in range(a + 1, len(bodies)):
                 one, other = bodies[a], bodies[b]
-                if one != other and parents[one] != other and parents[other] != one:
+                if (carried[a] or carried[b]) and one != other and parents[one] != other and parents[other] != one:
                     self._shapes.addCollisionPair(pinocchio.CollisionPair(a, b))
-        self._watch(margin)
-        rng = np.random.default_rng(0)
-        low, high = self._model.lowerPositionLimit[self._order], self._model.upperPositionLimit[self._order]
-        often = np.mean([self._touching(q) for q in rng.uniform(low, high, (_SAMPLES, len(low)))], axis=0)
-        one_body = (often > _ALWAYS) | self._touching(np.array(profile.arm.home))
+        self._watch(margin * _SPARE)
+        low, high = self._model.lowerPositionLimit, self._model.upperPositionLimit
+        postures = np.random.default_rng(0).uniform(low, high, (_SAMPLES, len(low)))
+        often = np.mean([self._touching(vector) for vector in postures], axis=0)
+        one_body = (often > _ALWAYS) | self._touching(self._vector(home))
         for pair in [pair for pair, drop in zip(self._shapes.collisionPairs, one_body) if drop]:
             self._shapes.removeCollisionPair(pinocchio.CollisionPair(pair.first, pair.second))
 
@@ -69,9 +108,16 @@ class SelfCollision:
         for request in self._found.collisionRequests:
             request.security_margin = margin
 
-    def touching(self, q) -> str:
-        """Two links that touch at joints (n,) rad, in words; an empty text when none do."""
+    def touching(self, q, parts: Mapping[str, float] = {}) -> str:
+        """Two links that touch, in words; an empty text when none do.
+
+        Args:
+            q: (n,) rad, all arms' ``joints``.
+            parts: positions of joints of head and lift by name, rad or m; those not given are at home.
+        """
         vector = self._vector(q)
+        for name, value in parts.items():
+            vector[self._place[name]] = value
         if not pinocchio.computeCollisions(self._model, self._state, self._shapes, self._found, vector, True):
             return ""
         for pair, result in zip(self.pairs, self._found.collisionResults):
@@ -79,8 +125,8 @@ class SelfCollision:
                 return f"{pair[0]} and {pair[1]}"
         return "two links"
 
-    def _touching(self, q: np.ndarray) -> np.ndarray:
-        pinocchio.computeCollisions(self._model, self._state, self._shapes, self._found, self._vector(q), False)
+    def _touching(self, vector: np.ndarray) -> np.ndarray:
+        pinocchio.computeCollisions(self._model, self._state, self._shapes, self._found, vector, False)
         return np.array([result.isCollision() for result in self._found.collisionResults], bool)
 
     def _link(self, shape: int) -> str:
@@ -88,6 +134,6 @@ class SelfCollision:
         return self._shapes.geometryObjects[shape].name.rpartition("_")[0]
 
     def _vector(self, q) -> np.ndarray:
-        vector = np.empty(len(self._order))
+        vector = self._rest.copy()
         vector[self._order] = q
         return vector
