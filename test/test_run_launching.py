@@ -1,9 +1,15 @@
 """What is launched: names, parameters and arguments, as rclpy reads them."""
 
+import json
+
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.launching import NodeSpec, model_directory, system
+from wall_oss_ros.robots.profile import load_profile
+from wall_oss_ros.shipped import robots_of, shipped_model
 
 
 @pytest.fixture
@@ -41,6 +47,36 @@ def test_given_parameters_win(checkpoint):
     assert nodes["control"].parameters["replan_every"] == 3
     with pytest.raises(WallOSSError, match="There is no node contrl"):
         system(model=checkpoint, parameters={"contrl": {}})
+
+
+@pytest.fixture
+def models(tmp_path, monkeypatch):
+    """Makes checkpoints that ship, of which only what they say of themselves counts."""
+    monkeypatch.setattr("wall_oss_ros.shipped.data_path", lambda _: tmp_path)
+
+    def make(name, views, robots):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(json.dumps({"views": views}))
+        head = "action_preprocessor.normalizer_action"
+        tensors = {f"{head}.{part}.{robot}": np.zeros(20, np.float32) for robot in robots for part in ("min", "delta")}
+        save_file({"weight": np.zeros(2, np.float32), **tensors}, tmp_path / name / "model.safetensors")
+
+    make("wall-oss-tiny", ["face_view", "right_wrist_view"], ["franka"])
+    make("another", ["face_view", "left_wrist_view", "right_wrist_view"], ["dual_arm"])
+    return make
+
+
+def test_the_checkpoint_that_ships_is_the_one_for_the_robot(models, tmp_path):
+    franka, ur, both = (load_profile(name) for name in ("franka", "ur", "dual_arm"))
+    assert [shipped_model(profile) for profile in (franka, ur, both)] == ["wall-oss-tiny", "wall-oss-tiny", "another"]
+    third = both.model_copy(update={"name": "third"})
+    assert shipped_model(third) == "another", "its views tell"
+    assert shipped_model(third.model_copy(update={"views": both.views[:1]})) == "wall-oss-tiny", "nothing tells"
+    models("yours", ["face_view"], ["ur", "third"])
+    assert [shipped_model(ur), shipped_model(third), shipped_model(franka)] == ["yours", "yours", "wall-oss-tiny"]
+    for broken in (b"", b"\xff" * 8, b"\x02" + bytes(7) + b"{"):
+        (tmp_path / "yours" / "model.safetensors").write_bytes(broken)
+        assert robots_of(tmp_path / "yours") == set() and shipped_model(ur) == "wall-oss-tiny"
 
 
 def test_a_misspelt_checkpoint_is_named():

@@ -10,12 +10,12 @@ from typing import Any
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.paths import data_path
-from wall_oss_ros.robots.profile import load_profile
+from wall_oss_ros.robots.profile import RobotProfile, load_profile
+from wall_oss_ros.shipped import DEFAULT_MODEL, shipped_model
 
 PACKAGE = "wall_oss_ros"
 NAMESPACE = "wall_oss"
 DEFAULT_ROBOT = "franka"
-DEFAULT_MODEL = "wall-oss-tiny"
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def system(
         )
     wanted = None if only is None else set(only)
     needs_model = wanted is None or bool(wanted & {"planner", "control"})
-    thinking = {"model": str(model_directory(model))} if needs_model else {}
+    thinking = {"model": str(model_directory(model, profile))} if needs_model else {}
     common = {"robot": robot, "use_sim_time": sim}
     specs = [
         _node("perception", common),
@@ -100,12 +100,13 @@ def system(
     return _override([spec for spec in specs if wanted is None or spec.name in wanted], parameters or {})
 
 
-def model_directory(model: str | Path | None) -> Path:
+def model_directory(model: str | Path | None, profile: RobotProfile | None = None) -> Path:
     """Where a checkpoint is; what is in it is checked by the nodes that load it.
 
     Args:
         model: a directory, the name of one in models/, or owner/name on the Hugging Face hub, which is then fetched;
-            None is the one that ships.
+            None is the one that ships for the robot.
+        profile: the robot's; without one, None is DEFAULT_MODEL.
 
     Raises:
         WallOSSError: there is no such directory, it is no checkpoint, or the hub does not answer.
@@ -113,7 +114,8 @@ def model_directory(model: str | Path | None) -> Path:
     if model is not None and Path(model).exists():
         directory = Path(model)
     else:
-        directory = _named_model(DEFAULT_MODEL if model is None else str(model))
+        shipped = DEFAULT_MODEL if profile is None else shipped_model(profile)
+        directory = _named_model(shipped if model is None else str(model))
     if missing := [kind for kind in ("config.json", "*.safetensors") if not any(directory.glob(kind))]:
         raise WallOSSError(
             f"{directory} is no checkpoint: it has no {' and no '.join(missing)}.",
