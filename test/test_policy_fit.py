@@ -13,9 +13,11 @@ from wall_oss_ros.policy import Policy
 from wall_oss_ros.policy.fit import mismatches, require_fit
 from wall_oss_ros.policy.normalizer import Normalizer
 from wall_oss_ros.policy.statistics import from_profile, from_values
+from wall_oss_ros.robots.parts import Base, Limits
 from wall_oss_ros.robots.profile import load_profile
 
 FRANKA = load_profile("franka")
+DUAL = load_profile("dual_arm")
 ABSOLUTE = FRANKA.model_copy(update={"action_mode": "absolute"})
 
 
@@ -104,6 +106,74 @@ def test_the_same_degrees_of_freedom_in_another_order_do_not_fit(folder):
     config = read_config(folder)
     config.dof_config = dict(reversed(config.dof_config.items()))
     assert "dof_config of the checkpoint is" in mismatches(config, states(), actions(), FRANKA)[0]
+
+
+# Of several arms, head and lift
+
+
+def dual(**entries) -> tuple[Normalizer, Normalizer]:
+    """The profile's own ranges of states and actions; ``entries`` replaces (low, high) in both, by index."""
+    found = []
+    for one in from_profile(DUAL):
+        low, high = (edge.copy() for edge in one.bounds())
+        for name, (least, most) in entries.items():
+            low[int(name[2:])], high[int(name[2:])] = least, most
+        found.append(Normalizer(low, high - low))
+    return tuple(found)
+
+
+@pytest.fixture(scope="module")
+def config(folder):
+    config = read_config(folder)
+    config.views = [view.name for view in DUAL.views]
+    return config
+
+
+def test_a_checkpoint_of_two_arms_head_and_lift_fits(config):
+    assert mismatches(config, *dual(), DUAL) == []
+
+
+def test_parts_that_a_checkpoint_was_not_trained_on_are_no_mismatch(config):
+    assert mismatches(config, *dual(at14=(0, 0), at15=(0, 0), at16=(0, 0)), DUAL) == []
+
+
+@pytest.mark.parametrize(
+    "entries, messages",
+    [
+        (dict(at6=(0, 0)), ["state follow_left_gripper has no range", "action follow_left_gripper has no range"]),
+        (dict(at3=(-180, 180)), ["state follow_left_ee_rotation .* degrees", "action follow_left_ee_rotation .* degrees"]),
+        (dict(at6=(0, 1)), ["state follow_left_gripper .* share", "action follow_left_gripper .* share"]),
+        (dict(at14=(-20, 40)), ["state head_actions spans .* degrees", "action head_actions spans"]),
+        (dict(at16=(-500, 0)), ["state height spans .* millimetres", "action height spans"]),
+        (dict(at16=(0, 1)), ["state height spans 0 to 1 throughout", "action height spans 0 to 1"]),
+    ],
+)  # fmt: skip
+def test_each_arm_and_each_part_is_compared(config, entries, messages):
+    found = mismatches(config, *dual(**entries), DUAL)
+    assert len(found) == len(messages), found
+    assert all(any(re.search(message, line) for line in found) for message in messages), found
+
+
+def test_the_other_arm_alone_does_not_fit_a_robot_with_two(config):
+    found = mismatches(config, states(), actions(), DUAL)
+    assert any("state follow_left_gripper has no range" in line for line in found)
+
+
+def test_a_profiles_ranges_of_two_arms_head_lift_and_base():
+    base = Base(
+        dof="car_pose", frame="base_link", holonomic=False, topic="/cmd_vel", stamped=True, odometry="/odom", rate_hz=20,
+        limits=Limits(velocity=(0.3, 0.3, 0.5), acceleration=(1, 1, 1), jerk=(5, 5, 5)),
+    )  # fmt: skip
+    found, relative = from_profile(DUAL.model_copy(update={"base": base}))
+    low, high = found.bounds()
+    left, right = (one.arm.workspace for one in reversed(DUAL.arms))
+    assert np.allclose(low[[0, 1, 2, 7, 8, 9]], [*left.min, *right.min]) and np.allclose(high[[6, 13]], 0.106)
+    assert np.allclose(low[14:17], [-0.2317, -0.35, -0.5]) and np.allclose(high[14:17], [0.6951, 0.35, 0.0])
+    assert not found.varies[17:].any(), "where the base stands is not told"
+    low, high = relative.bounds()
+    assert np.allclose(high[:3], [0.26, 0.5, 0.34]), "the workspace, or 0.5 m/s for one second"
+    assert np.allclose(low[7:10], -high[7:10])
+    assert np.allclose(high[17:], [0.3, 0.0, 0.5]) and np.allclose(low[17:], -high[17:]), "it drives forward and turns"
 
 
 def test_a_policy_is_refused_before_its_weights_are_read(folder, tmp_path, monkeypatch):

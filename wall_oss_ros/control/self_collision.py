@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from xml.etree import ElementTree
 
 import numpy as np
 import pinocchio
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.profile import RobotProfile
+from wall_oss_ros.robots.urdf import mimicked
 
 _MARGIN = 0.01  # m: shapes nearer than this count as touching
 _ALWAYS = 0.95  # a pair that touches in more of the sampled postures than this is one body
@@ -21,13 +21,7 @@ def _with_open_grippers(model: pinocchio.Model, profile: RobotProfile) -> np.nda
     """The model's neutral configuration, but the joints of grippers, and those that mimic them, where they are open."""
     configuration = pinocchio.neutral(model)
     grippers = [one.gripper for one in profile.arms]
-    at = {name: gripper.joint_positions.open for gripper in grippers for name in gripper.joints}
-    for joint in ElementTree.parse(profile.urdf_path).getroot().iter("joint"):
-        mimic = joint.find("mimic")
-        if mimic is not None and mimic.get("joint") in at:
-            follow = float(mimic.get("multiplier", 1)) * at[mimic.get("joint")] + float(mimic.get("offset", 0))
-            at.setdefault(joint.get("name"), follow)
-    for name, position in at.items():
+    for name, position in mimicked(profile, {n: g.joint_positions.open for g in grippers for n in g.joints}).items():
         if model.existJointName(name):
             configuration[model.joints[model.getJointId(name)].idx_q] = position
     return configuration

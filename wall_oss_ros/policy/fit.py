@@ -46,17 +46,25 @@ def mismatches(config: WallOSSConfig, states: Normalizer, actions: Normalizer, p
 def _states(states: Normalizer, profile: RobotProfile) -> Iterator[str]:
     layout = Layout(profile)
     yield from _still("state", states, layout)
-    yield from _positions("state", states, layout, profile)
-    yield from _angles_and_gripper("state", states, layout, profile)
+    for own, one in zip(layout.arms, profile.arms):
+        yield from _positions("state", states, own, one)
+        yield from _angles_and_gripper("state", states, own, one)
+    yield from _parts("state", states, layout)
 
 
 def _actions(actions: Normalizer, profile: RobotProfile) -> Iterator[str]:
     layout = Layout(profile)
     yield from _still("action", actions, layout)
-    yield from _angles_and_gripper("action", actions, layout, profile)
-    if profile.action_mode == "absolute":
-        yield from _positions("action", actions, layout, profile)
-        return
+    for own, one in zip(layout.arms, profile.arms):
+        yield from _angles_and_gripper("action", actions, own, one)
+        if profile.action_mode == "absolute":
+            yield from _positions("action", actions, own, one)
+        else:
+            yield from _displacements(actions, own, one)
+    yield from _parts("action", actions, layout)
+
+
+def _displacements(actions: Normalizer, layout: Layout, profile: RobotProfile) -> Iterator[str]:
     name, (low, high) = profile.arm.position_dof, _part(actions, layout.position)
     size = np.subtract(profile.arm.workspace.max, profile.arm.workspace.min)
     if (np.maximum(-low, high) > size + FAR).any():
@@ -66,6 +74,14 @@ def _actions(actions: Normalizer, profile: RobotProfile) -> Iterator[str]:
             f"action {name} spans {_range(low, high)} m, which leaves out 0: these are absolute positions, "
             "but the profile's action_mode is relative"
         )
+
+
+def _parts(what: str, normalizer: Normalizer, layout: Layout) -> Iterator[str]:
+    """Of head, lift and base, as far as the checkpoint moves them: one that it was not trained on stands still."""
+    for name, slot in layout.slots.items():
+        low, high = _part(normalizer, slot)
+        if layout.optional[slot].all() and normalizer.varies[slot].any() and max(-low.min(), high.max()) > TURN:
+            yield f"{what} {name} spans {_range(low, high)}, not rad or m: degrees or millimetres by the look of it"
 
 
 def _part(normalizer: Normalizer, where) -> tuple[np.ndarray, np.ndarray]:
@@ -79,7 +95,8 @@ def _still(what: str, normalizer: Normalizer, layout: Layout) -> Iterator[str]:
             share = f"{int(still.sum())} of {slot.stop - slot.start} entries"
             yield f"{what} {name} has no range in {share} that the robot moves"
         low, high = _part(normalizer, slot)
-        if layout.mask[slot].all() and len(low) > 1 and not low.any() and (high == 1).all():
+        tells = len(low) > 1 or layout.optional[slot].all()  # a gripper may well span 0 to 1; see its own lines
+        if layout.mask[slot].all() and tells and not low.any() and (high == 1).all():
             yield f"{what} {name} spans 0 to 1 throughout, as the public code writes where its data had no such entries"
 
 

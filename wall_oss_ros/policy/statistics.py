@@ -8,6 +8,7 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy.normalizer import Normalizer
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
+from wall_oss_ros.robots.urdf import position_limits
 
 
 def from_values(
@@ -58,18 +59,30 @@ def from_values(
 def from_profile(profile: RobotProfile) -> tuple[Normalizer, Normalizer]:
     """Ranges of states and of actions that cover all the robot may do, for fine-tuning before there is a dataset.
 
-    Positions span the workspace, rotations a full turn, the gripper its stroke. Displacements (``action_mode:
-    relative``) go as far as the tool may travel within one chunk. Coarser than a dataset's ranges: prefer those.
+    Positions span the workspace, rotations a full turn, a gripper its stroke, head and lift the URDF's limits.
+    Displacements (``action_mode: relative``, and a base's always) go as far as the tool or the base may travel within one
+    chunk; where the base stands is not told. Coarser than a dataset's ranges: prefer those.
+
+    Raises:
+        WallOSSError: the URDF lacks a joint of a part.
     """
-    layout, workspace = Layout(profile), profile.arm.workspace
+    layout, duration = Layout(profile), profile.horizon * profile.dt
     low, high = np.zeros(layout.size), np.zeros(layout.size)
-    low[layout.position], high[layout.position] = workspace.min, workspace.max
-    low[layout.rotation], high[layout.rotation] = -np.pi, np.pi
-    low[layout.gripper], high[layout.gripper] = profile.gripper.closed, profile.gripper.open
+    for own, one in zip(layout.arms, profile.arms):
+        low[own.position], high[own.position] = one.arm.workspace.min, one.arm.workspace.max
+        low[own.rotation], high[own.rotation] = -np.pi, np.pi
+        low[own.gripper], high[own.gripper] = one.gripper.closed, one.gripper.open
+    for part in profile.parts:
+        slot = layout.slots[part.dof]
+        low[slot], high[slot] = position_limits(profile, part.joints)
     states = Normalizer(low, high - low)
     if profile.action_mode == "relative":
-        farthest = profile.arm.max_tcp_speed * profile.horizon * profile.dt
-        reach = np.minimum(np.subtract(workspace.max, workspace.min), farthest)
-        low, high = low.copy(), high.copy()
-        low[layout.position], high[layout.position] = -reach, reach
+        for own, one in zip(layout.arms, profile.arms):
+            size = np.subtract(one.arm.workspace.max, one.arm.workspace.min)
+            reach = np.minimum(size, one.arm.max_tcp_speed * duration)
+            low[own.position], high[own.position] = -reach, reach
+    if profile.base is not None:
+        slot, sideways = layout.slots[profile.base.dof], float(profile.base.holonomic)
+        reach = np.multiply(profile.base.limits.velocity, duration) * (1.0, sideways, 1.0)
+        low[slot], high[slot] = -reach, reach
     return states, Normalizer(low, high - low)
