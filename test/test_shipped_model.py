@@ -8,8 +8,9 @@ import pytest
 from wall_oss_ros.paths import data_path
 from wall_oss_ros.policy import Policy
 from wall_oss_ros.sim.closed_loop import ClosedLoop
+from wall_oss_ros.sim.cubes import CubeTask
 from wall_oss_ros.sim.demonstrations import Stage
-from wall_oss_ros.sim.evaluate import random_cases, scene_of
+from wall_oss_ros.sim.evaluate import random_cases
 from wall_oss_ros.sim.tasks import TRAYS, Goal
 from wall_oss_ros.uni_cot.plan import PlanStatus
 from wall_oss_ros.uni_cot.planner import Planner
@@ -30,7 +31,7 @@ def stage():
 
 
 def scenes(seed=123):
-    return [scene_of(case) for case in random_cases(SCENES, seed)]
+    return [case.scene for case in random_cases(CubeTask(), SCENES, seed)]
 
 
 def test_it_comes_with_its_card_and_stays_small():
@@ -93,8 +94,8 @@ def test_it_refuses_what_it_cannot_know(policy, stage):
 def test_in_closed_loop_it_takes_the_named_cube_where_it_was_told(policy, stage):
     """How often it succeeds is for `wall-oss eval` to measure; a few scenes show that nothing between is broken."""
     loop = ClosedLoop(policy, stage)
-    cases = random_cases(5, seed=1)
-    episodes = [loop.run(scene_of(case), case.instruction, list(case.goals), seed=1000 * case.scene) for case in cases]
+    cases = random_cases(loop.task, 5, seed=1)
+    episodes = [loop.run(case.scene, case.instruction, list(case.goals), seed=1000 * case.number) for case in cases]
     assert sum(episode.success for episode in episodes) >= 3
     assert all(e.taken == e.goals[0].colour for e in episodes if e.taken)
     assert sum(e.judgements_right for e in episodes) >= 0.85 * sum(e.judgements for e in episodes)

@@ -1,11 +1,12 @@
 """Measures a model in closed loop, in the simulator, on scenes that it was never trained on.
 
-First one random task in each scene; then, in some scenes, every cube to every tray, so that only the words differ.
-Prints shares with 95 % intervals and tables of what was named against what was taken, and writes both as JSON with
+First one random task in each scene; then, in some scenes, every task, such as every cube to every tray, so that only
+the words differ. Prints shares with 95 % intervals and tables of what was named against what was taken, and writes both as JSON with
 all episodes, and a contact sheet of pictures.
 
 examples:
   wall-oss eval --episodes 20
+  wall-oss eval --robot dual_arm --episodes 20
   wall-oss eval --episodes 100 --seed 3 --steering 10 --model runs/train --output runs/eval
 """
 
@@ -18,20 +19,9 @@ from pathlib import Path
 
 from wall_oss_ros.errors import WallOSSError
 
-SHARES = {
-    "success": "success",
-    "lifted": "lifted a cube",
-    "right_cube": "of these, the cube named",
-    "right_tray": "of those placed, the tray named",
-    "plan_accuracy": "plans right",
-    "subtask_accuracy": "judgements of progress right",
-    "judged_done_and_is": 'right, of those the model called "done"',
-}
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--episodes", type=int, default=20, metavar="N", help="scenes with one task (default: %(default)s)")
-    parser.add_argument("--steering", type=int, default=0, metavar="N", help="scenes with all six tasks (default: none)")
+    parser.add_argument("--steering", type=int, default=0, metavar="N", help="scenes with all their tasks (default: none)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="which unseen scenes (default: %(default)s)")
     parser.add_argument("--robot", default="franka", help="profile in config/robots, or a path (default: %(default)s)")
     parser.add_argument("--model", metavar="DIR", help="a checkpoint: its folder, or owner/name on the hub"
@@ -63,51 +53,64 @@ def main(args: argparse.Namespace) -> int:
     from wall_oss_ros.policy.fit import require_fit
     from wall_oss_ros.robots.profile import load_profile
     from wall_oss_ros.sim.evaluate import random_cases, steering_cases
+    from wall_oss_ros.sim.task import task_of
 
-    require_fit(model, load_profile(args.robot))  # here rather than in each worker
+    profile = load_profile(args.robot)
+    task = task_of(profile)
+    require_fit(model, profile)  # here rather than in each worker
     console = Console(highlight=False)
     if args.episodes:
-        _evaluate("one task a scene", random_cases(args.episodes, args.seed), args, model, output, console)
+        _evaluate("one task a scene", task, random_cases(task, args.episodes, args.seed), args, model, output, console)
     if args.steering:
-        cases = steering_cases(args.steering, args.seed)
-        _evaluate("every task in the same scene", cases, args, model, output / "steering", console)
+        cases = steering_cases(task, args.steering, args.seed)
+        _evaluate("every task in the same scene", task, cases, args, model, output / "steering", console)
     return 0
 
 
-def _evaluate(title: str, cases, args: argparse.Namespace, model: Path, output: Path, console) -> None:
+def _evaluate(title: str, task, cases, args: argparse.Namespace, model: Path, output: Path, console) -> None:
     from rich.progress import Progress
 
     from wall_oss_ros.sim.evaluate import evaluate, write_report
 
     done = hits = 0
     with Progress(console=console) as bar:
-        task = bar.add_task(title, total=len(cases))
+        row = bar.add_task(title, total=len(cases))
 
         def show(_case, episode) -> None:
             nonlocal done, hits
             done, hits = done + 1, hits + episode.success
-            bar.update(task, completed=done, description=f"{title}: {hits} of {done}")
+            bar.update(row, completed=done, description=f"{title}: {hits} of {done}")
 
         episodes = evaluate(model, cases, args.robot, workers=args.workers or os.cpu_count() or 1, on_episode=show)
     about = {"model": str(model), "robot": args.robot, "seed": args.seed, "what": title}
-    summary = write_report(output, cases, episodes, about)
-    for line in report(summary):
+    summary = write_report(output, task, cases, episodes, about)
+    for line in report(task, summary):
         console.print(line)
     console.print(f"written to {output}\n")
 
 
-def report(summary: dict) -> list[str]:
+def report(task, summary: dict) -> list[str]:
     """A summary of ``sim.evaluate.summarise`` in lines for a person."""
+    shares = {
+        "success": "success",
+        "lifted": f"lifted a {task.thing}",
+        f"right_{task.thing}": f"of these, the {task.thing} named",
+        f"right_{task.place}": f"of those placed, the {task.place} named",
+        "plan_accuracy": "plans right",
+        "subtask_accuracy": "judgements of progress right",
+        "judged_done_and_is": 'right, of those the model called "done"',
+    }
     lines = []
-    for key, words in SHARES.items():
-        value = summary[key]
-        if value["of"]:
+    for key, words in shares.items():
+        value = summary.get(key)
+        if value and value["of"]:
             interval = f"{100 * value['low']:.0f} to {100 * value['high']:.0f} %"
             lines.append(f"{100 * value['share']:5.1f} %  {words}: {value['hits']} of {value['of']}, 95 % interval {interval}")
     if (seconds := summary["seconds_of_successes"]) is not None:
         lines.append(f"{seconds:5.1f} s  simulated, median of the successes")
-    for key, what in (("cube_table", "cube"), ("tray_table", "tray")):
-        lines += _table(what, summary[key])
+    for what in (task.thing, task.place):
+        if what is not None:
+            lines += _table(what, summary[f"{what}_table"])
     return lines
 
 

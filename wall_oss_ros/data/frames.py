@@ -1,6 +1,7 @@
 """Frames of a simulated table: what the cameras see and the truth behind it, as memory-mapped arrays.
 
-A dataset is a folder with ``images.npy`` (N, V, H, W, 3) uint8, ``frames.npy`` (N,) of :data:`FRAME` and ``meta.json``.
+A dataset is a folder with ``images.npy`` (N, V, H, W, 3) uint8, ``frames.npy`` (N,) of its task's records, such as
+:data:`FRAME` for the table with cubes, and ``meta.json``.
 Labels for every subtask that could be asked for are stored with each frame, because the same picture is shown to the
 model with different instructions: only then do the words, not the picture alone, decide what the arm does.
 """
@@ -49,8 +50,12 @@ class FrameSet:
     meta: dict
 
     @classmethod
-    def open(cls, folder: str | Path) -> FrameSet:
-        """Raises WallOSSError when the folder is no dataset, or its files do not belong together."""
+    def open(cls, folder: str | Path, frame: np.dtype = FRAME) -> FrameSet:
+        """Opens a dataset of records of the type ``frame``.
+
+        Raises:
+            WallOSSError: the folder is no dataset, one of another task, or its files do not belong together.
+        """
         folder = Path(folder)
         try:
             meta = json.loads((folder / "meta.json").read_text())
@@ -60,11 +65,11 @@ class FrameSet:
             raise WallOSSError(
                 f"{folder} is no readable dataset of frames ({error}).", "Make one with `wall-oss train --data-only`."
             ) from error
-        if frames.dtype != FRAME or len(images) != len(frames):
+        if frames.dtype != frame or len(images) != len(frames):
             raise WallOSSError(
-                f"{folder} was written by another version, or not completely: {len(images)} images, "
+                f"{folder} was written for another task, by another version, or not completely: {len(images)} images, "
                 f"{len(frames)} frames.",
-                "Delete it and let `wall-oss train` make it again.",
+                "Delete it and let `wall-oss train` make it again, or name another folder.",
             )
         return cls(images, frames, meta)
 

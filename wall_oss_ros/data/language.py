@@ -1,4 +1,4 @@
-"""Language about a frame: instructions, the subtask that is called for, plans, and questions with their answers.
+"""Language about a frame of the table with cubes: instructions, the subtask called for, plans, questions with answers.
 
 Each function takes one record of :data:`wall_oss_ros.data.frames.FRAME` and gives (prompt suffix, answer). This is the
 model's Inspiration material: pointing, naming and judging are what tie words to pixels.
@@ -29,6 +29,7 @@ NONSENSE_WORDS = (
     "table gripper it all none point where is what"
 ).split()
 
+NOT_IN_VIEW = "not in view"
 LIFTED = 0.08
 """A held cube's centre above this height (m) counts as picked up."""
 CLEAR = 0.06
@@ -71,7 +72,11 @@ def goal_state(frame: np.void, goal: Goal) -> str:
 
 def active_subtask(frame: np.void, goals: Sequence[Goal]) -> str:
     """The subtask called for by several goals in order: that of the first which is not done."""
-    states = [goal_state(frame, goal) for goal in goals]
+    return first_undone([goal_state(frame, goal) for goal in goals])
+
+
+def first_undone(states: Sequence[str]) -> str:
+    """Of what several goals call for: what is impossible, else the first that is not done, else ``done``."""
     missing = next((state for state in states if state.startswith(prompts.ABSENT)), None)
     return missing or next((state for state in states if state != prompts.DONE), prompts.DONE)
 
@@ -106,8 +111,9 @@ def instruction(rng: np.random.Generator, frame: np.void, absent_share: float = 
     return text, goals
 
 
-def _nonsense(rng: np.random.Generator) -> str:
-    return " ".join(rng.choice(NONSENSE_WORDS, size=rng.integers(1, 8)))
+def nonsense(rng: np.random.Generator, words: Sequence[str] = NONSENSE_WORDS) -> str:
+    """Words that are no instruction."""
+    return " ".join(rng.choice(words, size=rng.integers(1, 8)))
 
 
 def reason(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
@@ -117,13 +123,15 @@ def reason(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
 
 def plan(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
     if rng.random() < 0.15:
-        return prompts.plan_suffix(_nonsense(rng)), prompts.NOT_UNDERSTOOD
+        return prompts.plan_suffix(nonsense(rng)), prompts.NOT_UNDERSTOOD
     text, goals = instruction(rng, frame, absent_share=0.15)
     return prompts.plan_suffix(text), plan_text(frame, goals)
 
 
 def point(pixel: np.ndarray) -> str:
-    """A grounded position in pixels of the view, in the model's notation."""
+    """A grounded position in pixels of the view, in the model's notation; or that there is none."""
+    if not np.isfinite(pixel).all():
+        return NOT_IN_VIEW
     return f"<point>[{int(pixel[0])}, {int(pixel[1])}]</point>"
 
 
@@ -137,22 +145,20 @@ def point_front(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
         name, pixel = f"{TRAYS[i]} tray", frame["tray_pixels"][i]
     else:
         name, pixel = "gripper", frame["hand_pixel"]
-    answer = point(pixel) if np.isfinite(pixel).all() else "not in view"
-    return prompts.ask_suffix(f"Point to the {name}."), answer
+    return prompts.ask_suffix(f"Point to the {name}."), point(pixel)
 
 
 def point_wrist(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
     i = int(rng.integers(3))
-    pixel = frame["cube_wrist_pixels"][i]
-    answer = point(pixel) if np.isfinite(pixel).all() else "not in view"
-    return prompts.ask_suffix(f"Point to the {COLOURS[frame['colours'][i]]} cube in the wrist view."), answer
+    question = f"Point to the {COLOURS[frame['colours'][i]]} cube in the wrist view."
+    return prompts.ask_suffix(question), point(frame["cube_wrist_pixels"][i])
 
 
 def locate(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
     """All cubes with their places: the densest lesson in what is where."""
     seen = [i for i in np.argsort(frame["colours"]) if np.isfinite(frame["cube_pixels"][i]).all()]
     answer = ", ".join(f"{COLOURS[frame['colours'][i]]} {point(frame['cube_pixels'][i])}" for i in seen)
-    return prompts.ask_suffix("Locate the cubes."), answer or "not in view"
+    return prompts.ask_suffix("Locate the cubes."), answer or NOT_IN_VIEW
 
 
 def where(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
@@ -196,15 +202,23 @@ def sample(rng: np.random.Generator, frame: np.void, kinds: Mapping[str, float] 
     Args:
         kinds: shares by name, instead of those of :data:`MATERIAL`.
     """
-    names = list(kinds or MATERIAL)
-    shares = np.array([kinds[name] if kinds else MATERIAL[name][0] for name in names])
+    return draw(MATERIAL, rng, frame, kinds)
+
+
+def draw(
+    material: Mapping[str, tuple[float, Callable]], rng: np.random.Generator, frame: np.void, kinds: Mapping[str, float] | None
+) -> tuple[str, str, str]:
+    """One sample of a task's material, see :func:`sample`."""
+    names = list(kinds or material)
+    shares = np.array([kinds[name] if kinds else material[name][0] for name in names])
     kind = names[rng.choice(len(names), p=shares / shares.sum())]
-    return (kind, *MATERIAL[kind][1](rng, frame))
+    return (kind, *material[kind][1](rng, frame))
 
 
 def vocabulary() -> list[str]:
     """Every word that instructions and questions are made of; a user's other words are unknown to the model."""
     texts = [*PLACE_TEMPLATES, *PICK_TEMPLATES, *NONSENSE_WORDS, *COLOURS, *TRAYS, "then"]
-    texts += ["point to the gripper in wrist view", "where is the cube", "what is in the gripper", "which cubes are there", "locate the cubes"]
+    texts += ["point to the gripper in wrist view", "where is the cube", "what is in the gripper"]
+    texts += ["which cubes are there", "locate the cubes"]
     words = " ".join(texts).replace("{c}", "").replace("{t}", "").split()
     return sorted(set(words))

@@ -7,20 +7,19 @@ takes effect ``latency_s`` after its observation, as it does where inference run
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
 from wall_oss_ros.control.body import Body
-from wall_oss_ros.data import language
 from wall_oss_ros.policy import Policy
 from wall_oss_ros.policy.observation import Observation
 from wall_oss_ros.policy.real_time_chunking import Previous
 from wall_oss_ros.sim.demonstrations import Stage
 from wall_oss_ros.sim.scene import SceneSpec
+from wall_oss_ros.sim.task import task_of
 from wall_oss_ros.sim.tasks import Goal
-from wall_oss_ros.uni_cot import prompts
 from wall_oss_ros.uni_cot.plan import PlanStatus
 from wall_oss_ros.uni_cot.planner import Planner
 
@@ -45,8 +44,8 @@ class Episode:
     instruction: str
     goals: list[Goal]
     success: bool = False
-    taken: str | None = None  # colour of the first cube that was lifted
-    placed: str | None = None  # tray that this cube lies in at the end
+    taken: str | None = None  # colour of the first thing that was lifted
+    placed: str | None = None  # where it was put, as it lies at the end
     plan_right: bool = False
     judgements: int = 0
     judgements_right: int = 0
@@ -66,32 +65,32 @@ class Episode:
         return values
 
 
-def reached(stage: Stage, goals: Sequence[Goal]) -> bool:
-    """Whether the simulator's state is what the goals ask for, the hand clear of placed cubes."""
-    return language.active_subtask(stage.truth()[()], goals) == prompts.DONE
-
-
 class ClosedLoop:
-    """Runs episodes on one simulated table."""
+    """Runs episodes on one simulated robot, with one arm or several.
+
+    Attributes:
+        task: what the robot's scene is for.
+    """
 
     def __init__(
         self, policy: Policy, stage: Stage, settings: Settings = Settings(), on_look: Callable[[], None] = lambda: None
     ):
         """``on_look`` is called whenever the model looks at the table, to judge or to act."""
         self.policy, self.stage, self.settings, self.on_look = policy, stage, settings, on_look
+        self.task = task_of(stage.profile)
         self.dt = 1.0 / stage.profile.command.rate_hz
 
     def run(self, scene: SceneSpec, instruction: str, goals: list[Goal], seed: int) -> Episode:
         """One episode from the robot's home; ``seed`` decides the flow's noise."""
-        stage, simulator, settings = self.stage, self.stage.simulator, self.settings
+        stage, simulator, settings, task = self.stage, self.stage.simulator, self.settings, self.task
         simulator.reset(scene)
         episode = Episode(instruction, goals)
-        motion = Body(stage.profile, [stage.arm], joining=settings.joining)
+        body = Body(stage.profile, stage.arms, joining=settings.joining)
         planner = Planner(self.policy)
         obs = self._observe()
         plan = planner.start(obs, instruction)
         truth = stage.truth()[()]
-        episode.plan_right = plan.reasoning == language.plan_text(truth, goals)
+        episode.plan_right = plan.reasoning == task.language.plan_text(truth, goals)
         judge_at, pending, ends, doing = settings.judge_every_s, None, None, ""
         limit = settings.time_limit_s * len(goals)
         while simulator.time < limit and (ends is None or simulator.time < ends):
@@ -101,56 +100,59 @@ class ClosedLoop:
                 truth = stage.truth()[()]
                 plan = planner.update(self._observe())
                 episode.judgements += 1
-                episode.judgements_right += planner.judgement == language.active_subtask(truth, goals)
+                episode.judgements_right += planner.judgement == task.language.active_subtask(truth, goals)
                 self._snap(episode)
             if not plan.running and ends is None:
                 ends = now + settings.settle_s
-            if plan.running and pending is None and self._wants_chunk(motion, now):
+            if plan.running and pending is None and self._wants_chunk(body, now):
                 obs = self._observe()
-                previous = self._previous(motion, obs) if plan.active_text == doing else None
+                previous = self._previous(body, obs) if plan.active_text == doing else None
                 doing = plan.active_text
                 actions = self.policy.act(obs, doing, settings.denoising_steps, seed + episode.chunks, previous)
                 pending = (now + settings.latency_s, obs, actions)
                 episode.chunks += 1
             if pending is not None and now >= pending[0]:
-                motion.take(now, pending[1].stamp, pending[1].state, pending[2], simulator.q)
-                episode.faults += bool(motion.fault)
+                body.take(now, pending[1].stamp, pending[1].state, pending[2], self._joints())
+                episode.faults += bool(body.fault)
                 pending = None
-            (opening,) = motion.openings(now)
-            (setpoints,) = motion.step(now, plan.running, simulator.q)
-            if setpoints:
-                simulator.set_joint_targets(setpoints[0].position, setpoints[0].velocity)
-            if opening is not None and plan.running:
-                simulator.set_gripper(opening)
+            self._move(body, now, plan.running)
             simulator.step(self.dt)
-            self._note_taken(episode)
+            if episode.taken is None:
+                episode.taken = task.lifted(stage)
         self._snap(episode, last=True)
-        episode.success = reached(stage, goals)
-        where = simulator.where(episode.taken) if episode.taken else ""
-        episode.placed = where.removesuffix(" tray") if where.endswith(" tray") else None
+        episode.success = task.reached(stage, goals)
+        episode.placed = task.placed(stage, episode.taken) if episode.taken else None
         episode.status = PlanStatus(plan.status).name.lower()
         episode.message, episode.seconds = plan.message, round(simulator.time, 2)
         return episode
 
-    def _wants_chunk(self, motion: Body, now: float) -> bool:
-        queue = motion.queue
+    def _joints(self) -> np.ndarray:
+        """(n,) of all arms, in the profile's order."""
+        return np.concatenate([arm.q for arm in self.stage.simulator.arms])
+
+    def _move(self, body: Body, now: float, running: bool) -> None:
+        """Gives each arm and gripper what it is to do in this cycle."""
+        openings = body.openings(now)
+        for arm, setpoints, opening in zip(self.stage.simulator.arms, body.step(now, running, self._joints()), openings):
+            if setpoints:
+                arm.set_joint_targets(setpoints[0].position, setpoints[0].velocity)
+            if opening is not None and running:
+                arm.set_gripper(opening)
+
+    def _wants_chunk(self, body: Body, now: float) -> bool:
+        queue = body.queue
         return queue.stamp is None or queue.rows_done(now) >= self.settings.replan_every
 
-    def _previous(self, motion: Body, obs: Observation) -> Previous | None:
+    def _previous(self, body: Body, obs: Observation) -> Previous | None:
         """What the next chunk has to go on from, where chunks are joined so."""
         if self.settings.joining != "real_time":
             return None
-        rows = motion.remaining(obs.stamp, obs.state)
+        rows = body.remaining(obs.stamp, obs.state)
         return Previous(rows, math.ceil(self.settings.latency_s * self.policy.rate_hz)) if len(rows) else None
 
     def _observe(self) -> Observation:
         self.on_look()
         return self.stage.simulator.observation(self.stage.profile)
-
-    def _note_taken(self, episode: Episode) -> None:
-        simulator = self.stage.simulator
-        if episode.taken is None and simulator.tcp[0][2] > language.LIFTED:
-            episode.taken = simulator.held()
 
     def _snap(self, episode: Episode, last: bool = False) -> None:
         if last or episode.judgements % 6 == 1:

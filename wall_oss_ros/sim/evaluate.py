@@ -9,12 +9,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from wall_oss_ros.sim.closed_loop import ClosedLoop, Episode, Settings
-from wall_oss_ros.sim.scene import SceneSpec
-from wall_oss_ros.sim.tasks import TRAYS, Goal
+from wall_oss_ros.sim.task import Task, task_of
+from wall_oss_ros.sim.tasks import Goal
 
 SEED_SPACE = 990_000
 """Added to the seed of evaluation scenes, so that they never coincide with those of training data."""
@@ -22,40 +23,35 @@ SEED_SPACE = 990_000
 
 @dataclass(frozen=True)
 class Case:
-    """One episode to run: its scene's number and what is asked for."""
+    """One episode to run: its scene, with the scene's number, and what is asked for."""
 
-    scene: int
-    seed: int
+    number: int
+    scene: Any  # as ``Task.scene`` makes it
     goals: tuple[Goal, ...]
     instruction: str
 
 
-def scene_of(case: Case) -> SceneSpec:
-    return SceneSpec.random(np.random.default_rng([SEED_SPACE + case.seed, case.scene]))
-
-
-def random_cases(episodes: int, seed: int) -> list[Case]:
-    """One unseen scene each, with a random present cube and a random tray."""
+def random_cases(task: Task, episodes: int, seed: int) -> list[Case]:
+    """One unseen scene each, with one of the goals that it allows."""
     cases = []
     for number in range(episodes):
-        rng = np.random.default_rng([SEED_SPACE + seed, number, 1])
-        colours = scene_of(Case(number, seed, (), "")).colours
-        goal = Goal("place", str(rng.choice(colours)), str(rng.choice(TRAYS)))
-        cases.append(_case(number, seed, goal))
+        scene = _scene(task, number, seed)
+        goal = task.random_goal(np.random.default_rng([SEED_SPACE + seed, number, 1]), scene)
+        cases.append(Case(number, scene, (goal,), task.text(goal)))
     return cases
 
 
-def steering_cases(scenes: int, seed: int) -> list[Case]:
-    """Every cube to every tray on the same scene: only the words differ."""
+def steering_cases(task: Task, scenes: int, seed: int) -> list[Case]:
+    """Every goal on the same scene: only the words differ."""
     cases = []
     for number in range(scenes):
-        colours = scene_of(Case(number, seed, (), "")).colours
-        cases += [_case(number, seed, Goal("place", colour, tray)) for colour in colours for tray in TRAYS]
+        scene = _scene(task, number, seed)
+        cases += [Case(number, scene, (goal,), task.text(goal)) for goal in task.goals(scene)]
     return cases
 
 
-def _case(scene: int, seed: int, goal: Goal) -> Case:
-    return Case(scene, seed, (goal,), f"put the {goal.colour} cube in the {goal.tray} tray")
+def _scene(task: Task, number: int, seed: int) -> Any:
+    return task.scene(np.random.default_rng([SEED_SPACE + seed, number]))
 
 
 def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
@@ -75,14 +71,13 @@ def _start_worker(model: str, robot: str, settings: Settings) -> None:
     global _loop
     from wall_oss_ros.policy import Policy
     from wall_oss_ros.robots.profile import load_profile
-    from wall_oss_ros.sim.demonstrations import Stage
 
     policy = Policy.from_pretrained(model, threads=1, profile=load_profile(robot))
-    _loop = ClosedLoop(policy, Stage(np.random.default_rng(0), robot), settings)
+    _loop = ClosedLoop(policy, task_of(robot).stage(np.random.default_rng(0), robot), settings)
 
 
 def _run_case(case: Case) -> Episode:
-    return _loop.run(scene_of(case), case.instruction, list(case.goals), seed=1000 * case.scene)
+    return _loop.run(case.scene, case.instruction, list(case.goals), seed=1000 * case.number)
 
 
 def evaluate(
@@ -120,31 +115,32 @@ def share(hits: int, total: int) -> dict:
     return {"hits": hits, "of": total, "share": round(value, 4), "low": round(low, 4), "high": round(high, 4)}
 
 
-def summarise(episodes: Sequence[Episode]) -> dict:
+def summarise(task: Task, episodes: Sequence[Episode]) -> dict:
     """Shares with intervals, and the tables of named against taken.
 
     ``subtask_accuracy`` counts the model's judgements of what is called for now, against the simulator's truth;
-    ``plan_accuracy`` whole decompositions; ``right_cube`` first cubes lifted, of episodes that lifted one.
+    ``plan_accuracy`` whole decompositions; ``right_cube`` (or what else the task is about) first things lifted, of
+    episodes that lifted one.
     """
     goals = [episode.goals[0] for episode in episodes]
     lifted = [(g, e) for g, e in zip(goals, episodes) if e.taken]
-    placed = [(g, e) for g, e in lifted if e.placed]
-    return {
+    succeeded = [e for e in episodes if e.status == "succeeded"]
+    summary = {
         "episodes": len(episodes),
         "success": share(sum(e.success for e in episodes), len(episodes)),
         "plan_accuracy": share(sum(e.plan_right for e in episodes), len(episodes)),
         "subtask_accuracy": share(sum(e.judgements_right for e in episodes), sum(e.judgements for e in episodes)),
-        "judged_done_and_is": share(
-            sum(e.success and e.status == "succeeded" for e in episodes),
-            sum(e.status == "succeeded" for e in episodes),
-        ),
+        "judged_done_and_is": share(sum(e.success for e in succeeded), len(succeeded)),
         "lifted": share(len(lifted), len(episodes)),
-        "right_cube": share(sum(g.colour == e.taken for g, e in lifted), len(lifted)),
-        "right_tray": share(sum(g.tray == e.placed for g, e in placed), len(placed)),
+        f"right_{task.thing}": share(sum(g.colour == e.taken for g, e in lifted), len(lifted)),
         "seconds_of_successes": _median([e.seconds for e in episodes if e.success]),
-        "cube_table": _table([(g.colour, e.taken or "none") for g, e in zip(goals, episodes)]),
-        "tray_table": _table([(g.tray, e.placed or "none") for g, e in zip(goals, episodes)]),
+        f"{task.thing}_table": _table([(g.colour, e.taken or "none") for g, e in zip(goals, episodes)]),
     }
+    if task.place is not None:
+        placed = [(g, e) for g, e in lifted if e.placed]
+        summary[f"right_{task.place}"] = share(sum(g.tray == e.placed for g, e in placed), len(placed))
+        summary[f"{task.place}_table"] = _table([(g.tray, e.placed or "none") for g, e in zip(goals, episodes)])
+    return summary
 
 
 def _median(values: Sequence[float]) -> float | None:
@@ -158,7 +154,7 @@ def _table(pairs: Sequence[tuple[str, str]]) -> dict[str, dict[str, int]]:
 
 
 def contact_sheet(episodes: Sequence[Episode], path: Path, most: int = 8, columns: int = 6) -> None:
-    """One row an episode: both views at times spread over it, with the instruction and how it ended."""
+    """One row an episode: all views at times spread over it, with the instruction and how it ended."""
     from PIL import Image, ImageDraw
 
     rows = list(episodes[:most])
@@ -175,11 +171,11 @@ def contact_sheet(episodes: Sequence[Episode], path: Path, most: int = 8, column
     sheet.save(path)
 
 
-def write_report(folder: Path, cases: Sequence[Case], episodes: Sequence[Episode], about: dict) -> dict:
+def write_report(folder: Path, task: Task, cases: Sequence[Case], episodes: Sequence[Episode], about: dict) -> dict:
     """Writes ``evaluation.json`` and ``contact_sheet.png``; gives the summary."""
     folder.mkdir(parents=True, exist_ok=True)
-    summary = summarise(episodes)
-    details = [{"scene": case.scene, **episode.summary()} for case, episode in zip(cases, episodes)]
+    summary = summarise(task, episodes)
+    details = [{"scene": case.number, **episode.summary()} for case, episode in zip(cases, episodes)]
     (folder / "evaluation.json").write_text(json.dumps({**about, **summary, "details": details}, indent=1))
     contact_sheet(episodes, folder / "contact_sheet.png")
     return summary

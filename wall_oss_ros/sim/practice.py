@@ -14,12 +14,10 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
-from wall_oss_ros.data import language
-from wall_oss_ros.data.frames import FRAME, is_made, write_frames
+from wall_oss_ros.data.frames import is_made, write_frames
 from wall_oss_ros.policy import Policy
 from wall_oss_ros.sim.closed_loop import ClosedLoop
-from wall_oss_ros.sim.demonstrations import Stage
-from wall_oss_ros.sim.scene import SceneSpec
+from wall_oss_ros.sim.task import task_of
 
 _loops: list[ClosedLoop] = []  # one a robot
 _seen: list[tuple[np.ndarray, np.void]] = []
@@ -28,20 +26,21 @@ _seen: list[tuple[np.ndarray, np.void]] = []
 def _start_worker(model: str, robots: Sequence[str]) -> None:
     policy = Policy.from_pretrained(model, threads=1, robot=robots[0])
     for robot in robots:
-        stage = Stage(np.random.default_rng(0), robot)
+        stage = task_of(robot).stage(np.random.default_rng(0), robot)
         _loops.append(ClosedLoop(policy, stage, on_look=lambda stage=stage: _seen.append(stage.frame())))
 
 
 def _practise(arguments: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, bool]:
     seed, number = arguments
     rng = np.random.default_rng([seed, 2, number])
-    scene = SceneSpec.random(rng)
     loop = _loops[number % len(_loops)]
+    task = loop.task
+    scene = task.scene(rng)
     loop.stage.simulator.reset(scene)
-    instruction, goals = language.instruction(rng, loop.stage.truth()[()], absent_share=0.0)
+    instruction, goals = task.language.instruction(rng, loop.stage.truth()[()], absent_share=0.0)
     _seen.clear()
     episode = loop.run(scene, instruction, goals, seed=int(rng.integers(2**31)))
-    return np.stack([images for images, _ in _seen]), np.array([record for _, record in _seen], FRAME), episode.success
+    return np.stack([images for images, _ in _seen]), np.array([record for _, record in _seen], task.frame), episode.success
 
 
 def practise(model: Path, folder: Path, episodes: int, seed: int, robots: Sequence[str], workers: int = 0) -> Path:
@@ -52,7 +51,7 @@ def practise(model: Path, folder: Path, episodes: int, seed: int, robots: Sequen
         folder: for the dataset.
         episodes: instructions to follow, each on a scene of its own.
         seed: decides scenes, instructions and noise.
-        robots: profiles that take turns, episode by episode.
+        robots: profiles that take turns, episode by episode; all of one task.
         workers: processes; 0 for one a core.
     """
     settings = {"practice": episodes, "seed": seed, "robots": list(robots), "version": 1}

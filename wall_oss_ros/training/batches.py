@@ -6,27 +6,22 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from wall_oss_ros.data import language
-from wall_oss_ros.data.frames import HORIZON, PLACES, FrameSet
+from wall_oss_ros.data.frames import HORIZON, FrameSet
 from wall_oss_ros.model import WallOSS
 from wall_oss_ros.policy.images import image_patches
 from wall_oss_ros.policy.normalizer import Normalizer
-from wall_oss_ros.sim.tasks import COLOURS, TRAYS, pick_text, place_text
+from wall_oss_ros.sim.task import Task
 from wall_oss_ros.training.losses import Batch
 from wall_oss_ros.training.packing import pack
 from wall_oss_ros.training.recipe import Stage
 from wall_oss_ros.uni_cot import prompts
 
-ARM = slice(7, 14)
-"""The right arm's slots in the 20-D layout; a single arm uses them."""
-DOF = 20
-
 
 class Batches:
     """Batches of one dataset, each a function of (seed, step) alone, so that a resumed run continues the same stream."""
 
-    def __init__(self, data: FrameSet, tokenizer: Tokenizer, model: WallOSS, robot: str, seed: int):
-        self.data, self.tokenizer, self.seed = data, tokenizer, seed
+    def __init__(self, data: FrameSet, task: Task, tokenizer: Tokenizer, model: WallOSS, robot: str, seed: int):
+        self.data, self.task, self.tokenizer, self.seed = data, task, tokenizer, seed
         self.head, self.robot, vision = model.action_preprocessor, robot, model.config.vision
         self.views, self.patch, self.merge = model.config.views, vision.patch_size, vision.spatial_merge_size
         height, width = data.images.shape[2:4]
@@ -47,25 +42,15 @@ class Batches:
             self._cache[text] = self.tokenizer.encode(text).ids
         return self._cache[text]
 
-    def _acting(self, rng: np.random.Generator, frame: np.void, count: int) -> list[tuple[str, int]]:
-        """Subtasks to act on: (text, index into the frame's chunks). Mostly what makes sense now, never only that."""
-        names = [pick_text(COLOURS[c]) for c in frame["colours"]] + [place_text(t) for t in TRAYS]
-        held = (frame["where"] == PLACES.index("gripper")).any()
-        weights = np.array([0.1, 0.1, 0.1, 0.35, 0.35] if held else [0.22, 0.22, 0.22, 0.08, 0.08])
-        if not held:  # the cube at hand is where precision is learnt
-            weights[np.linalg.norm(frame["cubes"] - frame["tcp"], axis=1).argmin()] += 0.18
-        chosen = rng.choice(5, size=count, replace=False, p=weights)
-        return [(names[i], int(i)) for i in chosen]
-
     def draw(self, indices: np.ndarray, stage: Stage, step: int) -> Batch:
         """One batch of the frames ``indices`` (B,)."""
         rng = np.random.default_rng([self.seed, step, 1])
         frames = self.data.frames[indices]
         talk, act, chunks = [], [], []
         for frame in frames:
-            samples = [language.sample(rng, frame, stage.kinds) for _ in range(stage.language_branches)]
+            samples = [self.task.language.sample(rng, frame, stage.kinds) for _ in range(stage.language_branches)]
             talk.append([(kind, self._ids(prompt), self._ids(answer) + self.end) for kind, prompt, answer in samples])
-            chosen = self._acting(rng, frame, stage.acting_branches) if stage.acting_branches else []
+            chosen = self.task.acting(rng, frame, stage.acting_branches) if stage.acting_branches else []
             act.append([self._ids(prompts.act_suffix(text)) for text, _ in chosen])
             chunks.append([frame["chunks"][i] for _, i in chosen])
         packed = pack(
@@ -81,11 +66,8 @@ class Batches:
         # Asked for each time: a resumed run takes its statistics from the save, not from the data.
         states = Normalizer.from_statistics(self.head.normalizer_propri, self.robot)
         moves = Normalizer.from_statistics(self.head.normalizer_action, self.robot)
-        state = np.zeros((len(frames), DOF), np.float32)
-        state[:, ARM] = np.concatenate([frames["tcp"], frames["rotation"], frames["opening"][:, None]], axis=1)
-        actions = np.zeros((len(frames), stage.acting_branches, HORIZON, DOF), np.float32)
-        if stage.acting_branches:
-            actions[..., ARM] = np.asarray(chunks)
+        state = self.task.state(frames)
+        actions = self.task.actions(np.reshape(chunks, (len(frames), stage.acting_branches, *frames["chunks"].shape[2:])))
         images = self.data.images[indices].reshape(-1, *self.data.images.shape[2:])
         return Batch(
             packed=packed,

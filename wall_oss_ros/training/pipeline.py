@@ -13,18 +13,20 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from wall_oss_ros.data import language
 from wall_oss_ros.data.frames import FrameSet
 from wall_oss_ros.data.tokenizer import train_tokenizer
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS, WallOSSConfig
 from wall_oss_ros.policy.statistics import from_values
+from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
-from wall_oss_ros.sim.demonstrations import generate
+from wall_oss_ros.sim.generate import generate
 from wall_oss_ros.sim.practice import practise
-from wall_oss_ros.training.batches import ARM, DOF, Batches
+from wall_oss_ros.sim.task import DOF, Task, task_of
+from wall_oss_ros.training.batches import Batches
 from wall_oss_ros.training.curves import draw_curves
 from wall_oss_ros.training.recipe import Recipe
+from wall_oss_ros.training.start import start_from
 from wall_oss_ros.training.trainer import Trainer
 from wall_oss_ros.training.vision import pretrain_vision
 from wall_oss_ros.uni_cot import prompts
@@ -34,11 +36,32 @@ TOKENIZER_SAMPLES = 6000
 
 def make_data(recipe: Recipe, folder: Path, workers: int = 0) -> FrameSet:
     """The recipe's dataset, made in ``folder`` if it is not there."""
-    d = recipe.data
-    return FrameSet.open(generate(folder, d.episodes, d.posed_frames, d.keep_every, d.seed, workers, recipe.robots))
+    d, task = recipe.data, recipe_task(recipe)
+    made = generate(folder, d.episodes, d.posed_frames, d.keep_every, d.seed, workers, recipe.robots)
+    return FrameSet.open(made, task.frame)
 
 
-def make_tokenizer(recipe: Recipe, data: FrameSet, run: Path) -> Tokenizer:
+def recipe_task(recipe: Recipe) -> Task:
+    """What the recipe's robots are to learn.
+
+    Raises:
+        WallOSSError: their scenes, or their views, differ.
+    """
+    profiles = [load_profile(robot) for robot in recipe.robots]
+    tasks = [task_of(profile) for profile in profiles]
+    for what, values in (
+        ("views", [[view.name for view in profile.views] for profile in profiles]),
+        ("tasks", [type(task).__name__ for task in tasks]),
+    ):
+        if any(value != values[0] for value in values):
+            raise WallOSSError(
+                f"The recipe {recipe.name} trains on {', '.join(recipe.robots)}, whose {what} differ: {values}.",
+                f"Train robots with different {what} each by a recipe of its own.",
+            )
+    return tasks[0]
+
+
+def make_tokenizer(recipe: Recipe, data: FrameSet, task: Task, run: Path) -> Tokenizer:
     """A tokenizer for everything that is said about this data; the run's own where it has one.
 
     A run keeps its tokenizer: other data would give other numbers to the same words.
@@ -49,7 +72,7 @@ def make_tokenizer(recipe: Recipe, data: FrameSet, run: Path) -> Tokenizer:
     rng = np.random.default_rng(recipe.seed)
     texts = []
     for index in rng.integers(len(data), size=TOKENIZER_SAMPLES):
-        _, prompt, answer = language.sample(rng, data.frames[index])
+        _, prompt, answer = task.language.sample(rng, data.frames[index])
         texts += [prompt.replace(prompts.ASSISTANT, ""), answer]
     tokenizer = train_tokenizer(texts, recipe.vocab_size)
     run.mkdir(parents=True, exist_ok=True)
@@ -57,7 +80,7 @@ def make_tokenizer(recipe: Recipe, data: FrameSet, run: Path) -> Tokenizer:
     return tokenizer
 
 
-def make_config(recipe: Recipe, tokenizer: Tokenizer) -> WallOSSConfig:
+def make_config(recipe: Recipe, task: Task, tokenizer: Tokenizer) -> WallOSSConfig:
     """The recipe's sizes with this tokenizer's ids."""
     names = {
         "image_token_id": "<|image_pad|>",
@@ -71,38 +94,35 @@ def make_config(recipe: Recipe, tokenizer: Tokenizer) -> WallOSSConfig:
         "action_token_id": prompts.ACTION,
     }
     ids = {key: tokenizer.token_to_id(token) for key, token in names.items()}
-    views, *others = ([view.name for view in load_profile(robot).views] for robot in recipe.robots)
-    if any(other != views for other in others):
-        raise WallOSSError(
-            f"The recipe {recipe.name} trains on {', '.join(recipe.robots)}, whose views differ: {[views, *others]}.",
-            "Train robots with different views each by a recipe of its own.",
-        )
+    views = [view.name for view in load_profile(recipe.robots[0]).views]
     return WallOSSConfig.from_dict(
         {
             **recipe.model,
             **ids,
             "vocab_size": tokenizer.get_vocab_size(),
             "views": views,
-            "known_words": language.vocabulary(),
+            "known_words": task.language.vocabulary(),
         }
     )
 
 
-def set_statistics(model: WallOSS, data: FrameSet, robots: Sequence[str]) -> None:
+def set_statistics(model: WallOSS, data: FrameSet, task: Task, robots: Sequence[str]) -> None:
     """Least value and range of states and action chunks, over the dataset, for all its robots alike.
 
-    A degree of freedom that never moves more than 0.1 (m or rad) gets that range around its middle, so that noise in it
+    A position or angle that never moves more than 0.1 (m or rad) gets that range around its middle, so that noise in it
     is not blown up.
     """
-    frames = data.frames
-    states = np.concatenate([frames["tcp"], frames["rotation"], frames["opening"][:, None]], axis=1)
-    actions = frames["chunks"].reshape(-1, frames["chunks"].shape[-1])
+    chunks = data.frames["chunks"]
+    grippers = [layout.gripper for layout in Layout(load_profile(robots[0])).arms]
+    least = np.where(np.isin(np.arange(DOF), grippers), 0.0, 0.1)[task.slots]
     head = model.action_preprocessor
-    for values, statistics in ((states, head.normalizer_propri), (actions, head.normalizer_action)):
-        arm = from_values(values, least=np.where(np.arange(7) < 6, 0.1, 0.0), alive=np.ones(7, bool))
-        arm = arm.placed(DOF, ARM)
+    for values, statistics in (
+        (task.states(data.frames), head.normalizer_propri),
+        (chunks.reshape(-1, chunks.shape[-1]), head.normalizer_action),
+    ):
+        known = from_values(values, least=least, alive=np.ones(len(least), bool)).placed(DOF, task.slots)
         for robot in robots:
-            arm.store(statistics, robot)
+            known.store(statistics, robot)
 
 
 def train(
@@ -119,13 +139,16 @@ def train(
         workers: processes that make data; 0 for one a core.
     """
     output, run = Path(output), Path(output) / "run"
+    task = recipe_task(recipe)
     data = make_data(recipe, data_folder, workers)
     torch.manual_seed(recipe.seed)
-    tokenizer = make_tokenizer(recipe, data, run)
-    model = WallOSS(make_config(recipe, tokenizer))
-    set_statistics(model, data, recipe.robots)
-    pretrain_vision(model, data, recipe, run)
-    batches = Batches(data, tokenizer, model, recipe.robots[0], recipe.seed)
+    tokenizer = make_tokenizer(recipe, data, task, run)
+    model = WallOSS(make_config(recipe, task, tokenizer))
+    if recipe.start is not None:
+        start_from(model, tokenizer, recipe.start)
+    set_statistics(model, data, task, recipe.robots)
+    pretrain_vision(model, data, task, recipe, run)
+    batches = Batches(data, task, tokenizer, model, recipe.robots[0], recipe.seed)
     trainer = Trainer(model, batches, recipe, run, resume and (run / "progress.json").exists())
     deadline = time.monotonic() + 60 * minutes if minutes else math.inf
     practice: list[FrameSet] = []
@@ -136,7 +159,7 @@ def train(
             export(model, tokenizer, recipe, trainer, output)
             seed = recipe.data.seed + number
             folder = practise(output, run / f"practice-{number}", stage.practice, seed, recipe.robots, workers)
-            practice.append(FrameSet.open(folder))
+            practice.append(FrameSet.open(folder, task.frame))
             trainer.learn_from(practice)
         if trainer.step < end:
             trainer.run(end, deadline)

@@ -42,7 +42,7 @@ class Stage(_Strict):
     decay: int = Field(default=0, ge=0, description="last steps, over which the learning rate falls to a tenth")
     batch: int = Field(gt=0)
     language_branches: int = Field(ge=0, description="language samples for each observation")
-    kinds: dict[str, float] | None = Field(default=None, description="shares of kinds of language, else language.MATERIAL's")
+    kinds: dict[str, float] | None = Field(default=None, description="shares of kinds of language, else the task's")
     acting_branches: int = Field(ge=0, description="instructions for each observation")
     draws: int = Field(default=2, gt=0, description="noise draws for each acting branch")
     practice: int = Field(default=0, ge=0, description="instructions that the model follows first, to learn from")
@@ -66,6 +66,7 @@ class Recipe(_Strict):
     vocab_size: int = Field(gt=300)
     data: Data
     model: dict[str, Any]
+    start: str | None = Field(default=None, description="checkpoint to take weights from; a path, or one of the project's")
     vision: Vision | None = Field(default=None, description="none where the tower is pretrained already")
     stages: list[Stage] = Field(min_length=1)
     weight_decay: float = 0.01

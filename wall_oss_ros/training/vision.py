@@ -20,36 +20,28 @@ from torch.nn import functional as F
 from wall_oss_ros.data.frames import FrameSet
 from wall_oss_ros.model import WallOSS
 from wall_oss_ros.policy.images import image_patches
-from wall_oss_ros.sim.tasks import COLOURS
+from wall_oss_ros.sim.task import Task
 from wall_oss_ros.training.recipe import Recipe
 
-THINGS = (*COLOURS, "left tray", "right tray", "hand")
 
-
-def cell_labels(frames: np.ndarray, size: int, cells: int) -> tuple[np.ndarray, np.ndarray]:
+def cell_labels(pixels: np.ndarray, size: int, cells: int) -> tuple[np.ndarray, np.ndarray]:
     """What lies in each image token's cell.
 
     Args:
-        frames: (B,) records.
+        pixels: (B, V, things, 2) x and y of each thing in each view; NaN where it is not seen.
         size: side of a view in pixels.
         cells: cells along a side.
 
     Returns:
-        presence (B, 2, cells * cells, things) 0 or 1, and offsets (B, 2, cells * cells, things, 2): x and y of the
-        thing from its cell's centre, -1 to 1; views in the order front, wrist.
+        presence (B, V, cells * cells, things) 0 or 1, and offsets (B, V, cells * cells, things, 2): x and y of the
+        thing from its cell's centre, -1 to 1.
     """
-    count = len(frames)
-    pixels = np.full((count, 2, len(THINGS), 2), np.nan, np.float32)
-    rows = np.arange(count)[:, None]
-    pixels[rows, 0, frames["colours"]] = frames["cube_pixels"]
-    pixels[rows, 1, frames["colours"]] = frames["cube_wrist_pixels"]
-    pixels[:, 0, 4:6] = frames["tray_pixels"]
-    pixels[:, 0, 6] = frames["hand_pixel"]
+    count, views, things = pixels.shape[:3]
     scaled = pixels / (size / cells)  # in cells
     seen = np.isfinite(scaled).all(-1)
     place = np.floor(np.nan_to_num(scaled)).clip(0, cells - 1)
     index = (place[..., 1] * cells + place[..., 0]).astype(int)
-    presence = np.zeros((count, 2, cells * cells, len(THINGS)), np.float32)
+    presence = np.zeros((count, views, cells * cells, things), np.float32)
     offsets = np.zeros((*presence.shape, 2), np.float32)
     b, v, t = np.nonzero(seen)
     presence[b, v, index[b, v, t], t] = 1
@@ -60,14 +52,14 @@ def cell_labels(frames: np.ndarray, size: int, cells: int) -> tuple[np.ndarray, 
 class Heads(nn.Module):
     """Linear readings of one image token; only used here."""
 
-    def __init__(self, width: int, cells: int):
+    def __init__(self, width: int, cells: int, views: int, things: int):
         super().__init__()
-        self.presence = nn.Linear(width, len(THINGS))
-        self.offset = nn.Linear(width, 2 * len(THINGS))
-        self.cell = nn.Linear(width, 2 * cells * cells)  # which cell of which view this is
+        self.presence = nn.Linear(width, things)
+        self.offset = nn.Linear(width, 2 * things)
+        self.cell = nn.Linear(width, views * cells * cells)  # which cell of which view this is
 
     def loss(self, tokens: torch.Tensor, presence: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
-        """tokens (B, 2, cells, H); labels as :func:`cell_labels` gives them."""
+        """tokens (B, V, cells, H); labels as :func:`cell_labels` gives them."""
         rare = torch.tensor(5.0)
         seen = F.binary_cross_entropy_with_logits(self.presence(tokens), presence, pos_weight=rare)
         error = (self.offset(tokens).view_as(offsets) - offsets).abs().sum(-1) * presence
@@ -78,12 +70,12 @@ class Heads(nn.Module):
     @torch.no_grad()
     def recall(self, tokens: torch.Tensor, presence: torch.Tensor) -> float:
         """Share of things whose cell is the likeliest of its view."""
-        best = self.presence(tokens).argmax(2)  # (B, 2, things)
+        best = self.presence(tokens).argmax(2)  # (B, V, things)
         there = presence.amax(2) > 0
         return float((presence.argmax(2) == best)[there].float().mean())
 
 
-def pretrain_vision(model: WallOSS, data: FrameSet, recipe: Recipe, folder: Path) -> None:
+def pretrain_vision(model: WallOSS, data: FrameSet, task: Task, recipe: Recipe, folder: Path) -> None:
     """Trains ``model.visual`` by ``recipe.vision``; takes the result from ``folder`` if it is there already."""
     settings, file = recipe.vision, Path(folder) / "vision.safetensors"
     if settings is None:
@@ -92,10 +84,10 @@ def pretrain_vision(model: WallOSS, data: FrameSet, recipe: Recipe, folder: Path
         model.visual.load_state_dict(load_file(file))
         return
     vision = model.config.vision
-    size = data.images.shape[2]
+    views, size = data.images.shape[1:3]
     side = size // vision.patch_size
     cells = side // vision.spatial_merge_size
-    heads = Heads(model.config.hidden_size, cells)
+    heads = Heads(model.config.hidden_size, cells, views, len(task.things))
     parameters = [*model.visual.parameters(), *heads.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, betas=(0.9, 0.95), fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -107,9 +99,9 @@ def pretrain_vision(model: WallOSS, data: FrameSet, recipe: Recipe, folder: Path
         chosen = rng.integers(len(data) - recipe.data.held_out, size=settings.batch)
         images = data.images[chosen]
         patches = torch.from_numpy(image_patches(images.reshape(-1, *images.shape[2:]), vision.patch_size))
-        grid = torch.tensor([[1, side, side]]).repeat(2 * settings.batch, 1)
-        tokens = model.encode_images(patches, grid).view(settings.batch, 2, cells * cells, -1)
-        presence, offsets = map(torch.from_numpy, cell_labels(data.frames[chosen], size, cells))
+        grid = torch.tensor([[1, side, side]]).repeat(views * settings.batch, 1)
+        tokens = model.encode_images(patches, grid).view(settings.batch, views, cells * cells, -1)
+        presence, offsets = map(torch.from_numpy, cell_labels(task.pixels(data.frames[chosen]), size, cells))
         loss = heads.loss(tokens, presence, offsets)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -1,0 +1,180 @@
+"""Language about a frame of the two-handed task: instructions, the subtask called for, plans, questions with answers.
+
+Each maker takes one record of :data:`wall_oss_ros.sim.lifting.frames.LIFT_FRAME` and gives (prompt suffix, answer).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from wall_oss_ros.data.language import draw, first_undone, nonsense, point
+from wall_oss_ros.sim.lifting.frames import ARMS, TRAYS, VIEWS
+from wall_oss_ros.sim.tasks import COLOURS, Goal, lift_text, take_text
+from wall_oss_ros.uni_cot import prompts
+
+TEMPLATES = (
+    "lift the {c} tray",
+    "lift the {c} tray",
+    "lift the {c} tray with both hands",
+    "pick up the {c} tray",
+    "raise the {c} tray",
+    "take the {c} tray and lift it",
+)
+NONSENSE_WORDS = (
+    "lift raise pick up take the the tray trays red green blue yellow with both hands and it left right hand near far "
+    "table all none point where is what"
+).split()
+SIDES = ("right", "left")
+"""The arms' names, in the frame's order."""
+VIEW_WORDS = ("", " in the left wrist view", " in the right wrist view")
+"""How questions name the views, in the frame's order; nothing is said of the front view."""
+
+RAISED = 0.10
+"""A tray this high (m) above where it rested counts as lifted, if it is level and in both hands."""
+LEVEL = math.radians(10)
+
+
+def absent(colour: str) -> str:
+    return f"{prompts.ABSENT} {colour} tray"
+
+
+def tray_of(frame: np.void, colour: str) -> int | None:
+    """The index of the tray of that colour; None where there is none."""
+    found = np.flatnonzero(frame["colours"] == COLOURS.index(colour))
+    return int(found[0]) if len(found) else None
+
+
+def goal_state(frame: np.void, goal: Goal) -> str:
+    """The subtask that ``goal`` calls for now, ``done``, or what is wrong with it.
+
+    A tray that slipped out of a hand has to be taken again.
+    """
+    tray = tray_of(frame, goal.colour)
+    if tray is None:
+        return absent(goal.colour)
+    if not frame["gripped"][tray].all():
+        return take_text(goal.colour)
+    lifted = frame["raised"][tray] >= RAISED and frame["tilt"][tray] <= LEVEL
+    return prompts.DONE if lifted else lift_text(goal.colour)
+
+
+def active_subtask(frame: np.void, goals: Sequence[Goal]) -> str:
+    """The subtask called for by the goals in order, ``done``, or what is impossible."""
+    return first_undone([goal_state(frame, goal) for goal in goals])
+
+
+def plan_text(frame: np.void, goals: Sequence[Goal]) -> str:
+    """All subtasks, one a line; or what makes the instruction impossible."""
+    for goal in goals:
+        if tray_of(frame, goal.colour) is None:
+            return absent(goal.colour)
+    return "\n".join(line for goal in goals for line in goal.subtasks())
+
+
+def instruction(rng: np.random.Generator, frame: np.void, absent_share: float = 0.08) -> tuple[str, list[Goal]]:
+    """A random instruction about the frame; now and then about a tray that is not there."""
+    present = [COLOURS[i] for i in frame["colours"]]
+    others = [c for c in COLOURS if c not in present]
+    goal = Goal("lift", str(rng.choice(others if rng.random() < absent_share else present)))
+    return str(rng.choice(TEMPLATES)).format(c=goal.colour), [goal]
+
+
+def reason(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
+    text, goals = instruction(rng, frame)
+    return prompts.reason_suffix(text), active_subtask(frame, goals)
+
+
+def plan(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
+    if rng.random() < 0.15:
+        return prompts.plan_suffix(nonsense(rng, NONSENSE_WORDS)), prompts.NOT_UNDERSTOOD
+    text, goals = instruction(rng, frame, absent_share=0.25)
+    return prompts.plan_suffix(text), plan_text(frame, goals)
+
+
+def _point(frame: np.void, view: int, tray: int | None, arm: int = 0) -> tuple[str, str]:
+    """Asks for a tray, or for a hand where ``tray`` is None."""
+    if tray is None:
+        name, pixel = f"{SIDES[arm]} hand", frame["hand_pixels"][view, arm]
+    else:
+        name, pixel = f"{COLOURS[frame['colours'][tray]]} tray", frame["tray_pixels"][view, tray]
+    return prompts.ask_suffix(f"Point to the {name}{VIEW_WORDS[view]}."), point(pixel)
+
+
+def point_front(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
+    asks_for_tray = rng.random() < 0.75
+    return _point(frame, 0, int(rng.integers(TRAYS)) if asks_for_tray else None, int(rng.integers(ARMS)))
+
+
+def point_wrist(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
+    return _point(frame, int(rng.integers(1, VIEWS)), int(rng.integers(TRAYS)))
+
+
+def locate(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
+    """Both trays with their places."""
+    order = np.argsort(frame["colours"])
+    return prompts.ask_suffix("Locate the trays."), ", ".join(
+        f"{COLOURS[frame['colours'][i]]} {point(frame['tray_pixels'][0, i])}" for i in order
+    )
+
+
+def _held_by(frame: np.void, tray: int) -> str | None:
+    """The hands that hold a tray, in words; None when none does."""
+    held = frame["gripped"][tray]
+    if held.all():
+        return "both hands"
+    return f"the {SIDES[int(held.argmax())]} hand" if held.any() else None
+
+
+def where(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
+    """Near or far says which of two trays is meant, and so where the hands have to go."""
+    colour = COLOURS[int(rng.integers(len(COLOURS)))]
+    tray = tray_of(frame, colour)
+    if tray is None:
+        answer = absent(colour)
+    else:
+        hands = _held_by(frame, tray)
+        place = "near" if frame["near"] == tray else "far"
+        answer = f"{place}, in {hands}" if hands else place
+    return prompts.ask_suffix(f"Where is the {colour} tray?"), answer
+
+
+def in_hands(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
+    held = [(i, _held_by(frame, i)) for i in np.argsort(frame["colours"]) if frame["gripped"][i].any()]
+    answer = ", ".join(f"the {COLOURS[frame['colours'][i]]} tray in {hands}" for i, hands in held)
+    return prompts.ask_suffix("What do the hands hold?"), answer or "nothing"
+
+
+def which_trays(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
+    return prompts.ask_suffix("Which trays are there?"), ", ".join(COLOURS[i] for i in sorted(frame["colours"]))
+
+
+MATERIAL: dict[str, tuple[float, Callable]] = {
+    "reason": (0.28, reason),
+    "where": (0.24, where),
+    "point_front": (0.20, point_front),
+    "point_wrist": (0.10, point_wrist),
+    "plan": (0.06, plan),
+    "in_hands": (0.06, in_hands),
+    "locate": (0.04, locate),
+    "which_trays": (0.02, which_trays),
+}
+"""Name: (share of the language samples, maker)."""
+
+
+def sample(rng: np.random.Generator, frame: np.void, kinds: Mapping[str, float] | None = None) -> tuple[str, str, str]:
+    """One random language sample about the frame: (kind, prompt suffix, answer).
+
+    Args:
+        kinds: shares by name, instead of those of :data:`MATERIAL`.
+    """
+    return draw(MATERIAL, rng, frame, kinds)
+
+
+def vocabulary() -> list[str]:
+    """Every word that instructions and questions are made of; a user's other words are unknown to the model."""
+    texts = [*TEMPLATES, *NONSENSE_WORDS, *COLOURS, *SIDES, *VIEW_WORDS]
+    texts += ["point to", "where is", "what do the hands hold", "which trays are there", "locate the trays"]
+    return sorted(set(" ".join(texts).replace("{c}", "").split()))

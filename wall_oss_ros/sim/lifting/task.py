@@ -1,0 +1,71 @@
+"""The task of two arms: of two wide trays, one near and one far, that of the named colour is lifted level."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from wall_oss_ros.sim.lifting import language
+from wall_oss_ros.sim.lifting.frames import ACTING, LEFT, LIFT_FRAME, RIGHT, VIEWS
+from wall_oss_ros.sim.lifting.scene import LiftingSpec
+from wall_oss_ros.sim.lifting.stage import LiftingStage
+from wall_oss_ros.sim.task import Task
+from wall_oss_ros.sim.tasks import COLOURS, Goal, lift_text, take_text
+
+_OFF_TABLE = 0.03  # m: a tray raised so far is no longer merely pushed or tipped
+
+
+class LiftingTask(Task):
+    """Two trays of four colours, and a hand for each side of them."""
+
+    frame = LIFT_FRAME
+    language = language
+    slots = ACTING
+    things = (*COLOURS, "right hand", "left hand")
+    thing = "tray"
+
+    def states(self, frames: np.ndarray) -> np.ndarray:
+        parts = (frames["tcps"], frames["rotations"], frames["openings"][..., None])
+        arms = np.concatenate(parts, axis=-1)  # (B, arms, 7)
+        return np.concatenate([arms[:, LEFT], arms[:, RIGHT]], axis=1)
+
+    def pixels(self, frames: np.ndarray) -> np.ndarray:
+        pixels = np.full((len(frames), VIEWS, len(self.things), 2), np.nan, np.float32)
+        rows = np.arange(len(frames))
+        for tray in range(frames["colours"].shape[1]):
+            pixels[rows, :, frames["colours"][:, tray]] = frames["tray_pixels"][:, :, tray]
+        pixels[:, :, len(COLOURS) :] = frames["hand_pixels"]
+        return pixels
+
+    def subtasks(self, frame: np.void) -> tuple[list[str], np.ndarray]:
+        colours = [COLOURS[c] for c in frame["colours"]]
+        names = [take_text(c) for c in colours] + [lift_text(c) for c in colours]
+        held = np.flatnonzero(frame["gripped"].all(axis=1))
+        if len(held):
+            weights = np.array([0.13, 0.13, 0.13, 0.13])
+            weights[2 + held[0]] += 0.48
+            return names, weights
+        weights = np.array([0.3, 0.3, 0.1, 0.1])
+        # The tray at hand is where precision is learnt.
+        middle = frame["tcps"].mean(axis=0)
+        weights[np.linalg.norm(frame["trays"][:, :2] - middle[:2], axis=1).argmin()] += 0.2
+        return names, weights
+
+    def stage(self, rng: np.random.Generator, robot: str) -> LiftingStage:
+        return LiftingStage(rng, robot)
+
+    def scene(self, rng: np.random.Generator) -> LiftingSpec:
+        return LiftingSpec.random(rng)
+
+    def goals(self, scene: LiftingSpec) -> list[Goal]:
+        return [Goal("lift", colour) for colour in scene.colours]
+
+    def random_goal(self, rng: np.random.Generator, scene: LiftingSpec) -> Goal:
+        return Goal("lift", str(rng.choice(scene.colours)))
+
+    def text(self, goal: Goal) -> str:
+        return f"lift the {goal.colour} tray"
+
+    def lifted(self, stage: LiftingStage) -> str | None:
+        truth = stage.truth()
+        highest = int(truth["raised"].argmax())
+        return COLOURS[truth["colours"][highest]] if truth["raised"][highest] > _OFF_TABLE else None
