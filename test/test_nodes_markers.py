@@ -1,7 +1,7 @@
 """What rviz is given: the plan in words with the colour of each status, and the path ahead."""
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
-from geometry_msgs.msg import Point, Pose  # isort: skip
+from geometry_msgs.msg import Point, Pose, PoseArray  # isort: skip
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker
 from wall_oss_msgs.msg import ActionChunk, Subtask, SubtaskPlan
@@ -50,10 +50,22 @@ def test_why_a_plan_ended_is_shown():
 def test_the_path_ends_in_a_ball():
     chunk = ActionChunk(header=Header(frame_id="base"))
     assert path_markers(chunk) == []
+    chunk.path.header = chunk.header
     chunk.path.poses = [Pose(position=Point(x=0.1 * k, y=0.0, z=0.3)) for k in range(4)]
     line, ball = path_markers(chunk)
     assert line.type == Marker.LINE_STRIP and len(line.points) == 4
     assert ball.pose.position.x == line.points[-1].x and line.header.frame_id == "base"
+
+
+def test_every_arm_has_its_path():
+    def path(frame, y, count=3):
+        return PoseArray(header=Header(frame_id=frame), poses=[Pose(position=Point(x=0.1 * k, y=y)) for k in range(count)])
+
+    chunk = ActionChunk(path=path("right_base", -0.2), more_paths=[path("left_base", 0.2), path("third", 0.0, count=1)])
+    markers = path_markers(chunk)
+    assert [marker.header.frame_id for marker in markers] == ["right_base"] * 2 + ["left_base"] * 2
+    assert [marker.pose.position.y for marker in markers if marker.type == Marker.SPHERE] == [-0.2, 0.2]
+    assert len({(marker.ns, marker.id) for marker in markers}) == 4, "none replaces another"
 
 
 def test_what_was_shown_before_is_removed_first():

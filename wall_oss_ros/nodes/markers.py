@@ -47,7 +47,8 @@ def plan_markers(plan: SubtaskPlan, position: tuple[float, float, float], height
         position: of the first line in the plan's frame, m; further lines are below it.
         height: of a letter, m.
     """
-    heading = f"{plan.instruction or 'no instruction'}  [{_PLAN_WORDS.get(plan.status, '?')}]"
+    state = f"[{_PLAN_WORDS.get(plan.status, '?')}]"
+    heading = f"{plan.instruction or 'no instruction'}  {state}" if plan.plan_id else "waiting for an instruction"
     lines = [(heading, _WHITE)]
     lines += [(f"{_SIGNS.get(s.status, '?')} {s.text}", _COLOURS.get(s.status, _WHITE)) for s in plan.subtasks]
     if plan.message:
@@ -70,22 +71,25 @@ def plan_markers(plan: SubtaskPlan, position: tuple[float, float, float], height
 
 
 def path_markers(chunk: ActionChunk) -> list[Marker]:
-    """The path of the end effector that a chunk foresees: a line, and a ball where it ends."""
-    points = [pose.position for pose in chunk.path.poses]
-    if len(points) < 2:
-        return []
-    line = _marker(chunk.header, "path", 0, Marker.LINE_STRIP, _PATH)
-    line.scale.x = 0.006
-    line.points = points
-    end = _marker(chunk.header, "path", 1, Marker.SPHERE, _PATH)
-    end.scale.x = end.scale.y = end.scale.z = 0.015
-    end.pose.position = points[-1]
-    return [line, end]
+    """The path of each arm's end effector that a chunk foresees: a line, and a ball where it ends."""
+    markers = []
+    for path in (chunk.path, *chunk.more_paths):
+        points = [pose.position for pose in path.poses]
+        if len(points) < 2:
+            continue
+        line = _marker(path.header, "path", len(markers), Marker.LINE_STRIP, _PATH)
+        line.scale.x = 0.006
+        line.points = points
+        end = _marker(path.header, "path", len(markers) + 1, Marker.SPHERE, _PATH)
+        end.scale.x = end.scale.y = end.scale.z = 0.015
+        end.pose.position = points[-1]
+        markers += [line, end]
+    return markers
 
 
-def workspace_marker(header, workspace: Workspace) -> Marker:
-    """The edges of the box that the tool stays in."""
-    marker = _marker(header, "workspace", 0, Marker.LINE_LIST, _WORKSPACE, alpha=0.5)
+def workspace_marker(header, workspace: Workspace, number: int = 0) -> Marker:
+    """The edges of the box that a tool stays in; ``number``: the arm's."""
+    marker = _marker(header, "workspace", number, Marker.LINE_LIST, _WORKSPACE, alpha=0.5)
     marker.scale.x = 0.003
     corners = list(itertools.product(*zip(workspace.min, workspace.max)))
     for a, b in itertools.combinations(corners, 2):

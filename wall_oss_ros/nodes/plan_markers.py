@@ -1,4 +1,4 @@
-"""Node plan_markers: shows the plan, the path ahead and the workspace in rviz."""
+"""Node plan_markers: shows the plan, its target, the paths ahead and the workspaces in rviz."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class PlanMarkersNode(WallOSSNode):
         self._changed = True  # the workspace is to be seen before there is a plan
 
     def setup(self) -> None:
-        arm = load_profile(self.value("robot")).arm
-        self._workspace = workspace_marker(Header(frame_id=arm.base_frame), arm.workspace)
+        arms = [one.arm for one in load_profile(self.value("robot")).arms]
+        self._workspaces = [workspace_marker(Header(frame_id=a.base_frame), a.workspace, i) for i, a in enumerate(arms)]
 
     def start(self) -> None:
         self._markers = self.publish_to(MarkerArray, "plan_markers", LATCHED)
@@ -65,7 +65,7 @@ class PlanMarkersNode(WallOSSNode):
             shown += plan_markers(self._plan, place, self.value("text_height"))
         if self._chunk is not None:
             shown += path_markers(self._chunk)
-        self._markers.publish(marker_array([*shown, self._workspace]))
+        self._markers.publish(marker_array([*shown, *self._workspaces]))
 
 
 def main() -> int:
