@@ -274,6 +274,8 @@ def test_control_moves_holds_and_obeys(bench):
 
     heartbeat.cancel()
     bench.until(lambda: statuses[-1].state == ControlStatus.HOLDING and "planner" in statuses[-1].reason)
+    robot.plan(SubtaskPlan.CANCELLED, plan_id=0)  # a new planner, which has none
+    bench.until(lambda: (statuses[-1].state, statuses[-1].reason) == (ControlStatus.IDLE, "no plan yet"))
     robot.plan(SubtaskPlan.SUCCEEDED)
     bench.until(in_state(statuses, ControlStatus.IDLE))
     assert "succeeded" in statuses[-1].reason
@@ -318,6 +320,8 @@ def test_planner_by_topic_action_and_services(bench):
     instructions = bench.node.create_publisher(String, "instruction", EVENTS)
     bench.until(lambda: instructions.get_subscription_count() > 0)
 
+    bench.until(lambda: plans)
+    assert (plans[0].plan_id, plans[0].instruction) == (0, ""), "a planner that has just started has no plan"
     instructions.publish(String(data="frobnicate the cube"))
     bench.until(lambda: plans and plans[-1].status == SubtaskPlan.FAILED)
     assert "frobnicate" in plans[-1].message

@@ -37,7 +37,6 @@ class Driver(BaseModel):
             joints, so that none is needed.
         description: packages with the vendor's description of the robot, which ``urdf/cells/<robot>.xacro`` draws on.
         remap_driver: topics of the driver's nodes, and what they become.
-        remap_nodes: topics of our nodes, and what they become.
         note: what a person has to know or to do.
     """
 
@@ -55,7 +54,6 @@ class Driver(BaseModel):
     gripper_joint_states: str | None = None
     description: tuple[str, ...] = ()
     remap_driver: dict[str, str] = Field(default_factory=dict)
-    remap_nodes: dict[str, str] = Field(default_factory=dict)
     note: str = ""
 
     @property

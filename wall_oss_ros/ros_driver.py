@@ -97,17 +97,16 @@ def start(context: LaunchContext) -> list:
 
 
 def _known_controller(context: LaunchContext) -> list:
-    """Sets the argument controller, where it was left empty, to the driver's; and what our nodes should not hear."""
+    """Sets the argument controller, where it was left empty, to the driver's."""
     try:
         driver = chosen(context)
     except WallOSSError:
         if value(context, "driver_file"):
             raise
         return []  # a robot of the user's own, whose driver runs already
-    actions: list = [SetRemap(src=src, dst=dst) for src, dst in driver.remap_nodes.items()]
     if driver.controller and not value(context, "controller", ""):
-        actions.append(SetLaunchConfiguration("controller", driver.controller))
-    return actions
+        return [SetLaunchConfiguration("controller", driver.controller)]
+    return []
 
 
 def _controller(context: LaunchContext, driver: Driver) -> str:

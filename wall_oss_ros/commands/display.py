@@ -89,7 +89,7 @@ class Display:
 
 def plan_lines(plan: SubtaskPlan | None, durations: bool = True) -> list[Text]:
     """The plan, one line for the instruction and one for each subtask."""
-    if plan is None:
+    if plan is None or not plan.plan_id:
         return []
     words, tone = PLAN[plan.status]
     lines = [Text.assemble((f'"{printable(plan.instruction)}"', "bold"), "  ", (words, STYLES[tone]))]

@@ -66,7 +66,8 @@ class PlannerNode(WallOSSNode):
         self._plan_out = self.publish_to(SubtaskPlan, "plan", LATCHED)
 
     def start(self) -> None:
-        self._message: SubtaskPlan | None = None  # the plan as last published
+        # The plan as last published. A new planner has none and says so, to whoever follows that of one that died.
+        self._message = self._to_message(Plan(0, "", status=PlanStatus.CANCELLED))
         self._observed: float | None = None  # when the last observation came, steady time
         self._unusable = ""
         self._pointing = Pointing(self._policy, self._profile)
@@ -96,6 +97,7 @@ class PlannerNode(WallOSSNode):
                 cancel_callback=lambda _: CancelResponse.ACCEPT, callback_group=waiting,
             )
         )  # fmt: skip
+        self._repeat()
         self.every(HEARTBEAT, self._repeat)
 
     def stop(self) -> None:
@@ -103,12 +105,12 @@ class PlannerNode(WallOSSNode):
 
     def diagnose(self):
         message = self._message
-        values = {"plan_id": 0 if message is None else message.plan_id}
+        values = {"plan_id": message.plan_id}
         if self._unusable:
             return ERROR, self._unusable, values
         if self._observed is None or self.steady() - self._observed > 2.0:
             return WARN, "no observations", values
-        if message is None:
+        if not message.plan_id:
             return OK, "no instruction yet", values
         status = PlanStatus(message.status).name.lower().replace("_", " ")
         return OK, f"plan {message.plan_id} {status}: {message.message or message.instruction}", values
@@ -203,8 +205,7 @@ class PlannerNode(WallOSSNode):
         self.get_logger().info(f"Plan {plan.id} {plan.status.name.lower()}{active}{message}")
 
     def _repeat(self) -> None:
-        if self._message is not None:
-            self._plan_out.publish(self._message)
+        self._plan_out.publish(self._message)
 
     def _to_message(self, plan: Plan) -> SubtaskPlan:
         return plan_message(plan, self._profile.arm.base_frame, self.now())

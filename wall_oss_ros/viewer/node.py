@@ -97,7 +97,7 @@ class ViewerNode(WallOSSNode):
         for subtask in plan.subtasks:
             mark, tone = SUBTASK_MARKS.get(subtask.status, ("?", "quiet"))
             lines.append(PlanLine(mark, printable(subtask.text), tone, subtask.status == Subtask.ACTIVE))
-        state, tone = PLAN.get(plan.status, ("?", "quiet"))
+        state, tone = PLAN.get(plan.status, ("?", "quiet")) if plan.plan_id else ("waiting for an instruction", "quiet")
         self._panel.show_plan(printable(plan.instruction), state, tone, lines, printable(plan.message))
         if plan.status != SubtaskPlan.RUNNING:
             self._table.show_path([])
