@@ -12,45 +12,32 @@ from collections.abc import Iterator
 import numpy as np
 
 from wall_oss_ros.data.frames import FRAME, HORIZON, PLACES
-from wall_oss_ros.robots.kinematics import Arm
-from wall_oss_ros.robots.layout import Layout
-from wall_oss_ros.robots.profile import load_profile
+from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.sim import expert
 from wall_oss_ros.sim.expert import PICK, PLACE, ExpertState
 from wall_oss_ros.sim.scene import CUBE_SIZE, SceneSpec
 from wall_oss_ros.sim.simulator import Simulator
-from wall_oss_ros.sim.world import IMAGE_SIZE
+from wall_oss_ros.sim.stage import DT, BaseStage
 from wall_oss_ros.sim.tasks import COLOURS, TRAYS
 
-DT = 0.1  # s, one row of a chunk
-CONTROL_DT = 0.02  # s, between joint targets
 MOST_STEPS = 150
 ARM = slice(7, 14)
 
 
-class Stage:
-    """One simulated table that frames are taken from."""
+class Stage(BaseStage):
+    """One arm at a table with cubes and trays."""
 
-    def __init__(self, rng: np.random.Generator, robot: str = "franka"):
-        self.rng = rng
-        self.profile = load_profile(robot)
-        self.arm = Arm(self.profile)
-        self.arms = (self.arm,)
-        self.layout = Layout(self.profile)
-        self.down = self.layout.tool_rotation(np.zeros(3))
-        self.views = [view.name for view in self.profile.views]
+    simulator: Simulator
+
+    def __init__(self, rng: np.random.Generator, robot: str | RobotProfile = "franka"):
+        super().__init__(rng, robot)
+        (self.arm,) = self.arms
         self.simulator = Simulator(SceneSpec.random(rng), self.profile)
 
     def new_scene(self) -> None:
         self.simulator.reset(SceneSpec.random(self.rng))
 
-    def pixel(self, view: str, point: np.ndarray) -> np.ndarray:
-        """Where ``point`` (3,) appears in a view, (2,) x and y; NaN when it is outside."""
-        pixel = self.simulator.project(view, point)
-        return pixel if (0 <= pixel).all() and (pixel < IMAGE_SIZE).all() else np.full(2, np.nan)
-
     def truth(self) -> np.ndarray:
-        """The record of what is where now (a scalar of :data:`FRAME`), without chunks."""
         simulator, state = self.simulator, ExpertState.of(self.simulator)
         record = np.zeros((), FRAME)
         position, rotation = simulator.tcp
@@ -69,13 +56,10 @@ class Stage:
         record["hand_pixel"] = self.pixel(front, position)
         return record
 
-    def frame(self) -> tuple[np.ndarray, np.void]:
-        """What the cameras see now (V, H, W, 3), and the truth with the expert's chunk for every subtask."""
-        record, state = self.truth(), ExpertState.of(self.simulator)
+    def chunks(self) -> np.ndarray:
+        state = ExpertState.of(self.simulator)
         subtasks = [(PICK, colour) for colour in self.simulator.spec.colours] + [(PLACE, side) for side in TRAYS]
-        for i, subtask in enumerate(subtasks):
-            record["chunks"][i] = expert.rollout(state, subtask, HORIZON, DT)[:, ARM]
-        return np.stack([self.simulator.render(view) for view in self.views]), record[()]
+        return np.stack([expert.rollout(state, subtask, HORIZON, DT)[:, ARM] for subtask in subtasks])
 
     # Posed frames
 
@@ -98,14 +82,14 @@ class Stage:
             position = rng.uniform((0.30, -0.34, 0.03), (0.66, 0.34, 0.34))
             opening = expert.OPEN if rng.random() < 0.85 else rng.uniform(0.0, expert.OPEN)
         elif kind < 0.45:  # over or beside a cube
-            position = cube + np.append(self._aside(0.08, 0.006), 0.14 * rng.random() ** 1.5 - 0.005)
+            position = cube + np.append(self.aside(0.08, 0.006), 0.14 * rng.random() ** 1.5 - 0.005)
             if rng.random() < 0.15:
                 opening = rng.uniform(0.045, expert.OPEN)
         elif kind < 0.52:  # let go over a cube in a tray
             position = cube + np.array([*rng.normal(0, 0.01, 2), rng.uniform(0, 0.12)])
             opening = rng.uniform(0.045, expert.OPEN)
         elif kind < 0.57:  # closed on nothing
-            position = cube + np.append(self._aside(0.1, 0.03), 0.2 * rng.random())
+            position = cube + np.append(self.aside(0.1, 0.03), 0.2 * rng.random())
             opening = rng.uniform(0.0, 0.045)
         else:  # holding the cube: lifting it, carrying it, above a tray, lowering it there
             held = True
@@ -115,26 +99,16 @@ class Stage:
             elif where < 0.5:
                 position = rng.uniform((0.36, -0.32, 0.08), (0.64, 0.32, 0.24))
             else:
-                position = tray + np.append(self._aside(0.1, 0.012), rng.uniform(CUBE_SIZE / 2, 0.21))
+                position = tray + np.append(self.aside(0.1, 0.012), rng.uniform(CUBE_SIZE / 2, 0.21))
         tilt = rng.normal(0, 0.02, 3)
-        result = self.arm.ik(position, self.layout.tool_rotation(tilt), self.simulator.home + rng.normal(0, 0.05, len(self.simulator.home)))
+        start = self.simulator.home + rng.normal(0, 0.05, len(self.simulator.home))
+        result = self.arm.ik(position, self.layout.tool_rotation(tilt), start)
         if not result.ok:
             return False
         self.simulator.place_robot(result.q, opening)
         if held:
             self.simulator.hold(colour, np.clip(rng.normal(0, (0.007, 0.001, 0.004)), -0.018, 0.018))
         return not self._inside_something(colour if held else None)
-
-    def _aside(self, reach: float, near: float) -> np.ndarray:
-        """(2,) m from a goal, at any height alike: within ``reach`` of it, every second time within about ``near``.
-
-        Were low hands always well aligned, as an expert's are, height alone would tell when to close or let go, and
-        the model would not learn to look.
-        """
-        if self.rng.random() < 0.5:
-            return self.rng.normal(0, near, 2)
-        angle, distance = self.rng.uniform(0, 2 * np.pi), reach * self.rng.random()
-        return distance * np.array([np.cos(angle), np.sin(angle)])
 
     def _inside_something(self, held: str | None) -> bool:
         """Whether a held cube or a finger was teleported into another cube."""
@@ -154,7 +128,6 @@ class Stage:
     # Demonstrations
 
     def demonstrate(self, keep_every: int) -> Iterator[tuple[np.ndarray, np.void]]:
-        """Follows the expert through one or two goals with pushes on the way; yields frames."""
         rng, simulator = self.rng, self.simulator
         self.new_scene()
         start = np.array([0.36, 0.0, 0.30]) + rng.uniform((-0.04, -0.15, -0.12), (0.16, 0.15, 0.03))
@@ -182,18 +155,6 @@ class Stage:
             if left == 0 and rng.random() < 0.06:
                 push, left = rng.normal(0, 0.10, 3) * (1, 1, 0.6), int(rng.integers(2, 7))
             left = max(0, left - 1)
-            here = simulator.tcp[0]
-            # The aim leads the arm a little, as a controller's reference does, but never runs away from it.
-            aim = here + np.clip(aim - here, -0.01, 0.01) + (np.asarray(velocity) + (push if left else 0)) * DT
+            aim = self.lead(0, aim) + (np.asarray(velocity) + (push if left else 0)) * DT
             aim[2] = max(aim[2], 0.016)
-            self._move(aim, opening)
-
-    def _move(self, position: np.ndarray, opening: float) -> None:
-        simulator = self.simulator
-        start = simulator.data.ctrl[: len(simulator.home)].copy()
-        goal = self.arm.ik(position, self.down, start).q
-        simulator.set_gripper(opening)
-        steps = round(DT / CONTROL_DT)
-        for k in range(1, steps + 1):
-            simulator.set_joint_targets(start + (goal - start) * k / steps)
-            simulator.step(CONTROL_DT)
+            self.move([aim], [opening])
