@@ -60,9 +60,6 @@ class BuiltinPlanner:
             return Way(None, f"no free way was found; on the straight one {reason}")
         return Way(np.array([*up, *found[1:]]))
 
-    def close(self) -> None:
-        """Nothing to let go of."""
-
     def _candidates(self, q: np.ndarray) -> Iterator[list[np.ndarray]]:
         clearance = self._clearance
         home = clearance.home

@@ -1,0 +1,1 @@
+"""As moveit.core: robot states and models."""
