@@ -11,7 +11,7 @@ import viser
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.viewer.node import ViewerNode, open_server, picture
-from wall_oss_ros.viewer.panel import Actions, Panel, PlanLine
+from wall_oss_ros.viewer.panel import Actions, Panel, PlanLine, mosaic
 from wall_oss_ros.viewer.table import Table
 
 import rclpy  # isort: skip
@@ -52,7 +52,7 @@ def test_pictures_keep_their_pixels():
 
 
 def test_what_the_model_writes_cannot_become_markup(server):
-    panel = Panel(server, "test", Actions(print, print, print))
+    panel = Panel(server, "test", "do it", Actions(print, print, print))
     panel.show_plan("<script>alert(1)</script>", "running", "busy", [PlanLine("▶", "<b>lift</b>", "busy", True)], "")
     assert "<script>" not in panel._plan.content and "<b>lift" not in panel._plan.content
     assert "&lt;b&gt;lift" in panel._plan.content
@@ -63,8 +63,42 @@ def test_the_table_follows_the_truth(server):
     cube = {"position": [0.4, 0.1, 0.02], "yaw": 0.0, "where": "table"}
     table.show_truth({"trays": {"left": [0.5, 0.3]}, "cubes": {"red": cube}})
     table.show_truth({"trays": {"left": [0.5, 0.3]}, "cubes": {"blue": {**cube, "position": [0.5, 0.0, 0.2]}}})
-    assert set(table._cubes) == {"blue"}, "another scene replaces the cubes"
-    np.testing.assert_allclose(table._cubes["blue"].position, [0.5, 0.0, 0.2])
+    shown = table._things._shown
+    assert {name for name in shown if name.startswith("cube")} == {"cube/blue"}, "another scene replaces the cubes"
+    np.testing.assert_allclose(shown["cube/blue"].position, [0.5, 0.0, 0.2])
+
+
+def test_wide_trays_are_shown_where_the_lift_has_them(server):
+    table = Table(server, load_profile("dual_arm"))
+    pose = {"position": [0.3, 0.02, -0.4], "quaternion": [0.1, 0.0, 0.0, 0.995]}
+    table.show_truth({"wide_trays": {"red": pose, "blue": pose}})
+    shown, before = table._things._shown, table._base.position[2]
+    np.testing.assert_allclose(shown["tray/red"].wxyz, [0.995, 0.1, 0.0, 0.0], atol=1e-6)
+    table.show_joints({"lift_joint": -0.3})
+    (home,) = next(part.home for part in load_profile("dual_arm").parts if part.name == "lift")
+    assert table._base.position[2] - before == pytest.approx(-0.3 - home, abs=1e-6), "told in the arms' base"
+    table.show_truth({"wide_trays": {"red": pose}})
+    assert set(shown) == {"tray/red"}
+
+
+def test_paths_of_all_hands_and_the_target(server):
+    table = Table(server, load_profile("dual_arm"))
+    ways = [[(0.3, y, -0.3), (0.35, y, -0.35)] for y in (-0.2, 0.2)]
+    table.show_paths([*ways, [(0.0, 0.0, 0.0)]])
+    table.show_target((0.3, 0.0, -0.5))
+    np.testing.assert_allclose([end.position for end in table._path[1::2]], [way[-1] for way in ways])
+    np.testing.assert_allclose(table._target.position, (0.3, 0.0, -0.5))
+    table.show_paths([])
+    table.show_target(None)
+    assert table._path == [] and table._target is None
+
+
+def test_every_view_is_in_the_picture():
+    views = [np.full((112, 112, 3), shade, np.uint8) for shade in (10, 90, 170)]
+    for count in (1, 2, 3):
+        shown = mosaic(views[:count])
+        for shade in (10, 90, 170)[:count]:
+            assert 0.15 < (shown == shade).mean() <= 1.0, f"view of shade {shade} of {count}"
 
 
 def test_the_robot_moves_with_its_joints(server):

@@ -19,6 +19,7 @@ In a second shell, while it runs:
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import socket
@@ -86,7 +87,7 @@ def main(args: argparse.Namespace) -> int:
         for spec in specs:
             processes.start(spec.name, spec.module, spec.arguments())
         if not args.headless:
-            processes.start("viewer", "wall_oss_ros.viewer", viewer_arguments(args.port, args.robot))
+            processes.start("viewer", "wall_oss_ros.viewer", viewer_arguments(args.port, args.robot, instruction))
         print(f"WALL-OSS · {args.robot}, simulated, scene {seed} · logs in {logs}", flush=True)
         if not args.headless:
             print(f"page: http://127.0.0.1:{args.port}", flush=True)
@@ -227,9 +228,10 @@ class Session:
             )
 
 
-def viewer_arguments(port: int, robot: str) -> list[str]:
+def viewer_arguments(port: int, robot: str, instruction: str) -> list[str]:
     """The viewer's arguments, in rclpy's syntax."""
-    return ["--ros-args", "-p", f"port:={port}", "-p", f"robot:={robot}", "-p", "use_sim_time:=true"]
+    values = {"port": port, "robot": robot, "use_sim_time": True, "example": instruction}
+    return ["--ros-args", *(word for name, value in values.items() for word in ("-p", f"{name}:={json.dumps(value)}"))]
 
 
 def check_port(port: int) -> None:

@@ -10,6 +10,10 @@ import pinocchio
 from wall_oss_ros.robots.profile import RobotProfile
 
 
+ROOT = "universe"
+"""Pinocchio's name for the frame of the URDF's first link."""
+
+
 class Frames:
     """Poses of frames against each other. A pose is a homogeneous matrix (4, 4), m.
 

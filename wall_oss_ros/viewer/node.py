@@ -32,6 +32,7 @@ class ViewerNode(WallOSSNode):
 
     PARAMETERS = (
         Parameter("port", 8080, "Port of the page.", 1, 65535),
+        Parameter("example", "put the red cube in the left tray", "What the field for an instruction holds at first."),
         Parameter("host", "127.0.0.1", "Address the page is served on; 0.0.0.0 lets other machines see and command it."),
     )
 
@@ -51,7 +52,7 @@ class ViewerNode(WallOSSNode):
             stop=lambda: put(lambda: self._call(self._stop)),
             resume=lambda: put(lambda: self._call(self._resume)),
         )
-        self._panel = Panel(self._server, f"WALL-OSS · {profile.name}", self._actions)
+        self._panel = Panel(self._server, f"WALL-OSS · {profile.name}", self.value("example"), self._actions)
 
     def start(self) -> None:
         self._joints: dict[str, float] = {}
@@ -100,11 +101,13 @@ class ViewerNode(WallOSSNode):
         state, tone = PLAN.get(plan.status, ("?", "quiet")) if plan.plan_id else ("waiting for an instruction", "quiet")
         self._panel.show_plan(printable(plan.instruction), state, tone, lines, printable(plan.message))
         if plan.status != SubtaskPlan.RUNNING:
-            self._table.show_path([])
+            self._table.show_paths([])
+        active = plan.subtasks[plan.active] if 0 <= plan.active < len(plan.subtasks) else None
+        self._table.show_target(_point(active.target) if active is not None and active.has_target else None)
 
     def _on_chunk(self, chunk: ActionChunk) -> None:
-        points = [(pose.position.x, pose.position.y, pose.position.z) for pose in chunk.path.poses]
-        self._table.show_path(points)
+        paths = (chunk.path, *chunk.more_paths)
+        self._table.show_paths([[_point(pose.position) for pose in path.poses] for path in paths])
 
     def _renew_scene(self) -> None:
         while not self._clicks.empty():
@@ -141,6 +144,10 @@ class ViewerNode(WallOSSNode):
             client.call_async(Trigger.Request())
         else:
             self.get_logger().error("The control node does not answer; nothing was stopped or resumed.")
+
+
+def _point(message) -> tuple[float, float, float]:
+    return message.x, message.y, message.z
 
 
 def picture(image) -> np.ndarray:

@@ -11,7 +11,7 @@ import viser
 from PIL import Image
 
 VIEW_HEIGHT = 224  # pixels of a picture on the page
-EXAMPLE = "put the red cube in the left tray"
+GAP = 6  # pixels between pictures
 BADGES = {"good": "#16a34a", "busy": "#d97706", "bad": "#dc2626", "quiet": "#6b7280"}
 
 
@@ -40,15 +40,16 @@ class Panel:
     Args:
         server: whose panel it is.
         title: shown above everything.
+        example: what the field for the instruction holds at first.
         actions: what the controls do.
     """
 
-    def __init__(self, server: viser.ViserServer, title: str, actions: Actions):
+    def __init__(self, server: viser.ViserServer, title: str, example: str, actions: Actions):
         gui = server.gui
         gui.configure_theme(control_width="large", show_logo=False, show_share_button=False, brand_color=(37, 99, 235))
         gui.main_panel.dock_right()
         gui.set_panel_label(title)
-        self._instruction = gui.add_text("Instruction", EXAMPLE, hint="Enter sends it too, when it has changed.")
+        self._instruction = gui.add_text("Instruction", example, hint="Enter sends it too, when it has changed.")
         send = gui.add_button("Send", color="blue")
         stop = gui.add_button("Stop", color="red")
         resume = gui.add_button("Resume", color="green")
@@ -88,20 +89,43 @@ class Panel:
         self._set(self._figures, f'{head}<table style="font-size:0.9em">{rows}</table>')
 
     def show_pictures(self, pictures: Sequence[np.ndarray]) -> None:
-        """The views side by side, each (height, width, 3) uint8 RGB."""
-        gap = np.full((VIEW_HEIGHT, 6, 3), 255, np.uint8)
-        row: list[np.ndarray] = []
-        for picture in pictures:
-            width = round(VIEW_HEIGHT * picture.shape[1] / picture.shape[0])
-            scaled = Image.fromarray(picture).resize((width, VIEW_HEIGHT), Image.Resampling.BICUBIC)
-            row += [np.asarray(scaled), gap]
-        self._pictures.image = np.concatenate(row[:-1], axis=1)
+        """The views, each (height, width, 3) uint8 RGB."""
+        self._pictures.image = mosaic(pictures)
 
     @staticmethod
     def _set(handle, content: str) -> None:
         box = f'<div style="padding:0 0.8em 0.5em;font-size:0.9em">{content}</div>'
         if handle.content != box:  # each change is a message to every browser
             handle.content = box
+
+
+def mosaic(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """Up to two pictures side by side; of more, the first, and the others in a column beside it. uint8 RGB."""
+    if len(pictures) <= 2:
+        return _joined([_scaled(picture, VIEW_HEIGHT) for picture in pictures], axis=1)
+    first, *others = pictures
+    width, height = min(picture.shape[1] / picture.shape[0] for picture in others), len(others)
+    column = round(width * (VIEW_HEIGHT * 1.5 - (height - 1) * GAP) / height)
+    stack = _joined([_scaled(picture, round(column * picture.shape[0] / picture.shape[1])) for picture in others], axis=0)
+    return _joined([_scaled(first, len(stack)), stack], axis=1)
+
+
+def _scaled(picture: np.ndarray, height: int) -> np.ndarray:
+    width = round(height * picture.shape[1] / picture.shape[0])
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def _joined(pictures: Sequence[np.ndarray], axis: int) -> np.ndarray:
+    """Pictures in a row (axis 1) or a column (axis 0), with gaps; all as wide, or high, as the least of them."""
+    across = 1 - axis
+    least = min(picture.shape[across] for picture in pictures)
+    joined: list[np.ndarray] = []
+    for picture in pictures:
+        part = picture[:, :least] if across == 1 else picture[:least]
+        shape = [*part.shape]
+        shape[axis] = GAP
+        joined += [part, np.full(shape, 255, np.uint8)]
+    return np.concatenate(joined[:-1], axis=axis)
 
 
 def _badge(text: str, tone: str) -> str:
