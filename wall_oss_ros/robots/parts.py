@@ -306,13 +306,11 @@ class Simulation(SimulatedArm):
 
     Attributes:
         scene: what stands on its table, and so which task it has: cubes for one arm, or trays for two.
-        table: z of the table's surface in the arms' base frame, m.
         more_arms: of the profile's further arms, in their order.
         parts: servos by the name of the profile's part.
     """
 
     scene: Literal["table", "trays"]
-    table: Finite = 0.0
     image_size: int = Field(ge=28, le=1024)
     camera_rate_hz: Positive
     joint_state_rate_hz: Positive
