@@ -12,6 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+import wall_oss_ros.nodes  # noqa: F401  gives rclpy
+import rclpy  # isort: skip
+from rclpy.action import ActionClient
+from rclpy.executors import MultiThreadedExecutor
+
 ROOT = Path(__file__).resolve().parents[1]
 LIMIT = 240.0  # s; every wait is for an event, this only ends a test that hangs, also on a busy machine
 
@@ -66,6 +71,65 @@ class NodeProcess:
         return self.process.returncode
 
 
+class Bench:
+    """A node of the test's own, and an executor."""
+
+    def __init__(self):
+        self.node = rclpy.create_node("bench", namespace="/wall_oss")
+        self.executor = MultiThreadedExecutor(num_threads=6)
+        self.executor.add_node(self.node)
+        self.heard = {}
+        self._nodes = [self.node]
+
+    def listen(self, message_type, topic, qos):
+        self.heard[topic] = []
+        self.node.create_subscription(message_type, topic, self.heard[topic].append, qos)
+        return self.heard[topic]
+
+    def run(self, node):
+        """Starts a node under test in this process."""
+        self._nodes.append(node)
+        self.executor.add_node(node)
+        node.autostart()
+        return node
+
+    def until(self, condition):
+        return spin_until(self.executor, condition)
+
+    def call(self, service_type, name, request):
+        client = self.node.create_client(service_type, name)
+        self.until(client.service_is_ready)
+        future = client.call_async(request)
+        self.until(future.done)
+        return future.result()
+
+    def send_goal(self, action_type, name, goal, feedback=None):
+        """The goal's handle and the future of its result."""
+        client = ActionClient(self.node, action_type, name)
+        self.until(client.server_is_ready)
+        sent = client.send_goal_async(goal, feedback_callback=feedback)
+        self.until(sent.done)
+        return sent.result(), sent.result().get_result_async() if sent.result().accepted else None
+
+    def close(self):
+        for node in reversed(self._nodes):
+            if hasattr(node, "close"):
+                node.close()
+        self.executor.shutdown()
+        for node in self._nodes:
+            node.destroy_node()
+
+
+def a_bench(monkeypatch):
+    """A fixture's body: a bench in a private corner of DDS."""
+    monkeypatch.setenv("ROS_DOMAIN_ID", private_domain())
+    rclpy.init(args=[])
+    made = Bench()
+    yield made
+    made.close()
+    rclpy.shutdown()
+
+
 class FakePolicy:
     """A policy with a script instead of a network: plans two steps, and moves forward at 5 cm/s."""
 
@@ -75,6 +139,7 @@ class FakePolicy:
         self.answer = "pick up the red cube"
         self.acted = 0
         self.actions: np.ndarray | None = None  # instead of moving forward
+        self.dof_mask = (np.arange(20) >= 7) & (np.arange(20) < 14)  # the right arm's
 
     def warm_up(self) -> None:
         pass

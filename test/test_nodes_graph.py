@@ -4,17 +4,15 @@ import json
 
 import numpy as np
 import pytest
-from nodes_support import FakePolicy, NodeProcess, private_domain, spin_until
+from nodes_support import Bench, FakePolicy, NodeProcess, a_bench, private_domain
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
-import rclpy  # isort: skip
 from action_msgs.msg import GoalStatus
 from control_msgs.action import FollowJointTrajectory, GripperCommand
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from rclpy.action import ActionClient, ActionServer
-from rclpy.executors import MultiThreadedExecutor
+from rclpy.action import ActionServer
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, JointState
 from std_msgs.msg import Bool, Header, String
@@ -37,65 +35,7 @@ from wall_oss_ros.robots.profile import load_profile
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 PROFILE = load_profile("franka")
 ARM = Arm(PROFILE)
-
-
-class Bench:
-    """A node of the test's own, and an executor."""
-
-    def __init__(self):
-        self.node = rclpy.create_node("bench", namespace="/wall_oss")
-        self.executor = MultiThreadedExecutor(num_threads=6)
-        self.executor.add_node(self.node)
-        self.heard = {}
-        self._nodes = [self.node]
-
-    def listen(self, message_type, topic, qos):
-        self.heard[topic] = []
-        self.node.create_subscription(message_type, topic, self.heard[topic].append, qos)
-        return self.heard[topic]
-
-    def run(self, node):
-        """Starts a node under test in this process."""
-        self._nodes.append(node)
-        self.executor.add_node(node)
-        node.autostart()
-        return node
-
-    def until(self, condition):
-        return spin_until(self.executor, condition)
-
-    def call(self, service_type, name, request):
-        client = self.node.create_client(service_type, name)
-        self.until(client.service_is_ready)
-        future = client.call_async(request)
-        self.until(future.done)
-        return future.result()
-
-    def send_goal(self, action_type, name, goal, feedback=None):
-        """The goal's handle and the future of its result."""
-        client = ActionClient(self.node, action_type, name)
-        self.until(client.server_is_ready)
-        sent = client.send_goal_async(goal, feedback_callback=feedback)
-        self.until(sent.done)
-        return sent.result(), sent.result().get_result_async() if sent.result().accepted else None
-
-    def close(self):
-        for node in reversed(self._nodes):
-            if hasattr(node, "close"):
-                node.close()
-        self.executor.shutdown()
-        for node in self._nodes:
-            node.destroy_node()
-
-
-@pytest.fixture
-def bench(monkeypatch):
-    monkeypatch.setenv("ROS_DOMAIN_ID", private_domain())
-    rclpy.init(args=[])
-    made = Bench()
-    yield made
-    made.close()
-    rclpy.shutdown()
+bench = pytest.fixture(a_bench)
 
 
 def test_the_simulated_robot_and_perception(bench):
@@ -277,8 +217,7 @@ def test_control_moves_holds_and_obeys(bench):
     robot.plan(SubtaskPlan.CANCELLED, plan_id=0)  # a new planner, which has none
     bench.until(lambda: (statuses[-1].state, statuses[-1].reason) == (ControlStatus.IDLE, "no plan yet"))
     robot.plan(SubtaskPlan.SUCCEEDED)
-    bench.until(in_state(statuses, ControlStatus.IDLE))
-    assert "succeeded" in statuses[-1].reason
+    bench.until(lambda: statuses[-1].state == ControlStatus.IDLE and "succeeded" in statuses[-1].reason)
 
 
 def test_a_manager_can_drive_a_node_through_its_states(bench):

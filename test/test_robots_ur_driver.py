@@ -1,11 +1,9 @@
 """The simulated UR has the face of ur_robot_driver and of a robotiq driver."""
 
 import pytest
-from nodes_support import NodeProcess, private_domain
-from test_nodes_graph import Bench
+from nodes_support import NodeProcess, a_bench
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
-import rclpy  # isort: skip
 from control_msgs.action import FollowJointTrajectory, GripperCommand
 from control_msgs.msg import JointTrajectoryControllerState
 from sensor_msgs.msg import JointState
@@ -16,16 +14,7 @@ from wall_oss_ros.nodes.qos import EVENTS, LATCHED, SENSOR
 from wall_oss_ros.robots.profile import load_profile
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-
-
-@pytest.fixture
-def bench(monkeypatch):
-    monkeypatch.setenv("ROS_DOMAIN_ID", private_domain())
-    rclpy.init(args=[])
-    made = Bench()
-    yield made
-    made.close()
-    rclpy.shutdown()
+bench = pytest.fixture(a_bench)
 
 
 def test_arm_gripper_and_program_state_go_by_the_drivers_names(bench):

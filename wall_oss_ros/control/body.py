@@ -74,6 +74,19 @@ class Body:
         for motion in self._motions:
             motion.stop()
 
+    def fail(self, reason: str) -> None:
+        """Something else of the robot is wrong: they come to rest, and ``fault`` says why until the next chunk."""
+        self.fault = reason
+        self.drop()
+
+    def place(self, joints: Sequence[str], positions) -> None:
+        """Joints of head or lift are at these positions (n,), rad or m, or come to rest there."""
+        self._postures.parts.update(zip(joints, positions))
+
+    def touching(self) -> str:
+        """Two links that touch where arms, head and lift come to rest, in words; an empty text when none do."""
+        return self._postures.all_touching()
+
     def take(
         self, now: float, stamp: float, state: np.ndarray, actions: np.ndarray, measured: np.ndarray
     ) -> np.ndarray | None:
@@ -116,8 +129,7 @@ class Body:
             sent.append(motion.step(now, running, joints))
             running = running and not motion.fault
         if any(motion.fault for motion in self._motions):
-            self.fault = self._told([motion.fault for motion in self._motions])
-            self.drop()
+            self.fail(self._told([motion.fault for motion in self._motions]))
         return sent
 
     def openings(self, now: float) -> list[float | None]:

@@ -36,10 +36,15 @@ def bounds(profile: RobotProfile, velocity: np.ndarray) -> ruckig.InputParameter
 
 
 class Postures:
-    """Where each of a robot's arms comes to rest by its last command, and which links touch there."""
+    """Where each of a robot's arms comes to rest by its last command, and which links touch there.
+
+    Attributes:
+        parts: where the joints of head and lift are, by name, rad or m; those not named are at home.
+    """
 
     def __init__(self, profile: RobotProfile):
         self._collisions = SelfCollision(profile)
+        self.parts: dict[str, float] = {}
         self._rest = [np.array(one.arm.home) for one in profile.arms]
 
     def rest(self, arm: int, q) -> None:
@@ -50,9 +55,13 @@ class Postures:
         """Two links that touch with one arm at joints (n,) rad and the others where they come to rest, or no text."""
         return self.all_touching([q if number == arm else rest for number, rest in enumerate(self._rest)])
 
-    def all_touching(self, postures: Sequence[np.ndarray]) -> str:
-        """Two links that touch with each arm at its joints (n,) rad, in words; an empty text when none do."""
-        return self._collisions.touching(np.concatenate(postures))
+    def all_touching(self, postures: Sequence[np.ndarray] | None = None) -> str:
+        """Two links that touch with each arm at its joints (n,) rad, in words; an empty text when none do.
+
+        Args:
+            postures: None is where they come to rest.
+        """
+        return self._collisions.touching(np.concatenate(self._rest if postures is None else postures), self.parts)
 
 
 class Guard:

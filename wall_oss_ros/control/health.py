@@ -1,6 +1,10 @@
-"""What is wrong with what control relies on: clocks, observations, joints, controller, gripper, the robot's program."""
+"""What is wrong with what control relies on: clocks, observations, joints, controllers, grippers, the robot's program."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,65 +14,103 @@ from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
 
 _STANDSTILL = 0.5  # s of steady time without a cycle: the clock stands still, or this machine does not keep up
-_CONTROLLER = 0.5  # s without a word from a controller that has spoken before
+CONTROLLER = 0.5  # s without a word from a controller that has spoken before
 _TOOL_SLACK, _JOINT_SLACK = 0.05, 0.15  # m and rad that a reading may be off
 _POSSIBLE = 2.0  # times the profile's limits: what moves faster has jumped
 
 
-class Health:
-    """Listens to everything, and says what is wrong. Times are in s; ``steady`` ones never stop or jump."""
+@dataclass
+class _Source:
+    limit: float  # s that it may be silent
+    needed: bool  # from the start; else only once it has spoken
+    last: float | None = None
 
-    def __init__(self, profile: RobotProfile, arm: Arm, layout: Layout, steady: float):
-        self._profile, self._layout = profile, layout
+
+class Health:
+    """Listens to everything, and says what is wrong. Times are in s; ``steady`` ones never stop or jump.
+
+    Args:
+        profile: the robot.
+        arms: the kinematics of its arms.
+        steady: the present time.
+
+    Attributes:
+        listeners: how many there are, by the topic of the commands.
+        servers: whether there is one, by the gripper's action.
+    """
+
+    def __init__(self, profile: RobotProfile, arms: Sequence[Arm], steady: float):
+        self._layout, self._name, self._robot = Layout(profile), profile.name, profile.name
         self._clock = ClockWatch()
-        self._tool = Continuity("the observed tool", "m", _POSSIBLE * profile.arm.max_tcp_speed, _TOOL_SLACK)
-        self._joints = Continuity("a joint's reading", "rad", _POSSIBLE * arm.velocity, _JOINT_SLACK)
+        self._tools, self._joints = [], []
+        for one, arm in zip(profile.arms, arms):
+            name, fastest = one.arm.name, _POSSIBLE * one.arm.max_tcp_speed
+            self._tools.append(Continuity(f"the observed tool of the {name}", "m", fastest, _TOOL_SLACK))
+            what = f"a joint's reading of the {name}"
+            self._joints.append(Continuity(what, "rad", _POSSIBLE * arm.velocity, _JOINT_SLACK))
+        self._ends = np.cumsum([len(one.arm.joints) for one in profile.arms])[:-1]
         self._cycle = steady
-        self._robot = profile.name
-        self._controller: float | None = None  # node's time of its last word
-        self.gripper_ready = True
-        self.listeners = 1  # of the commands
-        self.program_runs = True  # the robot's own program, for robots that have one
+        self._sources: dict[str, _Source] = {}
+        self.listeners: dict[str, int] = {}
+        self.servers: dict[str, bool] = {}
+        self._programs: dict[str, bool] = {}
+
+    def expect(self, what: str, limit: float = math.inf, needed: bool = True) -> None:
+        """Something is to be heard of every ``limit`` s, once at least: from the start where needed, else once it has."""
+        self._sources[what] = _Source(limit, needed)
+
+    def heard(self, what: str, now: float) -> None:
+        """Something that is expected has been heard of, at ``now`` of the node's clock."""
+        self._sources[what].last = now
+
+    def program(self, topic: str, runs: bool, now: float) -> None:
+        """A topic that is expected has said whether the robot's own program runs, at ``now`` of the node's clock."""
+        self._programs[topic] = runs
+        self.heard(topic, now)
 
     def cycle(self, now: float, steady: float) -> str:
         """A control cycle begins; how far the clock has leapt, or an empty text. After a leap all is new."""
         self._cycle = steady
         leap = self._clock.add(now, steady)
         if leap:
-            self._tool.forget()
-            self._joints.forget()
-            self._controller = None
+            for watch in (*self._tools, *self._joints):
+                watch.forget()
+            for source in self._sources.values():
+                source.last = source.last if source.limit == math.inf else None
         return leap
 
     def observation(self, robot: str, stamp: float, state) -> None:
         """An observation of that robot has come. state: (A,)."""
         self._robot = robot
         if np.shape(state) == (self._layout.size,):
-            self._tool.add(stamp, np.asarray(state)[self._layout.position])
+            for tool, layout in zip(self._tools, self._layout.arms):
+                tool.add(stamp, np.asarray(state)[layout.position])
 
     def joints(self, stamp: float, positions) -> None:
-        """The arm's joints have come, (n,) rad."""
-        self._joints.add(stamp, positions)
-
-    def controller(self, now: float) -> None:
-        """The controller has said something, at ``now`` of the node's clock."""
-        self._controller = now
+        """The joints of all arms have come, (n,) rad, arm by arm."""
+        for watch, values in zip(self._joints, np.split(np.asarray(positions, float), self._ends)):
+            watch.add(stamp, values)
 
     def fault(self, now: float, steady: float) -> str:
         """The first thing that is wrong, or an empty text."""
-        profile = self._profile
         if steady - self._cycle > _STANDSTILL:
             return f"the clock has not moved for {steady - self._cycle:.1f} s"
         if leap := self._clock.reason(steady):
             return leap
-        if not self.program_runs:
-            return "the robot's program is not running"
-        if not self.listeners:
-            return f"no controller listens at {profile.command.topic}"
-        if self._controller is not None and now - self._controller > _CONTROLLER:
-            return f"nothing from the controller at {profile.command.state_topic} for {now - self._controller:.1f} s"
-        if not self.gripper_ready:
-            return f"no gripper action server at {profile.gripper.action}"
-        if self._robot != profile.name:
-            return f"the observations are of robot {self._robot!r}, this is {profile.name!r}"
-        return self._joints.reason or self._tool.reason
+        for topic, runs in self._programs.items():
+            if not runs:
+                return f"the robot's program is not running, says {topic}"
+        for topic, count in self.listeners.items():
+            if not count:
+                return f"no controller listens at {topic}"
+        for what, source in self._sources.items():
+            if source.last is None and source.needed:
+                return f"nothing from {what} yet"
+            if source.last is not None and now - source.last > source.limit:
+                return f"nothing from {what} for {now - source.last:.1f} s"
+        for action, there in self.servers.items():
+            if not there:
+                return f"no gripper action server at {action}"
+        if self._robot != self._name:
+            return f"the observations are of robot {self._robot!r}, this is {self._name!r}"
+        return next((watch.reason for watch in (*self._joints, *self._tools) if watch.reason), "")

@@ -6,27 +6,25 @@ import math
 import sys
 
 import numpy as np
-from control_msgs.msg import JointTrajectoryControllerState
-from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
-from trajectory_msgs.msg import JointTrajectory
 
 from wall_oss_msgs.msg import ActionChunk, ControlStatus, Observation, SubtaskPlan
+from wall_oss_ros.control.body import Body
 from wall_oss_ros.control.chunk_queue import JOININGS
 from wall_oss_ros.control.health import Health
-from wall_oss_ros.control.body import Body
 from wall_oss_ros.control.supervisor import Limits, Situation, State, Supervisor
+from wall_oss_ros.nodes.arms import Arms
 from wall_oss_ros.nodes.base import ERROR, OK, WARN, WallOSSNode, run
-from wall_oss_ros.nodes.conversions import chunk_message, observation_from, seconds, trajectory_message
-from wall_oss_ros.nodes.gripper import Gripper
+from wall_oss_ros.nodes.conversions import chunk_message, observation_from, seconds
 from wall_oss_ros.nodes.logic.inference import Inference, Request
-from wall_oss_ros.nodes.logic.joint_history import JointHistory
 from wall_oss_ros.nodes.logic.rate_meter import RateMeter
 from wall_oss_ros.nodes.logic.worker import Outcome
+from wall_oss_ros.nodes.outlets import Outlets
 from wall_oss_ros.nodes.parameters import Parameter
+from wall_oss_ros.nodes.parts import Parts
 from wall_oss_ros.nodes.policies import POLICY_PARAMETERS, load_policy
-from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, SENSOR
+from wall_oss_ros.nodes.qos import EVENTS, HOWEVER, LATCHED, NEWEST
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
@@ -42,9 +40,9 @@ _PLAN_WORDS = {
 
 
 class ControlNode(WallOSSNode):
-    """Topics ``plan``, ``observation`` and joint states in; ``action_chunk``, ``status`` and joint trajectories out.
+    """Topics ``plan``, ``observation`` and joint states in; ``action_chunk``, ``status`` and the robot's commands out.
 
-    Services ``stop`` and ``resume``, topic ``emergency_stop``; client of the gripper's action.
+    Services ``stop`` and ``resume``, topic ``emergency_stop``; client of the grippers' actions.
 
     Args:
         policy_loader: gives the policy for the parameters model, device and threads, and the robot's profile.
@@ -58,10 +56,11 @@ class ControlNode(WallOSSNode):
                   " over at once, ensemble averages all at hand, real_time has the model go on from the one before.",
                   choices=JOININGS),
         Parameter("blend_s", 0.15, "Time to go over from one chunk's targets to the next's, s.", 0.0, 2.0),
-        Parameter("gripper_step_m", 0.005, "Smallest change of the opening that is sent, m.", 0.0, 0.1, live=True),
-        Parameter("planner_timeout_s", 3.0, "Silence of the planner after which the arm holds, s.", 1.5, 60.0),
-        Parameter("program_topic", "", "A std_msgs/Bool topic that says whether the robot's own program runs, without"
-                  " which the arm holds; empty where there is none."),
+        Parameter("gripper_step_m", 0.005, "Smallest change of the opening that a gripper's action is told, m.", 0.0, 0.1,
+                  live=True),
+        Parameter("planner_timeout_s", 3.0, "Silence of the planner after which the robot holds, s.", 1.5, 60.0),
+        Parameter("watch_program", True, "Hold unless the robot's own program runs, where the profile names topics that"
+                  " say so; false for mock hardware, which says nothing."),
         Parameter("stamp_commands", True, "Give commands the time they are for, which takes out jitter; false where the"
                   " controller's clock is not this one's."),
     )  # fmt: skip
@@ -72,7 +71,7 @@ class ControlNode(WallOSSNode):
 
     def setup(self) -> None:
         self._profile = profile = load_profile(self.value("robot"))
-        self._arm, self._layout = Arm(profile), Layout(profile)
+        self._kinematics, self._layout = [Arm(one) for one in profile.arms], Layout(profile)
         self._policy = self._load_policy(self.value("model"), self.value("device"), self.value("threads"), profile)
         self._policy.warm_up()
         joining = self.value("chunk_joining")
@@ -81,45 +80,40 @@ class ControlNode(WallOSSNode):
         self._supervisor = Supervisor(Limits.of(profile, self.value("planner_timeout_s")))
         self._status_out = self.publish_to(ControlStatus, "status", LATCHED)
         self._chunk_out = self.publish_to(ActionChunk, "action_chunk", EVENTS)
-        self._commands_out = self.publish_to(JointTrajectory, profile.command.topic, EVENTS)
+        self._outlets = Outlets(self, profile, self._policy.dof_mask)
 
     def teardown(self) -> None:
         self._inference.close()
 
     def start(self) -> None:
         profile = self._profile
-        self.motion = Body(profile, [self._arm], self.value("blend_s"), self.value("chunk_joining"))
-        self._health = Health(profile, self._arm, self._layout, self.steady())
-        self._joints = JointHistory(profile.arm.joints)
+        self.motion = Body(profile, self._kinematics, self.value("blend_s"), self.value("chunk_joining"))
+        self._health = Health(profile, self._kinematics, self.steady())
+        self._arms = Arms(self, profile, self._outlets, self.motion, self._health)
+        self._parts = Parts(self, profile, self._outlets, self._health, self.motion, self._target)
         self._plan: SubtaskPlan | None = None
         self._observation: Observation | None = None
-        # When the last of each came: the robot's data in the node's time, which may run slower than the wall's in
-        # simulation; the planner's heartbeat in steady time.
-        self._heard: dict[str, float | None] = {"joints": None, "plan": None}
+        self._planner_heard: float | None = None  # steady time
         self._mode, self._reason = State.IDLE, "no plan yet"
         self._task: tuple[int, str] | None = None  # plan id and subtask that the chunk at hand is for
         self._model_error = ""
         self._chunks = 0
         self._meter = RateMeter()
-        self._gripper = self.keep(Gripper(self, profile.gripper))
         self.listen(SubtaskPlan, "plan", self._on_plan, LATCHED)
         self.listen(Observation, "observation", self._on_observation, NEWEST)
-        self.listen(JointState, profile.joint_states, self._on_joints, SENSOR)
-        self.listen(JointTrajectoryControllerState, profile.command.state_topic, self._on_controller, SENSOR)
-        # What was said before; what is said once, which a reader that is not reliable can lose; and whoever says it however.
-        for qos in (LATCHED, EVENTS, SENSOR):
+        for qos in HOWEVER:
             self.listen(Bool, "emergency_stop", self._on_emergency, qos)
-            if self.value("program_topic"):
-                self.listen(Bool, self.value("program_topic"), self._on_program, qos)
         self.serve(Trigger, "stop", self._on_stop)
         self.serve(Trigger, "resume", self._on_resume)
         # Motion follows the robot's clock; watching must go on when that stands still.
         self.every(1.0 / profile.command.rate_hz, self._cycle, ros_time=True)
         self.every(0.2, self._watch)
+        self._look()
         self._publish_status()
 
     def stop(self) -> None:
-        # What was sent last ends at rest by itself: see Motion.
+        # What was sent last ends at rest by itself, except the base's velocities.
+        self._parts.halt()
         self._mode, self._reason = State.IDLE, "not active"
         self._publish_status()
 
@@ -139,40 +133,28 @@ class ControlNode(WallOSSNode):
     # What comes in.
 
     def _on_plan(self, plan: SubtaskPlan) -> None:
-        self._plan = plan
-        self._heard["plan"] = self.steady()
+        self._plan = plan if plan.plan_id else None  # 0: a planner that has no plan yet
+        self._planner_heard = self.steady()
 
     def _on_observation(self, observation: Observation) -> None:
         self._observation = observation
         self._health.observation(observation.robot, seconds(observation.header.stamp), observation.state)
 
-    def _on_joints(self, message: JointState) -> None:
-        if self._joints.add(seconds(message.header.stamp), message.name, message.position, message.velocity):
-            self._heard["joints"] = self.now()
-            self._health.joints(self._joints.newest.stamp, self._joints.newest.positions)
-
-    def _on_controller(self, _message: JointTrajectoryControllerState) -> None:
-        self._health.controller(self.now())
-
     def _on_emergency(self, message: Bool) -> None:
         self._supervisor.emergency(message.data)
-        self._judge()
-
-    def _on_program(self, message: Bool) -> None:
-        self._health.program_runs = message.data
         self._judge()
 
     def _on_stop(self, _request, response):
         self._supervisor.stop("stopped by a person")
         self._judge()
-        response.success, response.message = True, "the arm comes to rest and holds"
+        response.success, response.message = True, "the robot comes to rest and holds"
         return response
 
     def _on_resume(self, _request, response):
         response.success = self._supervisor.resume()
         self._judge()
         refused = "nothing was stopped" if self._mode != State.STOPPED else self._reason
-        response.message = "the arm may move again" if response.success else refused
+        response.message = "the robot may move again" if response.success else refused
         return response
 
     # The cycle.
@@ -193,15 +175,15 @@ class ControlNode(WallOSSNode):
             self.motion.drop()  # no plan, or another one: what is left of the old actions is not wanted
         self._judge()
         self._ask()
-        newest = self._joints.newest
-        running = self._mode == State.RUNNING
-        (setpoints,) = self.motion.step(now, running, None if newest is None else newest.positions)
-        if setpoints is not None:
-            stamp = now if self.value("stamp_commands") else None
-            self._commands_out.publish(trajectory_message(self._profile.arm.joints, setpoints, stamp))
+        if self._arms.step(now, self._mode == State.RUNNING):
             self._meter.tick(self.steady())
-        if running:
-            self._gripper.command(self.motion.openings(now)[0], self.value("gripper_step_m"))
+
+    def _target(self, time: float) -> np.ndarray | None:
+        """What the robot is to do at a time, s; the last target from the chunk's end on; None while it may not move."""
+        queue = self.motion.queue
+        if self._mode != State.RUNNING or queue.target(self.now()) is None:
+            return None
+        return queue.target(min(time, queue.end))
 
     def _active(self) -> tuple[int, str] | None:
         plan = self._plan
@@ -213,13 +195,12 @@ class ControlNode(WallOSSNode):
         """Decides the state, and says so when it has changed."""
         active, stamp = self._active(), self.motion.queue.stamp
         now = self.now()
-        self._health.gripper_ready = self._gripper.ready or active is None
         situation = Situation(
             subtask=None if active is None else active[1],
             plan="no plan yet" if self._plan is None else _PLAN_WORDS.get(self._plan.status, "no such plan status"),
-            planner_silence=_since(self._heard["plan"], self.steady()),
+            planner_silence=_since(self._planner_heard, self.steady()),
             observation_age=self._observation_age(now),
-            joint_state_age=_since(self._heard["joints"], now),
+            joint_state_age=_since(self._arms.heard, now),
             chunk_age=None if stamp is None else now - stamp,
             chunk_used_up=self.motion.queue.target(now) is None,
             fault=self._health.fault(now, self.steady()) or self._model_error or self.motion.fault,
@@ -255,11 +236,11 @@ class ControlNode(WallOSSNode):
             self.motion.drop()
             return
         self._model_error = ""
-        newest = self._joints.newest
-        if active != self._active() or newest is None:
+        measured = self._arms.measured
+        if active != self._active() or measured is None:
             return  # it was for a subtask that is over
         state = np.asarray(observation.state, dtype=float)
-        rows = self.motion.take(now, outcome.tag.stamp, state, outcome.value[0], newest.positions)
+        rows = self.motion.take(now, outcome.tag.stamp, state, outcome.value[0], measured)
         if rows is None:
             return
         self._task = active
@@ -269,10 +250,15 @@ class ControlNode(WallOSSNode):
 
     # What goes out.
 
+    def _look(self) -> None:
+        """Sees who is there to be told."""
+        self._health.listeners = self._outlets.listeners()
+        self._health.servers = self._arms.look()
+
     def _watch(self) -> None:
-        self._gripper.look()
-        self._health.listeners = self._commands_out.get_subscription_count()
+        self._look()
         self._judge()
+        self._parts.watch(self._mode == State.RUNNING)
         self._publish_status()
 
     def _publish_status(self) -> None:

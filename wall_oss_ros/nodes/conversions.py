@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Sequence
 
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
-from geometry_msgs.msg import Point, Pose, Quaternion
+from geometry_msgs.msg import Point, Pose, PoseArray, Quaternion
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
@@ -105,13 +106,26 @@ def chunk_message(
     message.actions = np.where(layout.mask, rows, 0.0).astype(np.float32).ravel().tolist()
     message.dof_mask = layout.mask.tolist()
     message.inference_s = float(inference_s)
-    message.path.header = header
+    message.path, *message.more_paths = (_path(header, rows, arm) for arm in layout.arms)
+    return message
+
+
+def _path(header, rows: np.ndarray, arm: Layout) -> PoseArray:
+    """One arm's poses in rows (horizon, A). The header is the chunk's, in the arm's own base frame."""
+    path = PoseArray(header=Header(stamp=header.stamp, frame_id=arm.profile.arm.base_frame))
     for row in rows:
-        position, rotation, _ = layout.unpack(row)
+        position, rotation, _ = arm.unpack(row)
         x, y, z, w = quaternion_from_matrix(rotation).tolist()
         pose = Pose(position=Point(**dict(zip("xyz", position.tolist()))), orientation=Quaternion(x=x, y=y, z=z, w=w))
-        message.path.poses.append(pose)
-    return message
+        path.poses.append(pose)
+    return path
+
+
+def planar_pose(pose: Pose) -> np.ndarray:
+    """x, y (m) and yaw (rad) of a pose, (3,)."""
+    q = pose.orientation
+    yaw = math.atan2(2 * (q.w * q.z + q.x * q.y), 1 - 2 * (q.y * q.y + q.z * q.z))
+    return np.array([pose.position.x, pose.position.y, yaw])
 
 
 def plan_message(plan: Plan, frame: str, time: float) -> SubtaskPlan:

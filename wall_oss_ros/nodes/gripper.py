@@ -1,11 +1,11 @@
-"""The gripper, as the control node commands it: by its action, and only when something changes."""
+"""A gripper, as the control node commands it: by its action, and only when something changes."""
 
 from __future__ import annotations
 
 from control_msgs.action import GripperCommand
 from rclpy.action import ActionClient
 
-from wall_oss_ros.robots import profile as profiles
+from wall_oss_ros.robots import parts
 
 
 class Gripper:
@@ -19,7 +19,7 @@ class Gripper:
         ready: whether the action's server was there at the last ``look``.
     """
 
-    def __init__(self, node, profile: profiles.Gripper):
+    def __init__(self, node, profile: parts.Gripper):
         self._profile = profile
         self._client = ActionClient(node, GripperCommand, profile.action)
         self._sent: float | None = None

@@ -6,25 +6,24 @@ import sys
 from functools import partial
 
 from cv_bridge import CvBridge, CvBridgeError
+from nav_msgs.msg import Odometry
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Header
 
 from wall_oss_msgs.msg import Observation
 from wall_oss_ros.nodes.base import ERROR, OK, WARN, WallOSSNode, run
-from wall_oss_ros.nodes.conversions import image_message, seconds, to_stamp
+from wall_oss_ros.nodes.conversions import image_message, planar_pose, seconds, to_stamp
 from wall_oss_ros.nodes.logic.images import fit_square
-from wall_oss_ros.nodes.logic.joint_history import JointHistory, JointSample
 from wall_oss_ros.nodes.logic.rate_meter import RateMeter
+from wall_oss_ros.nodes.logic.robot_state import Reading, RobotState
 from wall_oss_ros.nodes.logic.view_sync import RateLimit, ViewSync
 from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.nodes.qos import NEWEST, SENSOR
-from wall_oss_ros.robots.kinematics import Arm
-from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
 
 
 class PerceptionNode(WallOSSNode):
-    """Topics: the profile's image topics and joint states in, ``observation`` out."""
+    """Topics: the profile's image topics, joint states and odometry in, ``observation`` out."""
 
     PARAMETERS = (
         Parameter("rate_hz", 10.0, "Most observations published in a second, Hz.", 0.1, 60.0),
@@ -37,30 +36,29 @@ class PerceptionNode(WallOSSNode):
 
     def setup(self) -> None:
         self._profile = load_profile(self.value("robot"))
-        self._arm = Arm(self._profile)
-        self._layout = Layout(self._profile)
         self._bridge = CvBridge()
         self._observations = self.publish_to(Observation, "observation", NEWEST)
 
     def start(self) -> None:
         profile = self._profile
         self._views = ViewSync([view.name for view in profile.views], profile.watchdog.view_skew)
-        self._joints = JointHistory([*profile.arm.joints, *profile.gripper.joints])
+        self._robot = RobotState(profile)
         self._limit = RateLimit(self.value("rate_hz"))
         self._meter = RateMeter(window=3.0)
         self._refused = ""  # the last input that could not be used
         for view in profile.views:
             self.listen(Image, view.image_topic, partial(self._on_image, view.name), SENSOR)
         self.listen(JointState, profile.joint_states, self._on_joints, SENSOR)
+        if profile.base is not None:
+            self.listen(Odometry, profile.base.odometry, self._on_odometry, SENSOR)
 
     def diagnose(self):
         now = self.now()
         complaints = self._views.complaints(now, self.value("stale_s"))
-        newest = self._joints.newest
-        if newest is None:
+        if self._robot.stamp is None:
             complaints.append(f"no joint states on {self._profile.joint_states} yet")
-        elif now - newest.stamp > self.value("stale_s"):
-            complaints.append(f"last joint states are {now - newest.stamp:.1f} s old")
+        elif now - self._robot.stamp > self.value("stale_s"):
+            complaints.append(f"last joint states are {now - self._robot.stamp:.1f} s old")
         if self._refused:
             complaints.append(self._refused)
             self._refused = ""
@@ -72,10 +70,11 @@ class PerceptionNode(WallOSSNode):
 
     def _on_joints(self, message: JointState) -> None:
         stamp = seconds(message.header.stamp)
-        if not self._joints.add(stamp, message.name, message.position, message.velocity):
-            missing = sorted(set(self._joints.names) - set(message.name))
-            if self._joints.names[0] in message.name:  # otherwise of a gripper or of another part alone
-                self._complain(f"joint states lack {', '.join(missing) or 'numbers'}")
+        if lacks := self._robot.add_joints(stamp, message.name, message.position, message.velocity):
+            self._complain(lacks)
+
+    def _on_odometry(self, message: Odometry) -> None:
+        self._robot.add_odometry(seconds(message.header.stamp), planar_pose(message.pose.pose))
 
     def _on_image(self, view: str, message: Image) -> None:
         self._views.add(view, seconds(message.header.stamp), message)
@@ -86,20 +85,19 @@ class PerceptionNode(WallOSSNode):
         if not self._limit.permits(stamp):
             return
         # A set of views may be older than the joints' memory only when a camera lags far behind.
-        joints = self._joints.at(stamp, tolerance=self._profile.watchdog.joint_state_age)
-        if joints is None:
+        reading = self._robot.at(stamp)
+        if reading is None:
             self._complain("no joint states at the time of the images")
             return
+        if reading.missing:
+            self._complain(f"nothing from {' nor '.join(reading.missing)} at the time of the images")
         try:
-            self._publish(stamp, images, joints)
+            self._publish(stamp, images, reading)
         except (CvBridgeError, ValueError) as error:
             self._complain(f"an image cannot be used: {error}")
 
-    def _publish(self, stamp: float, images: dict[str, Image], joints: JointSample) -> None:
+    def _publish(self, stamp: float, images: dict[str, Image], reading: Reading) -> None:
         size = self.value("image_size")
-        arm = len(self._profile.arm.joints)
-        position, rotation = self._arm.fk(joints.positions[:arm])
-        state, mask = self._layout.pack(position, rotation, self._profile.gripper.opening(joints.positions[arm:]))
         message = Observation(header=Header(stamp=to_stamp(stamp), frame_id=self._profile.arm.base_frame))
         message.robot = self._profile.name
         message.view_names = list(images)
@@ -107,11 +105,11 @@ class PerceptionNode(WallOSSNode):
             image_message(fit_square(self._bridge.imgmsg_to_cv2(image, "rgb8"), size), image.header)
             for image in images.values()
         ]
-        message.state = state.tolist()
-        message.state_mask = mask.tolist()
-        message.joint_names = list(self._joints.names)
-        message.joint_positions = joints.positions.tolist()
-        message.joint_velocities = joints.velocities.tolist()
+        message.state = reading.state.tolist()
+        message.state_mask = reading.mask.tolist()
+        message.joint_names = list(reading.joints)
+        message.joint_positions = reading.positions.tolist()
+        message.joint_velocities = reading.velocities.tolist()
         self._observations.publish(message)
         self._meter.tick(self.steady())
 

@@ -17,3 +17,5 @@ STATIC = _profile(100, reliable=True, latched=True)  # fixed transforms, of whic
 NEWEST = _profile(1, reliable=False)  # observations: an old one is worth nothing
 EVENTS = _profile(10, reliable=True)  # instructions, chunks, commands: none may be lost
 LATCHED = _profile(1, reliable=True, latched=True)  # plan, status, markers: a late subscriber sees the present
+# Together these hear what was said before; what is said once, which a best-effort reader can lose; and any publisher.
+HOWEVER = (LATCHED, EVENTS, SENSOR)

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from wall_oss_ros.control.latency import LatencyEstimate
 from wall_oss_ros.control.body import Body
+from wall_oss_ros.control.latency import LatencyEstimate
 from wall_oss_ros.nodes.logic.worker import Outcome, Worker
 from wall_oss_ros.policy.real_time_chunking import Previous
 

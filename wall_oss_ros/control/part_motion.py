@@ -1,0 +1,109 @@
+"""Joints beside the arms, such as a head or a lift: they follow absolute targets within their limits, or come to rest."""
+
+from __future__ import annotations
+
+import numpy as np
+import pinocchio
+import ruckig
+
+from wall_oss_ros.control.guard import holdable_speed
+from wall_oss_ros.control.setpoints import Setpoint, Stopping
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.robots.layout import Layout
+from wall_oss_ros.robots.parts import JointPart
+from wall_oss_ros.robots.profile import RobotProfile
+
+_LOST = 1.0  # s at full speed: a part that is farther from what it was told does not follow
+_STILL = 1e-4  # rad/s or m/s
+
+
+class PartMotion:
+    """Keeps a part moving towards its targets. Positions are rad or m, whatever its joints count in.
+
+    Args:
+        profile: the robot.
+        part: one of its parts.
+        moves: (A,) bool, the entries of the layout that the model decides; this part's others stay where they are.
+
+    Attributes:
+        part: the profile's.
+        velocity: (n,) the fastest it goes.
+        fault: what was wrong with the last step; empty when all was well.
+
+    Raises:
+        WallOSSError: the URDF lacks one of its joints.
+    """
+
+    def __init__(self, profile: RobotProfile, part: JointPart, moves: np.ndarray):
+        self.part, self._slot = part, Layout(profile).slots[part.dof]
+        self._moves = np.asarray(moves, bool)[self._slot]
+        self._low, self._high, velocity = _limits(profile, part)
+        dt, limits = 1.0 / part.command.rate_hz, part.limits
+        self.velocity = holdable_speed(np.minimum(velocity, limits.velocity), limits.acceleration, limits.jerk, dt)
+        self._generator = ruckig.Ruckig(len(part.joints), dt)
+        self._state, self._next = ruckig.InputParameter(len(part.joints)), ruckig.OutputParameter(len(part.joints))
+        self._state.max_velocity = self.velocity.tolist()
+        self._state.max_acceleration, self._state.max_jerk = list(limits.acceleration), list(limits.jerk)
+        self._state.synchronization = ruckig.Synchronization.No
+        self._stopping = Stopping(dt, self._low, self._high, limits.acceleration)
+        self._live = False
+        self.fault = ""
+        self._reset(np.array(part.home))
+
+    @property
+    def moving(self) -> bool:
+        """Whether the commanded motion has not come to rest."""
+        return bool(np.abs(self._state.current_velocity).max() > _STILL)
+
+    def step(self, target: np.ndarray | None, measured: np.ndarray) -> list[Setpoint] | None:
+        """What to send this cycle; None when the part is at rest and nothing is to be said.
+
+        Args:
+            target: (A,) what the robot is to do now, in its layout; None brings the part to rest.
+            measured: (n,) the joints now.
+        """
+        self.fault = ""
+        if not (self._live or self.moving):
+            self._reset(measured)  # somebody else may have moved it
+        elif (away := np.abs(measured - np.array(self._state.current_position)) / self.velocity).max() > _LOST:
+            joint = int(away.argmax())
+            self.fault = f"{self.part.joints[joint]} of the {self.part.name} does not follow its commands"
+            self._reset(measured)
+            target = None
+        if target is None and not (self._live or self.moving):
+            return None
+        self._steer(target)
+        self._live = target is not None or self.moving
+        return self._stopping.setpoints(np.array(self._state.current_position), np.array(self._state.current_velocity))
+
+    def _steer(self, target: np.ndarray | None) -> None:
+        """One cycle towards the target, or towards rest. A way to a target inside the limits never leaves them."""
+        state = self._state
+        if target is not None:
+            goal = np.where(self._moves, np.clip(target[self._slot], self._low, self._high), self._held)
+            state.control_interface, state.target_position = ruckig.ControlInterface.Position, goal.tolist()
+        if target is None or int(self._generator.update(state, self._next)) < 0:
+            state.control_interface = ruckig.ControlInterface.Velocity
+            self._generator.update(state, self._next)
+        self._next.pass_to_input(state)
+        state.current_position = np.clip(state.current_position, self._low, self._high).tolist()
+
+    def _reset(self, q: np.ndarray) -> None:
+        self._held = np.clip(q, self._low, self._high)
+        still = [0.0] * len(self._held)
+        self._state.current_position = self._held.tolist()
+        self._state.current_velocity, self._state.current_acceleration = still, still
+        self._state.target_velocity, self._state.target_acceleration = still, still
+
+
+def _limits(profile: RobotProfile, part: JointPart) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The URDF's lowest and highest positions and speeds, (n,) each."""
+    model = pinocchio.buildModelFromUrdf(str(profile.urdf_path))
+    if missing := [joint for joint in part.joints if not model.existJointName(joint)]:
+        raise WallOSSError(
+            f"{profile.urdf_path} has no joint {', '.join(missing)}, which profile {profile.name!r} names in its {part.name}.",
+            "Correct the names in the profile.",
+        )
+    joints = [model.joints[model.getJointId(joint)] for joint in part.joints]
+    at, speed = [joint.idx_q for joint in joints], [joint.idx_v for joint in joints]
+    return model.lowerPositionLimit[at], model.upperPositionLimit[at], model.velocityLimit[speed]

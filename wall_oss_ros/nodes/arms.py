@@ -1,0 +1,124 @@
+"""A robot's arms with their grippers, as the control node moves them: one cycle for all, each by its own controller."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+from control_msgs.msg import JointTrajectoryControllerState
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool
+
+from wall_oss_ros.control.body import Body
+from wall_oss_ros.control.health import CONTROLLER, Health
+from wall_oss_ros.control.riding_gripper import RidingGripper
+from wall_oss_ros.control.setpoints import Setpoint
+from wall_oss_ros.nodes.base import WallOSSNode
+from wall_oss_ros.nodes.conversions import seconds, trajectory_message
+from wall_oss_ros.nodes.gripper import Gripper
+from wall_oss_ros.nodes.logic.joint_history import JointHistory
+from wall_oss_ros.nodes.outlets import Outlets
+from wall_oss_ros.nodes.qos import HOWEVER, SENSOR
+from wall_oss_ros.robots.profile import RobotProfile
+
+
+class Arms:
+    """Sends the arms what their motion says, and their grippers what the actions want.
+
+    Args:
+        node: whose subscriptions and clients these are.
+        profile: the robot.
+        outlets: the publishers.
+        body: the motion of all arms.
+        health: is told what is heard of them.
+
+    Attributes:
+        heard: when their joints were heard of last, s of the node's time; None before.
+    """
+
+    def __init__(self, node: WallOSSNode, profile: RobotProfile, outlets: Outlets, body: Body, health: Health):
+        self._node, self._body, self._health = node, body, health
+        self._limbs = [_Limb(node, one, outlets) for one in profile.arms]
+        self._fingers = np.cumsum([len(body.joints), *(len(limb.fingers) for limb in self._limbs)])
+        self._joints = JointHistory([*body.joints, *(joint for limb in self._limbs for joint in limb.fingers)])
+        self.heard: float | None = None
+        for topic in dict.fromkeys(one.command.state_topic for one in profile.arms):
+            controller = f"the controller at {topic}"
+            health.expect(controller, CONTROLLER, needed=False)
+            node.listen(JointTrajectoryControllerState, topic, partial(self._on_state, controller), SENSOR)
+        node.listen(JointState, profile.joint_states, self._on_joints, SENSOR)
+        programs = [one.command.program_running_topic for one in profile.arms] if node.value("watch_program") else []
+        for topic in dict.fromkeys(filter(None, programs)):
+            health.expect(topic)
+            for qos in HOWEVER:
+                node.listen(Bool, topic, partial(self._on_program, topic), qos)
+
+    @property
+    def measured(self) -> np.ndarray | None:
+        """The newest joints of all arms (n,), rad; None before the first."""
+        newest = self._joints.newest
+        return None if newest is None else newest.positions[: len(self._body.joints)]
+
+    def step(self, now: float, running: bool) -> bool:
+        """One cycle; whether any arm was told something.
+
+        Args:
+            now: s.
+            running: whether they may move; if not, they decelerate and hold.
+        """
+        sent = self._body.step(now, running, self.measured)
+        openings = self._body.openings(now) if running else [None] * len(sent)
+        newest = self._joints.newest
+        for limb, setpoints, opening, begin in zip(self._limbs, sent, openings, self._fingers):
+            fingers = None if newest is None else newest.positions[begin : begin + len(limb.fingers)]
+            limb.send(setpoints, opening, fingers, now)
+        return any(setpoints is not None for setpoints in sent)
+
+    def look(self) -> dict[str, bool]:
+        """Whether there is a server, by the gripper's action."""
+        return {action: there for limb in self._limbs for action, there in limb.look().items()}
+
+    def _on_joints(self, message: JointState) -> None:
+        if self._joints.add(seconds(message.header.stamp), message.name, message.position, message.velocity):
+            self.heard = self._node.now()
+            self._health.joints(self._joints.newest.stamp, self.measured)
+
+    def _on_program(self, topic: str, message: Bool) -> None:
+        self._health.program(topic, message.data, self._node.now())
+
+    def _on_state(self, controller: str, _message: JointTrajectoryControllerState) -> None:
+        self._health.heard(controller, self._node.now())
+
+
+class _Limb:
+    """One arm's commands and its gripper's: in the arm's trajectories or by an action, as the profile says.
+
+    ``fingers`` are the joints that ride in the trajectories.
+    """
+
+    def __init__(self, node: WallOSSNode, profile: RobotProfile, outlets: Outlets):
+        self._node, self._profile, self._out = node, profile, outlets[profile.command.topic]
+        riding = profile.gripper.in_trajectory
+        self._rider = RidingGripper(profile.gripper) if riding else None
+        self._client = None if riding else node.keep(Gripper(node, profile.gripper))
+        self.fingers = profile.gripper.joints if riding else ()
+
+    def send(
+        self, setpoints: Sequence[Setpoint] | None, opening: float | None, fingers: np.ndarray | None, now: float
+    ) -> None:
+        """Sends setpoints (None: the arm rests) and an opening, m (None: as it is). ``fingers``: where these are."""
+        if self._client is not None:
+            self._client.command(opening, self._node.value("gripper_step_m"))
+        else:
+            measured = 0.0 if fingers is None else self._profile.gripper.opening(fingers)
+            setpoints = self._rider.ride(setpoints, opening, measured)
+        if setpoints is not None:
+            stamp = now if self._node.value("stamp_commands") else None
+            self._out.publish(trajectory_message([*self._profile.arm.joints, *self.fingers], setpoints, stamp))
+
+    def look(self) -> dict[str, bool]:
+        if self._client is None:
+            return {}
+        self._client.look()
+        return {self._profile.gripper.action: self._client.ready}

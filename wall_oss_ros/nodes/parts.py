@@ -1,0 +1,130 @@
+"""What a robot has beside its arms, as the control node moves it: head and lift by trajectories, a base by velocities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+from control_msgs.msg import JointTrajectoryControllerState
+from geometry_msgs.msg import Twist, TwistStamped
+from nav_msgs.msg import Odometry
+from sensor_msgs.msg import JointState
+
+from wall_oss_ros.control.base_motion import LOOKAHEAD, BaseMotion
+from wall_oss_ros.control.body import Body
+from wall_oss_ros.control.health import CONTROLLER, Health
+from wall_oss_ros.control.part_motion import PartMotion
+from wall_oss_ros.nodes.base import WallOSSNode
+from wall_oss_ros.nodes.conversions import planar_pose, seconds, to_stamp, trajectory_message
+from wall_oss_ros.nodes.logic.joint_history import JointHistory
+from wall_oss_ros.nodes.outlets import Outlets
+from wall_oss_ros.nodes.qos import SENSOR
+from wall_oss_ros.robots.profile import RobotProfile
+
+_HALT = 0.1  # s of steady time without a cycle, after which a base that must not move is told so beside its cycle
+
+
+class Parts:
+    """Moves the parts that the model decides, each at its own rate, while the robot may move; else they come to rest.
+
+    Args:
+        node: whose subscriptions and timers these are.
+        profile: the robot.
+        outlets: the publishers, which know what the model moves.
+        health: is told what is heard of the parts.
+        body: the motion of the arms, which must not touch the parts, and rest when anything is wrong with one.
+        target: what the robot is to do at a time (s), in its layout (A,); None while it may not move.
+    """
+
+    def __init__(
+        self,
+        node: WallOSSNode,
+        profile: RobotProfile,
+        outlets: Outlets,
+        health: Health,
+        body: Body,
+        target: Callable[[float], np.ndarray | None],
+    ):
+        self._node, self._outlets, self._health, self._body, self._target = node, outlets, health, body, target
+        silence = profile.watchdog.joint_state_age
+        self._joints = {part.name: JointHistory(part.joints) for part in profile.parts}
+        self._moved = {part.name for part in outlets.parts}
+        for part in outlets.parts:
+            health.expect(_joints_of(part.name), silence)
+            controller = f"the controller at {part.command.state_topic}"
+            health.expect(controller, CONTROLLER, needed=False)
+            node.listen(JointTrajectoryControllerState, part.command.state_topic, partial(self._on_state, controller), SENSOR)
+            motion = PartMotion(profile, part, outlets.moves)
+            node.every(1.0 / part.command.rate_hz, partial(self._move, motion), ros_time=True)
+        if self._joints:
+            node.listen(JointState, profile.joint_states, self._on_joints, SENSOR)
+        self._base, self._pose, self._driven = None, None, -math.inf
+        if outlets.base is not None:
+            self._base, self._odometry = BaseMotion(profile), f"the odometry at {outlets.base.odometry}"
+            health.expect(self._odometry, silence)
+            node.listen(Odometry, outlets.base.odometry, self._on_odometry, SENSOR)
+            node.every(1.0 / outlets.base.rate_hz, self._drive, ros_time=True)
+
+    def watch(self, running: bool) -> None:
+        """Looks, by a clock that does not stop, that a base which must not move has been told so."""
+        if self._base is not None and not running and self._node.steady() - self._driven > _HALT:
+            self.halt()
+
+    def halt(self) -> None:
+        """A base that moves stands, at once: for when there is no further cycle."""
+        if self._base is not None and self._base.moving:
+            self._base.halt()
+            self._send_twist(np.zeros(3))
+
+    def _on_joints(self, message: JointState) -> None:
+        for name, joints in self._joints.items():
+            if joints.add(seconds(message.header.stamp), message.name, message.position, message.velocity):
+                if name in self._moved:
+                    self._health.heard(_joints_of(name), self._node.now())
+                else:
+                    self._body.place(joints.names, joints.newest.positions)
+
+    def _on_state(self, controller: str, _message: JointTrajectoryControllerState) -> None:
+        self._health.heard(controller, self._node.now())
+
+    def _on_odometry(self, message: Odometry) -> None:
+        self._pose = planar_pose(message.pose.pose)
+        self._health.heard(self._odometry, self._node.now())
+
+    def _move(self, motion: PartMotion) -> None:
+        now, newest = self._node.now(), self._joints[motion.part.name].newest
+        if newest is None:
+            return
+        setpoints = motion.step(self._target(now), newest.positions)
+        if setpoints is None:
+            self._body.place(motion.part.joints, newest.positions)
+        else:
+            message = trajectory_message(motion.part.joints, setpoints, now if self._node.value("stamp_commands") else None)
+            self._node.send(self._outlets[motion.part.command.topic], message)
+            self._body.place(motion.part.joints, setpoints[-1].position)
+            if self._target(now) is not None and (touching := self._body.touching()):
+                self._body.fail(f"{touching} would touch, by the motion of the {motion.part.name}")
+        if motion.fault:
+            self._body.fail(motion.fault)
+
+    def _drive(self) -> None:
+        self._driven = self._node.steady()
+        speed = self._base.step(self._target(self._node.now() + LOOKAHEAD), self._pose)
+        if speed is not None:
+            self._send_twist(speed)
+
+    def _send_twist(self, speed: np.ndarray) -> None:
+        twist, base = Twist(), self._outlets.base
+        twist.linear.x, twist.linear.y, twist.angular.z = speed.tolist()
+        message = TwistStamped(twist=twist) if base.stamped else twist
+        if base.stamped:
+            message.header.frame_id = base.frame
+            if self._node.value("stamp_commands"):
+                message.header.stamp = to_stamp(self._node.now())
+        self._node.send(self._outlets[base.topic], message)
+
+
+def _joints_of(name: str) -> str:
+    return f"the joints of the {name}"
