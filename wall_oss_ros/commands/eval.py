@@ -1,8 +1,8 @@
 """Measures a model in closed loop, in the simulator, on scenes that it was never trained on.
 
 First one random task in each scene; then, in some scenes, every task, such as every cube to every tray, so that only
-the words differ. Prints shares with 95 % intervals and tables of what was named against what was taken, and writes both as JSON with
-all episodes, and a contact sheet of pictures.
+the words differ. Prints shares with 95 % intervals and tables of what was named against what was taken, and writes
+both as JSON with all episodes, and a contact sheet of pictures.
 
 examples:
   wall-oss eval --episodes 20
@@ -18,6 +18,7 @@ from datetime import datetime
 from pathlib import Path
 
 from wall_oss_ros.errors import WallOSSError
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--episodes", type=int, default=20, metavar="N", help="scenes with one task (default: %(default)s)")
@@ -37,6 +38,7 @@ def main(args: argparse.Namespace) -> int:
         WallOSSError: no such model or robot, or numbers that make no sense.
     """
     from wall_oss_ros.launching import model_directory
+    from wall_oss_ros.robots.profile import load_profile
 
     for name in ("episodes", "steering", "seed"):
         if getattr(args, name) < 0:
@@ -45,17 +47,16 @@ def main(args: argparse.Namespace) -> int:
         raise WallOSSError("There is nothing to run.", "Give --episodes or --steering.")
     if args.workers is not None and args.workers < 1:
         raise WallOSSError(f"--workers {args.workers} can do no work.", "Use 1 or more.")
-    model = model_directory(args.model)
+    profile = load_profile(args.robot)
+    model = model_directory(args.model, profile)
     output = args.output or Path("runs") / datetime.now().strftime("eval_%Y-%m-%d_%H-%M-%S")
 
     from rich.console import Console
 
     from wall_oss_ros.policy.fit import require_fit
-    from wall_oss_ros.robots.profile import load_profile
     from wall_oss_ros.sim.evaluate import random_cases, steering_cases
     from wall_oss_ros.sim.task import task_of
 
-    profile = load_profile(args.robot)
     task = task_of(profile)
     require_fit(model, profile)  # here rather than in each worker
     console = Console(highlight=False)
