@@ -82,6 +82,13 @@ def test_rviz_shows_the_robots_own_topics(robot, namespace, tmp_path):
     assert topics["MarkerArray"] == [f"{before}/{NAMESPACE}/plan_markers"]
     assert topics["RobotModel"] == [f"{before}/robot_description"]
     assert {view.prompt.capitalize() for view in profile.views} < set(content["Window Geometry"])
+    focus = manager["Views"]["Current"]["Focal Point"]
+    spaces = [one.arm.workspace for one in profile.arms]
+    assert any(low <= focus["Z"] <= high for low, high in ((space.min[2], space.max[2]) for space in spaces))
+    links = {link.get("name") for link in ElementTree.parse(profile.urdf_path).getroot().iter("link")}
+    frames = [manager["Global Options"]["Fixed Frame"], manager["Views"]["Current"]["Target Frame"]]
+    frames += [display["Reference Frame"] for display in manager["Displays"] if "Reference Frame" in display]
+    assert len(frames) == 3 and set(frames) <= links
 
 
 @pytest.mark.parametrize("kind, interface", [("effort", "effort"), ("position", "position")])

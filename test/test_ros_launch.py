@@ -4,10 +4,12 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
-from ros_support import ENVIRONMENT, NEEDS_ROS, Launches, installed, ros2
+from ros_support import ENVIRONMENT, NEEDS_ROS, SLOW, Launches, installed, ros2
 
 pytestmark = NEEDS_ROS
 ROOT = Path(__file__).resolve().parents[1]
@@ -96,6 +98,21 @@ def test_simulation_and_perception_work_together_and_end_at_ctrl_c(launch):
         assert process.wait(timeout=60) == 0
         assert "finished cleanly" in log.read_text()
         assert "Traceback" not in log.read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_nodes_end_with_launch_however_that_ends(launch, number):
+    process, log = launch("wall_oss_ros", "perception.launch.py")
+    deadline = time.monotonic() + SLOW
+    while not (pids := re.findall(r"process started with pid \[(\d+)\]", log.read_text())):
+        assert time.monotonic() < deadline and process.poll() is None, log.read_text()
+        time.sleep(0.1)
+    (node,) = [psutil.Process(int(pid)) for pid in pids]
+    process.send_signal(number)
+    assert psutil.wait_procs([node], timeout=SLOW)[1] == [], log.read_text()
+    process.wait(timeout=SLOW)
+    assert number == signal.SIGKILL or process.returncode == 0, "launch ended in order"
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from wall_oss_ros.shipped import DEFAULT_MODEL, shipped_model
 PACKAGE = "wall_oss_ros"
 NAMESPACE = "wall_oss"
 DEFAULT_ROBOT = "franka"
+_ABOVE = 0.25  # m above the arms' workspaces: the plan in rviz
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def system(
         _node("perception", common),
         _node("planner", common | thinking),
         _node("control", common | thinking),
-        _node("plan_markers", common),
+        _node("plan_markers", common | {"text_z": _ABOVE + max(one.arm.workspace.max[2] for one in profile.arms)}),
     ]
     if sim:
         simulated = {"robot": robot, "seed": seed, "real_time_factor": float(speed)}

@@ -16,16 +16,7 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.launching import NAMESPACE, PACKAGE, NodeSpec
 from wall_oss_ros.paths import data_path
 from wall_oss_ros.ros_description import camera_frames
-from wall_oss_ros.ros_launch import (
-    PREFIX,
-    is_installed,
-    namespace,
-    process,
-    robot_name,
-    robot_profile,
-    switch,
-    value,
-)
+from wall_oss_ros.ros_launch import is_installed, namespace, process, robot_name, robot_profile, switch, value
 from wall_oss_ros.ros_names import placed
 
 _NO_ADDRESS = "0.0.0.0"  # mock hardware: some driver wants any
@@ -83,8 +74,7 @@ def start(context: LaunchContext) -> list:
         # checkpoint), nor we its.
         include = IncludeLaunchDescription(_launch_file(driver), launch_arguments=_arguments(context, driver).items())
         remaps = [SetRemap(src=src, dst=dst) for src, dst in driver.remap_driver.items()]
-        ours = {PREFIX: value(context, PREFIX, "")}
-        actions.append(GroupAction([*remaps, include], scoped=True, forwarding=False, launch_configurations=ours))
+        actions.append(GroupAction([*remaps, include], scoped=True, forwarding=False))
         if driver.controllers:
             actions.append(_spawner(context, driver))
         if driver.note:

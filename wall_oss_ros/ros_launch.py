@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import site
 import sys
+import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from launch import LaunchContext
-from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, RegisterEventHandler, SetLaunchConfiguration
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, RegisterEventHandler
 from launch.event_handlers import OnProcessStart
+from launch.events import Shutdown
 from launch.events.process import ProcessExited, ProcessStarted
 from launch.substitutions import LaunchConfiguration
+from launch.utilities.signal_management import AsyncSafeSignalManager
 from launch_ros.actions import Node
 
 from wall_oss_ros.errors import WallOSSError
@@ -36,7 +40,7 @@ def _see_virtual_environment() -> None:
 _see_virtual_environment()
 try:
     from wall_oss_ros import ros_names
-    from wall_oss_ros.launching import DEFAULT_MODEL, DEFAULT_ROBOT, PACKAGE, NodeSpec, system
+    from wall_oss_ros.launching import DEFAULT_ROBOT, PACKAGE, NodeSpec, system
     from wall_oss_ros.robots.profile import RobotProfile, available_profiles, load_profile
     from wall_oss_ros.robots.ur import types as ur_types
 except ModuleNotFoundError as error:
@@ -46,7 +50,6 @@ except ModuleNotFoundError as error:
     ) from error
 
 ALL = ("simulated_robot", "perception", "planner", "control", "plan_markers")
-PREFIX = "launch-prefix"  # launch's own name for words that are put before every command
 _BAD_INPUT = 2  # exit status of a node that was started with something the user must put right
 _RESPAWN_DELAY = 2.0  # s
 _SHORT_LIFE = 10.0  # s: a node that dies sooner would do so again
@@ -56,25 +59,26 @@ _SWITCH = ["true", "false"]
 _ARGUMENTS: dict[str, tuple[str | LaunchConfiguration, str, list[str] | None]] = {
     "robot": (
         DEFAULT_ROBOT,
-        f"Robot profile: {', '.join(available_profiles())} (those in config/robots), or the path of a YAML profile.",
+        f"Robot profile: {', '.join(available_profiles())} (those in config/robots), or the path of a YAML profile. A variant "
+        "follows a colon: ur:ur10e.",
         None,
     ),
-    "ur_type": ("", "Which Universal Robots arm, with robot:=ur. Empty: the profile's choice.", ["", *ur_types()]),
+    "ur_type": ("", "Which Universal Robots arm, with robot:=ur. Empty: the profile's own choice, ur5e.", ["", *ur_types()]),
     "sim": ("true", "true simulates the robot; false is for a real one, or for its driver's mock hardware.", _SWITCH),
     "namespace": ("", "Put before every name, so that several robots can share a network. Empty: none.", None),
-    "controller": ("", "The arm's trajectory controller. Empty: the driver's on this distribution, or the profile's.", None),
-    "seed": ("0", "Which scene is simulated: a whole number from 0.", None),
-    "model": ("", f"A checkpoint: its folder, or its name in models/. Empty: the one that ships, {DEFAULT_MODEL}.", None),
+    "controller": ("", "The (first) arm's trajectory controller. Empty: the driver's on this distribution, or else the profile's.", None),
+    "seed": ("0", "With sim:=true: which scene, a whole number from 0.", None),
+    "model": ("", "A checkpoint: its folder, or its name in models/. Empty: the one that ships for the robot.", None),
     "device": ("cpu", "Torch device of the model, such as cpu, cuda or cuda:1.", None),
-    "require_approval": ("false", "Whether every plan waits for the service /wall_oss/approve_plan.", _SWITCH),
-    "autostart": ("true", "false leaves the nodes unconfigured, for a lifecycle manager.", _SWITCH),
-    "respawn": ("true", "Whether a node that dies is started again.", _SWITCH),
+    "require_approval": ("false", "Whether every plan waits for the service /wall_oss/approve_plan before the arm moves.", _SWITCH),
+    "autostart": ("true", "Whether our nodes configure and activate themselves; false leaves it to a lifecycle manager.", _SWITCH),
+    "respawn": ("true", "Whether a node of ours that dies is started again, after 2 s.", _SWITCH),
     "params_file": ("", "A YAML file of ROS parameters; it wins over config/nodes.yaml and over these arguments.", None),
-    "log_level": ("info", "Least severe messages that the nodes log.", ["debug", "info", "warn", "error", "fatal"]),
+    "log_level": ("info", "Least severe messages that our nodes log.", ["debug", "info", "warn", "error", "fatal"]),
     "rviz": ("true", "Whether rviz is started, with what it shows made from the robot's profile.", _SWITCH),
     "driver": ("true", "With sim:=false: whether the robot's driver is started; false expects it to run.", _SWITCH),
-    "driver_file": ("", "A YAML file that says how the driver is started. Empty: the robot's in config/drivers.", None),
-    "driver_arguments": ("", "More arguments of the driver's launch file, such as 'headless_mode:=true'.", None),
+    "driver_file": ("", "With sim:=false: a YAML file that says how the driver is started. Empty: the robot's in config/drivers.", None),
+    "driver_arguments": ("", "With sim:=false: more arguments for the driver's launch file, such as 'headless_mode:=true'.", None),
     "robot_ip": ("", "With sim:=false: the robot's address, where it has one.", None),
     "use_mock_hardware": (
         "false",
@@ -83,12 +87,12 @@ _ARGUMENTS: dict[str, tuple[str | LaunchConfiguration, str, list[str] | None]] =
     ),
     "mock_gripper": (
         LaunchConfiguration("use_mock_hardware"),
-        "With sim:=false: whether the gripper's action is served by a gripper that only pretends.",
+        "With sim:=false: whether a gripper that only pretends serves the gripper's action. Else as use_mock_hardware.",
         _SWITCH,
     ),
     "description": (
         "",
-        "Which description of the simulated robot rviz and tf show: own, or vendor. Empty: the vendor's, if installed.",
+        "With sim:=true: which description rviz and tf have, our own or the vendor's. Empty: the vendor's, if installed.",
         ["", "own", "vendor"],
     ),
     "camera_frames": (
@@ -115,20 +119,25 @@ def nodes(*names: str) -> OpaqueFunction:
     Needs the arguments that ``arguments_of`` gives for them.
     """
     return OpaqueFunction(
-        function=lambda context: [*end_with_launch(context), *(a for s in specs(context, names) for a in process(context, s))]
+        function=lambda context: end_at_sigterm(context) + [a for s in specs(context, names) for a in process(context, s)]
     )
 
 
-def end_with_launch(context: LaunchContext) -> list:
-    """Has every process that is started from here on end when launch does, however that ends.
+def end_at_sigterm(context: LaunchContext) -> list:
+    """Has launch end what it has started at SIGTERM as well, which service managers and containers send. No action.
 
-    launch ends its processes at Ctrl-C only. SIGTERM, or a kill for want of memory, ends it at once, and they would go on
-    with nobody there to mind them; so the kernel sends each of them what Ctrl-C sends. Linux only.
+    launch itself does so at Ctrl-C only; SIGTERM ends it alone, and the robot's processes go on with nobody to mind them.
     """
-    tool = shutil.which("setpriv") if sys.platform.startswith("linux") else None
-    if tool is None or value(context, PREFIX, ""):  # one of the user's own, such as a debugger
-        return []
-    return [SetLaunchConfiguration(PREFIX, f"{tool} --pdeathsig INT")]
+
+    def end(_number: int) -> None:
+        context.emit_event_sync(Shutdown(reason="ended by SIGTERM"))
+
+    # launch has no other way to its handlers of signals. A version without this one keeps its own ways.
+    manager = getattr(AsyncSafeSignalManager, "_AsyncSafeSignalManager__current", None)
+    if manager is not None and threading.current_thread() is threading.main_thread():
+        manager.handle(signal.SIGTERM, end)
+        signal.signal(signal.SIGTERM, lambda *_: None)  # so that the manager hears of it
+    return []
 
 
 def arguments_of(*names: str) -> list[DeclareLaunchArgument]:
@@ -239,6 +248,8 @@ def process(context: LaunchContext, spec: NodeSpec) -> list:
     node = Node(
         package=PACKAGE,
         executable=spec.executable,
+        exec_name=spec.executable,
+        prefix=_prefix(context),
         name=spec.name,
         namespace="/".join(part for part in (namespace(context), spec.namespace) if part),
         parameters=[*map(str, files), dict(spec.parameters), *([extra] if extra else [])],
@@ -251,6 +262,13 @@ def process(context: LaunchContext, spec: NodeSpec) -> list:
         on_exit=life.end,
     )
     return [RegisterEventHandler(OnProcessStart(target_action=node, on_start=life.begin)), node]
+
+
+def _prefix(context: LaunchContext) -> str:
+    """Words before a node's command: the user's, such as a debugger; else, on Linux, those that have the kernel end the node
+    when launch is gone, even by a kill for want of memory."""
+    tool = shutil.which("setpriv") if sys.platform.startswith("linux") else None
+    return value(context, "launch-prefix", "") or (f"{tool} --pdeathsig TERM" if tool else "")
 
 
 class _Life:

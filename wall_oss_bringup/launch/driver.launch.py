@@ -7,7 +7,7 @@ from launch import LaunchDescription
 from launch.actions import OpaqueFunction
 
 from wall_oss_ros.ros_driver import check, start
-from wall_oss_ros.ros_launch import arguments, end_with_launch
+from wall_oss_ros.ros_launch import arguments, end_at_sigterm
 
 
 def generate_launch_description():
@@ -16,7 +16,7 @@ def generate_launch_description():
             *arguments("robot", "ur_type", "namespace", "controller", "driver", "driver_file", "driver_arguments"),
             *arguments("robot_ip", "use_mock_hardware", "mock_gripper", "camera_frames"),
             *arguments("autostart", "respawn", "params_file", "log_level"),
-            OpaqueFunction(function=end_with_launch),
+            OpaqueFunction(function=end_at_sigterm),
             OpaqueFunction(function=check),
             OpaqueFunction(function=start),
         ]

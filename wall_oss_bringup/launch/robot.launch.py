@@ -13,14 +13,14 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.substitutions import FindPackageShare
 
 from wall_oss_ros import ros_driver, ros_recording
-from wall_oss_ros.ros_launch import arguments, arguments_of, end_with_launch, specs, switch
+from wall_oss_ros.ros_launch import arguments, end_at_sigterm, specs, switch
 
 
 def check(context):
     """Refuses what cannot work before anything is started."""
     specs(context)
     ros_recording.check(context)
-    return end_with_launch(context) + ([] if switch(context, "sim") else ros_driver.check(context))
+    return end_at_sigterm(context) + ([] if switch(context, "sim") else ros_driver.check(context))
 
 
 def include(package, file, **options):
@@ -32,9 +32,11 @@ def generate_launch_description():
     sim = LaunchConfiguration("sim")
     return LaunchDescription(
         [
-            *arguments_of("simulated_robot", "perception", "planner", "control", "plan_markers"),
-            *arguments("description", "rviz", "record", "robot_ip", "use_mock_hardware", "mock_gripper"),
-            *arguments("driver", "driver_file", "driver_arguments", "camera_frames"),
+            *arguments("robot", "ur_type", "sim", "model", "device", "require_approval", "rviz", "record"),
+            *arguments("seed", "description"),
+            *arguments("robot_ip", "use_mock_hardware", "mock_gripper", "camera_frames"),
+            *arguments("driver", "driver_file", "driver_arguments", "controller"),
+            *arguments("namespace", "params_file", "log_level", "autostart", "respawn"),
             OpaqueFunction(function=check),
             OpaqueFunction(function=ros_recording.start),
             include("wall_oss_ros", "simulation.launch.py", condition=IfCondition(sim)),
