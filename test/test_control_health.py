@@ -55,7 +55,7 @@ CHANGES = {
     "clock leapt ahead by 60.0 s": (lambda world: setattr(world, "now", world.now + 60), 0.02),
     "clock was set back by 50.0 s": (lambda world: setattr(world, "now", world.now - 50), 0.02),
     "no controller listens at /b": (lambda world: world.health.listeners.update({"/a": 1, "/b": 0}), 0.02),
-    "no gripper action server at /b": (lambda world: world.health.servers.update({"/a": True, "/b": False}), 0.02),
+    "no gripper server or controller at /b": (lambda world: world.health.servers.update({"/a": True, "/b": False}), 0.02),
     "robot's program is not running, says /program": (lambda world: say(world, False), 0.02),
 }
 

@@ -1,5 +1,7 @@
 """Profiles: the shipped ones load, and a bad one is refused in words that name the file and the field."""
 
+import json
+
 import pytest
 import yaml
 
@@ -11,6 +13,11 @@ from wall_oss_ros.robots.profile import available_profiles, load_profile
 
 def _franka() -> dict:
     return yaml.safe_load((data_path("config/robots") / "franka.yaml").read_text())
+
+
+def _dual() -> dict:
+    """Without the file's aliases, so that a change is one of one place."""
+    return json.loads(json.dumps(yaml.safe_load((data_path("config/robots") / "dual_arm.yaml").read_text())))
 
 
 def _saved(tmp_path, content) -> str:
@@ -73,6 +80,48 @@ def test_a_bad_field_inside_a_part_is_named(tmp_path, part, change, words):
     content[part] |= change
     with pytest.raises(WallOSSError, match=words):
         load_profile(_saved(tmp_path, content))
+
+
+def _set(content, path: str, value) -> None:
+    *way, last = (int(step) if step.isdigit() else step for step in path.split("."))
+    for step in way:
+        content = content[step]
+    content[last] = value
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("more_arms.0.arm.position_dof", "follow_right_ee_cartesian_pos", "which something else has already"),
+        ("more_arms.0.arm.home", [0.0], "more_arms.0.arm: .*home has 1 entries"),
+        ("more_arms.0.arm.name", "right arm", "arm.name and parts.name must all differ, but right arm"),
+        ("more_arms.0.command.controller", "arm_r_controller", "command.controller must all differ"),
+        ("more_arms.0.arm.joints.0", "arm_r_joint1", "joints must all differ, but arm_r_joint1 is there twice"),
+        ("parts.0.dof", "height", "parts.0.dof is 'height', which dof_config does not list with size 2"),
+        ("parts.1.home", [0.0, 0.0], "parts.1: .*home has 2 entries"),
+        ("parts.1.name", "head", "parts.name must all differ, but head is there twice"),
+        ("parts.1.command.topic", "/leader/joystick_controller_left/joint_trajectory", "command.topic must all differ"),
+        ("simulation.more_arms", [], "simulation.more_arms has 0 entries, 1 expected"),
+        ("simulation.more_arms.0.servos.torque", [1.0], "simulation.more_arms.0.servos.torque has 1 entries"),
+        ("simulation.parts.lift.damping", [1.0, 2.0], "simulation.parts.lift.damping has 2 entries"),
+        ("simulation.parts", {}, "simulation.parts must be servos of"),
+        ("simulation.scene", "table", "scene 'table' is for 1 arms, the robot has 2"),
+        ("gripper.speed", None, "give action"),
+        ("gripper.topic", "/gripper/joint_trajectory", "own cannot be simulated"),
+        ("gripper.action", "/gripper", "give action"),
+    ],
+)
+def test_a_bad_field_of_a_robot_with_two_arms_is_named(tmp_path, path, value, words):
+    content = _dual()
+    _set(content, path, value)
+    with pytest.raises(WallOSSError, match=words):
+        load_profile(_saved(tmp_path, content))
+
+
+def test_a_gripper_is_commanded_by_action_by_its_own_controller_or_by_its_arms():
+    by_action, with_arm = load_profile("franka").gripper, load_profile("dual_arm").gripper
+    own = with_arm.model_copy(update={"topic": "/gripper_controller/joint_trajectory"})
+    assert [gripper.in_trajectory for gripper in (by_action, with_arm, own)] == [False, True, False]
 
 
 @pytest.mark.parametrize(("content", "words"), [("a: [1", "not YAML"), ("- 1\n", "mapping"), ("", "mapping")])

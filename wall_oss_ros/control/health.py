@@ -36,7 +36,7 @@ class Health:
 
     Attributes:
         listeners: how many there are, by the topic of the commands.
-        servers: whether there is one, by the gripper's action.
+        servers: whether a gripper can be commanded, by its action or topic.
     """
 
     def __init__(self, profile: RobotProfile, arms: Sequence[Arm], steady: float):
@@ -110,7 +110,7 @@ class Health:
                 return f"nothing from {what} for {now - source.last:.1f} s"
         for action, there in self.servers.items():
             if not there:
-                return f"no gripper action server at {action}"
+                return f"no gripper server or controller at {action}"
         if self._robot != self._name:
             return f"the observations are of robot {self._robot!r}, this is {self._name!r}"
         return next((watch.reason for watch in (*self._joints, *self._tools) if watch.reason), "")

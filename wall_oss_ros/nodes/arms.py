@@ -20,6 +20,7 @@ from wall_oss_ros.nodes.gripper import Gripper
 from wall_oss_ros.nodes.logic.joint_history import JointHistory
 from wall_oss_ros.nodes.outlets import Outlets
 from wall_oss_ros.nodes.qos import HOWEVER, SENSOR
+from wall_oss_ros.nodes.trajectory_gripper import TrajectoryGripper
 from wall_oss_ros.robots.profile import RobotProfile
 
 
@@ -76,7 +77,7 @@ class Arms:
         return any(setpoints is not None for setpoints in sent)
 
     def look(self) -> dict[str, bool]:
-        """Whether there is a server, by the gripper's action."""
+        """Whether a gripper's server or controller is there, by its action or topic."""
         return {action: there for limb in self._limbs for action, there in limb.look().items()}
 
     def _on_joints(self, message: JointState) -> None:
@@ -92,7 +93,7 @@ class Arms:
 
 
 class _Limb:
-    """One arm's commands and its gripper's: in the arm's trajectories or by an action, as the profile says.
+    """One arm's commands and its gripper's: in the arm's trajectories, in its own, or by an action, as the profile says.
 
     ``fingers`` are the joints that ride in the trajectories.
     """
@@ -101,7 +102,8 @@ class _Limb:
         self._node, self._profile, self._out = node, profile, outlets[profile.command.topic]
         riding = profile.gripper.in_trajectory
         self._rider = RidingGripper(profile.gripper) if riding else None
-        self._client = None if riding else node.keep(Gripper(node, profile.gripper))
+        client = Gripper if profile.gripper.action else TrajectoryGripper
+        self._client = None if riding else node.keep(client(node, profile.gripper))
         self.fingers = profile.gripper.joints if riding else ()
 
     def send(
@@ -121,4 +123,4 @@ class _Limb:
         if self._client is None:
             return {}
         self._client.look()
-        return {self._profile.gripper.action: self._client.ready}
+        return {self._client.name: self._client.ready}

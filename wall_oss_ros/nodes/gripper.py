@@ -16,11 +16,12 @@ class Gripper:
         profile: the gripper's part of the robot's profile.
 
     Attributes:
+        name: of the action.
         ready: whether the action's server was there at the last ``look``.
     """
 
     def __init__(self, node, profile: parts.Gripper):
-        self._profile = profile
+        self._profile, self.name = profile, profile.action
         self._client = ActionClient(node, GripperCommand, profile.action)
         self._sent: float | None = None
         self.ready = False

@@ -66,7 +66,7 @@ class MockGripperNode(WallOSSNode):
 
     def setup(self) -> None:
         profile = load_profile(self.value("robot"))
-        self._grippers = [one.gripper for one in profile.arms if not one.gripper.in_trajectory]
+        self._grippers = [one.gripper for one in profile.arms if one.gripper.action]
         if not self._grippers:
             raise WallOSSError(
                 f"The grippers of robot {profile.name} have no action: they move with their arms.", "Leave the mock gripper out."

@@ -91,13 +91,15 @@ class Stroke(Part):
 class Gripper(Part):
     """A gripper. Openings are in m, between the fingers; joints and action count in their own unit, in proportion.
 
-    It is commanded by an action, or, where its driver has none, as the last joints of its arm's trajectories.
+    It is commanded by an action; or by a joint trajectory controller, its own or, where the driver gives it none, its
+    arm's: its joints are then the last ones of the arm's trajectories.
 
     Attributes:
         joints: names in the joint states; they move alike.
         joint_positions: of each of these joints.
         action, action_positions, max_effort: the action, what it is told, and the most force, N.
-        speed: m/s of the opening, in the arm's trajectories.
+        topic: of its own joint trajectory controller.
+        speed: m/s of the opening, in trajectories.
     """
 
     dof: Name
@@ -108,19 +110,24 @@ class Gripper(Part):
     action: Name | None = None
     action_positions: Stroke | None = None
     max_effort: Positive | None = None
+    topic: Name | None = None
     speed: Positive | None = None
 
     @model_validator(mode="after")
     def _commanded_in_one_way(self):
         by_action = [value is not None for value in (self.action, self.action_positions, self.max_effort)]
-        if any(by_action) if self.speed is not None else not all(by_action):
-            raise ValueError("give action, action_positions and max_effort, or speed where the arm's trajectories move it")
+        by_trajectories = self.topic is not None or self.speed is not None
+        if (any(by_action) or self.speed is None) if by_trajectories else not all(by_action):
+            raise ValueError(
+                "give action, action_positions and max_effort; or speed where trajectories move it, and the topic of its "
+                "own controller if it has one"
+            )
         return self
 
     @property
     def in_trajectory(self) -> bool:
         """Whether its joints are the last ones of its arm's trajectories."""
-        return self.action is None
+        return self.action is None and self.topic is None
 
     @model_validator(mode="after")
     def _opens(self):

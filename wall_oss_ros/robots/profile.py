@@ -61,13 +61,19 @@ class RobotProfile(Part):
             if name in taken:
                 raise ValueError(f"{field} is {name!r}, which something else has already")
             taken.add(name)
-        for what in ("arm.name", "command.topic", "command.controller"):
-            values = [_read(arm, what) for arm in self.arms]
-            if len(set(values)) != len(values):
-                raise ValueError(f"{what} must differ from arm to arm, not be {values}")
-        names = [view.name for view in self.views]
-        if len(set(names)) != len(names):
-            raise ValueError(f"views {names} must have different names")
+        names = [one.arm.name for one in self.arms] + [part.name for part in self.parts]
+        commands = [part.command for part in (*self.arms, *self.parts)]
+        joints = [joint for one in self.arms for joint in (*one.arm.joints, *one.gripper.joints)]
+        joints += [joint for part in self.parts for joint in part.joints]
+        for what, values in {
+            "views": [view.name for view in self.views],
+            "arm.name and parts.name": names,
+            "command.topic": [command.topic for command in commands],
+            "command.controller": [command.controller for command in commands],
+            "joints": joints,
+        }.items():
+            if twice := sorted({value for value in values if values.count(value) > 1}):
+                raise ValueError(f"{what} must all differ, but {', '.join(twice)} is there twice")
         return self
 
     def _dofs(self) -> Iterator[tuple[str, str, int]]:
@@ -92,6 +98,8 @@ class RobotProfile(Part):
             raise ValueError(f"simulation.more_arms has {len(simulated) - 1} entries, {len(limbs) - 1} expected")
         if len(limbs) != (arms := {"table": 1, "trays": 2}[self.simulation.scene]):
             raise ValueError(f"simulation.scene {self.simulation.scene!r} is for {arms} arms, the robot has {len(limbs)}")
+        if any(limb.gripper.topic for limb in limbs):
+            raise ValueError("simulation: a gripper with a trajectory controller of its own cannot be simulated")
         if {*self.simulation.parts} != (parts := {part.name for part in self.parts}):
             raise ValueError(f"simulation.parts must be servos of {sorted(parts)}, not of {sorted(self.simulation.parts)}")
         for i, (one, limb) in enumerate(zip(simulated, limbs)):
@@ -135,11 +143,6 @@ class RobotProfile(Part):
     def urdf_path(self) -> Path:
         """Where the robot's URDF is; a relative path is one of the files that ship with the project."""
         return Path(self.urdf) if Path(self.urdf).is_absolute() else data_path(self.urdf)
-
-
-def _read(profile: RobotProfile, path: str):
-    part, field = path.split(".")
-    return getattr(getattr(profile, part), field)
 
 
 def _one_each(where: str, rows: dict[str, tuple | None], joints: tuple[str, ...]) -> None:

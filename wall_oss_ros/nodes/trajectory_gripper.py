@@ -1,0 +1,58 @@
+"""A gripper that a joint trajectory controller of its own moves, as the control node commands it."""
+
+from __future__ import annotations
+
+import numpy as np
+from trajectory_msgs.msg import JointTrajectory
+
+from wall_oss_ros.control.setpoints import Setpoint
+from wall_oss_ros.nodes.base import WallOSSNode
+from wall_oss_ros.nodes.conversions import trajectory_message
+from wall_oss_ros.nodes.qos import EVENTS
+from wall_oss_ros.robots import parts
+
+_LEAST = 0.1  # s: no motion is asked for in less
+
+
+class TrajectoryGripper:
+    """Sends a trajectory of one point whenever the opening wanted changes; offers what ``Gripper`` offers.
+
+    Args:
+        node: whose publisher it is.
+        profile: the gripper's part of the robot's profile, with a topic.
+
+    Attributes:
+        name: of what must be there for it to move.
+        ready: whether something listened at the last ``look``.
+    """
+
+    def __init__(self, node: WallOSSNode, profile: parts.Gripper):
+        self._node, self._profile, self.name = node, profile, profile.topic
+        self._out = node.publish_to(JointTrajectory, profile.topic, EVENTS)
+        self._sent: float | None = None
+        self.ready = False
+
+    def destroy(self) -> None:
+        """The node destroys the publisher itself."""
+
+    def look(self) -> None:
+        """Sees whether somebody listens; one that has come anew is told the opening again."""
+        ready = self._out.get_subscription_count() > 0
+        if ready and not self.ready:
+            self._sent = None
+        self.ready = ready
+
+    def command(self, opening: float | None, step: float) -> None:
+        """Sends the fingers to an opening (m), unless it is within ``step`` of the last one. None does nothing.
+
+        They take as long as the profile's ``speed`` needs from the last opening; from any, when none was sent.
+        """
+        if opening is None or (self._sent is not None and abs(opening - self._sent) < step):
+            return
+        stroke = self._profile.open - self._profile.closed
+        travel = stroke if self._sent is None else abs(opening - self._sent)
+        self._sent = opening
+        joints = self._profile.joints
+        position = np.full(len(joints), self._profile.joint_position(opening))
+        setpoint = Setpoint(max(_LEAST, travel / self._profile.speed), position, np.zeros(len(joints)))
+        self._node.send(self._out, trajectory_message(joints, [setpoint], None))
