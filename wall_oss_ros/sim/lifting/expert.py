@@ -1,16 +1,17 @@
 """A scripted expert for two hands: what they would do next to take a tray and to lift it, told from the true state alone.
 
 It has no memory, as :mod:`wall_oss_ros.sim.expert`: whatever state the hands get into, it says how to go on from there.
-Hands point straight down and do not turn. Arms are in the profile's order. Positions in m in the arms' base frame.
+Hands point straight down; turned ones turn back. Arms are in the profile's order. Positions in m in the arms' base frame.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.sim.lifting.frames import ARMS, LEFT, RIGHT
 from wall_oss_ros.sim.lifting.scene import GRIP, TABLE, THICKNESS
 from wall_oss_ros.sim.lifting.simulator import LiftingSimulator
@@ -43,6 +44,7 @@ class LiftState:
 
     Attributes:
         tcps: of each arm (3,), tool centre points.
+        rotations: of each arm (3,), as the robot's state has them: Euler angles from straight down, rad.
         openings: of each arm.
         walls: for each tray and arm (3,), where that arm should grip that tray.
         gripped: for each tray and arm, whether its fingers hold it.
@@ -50,17 +52,19 @@ class LiftState:
     """
 
     tcps: list[tuple[float, float, float]]
+    rotations: list[tuple[float, float, float]]
     openings: list[float]
     walls: list[list[tuple[float, float, float]]]
     gripped: list[list[bool]]
     colours: tuple[str, ...]
 
     @classmethod
-    def of(cls, simulator: LiftingSimulator) -> LiftState:
-        """The state of the simulator now."""
+    def of(cls, simulator: LiftingSimulator, layout: Layout) -> LiftState:
+        """The state of the simulator now; ``layout``: the profile's."""
         both, trays = range(ARMS), range(len(simulator.spec.trays))
         return cls(
             tcps=[tuple(arm.tcp[0].tolist()) for arm in simulator.arms],
+            rotations=[tuple(own.state_rotation(arm.tcp[1]).tolist()) for own, arm in zip(layout.arms, simulator.arms)],
             openings=[arm.gripper_width for arm in simulator.arms],
             walls=[[tuple(simulator.wall(tray, arm).tolist()) for arm in both] for tray in trays],
             gripped=[[simulator.gripped(tray, arm) for arm in both] for tray in trays],
@@ -70,7 +74,9 @@ class LiftState:
     def copy(self) -> LiftState:
         """One that can be changed alone."""
         walls, gripped = ([list(row) for row in rows] for rows in (self.walls, self.gripped))
-        return LiftState(list(self.tcps), list(self.openings), walls, gripped, self.colours)
+        return replace(
+            self, tcps=list(self.tcps), openings=list(self.openings), walls=walls, gripped=gripped
+        )
 
     def raised(self, tray: int) -> float:
         """How far the middle of a tray is above its rest, m."""
@@ -118,7 +124,8 @@ def rollout(state: LiftState, subtask: Subtask | None, horizon: int = 10, dt: fl
 
     Returns:
         (horizon, 14) float32, the first entries of the layout: left arm, then right arm, each with the TCP's displacement
-        at (k + 1) dt from where it is now, rotation zero (tools keep pointing down), and the commanded opening.
+        at (k + 1) dt from where it is now, its rotation from what it is now back to straight down (were it told to keep
+        its rotation instead, small errors would add up from chunk to chunk), and the commanded opening.
     """
     start, state = state.tcps, state.copy()
     chunk = np.zeros((horizon, 14), np.float32)
@@ -127,6 +134,7 @@ def rollout(state: LiftState, subtask: Subtask | None, horizon: int = 10, dt: fl
         _advance(state, velocities, openings, dt)
         for arm, first in ((LEFT, 0), (RIGHT, 7)):
             chunk[row, first : first + 3] = [now - then for now, then in zip(state.tcps[arm], start[arm])]
+            chunk[row, first + 3 : first + 6] = [-angle * (1 - (1 - _GAIN * dt) ** (row + 1)) for angle in state.rotations[arm]]
             chunk[row, first + 6] = openings[arm]
     return chunk
 

@@ -55,7 +55,7 @@ class LiftingStage(BaseStage):
         return record
 
     def chunks(self) -> np.ndarray:
-        state = LiftState.of(self.simulator)
+        state = LiftState.of(self.simulator, self.layout)
         subtasks = [(action, colour) for action in (TAKE, LIFT) for colour in state.colours]
         return np.stack([expert.rollout(state, subtask, HORIZON, DT) for subtask in subtasks])
 
@@ -139,7 +139,7 @@ class LiftingStage(BaseStage):
             return False
         simulator = self.simulator
         for i, (position, opening) in enumerate(places):
-            hand, tilt = simulator.arms[i], self.rng.normal(0, 0.02, 3)
+            hand, tilt = simulator.arms[i], self.rng.normal(0, self.rng.choice([0.02, 0.06]), 3)
             start = hand.home + self.rng.normal(0, 0.05, len(hand.home))
             result = self.arms[i].ik(position, self.layout.arms[i].tool_rotation(tilt), start)
             if not result.ok:
@@ -171,7 +171,7 @@ class LiftingStage(BaseStage):
         for step in range(MOST_STEPS):
             if step % keep_every == 0:
                 yield self.frame()
-            state = LiftState.of(simulator)
+            state = LiftState.of(simulator, self.layout)
             index = expert.active_subtask(subtasks, state)
             after += index == len(subtasks)
             if after > 4:
