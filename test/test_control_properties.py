@@ -1,80 +1,19 @@
-"""Whatever is fed in, in whatever order: no command breaks a limit, and the arm rests within 0.2 s of any reason to."""
+"""Whatever is fed in, in whatever order: no command breaks a limit, and arms rest within 0.2 s of any reason to."""
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from control_support import Bench, robot
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from wall_oss_ros.control.body import Body
 from wall_oss_ros.control.chunk_queue import JOININGS
 from wall_oss_ros.control.guard import HOLD
-from wall_oss_ros.control.self_collision import SelfCollision
-from wall_oss_ros.robots.kinematics import Arm
-from wall_oss_ros.robots.layout import Layout
-from wall_oss_ros.robots.profile import load_profile
 
-PROFILE = load_profile("franka")
-ARM, LAYOUT, SHAPES = Arm(PROFILE), Layout(PROFILE), SelfCollision(PROFILE)
-STATE = LAYOUT.pack(*ARM.fk(ARM.home), 0.08)[0].astype(float)
-DT, LIMITS = 1.0 / PROFILE.command.rate_hz, PROFILE.arm.limits
-EDGE = 0.03  # m: the follower's own allowance outside the workspace, and the way between two points
+FRANKA = robot("franka")
+PROFILE, (ARM,), LAYOUT, SHAPES, DT = FRANKA.profile, FRANKA.arms, FRANKA.layout, FRANKA.apart, FRANKA.dt
+STATE = FRANKA.state(ARM.home)
 FOLDED = np.array([0.0, -1.7, 0.0, -3.0, 0.0, 0.6, 0.785])  # the fingers in the arm's own shoulder
-STRANGE = np.array([np.nan, np.inf, -np.inf, 1e300, -1e300, 1e-300])
-
-
-class Bench:
-    """A motion, the arm that follows it, and a check of every command."""
-
-    def __init__(self, joining: str):
-        self.motion, self.now, self.q = Body(PROFILE, [ARM], joining=joining), 0.0, ARM.home.copy()
-        self.history = [np.zeros(7)] * 2  # velocities sent
-        self.moved = 0.0
-
-    def take(self, seed: int, size: float, strange: int, late: float, turn: float) -> None:
-        """A chunk that wanders by ``size`` m, with that many strange numbers, from ``late`` s ago."""
-        rng = np.random.default_rng(seed)
-        rows = np.zeros((PROFILE.horizon, LAYOUT.size))
-        rows[:, LAYOUT.position] = np.cumsum(rng.normal(0, size, (PROFILE.horizon, 3)), axis=0)
-        rows[:, LAYOUT.rotation] = np.cumsum(rng.normal(0, turn, (PROFILE.horizon, 3)), axis=0)
-        rows[:, LAYOUT.gripper] = rng.uniform(-1, 1)
-        state = LAYOUT.pack(*ARM.fk(self.q), 0.08)[0].astype(float)
-        for _ in range(strange):
-            row = rows[rng.integers(len(rows))] if rng.random() < 0.8 else state
-            row[rng.integers(LAYOUT.position.start, LAYOUT.gripper + 1)] = rng.choice(STRANGE)
-        self.motion.take(self.now, self.now - late, state, rows, self.q)
-        (opening,) = self.motion.openings(self.now)
-        assert opening is None or 0.0 <= opening <= PROFILE.gripper.open
-
-    def run(self, cycles: int, running: bool = True, sees: bool = True) -> None:
-        for _ in range(cycles):
-            self.send(*self.motion.step(self.now, running and not self.motion.fault, self.q if sees else None))
-            self.now += DT
-
-    def send(self, setpoints) -> None:
-        if setpoints is None:
-            assert not np.any(np.abs(self.history[-1]) > 1e-3), "it falls silent only at rest"
-            self.history = [self.history[-1], np.zeros(7)]
-            return
-        q, qd = setpoints[0].position, setpoints[0].velocity
-        for point in setpoints:
-            assert np.isfinite(point.position).all() and np.isfinite(point.velocity).all()
-            assert (point.position >= ARM.lower - 1e-9).all() and (point.position <= ARM.upper + 1e-9).all()
-            assert (np.abs(point.velocity) <= ARM.velocity + 1e-6).all()
-        assert not np.any(setpoints[-1].velocity), "what is sent ends at rest"
-        assert (np.abs(q - self.q) <= ARM.velocity * DT + 1e-6).all(), "no leap"
-        a = [(new - old) / DT for old, new in zip([*self.history[-2:]], [self.history[-1], qd])]
-        assert (np.abs(a[1]) <= np.array(LIMITS.acceleration) + 1e-4).all()
-        assert (np.abs(a[1] - a[0]) / DT <= np.array(LIMITS.jerk) + 0.5).all()
-        tool, box = ARM.fk(q)[0], PROFILE.arm.workspace
-        assert (tool >= np.array(box.min) - EDGE).all() and (tool <= np.array(box.max) + EDGE).all()
-        self.moved += float(np.abs(q - self.q).max())
-        self.history, self.q = [self.history[-1], qd], q
-
-    def rest(self) -> None:
-        """Something is wrong: it stops in time, where nothing touches."""
-        self.run(round(HOLD / DT), running=False)
-        assert not self.motion.moving
-        assert SHAPES.touching(self.q) == ""
 
 
 chunks = st.tuples(
@@ -85,10 +24,7 @@ cycles = st.tuples(st.just("run"), st.integers(1, 20), st.booleans(), st.boolean
 others = st.sampled_from([("drop",), ("rest",), ("ahead", 5.0), ("ahead", -5.0)])
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(joining=st.sampled_from(JOININGS), calls=st.lists(chunks | cycles | others, min_size=4, max_size=12))
-def test_no_order_of_calls_breaks_a_limit(joining, calls):
-    bench = Bench(joining)
+def play(bench: Bench, calls) -> None:
     for name, *arguments in [*calls, ("rest",)]:
         if name == "drop":
             bench.motion.drop()
@@ -98,32 +34,58 @@ def test_no_order_of_calls_breaks_a_limit(joining, calls):
             getattr(bench, name)(*arguments)
 
 
-def test_from_full_motion_it_rests_in_time():
-    """Chunks to far places, as fast as the arm may, cut off at some moment."""
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(joining=st.sampled_from(JOININGS), calls=st.lists(chunks | cycles | others, min_size=4, max_size=12))
+def test_no_order_of_calls_breaks_a_limit(joining, calls):
+    play(Bench("franka", joining), calls)
+
+
+CROSSED = [(0.40, 0.10, -0.25), (0.40, -0.10, -0.25)]  # the right tool and the left, each beyond the other, m
+# Places for two tools, each on its own side or beyond the middle: (right, left), m.
+places = st.tuples(*(st.tuples(st.floats(0.25, 0.5), st.floats(-0.1, 0.2), st.floats(-0.4, -0.1)) for _ in range(2))).map(
+    lambda two: [(two[0][0], -two[0][1], two[0][2]), two[1]]
+)
+meet = st.tuples(st.just("go"), places)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example(blind=True, calls=[("go", CROSSED), ("run", 60, True, True), ("go", CROSSED), ("run", 60, True, True)])
+@given(blind=st.booleans(), calls=st.lists(meet | chunks | cycles | others, min_size=4, max_size=12))
+def test_nor_with_two_arms_and_they_never_touch(blind, calls):
+    bench = Bench("dual_arm", "blend")
+    if blind:  # the last look at each command alone: that at a chunk's targets is taken away
+        bench.motion._postures.all_touching = lambda postures=None: ""
+    play(bench, calls)
+
+
+@pytest.mark.parametrize("name, runs", [("franka", 12), ("dual_arm", 4)])
+def test_from_full_motion_it_rests_in_time(name, runs):
+    """Chunks to far places, as fast as the arms may, cut off at some moment."""
     fastest = 0.0
-    for seed in range(12):
-        rng, bench = np.random.default_rng(seed), Bench(JOININGS[seed % len(JOININGS)])
+    for seed in range(runs):
+        rng, bench = np.random.default_rng(seed), Bench(name, JOININGS[seed % len(JOININGS)])
+        boxes = [one.arm.workspace for one in bench.robot.profile.arms]
         for n in range(int(rng.integers(12, 40))):
             if n % 10 == 0:
-                goal = rng.uniform(PROFILE.arm.workspace.min, PROFILE.arm.workspace.max)
-                state = LAYOUT.pack(*ARM.fk(bench.q), 0.08)[0].astype(float)
-                rows = np.zeros((PROFILE.horizon, LAYOUT.size))
-                rows[:, LAYOUT.position] = goal - state[LAYOUT.position]
-                bench.motion.take(bench.now, bench.now, state, rows, bench.q)
+                bench.go([rng.uniform(box.min, box.max) for box in boxes])
             bench.run(1)
         fastest = max(fastest, float(np.abs(bench.history[-1]).max()))
         bench.rest()
     assert fastest > 0.6, "else there was little to stop"
 
 
-@pytest.mark.parametrize("measured", [np.full(7, np.nan), np.full(7, np.inf), ARM.home + 0.5, ARM.home - 3.0])
-def test_a_strange_reading_of_the_joints_brings_the_arm_to_rest(measured):
-    bench = Bench("blend")
+@pytest.mark.parametrize("name", ["franka", "dual_arm"])
+@pytest.mark.parametrize("strange", [np.nan, np.inf, 0.5, -3.0])
+def test_a_strange_reading_of_the_joints_brings_the_arms_to_rest(name, strange):
+    bench = Bench(name)
     bench.take(0, 0.02, 0, 0.0, 0.0)
     bench.run(10)
-    (setpoints,) = bench.motion.step(bench.now, True, measured)
+    measured = bench.q.copy()
+    measured[-1] += strange  # of the last arm
+    sent = bench.motion.step(bench.now, True, measured)
     assert "away from its command" in bench.motion.fault
-    assert all(np.isfinite(point.position).all() for point in setpoints) and not np.any(setpoints[-1].velocity)
+    for setpoints in sent:
+        assert all(np.isfinite(point.position).all() for point in setpoints) and not np.any(setpoints[-1].velocity)
     for n in range(round(HOLD / DT)):
         bench.motion.step(bench.now + (n + 1) * DT, False, None)
     assert not bench.motion.moving
@@ -131,11 +93,11 @@ def test_a_strange_reading_of_the_joints_brings_the_arm_to_rest(measured):
 
 @pytest.mark.parametrize("now", [np.nan, np.inf, -np.inf])
 def test_a_time_that_is_no_number_brings_the_arm_to_rest(now):
-    bench = Bench("blend")
+    bench = Bench("franka")
     bench.take(0, 0.02, 0, 0.0, 0.0)
     bench.run(10)
     for _ in range(round(HOLD / DT) + 1):
-        bench.send(*bench.motion.step(now, True, bench.q))
+        bench.send(bench.motion.step(now, True, bench.q))
     assert not bench.motion.moving and "not a finite number" in bench.motion.fault
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from wall_oss_ros.control.chunk_queue import Chunk, ChunkQueue
 from wall_oss_ros.control.guard import Postures
 from wall_oss_ros.control.motion import Motion
+from wall_oss_ros.control.self_collision import SelfCollision
 from wall_oss_ros.control.setpoints import Setpoint
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.kinematics import Arm
@@ -29,6 +30,7 @@ class Body:
         arms: the kinematics of its arms, where they are at hand.
         blend_s: seconds to go over from one chunk to the next.
         joining: how chunks are joined, see :class:`ChunkQueue`.
+        collisions: its links, where they are at hand.
 
     Attributes:
         joints: names of all arms' joints, arm by arm.
@@ -40,7 +42,12 @@ class Body:
     """
 
     def __init__(
-        self, profile: RobotProfile, arms: Sequence[Arm] | None = None, blend_s: float = 0.15, joining: str = "blend"
+        self,
+        profile: RobotProfile,
+        arms: Sequence[Arm] | None = None,
+        blend_s: float = 0.15,
+        joining: str = "blend",
+        collisions: SelfCollision | None = None,
     ):
         self._profile, self._profiles, self.layout = profile, profile.arms, Layout(profile)
         rates = [one.command.rate_hz for one in self._profiles]
@@ -52,7 +59,7 @@ class Body:
         self.arms = tuple(Arm(one) for one in self._profiles) if arms is None else tuple(arms)
         self.joints = tuple(joint for one in self._profiles for joint in one.arm.joints)
         self._ends = np.cumsum([len(one.arm.joints) for one in self._profiles])[:-1]
-        self._postures = Postures(profile)
+        self._postures = Postures(profile, collisions)
         self._motions = [
             Motion(one, arm, self._postures, number) for number, (one, arm) in enumerate(zip(self._profiles, self.arms))
         ]

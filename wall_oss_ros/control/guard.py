@@ -38,12 +38,16 @@ def bounds(profile: RobotProfile, velocity: np.ndarray) -> ruckig.InputParameter
 class Postures:
     """Where each of a robot's arms comes to rest by its last command, and which links touch there.
 
+    Args:
+        profile: the robot.
+        collisions: its links, where they are at hand.
+
     Attributes:
         parts: where the joints of head and lift are, by name, rad or m; those not named are at home.
     """
 
-    def __init__(self, profile: RobotProfile):
-        self._collisions = SelfCollision(profile)
+    def __init__(self, profile: RobotProfile, collisions: SelfCollision | None = None):
+        self._collisions = SelfCollision(profile) if collisions is None else collisions
         self.parts: dict[str, float] = {}
         self._rest = [np.array(one.arm.home) for one in profile.arms]
 
@@ -53,7 +57,7 @@ class Postures:
 
     def touching(self, arm: int, q) -> str:
         """Two links that touch with one arm at joints (n,) rad and the others where they come to rest, or no text."""
-        return self.all_touching([q if number == arm else rest for number, rest in enumerate(self._rest)])
+        return self._look([q if number == arm else rest for number, rest in enumerate(self._rest)])
 
     def all_touching(self, postures: Sequence[np.ndarray] | None = None) -> str:
         """Two links that touch with each arm at its joints (n,) rad, in words; an empty text when none do.
@@ -61,7 +65,10 @@ class Postures:
         Args:
             postures: None is where they come to rest.
         """
-        return self._collisions.touching(np.concatenate(self._rest if postures is None else postures), self.parts)
+        return self._look(self._rest if postures is None else postures)
+
+    def _look(self, postures: Sequence[np.ndarray]) -> str:
+        return self._collisions.touching(np.concatenate(postures), self.parts)
 
 
 class Guard:
