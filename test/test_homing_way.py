@@ -123,7 +123,7 @@ class Wall:
     def __init__(self, condition):
         self._condition = condition
 
-    def touching(self, q) -> str:
+    def touching(self, q, parts) -> str:
         return "a hand and a wall" if self._condition(q) else ""
 
 

@@ -90,6 +90,11 @@ class Body:
         """Joints of head or lift are at these positions (n,), rad or m, or come to rest there."""
         self._postures.parts.update(zip(joints, positions))
 
+    @property
+    def parts(self) -> dict[str, float]:
+        """Where joints of head and lift are or come to rest, rad or m, by name, as far as they have been placed."""
+        return dict(self._postures.parts)
+
     def touching(self) -> str:
         """Two links that touch where arms, head and lift come to rest, in words; an empty text when none do."""
         return self._postures.all_touching()
@@ -122,6 +127,20 @@ class Body:
             return rows
         self._follow(now, self._split(measured))
         return rows
+
+    def go(self, now: float, times: np.ndarray, joints: np.ndarray, measured: np.ndarray) -> None:
+        """Goes through postures instead of a chunk's targets, by the same limits; the way has been looked at before.
+
+        Args:
+            now: s.
+            times: (k,) s from now, increasing.
+            joints: (k, n) rad at these times.
+            measured: (n,) the joints now, rad.
+        """
+        self.queue.clear()
+        self.fault = ""
+        for motion, knots, here in zip(self._motions, np.split(joints, self._ends, axis=1), self._split(measured)):
+            motion.go(now, now + times, knots, here)
 
     def step(self, now: float, running: bool, measured: np.ndarray | None) -> list[list[Setpoint] | None]:
         """What to send each arm this cycle; None for one that is at rest and has nothing to be told.

@@ -57,6 +57,17 @@ class Motion:
         """Replaces the targets by those of a plan made in this cycle."""
         self._follower.follow(plan)
 
+    def go(self, now: float, times: np.ndarray, knots: np.ndarray, measured: np.ndarray) -> None:
+        """Replaces the targets by joints (k, n) rad at times (k,) s, from the present motion on.
+
+        Args:
+            measured: (n,) the joints now, rad.
+        """
+        self._begin(measured)
+        ahead = times > now
+        knots = np.concatenate([self._follower.q[None], knots[ahead]])
+        self._follower.follow(Plan(np.concatenate([[now], times[ahead]]), knots))
+
     def step(self, now: float, running: bool, measured: np.ndarray | None) -> list[Setpoint] | None:
         """What to send this cycle; None when the arm is at rest and nothing is to be said.
 

@@ -17,6 +17,7 @@ class State(IntEnum):
     RUNNING = 1
     HOLDING = 2
     STOPPED = 3
+    HOMING = 4
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Situation:
 
     ``subtask``: the active one, None when there is none, with ``plan`` saying how the plan stands.
     ``chunk_age``: since the observation of the chunk at hand; None when none is at hand. ``fault``: what else is wrong.
+    ``homing``: how far the arms are on their way home; empty when they are not.
     """
 
     subtask: str | None
@@ -53,6 +55,7 @@ class Situation:
     chunk_age: float | None
     chunk_used_up: bool
     fault: str = ""
+    homing: str = ""
 
 
 class Supervisor:
@@ -86,11 +89,10 @@ class Supervisor:
     def judge(self, now: Situation) -> tuple[State, str]:
         """The state to be in, and why; the reason is empty only when RUNNING."""
         if self._stopped:
-            what = "release it, then call" if self._pressed else "call"
-            return State.STOPPED, f"{self._stopped}; {what} the service resume to go on"
+            return State.STOPPED, self._stopped_words()
         if now.subtask is None:
             self._latched = ""
-            return State.IDLE, now.plan
+            return (State.HOMING, now.homing) if now.homing else (State.IDLE, now.plan)
         if self._latched:
             return State.HOLDING, f"{self._latched}; call the service resume to go on"
         fault = self._fault(now)
@@ -104,6 +106,20 @@ class Supervisor:
             return State.HOLDING, "the actions are used up; waiting for the model"
         return State.RUNNING, ""
 
+    def against_homing(self, joint_state_age: float | None, fault: str) -> str:
+        """Why the arms may not go home, a motion that needs neither planner nor observations; empty when they may.
+
+        Args:
+            joint_state_age, fault: as in a :class:`Situation`.
+        """
+        if self._stopped:
+            return self._stopped_words()
+        return _silence(joint_state_age, self._limits.joint_state_age, "no joint states") or fault
+
+    def _stopped_words(self) -> str:
+        what = "release it, then call" if self._pressed else "call"
+        return f"{self._stopped}; {what} the service resume to go on"
+
     def _fault(self, now: Situation) -> str:
         limits = self._limits
         checks = (
@@ -111,13 +127,17 @@ class Supervisor:
             (now.joint_state_age, limits.joint_state_age, "no joint states"),
             (now.observation_age, limits.observation_age, "no observations"),
         )
-        for age, limit, what in checks:
-            if age is None:
-                return f"{what} yet"
-            if not age <= limit:  # not a number counts as too old
-                return f"{what} for {age:.1f} s"
-            if age < -_AHEAD:
-                return f"{what} but some dated {-age:.1f} s ahead: clocks disagree"
+        if silence := next(filter(None, (_silence(*check) for check in checks)), ""):
+            return silence
         if now.chunk_age is not None and now.chunk_age > limits.chunk_age:
             return f"the actions are {now.chunk_age:.1f} s old"
         return now.fault
+
+
+def _silence(age: float | None, limit: float, what: str) -> str:
+    """What is wrong with the age (s) of something that is to come every ``limit`` s, or an empty text."""
+    if age is None:
+        return f"{what} yet"
+    if not age <= limit:  # not a number counts as too old
+        return f"{what} for {age:.1f} s"
+    return f"{what} but some dated {-age:.1f} s ahead: clocks disagree" if age < -_AHEAD else ""

@@ -26,6 +26,9 @@ class Clearance:
 
     It has kinematics and collision shapes of its own, so that another thread can use it.
 
+    Attributes:
+        parts: where joints of head and lift are, rad or m, by name; those not named are where the profile's parts rest.
+
     Raises:
         WallOSSError: the URDF does not fit the profile.
     """
@@ -33,6 +36,7 @@ class Clearance:
     def __init__(self, profile: RobotProfile):
         self._profiles, self.arms = profile.arms, tuple(Arm(one) for one in profile.arms)
         self._collisions = SelfCollision(profile)
+        self.parts: dict[str, float] = {}
         ends = np.cumsum([len(arm.home) for arm in self.arms])
         self.slices = tuple(slice(end - len(arm.home), end) for arm, end in zip(self.arms, ends))
         self.lower = np.concatenate([arm.lower for arm in self.arms])
@@ -56,7 +60,7 @@ class Clearance:
                 if excess[i] > allowed[i] + 1e-4:
                     return f"{name} by {excess[i] + (_EDGE if i % 2 == 0 else _SINKING):.2f} m"
             allowed = np.minimum(allowed, np.maximum(excess, 0.0))
-            if touching := self._collisions.touching(q):
+            if touching := self._collisions.touching(q, self.parts):
                 return f"the arms would touch, {touching}" if len(self.arms) > 1 else f"the arm would touch itself, {touching}"
         return ""
 

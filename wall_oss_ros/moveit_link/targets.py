@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import queue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wall_oss_ros.moveit_link.link import MoveItLink
 from wall_oss_ros.robots.layout import Layout
+
+if TYPE_CHECKING:
+    from wall_oss_ros.nodes.logic.worker import Outcome
 
 _PATIENCE = 0.5  # s
 
@@ -24,6 +27,24 @@ class TargetCheck:
         self._link, self._layout = link, layout
         self._held: tuple[Any, queue.SimpleQueue, float] | None = None
         self.fault = ""
+
+    def through(self, now: float, outcome: Outcome | None, active: Any, measured: np.ndarray | None) -> Outcome | None:
+        """An outcome of inference that may be followed now: what has just come, if there is nothing to look at, or what
+        has been found free; None when there is neither.
+
+        Args:
+            now: s of steady time.
+            outcome: what has just come.
+            active: the task at present; None when there is none.
+            measured: (n,) joints, rad, of all arms; None when they are not known.
+        """
+        if active is None:
+            self.forget()
+        if outcome is not None:
+            if outcome.error is not None or measured is None or outcome.tag.task != active:
+                return outcome
+            self.put(now, outcome, np.asarray(outcome.tag.observation.state, float), outcome.value[0], measured)
+        return self.poll(now)
 
     @property
     def looking(self) -> bool:

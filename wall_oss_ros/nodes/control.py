@@ -17,6 +17,7 @@ from wall_oss_ros.control.supervisor import Limits, Situation, State, Supervisor
 from wall_oss_ros.nodes.arms import Arms
 from wall_oss_ros.nodes.base import ERROR, OK, WARN, WallOSSNode, run
 from wall_oss_ros.nodes.conversions import chunk_message, observation_from, seconds
+from wall_oss_ros.nodes.home import HOME_PARAMETERS, Home
 from wall_oss_ros.nodes.logic.inference import Inference, Request
 from wall_oss_ros.nodes.logic.rate_meter import RateMeter
 from wall_oss_ros.nodes.logic.worker import Outcome
@@ -42,7 +43,7 @@ _PLAN_WORDS = {
 class ControlNode(WallOSSNode):
     """Topics ``plan``, ``observation`` and joint states in; ``action_chunk``, ``status`` and the robot's commands out.
 
-    Services ``stop`` and ``resume``, topic ``emergency_stop``; client of the grippers' actions.
+    Services ``stop``, ``resume`` and ``home``, topic ``emergency_stop``; client of the grippers' actions.
 
     Args:
         policy_loader: gives the policy for the parameters model, device and threads, and the robot's profile.
@@ -61,6 +62,7 @@ class ControlNode(WallOSSNode):
         Parameter("planner_timeout_s", 3.0, "Silence of the planner after which the robot holds, s.", 1.5, 60.0),
         Parameter("watch_program", True, "Hold unless the robot's own program runs, where the profile names topics that"
                   " say so; false for mock hardware, which says nothing."),
+        *HOME_PARAMETERS,
         Parameter("stamp_commands", True, "Give commands the time they are for, which takes out jitter; false where the"
                   " controller's clock is not this one's."),
     )  # fmt: skip
@@ -72,6 +74,7 @@ class ControlNode(WallOSSNode):
     def setup(self) -> None:
         self._profile = profile = load_profile(self.value("robot"))
         self._kinematics, self._layout = [Arm(one) for one in profile.arms], Layout(profile)
+        self._home = self.keep(Home(self, profile))
         self._policy = self._load_policy(self.value("model"), self.value("device"), self.value("threads"), profile)
         self._policy.warm_up()
         joining = self.value("chunk_joining")
@@ -91,6 +94,7 @@ class ControlNode(WallOSSNode):
         self._health = Health(profile, self._kinematics, self.steady())
         self._arms = Arms(self, profile, self._outlets, self.motion, self._health)
         self._parts = Parts(self, profile, self._outlets, self._health, self.motion, self._target)
+        self._home.begin(self.motion, self._arms)
         self._plan: SubtaskPlan | None = None
         self._observation: Observation | None = None
         self._planner_heard: float | None = None  # steady time
@@ -114,6 +118,7 @@ class ControlNode(WallOSSNode):
     def stop(self) -> None:
         # What was sent last ends at rest by itself, except the base's velocities.
         self._parts.halt()
+        self._home.end()
         self._mode, self._reason = State.IDLE, "not active"
         self._publish_status()
 
@@ -135,6 +140,8 @@ class ControlNode(WallOSSNode):
     def _on_plan(self, plan: SubtaskPlan) -> None:
         self._plan = plan if plan.plan_id else None  # 0: a planner that has no plan yet
         self._planner_heard = self.steady()
+        if plan.status == SubtaskPlan.RUNNING:
+            self._home.outcome = ""
 
     def _on_observation(self, observation: Observation) -> None:
         self._observation = observation
@@ -167,16 +174,26 @@ class ControlNode(WallOSSNode):
             self.motion.drop()
             self._inference.forget()
             self._observation = None
-        outcome = self._inference.poll(now)
+        outcome, active = self._inference.poll(now), self._active()
+        if self._home.targets is not None:
+            outcome = self._home.targets.through(self.steady(), outcome, active, self._arms.measured)
         if outcome is not None:
             self._take(now, outcome)
-        active = self._active()
-        if active is None or self._task is None or active[0] != self._task[0]:
+        self._home.cycle(now, self.against_homing())
+        if not self._home.moving and (active is None or self._task is None or active[0] != self._task[0]):
             self.motion.drop()  # no plan, or another one: what is left of the old actions is not wanted
         self._judge()
         self._ask()
-        if self._arms.step(now, self._mode == State.RUNNING):
+        homing = self._mode == State.HOMING and self._home.moving
+        if self._arms.step(now, self._mode == State.RUNNING or homing):
             self._meter.tick(self.steady())
+
+    def against_homing(self) -> str:
+        """Why the arms may not go home now; an empty text when they may."""
+        if self._plan is not None and self._plan.status == SubtaskPlan.RUNNING:
+            return "a plan is running; cancel it first"
+        now = self.now()
+        return self._supervisor.against_homing(_since(self._arms.heard, now), self._health.fault(now, self.steady()))
 
     def _target(self, time: float) -> np.ndarray | None:
         """What the robot is to do at a time, s; the last target from the chunk's end on; None while it may not move."""
@@ -195,15 +212,17 @@ class ControlNode(WallOSSNode):
         """Decides the state, and says so when it has changed."""
         active, stamp = self._active(), self.motion.queue.stamp
         now = self.now()
+        plan = "no plan yet" if self._plan is None else _PLAN_WORDS.get(self._plan.status, "no such plan status")
         situation = Situation(
             subtask=None if active is None else active[1],
-            plan="no plan yet" if self._plan is None else _PLAN_WORDS.get(self._plan.status, "no such plan status"),
+            plan=self._home.outcome or plan,
             planner_silence=_since(self._planner_heard, self.steady()),
             observation_age=self._observation_age(now),
             joint_state_age=_since(self._arms.heard, now),
             chunk_age=None if stamp is None else now - stamp,
             chunk_used_up=self.motion.queue.target(now) is None,
-            fault=self._health.fault(now, self.steady()) or self._model_error or self.motion.fault,
+            fault=self._health.fault(now, self.steady()) or self._model_error or self._home.fault or self.motion.fault,
+            homing=self._home.words,
         )
         state, reason = self._supervisor.judge(situation)
         if state != self._mode or (not reason) != (not self._reason):
@@ -257,6 +276,7 @@ class ControlNode(WallOSSNode):
 
     def _watch(self) -> None:
         self._look()
+        self._home.watch()
         self._judge()
         self._parts.watch(self._mode == State.RUNNING)
         self._publish_status()

@@ -26,6 +26,7 @@ CONTROL = {
     ControlStatus.RUNNING: ("running", "good"),
     ControlStatus.HOLDING: ("holding", "busy"),
     ControlStatus.STOPPED: ("stopped", "bad"),
+    ControlStatus.HOMING: ("going home", "busy"),
 }
 
 

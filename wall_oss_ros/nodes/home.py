@@ -1,0 +1,190 @@
+"""The service home of the control node: a person sends the arms home, and is told how it went."""
+
+from __future__ import annotations
+
+import numpy as np
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.task import Future
+from std_srvs.srv import Trigger
+
+from wall_oss_ros.control.body import Body
+from wall_oss_ros.homing.clearance import Clearance
+from wall_oss_ros.homing.pace import pace
+from wall_oss_ros.homing.planners import PLANNERS, make_planner, wants_moveit
+from wall_oss_ros.moveit_link.link import MoveItLink
+from wall_oss_ros.moveit_link.targets import TargetCheck
+from wall_oss_ros.nodes.arms import Arms
+from wall_oss_ros.nodes.base import WallOSSNode
+from wall_oss_ros.nodes.logic.worker import Worker
+from wall_oss_ros.nodes.parameters import Parameter
+from wall_oss_ros.robots.layout import Layout
+from wall_oss_ros.robots.profile import RobotProfile
+
+_NEAR = 0.05  # rad from home that counts as there, and from where a way begins
+_SETTLING = 1.0  # s that the arms' readings may take to come to where they were told to be
+
+HOME_PARAMETERS = (
+    Parameter("planner", "auto", "Who plans the way home: moveit, which knows the objects in its planning scene, builtin,"
+              " which knows none, or auto: moveit where moveit_py is installed.", choices=PLANNERS),
+    Parameter("check_targets", False, "Hold where something would touch, in MoveIt's planning scene, at an action chunk's"
+              " targets; needs moveit_py."),
+)  # fmt: skip
+
+
+class Home:
+    """Has the way home planned beside control, and followed by control's own motion.
+
+    Whatever forbids motion ends it: the arms come to rest, and go on only when a person asks again.
+
+    Args:
+        node: whose service and parameters these are.
+        profile: the robot.
+
+    Attributes:
+        targets: lets chunks through that MoveIt has looked at; None where that is not wanted.
+        outcome: how the last way home ended, in words; empty once something else has been done.
+
+    Raises:
+        WallOSSError: MoveIt is wanted and not installed.
+    """
+
+    def __init__(self, node: WallOSSNode, profile: RobotProfile):
+        self._node, self._profile = node, profile
+        self._clearance = Clearance(profile)
+        wants, checks = wants_moveit(node.value("planner")), node.value("check_targets")
+        self._link = None
+        if wants or checks:
+            topic = node.resolve_topic_name(profile.joint_states)
+            self._link = MoveItLink(node.value("robot"), topic, node.get_parameter("use_sim_time").value)
+        self._planner = make_planner(self._clearance, self._link if wants else None)
+        self.targets = TargetCheck(self._link, Layout(profile)) if checks else None
+        self._worker = Worker("way home")
+        self._body: Body | None = None
+        self._arms: Arms | None = None
+        self._gone = False
+        self._asked: Future | None = None  # done with how it went
+        self._begun, self._end = 0.0, None  # s; no end while the way is planned
+        self.outcome = ""
+        # Its callback waits for the arms, and must keep no other one from running.
+        node.serve(Trigger, "home", self._on_home, callback_group=ReentrantCallbackGroup())
+
+    def begin(self, body: Body, arms: Arms) -> None:
+        """The node is active from now on."""
+        self._body, self._arms, self.outcome = body, arms, ""
+
+    def end(self) -> None:
+        """The node is not active any more; what was sent last comes to rest by itself."""
+        self._finish(False, "control is not active any more")
+        self._body = None
+
+    def destroy(self) -> None:
+        """Lets go of thread and process."""
+        self._gone = True
+        self._worker.close()
+        if self._link is not None:
+            self._link.close()
+
+    @property
+    def fault(self) -> str:
+        """What is wrong with the targets of the model's actions, or an empty text."""
+        return "" if self.targets is None else self.targets.fault
+
+    @property
+    def moving(self) -> bool:
+        """Whether the arms are on their way."""
+        return self._asked is not None and self._end is not None
+
+    @property
+    def words(self) -> str:
+        """What is being done, for a person to read; empty when nothing is."""
+        if self._asked is None:
+            return ""
+        if self._end is None:
+            return f"looking for a way home ({self._planner.name})"
+        span, left = self._end - self._begun, max(0.0, self._end - self._node.now())
+        return f"going home, {100 * (1 - left / max(span, 1e-9)):.0f} %, {left:.1f} s left"
+
+    def watch(self) -> None:
+        """Looks after MoveIt's process."""
+        if self._link is not None:
+            self._link.look()
+
+    def cycle(self, now: float, against: str) -> None:
+        """One control cycle, before the arms are told anything.
+
+        Args:
+            now: s of the node's clock.
+            against: why the arms must not move; empty when they may.
+        """
+        if self._asked is None:
+            self._worker.poll()  # of one that was given up while it was planned
+        elif against or self._body.fault:
+            self._finish(False, against or self._body.fault)
+        elif self._end is None:
+            self._start(now)
+        elif now >= self._end and not self._body.moving:
+            self._arrive(now)
+
+    def _start(self, now: float) -> None:
+        outcome, measured = self._worker.poll(), self._arms.measured
+        if outcome is None or outcome.tag is not self._asked:
+            return
+        if outcome.error is not None:
+            self._finish(False, f"planning failed: {outcome.error}")
+            return
+        start, way = outcome.value
+        if isinstance(way, str):
+            self._finish(False, way)
+        elif np.abs(measured - start).max() > _NEAR:
+            self._finish(False, "the arms were moved while their way was planned")
+        else:
+            times, joints = way
+            self._body.go(now, times, joints, measured)
+            self._begun, self._end = now, now + float(times[-1])
+            self._node.get_logger().info(f"Going home, planned by {self._planner.name}, in {times[-1]:.1f} s.")
+
+    def _arrive(self, now: float) -> None:
+        away = float(np.abs(self._arms.measured - self._clearance.home).max())
+        if away <= _NEAR:
+            self._finish(True, "the arms are home" if len(self._profile.arms) > 1 else "the arm is home")
+        elif now > self._end + _SETTLING:
+            self._finish(False, f"a joint stays {away:.2f} rad away from home")
+
+    def _finish(self, success: bool, words: str) -> None:
+        asked, self._asked = self._asked, None
+        if asked is None:
+            return
+        self._body.drop()
+        self._body.fault = ""  # told; the next motion is judged for itself
+        self.outcome = words if success else f"not home: {words}"
+        (self._node.get_logger().info if success else self._node.get_logger().warning)(f"{self.outcome}.")
+        asked.set_result((success, self.outcome))
+
+    async def _on_home(self, _request, response):
+        response.success, response.message = await self._go()
+        if self._gone:
+            await Future()  # there is no service any more to answer with
+        return response
+
+    async def _go(self) -> tuple[bool, str]:
+        if self._body is None:
+            return False, "control is not active"
+        if self._asked is not None:
+            return False, "the arms are on their way home already"
+        against = self._node.against_homing()
+        if against:
+            return False, f"not home: {against}"
+        clearance, planner, profile, parts = self._clearance, self._planner, self._profile, self._body.parts
+        start = np.clip(self._arms.measured, clearance.lower, clearance.upper)  # readings may be off by a hair
+
+        def plan():
+            clearance.parts = parts
+            way = planner.plan(start)
+            return start, way.reason if way.knots is None else pace(profile, clearance.arms, way.knots)
+
+        self._asked, self._end = Future(), None
+        self._body.fault = ""  # of what was done before
+        if not self._worker.submit(self._asked, plan):
+            self._asked = None
+            return False, "the way home that was given up is still being planned; ask again"
+        return await self._asked
