@@ -14,7 +14,7 @@ from wall_oss_ros.sim.lifting.scene import DEPTH, GRIP, SIDE, TABLE, THICKNESS, 
 from wall_oss_ros.sim.world import World
 
 SIDES = {RIGHT: -1, LEFT: 1}  # the side wall that each arm takes: the one on its own side
-_HELD_OPENING = (THICKNESS - 0.003, THICKNESS + 0.003)  # m: what the opening reads when a wall is between the fingers
+_HELD_OPENING = (THICKNESS - 0.003, THICKNESS + 0.006)  # m: with a wall between the fingers, a little askew perhaps
 _HELD_ASIDE = 0.012  # m, how far a held wall's middle plane may be from the TCP
 _FINGER = 0.013  # m, half a finger's width
 

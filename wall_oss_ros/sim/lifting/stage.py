@@ -126,7 +126,7 @@ class LiftingStage(BaseStage):
             opening = expert.OPEN if rng.random() < 0.7 else rng.uniform(expert.OPEN, self.simulator.arms[arm].open)
         elif kind < 0.92:  # closing on the wall, or letting go of it
             position = wall + np.append(self.aside(0.03, 0.006), rng.normal(0, 0.005))
-            opening = rng.uniform(THICKNESS + 0.004, expert.OPEN)
+            opening = rng.uniform(THICKNESS + 0.007, expert.OPEN)
         else:  # closed on nothing
             position = wall + np.append(self.aside(0.1, 0.03), 0.2 * rng.random())
             opening = rng.uniform(0.0, 0.03)
