@@ -2,7 +2,8 @@
 
 from launch import LaunchDescription
 
-from wall_oss_ros.ros_launch import arguments_of, nodes
+from wall_oss_ros.ros_arguments import arguments_of
+from wall_oss_ros.ros_launch import nodes
 
 
 def generate_launch_description():

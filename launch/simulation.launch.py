@@ -5,8 +5,9 @@ from launch.actions import OpaqueFunction
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 
+from wall_oss_ros.ros_arguments import arguments, arguments_of
 from wall_oss_ros.ros_description import robot_state_publisher
-from wall_oss_ros.ros_launch import arguments, arguments_of, nodes
+from wall_oss_ros.ros_launch import nodes
 
 
 def generate_launch_description():

@@ -8,16 +8,8 @@ from launch.conditions import IfCondition
 from launch.logging import launch_config
 from launch.substitutions import LaunchConfiguration
 
-from wall_oss_ros.ros_launch import (
-    arguments,
-    arguments_of,
-    namespace,
-    nodes,
-    optional_node,
-    remappings,
-    robot_profile,
-    switch,
-)
+from wall_oss_ros.ros_arguments import arguments, arguments_of, namespace, remappings, robot_profile, switch
+from wall_oss_ros.ros_launch import nodes, optional_node
 from wall_oss_ros.rviz import write
 
 

@@ -101,6 +101,16 @@ def test_simulation_and_perception_work_together_and_end_at_ctrl_c(launch):
 
 
 @pytest.mark.slow
+def test_the_users_parameter_file_wins(launch, tmp_path):
+    (tmp_path / "mine.yaml").write_text("/**/perception: {ros__parameters: {autostart: false, rate_hz: 4.0}}")
+    _, log = launch("wall_oss_ros", "perception.launch.py", f"params_file:={tmp_path}/mine.yaml")
+    deadline = time.monotonic() + SLOW
+    while "unconfigured [1]" not in (state := ros2("lifecycle", "get", "/wall_oss/perception").stdout):
+        assert time.monotonic() < deadline and "active" not in state, state + log.read_text()
+    assert "4.0" in ros2("param", "get", "/wall_oss/perception", "rate_hz").stdout
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_nodes_end_with_launch_however_that_ends(launch, number):
     process, log = launch("wall_oss_ros", "perception.launch.py")

@@ -15,17 +15,8 @@ from wall_oss_ros.drivers import load_driver
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.paths import data_path
 from wall_oss_ros.robots.profile import RobotProfile
-from wall_oss_ros.ros_launch import (
-    apt,
-    is_installed,
-    namespace,
-    optional_node,
-    remappings,
-    robot_name,
-    robot_profile,
-    switch,
-    value,
-)
+from wall_oss_ros.ros_arguments import namespace, remappings, robot_name, robot_profile, switch, value
+from wall_oss_ros.ros_launch import apt, is_installed, optional_node
 from wall_oss_ros.ros_names import placed
 
 _CELL = "urdf/cells/cell.urdf.xacro"

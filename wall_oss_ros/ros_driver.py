@@ -15,8 +15,9 @@ from wall_oss_ros.drivers import Driver, load_driver
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.launching import NAMESPACE, PACKAGE, NodeSpec
 from wall_oss_ros.paths import data_path
+from wall_oss_ros.ros_arguments import namespace, robot_name, robot_profile, switch, value
 from wall_oss_ros.ros_description import camera_frames
-from wall_oss_ros.ros_launch import is_installed, namespace, process, robot_name, robot_profile, switch, value
+from wall_oss_ros.ros_launch import is_installed, process
 from wall_oss_ros.ros_names import placed
 
 _NO_ADDRESS = "0.0.0.0"  # mock hardware: some driver wants any

@@ -10,7 +10,8 @@ from launch.actions import ExecuteProcess
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.launching import NAMESPACE
-from wall_oss_ros.ros_launch import apt, is_installed, namespace, robot_profile, value
+from wall_oss_ros.ros_arguments import namespace, robot_profile, value
+from wall_oss_ros.ros_launch import apt, is_installed
 from wall_oss_ros.ros_names import of_profile, placed
 
 _OURS = ("instruction", "observation", "plan", "action_chunk", "status", "emergency_stop")

@@ -6,8 +6,9 @@ What differs between robots is data: ``config/drivers``. Cameras are started apa
 from launch import LaunchDescription
 from launch.actions import OpaqueFunction
 
+from wall_oss_ros.ros_arguments import arguments
 from wall_oss_ros.ros_driver import check, start
-from wall_oss_ros.ros_launch import arguments, end_at_sigterm
+from wall_oss_ros.ros_launch import end_at_sigterm
 
 
 def generate_launch_description():

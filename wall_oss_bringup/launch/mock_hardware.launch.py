@@ -9,8 +9,8 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch_ros.actions import Node
 
 from wall_oss_ros.paths import data_path
+from wall_oss_ros.ros_arguments import arguments, namespace, robot_profile, value
 from wall_oss_ros.ros_description import described
-from wall_oss_ros.ros_launch import arguments, namespace, robot_profile, value
 from wall_oss_ros.ros_names import placed
 
 

@@ -12,15 +12,18 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.substitutions import FindPackageShare
 
-from wall_oss_ros import ros_driver, ros_recording
-from wall_oss_ros.ros_launch import arguments, end_at_sigterm, specs, switch
+from wall_oss_ros.ros_arguments import arguments, switch
+from wall_oss_ros.ros_driver import check as check_driver
+from wall_oss_ros.ros_launch import end_at_sigterm, specs
+from wall_oss_ros.ros_recording import check as check_recording
+from wall_oss_ros.ros_recording import start as start_recording
 
 
 def check(context):
     """Refuses what cannot work before anything is started."""
     specs(context)
-    ros_recording.check(context)
-    return end_at_sigterm(context) + ([] if switch(context, "sim") else ros_driver.check(context))
+    check_recording(context)
+    return end_at_sigterm(context) + ([] if switch(context, "sim") else check_driver(context))
 
 
 def include(package, file, **options):
@@ -38,7 +41,7 @@ def generate_launch_description():
             *arguments("driver", "driver_file", "driver_arguments", "controller"),
             *arguments("namespace", "params_file", "log_level", "autostart", "respawn"),
             OpaqueFunction(function=check),
-            OpaqueFunction(function=ros_recording.start),
+            OpaqueFunction(function=start_recording),
             include("wall_oss_ros", "simulation.launch.py", condition=IfCondition(sim)),
             include("wall_oss_bringup", "driver.launch.py", condition=UnlessCondition(sim)),
             include("wall_oss_ros", "perception.launch.py"),
