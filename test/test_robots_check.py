@@ -26,7 +26,7 @@ def _saved(tmp_path, content: dict) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("robot", ["franka", "ur", "ur:ur3", "dual_arm"])
+@pytest.mark.parametrize("robot", ["franka", "ur", "ur:ur3", "dual_arm", "dual_arm:tiago_dual"])
 def test_shipped_robots_are_well(robot, capsys):
     assert check.main([robot]) == 0
     assert "!" not in capsys.readouterr().out

@@ -129,3 +129,46 @@ def test_a_joint_that_the_urdf_lacks_is_named():
     part = PROFILE.parts[0].model_copy(update={"joints": ("neck", "head_joint2")})
     with pytest.raises(WallOSSError, match="no joint neck"):
         SelfCollision(PROFILE.model_copy(update={"parts": (part,)}))
+
+
+# TIAGo Dual
+
+TIAGO = load_profile("dual_arm:tiago_dual")
+
+
+def test_tiago_has_its_own_joints_grippers_and_base():
+    right, left = TIAGO.arms
+    assert right.command.controller == "arm_right_controller" and left.command.controller == "arm_left_controller"
+    assert right.command.rate_hz == left.command.rate_hz
+    assert not any(one.gripper.in_trajectory for one in (right, left))
+    assert right.gripper.topic == "/gripper_right_controller/joint_trajectory"
+    assert TIAGO.base.topic == "/cmd_vel" and not TIAGO.base.stamped
+    assert Layout(TIAGO).mask.all(), "it has all that the layout has"
+    assert TIAGO.simulation is None
+
+
+@pytest.mark.parametrize("one, side", [(TIAGO.arms[0], -1), (TIAGO.arms[1], 1)], ids=("right", "left"))
+def test_tiagos_hands_point_down_and_forward_at_home(one, side):
+    arm = Arm(one)
+    position, rotation = arm.fk(arm.home)
+    assert np.allclose(position, (0.58, side * 0.22, -0.40), atol=1e-4)
+    assert np.allclose(rotation[:, 2], (np.sin(0.4), 0, -np.cos(0.4)), atol=1e-3), "where the fingers point"
+    assert np.allclose(rotation[:, 1], (0, -1, 0), atol=1e-3), "the line along which they close"
+
+
+def test_tiagos_arms_stretch_sideways_at_zero():
+    """Down the vendor's offsets: shoulder, joints 2 to 7, tool, sensor, gripper; the tool's centre is 0.20 m beyond."""
+    reach = 0.19 + 0.125 + 0.0895 + 0.222 + 0.162 + 0.15 + 0.046 + 0.0157 + 0.009750 / 2 + 0.01 + 0.20
+    for one, side in zip(TIAGO.arms, (-1, 1)):
+        arm = Arm(one)
+        position, _ = arm.fk(np.zeros(7))
+        assert position[1] == pytest.approx(side * reach, abs=1e-4)
+
+
+def test_tiagos_hands_that_meet_are_found():
+    collisions, arms = SelfCollision(TIAGO), [Arm(one) for one in TIAGO.arms]
+    at = [arm.ik((0.6, side * 0.04, -0.4), arm.fk(arm.home)[1], arm.home) for arm, side in zip(arms, (-1, 1))]
+    assert all(solution.ok for solution in at)
+    assert collisions.touching(np.concatenate([arm.home for arm in arms])) == ""
+    words = collisions.touching(np.concatenate([solution.q for solution in at]))
+    assert "_left_" in words and "_right_" in words
