@@ -92,7 +92,7 @@ class Cubes(Things):
 class WideTrays(Things):
     """Wide trays of some colours on a table in front of a robot that stands on the floor."""
 
-    looked_from, looked_at = (1.35, 0.95, 0.25), (0.25, 0.0, -0.38)
+    looked_from, looked_at = (1.1, 0.68, 0.14), (0.24, 0.02, -0.36)
 
     def _furniture(self):
         yield (0.64, 1.0, 0.04), (0.52, 0.0, lifting.TABLE - 0.0201), TABLE_COLOUR
