@@ -214,7 +214,7 @@ class Session:
 
     def _spin(self) -> None:
         self.monitor.spin(0.1)
-        if self.monitor.plan is not None:
+        if self.monitor.plan is not None and self.monitor.plan.plan_id:
             self.display.show(self.monitor)
         if (ended := self.processes.ended()) is not None:
             name, status = ended
