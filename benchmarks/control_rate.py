@@ -36,6 +36,7 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.launching import system
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED
 from wall_oss_ros.robots.profile import load_profile
+from wall_oss_ros.sim.scenery import scenery_of
 from wall_oss_msgs.msg import ControlStatus  # isort: skip
 
 START_LIMIT = 180.0  # s until the first command
@@ -144,8 +145,8 @@ def main() -> int:
 
 def run(args: argparse.Namespace) -> dict:
     """Starts what is to be measured, unless it runs already, and measures it."""
-    instruction, seed = choose(args.instruction, args.seed)
-    topic = load_profile(args.robot).command.topic
+    profile = load_profile(args.robot)
+    instruction, seed = choose(scenery_of(profile), args.instruction, args.seed)
     specs = [] if args.attach else system(robot=args.robot, sim=True, model=args.model, seed=seed)
     rclpy.init(args=[])
     with TemporaryDirectory() as logs, Processes(Path(logs)) as processes:
@@ -156,7 +157,7 @@ def run(args: argparse.Namespace) -> dict:
             if (ended := processes.ended()) is not None:
                 raise WallOSSError(f"{ended[0]} ended: {processes.complaint(ended[0])}")
 
-        probe = Probe(topic)
+        probe = Probe(profile.command.topic)
         try:
             return measure(probe, instruction, args.seconds, check)
         finally:

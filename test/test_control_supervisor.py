@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from wall_oss_ros.control.supervisor import Limits, Situation, State, Supervisor
+from wall_oss_ros.robots.profile import load_profile
 
 LIMITS = Limits(observation_age=1.0, joint_state_age=0.3, chunk_age=2.0, planner_silence=3.0)
 GOOD = Situation("pick up the red cube", "", 0.5, 0.1, 0.02, 0.3, chunk_used_up=False)
@@ -49,6 +50,13 @@ def test_a_persons_stop_lasts_until_a_person_resumes():
     assert supervisor.judge(replace(GOOD, subtask=None))[0] == State.STOPPED
     assert supervisor.resume() and supervisor.judge(GOOD)[0] == State.RUNNING
     assert not supervisor.resume(), "nothing was stopped"
+
+
+def test_the_profile_says_how_long_each_may_be_silent_and_whether_a_hold_ends_by_itself():
+    profile = load_profile("franka")
+    assert Limits.of(profile, 3.0) == LIMITS
+    manual = profile.model_copy(update={"resume": "manual"})
+    assert Limits.of(manual, 3.0) == replace(LIMITS, automatic=False)
 
 
 def test_a_manual_profile_waits_for_resume_after_a_fault():

@@ -17,6 +17,7 @@ from wall_oss_ros.control.supervisor import Limits, Situation, State, Supervisor
 from wall_oss_ros.nodes.arms import Arms
 from wall_oss_ros.nodes.base import ERROR, OK, WARN, WallOSSNode, run
 from wall_oss_ros.nodes.conversions import chunk_message, observation_from, seconds
+from wall_oss_ros.nodes.followed_plan import FollowedPlan
 from wall_oss_ros.nodes.home import HOME_PARAMETERS, Home
 from wall_oss_ros.nodes.logic.inference import Inference, Request
 from wall_oss_ros.nodes.logic.rate_meter import RateMeter
@@ -29,15 +30,6 @@ from wall_oss_ros.nodes.qos import EVENTS, HOWEVER, LATCHED, NEWEST
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
-
-_PLAN_WORDS = {
-    SubtaskPlan.AWAITING_APPROVAL: "the plan awaits approval",
-    SubtaskPlan.RUNNING: "no subtask is active",
-    SubtaskPlan.SUCCEEDED: "the plan has succeeded",
-    SubtaskPlan.FAILED: "the plan has failed",
-    SubtaskPlan.CANCELLED: "the plan was cancelled",
-    SubtaskPlan.REJECTED: "the plan was rejected",
-}
 
 
 class ControlNode(WallOSSNode):
@@ -95,9 +87,8 @@ class ControlNode(WallOSSNode):
         self._arms = Arms(self, profile, self._outlets, self.motion, self._health)
         self._parts = Parts(self, profile, self._outlets, self._health, self.motion, self._target)
         self._home.begin(self.motion, self._arms)
-        self._plan: SubtaskPlan | None = None
+        self._plan = FollowedPlan()
         self._observation: Observation | None = None
-        self._planner_heard: float | None = None  # steady time
         self._mode, self._reason = State.IDLE, "no plan yet"
         self._task: tuple[int, str] | None = None  # plan id and subtask that the chunk at hand is for
         self._model_error = ""
@@ -138,8 +129,7 @@ class ControlNode(WallOSSNode):
     # What comes in.
 
     def _on_plan(self, plan: SubtaskPlan) -> None:
-        self._plan = plan if plan.plan_id else None  # 0: a planner that has no plan yet
-        self._planner_heard = self.steady()
+        self._plan.take(plan, self.steady())
         if plan.status == SubtaskPlan.RUNNING:
             self._home.outcome = ""
 
@@ -174,7 +164,7 @@ class ControlNode(WallOSSNode):
             self.motion.drop()
             self._inference.forget()
             self._observation = None
-        outcome, active = self._inference.poll(now), self._active()
+        outcome, active = self._inference.poll(now), self._plan.active
         if self._home.targets is not None:
             outcome = self._home.targets.through(self.steady(), outcome, active, self._arms.measured)
         if outcome is not None:
@@ -190,7 +180,7 @@ class ControlNode(WallOSSNode):
 
     def against_homing(self) -> str:
         """Why the arms may not go home now; an empty text when they may."""
-        if self._plan is not None and self._plan.status == SubtaskPlan.RUNNING:
+        if self._plan.running:
             return "a plan is running; cancel it first"
         now = self.now()
         return self._supervisor.against_homing(_since(self._arms.heard, now), self._health.fault(now, self.steady()))
@@ -202,21 +192,14 @@ class ControlNode(WallOSSNode):
             return None
         return queue.target(min(time, queue.end))
 
-    def _active(self) -> tuple[int, str] | None:
-        plan = self._plan
-        if plan is None or plan.status != SubtaskPlan.RUNNING or not 0 <= plan.active < len(plan.subtasks):
-            return None
-        return plan.plan_id, plan.subtasks[plan.active].text
-
     def _judge(self) -> None:
         """Decides the state, and says so when it has changed."""
-        active, stamp = self._active(), self.motion.queue.stamp
+        active, stamp = self._plan.active, self.motion.queue.stamp
         now = self.now()
-        plan = "no plan yet" if self._plan is None else _PLAN_WORDS.get(self._plan.status, "no such plan status")
         situation = Situation(
             subtask=None if active is None else active[1],
-            plan=self._home.outcome or plan,
-            planner_silence=_since(self._planner_heard, self.steady()),
+            plan=self._home.outcome or self._plan.words,
+            planner_silence=_since(self._plan.heard, self.steady()),
             observation_age=self._observation_age(now),
             joint_state_age=_since(self._arms.heard, now),
             chunk_age=None if stamp is None else now - stamp,
@@ -237,7 +220,7 @@ class ControlNode(WallOSSNode):
 
     def _ask(self) -> None:
         """Has the model compute the next chunk, when it is time and there is something new to see."""
-        active, observation, now = self._active(), self._observation, self.now()
+        active, observation, now = self._plan.active, self._observation, self.now()
         if active is None or observation is None or self._mode == State.STOPPED:
             return
         stamp, goes_on = seconds(observation.header.stamp), self._task == active
@@ -256,7 +239,7 @@ class ControlNode(WallOSSNode):
             return
         self._model_error = ""
         measured = self._arms.measured
-        if active != self._active() or measured is None:
+        if active != self._plan.active or measured is None:
             return  # it was for a subtask that is over
         state = np.asarray(observation.state, dtype=float)
         rows = self.motion.take(now, outcome.tag.stamp, state, outcome.value[0], measured)
@@ -282,7 +265,7 @@ class ControlNode(WallOSSNode):
         self._publish_status()
 
     def _publish_status(self) -> None:
-        now, active = self.now(), self._active()
+        now, active = self.now(), self._plan.active
         rate, jitter = self._meter.measure(self.steady())
         age = self._observation_age(now)
         status = ControlStatus(state=int(self._mode), reason=self._reason, chunks=self._chunks)
