@@ -124,6 +124,13 @@ def test_another_controller_takes_its_topics_and_action_along():
     assert profile.joint_states not in renamed
 
 
+def test_a_driving_base_may_listen_elsewhere():
+    profile = load_profile("dual_arm:tiago_dual")
+    assert remappings(profile, base_topic="") == []
+    assert dict(remappings(profile, "pal", base_topic="twist_mux/cmd_vel"))[profile.base.topic] == "/pal/twist_mux/cmd_vel"
+    assert remappings(load_profile("ur"), base_topic="/anything") == []
+
+
 @pytest.mark.parametrize("robot", ["franka", "ur"])
 def test_a_namespace_comes_before_every_name(robot):
     profile = load_profile(robot)

@@ -53,6 +53,12 @@ _ARGUMENTS: dict[str, tuple[str | LaunchConfiguration, str, list[str] | None]] =
     "sim": ("true", "true simulates the robot; false is for a real one, or for its driver's mock hardware.", _SWITCH),
     "namespace": ("", "Put before every name, so that several robots can share a network. Empty: none.", None),
     "controller": ("", "The (first) arm's trajectory controller. Empty: the driver's on this distribution, or else the profile's.", None),
+    "base_topic": ("", "Where a driving base takes its velocities; it differs between releases. Empty: the profile's.", None),
+    "twists": (
+        "",
+        "Whether these are geometry_msgs/Twist (plain) or TwistStamped. Empty: as the profile has it.",
+        ["", "plain", "stamped"],
+    ),
     "seed": ("0", "With sim:=true: which scene, a whole number from 0.", None),
     "model": ("", "A checkpoint: its folder, or its name in models/. Empty: the one that ships for the robot.", None),
     "device": ("cpu", "Torch device of the model, such as cpu, cuda or cuda:1.", None),
@@ -101,9 +107,9 @@ def arguments(*names: str) -> list[DeclareLaunchArgument]:
 
 def arguments_of(*names: str) -> list[DeclareLaunchArgument]:
     """The launch arguments that these nodes need."""
-    own = {"simulated_robot": ["seed"], "planner": ["model", "device", "require_approval"], "control": ["model", "device"]}
+    own = {"simulated_robot": ["seed"], "planner": ["model", "device", "require_approval"], "control": ["model", "device", "twists"]}
     wanted = ["robot", "ur_type", "sim", *dict.fromkeys(argument for name in names for argument in own.get(name, []))]
-    return arguments(*wanted, "namespace", "controller", "autostart", "respawn", "params_file", "log_level")
+    return arguments(*wanted, "namespace", "controller", "base_topic", "autostart", "respawn", "params_file", "log_level")
 
 
 def value(context: LaunchContext, name: str, default: str | None = None) -> str:
@@ -132,12 +138,13 @@ def robot_profile(context: LaunchContext) -> RobotProfile:
 
 
 def remappings(context: LaunchContext) -> list[tuple[str, str]]:
-    """What becomes of the profile's topics and actions, by the arguments namespace and controller.
+    """What becomes of the profile's topics and actions, by the arguments namespace, controller and base_topic.
 
     Raises:
         WallOSSError: the namespace is none.
     """
-    return ros_names.remappings(robot_profile(context), namespace(context), value(context, "controller", ""))
+    names = (value(context, "controller", ""), value(context, "base_topic", ""))
+    return ros_names.remappings(robot_profile(context), namespace(context), *names)
 
 
 def namespace(context: LaunchContext) -> str:

@@ -72,6 +72,8 @@ def specs(context: LaunchContext, names: Iterable[str] | None = None) -> list[No
     parameters: dict[str, dict] = {name: {"autostart": switch(context, "autostart")} for name in names}
     for name in {"planner", "control"} & set(names):
         parameters[name]["device"] = value(context, "device")
+    if "control" in names:
+        parameters["control"]["twists"] = value(context, "twists", "")
     if "control" in names and not sim and value(context, "use_mock_hardware", "false").lower() == "true":
         parameters["control"]["watch_program"] = False  # nothing says there that a program runs
     if "planner" in names:

@@ -21,13 +21,16 @@ def of_profile(profile: RobotProfile) -> tuple[list[str], list[str]]:
     return list(topics), list(dict.fromkeys(name for field, name in found if field == "action"))
 
 
-def remappings(profile: RobotProfile, namespace: str = "", controller: str = "") -> list[tuple[str, str]]:
+def remappings(
+    profile: RobotProfile, namespace: str = "", controller: str = "", base_topic: str = ""
+) -> list[tuple[str, str]]:
     """What becomes of the profile's names.
 
     Args:
         profile: the robot.
         namespace: put before every absolute name; without slashes around it.
-        controller: the name of the trajectory controller, where it is not the profile's.
+        controller: the name of the first arm's trajectory controller, where it is not the profile's.
+        base_topic: of the base's velocities, where it is not the profile's.
 
     Raises:
         WallOSSError: ROS permits no such namespace.
@@ -36,15 +39,17 @@ def remappings(profile: RobotProfile, namespace: str = "", controller: str = "")
         raise WallOSSError(f"{namespace!r} is no namespace.", "Give letters, digits and _, such as left_cell.")
     topics, actions = of_profile(profile)
     parts = [f"{action}/_action/{part}" for action in actions for part in _ACTION]  # ROS remaps only these, not the whole
-    renamed = [(name, placed(name, profile, namespace, controller)) for name in (*topics, *_OURS, *parts)]
+    renamed = [(name, placed(name, profile, namespace, controller, base_topic)) for name in (*topics, *_OURS, *parts)]
     return [(name, new) for name, new in renamed if name != new]
 
 
-def placed(name: str, profile: RobotProfile, namespace: str = "", controller: str = "") -> str:
+def placed(name: str, profile: RobotProfile, namespace: str = "", controller: str = "", base_topic: str = "") -> str:
     """What one of the profile's names becomes; the arguments are those of ``remappings``."""
     old = f"/{profile.command.controller}/"
     if controller and name.startswith(old):
         name = f"/{controller}/{name[len(old):]}"
+    if base_topic and profile.base is not None and name == profile.base.topic:
+        name = f"/{base_topic.lstrip('/')}"
     return f"/{namespace}{name}" if namespace else name
 
 

@@ -21,7 +21,7 @@ _OTHERS = ("/tf", "/tf_static", "/robot_description", "/clock", "/simulation/gro
 def topics(context: LaunchContext) -> list[str]:
     """What is recorded: the robot's topics, as its profile names them, and what WALL-OSS says of its work."""
     names = [*of_profile(robot_profile(context))[0], *(f"/{NAMESPACE}/{name}" for name in _OURS), *_OTHERS]
-    where = namespace(context), value(context, "controller", "")
+    where = namespace(context), value(context, "controller", ""), value(context, "base_topic", "")
     return [*(placed(name, robot_profile(context), *where) for name in names), "/diagnostics"]
 
 

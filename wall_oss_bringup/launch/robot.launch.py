@@ -38,7 +38,7 @@ def generate_launch_description():
             *arguments("robot", "ur_type", "sim", "model", "device", "require_approval", "rviz", "record"),
             *arguments("seed", "description"),
             *arguments("robot_ip", "use_mock_hardware", "mock_gripper", "camera_frames"),
-            *arguments("driver", "driver_file", "driver_arguments", "controller"),
+            *arguments("driver", "driver_file", "driver_arguments", "controller", "base_topic", "twists"),
             *arguments("namespace", "params_file", "log_level", "autostart", "respawn"),
             OpaqueFunction(function=check),
             OpaqueFunction(function=start_recording),

@@ -54,6 +54,8 @@ class ControlNode(WallOSSNode):
         Parameter("planner_timeout_s", 3.0, "Silence of the planner after which the robot holds, s.", 1.5, 60.0),
         Parameter("watch_program", True, "Hold unless the robot's own program runs, where the profile names topics that"
                   " say so; false for mock hardware, which says nothing."),
+        Parameter("twists", "", "What a driving base is told by: plain twists, or stamped; empty as in the robot's profile.",
+                  choices=("", "plain", "stamped")),
         *HOME_PARAMETERS,
         Parameter("stamp_commands", True, "Give commands the time they are for, which takes out jitter; false where the"
                   " controller's clock is not this one's."),

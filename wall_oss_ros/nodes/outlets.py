@@ -34,6 +34,8 @@ class Outlets:
         drives = profile.base is not None and self.moves[slots[profile.base.dof]].any()
         self.base = profile.base if drives else None
         if self.base is not None:
+            if kind := node.value("twists"):
+                self.base = self.base.model_copy(update={"stamped": kind == "stamped"})
             kind = TwistStamped if self.base.stamped else Twist
             self._outs[self.base.topic] = node.publish_to(kind, self.base.topic, EVENTS)
 
