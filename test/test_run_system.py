@@ -14,6 +14,8 @@ import pytest
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.launching import model_directory
+from wall_oss_ros.robots.profile import load_profile
+from wall_oss_ros.shipped import robots_of
 
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
@@ -92,13 +94,27 @@ def start(tmp_path):
             process.kill()
 
 
-def test_the_exit_status_is_the_verdict(start, tmp_path):
-    run = start("--seed", "3", "--timeout", "40")
+def verdict(run: Run) -> str:
+    """The verdict that a run ends with."""
     status = run.process.wait(400)
     assert status in (0, 1), run.lines
-    verdicts = [line for line in run.lines if line.startswith(("success:", "not reached:"))]
-    assert len(verdicts) == 1, run.lines
-    assert verdicts[0].startswith("success:") == (status == 0)
+    (said,) = [line for line in run.lines if line.startswith(("success:", "not reached:"))]
+    assert said.startswith("success:") == (status == 0)
+    return said
+
+
+def test_two_arms_run_as_a_whole(start):
+    if "dual_arm" not in robots_of(model_directory(None, load_profile("dual_arm"))):
+        pytest.skip("there is no checkpoint for two arms in models/")
+    run = start("--robot", "dual_arm", "--timeout", "20", "lift the red tray")
+    assert "the red tray " in verdict(run)
+    assert any("take the red tray with both hands" in line for line in run.lines), "the plan was shown"
+    assert run.processes() == []
+
+
+def test_the_exit_status_is_the_verdict(start, tmp_path):
+    run = start("--seed", "3", "--timeout", "40")
+    verdict(run)
     assert any("pick up the " in line for line in run.lines), "the plan was shown"
     (logs,) = (tmp_path / "runs").iterdir()
     assert {path.stem for path in logs.iterdir()} >= {"simulated_robot", "perception", "planner", "control"}
