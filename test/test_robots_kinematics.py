@@ -76,3 +76,19 @@ def test_a_frame_that_the_urdf_lacks_is_named(tmp_path):
     path.write_text(yaml.safe_dump(content))
     with pytest.raises(WallOSSError, match="panda_hand_tcp"):
         Arm(load_profile(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "arm.urdf of profile 'franka' cannot be read .*No such file"),
+        ("<robot", "is not XML"),
+        ("<robot name='x'/>", "is no URDF"),
+    ],
+)
+def test_a_urdf_that_cannot_be_read_is_named(tmp_path, text, words):
+    path = tmp_path / "arm.urdf"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(WallOSSError, match=words):
+        Arm(load_profile("franka").model_copy(update={"urdf": str(path)}))

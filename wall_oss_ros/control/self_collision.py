@@ -8,6 +8,7 @@ import numpy as np
 import pinocchio
 
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.robots.kinematics import read_model
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.robots.urdf import mimicked
 
@@ -31,9 +32,9 @@ class SelfCollision:
     """Pairs of links that must not touch, and whether they do: each arm with itself, other arms, head, lift and body.
 
     Which pairs may touch is computed: links that no arm moves, such as head and body, which their joints' limits keep
-    apart; links on one joint or on neighbouring joints, which meet there; those that touch at home, where the robot is known to be well, and those that touch in nearly every posture, because simplified
-    shapes overlap. Grippers count as open, which is widest. Other joints that the profile does not name are locked at
-    zero, as for kinematics.
+    apart; links on one joint or on neighbouring joints, which meet there; those that touch at home, where the robot is
+    known to be well, and those that touch in nearly every posture, because simplified shapes overlap. Grippers count as
+    open, which is widest. Other joints that the profile does not name are locked at zero, as for kinematics.
 
     ``SelfCollision(profile).touching(np.concatenate([right, left]))`` asks of a robot with two arms.
 
@@ -48,9 +49,9 @@ class SelfCollision:
             margin: m between shapes below which they count as touching.
 
         Raises:
-            WallOSSError: the URDF has no such joints, or its collision shapes cannot be read.
+            WallOSSError: there is no such URDF, it has no such joints, or its collision shapes cannot be read.
         """
-        full = pinocchio.buildModelFromUrdf(str(profile.urdf_path))
+        full = read_model(profile)
         try:
             shapes = pinocchio.buildGeomFromUrdf(full, str(profile.urdf_path), pinocchio.GeometryType.COLLISION)
         except (ValueError, RuntimeError) as error:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import pinocchio
 
+from wall_oss_ros.robots.kinematics import read_model
 from wall_oss_ros.robots.profile import RobotProfile
-
 
 ROOT = "universe"
 """Pinocchio's name for the frame of the URDF's first link."""
@@ -22,7 +22,7 @@ class Frames:
     """
 
     def __init__(self, profile: RobotProfile):
-        self._model = pinocchio.buildModelFromUrdf(str(profile.urdf_path))
+        self._model = read_model(profile)
         self._data = self._model.createData()
         self._mounts: dict[str, tuple[str, np.ndarray]] = {}  # by child: parent and pose in it
 

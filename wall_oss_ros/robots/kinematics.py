@@ -9,6 +9,7 @@ import pinocchio
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.profile import RobotProfile
+from wall_oss_ros.robots.urdf import read_joints
 
 _DAMPING = 1e-6  # of the least squares at the goal; it grows with the squared error, which keeps far steps finite
 _ITERATIONS = 60
@@ -24,18 +25,33 @@ class IKResult(NamedTuple):
     error: float
 
 
+def read_model(profile: RobotProfile) -> pinocchio.Model:
+    """The whole robot's model.
+
+    Raises:
+        WallOSSError: the profile's URDF is not there, or is none.
+    """
+    read_joints(profile)  # says what is wrong with a file that cannot be read
+    try:
+        return pinocchio.buildModelFromUrdf(str(profile.urdf_path))
+    except (ValueError, RuntimeError) as error:
+        raise WallOSSError(
+            f"{profile.urdf_path} is no URDF: {' '.join(str(error).split())}.", "Check it with check_urdf, of liburdfdom-tools."
+        ) from error
+
+
 class Arm:
     """Forward and inverse kinematics of a profile's arm, between its base frame and tool centre point.
 
     Joints of the URDF that the profile does not name are locked at zero.
 
     Raises:
-        WallOSSError: the URDF lacks a joint or frame that the profile names.
+        WallOSSError: the URDF cannot be read, or lacks a joint or frame that the profile names.
     """
 
     def __init__(self, profile: RobotProfile):
         arm = profile.arm
-        full = pinocchio.buildModelFromUrdf(str(profile.urdf_path))
+        full = read_model(profile)
         missing = [n for n in arm.joints if not full.existJointName(n)]
         missing += [n for n in (arm.base_frame, arm.tcp_frame) if not full.existFrame(n)]
         if missing:
