@@ -5,7 +5,8 @@ Writes a checkpoint that the other commands take with --model, its training curv
 examples:
   wall-oss train --output runs/train
   wall-oss train --output runs/train --resume
-  wall-oss train --recipe config/training/tiny.yaml --minutes 2 --output runs/short
+  wall-oss train --recipe dual_arm --output runs/lift
+  wall-oss train --recipe my_recipe.yaml --minutes 2 --output runs/short
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class FrameSet:
             frames = np.load(folder / "frames.npy", allow_pickle=False)
         except (OSError, ValueError) as error:
             raise WallOSSError(
-                f"{folder} is no readable dataset of frames ({error}).", "Make one with `wall-oss train --data-only`."
+                f"{folder} is no readable dataset of frames ({error}).", "Name another folder, or let `wall-oss train` make it."
             ) from error
         if frames.dtype != frame or len(images) != len(frames):
             raise WallOSSError(

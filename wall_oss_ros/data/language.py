@@ -14,7 +14,6 @@ from wall_oss_ros.data.frames import PLACES
 from wall_oss_ros.sim.tasks import COLOURS, TRAYS, Goal
 from wall_oss_ros.uni_cot import prompts
 
-
 PLACE_TEMPLATES = (
     "put the {c} cube in the {t} tray",
     "put the {c} cube in the {t} tray",

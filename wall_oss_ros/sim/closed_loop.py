@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -16,8 +17,7 @@ from wall_oss_ros.control.body import Body
 from wall_oss_ros.policy import Policy
 from wall_oss_ros.policy.observation import Observation
 from wall_oss_ros.policy.real_time_chunking import Previous
-from wall_oss_ros.sim.demonstrations import Stage
-from wall_oss_ros.sim.scene import SceneSpec
+from wall_oss_ros.sim.stage import BaseStage
 from wall_oss_ros.sim.task import task_of
 from wall_oss_ros.sim.tasks import Goal
 from wall_oss_ros.uni_cot.plan import PlanStatus
@@ -73,15 +73,15 @@ class ClosedLoop:
     """
 
     def __init__(
-        self, policy: Policy, stage: Stage, settings: Settings = Settings(), on_look: Callable[[], None] = lambda: None
+        self, policy: Policy, stage: BaseStage, settings: Settings = Settings(), on_look: Callable[[], None] = lambda: None
     ):
         """``on_look`` is called whenever the model looks at the table, to judge or to act."""
         self.policy, self.stage, self.settings, self.on_look = policy, stage, settings, on_look
         self.task = task_of(stage.profile)
         self.dt = 1.0 / stage.profile.command.rate_hz
 
-    def run(self, scene: SceneSpec, instruction: str, goals: list[Goal], seed: int) -> Episode:
-        """One episode from the robot's home; ``seed`` decides the flow's noise."""
+    def run(self, scene: Any, instruction: str, goals: list[Goal], seed: int) -> Episode:
+        """One episode from the robot's home, in a scene that ``Task.scene`` made; ``seed`` decides the flow's noise."""
         stage, simulator, settings, task = self.stage, self.stage.simulator, self.settings, self.task
         simulator.reset(scene)
         episode = Episode(instruction, goals)

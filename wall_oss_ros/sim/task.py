@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,8 +19,7 @@ from wall_oss_ros.sim.tasks import Goal
 from wall_oss_ros.uni_cot import prompts
 
 if TYPE_CHECKING:
-    from wall_oss_ros.sim.demonstrations import Stage
-    from wall_oss_ros.sim.scene import SceneSpec
+    from wall_oss_ros.sim.stage import BaseStage
 
 DOF = 20
 """Entries of the released models' layout."""
@@ -81,19 +80,19 @@ class Task(ABC):
     # To carry out and judge
 
     @abstractmethod
-    def stage(self, rng: np.random.Generator, robot: str) -> Stage:
+    def stage(self, rng: np.random.Generator, robot: str) -> BaseStage:
         """A simulated robot with random scenes and a scripted expert."""
 
     @abstractmethod
-    def scene(self, rng: np.random.Generator) -> SceneSpec:
-        """A random scene."""
+    def scene(self, rng: np.random.Generator) -> Any:
+        """A random scene, as the stage's simulator takes it; ``colours`` are those of the things in it."""
 
     @abstractmethod
-    def goals(self, scene: SceneSpec) -> list[Goal]:
+    def goals(self, scene: Any) -> list[Goal]:
         """All that may be asked for in a scene, one goal each."""
 
     @abstractmethod
-    def random_goal(self, rng: np.random.Generator, scene: SceneSpec) -> Goal:
+    def random_goal(self, rng: np.random.Generator, scene: Any) -> Goal:
         """One of them."""
 
     @abstractmethod
@@ -101,14 +100,14 @@ class Task(ABC):
         """The plain instruction for a goal."""
 
     @abstractmethod
-    def lifted(self, stage: Stage) -> str | None:
+    def lifted(self, stage: BaseStage) -> str | None:
         """The colour of a thing that is off the table now, or None."""
 
-    def placed(self, stage: Stage, colour: str) -> str | None:
+    def placed(self, stage: BaseStage, colour: str) -> str | None:
         """Which place the thing of that colour lies in now, if any."""
         return None
 
-    def reached(self, stage: Stage, goals: list[Goal]) -> bool:
+    def reached(self, stage: BaseStage, goals: list[Goal]) -> bool:
         """Whether the simulator's state is what the goals ask for."""
         return self.language.active_subtask(stage.truth()[()], goals) == prompts.DONE
 
