@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import pinocchio
 import ruckig
 
 from wall_oss_ros.control.guard import holdable_speed
 from wall_oss_ros.control.setpoints import Setpoint, Stopping
-from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.parts import JointPart
 from wall_oss_ros.robots.profile import RobotProfile
+from wall_oss_ros.robots.urdf import position_limits
 
 _LOST = 1.0  # s at full speed: a part that is farther from what it was told does not follow
 _STILL = 1e-4  # rad/s or m/s
@@ -37,9 +36,9 @@ class PartMotion:
     def __init__(self, profile: RobotProfile, part: JointPart, moves: np.ndarray):
         self.part, self._slot = part, Layout(profile).slots[part.dof]
         self._moves = np.asarray(moves, bool)[self._slot]
-        self._low, self._high, velocity = _limits(profile, part)
+        self._low, self._high = position_limits(profile, part.joints)
         dt, limits = 1.0 / part.command.rate_hz, part.limits
-        self.velocity = holdable_speed(np.minimum(velocity, limits.velocity), limits.acceleration, limits.jerk, dt)
+        self.velocity = holdable_speed(limits.velocity, limits.acceleration, limits.jerk, dt)
         self._generator = ruckig.Ruckig(len(part.joints), dt)
         self._state, self._next = ruckig.InputParameter(len(part.joints)), ruckig.OutputParameter(len(part.joints))
         self._state.max_velocity = self.velocity.tolist()
@@ -94,16 +93,3 @@ class PartMotion:
         self._state.current_position = self._held.tolist()
         self._state.current_velocity, self._state.current_acceleration = still, still
         self._state.target_velocity, self._state.target_acceleration = still, still
-
-
-def _limits(profile: RobotProfile, part: JointPart) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The URDF's lowest and highest positions and speeds, (n,) each."""
-    model = pinocchio.buildModelFromUrdf(str(profile.urdf_path))
-    if missing := [joint for joint in part.joints if not model.existJointName(joint)]:
-        raise WallOSSError(
-            f"{profile.urdf_path} has no joint {', '.join(missing)}, which profile {profile.name!r} names in its {part.name}.",
-            "Correct the names in the profile.",
-        )
-    joints = [model.joints[model.getJointId(joint)] for joint in part.joints]
-    at, speed = [joint.idx_q for joint in joints], [joint.idx_v for joint in joints]
-    return model.lowerPositionLimit[at], model.upperPositionLimit[at], model.velocityLimit[speed]
