@@ -55,7 +55,8 @@ def test_each_arm_and_part_is_looked_at(capsys):
     assert check.main(["dual_arm"]) == 0
     said = capsys.readouterr().out
     for words in ("right arm, home:", "left arm, workspace:", "left arm, gripper: gripper_l_joint1", "head, home:",
-                  "lift, home: lift_joint at -0.2 of -0.5 to 0", "both hands: side by side 26 cm apart, 9 of 9"):  # fmt: skip
+                  "lift, home: lift_joint at -0.2 of -0.5 to 0",
+                  "both hands: side by side 26 cm apart, 9 of 9"):  # fmt: skip
         assert words in said
 
 

@@ -157,7 +157,8 @@ def require_fit(folder: Path, profile: RobotProfile, robot: str | None = None) -
     if robot is None:
         robot = profile.name if profile.name in known else unnamed(actions, states) or profile.name
         if robot != profile.name:
-            _log.warning("%s was trained on %s, not on %s; those statistics are used.", folder, ", ".join(known), profile.name)
+            trained = ", ".join(known)
+            _log.warning("%s was trained on %s, not on %s; those statistics are used.", folder, trained, profile.name)
     if problems := mismatches(
         config, Normalizer.from_statistics(states, robot), Normalizer.from_statistics(actions, robot), profile
     ):

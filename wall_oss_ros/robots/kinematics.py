@@ -36,7 +36,7 @@ def read_model(profile: RobotProfile) -> pinocchio.Model:
         return pinocchio.buildModelFromUrdf(str(profile.urdf_path))
     except (ValueError, RuntimeError) as error:
         raise WallOSSError(
-            f"{profile.urdf_path} is no URDF: {' '.join(str(error).split())}.", "Check it with check_urdf, of liburdfdom-tools."
+            f"{profile.urdf_path} is no URDF: {' '.join(str(error).split())}.", "Check it with check_urdf."
         ) from error
 
 
