@@ -42,8 +42,8 @@ def target(**values) -> np.ndarray:
 class Part:
     """A part that follows exactly what its controller is sent, and a look at each command."""
 
-    def __init__(self, part, moves=ALL):
-        self.motion, self.q = PartMotion(ROBOT, part, moves), np.array(part.home)
+    def __init__(self, part, moves=ALL, profile=ROBOT):
+        self.motion, self.q = PartMotion(profile, part, moves), np.array(part.home)
         self.dt, self.limits, self.sent, self.v = 1 / part.command.rate_hz, part.limits, 0, np.zeros(len(part.joints))
         self.a = np.zeros_like(self.v)
 
@@ -84,6 +84,24 @@ def test_it_comes_to_rest_and_falls_silent_when_there_is_no_target():
     sent = head.sent
     head.run(1.0, None)
     assert head.sent == sent
+
+
+@pytest.mark.parametrize("name", ["dual_arm:ffw", "dual_arm:tiago_dual"])
+def test_what_ships_rests_in_time_from_its_fastest(name):
+    profile = load_profile(name)
+    for entry in profile.parts:
+        part = Part(entry, profile=profile)
+        part.run(0.6, target(**{entry.dof: np.array(entry.home) - 9.0}))
+        assert np.abs(part.v) == pytest.approx(part.motion.velocity, rel=1e-3)
+        part.run(HOLD, None)
+        assert not part.motion.moving
+    if profile.base is not None:
+        motion, pose = BaseMotion(profile), np.zeros(3)
+        speeds = [motion.step(target(car_pose=[9.0, 0.0, 0.0]), pose) for _ in range(40)]
+        assert speeds[-1][0] == pytest.approx(motion.velocity[0], rel=1e-3)
+        for _ in range(round(HOLD * profile.base.rate_hz)):
+            motion.step(None, pose)
+        assert not motion.moving
 
 
 def test_entries_that_the_model_does_not_decide_stay_where_they_are():
