@@ -50,11 +50,22 @@ class Workspace(Part):
 
 
 class Arm(Part):
-    """An arm: what people call it, its place in the model's layout, its frames and joints, and its bounds."""
+    """An arm: what people call it, its place in the model's layout, its frames and joints, and its bounds.
+
+    The model moves its tool or its joints.
+
+    Attributes:
+        position_dof, rotation_dof: the tool's; of a rotation 3 Euler angles, or 6 numbers.
+        rotation_6d: what the 6 numbers are: the rotation matrix's first two columns, or its first two rows.
+        joints_dof: the joints', in place of these.
+        tool_rotation: quaternion (x, y, z, w) that rotations are measured from.
+    """
 
     name: Name = "arm"
-    position_dof: Name
-    rotation_dof: Name
+    position_dof: Name | None = None
+    rotation_dof: Name | None = None
+    rotation_6d: Literal["columns", "rows"] = "columns"
+    joints_dof: Name | None = None
     base_frame: Name
     tcp_frame: Name
     joints: tuple[Name, ...] = Field(min_length=1)
@@ -63,6 +74,13 @@ class Arm(Part):
     max_tcp_speed: Positive
     workspace: Workspace
     limits: Limits
+
+    @model_validator(mode="after")
+    def _commanded_in_one_way(self):
+        pose = (self.position_dof, self.rotation_dof)
+        if None in pose if self.joints_dof is None else any(pose):
+            raise ValueError("give position_dof and rotation_dof where the model moves the tool, or joints_dof instead")
+        return self
 
     @model_validator(mode="after")
     def _same_length(self):

@@ -55,8 +55,9 @@ class RobotProfile(Part):
     @model_validator(mode="after")
     def _consistent(self):
         taken = set()
-        for field, name, size in self._dofs():
-            if self.dof_config.get(name) != size:
+        for field, name, *sizes in self._dofs():
+            if self.dof_config.get(name) not in sizes:
+                size = " or ".join(map(str, sizes))
                 raise ValueError(f"{field} is {name!r}, which dof_config does not list with size {size}")
             if name in taken:
                 raise ValueError(f"{field} is {name!r}, which something else has already")
@@ -76,12 +77,15 @@ class RobotProfile(Part):
                 raise ValueError(f"{what} must all differ, but {', '.join(twice)} is there twice")
         return self
 
-    def _dofs(self) -> Iterator[tuple[str, str, int]]:
-        """Each part's place in the layout: field, name and number of entries."""
+    def _dofs(self) -> Iterator[tuple]:
+        """Each part's place in the layout: field, name and the numbers of entries that it may have."""
         for i, one in enumerate((self, *self.more_arms)):
             where = f"more_arms.{i - 1}." if i else ""
-            yield f"{where}arm.position_dof", one.arm.position_dof, 3
-            yield f"{where}arm.rotation_dof", one.arm.rotation_dof, 3
+            if one.arm.joints_dof is not None:
+                yield f"{where}arm.joints_dof", one.arm.joints_dof, len(one.arm.joints)
+            else:
+                yield f"{where}arm.position_dof", one.arm.position_dof, 3
+                yield f"{where}arm.rotation_dof", one.arm.rotation_dof, 3, 6
             yield f"{where}gripper.dof", one.gripper.dof, 1
         for i, part in enumerate(self.parts):
             yield f"parts.{i}.dof", part.dof, len(part.joints)

@@ -1,10 +1,12 @@
-"""Rotations as the model writes them: Euler angles about fixed axes, R = Rz(c) Ry(b) Rx(a)."""
+"""Rotations as models write them: 6-D, or Euler angles about fixed axes, R = Rz(c) Ry(b) Rx(a)."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
+
+_SHORTEST = 0.1  # a column of a 6-D rotation, of length 1 where it is exact, or what of it is square to the other
 
 
 def matrix_from_euler(angles) -> np.ndarray:
@@ -53,3 +55,26 @@ def quaternion_from_matrix(rotation: np.ndarray) -> np.ndarray:
         q[i], q[j], q[k], q[3] = squares[i], m[j, i] + m[i, j], m[k, i] + m[i, k], m[k, j] - m[j, k]
     q /= np.linalg.norm(q)
     return q if q[3] >= 0 else -q
+
+
+def six_from_matrix(rotation: np.ndarray) -> np.ndarray:
+    """6-D rotations (..., 6) of matrices (..., 3, 3): the first column, then the second (arXiv 1812.07035)."""
+    return np.concatenate([rotation[..., 0], rotation[..., 1]], axis=-1)
+
+
+def matrix_from_six(six) -> np.ndarray:
+    """Rotation matrices (..., 3, 3) of 6-D rotations (..., 6), by Gram-Schmidt: the first column keeps its direction.
+
+    Not numbers where the columns give no direction: one shorter than 0.1, both within 0.1 rad of parallel, or not finite.
+    """
+    six = np.asarray(six, float)
+    with np.errstate(all="ignore"):
+        first, second = _unit(six[..., :3]), _unit(six[..., 3:])
+        second = _unit(second - (first * second).sum(-1, keepdims=True) * first)
+        first, second = np.where(np.isfinite(second), first, np.nan), np.where(np.isfinite(first), second, np.nan)
+    return np.stack([first, second, np.cross(first, second)], axis=-1)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.where((length >= _SHORTEST) & (length < np.inf), vectors / length, np.nan)
