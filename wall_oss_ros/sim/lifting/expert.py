@@ -13,6 +13,7 @@ import numpy as np
 
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.sim.lifting.frames import ARMS, LEFT, RIGHT
+from wall_oss_ros.sim.lifting.language import LEVEL, RAISED
 from wall_oss_ros.sim.lifting.scene import GRIP, TABLE, THICKNESS
 from wall_oss_ros.sim.lifting.simulator import LiftingSimulator
 
@@ -24,7 +25,6 @@ SPEED = 0.25  # m/s, fastest motion
 NEAR_SPEED = 0.15  # m/s, fastest vertical motion close to a tray
 LIFT_SPEED = 0.10  # m/s, of a tray
 TOP = 0.15  # m above the table, where a lifted tray is held
-LIFTED, LEVEL = 0.10, math.radians(10)  # m, rad: what counts as lifted
 GRIPPER_SPEED = 0.15  # m/s of the opening
 REST = TABLE + GRIP  # height of the place where a wall is gripped, while the tray stands on the table
 _GAIN = 4.0  # 1/s, approach speed per distance left
@@ -74,9 +74,7 @@ class LiftState:
     def copy(self) -> LiftState:
         """One that can be changed alone."""
         walls, gripped = ([list(row) for row in rows] for rows in (self.walls, self.gripped))
-        return replace(
-            self, tcps=list(self.tcps), openings=list(self.openings), walls=walls, gripped=gripped
-        )
+        return replace(self, tcps=list(self.tcps), openings=list(self.openings), walls=walls, gripped=gripped)
 
     def raised(self, tray: int) -> float:
         """How far the middle of a tray is above its rest, m."""
@@ -134,16 +132,17 @@ def rollout(state: LiftState, subtask: Subtask | None, horizon: int = 10, dt: fl
         _advance(state, velocities, openings, dt)
         for arm, first in ((LEFT, 0), (RIGHT, 7)):
             chunk[row, first : first + 3] = [now - then for now, then in zip(state.tcps[arm], start[arm])]
-            chunk[row, first + 3 : first + 6] = [-angle * (1 - (1 - _GAIN * dt) ** (row + 1)) for angle in state.rotations[arm]]
+            turned_back = 1 - (1 - _GAIN * dt) ** (row + 1)
+            chunk[row, first + 3 : first + 6] = [-angle * turned_back for angle in state.rotations[arm]]
             chunk[row, first + 6] = openings[arm]
     return chunk
 
 
 def done(subtask: Subtask, state: LiftState) -> bool:
-    """Whether a subtask is over: the tray is in both hands, and, to be lifted, level and ``LIFTED`` above the table."""
+    """Whether a subtask is over: the tray is in both hands, and, to be lifted, level and ``RAISED`` above the table."""
     action, colour = subtask
     tray = state.colours.index(colour)
-    if action == LIFT and (state.raised(tray) < LIFTED or state.tilt(tray) > LEVEL):
+    if action == LIFT and (state.raised(tray) < RAISED or state.tilt(tray) > LEVEL):
         return False
     return all(state.gripped[tray])
 
