@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from wall_oss_ros.sim.lifting import language
-from wall_oss_ros.sim.lifting.expert import LEVEL, LIFTED
 from wall_oss_ros.sim.lifting.frames import LEFT, LIFT_FRAME, RIGHT
 from wall_oss_ros.sim.lifting.language import active_subtask, plan_text
 from wall_oss_ros.sim.tasks import COLOURS, Goal, parse_instruction
@@ -50,10 +49,6 @@ BOTH = (RIGHT, LEFT)
 )
 def test_what_is_called_for_follows_from_hands_and_trays(frame, called_for):
     assert active_subtask(frame, LIFT_RED) == called_for
-
-
-def test_expert_and_words_agree_on_what_is_lifted():
-    assert (language.RAISED, language.LEVEL) == (LIFTED, LEVEL)
 
 
 def test_a_plan_is_two_subtasks_and_an_absent_tray_is_refused():
