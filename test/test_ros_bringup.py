@@ -8,7 +8,10 @@ import signal
 import time
 
 import pytest
+import yaml
 from ros_support import NEEDS_ROS, SLOW, Launches, StubDrivers, installed, ros2
+
+from wall_oss_ros.paths import data_path
 
 pytestmark = NEEDS_ROS
 
@@ -142,6 +145,54 @@ def test_a_driver_whose_launch_file_is_broken_is_named(stubs):
     stubs.driver("ur_robot_driver", "launch/ur_control.launch.py", UR, actions="no_such_name")
     status, _, output = bring_up(stubs, "robot:=ur", "robot_ip:=1.2.3.4")
     assert status == 1 and "ur_control.launch.py cannot be read: name 'no_such_name' is not defined" in output
+
+
+def test_mock_hardware_of_the_dual_arm_is_ros2_control_with_our_description(stubs):
+    pytest.importorskip("xacro")
+    for package in ("joint_state_broadcaster", "joint_trajectory_controller", "robot_state_publisher"):
+        stubs.package(package)
+    # Both write down their arguments, and the last of their parameter files.
+    note = '#!/bin/sh\necho "$@" > "$STUB_NOTES/NAME"\nfor a; do [ -f "$a" ] && cat "$a" > "$STUB_NOTES/NAME.yaml"; done\nexit 0\n'
+    for package, name in (("controller_manager", "ros2_control_node"), ("robot_state_publisher", "robot_state_publisher")):
+        stubs.executable(package, name, note.replace("NAME", name))
+    status, _, output = bring_up(stubs, "robot:=dual_arm", "use_mock_hardware:=true", "namespace:=left")
+    assert status == 0, output
+    description = yaml.safe_load(stubs.noted("robot_state_publisher.yaml"))["/**"]["ros__parameters"]["robot_description"]
+    assert "mock_components/GenericSystem" in description and '<joint name="gripper_l_joint1">' in description
+    manager = stubs.noted("ros2_control_node")
+    assert "dual_arm_position.yaml" in manager and "~/robot_description:=/left/robot_description" in manager
+    leader = "/left/leader/joint_trajectory_command_broadcaster_right/joint_trajectory"
+    assert f"-r /left/arm_r_controller/joint_trajectory:={leader}" in manager
+    controllers = ["joint_state_broadcaster", "arm_r_controller", "arm_l_controller", "head_controller", "lift_controller"]
+    assert stubs.noted("spawner").split()[:5] == controllers and "mock_gripper" not in output
+
+
+def test_the_dual_arms_driver_is_ffws_and_stands_still(stubs):
+    stubs.driver("ffw_bringup", "launch/ffw_bg2_follower_ai.launch.py", FFW)
+    status, given, output = bring_up(stubs, "robot:=dual_arm")
+    assert status == 0, output
+    assert (given["init_position"], given["use_fake_hardware"], given["start_rviz"]) == ("false", "false", "false")
+    assert given["model"] == "vendor's" and "Leave the leader's devices off" in output
+
+
+@pytest.mark.parametrize("variant", ["tiago_dual", "mobile_aloha"])
+def test_a_driver_that_cannot_be_started_from_here_is_left_to_the_robot(stubs, variant):
+    if variant not in yaml.safe_load(data_path("config/robots/dual_arm.yaml").read_text())["variants"]:
+        pytest.skip("the profile has no such variant")
+    status, _, output = bring_up(stubs, f"robot:=dual_arm:{variant}")
+    assert status == 1 and f"There is no driver of dual_arm:{variant} to start here." in output
+
+
+def test_cameras_are_put_into_tf_where_one_asks_for_it(stubs):
+    pytest.importorskip("xacro")
+    stubs.driver("franka_bringup", "launch/franka.launch.py", FRANKA)
+    stubs.package("tf2_ros")
+    stubs.executable("tf2_ros", "static_transform_publisher", '#!/bin/sh\necho "$@" >> "$STUB_NOTES/frames"\n')
+    status, _, output = bring_up(stubs, "robot:=franka", "robot_ip:=172.16.0.3", "camera_frames:=true")
+    assert status == 0, output
+    wrist, face = sorted(stubs.noted("frames").splitlines(), key=lambda line: "face_camera" in line)
+    assert "--x 1.0 --y 0" in face and "--frame-id fr3_link0 --child-frame-id face_camera_color_optical_frame" in face
+    assert "--frame-id fr3_hand --child-frame-id right_wrist_camera_color_optical_frame" in wrist
 
 
 @pytest.mark.slow
