@@ -35,7 +35,7 @@ class Robot:
 
     def state(self, q, opening: float = 0.05) -> np.ndarray:
         """The layout's vector (A,) with the arms at joints (n,)."""
-        poses = [(*arm.fk(own), opening) for arm, own in zip(self.arms, self.split(q))]
+        poses = [(*arm.fk(own), opening, own) for arm, own in zip(self.arms, self.split(q))]
         return self.layout.pack_all(poses)[0].astype(float)
 
     def towards(self, q, goals) -> np.ndarray:

@@ -63,7 +63,7 @@ class Body:
         self._motions = [
             Motion(one, arm, self._postures, number) for number, (one, arm) in enumerate(zip(self._profiles, self.arms))
         ]
-        self._angles = [layout.rotation for layout in self.layout.arms]
+        self._angles = [angles for layout in self.layout.arms for angles in layout.space.angles]
         if profile.base is not None:
             yaw = self.layout.slots[profile.base.dof].stop - 1
             self._angles.append(slice(yaw, yaw + 1))
@@ -192,14 +192,17 @@ class Body:
             return None, f"the action chunk has shape {actions.shape}, expected (rows, {size})"
         with np.errstate(all="ignore"):
             rows = self.layout.absolute(actions, state)
-        if not (np.isfinite(rows).all() and np.isfinite(state).all()):
+        given = np.isfinite(actions).all() and np.isfinite(state).all()
+        if given and any(faults := [own.fault(np.vstack([actions, state])) for own in self.layout.arms]):
+            return None, self._told(faults)
+        if not (given and np.isfinite(rows).all()):
             return None, "the action chunk holds a number that is not finite"
         outside = [self._outside(one, layout, rows) for one, layout in zip(self._profiles, self.layout.arms)]
         return (None, self._told(outside)) if any(outside) else (rows, "")
 
     @staticmethod
     def _outside(profile: RobotProfile, layout: Layout, rows: np.ndarray) -> str:
-        box, positions = profile.arm.workspace, rows[:, layout.position]
+        box, positions = profile.arm.workspace, layout.tool_positions(rows)
         outside = np.maximum(np.array(box.min) - positions, positions - np.array(box.max)).max()
         return f"the action chunk leaves the workspace by {outside:.2f} m" if outside > _OUTSIDE else ""
 

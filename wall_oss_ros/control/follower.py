@@ -1,4 +1,4 @@
-"""From a chunk of tool poses to joint targets that the arm can follow: within reach, workspace and motion limits."""
+"""From a chunk of tool poses, or of joints, to joint targets that the arm can follow: within reach, workspace and motion limits."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ class Plan(NamedTuple):
         """Whether it can be followed."""
         return not self.reason
 
+    @classmethod
+    def refused(cls, reason: str) -> Plan:
+        """None, and why."""
+        return cls(np.empty(0), np.empty((0, 0)), reason)
+
 
 class JointCommand(NamedTuple):
     """Joint targets for the next cycle: positions (n,) rad, velocities (n,) rad/s; whether all is well, or why not."""
@@ -41,7 +46,7 @@ class JointCommand(NamedTuple):
 
 
 class CartesianFollower:
-    """Follows chunks of TCP targets with joint motion bounded in velocity, acceleration and jerk.
+    """Follows chunks of TCP or joint targets with joint motion bounded in velocity, acceleration and jerk.
 
     Joints move no faster than lets the arm come to rest in 0.2 s, and a command leaves only if the arm could come to
     rest after it within joint limits and workspace and without touching itself or another arm; otherwise it brakes.
@@ -112,31 +117,81 @@ class CartesianFollower:
         """
         times, positions, rotations = (np.asarray(x, float) for x in (times, positions, rotations))
         if positions.shape != (len(times), 3) or rotations.shape != (len(times), 3, 3):
-            return _refused(f"shapes {positions.shape} and {rotations.shape} do not fit {len(times)} times")
-        if not (np.isfinite(times).all() and np.isfinite(positions).all() and np.isfinite(rotations).all()):
-            return _refused("the action chunk holds a number that is not finite")
-        if (np.diff(times) <= 0).any():
-            return _refused("the action chunk's times do not increase")
-        ahead = times > now + self.dt / 2
-        if not ahead.any():
-            return _refused(f"the action chunk ended {now - times[-1]:.2f} s ago")
+            return Plan.refused(f"shapes {positions.shape} and {rotations.shape} do not fit {len(times)} times")
+        if reason := self._unfit(now, times, positions, rotations):
+            return Plan.refused(reason)
+        ahead = self._ahead(now, times)
         times, positions, rotations = times[ahead], np.clip(positions[ahead], self._low, self._high), rotations[ahead]
         knots = [self.q]
         here, before = self._arm.fk(knots[0])[0], now
         for time, position, rotation in zip(times, positions, rotations):
             way = position - here
-            longest = self._profile.arm.max_tcp_speed * (time - before)
-            here = here + way * min(1.0, longest / max(np.linalg.norm(way), 1e-9))
+            here = here + way * self._share(np.linalg.norm(way), time - before)
             solution = self._arm.ik(here, rotation, knots[-1])
             if solution.error > _REACH:
                 where = np.round(here, 3).tolist()
-                return _refused(f"the pose at {where} m is {solution.error:.3f} m or rad out of reach")
-            step = np.abs(solution.q - knots[-1])
-            if (step > _STEP + _STEPS * self.velocity * (time - before)).any():
-                return _refused(f"a joint would have to move {step.max():.2f} rad in {time - before:.2f} s")
+                return Plan.refused(f"the pose at {where} m is {solution.error:.3f} m or rad out of reach")
+            if reason := self._leap(solution.q - knots[-1], time - before):
+                return Plan.refused(reason)
             knots.append(solution.q)
             before = time
         return Plan(np.concatenate([[now], times]), np.array(knots))
+
+    def plan_joints(self, now: float, times, joints) -> Plan:
+        """As ``plan``, through joints instead of tool poses.
+
+        Args:
+            now: the present time.
+            times: (n,) increasing, when they are to be reached; those that have passed are skipped.
+            joints: (n, J) rad. They are clipped to the joints' range, and slowed to the profile's ``max_tcp_speed``. The
+                tool cannot be clipped to the workspace: joints that lead it out are refused, save on its way back.
+        """
+        times, joints = np.asarray(times, float), np.asarray(joints, float)
+        if joints.shape != (len(times), len(self._arm.home)):
+            return Plan.refused(f"joints of shape {joints.shape} do not fit {len(times)} times")
+        if reason := self._unfit(now, times, joints):
+            return Plan.refused(reason)
+        ahead = self._ahead(now, times)
+        knots, before, last = [self.q], now, self.q
+        for time, wanted in zip(times[ahead], joints[ahead]):
+            beyond = np.maximum(self._arm.lower - wanted, wanted - self._arm.upper)
+            if beyond.max() > _REACH:
+                name = self._profile.arm.joints[int(np.argmax(beyond))]
+                return Plan.refused(f"{name} would have to go {beyond.max():.2f} rad beyond its range")
+            if reason := self._leap(wanted - last, time - before):
+                return Plan.refused(reason)
+            way = np.clip(wanted, self._arm.lower, self._arm.upper) - knots[-1]
+            tool = np.linalg.norm(self._arm.fk(knots[-1] + way)[0] - self._arm.fk(knots[-1])[0])
+            knots.append(knots[-1] + way * self._share(tool, time - before))
+            if outside := self._guard.strays(knots[-1], knots[-2]):
+                return Plan.refused(f"the joints wanted would lead the tool {outside:.2f} m out of the workspace")
+            before, last = time, wanted
+        return Plan(np.concatenate([[now], times[ahead]]), np.array(knots))
+
+    def _ahead(self, now: float, times: np.ndarray) -> np.ndarray:
+        """(n,) bool: which are still to come."""
+        return times > now + self.dt / 2
+
+    def _unfit(self, now: float, times: np.ndarray, *targets: np.ndarray) -> str:
+        """Why targets cannot be gone through, whatever they lead to; an empty text when they may."""
+        if not all(np.isfinite(values).all() for values in (times, *targets)):
+            return "the action chunk holds a number that is not finite"
+        if (np.diff(times) <= 0).any():
+            return "the action chunk's times do not increase"
+        if not self._ahead(now, times).any():
+            return f"the action chunk ended {now - times[-1]:.2f} s ago"
+        return ""
+
+    def _share(self, way: float, seconds: float) -> float:
+        """The share of the tool's way, m, that it may go in that time."""
+        return min(1.0, self._profile.arm.max_tcp_speed * seconds / max(way, 1e-9))
+
+    def _leap(self, way: np.ndarray, seconds: float) -> str:
+        """Why the joints must not go that way (J,) rad at once; an empty text when they may."""
+        far = np.abs(way)
+        if (far > _STEP + _STEPS * self.velocity * seconds).any():
+            return f"a joint would have to move {far.max():.2f} rad in {seconds:.2f} s"
+        return ""
 
     def follow(self, plan: Plan) -> None:
         """Replaces the targets by those of a plan made in this cycle; by none when it was refused."""
@@ -188,10 +243,6 @@ class CartesianFollower:
         """Why the next command must not leave; see :meth:`Guard.objection`."""
         self._next.pass_to_input(self._braking)
         return self._guard.objection(self.q, self._braking)
-
-
-def _refused(reason: str) -> Plan:
-    return Plan(np.empty(0), np.empty((0, 0)), reason)
 
 
 class _Path:

@@ -106,13 +106,17 @@ class Guard:
         rest = np.array(self._way.at_time(self._way.duration)[0])
         if ((rest < self._arm.lower) | (rest > self._arm.upper)).any():
             return ""  # near a joint's end the arm is slower
-        outside = self._outside(rest)
-        if outside > _EDGE and outside > self._outside(q):  # an arm that was put outside may come back
+        if outside := self.strays(rest, q):
             return f"the tool would leave the workspace by {outside:.2f} m"
         if touching := self._postures.touching(self._number, rest):
             return f"{touching} would touch"
         self._postures.rest(self._number, rest)
         return None
+
+    def strays(self, q: np.ndarray, before: np.ndarray) -> float:
+        """How far the tool is outside the workspace, m, at joints (n,) rad; 0 where that is little, or on the way back."""
+        outside = self._outside(q)
+        return outside if outside > _EDGE and outside > self._outside(before) else 0.0
 
     def _outside(self, q: np.ndarray) -> float:
         tool = self._arm.fk(q)[0]

@@ -84,7 +84,7 @@ class Health:
         self._robot = robot
         if np.shape(state) == (self._layout.size,):
             for tool, layout in zip(self._tools, self._layout.arms):
-                tool.add(stamp, np.asarray(state)[layout.position])
+                tool.add(stamp, layout.tool_positions(state))
 
     def joints(self, stamp: float, positions) -> None:
         """The joints of all arms have come, (n,) rad, arm by arm."""

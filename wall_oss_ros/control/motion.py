@@ -50,6 +50,10 @@ class Motion:
             measured: (n,) the joints now, rad.
         """
         self._begin(measured)
+        if reason := self._layout.fault(targets):  # halfway between opposite rotations, where chunks are mixed
+            return Plan.refused(reason)
+        if self._layout.joints is not None:
+            return self._follower.plan_joints(now, times, targets[:, self._layout.joints])
         poses = [self._layout.unpack(target) for target in targets]
         return self._follower.plan(now, times, [pose[0] for pose in poses], [pose[1] for pose in poses])
 

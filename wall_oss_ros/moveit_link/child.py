@@ -77,13 +77,20 @@ class Side:
         """The number of the first target at which something touches in the planning scene; None when nothing does."""
         before = np.split(np.array(start), np.cumsum([len(arm.home) for arm in self._arms])[:-1])
         for number, target in enumerate(targets):
-            poses = [layout.unpack(target) for layout in self._layout.arms]
-            before = [arm.ik(pose[0], pose[1], q).q for arm, pose, q in zip(self._arms, poses, before)]
+            before = [self._posture(*at, np.array(target)) for at in zip(self._layout.arms, self._arms, before)]
             state = self._state(np.concatenate(before).tolist())
             with self._monitor.read_only() as scene:
                 if scene.is_state_colliding(robot_state=state, joint_model_group_name=GROUP):
                     return {"collides": number}
         return {"collides": None}
+
+    @staticmethod
+    def _posture(layout: Layout, arm: Arm, before: np.ndarray, target: np.ndarray) -> np.ndarray:
+        """One arm's joints (n,) rad at a target, from those before it."""
+        if layout.joints is not None:
+            return target[layout.joints]
+        position, rotation, _ = layout.unpack(target)
+        return arm.ik(position, rotation, before).q
 
     def _state(self, q: list[float]):
         """The scene's state of all joints, with the arms at q."""

@@ -127,7 +127,7 @@ class SixNumberPose(_ToolPose):
     def fault(self, rows) -> str:
         if np.isfinite(self._matrices(rows[..., self.rotation])).all():
             return ""
-        return "six numbers for a rotation are none: two vectors that are zero or nearly parallel"
+        return "the action chunk or its state holds six numbers that are no rotation: zero or nearly parallel vectors"
 
     def absolute(self, rows, start) -> None:
         super().absolute(rows, start)

@@ -118,17 +118,21 @@ class World(ABC):
             profile: for its views and state layout.
 
         Returns:
-            ``policy.observation.Observation`` with pictures of ``IMAGE_SIZE``. Where the base is, nobody measures here:
-            it stays out of the state's mask.
+            ``policy.observation.Observation`` with pictures of ``IMAGE_SIZE``.
         """
         from wall_oss_ros.policy.observation import Observation
+
+        images = {view.name: self.render(view.name) for view in profile.views}
+        state, mask = self.state(profile)
+        return Observation(stamp=self.time, images=images, state=state, state_mask=mask)
+
+    def state(self, profile: RobotProfile) -> tuple[np.ndarray, np.ndarray]:
+        """State (A,) float32 and its mask (A,) bool in a profile's layout. Where the base is, nobody measures here."""
         from wall_oss_ros.robots.layout import Layout
 
-        poses = [(*arm.tcp, arm.gripper_width) for arm in self.arms]
+        poses = [(*arm.tcp, arm.gripper_width, arm.q) for arm in self.arms]
         parts = {part.dof: self.parts[part.name].q for part in profile.parts}
-        state, mask = Layout(profile).pack_all(poses, parts)
-        images = {view.name: self.render(view.name) for view in profile.views}
-        return Observation(stamp=self.time, images=images, state=state, state_mask=mask)
+        return Layout(profile).pack_all(poses, parts)
 
     def close(self) -> None:
         """Frees the renderers."""

@@ -83,7 +83,7 @@ class RobotState:
         poses, rest = [], arms.positions
         for one, arm in self._arms:
             own, fingers, rest = np.split(rest, np.cumsum([len(one.arm.joints), len(one.gripper.joints)]))
-            poses.append((*arm.fk(own), one.gripper.opening(fingers)))
+            poses.append((*arm.fk(own), one.gripper.opening(fingers), own))
         parts = {dof: sample for dof, joints in self._parts.items() if (sample := joints.at(stamp, tolerance)) is not None}
         values = {dof: sample.positions for dof, sample in parts.items()}
         base = self._profile.base
