@@ -18,6 +18,7 @@ COMMANDS = {
     "inspect": "show what a checkpoint holds, and what in it looks wrong",
     "test": "run the test suite",
     "topic": "publish and watch topics, as ros2 topic does",
+    "service": "call services, as ros2 service does",
 }
 
 EXAMPLES = """\
@@ -26,6 +27,7 @@ examples:
   wall-oss run --headless --seed 7 "pick up the blue cube"
   wall-oss topic pub --once /wall_oss/instruction std_msgs/msg/String "data: put the green cube in the right tray"
   wall-oss topic echo /wall_oss/plan
+  wall-oss service call /wall_oss/home
   wall-oss eval --episodes 20
   wall-oss inspect models/wall-oss-tiny
 """
