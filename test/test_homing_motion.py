@@ -1,4 +1,4 @@
-"""Going home by control's own motion: whatever the start, no command breaks a limit, and it ends at home or stops in time."""
+"""Going home by control's own motion: no command breaks a limit, and it ends at home, or stops in time."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,8 @@ from wall_oss_ros.control.supervisor import Limits, Situation, State, Supervisor
 from wall_oss_ros.homing.builtin import BuiltinPlanner
 from wall_oss_ros.homing.pace import pace
 
-ROBOTS = ["franka", "ur"]
+pytestmark = pytest.mark.timeout(600)
+ROBOTS = ["franka", "ur", "dual_arm"]
 
 
 class Bench:
@@ -59,7 +60,7 @@ class Bench:
 
 
 @pytest.mark.parametrize("name", ROBOTS)
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 10**6))
 def test_it_ends_at_home(name, seed):
     bench = Bench(name, reachable(name, seed, spread=0.3))
@@ -69,7 +70,7 @@ def test_it_ends_at_home(name, seed):
 
 
 @pytest.mark.parametrize("name", ROBOTS)
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 10**6), share=st.floats(0.05, 0.95))
 def test_it_stops_in_time_wherever_it_is(name, seed, share):
     bench = Bench(name, reachable(name, seed, spread=0.3))

@@ -15,6 +15,7 @@ from wall_oss_ros.homing.clearance import Clearance
 from wall_oss_ros.homing.pace import pace
 from wall_oss_ros.robots.profile import load_profile
 
+pytestmark = pytest.mark.timeout(600)
 FOLDED = np.array([0.0, -1.7, 0.0, -3.0, 0.0, 0.6, 0.785])  # the Franka's fingers in its own shoulder
 
 
@@ -61,8 +62,8 @@ def check(name: str, q: np.ndarray, knots: np.ndarray) -> None:
     assert not any(shapes.touching(posture) for posture in joints)
 
 
-@pytest.mark.parametrize("name", ["franka", "ur"])
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.parametrize("name", ["franka", "ur", "dual_arm"])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 10**6))
 def test_there_is_a_way_home_from_where_an_arm_works(name, seed):
     q = reachable(name, seed, spread=0.3)
@@ -115,6 +116,23 @@ def test_walls_are_seen(monkeypatch):
     way = BuiltinPlanner(clearance).plan(start)
     assert way.knots is not None, way.reason
     assert clearance.objection(way.knots) == "" and way.knots[:, 5].max() >= 2.3
+
+
+def test_arms_that_cannot_go_together_go_one_after_the_other(monkeypatch):
+    """Here they would touch whenever both first joints are between, so that one has to wait for the other."""
+    _, clearance, _ = robot("dual_arm")
+    right, left = (own.start for own in clearance.slices)
+
+    def both_between(q) -> bool:
+        return all(0.05 < abs(q[joint] - clearance.home[joint]) < 0.15 for joint in (right, left))
+
+    monkeypatch.setattr(clearance, "_collisions", Wall(both_between))
+    start = clearance.home.copy()
+    start[[right, left]] += 0.2
+    way = BuiltinPlanner(clearance).plan(start)
+    assert way.knots is not None, way.reason
+    _, joints = pace(robot("dual_arm")[0], clearance.arms, way.knots)
+    assert not any(both_between(q) for q in joints) and joints[-1] == pytest.approx(clearance.home)
 
 
 class Wall:

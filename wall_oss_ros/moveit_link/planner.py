@@ -32,7 +32,8 @@ class MoveItPlanner:
             except queue.Empty:
                 return Way(None, f"MoveIt has not answered for {_PATIENCE:.0f} s")
             if "reason" in answer:
-                return Way(None, f"MoveIt: {answer['reason']}")
+                without = "; the parameter planner at builtin goes without it" if self._link.reason else ""
+                return Way(None, f"MoveIt: {answer['reason']}{without}")
             knots = np.vstack([q, np.reshape(answer["knots"], (-1, len(q))), home])
             reason = self._clearance.objection(knots)
             if not reason:
