@@ -14,11 +14,13 @@ from wall_oss_ros.model.config import WallOSSConfig
 from wall_oss_ros.policy.normalizer import Normalizer, unnamed
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
+from wall_oss_ros.robots.urdf import position_limits
 
 _log = logging.getLogger(__name__)
 
 FAR = 1.0  # m outside the workspace that a recorded position may lie; workspaces are drawn narrower than an arm's reach
 TURN = 2 * np.pi + 0.1  # rad; no angle is recorded beyond a full turn
+SIX = 1.5  # a 6-D rotation's numbers lie within 1; spare for widened ranges
 GRIPPER = 1.5  # times the profile's stroke that a recorded opening may reach
 
 
@@ -47,8 +49,9 @@ def _states(states: Normalizer, profile: RobotProfile) -> Iterator[str]:
     layout = Layout(profile)
     yield from _still("state", states, layout)
     for own, one in zip(layout.arms, profile.arms):
-        yield from _positions("state", states, own, one)
-        yield from _angles_and_gripper("state", states, own, one)
+        yield from _places("state", states, own, one)
+        yield from _rotation("state", states, own, one)
+        yield from _gripper("state", states, own, one)
     yield from _parts("state", states, layout)
 
 
@@ -56,22 +59,26 @@ def _actions(actions: Normalizer, profile: RobotProfile) -> Iterator[str]:
     layout = Layout(profile)
     yield from _still("action", actions, layout)
     for own, one in zip(layout.arms, profile.arms):
-        yield from _angles_and_gripper("action", actions, own, one)
+        yield from _rotation("action", actions, own, one)
+        yield from _gripper("action", actions, own, one)
         if profile.action_mode == "absolute":
-            yield from _positions("action", actions, own, one)
+            yield from _places("action", actions, own, one)
         else:
             yield from _displacements(actions, own, one)
     yield from _parts("action", actions, layout)
 
 
 def _displacements(actions: Normalizer, layout: Layout, profile: RobotProfile) -> Iterator[str]:
-    name, (low, high) = profile.arm.position_dof, _part(actions, layout.position)
-    size = np.subtract(profile.arm.workspace.max, profile.arm.workspace.min)
-    if (np.maximum(-low, high) > size + FAR).any():
-        yield f"action displacements in {name} reach {_range(low, high)} m{_thousandth(low, high, FAR)}"
+    joints = layout.joints is not None
+    name, unit = (profile.arm.joints_dof, "rad") if joints else (profile.arm.position_dof, "m")
+    low, high = _part(actions, layout.joints if joints else layout.position)
+    farthest = TURN if joints else np.subtract(profile.arm.workspace.max, profile.arm.workspace.min) + FAR
+    if (np.maximum(-low, high) > farthest).any():
+        guess = _degrees(low, high) if joints else _thousandth(low, high, FAR)
+        yield f"action displacements in {name} reach {_range(low, high)} {unit}{guess}"
     elif (low > 0.05).any() or (high < -0.05).any():
         yield (
-            f"action {name} spans {_range(low, high)} m, which leaves out 0: these are absolute positions, "
+            f"action {name} spans {_range(low, high)} {unit}, which leaves out 0: these are absolute positions, "
             "but the profile's action_mode is relative"
         )
 
@@ -100,7 +107,11 @@ def _still(what: str, normalizer: Normalizer, layout: Layout) -> Iterator[str]:
             yield f"{what} {name} spans 0 to 1 throughout, as the public code writes where its data had no such entries"
 
 
-def _positions(what: str, normalizer: Normalizer, layout: Layout, profile: RobotProfile) -> Iterator[str]:
+def _places(what: str, normalizer: Normalizer, layout: Layout, profile: RobotProfile) -> Iterator[str]:
+    """Of the tool's positions, or of the joints."""
+    if layout.joints is not None:
+        yield from _joints(what, normalizer, layout, profile)
+        return
     low, high = _part(normalizer, layout.position)
     space, name = profile.arm.workspace, profile.arm.position_dof
     spans, inside = f"{what} {name} spans {_range(low, high)} m", f"the workspace is {_range(space.min, space.max)} m"
@@ -112,11 +123,28 @@ def _positions(what: str, normalizer: Normalizer, layout: Layout, profile: Robot
         yield f"{spans} and never enters the workspace: {inside}{hint}"
 
 
-def _angles_and_gripper(what: str, normalizer: Normalizer, layout: Layout, profile: RobotProfile) -> Iterator[str]:
-    low, high = _part(normalizer, layout.rotation)
+def _joints(what: str, normalizer: Normalizer, layout: Layout, profile: RobotProfile) -> Iterator[str]:
+    low, high = _part(normalizer, layout.joints)
+    least, most = position_limits(profile, profile.arm.joints)
+    spans = f"{what} {profile.arm.joints_dof} spans {_range(low, high)} rad"
     if max(-low.min(), high.max()) > TURN:
-        degrees = ", degrees by the look of it" if max(-low.min(), high.max()) <= 361 else ""
-        yield f"{what} {profile.arm.rotation_dof} spans {_range(low, high)} rad{degrees}"
+        yield f"{spans}{_degrees(low, high)}"
+    elif (low > most).any() or (high < least).any():
+        yield f"{spans}, which some joint never reaches: the URDF's limits are {_range(least, most)} rad"
+
+
+def _rotation(what: str, normalizer: Normalizer, layout: Layout, profile: RobotProfile) -> Iterator[str]:
+    if layout.rotation is None:
+        return
+    low, high = _part(normalizer, layout.rotation)
+    spans, largest = f"{what} {profile.arm.rotation_dof} spans {_range(low, high)}", max(-low.min(), high.max())
+    if len(low) == 6 and largest > SIX:
+        yield f"{spans}; numbers of a 6-D rotation lie within -1 and 1"
+    elif len(low) == 3 and largest > TURN:
+        yield f"{spans} rad{_degrees(low, high)}"
+
+
+def _gripper(what: str, normalizer: Normalizer, layout: Layout, profile: RobotProfile) -> Iterator[str]:
     shut, wide = profile.gripper.closed, profile.gripper.open
     least, most = (float(edge) for edge in _part(normalizer, layout.gripper))
     spare = (GRIPPER - 1) * (wide - shut)
@@ -128,6 +156,10 @@ def _angles_and_gripper(what: str, normalizer: Normalizer, layout: Layout, profi
             f"{what} {profile.gripper.dof} spans {least:.4g} to {most:.4g} m{guess}; "
             f"the gripper opens from {shut:g} to {wide:g} m"
         )
+
+
+def _degrees(low: np.ndarray, high: np.ndarray) -> str:
+    return ", degrees by the look of it" if max(-low.min(), high.max()) <= 361 else ""
 
 
 def _thousandth(low: np.ndarray, high: np.ndarray, most: float) -> str:

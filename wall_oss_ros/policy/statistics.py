@@ -59,9 +59,9 @@ def from_values(
 def from_profile(profile: RobotProfile) -> tuple[Normalizer, Normalizer]:
     """Ranges of states and of actions that cover all the robot may do, for fine-tuning before there is a dataset.
 
-    Positions span the workspace, rotations a full turn, a gripper its stroke, head and lift the URDF's limits.
-    Displacements (``action_mode: relative``, and a base's always) go as far as the tool or the base may travel within one
-    chunk; where the base stands is not told. Coarser than a dataset's ranges: prefer those.
+    Positions span the workspace, Euler angles a full turn, numbers of a 6-D rotation -1 to 1, a gripper its stroke,
+    joints of arms, head and lift the URDF's limits. Displacements (``action_mode: relative``, and a base's always) go as
+    far as the tool, the arm's joints or the base may travel within one chunk, those of rotations as rotations; where the base stands is not told. Coarser than a dataset's ranges: prefer those.
 
     Raises:
         WallOSSError: the URDF lacks a joint of a part.
@@ -69,8 +69,12 @@ def from_profile(profile: RobotProfile) -> tuple[Normalizer, Normalizer]:
     layout, duration = Layout(profile), profile.horizon * profile.dt
     low, high = np.zeros(layout.size), np.zeros(layout.size)
     for own, one in zip(layout.arms, profile.arms):
-        low[own.position], high[own.position] = one.arm.workspace.min, one.arm.workspace.max
-        low[own.rotation], high[own.rotation] = -np.pi, np.pi
+        if own.joints is not None:
+            low[own.joints], high[own.joints] = position_limits(profile, one.arm.joints)
+        else:
+            low[own.position], high[own.position] = one.arm.workspace.min, one.arm.workspace.max
+            most = np.pi if own.space.angles else 1.0
+            low[own.rotation], high[own.rotation] = -most, most
         low[own.gripper], high[own.gripper] = one.gripper.closed, one.gripper.open
     for part in profile.parts:
         slot = layout.slots[part.dof]
@@ -78,9 +82,10 @@ def from_profile(profile: RobotProfile) -> tuple[Normalizer, Normalizer]:
     states = Normalizer(low, high - low)
     if profile.action_mode == "relative":
         for own, one in zip(layout.arms, profile.arms):
-            size = np.subtract(one.arm.workspace.max, one.arm.workspace.min)
-            reach = np.minimum(size, one.arm.max_tcp_speed * duration)
-            low[own.position], high[own.position] = -reach, reach
+            where = own.position if own.joints is None else own.joints
+            fastest = one.arm.max_tcp_speed if own.joints is None else np.array(one.arm.limits.velocity)
+            reach = np.minimum(high[where] - low[where], fastest * duration)
+            low[where], high[where] = -reach, reach
     if profile.base is not None:
         slot, sideways = layout.slots[profile.base.dof], float(profile.base.holonomic)
         reach = np.multiply(profile.base.limits.velocity, duration) * (1.0, sideways, 1.0)
