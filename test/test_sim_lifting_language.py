@@ -40,11 +40,11 @@ BOTH = (RIGHT, LEFT)
         (make_frame(hands=[RIGHT]), TAKE),
         (make_frame(hands=[LEFT], raised=0.04, tilt=0.15), TAKE),
         (make_frame(hands=BOTH), LIFT),
-        (make_frame(hands=BOTH, raised=0.09), LIFT),
-        (make_frame(hands=BOTH, raised=0.12, tilt=0.2), LIFT),
-        (make_frame(hands=BOTH, raised=0.12, tilt=0.1), prompts.DONE),
-        (make_frame(hands=[LEFT], raised=0.12), TAKE),  # it slipped out of the right hand
-        (make_frame(tray=BLUE, hands=BOTH, raised=0.12), TAKE),
+        (make_frame(hands=BOTH, raised=0.115), LIFT),
+        (make_frame(hands=BOTH, raised=0.125, tilt=0.2), LIFT),
+        (make_frame(hands=BOTH, raised=0.125, tilt=0.1), prompts.DONE),
+        (make_frame(hands=[LEFT], raised=0.125), TAKE),  # it slipped out of the right hand
+        (make_frame(tray=BLUE, hands=BOTH, raised=0.125), TAKE),
     ],
 )
 def test_what_is_called_for_follows_from_hands_and_trays(frame, called_for):
@@ -131,3 +131,10 @@ def test_nonsense_is_not_understood_and_every_word_that_is_asked_is_known():
             assert set(words) <= known, words
             refused += said == {prompts.NOT_UNDERSTOOD}
     assert refused > 5
+
+
+@pytest.mark.parametrize(("raised", "tilt", "ends"), [(0.11, 0.1, True), (0.09, 0.1, False), (0.11, 0.2, False)])
+def test_a_tray_that_is_not_yet_called_lifted_may_be_high_enough(raised, tilt, ends):
+    frame = make_frame(hands=[LEFT, RIGHT], raised=raised, tilt=tilt)
+    assert language.reached(frame, LIFT_RED) is ends
+    assert active_subtask(frame, LIFT_RED) == LIFT

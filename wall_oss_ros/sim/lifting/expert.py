@@ -13,7 +13,7 @@ import numpy as np
 
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.sim.lifting.frames import ARMS, LEFT, RIGHT
-from wall_oss_ros.sim.lifting.language import LEVEL, RAISED
+from wall_oss_ros.sim.lifting.language import CALLED, LEVEL
 from wall_oss_ros.sim.lifting.scene import GRIP, TABLE, THICKNESS
 from wall_oss_ros.sim.lifting.simulator import LiftingSimulator
 
@@ -139,10 +139,10 @@ def rollout(state: LiftState, subtask: Subtask | None, horizon: int = 10, dt: fl
 
 
 def done(subtask: Subtask, state: LiftState) -> bool:
-    """Whether a subtask is over: the tray is in both hands, and, to be lifted, level and ``RAISED`` above the table."""
+    """Whether a subtask is over: the tray is in both hands, and, to be lifted, level and ``CALLED`` above the table."""
     action, colour = subtask
     tray = state.colours.index(colour)
-    if action == LIFT and (state.raised(tray) < RAISED or state.tilt(tray) > LEVEL):
+    if action == LIFT and (state.raised(tray) < CALLED or state.tilt(tray) > LEVEL):
         return False
     return all(state.gripped[tray])
 

@@ -35,6 +35,8 @@ VIEW_WORDS = ("", " in the left wrist view", " in the right wrist view")
 RAISED = 0.10
 """A tray this high (m) above where it rested counts as lifted, if it is level and in both hands."""
 LEVEL = math.radians(10)
+CALLED = 0.12
+"""From this height on (m), the lifting is called done: above ``RAISED``, so that a judgement a little early is still right."""
 
 
 def absent(colour: str) -> str:
@@ -47,23 +49,28 @@ def tray_of(frame: np.void, colour: str) -> int | None:
     return int(found[0]) if len(found) else None
 
 
-def goal_state(frame: np.void, goal: Goal) -> str:
+def goal_state(frame: np.void, goal: Goal, raised: float = CALLED) -> str:
     """The subtask that ``goal`` calls for now, ``done``, or what is wrong with it.
 
-    A tray that slipped out of a hand has to be taken again.
+    A tray that slipped out of a hand has to be taken again. ``raised``: from what height on it is done, m.
     """
     tray = tray_of(frame, goal.colour)
     if tray is None:
         return absent(goal.colour)
     if not frame["gripped"][tray].all():
         return take_text(goal.colour)
-    lifted = frame["raised"][tray] >= RAISED and frame["tilt"][tray] <= LEVEL
+    lifted = frame["raised"][tray] >= raised and frame["tilt"][tray] <= LEVEL
     return prompts.DONE if lifted else lift_text(goal.colour)
 
 
 def active_subtask(frame: np.void, goals: Sequence[Goal]) -> str:
     """The subtask called for by the goals in order, ``done``, or what is impossible."""
     return first_undone([goal_state(frame, goal) for goal in goals])
+
+
+def reached(frame: np.void, goals: Sequence[Goal]) -> bool:
+    """Whether all goals are reached now."""
+    return all(goal_state(frame, goal, RAISED) == prompts.DONE for goal in goals)
 
 
 def plan_text(frame: np.void, goals: Sequence[Goal]) -> str:

@@ -10,12 +10,11 @@ import numpy as np
 
 from wall_oss_ros.robots.rotations import quaternion_from_matrix
 from wall_oss_ros.sim.lifting.frames import ARMS, LIFT_FRAME
-from wall_oss_ros.sim.lifting.language import LEVEL, SIDES, goal_state
+from wall_oss_ros.sim.lifting.language import LEVEL, SIDES, reached
 from wall_oss_ros.sim.lifting.scene import LiftingSpec
 from wall_oss_ros.sim.lifting.simulator import LiftingSimulator
 from wall_oss_ros.sim.scenery import Scenery
 from wall_oss_ros.sim.tasks import COLOURS, Goal, lift_text
-from wall_oss_ros.uni_cot import prompts
 
 _ON_TABLE = 0.005  # m that a tray is raised which still counts as standing on the table
 
@@ -50,13 +49,13 @@ class TrayScenery(Scenery):
         return {"wide_trays": trays}
 
     def reached(self, goal: Goal, truth: Mapping) -> bool:
-        """As for the data that the model learns from: see :func:`wall_oss_ros.sim.lifting.language.goal_state`."""
+        """As for evaluation: see :func:`wall_oss_ros.sim.lifting.language.reached`."""
         record = np.zeros((), LIFT_FRAME)
         for index, (colour, tray) in enumerate(truth["wide_trays"].items()):
             record["colours"][index] = COLOURS.index(colour)
             record["gripped"][index] = [side in tray["hands"] for side in SIDES]
             record["raised"][index], record["tilt"][index] = tray["raised"], tray["tilt"]
-        return goal_state(record[()], goal) == prompts.DONE
+        return reached(record[()], [goal])
 
     def where(self, colour: str, truth: Mapping) -> str:
         tray = truth["wide_trays"].get(colour)

@@ -65,6 +65,9 @@ class LiftingTask(Task):
     def text(self, goal: Goal) -> str:
         return f"lift the {goal.colour} tray"
 
+    def reached(self, stage: LiftingStage, goals: list[Goal]) -> bool:
+        return language.reached(stage.truth()[()], goals)
+
     def lifted(self, stage: LiftingStage) -> str | None:
         truth = stage.truth()
         highest = int(truth["raised"].argmax())
