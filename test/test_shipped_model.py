@@ -34,8 +34,9 @@ def scenes(seed=123):
     return [case.scene for case in random_cases(CubeTask(), SCENES, seed)]
 
 
-def test_it_comes_with_its_card_and_stays_small():
-    folder = data_path("models/wall-oss-tiny")
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in data_path("models").glob("*/config.json")))
+def test_it_comes_with_its_card_and_stays_small(name):
+    folder = data_path(f"models/{name}")
     assert sum(file.stat().st_size for file in folder.iterdir()) < 40e6
     training = json.loads((folder / "training.json").read_text())
     assert f"{training['steps']} steps" in (folder / "README.md").read_text()
