@@ -210,7 +210,7 @@ class PlanRunner:
 
     def _judge(self) -> None:
         with self._condition:
-            ticket, plan, observation = self._ticket, self._plan, self._observation
+            plan, observation = self._plan, self._observation
             self._judged, self._judged_at = observation, time.monotonic()
         before, subtasks = copy.deepcopy(plan), plan.subtasks
         try:
