@@ -1,9 +1,11 @@
 """MoveIt behind the link, against a stand-in with moveit_py's interface (test/moveit_stand_in): not the real one."""
 
 import json
+import queue
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pinocchio
@@ -17,6 +19,7 @@ from wall_oss_ros.moveit_link import link as link_module
 from wall_oss_ros.moveit_link.description import GROUP, parameters, semantic_description
 from wall_oss_ros.moveit_link.link import MoveItLink
 from wall_oss_ros.moveit_link.targets import TargetCheck
+from wall_oss_ros.nodes.logic.worker import Outcome
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
 
@@ -121,6 +124,48 @@ def test_targets_are_checked_before_a_chunk_is_followed(link, world, monkeypatch
     assert through(rows[:4]) == "the chunk", "nearer targets are free"
     assert through(rows * np.nan) == "the chunk", "what is no number is refused by control, with its own words"
     assert through(np.zeros((3, 7))) == "the chunk"
+
+
+class Answers:
+    """In place of a link: answers by hand."""
+
+    def __init__(self):
+        self.asked, self.answer = [], queue.SimpleQueue()
+
+    def ask(self, request):
+        self.asked.append(request)
+        self.answer = queue.SimpleQueue()
+        return self.answer
+
+
+def test_control_gets_a_chunk_only_once_it_has_been_found_free():
+    link = Answers()
+    layout = Layout(load_profile("franka"))
+    check = TargetCheck(link, layout)
+    task, joints = (1, "take the cube"), np.zeros(7)
+    tag = SimpleNamespace(task=task, observation=SimpleNamespace(state=np.full(20, 0.1, np.float32)))
+    chunk = Outcome(tag, value=(np.full((10, 20), 0.2), 0.05))
+
+    assert check.through(0.0, chunk, task, joints) is None and check.through(0.1, None, task, joints) is None
+    assert np.array(link.asked[0]["targets"])[3, layout.position] == pytest.approx(0.3), "absolute"
+    link.answer.put({"collides": None})
+    assert check.through(0.2, None, task, joints) is chunk and check.through(0.3, None, task, joints) is None
+
+    check.through(0.4, chunk, task, joints)
+    link.answer.put({"collides": 2})
+    assert check.through(0.5, None, task, joints) is None and "target 3" in check.fault
+    check.through(0.6, chunk, task, joints)
+    assert "target 3" in check.fault, "until one is free"
+    link.answer.put({"reason": "MoveIt is starting"})
+    assert check.through(0.7, None, task, joints) is None and "MoveIt is starting" in check.fault
+
+    failed, of_another = Outcome(tag, error=RuntimeError("no memory")), (2, "take the ball")
+    assert check.through(0.8, failed, task, joints) is failed, "control says what went wrong"
+    assert check.through(0.9, chunk, of_another, joints) is chunk, "which control lets go"
+    asked = len(link.asked)
+    check.through(1.0, chunk, task, joints)
+    assert len(link.asked) == asked + 1
+    assert check.through(1.1, None, None, joints) is None and not check.looking and check.fault == "", "the plan is over"
 
 
 def test_a_check_that_is_not_answered_is_a_fault(link, world):
