@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from wall_oss_ros.control.chunk_queue import Chunk, ChunkQueue
 from wall_oss_ros.control.health import Health
+from wall_oss_ros.moveit_link.child import Side
 from wall_oss_ros.nodes.conversions import chunk_message
+from wall_oss_ros.nodes.logic.robot_state import RobotState
 from wall_oss_ros.robots.rotations import matrix_from_euler, six_from_matrix
 
 TOLD = [("columns", "relative"), ("rows", "absolute"), ("joints", "relative"), ("joints", "absolute")]
@@ -151,6 +153,35 @@ def test_joints_are_mixed_the_way_they_can_turn():
         vector = np.full(layout.size, angle)
         queue.put(Chunk(stamp, vector, np.tile(vector, (10, 1)), 10.0), 0.1)
     assert np.abs(queue.target(0.3)[layout.joints]).max() < 0.1
+
+
+@pytest.mark.parametrize("way", TOLD)
+def test_what_remains_of_a_chunk_makes_the_same_motion_from_another_observation(way):
+    bench = Bench(saved(*way))
+    known, goal = bench.robot, bench.q + [0.2, 0.1, 0.0, 0.2, 0.0, 0.1, 0.4]
+    targets = bench.motion.take(0.0, 0.0, known.state(bench.q), even(bench, goal), bench.q)
+    later = known.state(bench.q + 0.05)
+    left = bench.motion.remaining(0.4, later)
+    assert left.shape == (6, known.layout.size)
+    assert np.allclose(known.layout.absolute(left, later), targets[4:], atol=1e-6)
+
+
+@pytest.mark.parametrize("way", TOLD)
+def test_a_target_is_shown_to_moveit_as_joints(way):
+    known = robot(saved(*way))
+    goal = known.home + [0.05, 0.02, 0.0, 0.05, 0.0, 0.02, 0.1]
+    q = Side._posture(known.layout, known.arms[0], known.home, known.state(goal))
+    assert np.allclose(known.arms[0].fk(q)[0], known.arms[0].fk(goal)[0], atol=1e-3)
+    assert way[0] != "joints" or np.allclose(q, goal, atol=1e-6)
+
+
+def test_what_is_observed_of_such_an_arm_are_its_joints():
+    known = robot(saved("joints", "relative"))
+    heard = RobotState(known.profile)
+    names = [*known.profile.arm.joints, *known.profile.gripper.joints]
+    assert heard.add_joints(1.0, names, [*known.home, 0.02, 0.02], [0.0] * 9) == ""
+    reading = heard.at(1.0)
+    assert np.allclose(reading.state, [*known.home, 0.04], atol=1e-6) and reading.mask.all()
 
 
 def test_an_observed_tool_that_jumps_is_noticed_by_its_joints():

@@ -1,4 +1,4 @@
-"""From a chunk of tool poses, or of joints, to joint targets that the arm can follow: within reach, workspace and motion limits."""
+"""From a chunk of tool poses, or of joints, to commands that the arm can follow: within reach, workspace and limits."""
 
 from __future__ import annotations
 

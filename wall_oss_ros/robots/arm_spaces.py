@@ -6,8 +6,8 @@ arm's base frame, angles rad. Rotations are written relative to the profile's ``
 Displacements are measured from the state that a chunk begins at. Those of positions, Euler angles and joints are
 differences. That of a 6-D rotation is the rotation from the observed tool to the wanted one about the axes of the base
 frame, R_target R_observed^T: the identity, (1, 0, 0, 0, 1, 0), when nothing moves. The public WALL-OSS code composes
-in the same order (github.com/X-Square-Robot/wall-x, ``compose_state_and_delta_to_abs_6d``). Where targets are absolute,
-``start`` is what :meth:`ArmSpace.rest` writes, from which every displacement leads to itself.
+in the same order (github.com/X-Square-Robot/wall-x, ``wall_x/_vendor/x2robot_utils/geometry.py``). Where targets are
+absolute, ``start`` is what :meth:`ArmSpace.rest` writes, from which every displacement leads to itself.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class _ToolPose(ArmSpace):
 
 
 class EulerPose(_ToolPose):
-    """Position and Euler angles; displacements of angles are differences, as the released models of version 0.1 have."""
+    """Position and Euler angles; displacements of angles are differences."""
 
     def __init__(self, profile: RobotProfile, slots: dict[str, slice]):
         super().__init__(profile, slots)
@@ -112,7 +112,9 @@ class EulerPose(_ToolPose):
 
 
 class SixNumberPose(_ToolPose):
-    """Position and 6-D rotation: by ``arm.rotation_6d`` its first column, then its second, or its first two rows.
+    """Position and 6-D rotation: by ``arm.rotation_6d`` the matrix's first column, then its second, as in Zhou et al.,
+    "On the Continuity of Rotation Representations in Neural Networks", arXiv 1812.07035; or its first row, then its
+    second, as the public WALL-OSS code has them.
 
     Targets are made orthonormal, so what leaves :meth:`absolute` is a rotation.
     """
@@ -157,7 +159,7 @@ class Joints(ArmSpace):
 
     def write(self, vector, position, rotation, joints) -> None:
         if joints is None:
-            raise ValueError(f"the {self._profile.arm.name} is commanded by its joints; they must be given")
+            raise ValueError(f"the {self._profile.arm.name}'s state is its joints; they must be given")
         vector[self.joints] = joints
 
     def pose(self, vector) -> tuple[np.ndarray, np.ndarray]:
