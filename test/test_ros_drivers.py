@@ -75,11 +75,10 @@ def test_mock_hardware_of_the_dual_arm_is_ours():
     assert data_path(given["controllers"]).is_file()
 
 
-@pytest.mark.parametrize("variant, instead", [("tiago_dual", "TIAGo's own"), ("mobile_aloha", "Start that of Interbotix")])
 @pytest.mark.parametrize("mock", [False, True])
-def test_the_other_dual_arms_bring_their_own_drivers(variant, instead, mock):
-    driver = load_driver("dual_arm", variant=variant, mock=mock)
-    assert driver.package is None and driver.instead.startswith(instead)
+def test_tiago_brings_its_own_driver(mock):
+    driver = load_driver("dual_arm", variant="tiago_dual", mock=mock)
+    assert driver.package is None and driver.instead.startswith("TIAGo's own computer") and driver.description == ()
 
 
 def test_only_some_drivers_take_a_namespace():
