@@ -56,20 +56,20 @@ class Clearance:
             if ((q < self.lower - _LIMIT) | (q > self.upper + _LIMIT)).any():
                 return "a joint would pass its limit"
             excess = self._excess(q)
-            for i, name in enumerate(self._names(len(excess))):
-                if excess[i] > allowed[i] + 1e-4:
-                    return f"{name} by {excess[i] + (_EDGE if i % 2 == 0 else _SINKING):.2f} m"
+            beyond = np.flatnonzero(excess > allowed + 1e-4)
+            if len(beyond):
+                return self._told(int(beyond[0]), float(excess[beyond[0]]))
             allowed = np.minimum(allowed, np.maximum(excess, 0.0))
             if touching := self._collisions.touching(q, self.parts):
                 return f"the arms would touch, {touching}" if len(self.arms) > 1 else f"the arm would touch itself, {touching}"
         return ""
 
-    def _names(self, count: int) -> list[str]:
-        names = []
-        for one in self._profiles:
-            who = "the tool" if count == 2 else f"the {one.arm.name} tool"
-            names += [f"{who} would leave the workspace", "a joint would sink below the workspace's floor"]
-        return names
+    def _told(self, which: int, excess: float) -> str:
+        """What is wrong, by the number of the entry that ``_excess`` gives."""
+        if which % 2:
+            return f"a joint would sink below the workspace's floor by {excess + _SINKING:.2f} m"
+        who = f"the tool of the {self._profiles[which // 2].arm.name}" if len(self.arms) > 1 else "the tool"
+        return f"{who} would leave the workspace by {excess + _EDGE:.2f} m"
 
     def _excess(self, q: np.ndarray) -> np.ndarray:
         """For each arm: m that the tool is outside the workspace and that the lowest joint is below the floor."""
