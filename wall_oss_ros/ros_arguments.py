@@ -52,7 +52,11 @@ _ARGUMENTS: dict[str, tuple[str | LaunchConfiguration, str, list[str] | None]] =
     "ur_type": ("", "Which Universal Robots arm, with robot:=ur. Empty: the profile's own choice, ur5e.", ["", *ur_types()]),
     "sim": ("true", "true simulates the robot; false is for a real one, or for its driver's mock hardware.", _SWITCH),
     "namespace": ("", "Put before every name, so that several robots can share a network. Empty: none.", None),
-    "controller": ("", "The (first) arm's trajectory controller. Empty: the driver's on this distribution, or else the profile's.", None),
+    "controller": (
+        "",
+        "The (first) arm's trajectory controller. Empty: the driver's on this distribution, or else the profile's.",
+        None,
+    ),
     "base_topic": ("", "Where a driving base takes its velocities; it differs between releases. Empty: the profile's.", None),
     "twists": (
         "",
@@ -62,15 +66,31 @@ _ARGUMENTS: dict[str, tuple[str | LaunchConfiguration, str, list[str] | None]] =
     "seed": ("0", "With sim:=true: which scene, a whole number from 0.", None),
     "model": ("", "A checkpoint: its folder, or its name in models/. Empty: the one that ships for the robot.", None),
     "device": ("cpu", "Torch device of the model, such as cpu, cuda or cuda:1.", None),
-    "require_approval": ("false", "Whether every plan waits for the service /wall_oss/approve_plan before the arm moves.", _SWITCH),
-    "autostart": ("true", "Whether our nodes configure and activate themselves; false leaves it to a lifecycle manager.", _SWITCH),
+    "require_approval": (
+        "false",
+        "Whether every plan waits for the service /wall_oss/approve_plan before the arm moves.",
+        _SWITCH,
+    ),
+    "autostart": (
+        "true",
+        "Whether our nodes configure and activate themselves; false leaves it to a lifecycle manager.",
+        _SWITCH,
+    ),
     "respawn": ("true", "Whether a node of ours that dies is started again, after 2 s.", _SWITCH),
     "params_file": ("", "A YAML file of ROS parameters; it wins over config/nodes.yaml and over these arguments.", None),
     "log_level": ("info", "Least severe messages that our nodes log.", ["debug", "info", "warn", "error", "fatal"]),
     "rviz": ("true", "Whether rviz is started, with what it shows made from the robot's profile.", _SWITCH),
     "driver": ("true", "With sim:=false: whether the robot's driver is started; false expects it to run.", _SWITCH),
-    "driver_file": ("", "With sim:=false: a YAML file that says how the driver is started. Empty: the robot's in config/drivers.", None),
-    "driver_arguments": ("", "With sim:=false: more arguments for the driver's launch file, such as 'headless_mode:=true'.", None),
+    "driver_file": (
+        "",
+        "With sim:=false: a YAML file that says how the driver is started. Empty: the robot's in config/drivers.",
+        None,
+    ),
+    "driver_arguments": (
+        "",
+        "With sim:=false: more arguments for the driver's launch file, such as 'headless_mode:=true'.",
+        None,
+    ),
     "robot_ip": ("", "With sim:=false: the robot's address, where it has one.", None),
     "use_mock_hardware": (
         "false",
@@ -107,7 +127,11 @@ def arguments(*names: str) -> list[DeclareLaunchArgument]:
 
 def arguments_of(*names: str) -> list[DeclareLaunchArgument]:
     """The launch arguments that these nodes need."""
-    own = {"simulated_robot": ["seed"], "planner": ["model", "device", "require_approval"], "control": ["model", "device", "twists"]}
+    own = {
+        "simulated_robot": ["seed"],
+        "planner": ["model", "device", "require_approval"],
+        "control": ["model", "device", "twists"],
+    }
     wanted = ["robot", "ur_type", "sim", *dict.fromkeys(argument for name in names for argument in own.get(name, []))]
     return arguments(*wanted, "namespace", "controller", "base_topic", "autostart", "respawn", "params_file", "log_level")
 
