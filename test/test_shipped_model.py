@@ -11,7 +11,8 @@ from wall_oss_ros.sim.closed_loop import ClosedLoop
 from wall_oss_ros.sim.cubes import CubeTask
 from wall_oss_ros.sim.demonstrations import Stage
 from wall_oss_ros.sim.evaluate import random_cases
-from wall_oss_ros.sim.tasks import TRAYS, Goal
+from wall_oss_ros.sim.task import task_of
+from wall_oss_ros.sim.tasks import COLOURS, TRAYS, Goal
 from wall_oss_ros.uni_cot.plan import PlanStatus
 from wall_oss_ros.uni_cot.planner import Planner
 
@@ -100,3 +101,34 @@ def test_in_closed_loop_it_takes_the_named_cube_where_it_was_told(policy, stage)
     assert sum(episode.success for episode in episodes) >= 3
     assert all(e.taken == e.goals[0].colour for e in episodes if e.taken)
     assert sum(e.judgements_right for e in episodes) >= 0.85 * sum(e.judgements for e in episodes)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("name", "robot"), [("wall-oss-tiny", "ur"), ("wall-oss-tiny-dual-arm", "dual_arm")])
+def test_in_closed_loop_the_other_robots_do_what_they_were_told(name, robot):
+    stage = task_of(robot).stage(np.random.default_rng(0), robot)
+    loop = ClosedLoop(Policy.from_pretrained(data_path(f"models/{name}"), threads=2, profile=stage.profile), stage)
+    episodes = [
+        loop.run(case.scene, case.instruction, list(case.goals), seed=1000 * case.number)
+        for case in random_cases(loop.task, 3, seed=1)
+    ]
+    stage.simulator.close()
+    assert sum(episode.success for episode in episodes) >= 2
+
+
+def test_both_hands_go_to_the_named_tray():
+    """On the same picture, only the words differ."""
+    stage = task_of("dual_arm").stage(np.random.default_rng(0), "dual_arm")
+    policy = Policy.from_pretrained(data_path("models/wall-oss-tiny-dual-arm"), profile=stage.profile)
+    right = total = 0
+    for case in random_cases(task_of("dual_arm"), SCENES, 123):
+        stage.simulator.reset(case.scene)
+        obs, truth = stage.simulator.observation(stage.profile), stage.truth()
+        ends = {}
+        for index in truth["colours"]:
+            chunk = policy.act(obs, f"take the {COLOURS[index]} tray with both hands", seed=0)
+            ends[index] = obs.state[[0, 7]] + chunk[-1, [0, 7]]  # x of both hands
+        near, far = sorted(truth["colours"], key=lambda index: truth["trays"][list(truth["colours"]).index(index), 0])
+        right, total = right + int((ends[near] < ends[far]).all()), total + 1
+    stage.simulator.close()
+    assert right >= 0.9 * total, f"{right} of {total}"
