@@ -12,7 +12,8 @@ from wall_oss_ros.robots import ur
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim import expert
-from wall_oss_ros.sim.demonstrations import CONTROL_DT, DT, Stage
+from wall_oss_ros.sim.demonstrations import Stage
+from wall_oss_ros.sim.stage import CONTROL_DT, DT
 from wall_oss_ros.sim.expert import PICK, PLACE, ExpertState
 
 DOWN = np.diag([1.0, -1.0, -1.0])
