@@ -13,8 +13,8 @@ from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim import expert
 from wall_oss_ros.sim.demonstrations import Stage
-from wall_oss_ros.sim.stage import CONTROL_DT, DT
 from wall_oss_ros.sim.expert import PICK, PLACE, ExpertState
+from wall_oss_ros.sim.stage import CONTROL_DT, DT
 
 DOWN = np.diag([1.0, -1.0, -1.0])
 TYPES = "ur3 ur3e ur5 ur5e ur7e ur8long ur10 ur10e ur12e ur15 ur16e ur18 ur20 ur30".split()
