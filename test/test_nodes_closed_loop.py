@@ -80,7 +80,7 @@ def test_a_cube_is_put_in_its_tray(monkeypatch):
             spin_until(executor, lambda: policy.truth and instructions.get_subscription_count() > 0)
             instructions.publish(String(data=f"put the {COLOUR} cube in the {TRAY} tray"))
             unfinished = (SubtaskPlan.RUNNING, SubtaskPlan.AWAITING_APPROVAL)
-            spin_until(executor, lambda: plans and plans[-1].status not in unfinished, limit=600)
+            spin_until(executor, lambda: plans and plans[-1].plan_id and plans[-1].status not in unfinished, limit=600)
             assert plans[-1].status == SubtaskPlan.SUCCEEDED, plans[-1].message
             assert policy.truth["cubes"][COLOUR]["where"] == f"{TRAY} tray"
             assert [policy.truth["cubes"][c]["where"] for c in ("green", "blue")] == ["table", "table"]

@@ -14,13 +14,16 @@ _STEP = 0.02  # m that no point of an arm moves farther between two postures tha
 _EDGE = 0.01  # m outside the workspace that a way may lead; control brakes at 0.02
 _SINKING = 0.005  # m below the floor that a joint may get by rounding
 _LIMIT = 1e-6  # rad
+_ROOM = 0.02  # m between the links of several arms on the way; control brakes at half of it, and rounds corners
+_LEAVING = 8  # steps within which a way that begins nearer has to get there
 
 
 class Clearance:
     """Looks at ways of one or several arms, whose joints are one vector (n,), arm after arm in the profile's order.
 
     A way is looked at in steps. Between two of them no point between shoulder and tool gets farther than 1 cm from where
-    it was looked at, and 1 cm is what self-collision keeps between links. The floor is the bottom of the workspace: no
+    it was looked at. Links are kept 1 cm apart, as control does; with several arms, each of which rounds its corners
+    in its own way, 2 cm, except in the first steps of a way that begins nearer. The floor is the bottom of the workspace: no
     joint beyond the shoulder may sink below it, as an elbow would that passes through the table. Objects are not known
     here.
 
@@ -35,7 +38,8 @@ class Clearance:
 
     def __init__(self, profile: RobotProfile):
         self._profiles, self.arms = profile.arms, tuple(Arm(one) for one in profile.arms)
-        self._collisions = SelfCollision(profile)
+        self._near = SelfCollision(profile)
+        self._collisions = SelfCollision(profile, _ROOM) if len(self.arms) > 1 else self._near
         self.parts: dict[str, float] = {}
         ends = np.cumsum([len(arm.home) for arm in self.arms])
         self.slices = tuple(slice(end - len(arm.home), end) for arm, end in zip(self.arms, ends))
@@ -51,8 +55,8 @@ class Clearance:
         farther out.
         """
         knots = np.asarray(knots, float)
-        allowed = np.maximum(self._excess(knots[0]), 0.0)
-        for q in self._dense(knots):
+        allowed, room = np.maximum(self._excess(knots[0]), 0.0), False
+        for step, q in enumerate(self._dense(knots)):
             if ((q < self.lower - _LIMIT) | (q > self.upper + _LIMIT)).any():
                 return "a joint would pass its limit"
             excess = self._excess(q)
@@ -60,7 +64,12 @@ class Clearance:
             if len(beyond):
                 return self._told(int(beyond[0]), float(excess[beyond[0]]))
             allowed = np.minimum(allowed, np.maximum(excess, 0.0))
-            if touching := self._collisions.touching(q, self.parts):
+            touching = self._collisions.touching(q, self.parts)
+            if touching and not room and step < _LEAVING:
+                touching = self._near.touching(q, self.parts)
+            else:
+                room = True
+            if touching:
                 return f"the arms would touch, {touching}" if len(self.arms) > 1 else f"the arm would touch itself, {touching}"
         return ""
 
