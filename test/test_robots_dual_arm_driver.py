@@ -4,11 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from nodes_support import FakePolicy, NodeProcess, private_domain
-from test_nodes_graph import Bench
+from nodes_support import FakePolicy, NodeProcess, a_bench
 
-import wall_oss_ros.nodes  # noqa: F401  gives rclpy
-import rclpy  # isort: skip
+import wall_oss_ros.nodes  # noqa: F401  gives rclpy, isort: skip
 from control_msgs.action import FollowJointTrajectory
 from control_msgs.msg import JointTrajectoryControllerState
 from rclpy.parameter import Parameter
@@ -29,14 +27,7 @@ SCENERY = scenery_of(PROFILE)
 SLOW = ("robot:=dual_arm", "real_time_factor:=0.3", "camera_rate_hz:=2.0", "seed:=2", "colours:=green,red")
 
 
-@pytest.fixture
-def bench(monkeypatch):
-    monkeypatch.setenv("ROS_DOMAIN_ID", private_domain())
-    rclpy.init(args=[])
-    made = Bench()
-    yield made
-    made.close()
-    rclpy.shutdown()
+bench = pytest.fixture(a_bench)
 
 
 def goal(names, positions):

@@ -3,37 +3,27 @@
 import numpy as np
 import pytest
 from arm_space_support import saved
+from test_sim_closed_loop import Expert
 
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim.closed_loop import ClosedLoop, Settings
 from wall_oss_ros.sim.evaluate import random_cases
 from wall_oss_ros.sim.task import task_of
-from wall_oss_ros.sim.tasks import parse_instruction
 
 FRANKA = load_profile("franka")
 TOLD = [("euler", "absolute")] + [(form, mode) for form in ("columns", "joints") for mode in ("relative", "absolute")]
 
 
-class Teller:
+class Teller(Expert):
     """In the model's place: the expert's chunk, told as the stage's profile wants it."""
 
     def __init__(self, stage):
-        self.stage, self.task, self.rate_hz = stage, task_of(stage.profile), stage.profile.rate_hz
+        super().__init__(stage)
         self.plain, self.layout, self.places = Layout(FRANKA), stage.layout, []
 
-    def knows(self, text):
-        return []
-
-    def plan(self, obs, instruction):
-        return self.task.language.plan_text(self.stage.truth()[()], parse_instruction(instruction))
-
-    def reason(self, obs, instruction):
-        return self.task.language.active_subtask(self.stage.truth()[()], parse_instruction(instruction))
-
     def act(self, obs, subtask, steps, seed, previous):
-        names, _ = self.task.subtasks(self.stage.truth()[()])
-        chunk = self.task.actions(self.stage.chunks()[names.index(subtask)])
+        chunk = super().act(obs, subtask, steps, seed, previous)
         self.places.append(self.stage.simulator.tcp[0])
         rows, q = [], self.stage.simulator.q
         for target in self.plain.absolute(chunk, self.stage.simulator.state(FRANKA)[0]):

@@ -36,6 +36,13 @@ class Limits(Part):
     jerk: tuple[Positive, ...]
 
 
+def _one_for_each_joint(joints: tuple[str, ...], home: tuple[float, ...], limits: Limits) -> None:
+    """Raises ValueError when a joint has no home or limit, or there are more of these than joints."""
+    for key, values in {"home": home, **{f"limits.{key}": value for key, value in limits}}.items():
+        if len(values) != len(joints):
+            raise ValueError(f"{key} has {len(values)} entries, one for each of the {len(joints)} joints expected")
+
+
 class Workspace(Part):
     """The box the tool centre point stays in, m, in the base frame."""
 
@@ -84,10 +91,7 @@ class Arm(Part):
 
     @model_validator(mode="after")
     def _same_length(self):
-        rows = {"home": self.home} | {f"limits.{key}": value for key, value in self.limits}
-        for key, values in rows.items():
-            if len(values) != len(self.joints):
-                raise ValueError(f"{key} has {len(values)} entries, one for each of the {len(self.joints)} joints expected")
+        _one_for_each_joint(self.joints, self.home, self.limits)
         if abs(sum(x * x for x in self.tool_rotation) - 1) > 1e-3:
             raise ValueError(f"tool_rotation {self.tool_rotation} must be a unit quaternion (x, y, z, w)")
         return self
@@ -222,10 +226,7 @@ class JointPart(Part):
 
     @model_validator(mode="after")
     def _same_length(self):
-        rows = {"home": self.home} | {f"limits.{key}": value for key, value in self.limits}
-        for key, values in rows.items():
-            if len(values) != len(self.joints):
-                raise ValueError(f"{key} has {len(values)} entries, one for each of the {len(self.joints)} joints expected")
+        _one_for_each_joint(self.joints, self.home, self.limits)
         return self
 
 
