@@ -115,3 +115,32 @@ def test_which_arm_has_jumped_is_said():
     assert read(1.04, turned=0.5) == "a joint's reading of the left arm jumped by 0.50 rad in 0.02 s"
     assert "left arm" in read(1.06, 0.5) and "left arm" in read(1.08, 0.5) and read(1.10, 0.5) == ""
     assert read(1.12, 0.5, shifted=0.4) == "the observed tool of the right arm jumped by 0.40 m in 0.02 s"
+
+
+def test_a_force_counts_only_while_it_lasts_and_what_is_no_number_is_a_fault():
+    world, force = World(), PROFILE.arm.force
+    world.health.expect(force.topic, 0.3)
+    assert world.run(0.02) == f"nothing from {force.topic} yet"
+
+    def push(newtons: float, newton_metres: float = 0.0, after: float = 0.002) -> str:
+        world.now, world.steady = world.now + after, world.steady + after
+        world.health.wrench(force.topic, (0.6 * newtons, 0.8 * newtons, 0.0), (0.0, 0.0, newton_metres), world.now)
+        return world.health.pushed
+
+    assert push(force.max_force) == push(force.max_force + 1) == "", "one reading of a sensor at 500 Hz means nothing"
+    assert push(0.0) == push(force.max_force + 1) == push(0.0) == ""
+    for _ in range(10):
+        assert push(force.max_force + 1) == ""
+    assert push(force.max_force + 1) == "a force of 101 N at the arm, 100 N permitted"
+    assert push(0.0) == ""
+    assert push(0.0, -20.0) == "" and push(0.0, 20.0, after=0.02) == "a torque of 20.0 N m at the arm, 15 N m permitted"
+    world.health.cycle(world.now + 60, world.steady + 0.02)
+    assert world.health.pushed == "", "after a leap of the clock all is new"
+
+    world = World()
+    world.health.expect(force.topic, 0.3)
+    for bad in (float("nan"), float("inf")):
+        push(bad)
+        assert world.health.pushed == "" and world.run(0.02) == "the force at the arm is not a finite number"
+        push(0.0)
+        assert world.run(0.02) == ""

@@ -10,6 +10,7 @@ import wall_oss_ros.nodes  # noqa: F401  gives rclpy
 from action_msgs.msg import GoalStatus
 from control_msgs.action import FollowJointTrajectory, GripperCommand
 from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import WrenchStamped
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rclpy.action import ActionServer
@@ -116,7 +117,9 @@ class Robot:
         node = bench.node
         self.q, self.seeing, self.node = ARM.home.copy(), True, node
         self.trajectories, self.openings, self.robot = [], [], PROFILE.name
+        self.pushed: float | None = 0.0  # N; None says nothing
         self._joints = node.create_publisher(JointState, PROFILE.joint_states, EVENTS)
+        self._wrenches = node.create_publisher(WrenchStamped, PROFILE.arm.force.topic, NEWEST)
         self._observations = node.create_publisher(Observation, "observation", NEWEST)
         self._plan = node.create_publisher(SubtaskPlan, "plan", LATCHED)
         node.create_subscription(JointTrajectory, PROFILE.command.topic, self._on_trajectory, EVENTS)
@@ -134,6 +137,10 @@ class Robot:
     def _say_joints(self) -> None:
         names = [*PROFILE.arm.joints, *PROFILE.gripper.joints]
         self._joints.publish(JointState(header=self._stamp(), name=names, position=[*self.q.tolist(), 0.04, 0.04]))
+        if self.pushed is not None:
+            wrench = WrenchStamped(header=self._stamp())
+            wrench.wrench.force.z = self.pushed
+            self._wrenches.publish(wrench)
 
     def _see(self) -> None:
         if not self.seeing:
@@ -218,6 +225,54 @@ def test_control_moves_holds_and_obeys(bench):
     bench.until(lambda: (statuses[-1].state, statuses[-1].reason) == (ControlStatus.IDLE, "no plan yet"))
     robot.plan(SubtaskPlan.SUCCEEDED)
     bench.until(lambda: statuses[-1].state == ControlStatus.IDLE and "succeeded" in statuses[-1].reason)
+
+
+def test_control_stops_where_the_arm_is_pushed_and_goes_on_only_by_a_person(bench):
+    statuses, robot = bench.listen(ControlStatus, "status", LATCHED), Robot(bench)
+    limit = PROFILE.arm.force.max_force
+    robot.pushed = None
+    control = bench.run(ControlNode(policy_loader=lambda *_: FakePolicy()))
+    bench.node.create_timer(0.5, robot.plan)
+
+    def says(state, words):
+        return lambda: statuses and statuses[-1].state == state and words in statuses[-1].reason
+
+    bench.until(says(ControlStatus.HOLDING, f"nothing from {PROFILE.arm.force.topic} yet"))
+    assert not robot.trajectories, "nothing moves before it is known how hard the arm is pushed"
+    robot.pushed = limit - 1
+    bench.until(in_state(statuses, ControlStatus.RUNNING))
+    bench.until(lambda: len(robot.trajectories) > 20)
+
+    robot.pushed = -(limit + 20)
+    bench.until(says(ControlStatus.STOPPED, f"a force of {limit + 20:.0f} N at the arm, {limit:g} N permitted"))
+    bench.until(lambda: not control.motion.moving)
+    refused = bench.call(Trigger, "resume", Trigger.Request())
+    sent = len(robot.trajectories)
+    assert not refused.success and "a force of" in refused.message, "something still pushes"
+    assert statuses[-1].state == ControlStatus.STOPPED
+    robot.pushed = 0.0
+    bench.until(lambda: control._health.pushed == "")
+    assert statuses[-1].state == ControlStatus.STOPPED, "and nothing moves by itself when that has gone"
+    assert all(not np.any(message.points[0].velocities) for message in robot.trajectories[sent:])
+    assert bench.call(Trigger, "resume", Trigger.Request()).success
+    bench.until(in_state(statuses, ControlStatus.RUNNING))
+
+    robot.pushed = None
+    bench.until(says(ControlStatus.HOLDING, f"nothing from {PROFILE.arm.force.topic} for"))
+    robot.pushed = float("nan")
+    bench.until(says(ControlStatus.HOLDING, "the force at the arm is not a finite number"))
+    robot.pushed = 0.0
+    bench.until(in_state(statuses, ControlStatus.RUNNING))
+
+
+def test_mock_hardware_that_measures_no_force_can_be_moved(bench):
+    statuses, robot = bench.listen(ControlStatus, "status", LATCHED), Robot(bench)
+    robot.pushed = None
+    settings = [Parameter("watch_forces", value=False)]
+    bench.run(ControlNode(policy_loader=lambda *_: FakePolicy(), parameter_overrides=settings))
+    bench.node.create_timer(0.5, robot.plan)
+    bench.until(in_state(statuses, ControlStatus.RUNNING))
+    bench.until(lambda: len(robot.trajectories) > 5)
 
 
 def test_a_manager_can_drive_a_node_through_its_states(bench):

@@ -46,6 +46,32 @@ def _go(simulator, arm, position, width):
     simulator.step(0.3)
 
 
+def test_what_pushes_the_arm_is_felt_as_long_as_it_does(simulator, arm):
+    (hand,) = simulator.arms
+    assert not np.any(hand.external_wrench), "nothing touches it"
+    x, y = 0.45, 0.0
+    for colour in simulator.cubes():
+        simulator.place_cube(colour, (0.45, -0.4, CUBE_SIZE / 2))
+    _go(simulator, arm, (x, y, 0.1), 0.0)
+    assert not np.any(hand.external_wrench), "nor while it moves freely"
+    _go(simulator, arm, (x, y, -0.004), 0.0)
+    force, torque = hand.external_wrench
+    assert force[2] > 20 and force[2] > np.linalg.norm(force[:2]), "the table pushes the closed fingers up"
+    assert np.linalg.norm(torque) < 0.1 * force[2], "close to the tool"
+    _go(simulator, arm, (x, y, 0.1), 0.0)
+    assert not np.any(hand.external_wrench)
+
+
+def test_fingers_that_hold_a_cube_feel_its_weight_and_not_their_grip(simulator, arm):
+    (hand,), colour = simulator.arms, simulator.spec.colours[0]
+    simulator.place_robot(arm.ik((0.45, 0.0, 0.2), DOWN, simulator.q).q, OPEN)
+    simulator.hold(colour)
+    simulator.step(0.5)
+    mass = simulator.model.body_mass[simulator.model.joint(f"cube{simulator.spec.colours.index(colour)}").bodyid[0]]
+    assert simulator.held() == colour
+    assert hand.external_wrench[0] == pytest.approx([0.0, 0.0, -9.81 * mass], abs=0.1)
+
+
 def test_a_reset_puts_the_robot_at_home(simulator):
     assert np.allclose(PROFILE.arm.home, HOME, atol=1e-5)
     assert np.allclose(simulator.q, HOME) and simulator.gripper_width == pytest.approx(OPEN)

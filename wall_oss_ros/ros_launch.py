@@ -75,7 +75,8 @@ def specs(context: LaunchContext, names: Iterable[str] | None = None) -> list[No
     if "control" in names:
         parameters["control"]["twists"] = value(context, "twists", "")
     if "control" in names and not sim and value(context, "use_mock_hardware", "false").lower() == "true":
-        parameters["control"]["watch_program"] = False  # nothing says there that a program runs
+        # Nothing says there that a program runs, or how hard an arm is pushed.
+        parameters["control"] |= {"watch_program": False, "watch_forces": False}
     if "planner" in names:
         parameters["planner"]["require_approval"] = switch(context, "require_approval")
     return system(

@@ -1,4 +1,4 @@
-"""What is wrong with what control relies on: clocks, observations, joints, controllers, grippers, the robot's program."""
+"""What is wrong with what control relies on: clocks, observations, joints, forces, controllers, grippers, programs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from wall_oss_ros.control.forces import ForceWatch
 from wall_oss_ros.control.watches import ClockWatch, Continuity
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
@@ -43,6 +44,7 @@ class Health:
         self._layout, self._name, self._robot = Layout(profile), profile.name, profile.name
         self._clock = ClockWatch()
         self._tools, self._joints = [], []
+        self._forces = {one.arm.force.topic: ForceWatch(one.arm.name, one.arm.force) for one in profile.arms if one.arm.force}
         for one, arm in zip(profile.arms, arms):
             name, fastest = one.arm.name, _POSSIBLE * one.arm.max_tcp_speed
             self._tools.append(Continuity(f"the observed tool of the {name}", "m", fastest, _TOOL_SLACK))
@@ -68,12 +70,22 @@ class Health:
         self._programs[topic] = runs
         self.heard(topic, now)
 
+    def wrench(self, topic: str, force, torque, now: float) -> None:
+        """A topic that is expected has said what is measured at its arm, at ``now``: force (3,) N, torque (3,) N m."""
+        self._forces[topic].add(now, force, torque)
+        self.heard(topic, now)
+
+    @property
+    def pushed(self) -> str:
+        """By how much an arm is pushed harder than it may be, in words, or an empty text."""
+        return next((watch.excess for watch in self._forces.values() if watch.excess), "")
+
     def cycle(self, now: float, steady: float) -> str:
         """A control cycle begins; how far the clock has leapt, or an empty text. After a leap all is new."""
         self._cycle = steady
         leap = self._clock.add(now, steady)
         if leap:
-            for watch in (*self._tools, *self._joints):
+            for watch in (*self._tools, *self._joints, *self._forces.values()):
                 watch.forget()
             for source in self._sources.values():
                 source.last = source.last if source.limit == math.inf else None
@@ -108,6 +120,8 @@ class Health:
                 return f"nothing from {what} yet"
             if source.last is not None and now - source.last > source.limit:
                 return f"nothing from {what} for {now - source.last:.1f} s"
+        if doubt := next((watch.doubt for watch in self._forces.values() if watch.doubt), ""):
+            return doubt
         for action, there in self.servers.items():
             if not there:
                 return f"no gripper server or controller at {action}"

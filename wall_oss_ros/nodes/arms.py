@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 from control_msgs.msg import JointTrajectoryControllerState
+from geometry_msgs.msg import WrenchStamped
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 
@@ -54,6 +55,10 @@ class Arms:
             health.expect(topic)
             for qos in HOWEVER:
                 node.listen(Bool, topic, partial(self._on_program, topic), qos)
+        for one in profile.arms if node.value("watch_forces") else ():
+            if (force := one.arm.force) is not None:
+                health.expect(force.topic, profile.watchdog.joint_state_age)
+                node.listen(WrenchStamped, force.topic, partial(self._on_wrench, force.topic), SENSOR)
 
     @property
     def measured(self) -> np.ndarray | None:
@@ -87,6 +92,10 @@ class Arms:
 
     def _on_program(self, topic: str, message: Bool) -> None:
         self._health.program(topic, message.data, self._node.now())
+
+    def _on_wrench(self, topic: str, message: WrenchStamped) -> None:
+        force, torque = message.wrench.force, message.wrench.torque
+        self._health.wrench(topic, (force.x, force.y, force.z), (torque.x, torque.y, torque.z), self._node.now())
 
     def _on_state(self, controller: str, _message: JointTrajectoryControllerState) -> None:
         self._health.heard(controller, self._node.now())

@@ -54,6 +54,8 @@ class ControlNode(WallOSSNode):
         Parameter("planner_timeout_s", 3.0, "Silence of the planner after which the robot holds, s.", 1.5, 60.0),
         Parameter("watch_program", True, "Hold unless the robot's own program runs, where the profile names topics that"
                   " say so; false for mock hardware, which says nothing."),
+        Parameter("watch_forces", True, "Stop where an arm is pushed harder than its profile permits, where it names a topic"
+                  " that measures it; false for mock hardware, which does not."),
         Parameter("twists", "", "What a driving base is told by: plain twists, or stamped; empty as in the robot's profile.",
                   choices=("", "plain", "stamped")),
         *HOME_PARAMETERS,
@@ -150,8 +152,9 @@ class ControlNode(WallOSSNode):
         return response
 
     def _on_resume(self, _request, response):
-        response.success = self._supervisor.resume()
+        resumed = self._supervisor.resume()
         self._judge()
+        response.success = resumed and self._mode != State.STOPPED
         refused = "nothing was stopped" if self._mode != State.STOPPED else self._reason
         response.message = "the robot may move again" if response.success else refused
         return response
@@ -210,6 +213,10 @@ class ControlNode(WallOSSNode):
             homing=self._home.words,
         )
         state, reason = self._supervisor.judge(situation)
+        moves = state in (State.RUNNING, State.HOMING) or (self.motion.moving and state != State.STOPPED)
+        if moves and (pushed := self._health.pushed):  # something is in the way: only a person can tell what
+            self._supervisor.stop(f"stopped by {pushed}")
+            state, reason = self._supervisor.judge(situation)
         if state != self._mode or (not reason) != (not self._reason):
             self._mode, self._reason = state, reason
             self.get_logger().info(f"{state.name.lower()}{': ' if reason else ''}{reason}")

@@ -10,7 +10,7 @@ import sys
 
 from builtin_interfaces.msg import Time
 from control_msgs.msg import JointTrajectoryControllerState
-from geometry_msgs.msg import TransformStamped
+from geometry_msgs.msg import TransformStamped, WrenchStamped
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, JointState
@@ -60,6 +60,8 @@ class SimulatedRobotNode(WallOSSNode):
         self.driver = SimulatedDriver(self._simulator, scenery)
         self._clock_out = self.publish_to(Clock, "/clock", NEWEST)
         self._joints_out = self.publish_to(JointState, profile.joint_states, EVENTS)
+        forces = [(number, one.arm) for number, one in enumerate(profile.arms) if one.arm.force]
+        self._wrenches_out = [(n, arm.base_frame, self.publish_to(WrenchStamped, arm.force.topic, EVENTS)) for n, arm in forces]
         topics = [controller.command.state_topic for controller in self.driver.controllers]
         self._states_out = [self.publish_to(JointTrajectoryControllerState, topic, EVENTS) for topic in topics]
         self._truth_out = self.publish_to(String, "/simulation/ground_truth", EVENTS)
@@ -126,6 +128,7 @@ class SimulatedRobotNode(WallOSSNode):
         self._clock_out.publish(Clock(clock=stamp))
         if self._ticks % self._joint_every == 0:
             self._publish_joints(stamp)
+            self._publish_wrenches(stamp)
         if self._ticks % _STATE_EVERY == 0:
             self._publish_states(stamp)
         if self._ticks % _TRUTH_EVERY == 0:
@@ -136,6 +139,13 @@ class SimulatedRobotNode(WallOSSNode):
         message = JointState(header=Header(stamp=stamp), name=names)
         message.position, message.velocity = positions.tolist(), velocities.tolist()
         self._joints_out.publish(message)
+
+    def _publish_wrenches(self, stamp: Time) -> None:
+        for number, frame, out in self._wrenches_out:
+            message = WrenchStamped(header=Header(stamp=stamp, frame_id=frame))
+            force, torque = message.wrench.force, message.wrench.torque
+            (force.x, force.y, force.z), (torque.x, torque.y, torque.z) = (v.tolist() for v in self.driver.wrench(number))
+            out.publish(message)
 
     def _publish_states(self, stamp: Time) -> None:
         for controller, out in zip(self.driver.controllers, self._states_out):

@@ -56,6 +56,19 @@ class Workspace(Part):
         return self
 
 
+class Force(Part):
+    """How hard the arm may be pushed or push, where its driver says how hard it is, without the tool's own weight.
+
+    Attributes:
+        topic: of geometry_msgs/WrenchStamped.
+        max_force, max_torque: N; N m, about the point that the driver takes.
+    """
+
+    topic: Name
+    max_force: Positive
+    max_torque: Positive
+
+
 class Arm(Part):
     """An arm: what people call it, its place in the model's layout, its frames and joints, and its bounds.
 
@@ -66,6 +79,7 @@ class Arm(Part):
         rotation_6d: what the 6 numbers are: the rotation matrix's first two columns, or its first two rows.
         joints_dof: the joints', in place of these.
         tool_rotation: quaternion (x, y, z, w) that rotations are measured from.
+        force: None where nothing measures it.
     """
 
     name: Name = "arm"
@@ -81,6 +95,7 @@ class Arm(Part):
     max_tcp_speed: Positive
     workspace: Workspace
     limits: Limits
+    force: Force | None = None
 
     @model_validator(mode="after")
     def _commanded_in_one_way(self):

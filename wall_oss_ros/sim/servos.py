@@ -24,7 +24,7 @@ class ServoJoints:
     """
 
     def __init__(self, model: mujoco.MjModel, data: mujoco.MjData, names: Sequence[str], servos: Servos, home):
-        self._data = data
+        self._model, self._data = model, data
         self._at = _Addresses.of(model, names)
         self._lead = np.array(servos.damping) / np.array(servos.stiffness)
         self.home = np.array(home, float)
@@ -74,6 +74,7 @@ class ServoArm(ServoJoints):
         super().__init__(model, data, profile.arm.joints, profile.simulation.servos, profile.start)
         self._fingers = _Addresses.of(model, profile.simulation.fingers.joints)
         self._tcp, self._base = model.body(profile.arm.tcp_frame).id, cell.base_body(model, profile)
+        self._bodies = _below(model, model.joint(profile.arm.joints[0]).bodyid[0])
         self._speed = profile.simulation.fingers.speed
         self._closed, self.open = profile.gripper.closed, profile.gripper.open
         self._gripper_target = self._gripper_command = self.open
@@ -94,6 +95,20 @@ class ServoArm(ServoJoints):
         base = self._data.xmat[self._base].reshape(3, 3)
         position = base.T @ (self._data.xpos[self._tcp] - self._data.xpos[self._base])
         return position, base.T @ self._data.xmat[self._tcp].reshape(3, 3)
+
+    @property
+    def external_wrench(self) -> tuple[np.ndarray, np.ndarray]:
+        """What all that touches arm and gripper does to them: force (3,) N, torque (3,) N m about the tool, base frame."""
+        model, data = self._model, self._data
+        force, torque, felt = np.zeros(3), np.zeros(3), np.empty(6)
+        ours = self._bodies[model.geom_bodyid[data.contact.geom]]  # (contacts, 2)
+        for number in np.flatnonzero(ours[:, 0] != ours[:, 1]):
+            mujoco.mj_contactForce(model, data, number, felt)  # on the second shape, in the contact's axes
+            push = data.contact.frame[number].reshape(3, 3).T @ felt[:3] * (1 if ours[number, 1] else -1)
+            force += push
+            torque += np.cross(data.contact.pos[number] - data.xpos[self._tcp], push)
+        base = data.xmat[self._base].reshape(3, 3)
+        return base.T @ force, base.T @ torque
 
     def set_gripper(self, width: float) -> None:
         """Where the gripper goes, at its own speed: opening between the fingers, clipped to what it can do."""
@@ -121,6 +136,15 @@ class ServoArm(ServoJoints):
         self._data.qvel[self._fingers.v] = 0
         self._data.ctrl[self._fingers.ctrl] = target / 2
         self._gripper_target = self._gripper_command = float(target)
+
+
+def _below(model: mujoco.MjModel, root: int) -> np.ndarray:
+    """Whether each body (n,) is ``root`` or hangs on it."""
+    below = np.zeros(model.nbody, bool)
+    below[root] = True
+    for body in range(root + 1, model.nbody):  # parents come first
+        below[body] = below[model.body_parentid[body]]
+    return below
 
 
 class _Addresses(NamedTuple):

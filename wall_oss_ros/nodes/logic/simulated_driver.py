@@ -100,6 +100,11 @@ class SimulatedDriver:
             names = [name for joints, _ in moved for name in joints]
             return names, np.concatenate([one.q for _, one in moved]), np.concatenate([one.qd for _, one in moved])
 
+    def wrench(self, arm: int) -> tuple[np.ndarray, np.ndarray]:
+        """What touches the arm of that number does to it: force (3,) N, torque (3,) N m about its tool, in its base frame."""
+        with self._lock:
+            return self._simulator.arms[arm].external_wrench
+
     def tick(self, duration: float) -> None:
         """Advances the simulation by ``duration`` seconds."""
         with self._lock:
