@@ -13,6 +13,7 @@ from ros_support import ENVIRONMENT, NEEDS_ROS, SLOW, Launches, installed, ros2
 
 pytestmark = NEEDS_ROS
 ROOT = Path(__file__).resolve().parents[1]
+NO_MOVEIT = pytest.mark.skipif(installed("moveit_py"), reason="MoveIt is installed here")
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_the_launch_file_is_the_manual():
     text = ros2("launch", "wall_oss_bringup", "robot.launch.py", "--show-args").stdout
     arguments = dict(re.findall(r"^    '(\w+)':\n((?:        .+\n?)+)", text, re.MULTILINE))
     assert {"robot", "sim", "model", "device", "rviz", "seed", "require_approval", "robot_ip", "ur_type",
-            "use_mock_hardware", "namespace", "record"} <= set(arguments)
+            "use_mock_hardware", "namespace", "record", "planner", "check_targets"} <= set(arguments)
     for name, words in arguments.items():
         description, default = words.strip().rsplit("\n", 1)
         assert len(description) > 15 and "(default:" in default, name
@@ -50,6 +51,8 @@ def test_the_launch_file_is_the_manual():
         (["model:=CHECKPOINT", "namespace:=a-b"], "'a-b' is no namespace."),
         (["model:=CHECKPOINT", "ur_type:=ur5e"], "has no variants, so there is no 'ur5e'."),
         (["model:=CHECKPOINT", "record:=/"], "There is a / already. ros2 bag makes the folder itself"),
+        pytest.param(["model:=CHECKPOINT", "planner:=moveit"], "MoveIt was asked for", marks=NO_MOVEIT),
+        pytest.param(["model:=CHECKPOINT", "check_targets:=true"], "MoveIt was asked for", marks=NO_MOVEIT),
         (["model:=CHECKPOINT", "params_file:=no.yaml"], "There is no parameter file no.yaml."),
     ],
 )

@@ -11,13 +11,14 @@ import viser
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.viewer.node import ViewerNode, open_server, picture
-from wall_oss_ros.viewer.panel import Actions, Panel, PlanLine, mosaic
+from wall_oss_ros.viewer.panel import BADGES, Actions, Panel, PlanLine, mosaic
 from wall_oss_ros.viewer.table import Table
 
 import rclpy  # isort: skip
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import String
+from std_srvs.srv import Trigger
 from wall_oss_msgs.msg import Subtask, SubtaskPlan
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED
 
@@ -52,7 +53,7 @@ def test_pictures_keep_their_pixels():
 
 
 def test_what_the_model_writes_cannot_become_markup(server):
-    panel = Panel(server, "test", "do it", Actions(print, print, print))
+    panel = Panel(server, "test", "do it", Actions(print, print))
     panel.show_plan("<script>alert(1)</script>", "running", "busy", [PlanLine("▶", "<b>lift</b>", "busy", True)], "")
     assert "<script>" not in panel._plan.content and "<b>lift" not in panel._plan.content
     assert "&lt;b&gt;lift" in panel._plan.content
@@ -154,3 +155,30 @@ def test_node_shows_plan_and_joints_and_sends_instructions(graph):
     viewer._actions.instruct("  pick up the blue cube ")
     viewer._actions.instruct("   ")  # an empty field says nothing
     spin_until(lambda: heard == ["pick up the blue cube"])
+
+
+def test_buttons_call_control_and_its_answer_is_read_on_the_page(graph):
+    viewer, others, spin_until = graph
+
+    def shows(*words):
+        return lambda: all(word in viewer._panel._answer.content for word in words)
+
+    viewer._actions.call("stop")
+    spin_until(shows("stop", "does not answer"))
+    called = []
+
+    def answer(name):
+        def on_call(_request, response):
+            called.append(name)
+            response.success, response.message = name != "home", f"{name} was <asked> for"
+            return response
+
+        return on_call
+
+    for name in ("stop", "resume", "home"):
+        others.create_service(Trigger, name, answer(name))
+    spin_until(lambda: all(client.service_is_ready() for client in viewer._callers.values()))
+    for name, tone in (("stop", "good"), ("resume", "good"), ("home", "bad")):
+        viewer._actions.call(name)
+        spin_until(shows(f"{name} was &lt;asked&gt; for", BADGES[tone]))
+    assert called == ["stop", "resume", "home"]

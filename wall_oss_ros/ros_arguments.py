@@ -30,6 +30,7 @@ def _see_virtual_environment() -> None:
 _see_virtual_environment()
 try:
     from wall_oss_ros import ros_names
+    from wall_oss_ros.homing import PLANNERS
     from wall_oss_ros.launching import DEFAULT_ROBOT
     from wall_oss_ros.robots.profile import RobotProfile, available_profiles, load_profile
     from wall_oss_ros.robots.ur import types as ur_types
@@ -69,6 +70,18 @@ _ARGUMENTS: dict[str, tuple[str | LaunchConfiguration, str, list[str] | None]] =
     "require_approval": (
         "false",
         "Whether every plan waits for the service /wall_oss/approve_plan before the arm moves.",
+        _SWITCH,
+    ),
+    "planner": (
+        "auto",
+        "Who plans the way home: moveit, which knows the objects in its planning scene, builtin, which knows none, or auto: "
+        "moveit where moveit_py is installed.",
+        [*PLANNERS],
+    ),
+    "check_targets": (
+        "false",
+        "Whether the arms hold where something would touch, in MoveIt's planning scene, at an action chunk's targets; needs "
+        "moveit_py.",
         _SWITCH,
     ),
     "autostart": (
@@ -130,7 +143,7 @@ def arguments_of(*names: str) -> list[DeclareLaunchArgument]:
     own = {
         "simulated_robot": ["seed"],
         "planner": ["model", "device", "require_approval"],
-        "control": ["model", "device", "twists"],
+        "control": ["model", "device", "twists", "planner", "check_targets"],
     }
     wanted = ["robot", "ur_type", "sim", *dict.fromkeys(argument for name in names for argument in own.get(name, []))]
     return arguments(*wanted, "namespace", "controller", "base_topic", "autostart", "respawn", "params_file", "log_level")

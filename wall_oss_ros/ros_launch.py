@@ -23,6 +23,7 @@ from launch_ros.actions import Node
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.ros_arguments import namespace, remappings, robot_name, switch, value  # finds the packages of the next
 from wall_oss_ros.launching import PACKAGE, NodeSpec, system  # isort: skip
+from wall_oss_ros.moveit_link.link import require  # isort: skip
 
 ALL = ("simulated_robot", "perception", "planner", "control", "plan_markers")
 _BAD_INPUT = 2  # exit status of a node that was started with something the user must put right
@@ -65,7 +66,8 @@ def specs(context: LaunchContext, names: Iterable[str] | None = None) -> list[No
         names: of the nodes that are wanted; None is all. A simulated robot is left out where nothing is simulated.
 
     Raises:
-        WallOSSError: an argument names a robot, checkpoint or file that is not there, or is no number.
+        WallOSSError: an argument names a robot, checkpoint or file that is not there, or is no number; or wants MoveIt, which
+            is not installed.
     """
     sim = switch(context, "sim")
     names = [name for name in names or ALL if sim or name != "simulated_robot"]
@@ -73,7 +75,11 @@ def specs(context: LaunchContext, names: Iterable[str] | None = None) -> list[No
     for name in {"planner", "control"} & set(names):
         parameters[name]["device"] = value(context, "device")
     if "control" in names:
-        parameters["control"]["twists"] = value(context, "twists", "")
+        checks = value(context, "check_targets", "false").lower() == "true"
+        ways = {"planner": value(context, "planner", "auto"), "check_targets": checks}
+        if checks or ways["planner"] == "moveit":
+            require()
+        parameters["control"] |= {"twists": value(context, "twists", ""), **ways}
     if "control" in names and not sim and value(context, "use_mock_hardware", "false").lower() == "true":
         # Nothing says there that a program runs, or how hard an arm is pushed.
         parameters["control"] |= {"watch_program": False, "watch_forces": False}

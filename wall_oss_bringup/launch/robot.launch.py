@@ -36,7 +36,7 @@ def generate_launch_description():
     return LaunchDescription(
         [
             *arguments("robot", "ur_type", "sim", "model", "device", "require_approval", "rviz", "record"),
-            *arguments("seed", "description"),
+            *arguments("planner", "check_targets", "seed", "description"),
             *arguments("robot_ip", "use_mock_hardware", "mock_gripper", "camera_frames"),
             *arguments("driver", "driver_file", "driver_arguments", "controller", "base_topic", "twists"),
             *arguments("namespace", "params_file", "log_level", "autostart", "respawn"),

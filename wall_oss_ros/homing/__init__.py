@@ -1,1 +1,3 @@
 """The way home: planned, looked at in small steps before anything moves, and then followed by control's own means."""
+
+PLANNERS = ("auto", "builtin", "moveit")  # who may plan it

@@ -9,8 +9,6 @@ from wall_oss_ros.homing.clearance import Clearance
 from wall_oss_ros.moveit_link.link import MoveItLink, installed
 from wall_oss_ros.moveit_link.planner import MoveItPlanner
 
-PLANNERS = ("auto", "builtin", "moveit")
-
 
 class Planner(Protocol):
     """Plans ways home. ``name`` is what people call it."""
@@ -22,7 +20,7 @@ class Planner(Protocol):
 
 
 def wants_moveit(choice: str) -> bool:
-    """Whether MoveIt plans by one of ``PLANNERS``: auto takes it where it is installed."""
+    """Whether MoveIt plans by one of ``homing.PLANNERS``: auto takes it where it is installed."""
     return choice == "moveit" or choice == "auto" and installed()
 
 

@@ -27,6 +27,15 @@ def installed() -> bool:
     return any(path.suffix in (".py", ".so") for place in places for path in Path(place).glob("planning*"))
 
 
+def require() -> None:
+    """Raises WallOSSError where moveit_py is not installed."""
+    if not installed():
+        raise WallOSSError(
+            "MoveIt was asked for, and the Python package moveit (of moveit_py) is not installed.",
+            f"{INSTALL}, then source ROS 2 again; or set planner to builtin, and check_targets to false.",
+        )
+
+
 class MoveItLink:
     """A MoveIt process for one robot.
 
@@ -40,11 +49,7 @@ class MoveItLink:
     """
 
     def __init__(self, robot: str, joint_states: str, sim_time: bool = False):
-        if not installed():
-            raise WallOSSError(
-                "MoveIt was asked for, and the Python package moveit (of moveit_py) is not installed.",
-                f"{INSTALL}, then source ROS 2 again; or set planner to builtin.",
-            )
+        require()
         self._command = [sys.executable, "-m", "wall_oss_ros.moveit_link.child", "--robot", robot]
         self._command += ["--joint-states", joint_states, *(["--sim-time"] if sim_time else [])]
         self._numbers = itertools.count(1)

@@ -8,9 +8,10 @@ from rclpy.task import Future
 from std_srvs.srv import Trigger
 
 from wall_oss_ros.control.body import Body
+from wall_oss_ros.homing import PLANNERS
 from wall_oss_ros.homing.clearance import Clearance
 from wall_oss_ros.homing.pace import pace
-from wall_oss_ros.homing.planners import PLANNERS, make_planner, wants_moveit
+from wall_oss_ros.homing.planners import make_planner, wants_moveit
 from wall_oss_ros.moveit_link.link import MoveItLink
 from wall_oss_ros.moveit_link.targets import TargetCheck
 from wall_oss_ros.nodes.arms import Arms

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import wall_oss_ros.nodes  # noqa: F401  the embedded library takes rclpy's name where there is no ROS 2
 import numpy as np  # isort: skip
 import viser
+from rclpy.task import Future
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -20,7 +21,7 @@ from wall_oss_ros.nodes.base import OK, WallOSSNode, run
 from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, SENSOR
 from wall_oss_ros.robots.profile import load_profile
-from wall_oss_ros.viewer.panel import Actions, Panel, PlanLine
+from wall_oss_ros.viewer.panel import SERVICES, Actions, Panel, PlanLine
 from wall_oss_ros.viewer.table import Table
 from wall_oss_ros.viewer.words import CONTROL, PLAN, SUBTASK_MARKS, printable
 
@@ -49,8 +50,7 @@ class ViewerNode(WallOSSNode):
         put = self._clicks.put
         self._actions = Actions(
             instruct=lambda text: put(lambda: self._instruct(text)),
-            stop=lambda: put(lambda: self._call(self._stop)),
-            resume=lambda: put(lambda: self._call(self._resume)),
+            call=lambda service: put(lambda: self._call(service)),
         )
         self._panel = Panel(self._server, f"WALL-OSS · {profile.name}", self.value("example"), self._actions)
 
@@ -60,8 +60,7 @@ class ViewerNode(WallOSSNode):
         self._status: ControlStatus | None = None
         self._observation: Observation | None = None
         self._instructions = self.publish_to(String, "instruction", EVENTS)
-        self._stop = self.create_client(Trigger, "stop")
-        self._resume = self.create_client(Trigger, "resume")
+        self._callers = {name: self.create_client(Trigger, name) for name in SERVICES}
         self.listen(JointState, self._joint_topic, self._on_joints, SENSOR)
         self.listen(String, "/simulation/ground_truth", self._on_truth, NEWEST)
         self.listen(SubtaskPlan, "plan", self._on_plan, LATCHED)
@@ -72,7 +71,7 @@ class ViewerNode(WallOSSNode):
         self.every(PANEL_PERIOD, self._renew_panel)
 
     def stop(self) -> None:
-        for client in (self._stop, self._resume):
+        for client in self._callers.values():
             self.destroy_client(client)
 
     def teardown(self) -> None:
@@ -139,11 +138,17 @@ class ViewerNode(WallOSSNode):
         if text.strip():
             self._instructions.publish(String(data=text.strip()))
 
-    def _call(self, client) -> None:
-        if client.service_is_ready():
-            client.call_async(Trigger.Request())
+    def _call(self, service: str) -> None:
+        if self._callers[service].service_is_ready():
+            self._panel.show_answer(service, "busy", "called")
+            self._callers[service].call_async(Trigger.Request()).add_done_callback(lambda done: self._told(service, done))
         else:
-            self.get_logger().error("The control node does not answer; nothing was stopped or resumed.")
+            self._panel.show_answer(service, "bad", "the control node does not answer")
+            self.get_logger().error(f"The control node does not answer; {service} had no effect.")
+
+    def _told(self, service: str, answer: Future) -> None:
+        if not answer.cancelled() and answer.exception() is None:
+            self._panel.show_answer(service, "good" if answer.result().success else "bad", printable(answer.result().message))
 
 
 def _point(message) -> tuple[float, float, float]:

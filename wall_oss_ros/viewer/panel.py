@@ -13,6 +13,7 @@ from PIL import Image
 VIEW_HEIGHT = 224  # pixels of a picture on the page
 GAP = 6  # pixels between pictures
 BADGES = {"good": "#16a34a", "busy": "#d97706", "bad": "#dc2626", "quiet": "#6b7280"}
+SERVICES = {"stop": "red", "resume": "green", "home": "gray"}  # of control, with the colour of its button
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,10 @@ class PlanLine:
 
 @dataclass(frozen=True)
 class Actions:
-    """What the panel's controls do; called from the server's threads."""
+    """What the panel's controls do; called from the server's threads. ``call`` is given a name of ``SERVICES``."""
 
     instruct: Callable[[str], None]
-    stop: Callable[[], None]
-    resume: Callable[[], None]
+    call: Callable[[str], None]
 
 
 class Panel:
@@ -51,11 +51,11 @@ class Panel:
         gui.set_panel_label(title)
         self._instruction = gui.add_text("Instruction", example, hint="Enter sends it too, when it has changed.")
         send = gui.add_button("Send", color="blue")
-        stop = gui.add_button("Stop", color="red")
-        resume = gui.add_button("Resume", color="green")
         send.on_click(lambda _: actions.instruct(self._instruction.value))
-        stop.on_click(lambda _: actions.stop())
-        resume.on_click(lambda _: actions.resume())
+        for service, colour in SERVICES.items():
+            button = gui.add_button(service.capitalize(), color=colour)
+            button.on_click(lambda _, service=service: actions.call(service))
+        self._answer = gui.add_html("")
         with gui.add_folder("Plan"):
             self._plan = gui.add_html("")
         with gui.add_folder("Cameras"):
@@ -77,6 +77,10 @@ class Panel:
         if message:
             rows.append(f'<div style="padding-top:6px;color:{BADGES["quiet"]}">{escape(message)}</div>')
         self._set(self._plan, "".join(rows))
+
+    def show_answer(self, service: str, tone: str, words: str) -> None:
+        """What control said to the service that was called last."""
+        self._set(self._answer, f"{_badge(service, tone)} {escape(words)}")
 
     def show_control(self, state: str, tone: str, reason: str, figures: Mapping[str, str]) -> None:
         """Control's state as a badge with its reason, and figures in a table."""
