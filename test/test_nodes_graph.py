@@ -265,6 +265,19 @@ def test_control_stops_where_the_arm_is_pushed_and_goes_on_only_by_a_person(benc
     bench.until(in_state(statuses, ControlStatus.RUNNING))
 
 
+def test_control_holds_where_the_driver_describes_another_robot(bench):
+    statuses, robot = bench.listen(ControlStatus, "status", LATCHED), Robot(bench)
+    descriptions = bench.node.create_publisher(String, "/robot_description", LATCHED)
+    descriptions.publish(String(data=load_profile("ur").urdf_path.read_text()))
+    bench.run(ControlNode(policy_loader=lambda *_: FakePolicy()))
+    bench.node.create_timer(0.5, robot.plan)
+    bench.until(lambda: statuses and statuses[-1].state == ControlStatus.HOLDING and "has no fr3_joint1" in statuses[-1].reason)
+    sent = len(robot.trajectories)
+    descriptions.publish(String(data=PROFILE.urdf_path.read_text()))
+    bench.until(in_state(statuses, ControlStatus.RUNNING))
+    bench.until(lambda: len(robot.trajectories) > sent + 5)
+
+
 def test_mock_hardware_that_measures_no_force_can_be_moved(bench):
     statuses, robot = bench.listen(ControlStatus, "status", LATCHED), Robot(bench)
     robot.pushed = None

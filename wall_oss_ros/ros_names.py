@@ -9,7 +9,7 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.profile import RobotProfile
 
 # Absolute names that no profile has, and that would be shared by all robots. /diagnostics is: there names say whose.
-_OURS = ("/clock", "/tf_static", "/simulation/ground_truth", "/simulation/reset")
+_OURS = ("/clock", "/tf_static", "/robot_description", "/simulation/ground_truth", "/simulation/reset")
 _NAMESPACE = re.compile(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*")
 _ACTION = ("send_goal", "get_result", "cancel_goal", "feedback", "status")  # an action's services and topics
 

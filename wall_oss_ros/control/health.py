@@ -38,6 +38,7 @@ class Health:
     Attributes:
         listeners: how many there are, by the topic of the commands.
         servers: whether a gripper can be commanded, by its action or topic.
+        description: why the robot's own description is not that of the profile's robot; empty when it is, or was not heard.
     """
 
     def __init__(self, profile: RobotProfile, arms: Sequence[Arm], steady: float):
@@ -55,6 +56,7 @@ class Health:
         self._sources: dict[str, _Source] = {}
         self.listeners: dict[str, int] = {}
         self.servers: dict[str, bool] = {}
+        self.description = ""
         self._programs: dict[str, bool] = {}
 
     def expect(self, what: str, limit: float = math.inf, needed: bool = True) -> None:
@@ -125,6 +127,8 @@ class Health:
         for action, there in self.servers.items():
             if not there:
                 return f"no gripper server or controller at {action}"
+        if self.description:
+            return self.description
         if self._robot != self._name:
             return f"the observations are of robot {self._robot!r}, this is {self._name!r}"
         return next((watch.reason for watch in (*self._joints, *self._tools) if watch.reason), "")

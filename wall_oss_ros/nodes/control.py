@@ -6,7 +6,7 @@ import math
 import sys
 
 import numpy as np
-from std_msgs.msg import Bool
+from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
 from wall_oss_msgs.msg import ActionChunk, ControlStatus, Observation, SubtaskPlan
@@ -27,6 +27,7 @@ from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.nodes.parts import Parts
 from wall_oss_ros.nodes.policies import POLICY_PARAMETERS, load_policy
 from wall_oss_ros.nodes.qos import EVENTS, HOWEVER, LATCHED, NEWEST
+from wall_oss_ros.robots.description import Comparison, compare
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
@@ -56,6 +57,8 @@ class ControlNode(WallOSSNode):
                   " say so; false for mock hardware, which says nothing."),
         Parameter("watch_forces", True, "Stop where an arm is pushed harder than its profile permits, where it names a topic"
                   " that measures it; false for mock hardware, which does not."),
+        Parameter("check_description", True, "Hold where the robot's own description, on /robot_description, is not that of the"
+                  " profile's robot."),
         Parameter("twists", "", "What a driving base is told by: plain twists, or stamped; empty as in the robot's profile.",
                   choices=("", "plain", "stamped")),
         *HOME_PARAMETERS,
@@ -80,6 +83,7 @@ class ControlNode(WallOSSNode):
         self._status_out = self.publish_to(ControlStatus, "status", LATCHED)
         self._chunk_out = self.publish_to(ActionChunk, "action_chunk", EVENTS)
         self._outlets = Outlets(self, profile, self._policy.dof_mask)
+        self._description, self._comparison = "", Comparison()
 
     def teardown(self) -> None:
         self._inference.close()
@@ -100,6 +104,8 @@ class ControlNode(WallOSSNode):
         self._meter = RateMeter()
         self.listen(SubtaskPlan, "plan", self._on_plan, LATCHED)
         self.listen(Observation, "observation", self._on_observation, NEWEST)
+        if self.value("check_description"):
+            self.listen(String, "/robot_description", self._on_description, LATCHED)
         for qos in HOWEVER:
             self.listen(Bool, "emergency_stop", self._on_emergency, qos)
         self.serve(Trigger, "stop", self._on_stop)
@@ -123,6 +129,7 @@ class ControlNode(WallOSSNode):
             "state": self._mode.name.lower(), "chunks": self._chunks, "inference_s": f"{self._inference.seconds:.3f}",
             "latency_s": f"{self._inference.latency.seconds or math.nan:.3f}",
             "command_rate_hz": f"{rate:.1f}", "command_jitter_s": f"{jitter:.4f}",
+            "description_apart_m": f"{self._comparison.away:.4f}",
         }  # fmt: skip
         if self._mode == State.HOLDING:
             return ERROR, f"holding: {self._reason}", values
@@ -140,6 +147,11 @@ class ControlNode(WallOSSNode):
     def _on_observation(self, observation: Observation) -> None:
         self._observation = observation
         self._health.observation(observation.robot, seconds(observation.header.stamp), observation.state)
+
+    def _on_description(self, message: String) -> None:
+        if message.data != self._description:  # it takes some milliseconds
+            self._description, self._comparison = message.data, compare(self._profile, message.data)
+        self._health.description = self._comparison.fault
 
     def _on_emergency(self, message: Bool) -> None:
         self._supervisor.emergency(message.data)
