@@ -44,7 +44,7 @@ setup(
         "mujoco>=3.10",
         "numpy>=1.26,<3",
         "pillow>=10",
-        "pin>=3.0",
+        "pin>=2.7",
         "psutil>=5.9",
         "pydantic>=2.5,<3",
         "PyYAML>=6.0",

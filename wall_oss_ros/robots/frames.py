@@ -62,7 +62,7 @@ class Frames:
 
     def _configuration(self, link: str, base: str, positions: Mapping[str, float]) -> np.ndarray | None:
         """Joints for Pinocchio; None when one lacks a position that lies between the two links."""
-        paths = [set(self._model.supports[self._model.frames[self._model.getFrameId(n)].parentJoint]) for n in (link, base)]
+        paths = [set(self._model.supports[_joint_of(self._model.frames[self._model.getFrameId(n)])]) for n in (link, base)]
         q = pinocchio.neutral(self._model)
         for index in paths[0] ^ paths[1]:
             joint, name = self._model.joints[index], self._model.names[index]
@@ -71,6 +71,11 @@ class Frames:
             value = positions[name]  # a joint that turns without end is stored as cosine and sine
             q[joint.idx_q : joint.idx_q + joint.nq] = value if joint.nq == 1 else (np.cos(value), np.sin(value))
         return q
+
+
+def _joint_of(frame: pinocchio.Frame) -> int:
+    """The joint that a frame hangs on. Pinocchio 2, the last one for NumPy 1, has another name for it."""
+    return frame.parentJoint if hasattr(frame, "parentJoint") else frame.parent
 
 
 def ray(pixel, matrix) -> np.ndarray:
