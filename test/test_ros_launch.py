@@ -45,7 +45,7 @@ def test_the_launch_file_is_the_manual():
 @pytest.mark.parametrize(
     "words, message",
     [
-        (["robot:=nobody"], "There is no robot 'nobody'. Name one of franka"),
+        (["robot:=nobody"], "There is no robot 'nobody'. Name one of dual_arm, franka, ur"),
         (["model:=nowhere"], "There is no checkpoint nowhere."),
         (["model:=CHECKPOINT", "seed:=-1"], "The seed is '-1'. Give a whole number"),
         (["model:=CHECKPOINT", "namespace:=a-b"], "'a-b' is no namespace."),
