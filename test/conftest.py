@@ -1,7 +1,25 @@
 """What holds for the whole suite."""
 
+import io
+import logging
 import signal
+
+import pytest
 
 # Started in the background of a script, a shell has its children ignore Ctrl-C, and they would hand that on to every
 # process that a test starts and means to interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def logged():
+    """Gives what the package has logged so far, as text. pytest's caplog hears nothing where launch_testing is installed: by
+    that, loggers hand nothing on."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    loggers = [logging.getLogger(name) for name in logging.Logger.manager.loggerDict if name.startswith("wall_oss_ros.")]
+    for logger in loggers:
+        logger.addHandler(handler)
+    yield stream.getvalue
+    for logger in loggers:
+        logger.removeHandler(handler)

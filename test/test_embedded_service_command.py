@@ -7,8 +7,9 @@ import sys
 import pytest
 from embedded_support import DOMAIN, PATIENCE, ROOT, context, executor, make_node, spin_until  # noqa: F401
 
-import wall_oss_ros.nodes  # noqa: F401  gives rclpy
-from std_srvs.srv import SetBool, Trigger  # isort: skip
+from wall_oss_ros.embedded.interfaces import get_interface
+
+SetBool, Trigger = (get_interface("std_srvs", "srv", name) for name in ("SetBool", "Trigger"))
 
 
 def answers(executor, *words) -> tuple[int, str, str]:

@@ -92,16 +92,16 @@ def test_pickled_weights_are_not_read(folder):
         WallOSS.from_pretrained(folder)
 
 
-def test_remote_code_is_named_and_not_run(folder, caplog):
+def test_remote_code_is_named_and_not_run(folder, logged):
     config = json.loads((folder / "config.json").read_text())
     config["auto_map"] = {"AutoModel": "evil.Model"}
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "evil.py").write_text("raise SystemExit('this must not run')\n")
     WallOSS.from_pretrained(folder)
-    assert "code of its own (auto_map); it is not run" in caplog.text
+    assert "code of its own (auto_map); it is not run" in logged()
 
 
-def test_what_fits_is_loaded_on_request_and_the_rest_is_listed(folder, caplog):
+def test_what_fits_is_loaded_on_request_and_the_rest_is_listed(folder, logged):
     was = load_file(folder / "model.safetensors")
 
     def change(tensors):
@@ -122,7 +122,7 @@ def test_what_fits_is_loaded_on_request_and_the_rest_is_listed(folder, caplog):
     assert torch.equal(model.model.norm.weight, torch.ones(64))
     assert model.action_preprocessor.normalizer_action.names() == []
     WallOSS.from_pretrained(folder, strict=False)
-    assert all(name in caplog.text for name in ("stranger", "model.norm.weight", "action_proj_back", "delta.ur"))
+    assert all(name in logged() for name in ("stranger", "model.norm.weight", "action_proj_back", "delta.ur"))
 
 
 def test_nothing_that_fits_is_an_error_even_then(folder):

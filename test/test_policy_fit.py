@@ -189,7 +189,7 @@ def test_a_policy_is_refused_before_its_weights_are_read(folder, tmp_path, monke
         Policy.from_pretrained(tmp_path, profile=FRANKA)
 
 
-def test_statistics_of_the_profiles_name_are_taken_of_several(folder, tmp_path, caplog):
+def test_statistics_of_the_profiles_name_are_taken_of_several(folder, tmp_path, logged):
     from wall_oss_ros.model import WallOSS
 
     model = WallOSS.from_pretrained(folder)
@@ -200,12 +200,12 @@ def test_statistics_of_the_profiles_name_are_taken_of_several(folder, tmp_path, 
     assert Policy.from_pretrained(tmp_path, profile=FRANKA).robot == "franka"
     stranger = FRANKA.model_copy(update={"name": "stranger"})
     assert require_fit(folder, stranger) == "franka", "the only ones there are"
-    assert "trained on franka, not on stranger" in caplog.text
+    assert "trained on franka, not on stranger" in logged()
     with pytest.raises(WallOSSError, match="no statistics for the robot 'stranger'; it has: another, franka"):
         Policy.from_pretrained(tmp_path, profile=stranger)
 
 
-def test_a_robot_that_is_not_named_takes_statistics_that_are_all_alike(folder, tmp_path, caplog):
+def test_a_robot_that_is_not_named_takes_statistics_that_are_all_alike(folder, tmp_path, logged):
     from wall_oss_ros.model import WallOSS
 
     model = WallOSS.from_pretrained(folder)
@@ -215,7 +215,7 @@ def test_a_robot_that_is_not_named_takes_statistics_that_are_all_alike(folder, t
     model.save_pretrained(tmp_path)
     assert Policy.from_pretrained(tmp_path).robot == "franka"
     assert require_fit(tmp_path, FRANKA.model_copy(update={"name": "stranger"})) == "franka"
-    assert "trained on franka, twin, not on stranger" in caplog.text
+    assert "trained on franka, twin, not on stranger" in logged()
 
 
 def test_ranges_of_a_dataset_leave_wild_values_out_on_request():

@@ -138,7 +138,7 @@ def test_a_truncated_checkpoint_is_named(start, tmp_path):
 
 
 def test_no_network_interface(start):
-    assert "No network interface could be used" in start(WALL_OSS_NETWORK="nosuch0").error()
+    assert "No network interface could be used" in start(WALL_OSS_NETWORK="nosuch0", CYCLONEDDS_URI="").error()
 
 
 @pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
