@@ -20,10 +20,10 @@ from wall_oss_ros.robots.parts import (
     Limb,
     Name,
     Part,
-    Simulation,
     View,
     Watchdog,
 )
+from wall_oss_ros.robots.stand_in import Simulation
 
 
 class RobotProfile(Part):
