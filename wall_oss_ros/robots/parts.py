@@ -128,15 +128,16 @@ class Stroke(Part):
 class Gripper(Part):
     """A gripper. Openings are in m, between the fingers; joints and action count in their own unit, in proportion.
 
-    It is commanded by an action; or by a joint trajectory controller, its own or, where the driver gives it none, its
-    arm's: its joints are then the last ones of the arm's trajectories.
+    It is commanded by an action; by a joint trajectory controller of its own; by single commands to its one joint; or,
+    where the driver gives it nothing of its own, by its arm's controller: its joints are then the last ones of the arm's.
 
     Attributes:
         joints: names in the joint states; they move alike.
         joint_positions: of each of these joints.
         action, action_positions, max_effort: the action, what it is told, and the most force, N.
         topic: of its own joint trajectory controller.
-        speed: m/s of the opening, in trajectories.
+        joint_single: topic of interbotix_xs_msgs/JointSingleCommand, for its joint.
+        speed: m/s of the opening, where it is told positions.
     """
 
     dof: Name
@@ -148,23 +149,34 @@ class Gripper(Part):
     action_positions: Stroke | None = None
     max_effort: Positive | None = None
     topic: Name | None = None
+    joint_single: Name | None = None
     speed: Positive | None = None
 
     @model_validator(mode="after")
     def _commanded_in_one_way(self):
         by_action = [value is not None for value in (self.action, self.action_positions, self.max_effort)]
-        by_trajectories = self.topic is not None or self.speed is not None
-        if (any(by_action) or self.speed is None) if by_trajectories else not all(by_action):
+        own = [value is not None for value in (self.topic, self.joint_single)]
+        by_positions = self.speed is not None
+        if not (by_positions and not any(by_action) or all(by_action) and not (by_positions or any(own))):
             raise ValueError(
-                "give action, action_positions and max_effort; or speed where trajectories move it, and the topic of its "
-                "own controller if it has one"
+                "give action, action_positions and max_effort; or speed where it is told positions, and topic or "
+                "joint_single if it is told them apart from its arm"
             )
+        if all(own):
+            raise ValueError("topic and joint_single are both there; it is told what to do in one way")
+        if self.joint_single is not None and len(self.joints) > 1:
+            raise ValueError(f"joint_single moves one joint, and joints has {len(self.joints)}")
         return self
 
     @property
     def in_trajectory(self) -> bool:
-        """Whether its joints are the last ones of its arm's trajectories."""
-        return self.action is None and self.topic is None
+        """Whether its joints are the last ones that its arm's controller moves."""
+        return self.action is None and self.topic is None and self.joint_single is None
+
+    @property
+    def rides(self) -> bool:
+        """Whether it is told its next position in each cycle of its arm."""
+        return self.in_trajectory or self.joint_single is not None
 
     @model_validator(mode="after")
     def _opens(self):
@@ -202,25 +214,60 @@ class Gripper(Part):
 
 
 class Command(Part):
-    """Where joint trajectories go: a joint trajectory controller, and how often it is fed (Hz).
+    """Where the joints' commands go, and how often (Hz).
 
     ``program_running_topic`` is a std_msgs/Bool, where a driver has one: whether the robot takes commands at all.
+
+    Attributes:
+        sink: what is at ``topic``: a joint trajectory controller, which is told how to come to rest as well; a forward
+            position controller (std_msgs/Float64MultiArray) or a group of joints (interbotix_xs_msgs/JointGroupCommand),
+            which are told the next position alone.
+        controller: its name; a group of joints has none.
+        action, state_topic: of a joint trajectory controller.
+        group: name of the group of joints.
     """
 
-    controller: Name
+    sink: Literal["trajectory", "positions", "joint_group"] = "trajectory"
+    controller: Name | None = None
     topic: Name
-    action: Name
-    state_topic: Name
+    action: Name | None = None
+    state_topic: Name | None = None
+    group: Name | None = None
     rate_hz: float = Field(ge=10, le=1000)
     program_running_topic: Name | None = None
 
+    @model_validator(mode="after")
+    def _fits_its_sink(self):
+        has = {key for key in _OF_SINKS["trajectory"] + _OF_SINKS["joint_group"] if getattr(self, key) is not None}
+        needed = set(_OF_SINKS[self.sink])
+        if missing := sorted(needed - has):
+            raise ValueError(f"sink {self.sink} needs {', '.join(missing)}")
+        if senseless := sorted(has - needed):
+            raise ValueError(f"sink {self.sink} has no {', '.join(senseless)}")
+        return self
+
+
+_OF_SINKS = {"trajectory": ("controller", "action", "state_topic"), "positions": ("controller",), "joint_group": ("group",)}
+
 
 class Limb(Part):
-    """A further arm with its gripper, and where its trajectories go."""
+    """A further arm with its gripper, and where its commands go.
+
+    Attributes:
+        joint_states, joint_prefix: as the profile's; left out, they are the same.
+    """
 
     arm: Arm
     gripper: Gripper
     command: Command
+    joint_states: Name | None = None
+    joint_prefix: str | None = None
+
+    @model_validator(mode="after")
+    def _prefix_has_its_topic(self):
+        if (self.joint_states is None) != (self.joint_prefix is None):
+            raise ValueError("joint_states and joint_prefix are given together, or neither")
+        return self
 
 
 class JointPart(Part):
