@@ -13,8 +13,9 @@ import pytest
 
 from wall_oss_ros.control.self_collision import SelfCollision
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.homing import PLANNERS
 from wall_oss_ros.homing.clearance import Clearance
-from wall_oss_ros.homing.planners import PLANNERS, make_planner, wants_moveit
+from wall_oss_ros.homing.planners import make_planner, wants_moveit
 from wall_oss_ros.moveit_link import link as link_module
 from wall_oss_ros.moveit_link.description import GROUP, parameters, semantic_description
 from wall_oss_ros.moveit_link.link import MoveItLink

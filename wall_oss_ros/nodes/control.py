@@ -105,6 +105,7 @@ class ControlNode(WallOSSNode):
         self._meter = RateMeter()
         self.listen(SubtaskPlan, "plan", self._on_plan, LATCHED)
         self.listen(Observation, "observation", self._on_observation, NEWEST)
+        # Drivers that call joints otherwise describe them otherwise, too.
         if self.value("check_description") and profile.plain_joints:
             self.listen(String, "/robot_description", self._on_description, LATCHED)
         for qos in HOWEVER:

@@ -76,7 +76,7 @@ class Home:
         self._body, self._arms, self.outcome = body, arms, ""
 
     def end(self) -> None:
-        """The node is not active any more; what was sent last comes to rest by itself."""
+        """The node is not active any more, and brings to rest what does not come to rest by itself."""
         self._finish(False, "control is not active any more")
         self._body = None
 
