@@ -1,12 +1,15 @@
 """What arms, parts and grippers are sent in each cycle, by the kind of command that their driver takes."""
 
+import time
 from array import array
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
 from interbotix_xs_msgs.msg import JointGroupCommand, JointSingleCommand
+from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
@@ -14,7 +17,9 @@ from wall_oss_ros.control.setpoints import Setpoint
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.nodes import sinks
 from wall_oss_ros.nodes.arms import _Limb
+from wall_oss_ros.nodes.braking import come_to_rest
 from wall_oss_ros.nodes.outlets import Outlets
+from wall_oss_ros.nodes.parts import Parts
 from wall_oss_ros.nodes.sinks import JointSingleSink, make_sink
 from wall_oss_ros.robots.parts import Command
 from wall_oss_ros.robots.profile import load_profile
@@ -49,6 +54,18 @@ class _Node:
     def keep(self, entity):
         return entity
 
+    def listen(self, *_arguments) -> None:
+        """Nothing is heard."""
+
+    def every(self, *_arguments, **_options) -> None:
+        """Cycles are made by hand."""
+
+    def now(self) -> float:
+        return time.time()
+
+    def steady(self) -> float:
+        return time.monotonic()
+
 
 @pytest.fixture
 def node():
@@ -82,6 +99,37 @@ def test_a_stream_is_told_the_next_position_in_each_cycle_and_where_it_rests_onc
     sent = node.sent[command.topic]
     assert sink.streams and all(isinstance(message, kind) for message in sent)
     assert np.allclose([list(read(message)) for message in sent], [[0.1] * 2, [0.106] * 2, [0.116] * 2])
+
+
+@pytest.mark.parametrize("command", [POSITIONS, GROUP])
+def test_what_was_told_long_ago_is_not_told_again(node, command):
+    sink = make_sink(node, command, ["a", "b"])
+    sink.send(moving(0.1, 0.106, rest=0.11), 0.0)
+    sink.forget()
+    sink.send(None, 0.0)
+    assert len(node.sent[command.topic]) == 1
+
+
+def test_a_head_that_is_told_positions_goes_on_to_rest_when_its_cycles_end(node):
+    robot = load_profile("dual_arm")
+    command = POSITIONS.model_copy(update={"rate_hz": 25.0})
+    head = robot.parts[0].model_copy(update={"command": command})
+    robot = robot.model_copy(update={"parts": (head, robot.parts[1]), "simulation": None})
+    wanted = np.zeros(20)
+    wanted[14:16] = 0.6, 0.3
+    targets, outlets = [wanted], Outlets(node, robot, np.ones(20, bool))
+    parts = Parts(node, robot, outlets, Mock(), Mock(touching=lambda: ""), lambda _: targets[0])
+    parts._on_joints(JointState(name=list(head.joints), position=[0.6, 0.0]))
+    motion = parts._motions[0]
+    for _ in range(8):
+        parts._move(motion)
+    targets[0] = None
+    assert motion.moving
+    come_to_rest(parts.braking(), time.monotonic)
+    turns = np.array([message.data[1] for message in node.sent[command.topic]])
+    steps = np.diff(turns)
+    assert not motion.moving and len(turns) > 10 and turns[-1] == turns[-2] > 0.03, "where it rests, once more"
+    assert np.abs(np.diff(steps)).max() <= head.limits.acceleration[1] / 25.0**2 + 1e-9
 
 
 def test_a_group_and_a_single_joint_are_named(node):

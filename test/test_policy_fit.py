@@ -8,6 +8,7 @@ import torch
 from checkpoint_support import ACTION_MAX, ACTION_MIN, ARM, STATE_MAX, STATE_MIN, in_layout, make_checkpoint
 
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.inspection.report import inspect
 from wall_oss_ros.model.checkpoint import read_config
 from wall_oss_ros.paths import data_path
 from wall_oss_ros.policy import Policy
@@ -221,6 +222,8 @@ def test_the_two_armed_model_that_ships_is_none_for_other_two_armed_robots(varia
     assert require_fit(folder, load_profile("dual_arm")) == "dual_arm"
     with pytest.raises(WallOSSError, match=f"was trained on dual_arm, not on {variant}"):
         require_fit(folder, load_profile(f"dual_arm:{variant}"))
+    found = inspect(folder, f"dual_arm:{variant}", read_weights=False).suspicious
+    assert any(f"none of {variant}, which the profile dual_arm names" in line for line in found)
 
 
 def test_a_robot_that_is_not_named_takes_statistics_that_are_all_alike(folder, tmp_path, caplog):

@@ -93,6 +93,7 @@ class ControlNode(WallOSSNode):
         profile = self._profile
         self.motion = Body(profile, self._kinematics, self.value("blend_s"), self.value("chunk_joining"))
         self._health = Health(profile, self._kinematics, self.steady())
+        self._outlets.forget()
         self._arms = Arms(self, profile, self._outlets, self.motion, self._health)
         self._parts = Parts(self, profile, self._outlets, self._health, self.motion, self._target)
         self._home.begin(self.motion, self._arms)

@@ -50,6 +50,11 @@ class Outlets:
                 self.base = self.base.model_copy(update={"stamped": kind == "stamped"})
             self.twists = node.publish_to(TwistStamped if self.base.stamped else Twist, self.base.topic, EVENTS)
 
+    def forget(self) -> None:
+        """Motion begins anew: what was told before the node was last deactivated is not told again."""
+        for sink in self.sinks.values():
+            sink.forget()
+
     def listeners(self) -> dict[str, int]:
         """How many listen, by topic."""
         found = {topic: sink.listeners() for topic, sink in self.sinks.items()}

@@ -45,6 +45,9 @@ class Sink(ABC):
             now: s of the node's clock.
         """
 
+    def forget(self) -> None:
+        """Others may have moved the joints since they were told something: that is not told again."""
+
     def listeners(self) -> int:
         """How many listen."""
         return self._out.get_subscription_count()
@@ -78,6 +81,9 @@ class StreamingSink(Sink):
         self._rest = None if setpoints is None else setpoints[-1].position
         if position is not None:
             self._node.send(self._out, self.message(position))
+
+    def forget(self) -> None:
+        self._rest = None
 
     @abstractmethod
     def message(self, position: np.ndarray):
