@@ -1,4 +1,4 @@
-"""Perception and control before a stand-in for Mobile ALOHA's drivers: two arms that call their joints alike, told by name."""
+"""Perception and control before a stand-in for Mobile ALOHA's drivers: two arms that call their joints alike."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,8 @@ ROBOT = "dual_arm:mobile_aloha"
 PROFILE = load_profile(ROBOT)
 LAYOUT = Layout(PROFILE)
 SIDES = ("right", "left")
-NAMES = ("waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_rotate", "gripper", "left_finger", "right_finger")
+ARM = ("waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_rotate")
+NAMES = (*ARM, "gripper", "left_finger", "right_finger")
 DT = 0.02  # s
 FASTEST, HARDEST = 0.75 * DT, 5.0 * DT * DT  # rad from one command to the next, and by how much that may change
 ROUND = 1e-5  # rad; commands are float32
@@ -51,14 +52,15 @@ class Swinging(FakePolicy):
 
 
 class Aloha:
-    """The drivers of two arms, three cameras and a base that stands, and a plan. A side in ``silent`` says no joint states."""
+    """Drivers of two arms, three cameras and a base that stands, and a plan. A side in ``silent`` says no joint states."""
 
     def __init__(self, bench):
         self.node, self.silent = bench.node, set()
         self.at = {side: [*PROFILE.arm.home, 1.6214] for side in SIDES}
         # Deep enough for what is sent while this process waits for the control node to come to rest.
-        self.arms = {side: bench.listen(JointGroupCommand, f"/follower_{side}/commands/joint_group", 50) for side in SIDES}
-        self.hands = {side: bench.listen(JointSingleCommand, f"/follower_{side}/commands/joint_single", 50) for side in SIDES}
+        topic = "/follower_{}/commands/joint_{}".format
+        self.arms = {side: bench.listen(JointGroupCommand, topic(side, "group"), 50) for side in SIDES}
+        self.hands = {side: bench.listen(JointSingleCommand, topic(side, "single"), 50) for side in SIDES}
         self.twists = bench.listen(Twist, "/mobile_base/cmd_vel", EVENTS)
         publish = bench.node.create_publisher
         self._joints = {side: publish(JointState, f"/follower_{side}/joint_states", EVENTS) for side in SIDES}
@@ -128,7 +130,8 @@ def test_both_arms_are_told_by_name_and_hold_when_one_falls_silent(bench):
     observation = seen[-1]
     joints = dict(zip(observation.joint_names, observation.joint_positions))
     assert {f"follower_{side}/{name}" for side in SIDES for name in NAMES[:7]} == joints.keys()
-    assert observation.state_mask == LAYOUT.mask.tolist() and list(observation.view_names) == [v.name for v in PROFILE.views]
+    assert observation.state_mask == LAYOUT.mask.tolist()
+    assert list(observation.view_names) == [view.name for view in PROFILE.views]
 
     closing = PROFILE.gripper.joint_position(0.01)
     bench.until(lambda: all(world.hands[side][-1].cmd == pytest.approx(closing, abs=1e-5) for side in SIDES))
@@ -168,5 +171,5 @@ def test_a_motion_that_is_under_way_is_not_cut_off_when_the_node_is_deactivated(
 def test_moveit_which_cannot_read_its_joints_is_refused(bench, settings):
     parameters = [Parameter(name, value=value) for name, value in {"robot": ROBOT, **settings}.items()]
     node = ControlNode(policy_loader=lambda *_: Swinging(), parameter_overrides=parameters)
-    with pytest.raises(WallOSSError, match="MoveIt cannot read the joint states of dual_arm.*follower_left.*planner to builtin"):
+    with pytest.raises(WallOSSError, match="MoveIt cannot read .* of dual_arm.*follower_left.*planner to builtin"):
         bench.run(node)

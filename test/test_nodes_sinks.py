@@ -26,7 +26,9 @@ from wall_oss_ros.robots.profile import load_profile
 
 POSITIONS = Command(sink="positions", controller="forward", topic="/forward/commands", rate_hz=50.0)
 GROUP = Command(sink="joint_group", group="arm", topic="/follower/commands/joint_group", rate_hz=50.0)
-TRAJECTORY = Command(controller="arm", topic="/arm/joint_trajectory", action="/arm/follow", state_topic="/arm/state", rate_hz=50.0)
+TRAJECTORY = Command(
+    controller="arm", topic="/arm/joint_trajectory", action="/arm/follow", state_topic="/arm/state", rate_hz=50.0
+)
 ALOHA = load_profile("dual_arm:mobile_aloha")
 
 
@@ -163,7 +165,7 @@ def test_alohas_gripper_is_told_apart_from_its_arm_by_the_drivers_name(node):
     arm = [Setpoint(t, np.array(profile.arm.home), np.zeros(6)) for t in (0.02, 0.2)]
     for _ in range(30):
         limb.send(arm, 0.0, np.array([1.6214]), 0.0)
-    arms, grippers = (node.sent[topic] for topic in ("/follower_left/commands/joint_group", "/follower_left/commands/joint_single"))
+    arms, grippers = (node.sent[f"/follower_left/commands/joint_{kind}"] for kind in ("group", "single"))
     assert all(message.name == "arm" and np.allclose(message.cmd, profile.arm.home) for message in arms)
     told = np.array([message.cmd for message in grippers])
     assert {message.name for message in grippers} == {"gripper"}

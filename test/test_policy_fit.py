@@ -209,7 +209,7 @@ def test_statistics_of_the_profiles_name_are_taken_of_several(folder, tmp_path, 
 
 def test_a_robot_whose_profile_names_its_statistics_takes_no_others(folder, tmp_path):
     named = FRANKA.model_copy(update={"statistics": "another"})
-    with pytest.raises(WallOSSError, match="was trained on franka, not on another, whose statistics the profile of franka names"):
+    with pytest.raises(WallOSSError, match="was trained on franka, not on another, which the profile of franka demands"):
         require_fit(folder, named)
     with pytest.raises(WallOSSError, match="was trained on franka, not on another"):
         Policy.from_pretrained(folder, profile=named)

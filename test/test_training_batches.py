@@ -69,7 +69,8 @@ def made(tmp_path_factory):
 def test_statistics_go_by_the_name_that_a_robots_profile_says(made):
     cubes = made["cubes"]
     set_statistics(cubes.model, cubes.data, cubes.task, ["franka", "ur:ur10e"])
-    for statistics in (cubes.model.action_preprocessor.normalizer_action, cubes.model.action_preprocessor.normalizer_propri):
+    head = cubes.model.action_preprocessor
+    for statistics in (head.normalizer_action, head.normalizer_propri):
         assert {"franka", "ur"} <= set(statistics.names()) and "ur:ur10e" not in statistics.names()
 
 

@@ -22,7 +22,7 @@ class Planner(Protocol):
 
 
 def wants_moveit(choice: str, profile: RobotProfile) -> bool:
-    """Whether MoveIt plans by one of ``homing.PLANNERS``: auto takes it where it is installed and can read the robot's joints.
+    """Whether MoveIt plans, by one of ``homing.PLANNERS``: auto is where it is installed and can read the robot's joints.
 
     Raises:
         WallOSSError: it is to plan, and cannot read them.
@@ -35,8 +35,8 @@ def wants_moveit(choice: str, profile: RobotProfile) -> bool:
 def cannot_read(profile: RobotProfile) -> WallOSSError:
     """Why MoveIt cannot be used for a robot whose joints come on several topics, or under the driver's names."""
     return WallOSSError(
-        f"MoveIt cannot read the joint states of {profile.name}: it expects one topic and the URDF's names, and the robot "
-        f"says them on {', '.join(profile.joint_sources)}, under names of its own.",
+        f"MoveIt cannot read the joint states of {profile.name}: it expects one topic and the URDF's names, and they "
+        f"come on {', '.join(profile.joint_sources)}, under the driver's names.",
         "Set planner to builtin and check_targets to false.",
     )
 

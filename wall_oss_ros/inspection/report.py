@@ -180,7 +180,7 @@ def _statistic_suspicions(
         yield "statistics: none, so the model's numbers have no units; fine-tune it, or add them"
     wanted = None if robot is None else load_profile(robot)
     if wanted is not None and wanted.statistics not in (None, *names):
-        yield f"statistics: none of {wanted.statistics}, which the profile {wanted.name} names; it will not move that robot"
+        yield f"statistics: none of {wanted.statistics}, which the profile {wanted.name} names; it cannot move it"
     types = {header.dtype for name, header in headers.items() if is_statistic(name)}
     if coarse := sorted(types - {"F32", "F64"}):
         yield f"statistics: kept as {', '.join(coarse)}; BF16 rounds half a metre by up to 2 mm"

@@ -141,7 +141,9 @@ class _Limb:
         self._client = None if rides else node.keep(_client(node, profile))
         self.fingers = profile.gripper.joints if rides else ()
         arm = outlets.sinks[profile.command.topic]
-        self._sinks = [(arm, slice(None))] if single is None else [(arm, slice(count)), (outlets.sinks[single], slice(count, None))]
+        self._sinks = [(arm, slice(None) if single is None else slice(count))]
+        if single is not None:
+            self._sinks.append((outlets.sinks[single], slice(count, None)))
         self.streams = arm.streams
 
     def send(

@@ -228,7 +228,8 @@ def run(
     """
     node = None
     try:
-        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO if last_words else SignalHandlerOptions.ALL)
+        handlers = SignalHandlerOptions.NO if last_words else SignalHandlerOptions.ALL
+        rclpy.init(args=arguments, signal_handler_options=handlers)
         ending = _Ending() if last_words else None
         node = make_node()
         executor = SingleThreadedExecutor() if threads == 1 else MultiThreadedExecutor(num_threads=threads)

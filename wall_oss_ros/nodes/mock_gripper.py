@@ -73,7 +73,7 @@ class MockGripperNode(WallOSSNode):
             )
         if not profile.plain_joints:
             raise WallOSSError(
-                f"The joints of robot {profile.name} come under its driver's names, which the mock gripper does not know.",
+                f"The joints of robot {profile.name} have other names in its driver, which the mock gripper does not know.",
                 "Leave the mock gripper out.",
             )
         self._fingers = [Fingers(gripper.open, self.value("speed")) for gripper in self._grippers]

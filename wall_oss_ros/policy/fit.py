@@ -175,8 +175,8 @@ def require_fit(folder: Path, profile: RobotProfile, robot: str | None = None) -
     """Refuses a checkpoint that must not move the robot; reads its statistics, not its weights.
 
     Args:
-        robot: whose statistics to use. When None, those that the profile names and no others; where it names none, those of
-            its own name, or the only ones there are.
+        robot: whose statistics to use. When None, those that the profile names and no others; where it names none, those
+            of its own name, or the only ones there are.
 
     Returns:
         Whose statistics fit.
@@ -191,7 +191,7 @@ def require_fit(folder: Path, profile: RobotProfile, robot: str | None = None) -
         wanted, trained = profile.trained_as, ", ".join(known) or "no robot"
         if profile.statistics is not None and wanted not in known:
             raise WallOSSError(
-                f"{folder} was trained on {trained}, not on {wanted}, whose statistics the profile of {profile.name} names.",
+                f"{folder} was trained on {trained}, not on {wanted}, which the profile of {profile.name} demands.",
                 "Use a checkpoint trained for this robot, or train one: docs/training.md.",
             )
         robot = wanted if wanted in known else unnamed(actions, states) or wanted

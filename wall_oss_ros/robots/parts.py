@@ -247,7 +247,11 @@ class Command(Part):
         return self
 
 
-_OF_SINKS = {"trajectory": ("controller", "action", "state_topic"), "positions": ("controller",), "joint_group": ("group",)}
+_OF_SINKS = {
+    "trajectory": ("controller", "action", "state_topic"),
+    "positions": ("controller",),
+    "joint_group": ("group",),
+}
 
 
 class Limb(Part):
