@@ -58,7 +58,13 @@ def test_nor_with_two_arms_and_they_never_touch(blind, calls):
     play(bench, calls)
 
 
-@pytest.mark.parametrize("name, runs", [("franka", 12), ("dual_arm", 4)])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(calls=st.lists(chunks | cycles | others, min_size=4, max_size=10))
+def test_nor_with_arms_of_six_joints(calls):
+    play(Bench("dual_arm:mobile_aloha"), calls)
+
+
+@pytest.mark.parametrize("name, runs", [("franka", 12), ("dual_arm", 4), ("dual_arm:mobile_aloha", 4)])
 def test_from_full_motion_it_rests_in_time(name, runs):
     """Chunks to far places, as fast as the arms may, cut off at some moment."""
     fastest = 0.0

@@ -62,6 +62,20 @@ def test_values_of_the_wrong_type_are_refused_as_in_rclpy(name, field, value):
         setattr(message, field, value)
 
 
+@pytest.mark.parametrize(
+    "name, ros_type, value",
+    [
+        ("JointGroupCommand", "sequence<float>", [0.5, -0.25]),
+        ("JointSingleCommand", "float", 0.5),
+    ],
+)
+def test_what_interbotix_drivers_take_is_known(name, ros_type, value):
+    kind = get_message(f"interbotix_xs_msgs/msg/{name}")
+    assert kind.get_fields_and_field_types() == {"name": "string", "cmd": ros_type}
+    sent = kind(name="arm", cmd=value)
+    assert wire.deserialize(wire.serialize(sent), kind) == sent
+
+
 def test_number_sequences_are_arrays_and_take_lists_bytes_and_arrays():
     state = JointState(position=[1.0, 2.0])
     assert isinstance(state.position, array) and state.position.typecode == "d"

@@ -13,6 +13,7 @@ import pytest
 
 from wall_oss_ros.control.self_collision import SelfCollision
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.homing import PLANNERS
 from wall_oss_ros.homing.clearance import Clearance
 from wall_oss_ros.homing.planners import make_planner, wants_moveit
 from wall_oss_ros.moveit_link import link as link_module
@@ -209,7 +210,7 @@ def test_its_node_is_given_the_robots_topic_and_no_namespace(link, world):
 def test_without_moveit_the_built_in_planner_serves_and_a_wish_for_moveit_is_refused(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     monkeypatch.setattr(link_module, "installed", FIND)
-    assert not wants_moveit("auto") and not wants_moveit("builtin") and wants_moveit("moveit")
+    assert [wants_moveit(choice, load_profile("franka")) for choice in PLANNERS] == [False, False, True]
     assert make_planner(Clearance(load_profile("franka")), None).name == "builtin"
     with pytest.raises(WallOSSError, match="sudo apt install ros-.*moveit-py"):
         MoveItLink("franka", "/joint_states")
@@ -217,7 +218,7 @@ def test_without_moveit_the_built_in_planner_serves_and_a_wish_for_moveit_is_ref
 
 def test_where_it_is_installed_it_is_found_without_importing_it(monkeypatch):
     monkeypatch.syspath_prepend(str(STAND_IN))
-    assert FIND() and wants_moveit("auto") and not wants_moveit("builtin")
+    assert FIND() and [wants_moveit(choice, load_profile("franka")) for choice in PLANNERS] == [True, False, True]
     assert not any(name.partition(".")[0] == "moveit" for name in sys.modules)
 
 

@@ -35,7 +35,7 @@ def node():
 
 
 def test_both_fingers_go_to_half_the_opening_in_the_time_that_its_speed_needs(node):
-    gripper = TrajectoryGripper(node, PROFILE)
+    gripper = TrajectoryGripper(node, PROFILE, PROFILE.joints)
     gripper.command(0.09, 0.001)
     gripper.command(0.03, 0.001)
     gripper.command(0.028, 0.001)
@@ -46,14 +46,14 @@ def test_both_fingers_go_to_half_the_opening_in_the_time_that_its_speed_needs(no
 
 
 def test_it_is_told_only_what_is_new(node):
-    gripper = TrajectoryGripper(node, PROFILE)
+    gripper = TrajectoryGripper(node, PROFILE, PROFILE.joints)
     for opening in (None, 0.05, 0.0505, None, 0.05):
         gripper.command(opening, 0.002)
     assert len(node.sent) == 1
 
 
 def test_a_controller_that_comes_anew_is_told_again(node):
-    gripper = TrajectoryGripper(node, PROFILE)
+    gripper = TrajectoryGripper(node, PROFILE, PROFILE.joints)
     gripper.look()
     gripper.command(0.05, 0.002)
     node.listeners = 0

@@ -8,7 +8,9 @@ import torch
 from checkpoint_support import ACTION_MAX, ACTION_MIN, ARM, STATE_MAX, STATE_MIN, in_layout, make_checkpoint
 
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.inspection.report import inspect
 from wall_oss_ros.model.checkpoint import read_config
+from wall_oss_ros.paths import data_path
 from wall_oss_ros.policy import Policy
 from wall_oss_ros.policy.fit import mismatches, require_fit
 from wall_oss_ros.policy.normalizer import Normalizer
@@ -203,6 +205,25 @@ def test_statistics_of_the_profiles_name_are_taken_of_several(folder, tmp_path, 
     assert "trained on franka, not on stranger" in logged()
     with pytest.raises(WallOSSError, match="no statistics for the robot 'stranger'; it has: another, franka"):
         Policy.from_pretrained(tmp_path, profile=stranger)
+
+
+def test_a_robot_whose_profile_names_its_statistics_takes_no_others(folder, tmp_path):
+    named = FRANKA.model_copy(update={"statistics": "another"})
+    with pytest.raises(WallOSSError, match="was trained on franka, not on another, which the profile of franka demands"):
+        require_fit(folder, named)
+    with pytest.raises(WallOSSError, match="was trained on franka, not on another"):
+        Policy.from_pretrained(folder, profile=named)
+    assert require_fit(folder, FRANKA.model_copy(update={"name": "mine", "statistics": "franka"})) == "franka"
+
+
+@pytest.mark.parametrize("variant", ["tiago_dual", "mobile_aloha"])
+def test_the_two_armed_model_that_ships_is_none_for_other_two_armed_robots(variant):
+    folder = data_path("models/wall-oss-tiny-dual-arm")
+    assert require_fit(folder, load_profile("dual_arm")) == "dual_arm"
+    with pytest.raises(WallOSSError, match=f"was trained on dual_arm, not on {variant}"):
+        require_fit(folder, load_profile(f"dual_arm:{variant}"))
+    found = inspect(folder, f"dual_arm:{variant}", read_weights=False).suspicious
+    assert any(f"none of {variant}, which the profile dual_arm names" in line for line in found)
 
 
 def test_a_robot_that_is_not_named_takes_statistics_that_are_all_alike(folder, tmp_path, logged):

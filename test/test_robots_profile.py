@@ -118,6 +118,92 @@ def test_a_bad_field_of_a_robot_with_two_arms_is_named(tmp_path, path, value, wo
         load_profile(_saved(tmp_path, content))
 
 
+UR_POSITIONS = {"sink": "positions", "controller": "forward_position_controller", "rate_hz": 500.0,
+                "topic": "/forward_position_controller/commands"}  # fmt: skip
+
+
+def test_an_arm_may_be_told_positions_instead_of_trajectories(tmp_path):
+    content = yaml.safe_load((data_path("config/robots") / "ur.yaml").read_text())
+    content |= {"command": UR_POSITIONS, "simulation": None, "variants": {"ur5e": {}}}
+    command = load_profile(_saved(tmp_path, content)).command
+    assert (command.sink, command.action, command.state_topic, command.group) == ("positions", None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"sink": "torques"}, "command.sink"),
+        ({"action": "/follow", "state_topic": "/state"}, "sink positions has no action, state_topic"),
+        ({"group": "arm"}, "sink positions has no group"),
+        ({"controller": None}, "sink positions needs controller"),
+        ({"sink": "joint_group"}, "sink joint_group needs group"),
+        ({"sink": "joint_group", "group": "arm"}, "sink joint_group has no controller"),
+        ({"sink": "trajectory"}, "sink trajectory needs action, state_topic"),
+    ],
+)
+def test_what_a_sink_lacks_or_does_not_have_is_named(tmp_path, change, words):
+    content = _franka() | {"command": UR_POSITIONS | change, "simulation": None}
+    with pytest.raises(WallOSSError, match=words):
+        load_profile(_saved(tmp_path, content))
+
+
+def _aloha() -> dict:
+    """Mobile ALOHA's fields alone."""
+    content = _dual()
+    variant = content.pop("variants")["mobile_aloha"]
+    for key in ("arm", "gripper", "command"):
+        variant[key] = {k: v for k, v in (content[key] | variant[key]).items() if v is not None}
+    return content | variant | {"variant": "mobile_aloha", "urdf": "urdf/mobile_aloha.urdf"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("joint_prefix", "right_", "joints follower_right/waist, .* do not begin with joint_prefix 'right_'"),
+        ("more_arms.0.joint_prefix", None, "joint_states and joint_prefix are given together"),
+        ("more_arms.0.joint_states", None, "joint_states and joint_prefix are given together"),
+        ("more_arms.0.joint_states", "/follower_right/joint_states", "two different values of joint_prefix"),
+        ("more_arms.0.gripper.joint_single", "/follower_right/commands/joint_single", "gripper.joint_single must all differ"),
+        ("gripper.topic", "/gripper/joint_trajectory", "topic and joint_single are both there"),
+        ("gripper.speed", None, "give action"),
+        ("gripper.joints", ["follower_right/gripper", "follower_right/left_finger"], "joint_single moves one joint"),
+        ("simulation", _dual()["simulation"] | {"parts": {}}, "only joint trajectory controllers are simulated"),
+    ],
+)
+def test_a_bad_field_of_mobile_aloha_is_named(tmp_path, path, value, words):
+    content = _aloha()
+    assert load_profile(_saved(tmp_path, content)).arms == load_profile("dual_arm:mobile_aloha").arms
+    _set(content, path, value)
+    with pytest.raises(WallOSSError, match=words):
+        load_profile(_saved(tmp_path, content))
+
+
+def test_joints_under_a_drivers_names_are_not_simulated(tmp_path):
+    content = _franka() | {"joint_prefix": "fr3_"}
+    content["gripper"]["joints"] = ["fr3_finger_joint1", "fr3_finger_joint2"]
+    with pytest.raises(WallOSSError, match="joint states come on one topic, without a joint_prefix"):
+        load_profile(_saved(tmp_path, content))
+
+
+def test_where_joints_are_heard_of_and_what_the_driver_calls_them(tmp_path):
+    franka, aloha = load_profile("franka"), load_profile("dual_arm:mobile_aloha")
+    assert franka.joint_sources == {franka.joint_states: ""} and franka.plain_joints
+    assert franka.driver_names(franka.arm.joints) == list(franka.arm.joints)
+    sources = {"/follower_right/joint_states": "follower_right/", "/follower_left/joint_states": "follower_left/"}
+    assert aloha.joint_sources == sources and not aloha.plain_joints
+    right, left = aloha.arms
+    assert right.driver_names(right.arm.joints) == left.driver_names(left.arm.joints)
+    assert right.driver_names(right.gripper.joints) == ["gripper"] and left.joint_states == "/follower_left/joint_states"
+    both = load_profile("dual_arm").arms
+    assert {one.joint_states for one in both} == {"/joint_states"} and {one.joint_prefix for one in both} == {""}
+
+
+def test_variants_share_statistics_unless_they_are_other_robots():
+    assert {load_profile(f"ur:{name}").trained_as for name in ("ur3e", "ur20")} == {"ur"}
+    names = ("ffw", "tiago_dual", "mobile_aloha")
+    assert [load_profile(f"dual_arm:{name}").trained_as for name in names] == ["dual_arm", "tiago_dual", "mobile_aloha"]
+
+
 def test_a_gripper_is_commanded_by_action_by_its_own_controller_or_by_its_arms():
     by_action, with_arm = load_profile("franka").gripper, load_profile("dual_arm").gripper
     own = with_arm.model_copy(update={"topic": "/gripper_controller/joint_trajectory"})

@@ -11,6 +11,8 @@ import pytest
 import yaml
 from ros_support import NEEDS_ROS, SLOW, Launches, StubDrivers, installed, ros2
 
+from wall_oss_ros.paths import data_path
+
 pytestmark = NEEDS_ROS
 
 FRANKA = "robot_type arm_prefix namespace robot_ip load_gripper use_fake_hardware joint_state_rate controllers_yaml model"
@@ -86,6 +88,17 @@ def test_ur_gets_its_type_and_the_controller_of_the_distribution(stubs, distribu
     assert given["launch_rviz"] == "false" and given["use_mock_hardware"] == "false"
     assert stubs.noted("spawner") == "", "the driver starts its controllers itself"
     assert "The driver has no gripper" in output
+
+
+def test_ur_that_is_told_positions_gets_that_controller(stubs, tmp_path):
+    content = yaml.safe_load(data_path("config/robots/ur.yaml").read_text())
+    content["command"] = {"sink": "positions", "controller": "forward_position_controller", "rate_hz": 125.0,
+                          "topic": "/forward_position_controller/commands"}  # fmt: skip
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(content | {"simulation": None, "variants": {"ur5e": {}}}))
+    stubs.driver("ur_robot_driver", "launch/ur_control.launch.py", UR)
+    status, given, output = bring_up(stubs, f"robot:={tmp_path / 'mine.yaml'}", "robot_ip:=192.168.56.101")
+    assert status == 0, output
+    assert given["initial_joint_controller"] == "forward_position_controller"
 
 
 def test_no_argument_of_ours_leaks_into_the_driver(stubs, broken_checkpoint):
@@ -176,6 +189,8 @@ def test_the_dual_arms_driver_is_ffws_and_stands_still(stubs):
 def test_a_driver_that_cannot_be_started_from_here_is_left_to_the_robot(stubs):
     status, _, output = bring_up(stubs, "robot:=dual_arm:tiago_dual")
     assert status == 1 and "There is no driver of dual_arm:tiago_dual to start here. TIAGo's own computer" in output
+    status, _, output = bring_up(stubs, "robot:=dual_arm:mobile_aloha", "use_mock_hardware:=true")
+    assert status == 1 and "Mobile ALOHA's own computer runs its driver" in output
 
 
 def test_cameras_are_put_into_tf_where_one_asks_for_it(stubs):

@@ -81,6 +81,13 @@ def test_tiago_brings_its_own_driver(mock):
     assert driver.package is None and driver.instead.startswith("TIAGo's own computer") and driver.description == ()
 
 
+@pytest.mark.parametrize("mock", [False, True])
+def test_mobile_aloha_brings_its_own_driver_also_where_mock_hardware_is_asked_for(mock):
+    driver = load_driver("dual_arm", variant="mobile_aloha", mock=mock)
+    assert driver.package is None and "aloha_bringup.launch.py launch_leaders:=false" in driver.instead
+    assert driver.description == ()
+
+
 def test_only_some_drivers_take_a_namespace():
     assert load_driver("franka").takes_namespace and not load_driver("ur").takes_namespace
 
@@ -121,6 +128,15 @@ def test_another_controller_takes_its_topics_and_action_along():
     assert renamed[profile.command.state_topic] == "/other/controller_state"
     assert renamed[f"{profile.command.action}/_action/send_goal"] == "/other/follow_joint_trajectory/_action/send_goal"
     assert profile.joint_states not in renamed
+
+
+def test_where_there_is_no_controller_nothing_is_renamed_by_one():
+    profile = load_profile("dual_arm:mobile_aloha")
+    assert remappings(profile, controller="other") == []
+    renamed = dict(remappings(profile, "cell"))
+    topics, actions = of_profile(profile)
+    assert actions == [] and set(topics) >= {*profile.joint_sources, profile.gripper.joint_single, profile.base.odometry}
+    assert all(renamed[topic] == f"/cell{topic}" for topic in topics)
 
 
 def test_a_driving_base_may_listen_elsewhere():

@@ -72,7 +72,11 @@ def test_the_checkpoint_that_ships_is_the_one_for_the_robot(models, tmp_path):
     third = both.model_copy(update={"name": "third"})
     assert shipped_model(third) == "another", "its views tell"
     assert shipped_model(third.model_copy(update={"views": both.views[:1]})) == "wall-oss-tiny", "nothing tells"
-    models("yours", ["face_view"], ["ur", "third"])
+    named = both.model_copy(update={"statistics": "mobile_aloha"})
+    with pytest.raises(WallOSSError, match="No checkpoint ships for mobile_aloha"):
+        shipped_model(named)
+    models("yours", ["face_view"], ["ur", "third", "mobile_aloha"])
+    assert shipped_model(named) == "yours"
     assert [shipped_model(ur), shipped_model(third), shipped_model(franka)] == ["yours", "yours", "wall-oss-tiny"]
     for broken in (b"", b"\xff" * 8, b"\x02" + bytes(7) + b"{"):
         (tmp_path / "yours" / "model.safetensors").write_bytes(broken)

@@ -66,6 +66,14 @@ def made(tmp_path_factory):
     return {name: Made(name, tmp_path_factory.mktemp(name)) for name in TASKS}
 
 
+def test_statistics_go_by_the_name_that_a_robots_profile_says(made):
+    cubes = made["cubes"]
+    set_statistics(cubes.model, cubes.data, cubes.task, ["franka", "ur:ur10e"])
+    head = cubes.model.action_preprocessor
+    for statistics in (head.normalizer_action, head.normalizer_propri):
+        assert {"franka", "ur"} <= set(statistics.names()) and "ur:ur10e" not in statistics.names()
+
+
 def digest(*arrays) -> str:
     sha = hashlib.sha256()
     for array in arrays:

@@ -95,13 +95,15 @@ def _known_controller(context: LaunchContext) -> list:
         if value(context, "driver_file"):
             raise
         return []  # a robot of the user's own, whose driver runs already
-    if driver.controller and not value(context, "controller", ""):
+    if driver.controller and robot_profile(context).command.sink == "trajectory" and not value(context, "controller", ""):
         return [SetLaunchConfiguration("controller", driver.controller)]
     return []
 
 
 def _controller(context: LaunchContext, driver: Driver) -> str:
-    return value(context, "controller", "") or driver.controller or robot_profile(context).command.controller
+    command = robot_profile(context).command
+    known = driver.controller if command.sink == "trajectory" else None  # it is a trajectory controller's name
+    return value(context, "controller", "") or known or command.controller or ""
 
 
 def _launch_file(driver: Driver) -> LaunchDescriptionSource:

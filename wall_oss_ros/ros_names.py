@@ -45,7 +45,7 @@ def remappings(
 
 def placed(name: str, profile: RobotProfile, namespace: str = "", controller: str = "", base_topic: str = "") -> str:
     """What one of the profile's names becomes; the arguments are those of ``remappings``."""
-    old = f"/{profile.command.controller}/"
+    old = f"/{profile.command.controller}/"  # of no name where it has no controller
     if controller and name.startswith(old):
         name = f"/{controller}/{name[len(old):]}"
     if base_topic and profile.base is not None and name == profile.base.topic:

@@ -17,19 +17,28 @@ _STATISTICS = "action_preprocessor.normalizer_action."
 def shipped_model(profile: RobotProfile) -> str:
     """The name in models/ of the checkpoint for a robot.
 
-    One that has statistics of that robot comes first, then one that wants just the robot's views, then the default:
-    whether it may move the robot at all is asked by who loads it.
+    One that has statistics of that robot comes first, then, unless the profile names its statistics, one that wants just
+    the robot's views, then the default: whether it may move the robot at all is asked by who loads it.
+
+    Raises:
+        WallOSSError: none has the statistics that the profile names.
     """
     try:
         folders = sorted(path.parent for path in data_path("models").glob("*/config.json"))
     except WallOSSError:
-        return DEFAULT_MODEL
+        folders = []
     views = {view.name for view in profile.views}
 
     def rank(folder: Path) -> tuple[bool, bool, bool]:
-        return profile.name in robots_of(folder), views_of(folder) == views, folder.name == DEFAULT_MODEL
+        return profile.trained_as in robots_of(folder), views_of(folder) == views, folder.name == DEFAULT_MODEL
 
-    return max(folders, key=rank).name if folders else DEFAULT_MODEL
+    best = max(folders, key=rank, default=None)
+    if profile.statistics is not None and (best is None or profile.statistics not in robots_of(best)):
+        raise WallOSSError(
+            f"No checkpoint ships for {profile.statistics}: its profile names these statistics, which none has.",
+            "Train one (docs/training.md), and name it as the model.",
+        )
+    return DEFAULT_MODEL if best is None else best.name
 
 
 def robots_of(folder: Path) -> set[str]:

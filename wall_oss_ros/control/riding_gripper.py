@@ -1,4 +1,4 @@
-"""A gripper that its arm's controller moves: its joints are the last ones of each point of the arm's trajectories."""
+"""A gripper that is told its next position in each cycle of its arm: its joints are the last ones of each point."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class RidingGripper:
     """Adds a gripper to its arm's setpoints, no faster than the profile's ``speed`` and within its stroke.
 
     Args:
-        gripper: the profile's; ``in_trajectory``.
+        gripper: the profile's; it ``rides``.
     """
 
     def __init__(self, gripper: Gripper):

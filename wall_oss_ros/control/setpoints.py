@@ -1,4 +1,4 @@
-"""What a joint trajectory controller is sent each cycle: the next point, and how to come to rest should no more follow."""
+"""What a controller is sent each cycle: the next point, and how to come to rest should no more follow."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ _BRAKE = 0.8  # share of the acceleration limit used to come to rest
 
 @dataclass(frozen=True)
 class Setpoint:
-    """One point for the trajectory controller: s from the command's time, (n,) rad or m, (n,) rad/s or m/s."""
+    """One point of a motion: s from the command's time, (n,) rad or m, (n,) rad/s or m/s."""
 
     time: float
     position: np.ndarray
     velocity: np.ndarray
+
+    def of(self, joints: slice) -> Setpoint:
+        """The same of some of the joints."""
+        return Setpoint(self.time, self.position[joints], self.velocity[joints])
 
 
 class Stopping:

@@ -1,4 +1,4 @@
-"""Standard interfaces that rosbags' store lacks: services, actions, and control_msgs.
+"""Interfaces that rosbags' store lacks: services, actions, control_msgs, and what drivers of their own kind take.
 
 Only the fields, as the wire needs them; their meaning is documented in the packages that define them.
 """
@@ -30,6 +30,8 @@ MESSAGES = {
     "control_msgs/JointJog": (
         "std_msgs/Header header\nstring[] joint_names\nfloat64[] displacements\nfloat64[] velocities\nfloat64 duration"
     ),
+    "interbotix_xs_msgs/JointGroupCommand": "string name\nfloat32[] cmd",
+    "interbotix_xs_msgs/JointSingleCommand": "string name\nfloat32 cmd",
 }
 
 SERVICES = {

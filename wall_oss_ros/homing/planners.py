@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.homing.builtin import BuiltinPlanner, Way
 from wall_oss_ros.homing.clearance import Clearance
 from wall_oss_ros.moveit_link.link import MoveItLink, installed
 from wall_oss_ros.moveit_link.planner import MoveItPlanner
+from wall_oss_ros.robots.profile import RobotProfile
 
 
 class Planner(Protocol):
@@ -19,9 +21,24 @@ class Planner(Protocol):
         """A way home from joints (n,) rad of all arms, at rest; or none, and why. May take seconds."""
 
 
-def wants_moveit(choice: str) -> bool:
-    """Whether MoveIt plans by one of ``homing.PLANNERS``: auto takes it where it is installed."""
-    return choice == "moveit" or choice == "auto" and installed()
+def wants_moveit(choice: str, profile: RobotProfile) -> bool:
+    """Whether MoveIt plans, by one of ``homing.PLANNERS``: auto is where it is installed and can read the robot's joints.
+
+    Raises:
+        WallOSSError: it is to plan, and cannot read them.
+    """
+    if choice == "moveit" and not profile.plain_joints:
+        raise cannot_read(profile)
+    return choice == "moveit" or choice == "auto" and profile.plain_joints and installed()
+
+
+def cannot_read(profile: RobotProfile) -> WallOSSError:
+    """Why MoveIt cannot be used for a robot whose joints come on several topics, or under the driver's names."""
+    return WallOSSError(
+        f"MoveIt cannot read the joint states of {profile.name}: it expects one topic and the URDF's names, and they "
+        f"come on {', '.join(profile.joint_sources)}, under the driver's names.",
+        "Set planner to builtin and check_targets to false.",
+    )
 
 
 def make_planner(clearance: Clearance, link: MoveItLink | None) -> Planner:

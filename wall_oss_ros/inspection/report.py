@@ -178,6 +178,9 @@ def _statistic_suspicions(
     names = _names(states, actions)
     if not names:
         yield "statistics: none, so the model's numbers have no units; fine-tune it, or add them"
+    wanted = None if robot is None else load_profile(robot)
+    if wanted is not None and wanted.statistics not in (None, *names):
+        yield f"statistics: none of {wanted.statistics}, which the profile {wanted.name} names; it cannot move it"
     types = {header.dtype for name, header in headers.items() if is_statistic(name)}
     if coarse := sorted(types - {"F32", "F64"}):
         yield f"statistics: kept as {', '.join(coarse)}; BF16 rounds half a metre by up to 2 mm"
@@ -200,4 +203,4 @@ def _profiles(name: str, names: list[str], wanted: str | None) -> list[RobotProf
     if wanted is None:
         return [load_profile(name)] if name in available_profiles() else []
     profile = load_profile(wanted)
-    return [profile] if profile.name == name or profile.name not in names else []
+    return [profile] if profile.trained_as == name or not (profile.statistics or profile.name in names) else []

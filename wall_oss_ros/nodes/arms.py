@@ -1,4 +1,4 @@
-"""A robot's arms with their grippers, as the control node moves them: one cycle for all, each by its own controller."""
+"""A robot's arms with their grippers, as the control node moves them: one cycle for all, each by its own sink."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from wall_oss_ros.control.health import CONTROLLER, Health
 from wall_oss_ros.control.riding_gripper import RidingGripper
 from wall_oss_ros.control.setpoints import Setpoint
 from wall_oss_ros.nodes.base import WallOSSNode
-from wall_oss_ros.nodes.conversions import seconds, trajectory_message
+from wall_oss_ros.nodes.braking import Cycle
+from wall_oss_ros.nodes.conversions import seconds
 from wall_oss_ros.nodes.gripper import Gripper
+from wall_oss_ros.nodes.joint_states import listen_to_joints
 from wall_oss_ros.nodes.logic.joint_history import JointHistory
 from wall_oss_ros.nodes.outlets import Outlets
 from wall_oss_ros.nodes.qos import HOWEVER, SENSOR
@@ -42,14 +44,21 @@ class Arms:
     def __init__(self, node: WallOSSNode, profile: RobotProfile, outlets: Outlets, body: Body, health: Health):
         self._node, self._body, self._health = node, body, health
         self._limbs = [_Limb(node, one, outlets) for one in profile.arms]
+        self._streams, self._stepped = any(limb.streams for limb in self._limbs), node.steady()
+        self._period = 1.0 / profile.command.rate_hz
         self._fingers = np.cumsum([len(body.joints), *(len(limb.fingers) for limb in self._limbs)])
         self._joints = JointHistory([*body.joints, *(joint for limb in self._limbs for joint in limb.fingers)])
         self.heard: float | None = None
-        for topic in dict.fromkeys(one.command.state_topic for one in profile.arms):
+        for topic in dict.fromkeys(one.command.state_topic for one in profile.arms if one.command.state_topic):
             controller = f"the controller at {topic}"
             health.expect(controller, CONTROLLER, needed=False)
             node.listen(JointTrajectoryControllerState, topic, partial(self._on_state, controller), SENSOR)
-        node.listen(JointState, profile.joint_states, self._on_joints, SENSOR)
+        # By the joint that each arm has first: arms whose joints come apart are each to be heard of.
+        apart = len({one.joint_states for one in profile.arms}) > 1
+        self._apart = {one.arm.joints[0]: f"the joints of the {one.arm.name}" for one in profile.arms if apart}
+        for what in self._apart.values():
+            health.expect(what, profile.watchdog.joint_state_age)
+        listen_to_joints(node, profile, self._on_joints)
         programs = [one.command.program_running_topic for one in profile.arms] if node.value("watch_program") else []
         for topic in dict.fromkeys(filter(None, programs)):
             health.expect(topic)
@@ -73,7 +82,20 @@ class Arms:
             now: s.
             running: whether they may move; if not, they decelerate and hold.
         """
-        sent = self._body.step(now, running, self.measured)
+        return self._step(now, running, self.measured)
+
+    def braking(self) -> list[Cycle]:
+        """What is still to be done, when there is no further cycle, so that arms which are told positions alone rest."""
+        return [Cycle(self._period, self._stepped, self._brake)] if self._streams and self._body.moving else []
+
+    def _brake(self) -> bool:
+        moving = self._body.moving
+        self._step(self._node.now(), False, None)  # nothing is heard of them any more
+        return moving
+
+    def _step(self, now: float, running: bool, measured: np.ndarray | None) -> bool:
+        self._stepped = self._node.steady()
+        sent = self._body.step(now, running, measured)
         openings = self._body.openings(now) if running else [None] * len(sent)
         newest = self._joints.newest
         for limb, setpoints, opening, begin in zip(self._limbs, sent, openings, self._fingers):
@@ -86,6 +108,9 @@ class Arms:
         return {action: there for limb in self._limbs for action, there in limb.look().items()}
 
     def _on_joints(self, message: JointState) -> None:
+        for first, what in self._apart.items():
+            if first in message.name:
+                self._health.heard(what, self._node.now())
         if self._joints.add(seconds(message.header.stamp), message.name, message.position, message.velocity):
             self.heard = self._node.now()
             self._health.joints(self._joints.newest.stamp, self.measured)
@@ -102,18 +127,24 @@ class Arms:
 
 
 class _Limb:
-    """One arm's commands and its gripper's: in the arm's trajectories, in its own, or by an action, as the profile says.
+    """One arm's commands and its gripper's: with the arm's, in its own trajectories, by an action, as the profile says.
 
-    ``fingers`` are the joints that ride in the trajectories.
+    Attributes:
+        fingers: the gripper's joints, where it is told its next position in each cycle.
+        streams: whether the arm is told its next position alone.
     """
 
     def __init__(self, node: WallOSSNode, profile: RobotProfile, outlets: Outlets):
-        self._node, self._profile, self._out = node, profile, outlets[profile.command.topic]
-        riding = profile.gripper.in_trajectory
-        self._rider = RidingGripper(profile.gripper) if riding else None
-        client = Gripper if profile.gripper.action else TrajectoryGripper
-        self._client = None if riding else node.keep(client(node, profile.gripper))
-        self.fingers = profile.gripper.joints if riding else ()
+        self._node, self._gripper, count = node, profile.gripper, len(profile.arm.joints)
+        rides, single = profile.gripper.rides, profile.gripper.joint_single
+        self._rider = RidingGripper(profile.gripper) if rides else None
+        self._client = None if rides else node.keep(_client(node, profile))
+        self.fingers = profile.gripper.joints if rides else ()
+        arm = outlets.sinks[profile.command.topic]
+        self._sinks = [(arm, slice(None) if single is None else slice(count))]
+        if single is not None:
+            self._sinks.append((outlets.sinks[single], slice(count, None)))
+        self.streams = arm.streams
 
     def send(
         self, setpoints: Sequence[Setpoint] | None, opening: float | None, fingers: np.ndarray | None, now: float
@@ -122,14 +153,20 @@ class _Limb:
         if self._client is not None:
             self._client.command(opening, self._node.value("gripper_step_m"))
         else:
-            measured = 0.0 if fingers is None else self._profile.gripper.opening(fingers)
+            measured = 0.0 if fingers is None else self._gripper.opening(fingers)
             setpoints = self._rider.ride(setpoints, opening, measured)
-        if setpoints is not None:
-            stamp = now if self._node.value("stamp_commands") else None
-            self._out.publish(trajectory_message([*self._profile.arm.joints, *self.fingers], setpoints, stamp))
+        for sink, joints in self._sinks:
+            sink.send(None if setpoints is None else [point.of(joints) for point in setpoints], now)
 
     def look(self) -> dict[str, bool]:
         if self._client is None:
             return {}
         self._client.look()
         return {self._client.name: self._client.ready}
+
+
+def _client(node: WallOSSNode, profile: RobotProfile) -> Gripper | TrajectoryGripper:
+    """What commands a gripper that is told apart from its arm, and only when something changes."""
+    if profile.gripper.action:
+        return Gripper(node, profile.gripper)
+    return TrajectoryGripper(node, profile.gripper, profile.driver_names(profile.gripper.joints))

@@ -16,6 +16,7 @@ from wall_oss_ros.control.health import Health
 from wall_oss_ros.control.supervisor import Limits, Situation, State, Supervisor
 from wall_oss_ros.nodes.arms import Arms
 from wall_oss_ros.nodes.base import ERROR, OK, WARN, WallOSSNode, run
+from wall_oss_ros.nodes.braking import come_to_rest
 from wall_oss_ros.nodes.conversions import chunk_message, observation_from, seconds
 from wall_oss_ros.nodes.followed_plan import FollowedPlan
 from wall_oss_ros.nodes.home import HOME_PARAMETERS, Home
@@ -92,6 +93,7 @@ class ControlNode(WallOSSNode):
         profile = self._profile
         self.motion = Body(profile, self._kinematics, self.value("blend_s"), self.value("chunk_joining"))
         self._health = Health(profile, self._kinematics, self.steady())
+        self._outlets.forget()
         self._arms = Arms(self, profile, self._outlets, self.motion, self._health)
         self._parts = Parts(self, profile, self._outlets, self._health, self.motion, self._target)
         self._home.begin(self.motion, self._arms)
@@ -104,7 +106,8 @@ class ControlNode(WallOSSNode):
         self._meter = RateMeter()
         self.listen(SubtaskPlan, "plan", self._on_plan, LATCHED)
         self.listen(Observation, "observation", self._on_observation, NEWEST)
-        if self.value("check_description"):
+        # Drivers that call joints otherwise describe them otherwise, too.
+        if self.value("check_description") and profile.plain_joints:
             self.listen(String, "/robot_description", self._on_description, LATCHED)
         for qos in HOWEVER:
             self.listen(Bool, "emergency_stop", self._on_emergency, qos)
@@ -117,10 +120,11 @@ class ControlNode(WallOSSNode):
         self._publish_status()
 
     def stop(self) -> None:
-        # What was sent last ends at rest by itself, except the base's velocities.
-        self._parts.halt()
-        self._home.end()
         self._mode, self._reason = State.IDLE, "not active"
+        self._home.end()
+        # What was sent last ends at rest by itself, except the base's velocities and positions that are told one by one.
+        self._parts.halt()
+        come_to_rest([*self._arms.braking(), *self._parts.braking()], self.steady)
         self._publish_status()
 
     def diagnose(self):
@@ -306,7 +310,7 @@ def _since(then: float | None, now: float) -> float | None:
 def main() -> int:
     # Inference in another thread holds the interpreter; hand it over sooner than every 5 ms.
     sys.setswitchinterval(0.001)
-    return run(ControlNode)
+    return run(ControlNode, last_words=True)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from wall_oss_ros.control.body import Body
 from wall_oss_ros.homing import PLANNERS
 from wall_oss_ros.homing.clearance import Clearance
 from wall_oss_ros.homing.pace import pace
-from wall_oss_ros.homing.planners import make_planner, wants_moveit
+from wall_oss_ros.homing.planners import cannot_read, make_planner, wants_moveit
 from wall_oss_ros.moveit_link.link import MoveItLink
 from wall_oss_ros.moveit_link.targets import TargetCheck
 from wall_oss_ros.nodes.arms import Arms
@@ -46,13 +46,15 @@ class Home:
         outcome: how the last way home ended, in words; empty once something else has been done.
 
     Raises:
-        WallOSSError: MoveIt is wanted and not installed.
+        WallOSSError: MoveIt is wanted and not installed, or cannot read the robot's joint states.
     """
 
     def __init__(self, node: WallOSSNode, profile: RobotProfile):
         self._node, self._profile = node, profile
         self._clearance = Clearance(profile)
-        wants, checks = wants_moveit(node.value("planner")), node.value("check_targets")
+        wants, checks = wants_moveit(node.value("planner"), profile), node.value("check_targets")
+        if checks and not profile.plain_joints:
+            raise cannot_read(profile)
         self._link = None
         if wants or checks:
             topic = node.resolve_topic_name(profile.joint_states)
@@ -74,7 +76,7 @@ class Home:
         self._body, self._arms, self.outcome = body, arms, ""
 
     def end(self) -> None:
-        """The node is not active any more; what was sent last comes to rest by itself."""
+        """The node is not active any more, and brings to rest what does not come to rest by itself."""
         self._finish(False, "control is not active any more")
         self._body = None
 

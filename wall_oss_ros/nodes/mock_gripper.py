@@ -71,6 +71,11 @@ class MockGripperNode(WallOSSNode):
             raise WallOSSError(
                 f"The grippers of robot {profile.name} have no action: they move with their arms.", "Leave the mock gripper out."
             )
+        if not profile.plain_joints:
+            raise WallOSSError(
+                f"The joints of robot {profile.name} have other names in its driver, which the mock gripper does not know.",
+                "Leave the mock gripper out.",
+            )
         self._fingers = [Fingers(gripper.open, self.value("speed")) for gripper in self._grippers]
         self._states = self.publish_to(JointState, self.value("joint_states"), EVENTS)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from geometry_msgs.msg import Twist, TwistStamped
-from trajectory_msgs.msg import JointTrajectory
 
 from wall_oss_ros.nodes.base import WallOSSNode
 from wall_oss_ros.nodes.qos import EVENTS
+from wall_oss_ros.nodes.sinks import JointSingleSink, Sink, make_sink
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
 
@@ -23,25 +23,39 @@ class Outlets:
     Attributes:
         moves: the same.
         parts: those of the robot's parts that the model moves; the others stay where they are and are told nothing.
+        sinks: of the arms, of these parts, and of grippers that are told single commands, by topic.
         base: the robot's base, if the model drives it.
+        twists: the publisher of its velocities.
+
+    Raises:
+        WallOSSError: the package of a message is not installed.
     """
 
     def __init__(self, node: WallOSSNode, profile: RobotProfile, moves: np.ndarray):
         self.moves, slots = np.asarray(moves, bool), Layout(profile).slots
         self.parts = tuple(part for part in profile.parts if self.moves[slots[part.dof]].any())
-        commands = [*(one.command for one in profile.arms), *(part.command for part in self.parts)]
-        self._outs = {x.topic: node.publish_to(JointTrajectory, x.topic, EVENTS) for x in commands}
+        self.sinks: dict[str, Sink] = {}
+        for one in profile.arms:
+            gripper = one.gripper
+            joints = one.driver_names((*one.arm.joints, *(gripper.joints if gripper.in_trajectory else ())))
+            self.sinks[one.command.topic] = make_sink(node, one.command, joints)
+            if (topic := gripper.joint_single) is not None:
+                self.sinks[topic] = JointSingleSink(node, topic, *one.driver_names(gripper.joints))
+        for part in self.parts:
+            self.sinks[part.command.topic] = make_sink(node, part.command, profile.driver_names(part.joints))
         drives = profile.base is not None and self.moves[slots[profile.base.dof]].any()
-        self.base = profile.base if drives else None
+        self.base, self.twists = profile.base if drives else None, None
         if self.base is not None:
             if kind := node.value("twists"):
                 self.base = self.base.model_copy(update={"stamped": kind == "stamped"})
-            kind = TwistStamped if self.base.stamped else Twist
-            self._outs[self.base.topic] = node.publish_to(kind, self.base.topic, EVENTS)
+            self.twists = node.publish_to(TwistStamped if self.base.stamped else Twist, self.base.topic, EVENTS)
 
-    def __getitem__(self, topic: str):
-        return self._outs[topic]
+    def forget(self) -> None:
+        """Motion begins anew: what was told before the node was last deactivated is not told again."""
+        for sink in self.sinks.values():
+            sink.forget()
 
     def listeners(self) -> dict[str, int]:
         """How many listen, by topic."""
-        return {topic: out.get_subscription_count() for topic, out in self._outs.items()}
+        found = {topic: sink.listeners() for topic, sink in self.sinks.items()}
+        return found if self.base is None else found | {self.base.topic: self.twists.get_subscription_count()}

@@ -1,4 +1,4 @@
-"""What a robot has beside its arms, as the control node moves it: head and lift by trajectories, a base by velocities."""
+"""What a robot has beside its arms, as the control node moves it: head and lift by their sinks, a base by velocities."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ from wall_oss_ros.control.body import Body
 from wall_oss_ros.control.health import CONTROLLER, Health
 from wall_oss_ros.control.part_motion import PartMotion
 from wall_oss_ros.nodes.base import WallOSSNode
-from wall_oss_ros.nodes.conversions import planar_pose, seconds, to_stamp, trajectory_message
+from wall_oss_ros.nodes.braking import Cycle
+from wall_oss_ros.nodes.conversions import planar_pose, seconds, to_stamp
+from wall_oss_ros.nodes.joint_states import listen_to_joints
 from wall_oss_ros.nodes.logic.joint_history import JointHistory
 from wall_oss_ros.nodes.outlets import Outlets
 from wall_oss_ros.nodes.qos import SENSOR
+from wall_oss_ros.nodes.sinks import Sink
 from wall_oss_ros.robots.profile import RobotProfile
 
 _HALT = 0.1  # s of steady time without a cycle, after which a base that must not move is told so beside its cycle
@@ -51,15 +54,19 @@ class Parts:
         silence = profile.watchdog.joint_state_age
         self._joints = {part.name: JointHistory(part.joints) for part in profile.parts}
         self._moved = {part.name for part in outlets.parts}
+        self._motions: list[PartMotion] = []
+        self._stepped: dict[str, float] = {}  # when a part had its last cycle, s of steady time
         for part in outlets.parts:
             health.expect(_joints_of(part.name), silence)
-            controller = f"the controller at {part.command.state_topic}"
-            health.expect(controller, CONTROLLER, needed=False)
-            node.listen(JointTrajectoryControllerState, part.command.state_topic, partial(self._on_state, controller), SENSOR)
+            if (topic := part.command.state_topic) is not None:
+                controller = f"the controller at {topic}"
+                health.expect(controller, CONTROLLER, needed=False)
+                node.listen(JointTrajectoryControllerState, topic, partial(self._on_state, controller), SENSOR)
             motion = PartMotion(profile, part, outlets.moves)
+            self._motions.append(motion)
             node.every(1.0 / part.command.rate_hz, partial(self._move, motion), ros_time=True)
         if self._joints:
-            node.listen(JointState, profile.joint_states, self._on_joints, SENSOR)
+            listen_to_joints(node, profile, self._on_joints)
         self._base, self._pose, self._driven = None, None, -math.inf
         if outlets.base is not None:
             self._base, self._odometry = BaseMotion(profile), f"the odometry at {outlets.base.odometry}"
@@ -77,6 +84,19 @@ class Parts:
         if self._base is not None and self._base.moving:
             self._base.halt()
             self._send_twist(np.zeros(3))
+
+    def braking(self) -> list[Cycle]:
+        """What is still to be done, when there is no further cycle, so that parts which are told positions alone rest."""
+        moving = [motion for motion in self._motions if motion.moving and self._sink(motion).streams]
+        return [Cycle(1.0 / m.part.command.rate_hz, self._stepped[m.part.name], partial(self._brake, m)) for m in moving]
+
+    def _brake(self, motion: PartMotion) -> bool:
+        moving = motion.moving
+        self._move(motion)
+        return moving
+
+    def _sink(self, motion: PartMotion) -> Sink:
+        return self._outlets.sinks[motion.part.command.topic]
 
     def _on_joints(self, message: JointState) -> None:
         for name, joints in self._joints.items():
@@ -98,11 +118,11 @@ class Parts:
         if newest is None:
             return
         setpoints = motion.step(self._target(now), newest.positions)
+        self._stepped[motion.part.name] = self._node.steady()
+        self._sink(motion).send(setpoints, now)
         if setpoints is None:
             self._body.place(motion.part.joints, newest.positions)
         else:
-            message = trajectory_message(motion.part.joints, setpoints, now if self._node.value("stamp_commands") else None)
-            self._node.send(self._outlets[motion.part.command.topic], message)
             self._body.place(motion.part.joints, setpoints[-1].position)
             if self._target(now) is not None and (touching := self._body.touching()):
                 self._body.fail(f"{touching} would touch, by the motion of the {motion.part.name}")
@@ -123,7 +143,7 @@ class Parts:
             message.header.frame_id = base.frame
             if self._node.value("stamp_commands"):
                 message.header.stamp = to_stamp(self._node.now())
-        self._node.send(self._outlets[base.topic], message)
+        self._node.send(self._outlets.twists, message)
 
 
 def _joints_of(name: str) -> str:

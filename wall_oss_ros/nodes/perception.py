@@ -13,6 +13,7 @@ from std_msgs.msg import Header
 from wall_oss_msgs.msg import Observation
 from wall_oss_ros.nodes.base import ERROR, OK, WARN, WallOSSNode, run
 from wall_oss_ros.nodes.conversions import image_message, planar_pose, seconds, to_stamp
+from wall_oss_ros.nodes.joint_states import listen_to_joints
 from wall_oss_ros.nodes.logic.images import fit_square
 from wall_oss_ros.nodes.logic.rate_meter import RateMeter
 from wall_oss_ros.nodes.logic.robot_state import Reading, RobotState
@@ -48,7 +49,7 @@ class PerceptionNode(WallOSSNode):
         self._refused = ""  # the last input that could not be used
         for view in profile.views:
             self.listen(Image, view.image_topic, partial(self._on_image, view.name), SENSOR)
-        self.listen(JointState, profile.joint_states, self._on_joints, SENSOR)
+        listen_to_joints(self, profile, self._on_joints)
         if profile.base is not None:
             self.listen(Odometry, profile.base.odometry, self._on_odometry, SENSOR)
 
@@ -56,7 +57,7 @@ class PerceptionNode(WallOSSNode):
         now = self.now()
         complaints = self._views.complaints(now, self.value("stale_s"))
         if self._robot.stamp is None:
-            complaints.append(f"no joint states on {self._profile.joint_states} yet")
+            complaints.append(f"no joint states on {' and '.join(self._profile.joint_sources)} yet")
         elif now - self._robot.stamp > self.value("stale_s"):
             complaints.append(f"last joint states are {now - self._robot.stamp:.1f} s old")
         if self._refused:

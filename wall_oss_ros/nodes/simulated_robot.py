@@ -29,8 +29,8 @@ from wall_oss_ros.nodes.logic.simulated_driver import SimulatedDriver
 from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
 from wall_oss_ros.nodes.simulated_controllers import GripperServer, TrajectoryServer
-from wall_oss_ros.robots.parts import Camera
 from wall_oss_ros.robots.profile import load_profile
+from wall_oss_ros.robots.stand_in import Camera
 from wall_oss_ros.sim.scenery import scenery_of
 
 TICK = 0.01  # s of simulated time: the period of /clock

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from trajectory_msgs.msg import JointTrajectory
 
@@ -20,13 +22,15 @@ class TrajectoryGripper:
     Args:
         node: whose publisher it is.
         profile: the gripper's part of the robot's profile, with a topic.
+        joints: what the driver calls its joints.
 
     Attributes:
         name: of what must be there for it to move.
         ready: whether something listened at the last ``look``.
     """
 
-    def __init__(self, node: WallOSSNode, profile: parts.Gripper):
+    def __init__(self, node: WallOSSNode, profile: parts.Gripper, joints: Sequence[str]):
+        self._joints = list(joints)
         self._node, self._profile, self.name = node, profile, profile.topic
         self._out = node.publish_to(JointTrajectory, profile.topic, EVENTS)
         self._sent: float | None = None
@@ -52,7 +56,6 @@ class TrajectoryGripper:
         stroke = self._profile.open - self._profile.closed
         travel = stroke if self._sent is None else abs(opening - self._sent)
         self._sent = opening
-        joints = self._profile.joints
-        position = np.full(len(joints), self._profile.joint_position(opening))
-        setpoint = Setpoint(max(_LEAST, travel / self._profile.speed), position, np.zeros(len(joints)))
-        self._node.send(self._out, trajectory_message(joints, [setpoint], None))
+        position = np.full(len(self._joints), self._profile.joint_position(opening))
+        setpoint = Setpoint(max(_LEAST, travel / self._profile.speed), position, np.zeros(len(self._joints)))
+        self._node.send(self._out, trajectory_message(self._joints, [setpoint], None))

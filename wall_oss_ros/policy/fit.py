@@ -175,7 +175,8 @@ def require_fit(folder: Path, profile: RobotProfile, robot: str | None = None) -
     """Refuses a checkpoint that must not move the robot; reads its statistics, not its weights.
 
     Args:
-        robot: whose statistics to use; those of the profile's name, or the only ones there are, when None.
+        robot: whose statistics to use. When None, those that the profile names and no others; where it names none, those
+            of its own name, or the only ones there are.
 
     Returns:
         Whose statistics fit.
@@ -187,10 +188,15 @@ def require_fit(folder: Path, profile: RobotProfile, robot: str | None = None) -
     actions, states = read_statistics(folder, config)
     known = actions.names()
     if robot is None:
-        robot = profile.name if profile.name in known else unnamed(actions, states) or profile.name
-        if robot != profile.name:
-            trained = ", ".join(known)
-            _log.warning("%s was trained on %s, not on %s; those statistics are used.", folder, trained, profile.name)
+        wanted, trained = profile.trained_as, ", ".join(known) or "no robot"
+        if profile.statistics is not None and wanted not in known:
+            raise WallOSSError(
+                f"{folder} was trained on {trained}, not on {wanted}, which the profile of {profile.name} demands.",
+                "Use a checkpoint trained for this robot, or train one: docs/training.md.",
+            )
+        robot = wanted if wanted in known else unnamed(actions, states) or wanted
+        if robot != wanted:
+            _log.warning("%s was trained on %s, not on %s; those statistics are used.", folder, trained, wanted)
     if problems := mismatches(
         config, Normalizer.from_statistics(states, robot), Normalizer.from_statistics(actions, robot), profile
     ):

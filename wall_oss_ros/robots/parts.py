@@ -1,4 +1,4 @@
-"""The parts of a robot's profile: cameras, arm, gripper, controllers, watchdogs, and what stands in for it in simulation."""
+"""The parts of a robot's profile: cameras, arm, gripper, controllers, watchdogs."""
 
 from __future__ import annotations
 
@@ -128,15 +128,16 @@ class Stroke(Part):
 class Gripper(Part):
     """A gripper. Openings are in m, between the fingers; joints and action count in their own unit, in proportion.
 
-    It is commanded by an action; or by a joint trajectory controller, its own or, where the driver gives it none, its
-    arm's: its joints are then the last ones of the arm's trajectories.
+    It is commanded by an action; by a joint trajectory controller of its own; by single commands to its one joint; or,
+    where the driver gives it nothing of its own, by its arm's controller: its joints are then the last ones of the arm's.
 
     Attributes:
         joints: names in the joint states; they move alike.
         joint_positions: of each of these joints.
         action, action_positions, max_effort: the action, what it is told, and the most force, N.
         topic: of its own joint trajectory controller.
-        speed: m/s of the opening, in trajectories.
+        joint_single: topic of interbotix_xs_msgs/JointSingleCommand, for its joint.
+        speed: m/s of the opening, where it is told positions.
     """
 
     dof: Name
@@ -148,23 +149,34 @@ class Gripper(Part):
     action_positions: Stroke | None = None
     max_effort: Positive | None = None
     topic: Name | None = None
+    joint_single: Name | None = None
     speed: Positive | None = None
 
     @model_validator(mode="after")
     def _commanded_in_one_way(self):
         by_action = [value is not None for value in (self.action, self.action_positions, self.max_effort)]
-        by_trajectories = self.topic is not None or self.speed is not None
-        if (any(by_action) or self.speed is None) if by_trajectories else not all(by_action):
+        own = [value is not None for value in (self.topic, self.joint_single)]
+        by_positions = self.speed is not None
+        if not (by_positions and not any(by_action) or all(by_action) and not (by_positions or any(own))):
             raise ValueError(
-                "give action, action_positions and max_effort; or speed where trajectories move it, and the topic of its "
-                "own controller if it has one"
+                "give action, action_positions and max_effort; or speed where it is told positions, and topic or "
+                "joint_single if it is told them apart from its arm"
             )
+        if all(own):
+            raise ValueError("topic and joint_single are both there; it is told what to do in one way")
+        if self.joint_single is not None and len(self.joints) > 1:
+            raise ValueError(f"joint_single moves one joint, and joints has {len(self.joints)}")
         return self
 
     @property
     def in_trajectory(self) -> bool:
-        """Whether its joints are the last ones of its arm's trajectories."""
-        return self.action is None and self.topic is None
+        """Whether its joints are the last ones that its arm's controller moves."""
+        return self.action is None and self.topic is None and self.joint_single is None
+
+    @property
+    def rides(self) -> bool:
+        """Whether it is told its next position in each cycle of its arm."""
+        return self.in_trajectory or self.joint_single is not None
 
     @model_validator(mode="after")
     def _opens(self):
@@ -202,25 +214,64 @@ class Gripper(Part):
 
 
 class Command(Part):
-    """Where joint trajectories go: a joint trajectory controller, and how often it is fed (Hz).
+    """Where the joints' commands go, and how often (Hz).
 
     ``program_running_topic`` is a std_msgs/Bool, where a driver has one: whether the robot takes commands at all.
+
+    Attributes:
+        sink: what is at ``topic``: a joint trajectory controller, which is told how to come to rest as well; a forward
+            position controller (std_msgs/Float64MultiArray) or a group of joints (interbotix_xs_msgs/JointGroupCommand),
+            which are told the next position alone.
+        controller: its name; a group of joints has none.
+        action, state_topic: of a joint trajectory controller.
+        group: name of the group of joints.
     """
 
-    controller: Name
+    sink: Literal["trajectory", "positions", "joint_group"] = "trajectory"
+    controller: Name | None = None
     topic: Name
-    action: Name
-    state_topic: Name
+    action: Name | None = None
+    state_topic: Name | None = None
+    group: Name | None = None
     rate_hz: float = Field(ge=10, le=1000)
     program_running_topic: Name | None = None
 
+    @model_validator(mode="after")
+    def _fits_its_sink(self):
+        has = {key for key in _OF_SINKS["trajectory"] + _OF_SINKS["joint_group"] if getattr(self, key) is not None}
+        needed = set(_OF_SINKS[self.sink])
+        if missing := sorted(needed - has):
+            raise ValueError(f"sink {self.sink} needs {', '.join(missing)}")
+        if senseless := sorted(has - needed):
+            raise ValueError(f"sink {self.sink} has no {', '.join(senseless)}")
+        return self
+
+
+_OF_SINKS = {
+    "trajectory": ("controller", "action", "state_topic"),
+    "positions": ("controller",),
+    "joint_group": ("group",),
+}
+
 
 class Limb(Part):
-    """A further arm with its gripper, and where its trajectories go."""
+    """A further arm with its gripper, and where its commands go.
+
+    Attributes:
+        joint_states, joint_prefix: as the profile's; left out, they are the same.
+    """
 
     arm: Arm
     gripper: Gripper
     command: Command
+    joint_states: Name | None = None
+    joint_prefix: str | None = None
+
+    @model_validator(mode="after")
+    def _prefix_has_its_topic(self):
+        if (self.joint_states is None) != (self.joint_prefix is None):
+            raise ValueError("joint_states and joint_prefix are given together, or neither")
+        return self
 
 
 class JointPart(Part):
@@ -281,80 +332,3 @@ class Watchdog(Part):
     joint_state_age: Positive
     chunk_age: Positive
     view_skew: Positive
-
-
-class Servos(Part):
-    """Position servos, one for each joint of an arm or part. Of joints that slide, read m for rad, N for N m, kg for kg m2.
-
-    Attributes:
-        stiffness, damping: N m/rad, N m s/rad; near critical.
-        torque: N m, the most.
-        armature: kg m2, the motors' inertia seen through their gears.
-    """
-
-    stiffness: tuple[Positive, ...]
-    damping: tuple[Positive, ...]
-    torque: tuple[Positive, ...]
-    armature: tuple[Positive, ...]
-
-
-class Fingers(Part):
-    """Two fingers of the URDF that slide, each half the opening, with their servos.
-
-    Attributes:
-        joints: prismatic, 0 when closed.
-        links: what touches the objects.
-        stiffness, damping, force: of each finger's servo, N/m, N s/m, N.
-        armature: kg.
-        speed: m/s of the opening.
-    """
-
-    joints: tuple[Name, Name]
-    links: tuple[Name, ...] = Field(min_length=1)
-    stiffness: Positive
-    damping: Positive
-    force: Positive
-    armature: Positive
-    speed: Positive
-
-
-class Camera(Part):
-    """A simulated camera, at ``position`` and looking at ``target`` (m, in the link's frame); field of view in degrees.
-
-    ``link`` is one of the URDF's, or ``world``: the table's frame, which is the arm's base.
-    """
-
-    view: Name
-    link: Name
-    position: Vector3
-    target: Vector3
-    up: Vector3
-    field_of_view: float = Field(gt=0, lt=180)
-
-
-class SimulatedArm(Part):
-    """What stands in for an arm: its servos and fingers. ``start``: where it begins, if not at home (rad)."""
-
-    start: tuple[Finite, ...] | None = None
-    servos: Servos
-    fingers: Fingers
-
-
-class Simulation(SimulatedArm):
-    """How the simulated robot stands in for this one.
-
-    ``start``, ``servos`` and ``fingers`` are the first arm's; the profile's ``arms`` have each its own.
-
-    Attributes:
-        scene: what stands on its table, and so which task it has: cubes for one arm, or trays for two.
-        more_arms: of the profile's further arms, in their order.
-        parts: servos by the name of the profile's part.
-    """
-
-    scene: Literal["table", "trays"]
-    image_size: int = Field(ge=28, le=1024)
-    camera_rate_hz: Positive
-    joint_state_rate_hz: Positive
-    more_arms: tuple[SimulatedArm, ...] = ()
-    parts: dict[Name, Servos] = {}
-    cameras: tuple[Camera, ...] = Field(min_length=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,20 +20,27 @@ from wall_oss_ros.robots.parts import (
     Limb,
     Name,
     Part,
-    Simulation,
     View,
     Watchdog,
 )
+from wall_oss_ros.robots.stand_in import Simulation
 
 
 class RobotProfile(Part):
     """Everything about one robot.
 
     ``arm``, ``gripper`` and ``command`` are those of its first or only arm; see ``arms`` for all of them, one by one.
+
+    Attributes:
+        statistics: the name that a checkpoint trained for this robot has its statistics under; left out, the profile's.
+            Where it is given, no others are ever used.
+        joint_states: topic of the joints of the first arm, of parts, and of further arms that name none of their own.
+        joint_prefix: what the profile's and the URDF's names of joints begin with, and the driver's do not.
     """
 
     name: Name
     description: str
+    statistics: Name | None = None
     variant: Name | None = None  # which of several models of one kind; it stands for {variant} in urdf
     urdf: Name
     rate_hz: float = Field(gt=0, le=200)
@@ -42,6 +49,7 @@ class RobotProfile(Part):
     dof_config: dict[str, Annotated[int, Field(ge=1)]]
     views: tuple[View, ...] = Field(min_length=1)
     joint_states: Name
+    joint_prefix: str = ""
     arm: Arm
     gripper: Gripper
     command: Command
@@ -70,11 +78,23 @@ class RobotProfile(Part):
             "views": [view.name for view in self.views],
             "arm.name and parts.name": names,
             "command.topic": [command.topic for command in commands],
-            "command.controller": [command.controller for command in commands],
+            "command.controller": [command.controller for command in commands if command.controller],
+            "gripper.joint_single": [one.gripper.joint_single for one in self.arms if one.gripper.joint_single],
             "joints": joints,
         }.items():
             if twice := sorted({value for value in values if values.count(value) > 1}):
                 raise ValueError(f"{what} must all differ, but {', '.join(twice)} is there twice")
+        return self
+
+    @model_validator(mode="after")
+    def _joints_begin_with_their_prefix(self):
+        owners = [(one, (*one.arm.joints, *one.gripper.joints)) for one in self.arms]
+        owners += [(self, part.joints) for part in self.parts]
+        for one, joints in owners:
+            if strange := [joint for joint in joints if not joint.startswith(one.joint_prefix)]:
+                raise ValueError(f"joints {', '.join(strange)} do not begin with joint_prefix {one.joint_prefix!r}")
+            if self.joint_sources[one.joint_states] != one.joint_prefix:
+                raise ValueError(f"joint_states {one.joint_states} is there with two different values of joint_prefix")
         return self
 
     def _dofs(self) -> Iterator[tuple]:
@@ -104,6 +124,11 @@ class RobotProfile(Part):
             raise ValueError(f"simulation.scene {self.simulation.scene!r} is for {arms} arms, the robot has {len(limbs)}")
         if any(limb.gripper.topic for limb in limbs):
             raise ValueError("simulation: a gripper with a trajectory controller of its own cannot be simulated")
+        sinks = {part.command.sink for part in (*limbs, *self.parts)}
+        if sinks != {"trajectory"} or any(limb.gripper.joint_single for limb in limbs):
+            raise ValueError("simulation: only joint trajectory controllers are simulated")
+        if not self.plain_joints:
+            raise ValueError("simulation: joint states come on one topic, without a joint_prefix")
         if {*self.simulation.parts} != (parts := {part.name for part in self.parts}):
             raise ValueError(f"simulation.parts must be servos of {sorted(parts)}, not of {sorted(self.simulation.parts)}")
         for i, (one, limb) in enumerate(zip(simulated, limbs)):
@@ -122,7 +147,9 @@ class RobotProfile(Part):
         """For each arm, first the first, the profile of a robot that has this arm alone."""
         if not (self.more_arms or self.parts or self.base):
             return (self,)
-        limbs = (Limb(arm=self.arm, gripper=self.gripper, command=self.command), *self.more_arms)
+        source = {"joint_states": self.joint_states, "joint_prefix": self.joint_prefix}
+        first = Limb(arm=self.arm, gripper=self.gripper, command=self.command, **source)
+        limbs = (first, *(limb if limb.joint_states else limb.model_copy(update=source) for limb in self.more_arms))
         simulated = (None,) * len(limbs)
         if (whole := self.simulation) is not None:
             own = [dict(start=one.start, servos=one.servos, fingers=one.fingers) for one in (whole, *whole.more_arms)]
@@ -132,6 +159,25 @@ class RobotProfile(Part):
             self.model_copy(update={**alone, **dict(limb), "simulation": simulation})
             for limb, simulation in zip(limbs, simulated)
         )
+
+    @property
+    def trained_as(self) -> str:
+        """The name that a checkpoint trained for this robot has its statistics under."""
+        return self.statistics or self.name
+
+    @property
+    def joint_sources(self) -> dict[str, str]:
+        """The topics of joint states, and what is put before the names there to make them this profile's."""
+        return {one.joint_states: one.joint_prefix for one in (self, *self.arms)}
+
+    @property
+    def plain_joints(self) -> bool:
+        """Whether all joints come on one topic, under the names that they have here."""
+        return self.joint_sources == {self.joint_states: ""}
+
+    def driver_names(self, joints: Iterable[str]) -> list[str]:
+        """What the driver calls joints of this robot, which has one arm or one source of joint states."""
+        return [joint.removeprefix(self.joint_prefix) for joint in joints]
 
     @property
     def dt(self) -> float:

@@ -16,6 +16,7 @@ from rich.progress import track
 
 from wall_oss_ros.data.frames import is_made, write_frames
 from wall_oss_ros.policy import Policy
+from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim.closed_loop import ClosedLoop
 from wall_oss_ros.sim.task import task_of
 
@@ -24,7 +25,7 @@ _seen: list[tuple[np.ndarray, np.void]] = []
 
 
 def _start_worker(model: str, robots: Sequence[str]) -> None:
-    policy = Policy.from_pretrained(model, threads=1, robot=robots[0])
+    policy = Policy.from_pretrained(model, threads=1, robot=load_profile(robots[0]).trained_as)
     for robot in robots:
         stage = task_of(robot).stage(np.random.default_rng(0), robot)
         _loops.append(ClosedLoop(policy, stage, on_look=lambda stage=stage: _seen.append(stage.frame())))

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import mujoco
 import numpy as np
 
-from wall_oss_ros.robots.parts import Servos
 from wall_oss_ros.robots.profile import RobotProfile
+from wall_oss_ros.robots.stand_in import Servos
 from wall_oss_ros.sim import cell
 
 

@@ -122,7 +122,7 @@ def set_statistics(model: WallOSS, data: FrameSet, task: Task, robots: Sequence[
     ):
         known = from_values(values, least=least, alive=np.ones(len(least), bool)).placed(DOF, task.slots)
         for robot in robots:
-            known.store(statistics, robot)
+            known.store(statistics, load_profile(robot).trained_as)
 
 
 def train(
@@ -148,7 +148,7 @@ def train(
         start_from(model, tokenizer, recipe.start)
     set_statistics(model, data, task, recipe.robots)
     pretrain_vision(model, data, task, recipe, run)
-    batches = Batches(data, task, tokenizer, model, recipe.robots[0], recipe.seed)
+    batches = Batches(data, task, tokenizer, model, load_profile(recipe.robots[0]).trained_as, recipe.seed)
     trainer = Trainer(model, batches, recipe, run, resume and (run / "progress.json").exists())
     deadline = time.monotonic() + 60 * minutes if minutes else math.inf
     practice: list[FrameSet] = []

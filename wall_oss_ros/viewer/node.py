@@ -18,8 +18,9 @@ from std_srvs.srv import Trigger
 from wall_oss_msgs.msg import ActionChunk, ControlStatus, Observation, Subtask, SubtaskPlan
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.nodes.base import OK, WallOSSNode, run
+from wall_oss_ros.nodes.joint_states import listen_to_joints
 from wall_oss_ros.nodes.parameters import Parameter
-from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, SENSOR
+from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.viewer.panel import SERVICES, Actions, Panel, PlanLine
 from wall_oss_ros.viewer.table import Table
@@ -41,8 +42,7 @@ class ViewerNode(WallOSSNode):
         super().__init__("viewer", **options)
 
     def setup(self) -> None:
-        profile = load_profile(self.value("robot"))
-        self._joint_topic = profile.joint_states
+        self._profile = profile = load_profile(self.value("robot"))
         self._server = open_server(self.value("host"), self.value("port"))
         self._table = Table(self._server, profile)
         # What is clicked arrives in the server's threads; the node works it off in its own.
@@ -61,7 +61,7 @@ class ViewerNode(WallOSSNode):
         self._observation: Observation | None = None
         self._instructions = self.publish_to(String, "instruction", EVENTS)
         self._callers = {name: self.create_client(Trigger, name) for name in SERVICES}
-        self.listen(JointState, self._joint_topic, self._on_joints, SENSOR)
+        listen_to_joints(self, self._profile, self._on_joints)
         self.listen(String, "/simulation/ground_truth", self._on_truth, NEWEST)
         self.listen(SubtaskPlan, "plan", self._on_plan, LATCHED)
         self.listen(ActionChunk, "action_chunk", self._on_chunk, NEWEST)
@@ -81,7 +81,7 @@ class ViewerNode(WallOSSNode):
         return OK, "serving the page", {"browsers": len(self._server.get_clients())}
 
     def _on_joints(self, message: JointState) -> None:
-        self._joints = dict(zip(message.name, message.position))
+        self._joints |= zip(message.name, message.position)
 
     def _on_truth(self, message: String) -> None:
         self._truth = json.loads(message.data)

@@ -11,7 +11,7 @@ import numpy as np
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.nodes.logic.pacing import PacedThread
-from wall_oss_ros.robots.parts import Camera
+from wall_oss_ros.robots.stand_in import Camera
 from wall_oss_ros.sim.render import Renderer
 
 

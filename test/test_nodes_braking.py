@@ -1,0 +1,74 @@
+"""Nodes that end: what they have going comes to rest first, and a signal does not keep them from saying so."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+from nodes_support import LIMIT, ROOT, a_bench
+
+import wall_oss_ros.nodes  # noqa: F401  gives rclpy
+from std_msgs.msg import String
+
+from wall_oss_ros.nodes.braking import Cycle, come_to_rest
+from wall_oss_ros.nodes.qos import LATCHED
+
+bench = pytest.fixture(a_bench)
+NODE = """
+    import sys
+    import wall_oss_ros.nodes
+    from std_msgs.msg import String
+    from wall_oss_ros.nodes.base import WallOSSNode, run
+    from wall_oss_ros.nodes.qos import LATCHED
+
+    class Node(WallOSSNode):
+        def setup(self):
+            self.out = self.publish_to(String, "said", LATCHED)
+
+        def start(self):
+            self.every(0.02, lambda: self.out.publish(String(data="going")))
+
+        def stop(self):
+            for n in range(5):
+                self.out.publish(String(data=f"stopping {n}"))
+
+    sys.exit(run(lambda: Node("talker"), last_words=True))
+"""
+
+
+def test_each_goes_on_at_its_own_pace_until_it_rests():
+    begin, times = time.monotonic(), {"fast": [], "slow": []}
+
+    def step(name, count):
+        times[name].append(time.monotonic() - begin)
+        return len(times[name]) < count
+
+    cycles = [Cycle(0.02, begin, lambda: step("fast", 6)), Cycle(0.05, begin - 0.01, lambda: step("slow", 2))]
+    come_to_rest(cycles, time.monotonic)
+    assert [len(steps) for steps in times.values()] == [6, 2]
+    assert times["fast"][0] >= 0.02 and times["slow"][0] >= 0.04, "no sooner than a cycle after the last"
+    assert all(b - a >= 0.019 for a, b in zip(times["fast"], times["fast"][1:]))
+
+
+def test_what_never_rests_is_given_up():
+    begin = time.monotonic()
+    come_to_rest([Cycle(0.02, begin, lambda: True)], time.monotonic)
+    assert 0.3 < time.monotonic() - begin < 2.0
+    come_to_rest([], time.monotonic)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_node_with_last_words_is_heard_after_the_signal(bench, number):
+    heard = bench.listen(String, "said", LATCHED)
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(NODE)], cwd=ROOT)
+    try:
+        bench.until(lambda: heard)
+        process.send_signal(number)
+        process.send_signal(number)  # a terminal and what started the node may both ask
+        bench.until(lambda: heard[-1].data == "stopping 4")
+        assert process.wait(LIMIT) == 0
+    finally:
+        process.kill()
