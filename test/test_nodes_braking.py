@@ -7,7 +7,7 @@ import textwrap
 import time
 
 import pytest
-from nodes_support import LIMIT, ROOT, a_bench
+from nodes_support import LIMIT, ROOT, a_bench, private_domain
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
 from std_msgs.msg import String
@@ -20,8 +20,9 @@ NODE = """
     import sys
     import wall_oss_ros.nodes
     from std_msgs.msg import String
-    from wall_oss_ros.nodes.base import WallOSSNode, run
+    from wall_oss_ros.nodes.base import WallOSSNode
     from wall_oss_ros.nodes.qos import LATCHED
+    from wall_oss_ros.nodes.running import run
 
     class Node(WallOSSNode):
         def setup(self):
@@ -72,3 +73,39 @@ def test_a_node_with_last_words_is_heard_after_the_signal(bench, number):
         assert process.wait(LIMIT) == 0
     finally:
         process.kill()
+
+
+SLOW_TO_END = """
+    import sys, time
+    import wall_oss_ros.nodes
+    from wall_oss_ros.nodes.base import WallOSSNode
+    from wall_oss_ros.nodes.running import run
+
+    class Node(WallOSSNode):
+        def start(self):
+            print("started", flush=True)
+
+        def stop(self):
+            print("stopping", flush=True)
+            time.sleep(0.5)
+            print("stopped", flush=True)
+
+    sys.exit(run(lambda: Node("slow")))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_does_not_cut_the_end_short(monkeypatch, number):
+    monkeypatch.setenv("ROS_DOMAIN_ID", private_domain())
+    command = [sys.executable, "-c", textwrap.dedent(SLOW_TO_END)]
+    process = subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        for line in ("started", "stopping"):
+            while (said := process.stdout.readline()).strip() != line:
+                assert said, "it ended early"
+            process.send_signal(number)
+        out, errors = process.communicate(timeout=LIMIT)
+    finally:
+        process.kill()
+    assert "stopped" in out and process.returncode == 0 and "Traceback" not in errors

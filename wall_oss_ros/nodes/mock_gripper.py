@@ -13,9 +13,10 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from sensor_msgs.msg import JointState
 
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.nodes.base import WARN, WallOSSNode, run
+from wall_oss_ros.nodes.base import WARN, WallOSSNode
 from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.nodes.qos import EVENTS
+from wall_oss_ros.nodes.running import run
 from wall_oss_ros.nodes.simulated_controllers import GripperServer
 from wall_oss_ros.robots.profile import load_profile
 

@@ -11,7 +11,7 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Header
 
 from wall_oss_msgs.msg import Observation
-from wall_oss_ros.nodes.base import ERROR, OK, WARN, WallOSSNode, run
+from wall_oss_ros.nodes.base import ERROR, OK, WARN, WallOSSNode
 from wall_oss_ros.nodes.conversions import image_message, planar_pose, seconds, to_stamp
 from wall_oss_ros.nodes.joint_states import listen_to_joints
 from wall_oss_ros.nodes.logic.images import fit_square
@@ -20,6 +20,7 @@ from wall_oss_ros.nodes.logic.robot_state import Reading, RobotState
 from wall_oss_ros.nodes.logic.view_sync import RateLimit, ViewSync
 from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.nodes.qos import NEWEST, SENSOR
+from wall_oss_ros.nodes.running import run
 from wall_oss_ros.robots.profile import load_profile
 
 

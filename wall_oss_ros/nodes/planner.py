@@ -16,13 +16,14 @@ from wall_oss_msgs.action import ExecuteInstruction
 from wall_oss_msgs.msg import Observation, SubtaskPlan
 from wall_oss_msgs.srv import ApprovePlan, Ask
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.nodes.base import ERROR, OK, WARN, WallOSSNode, run
+from wall_oss_ros.nodes.base import ERROR, OK, WARN, WallOSSNode
 from wall_oss_ros.nodes.conversions import observation_from, plan_message
 from wall_oss_ros.nodes.logic.plan_runner import PlanRunner
 from wall_oss_ros.nodes.logic.pointing import Pointing
 from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.nodes.policies import POLICY_PARAMETERS, load_policy
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, SENSOR, STATIC
+from wall_oss_ros.nodes.running import run
 from wall_oss_ros.nodes.transforms import transform_pose
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.uni_cot.plan import Plan, PlanStatus

@@ -20,7 +20,7 @@ from tf2_msgs.msg import TFMessage
 from trajectory_msgs.msg import JointTrajectoryPoint
 
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.nodes.base import ERROR, OK, WARN, WallOSSNode, run
+from wall_oss_ros.nodes.base import ERROR, OK, WARN, WallOSSNode
 from wall_oss_ros.nodes.conversions import image_message, to_stamp
 from wall_oss_ros.nodes.transforms import transform_message
 from wall_oss_ros.nodes.logic.pacing import PacedThread
@@ -28,6 +28,7 @@ from wall_oss_ros.nodes.logic.simulated_cameras import SimulatedCameras, mount
 from wall_oss_ros.nodes.logic.simulated_driver import SimulatedDriver
 from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
+from wall_oss_ros.nodes.running import run
 from wall_oss_ros.nodes.simulated_controllers import GripperServer, TrajectoryServer
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.robots.stand_in import Camera

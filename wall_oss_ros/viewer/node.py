@@ -17,10 +17,11 @@ from std_srvs.srv import Trigger
 
 from wall_oss_msgs.msg import ActionChunk, ControlStatus, Observation, Subtask, SubtaskPlan
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.nodes.base import OK, WallOSSNode, run
+from wall_oss_ros.nodes.base import OK, WallOSSNode
 from wall_oss_ros.nodes.joint_states import listen_to_joints
 from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
+from wall_oss_ros.nodes.running import run
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.viewer.panel import SERVICES, Actions, Panel, PlanLine
 from wall_oss_ros.viewer.table import Table

@@ -1,0 +1,99 @@
+"""How a node's process runs, and how it ends."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
+
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.nodes.base import WallOSSNode
+
+_HANGS = 5.0  # s after a signal, from which on another one does not wait
+
+
+def run(
+    make_node: Callable[[], WallOSSNode],
+    threads: int = 1,
+    arguments: list[str] | None = None,
+    last_words: bool = False,
+) -> int:
+    """Runs one node until it is told to end; the body of every node's ``main``.
+
+    Args:
+        make_node: makes the node; called after rclpy is initialised.
+        threads: threads of the executor; more than one where a callback waits, as an action's does.
+        arguments: instead of those of the process.
+        last_words: whether the node must still be able to publish when a signal ends it.
+
+    Returns:
+        The exit status: 0, or 2 after an error that the user can put right, which is printed in one line.
+    """
+    node, ending = None, _Ending()
+    try:
+        handlers = SignalHandlerOptions.NO if last_words else SignalHandlerOptions.ALL
+        rclpy.init(args=arguments, signal_handler_options=handlers)
+        if last_words:
+            ending.listen()
+        node = make_node()
+        executor = SingleThreadedExecutor() if threads == 1 else MultiThreadedExecutor(num_threads=threads)
+        executor.add_node(node)
+        node.autostart()
+        if last_words:
+            ending.spin(executor)
+        else:
+            executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except WallOSSError as error:
+        if rclpy.ok():  # otherwise it was told to end while it was starting
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+    except Exception:
+        if rclpy.ok():  # otherwise an executor that was busy when the context was shut down
+            raise
+    finally:
+        ending.begin()
+        if node is not None:
+            node.close()
+            node.destroy_node()
+        if rclpy.ok():
+            rclpy.shutdown()
+    return 0
+
+
+class _Ending:
+    """Ends a node once: a terminal and what started the node may both send SIGINT or SIGTERM, and nothing is to be cut short.
+
+    It can also have the node end between two callbacks, where rclpy's own handlers would close all publishers at once.
+    """
+
+    def __init__(self):
+        self._spins, self._asked = False, None
+
+    def listen(self) -> None:
+        """Takes signals from now on."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+
+    def spin(self, executor) -> None:
+        """Until a signal comes. It is heeded at the next event, of which a node has at least one a second."""
+        self._spins = True
+        while rclpy.ok() and self._asked is None:
+            executor.spin_once()
+
+    def begin(self) -> None:
+        """The node ends, for whatever reason; further signals have nothing to add."""
+        self._asked = time.monotonic() if self._asked is None else self._asked
+        self.listen()
+
+    def _on_signal(self, *_) -> None:
+        now = time.monotonic()
+        if not (self._spins or self._asked) or (self._asked is not None and now - self._asked > _HANGS):
+            raise KeyboardInterrupt  # still starting, which may take minutes; or hanging
+        self._asked = now if self._asked is None else self._asked
