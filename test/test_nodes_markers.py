@@ -26,10 +26,11 @@ def a_plan(**fields) -> SubtaskPlan:
 def test_each_subtask_is_a_line_coloured_by_its_status():
     lines = [m for m in plan_markers(a_plan(), (0.5, 0.0, 0.8), 0.04) if m.type == Marker.TEXT_VIEW_FACING]
     assert [line.text for line in lines] == [
-        "tidy up  [running]", "+ pick up the red cube", "> place it in the left tray", "· pick up the blue cube",
+        "tidy up  [running]", "+ pick up the red cube", "> place it in the left tray", "o pick up the blue cube",
     ]  # fmt: skip
     colours = {(line.color.r, line.color.g, line.color.b) for line in lines}
     assert len(colours) == 4, "the heading, done, active and pending look different"
+    assert all(0 < line.scale.x < line.scale.z for line in lines), "words stand near each other: rviz2 takes the space from it"
     heights = [line.pose.position.z for line in lines]
     assert heights[0] == 0.8 and heights == sorted(heights, reverse=True)
     assert all(line.header.frame_id == "base" and line.color.a == 1.0 for line in lines)

@@ -19,7 +19,7 @@ _COLOURS = {
     Subtask.CANCELLED: (0.55, 0.45, 0.45),
 }
 _SIGNS = {
-    Subtask.PENDING: "\u00b7",
+    Subtask.PENDING: "o",
     Subtask.ACTIVE: ">",
     Subtask.DONE: "+",
     Subtask.FAILED: "x",
@@ -33,6 +33,7 @@ _PLAN_WORDS = {
     SubtaskPlan.CANCELLED: "cancelled",
     SubtaskPlan.REJECTED: "rejected",
 }
+_SPACE = 0.6  # width of the space between words, by the height of a letter: left to itself, rviz2 takes letters of 1 m for it
 _WHITE = (0.95, 0.95, 0.95)
 _PATH = (0.15, 0.6, 1.0)
 _TARGET = (1.0, 0.3, 0.8)
@@ -57,7 +58,7 @@ def plan_markers(plan: SubtaskPlan, position: tuple[float, float, float], height
     for number, (text, colour) in enumerate(lines):
         marker = _marker(plan.header, "plan", number, Marker.TEXT_VIEW_FACING, colour)
         marker.text = text
-        marker.scale.z = height
+        marker.scale.z, marker.scale.x = height, _SPACE * height
         x, y, z = (float(value) for value in position)
         marker.pose.position = Point(x=x, y=y, z=z - 1.5 * height * number)
         markers.append(marker)
