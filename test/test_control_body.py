@@ -89,6 +89,19 @@ def test_what_stops_one_arm_stops_both_and_is_told_by_its_name(one, name):
     assert not bench.motion.moving
 
 
+def test_an_arm_that_stands_outside_its_workspace_is_told_how_it_comes_back():
+    bench = Bench("dual_arm")
+    state = DUAL.state(bench.q)
+    state[LEFT.position.start] += 0.5
+    bench.motion.take(0.0, 0.0, state, np.zeros((PROFILE.horizon, LAYOUT.size)), bench.q)
+    told = bench.motion.fault
+    assert told.startswith("left arm: the tool is 0.3") and "m outside the workspace" in told and "the service home" in told
+    back = np.zeros((PROFILE.horizon, LAYOUT.size))
+    back[:, LEFT.position.start] = -0.5
+    bench.motion.take(0.0, 0.0, state, back, bench.q)
+    assert "outside the workspace" not in bench.motion.fault, "actions that lead back are followed"
+
+
 def test_what_remains_has_the_rows_of_both_arms():
     """A new chunk that repeats it, from the state of a later observation, has the same absolute targets."""
     bench = Bench("dual_arm")

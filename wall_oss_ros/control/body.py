@@ -197,14 +197,21 @@ class Body:
             return None, self._told(faults)
         if not (given and np.isfinite(rows).all()):
             return None, "the action chunk holds a number that is not finite"
-        outside = [self._outside(one, layout, rows) for one, layout in zip(self._profiles, self.layout.arms)]
+        outside = [self._outside(one, layout, rows, state) for one, layout in zip(self._profiles, self.layout.arms)]
         return (None, self._told(outside)) if any(outside) else (rows, "")
 
     @staticmethod
-    def _outside(profile: RobotProfile, layout: Layout, rows: np.ndarray) -> str:
-        box, positions = profile.arm.workspace, layout.tool_positions(rows)
-        outside = np.maximum(np.array(box.min) - positions, positions - np.array(box.max)).max()
-        return f"the action chunk leaves the workspace by {outside:.2f} m" if outside > _OUTSIDE else ""
+    def _outside(profile: RobotProfile, layout: Layout, rows: np.ndarray, state: np.ndarray) -> str:
+        box = profile.arm.workspace
+
+        def beyond(positions: np.ndarray) -> float:
+            return float(np.maximum(np.array(box.min) - positions, positions - np.array(box.max)).max())
+
+        if beyond(layout.tool_positions(rows)) <= _OUTSIDE:
+            return ""
+        if (away := beyond(layout.tool_positions(state))) > _OUTSIDE:  # no action could help
+            return f"the tool is {away:.2f} m outside the workspace: end the plan, and call the service home"
+        return f"the action chunk leaves the workspace by {beyond(layout.tool_positions(rows)):.2f} m"
 
     def _follow(self, now: float, measured: Sequence[np.ndarray]) -> None:
         times, targets = self.queue.ahead(now)
