@@ -112,6 +112,20 @@ def test_log_levels_are_inherited_and_filters_apply(capfd):
         logging.get_logging_severity_from_string("loud")
 
 
+def test_a_call_that_logs_keeps_its_severity_and_filters_as_rclpy_has_it():
+    logger = get_logger("test_constant")
+
+    def say(severity, **filters):
+        return logger.log("something", severity, **filters)
+
+    assert say(LoggingSeverity.WARN) and say(LoggingSeverity.WARN)
+    with pytest.raises(ValueError, match="severity cannot be changed"):
+        say(LoggingSeverity.ERROR)
+    with pytest.raises(ValueError, match="filters cannot be changed"):
+        say(LoggingSeverity.WARN, once=True)
+    assert all([logger.warning("one") and logger.error("another") for _ in range(2)]), "two calls in one line"
+
+
 def test_a_nodes_log_lines_are_on_rosout(make_node, executor):
     node, other, got = make_node("talker"), make_node("listener"), []
     Log = get_message("rcl_interfaces/msg/Log")

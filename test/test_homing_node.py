@@ -93,7 +93,7 @@ def test_the_arm_goes_home_and_the_person_is_told(bench, profile):
     assert not person.robot.openings, "the gripper is left as it is"
 
 
-@pytest.mark.parametrize("how", ["service", "button", "plan", "joints"])
+@pytest.mark.parametrize("how", ["service", "button", "plan", "joints", "push"])
 def test_it_is_interrupted_at_once_and_stays_where_it_is(bench, profile, how):
     person = Person(bench, profile)
     button = bench.node.create_publisher(Bool, "emergency_stop", EVENTS)
@@ -106,10 +106,13 @@ def test_it_is_interrupted_at_once_and_stays_where_it_is(bench, profile, how):
     elif how == "plan":
         person.robot.seeing = False  # nothing to act on
         person.robot.plan()
+    elif how == "push":
+        person.robot.pushed = 150.0
     else:
         person.robot._joints = SimpleNamespace(publish=lambda _message: None)  # seen from here it stands
     bench.until(asked.done)
     words = {"service": "stopped by a person", "button": "emergency", "plan": "a plan is running", "joints": "away from"}
+    words["push"] = "stopped by a force of 150 N"
     assert not asked.result().success and words[how] in asked.result().message
     bench.until(lambda: not person.control.motion.moving)
     assert np.abs(person.robot.q - ARM.home).max() > 0.05
@@ -117,6 +120,11 @@ def test_it_is_interrupted_at_once_and_stays_where_it_is(bench, profile, how):
         refused = person.ask()
         bench.until(refused.done)
         assert not refused.result().success and "release it" in refused.result().message
+    if how == "service":
+        assert bench.call(Trigger, "resume", Trigger.Request()).success
+        asked = person.ask_when_it_may()
+        bench.until(asked.done)
+        assert asked.result().success, asked.result().message
     if how == "plan":
         person.robot.plan(SubtaskPlan.CANCELLED)
         bench.until(in_state(person.statuses, ControlStatus.IDLE))

@@ -21,6 +21,7 @@ class LoggingSeverity(IntEnum):
 
 _COLOURS = {LoggingSeverity.DEBUG: "\033[32m", LoggingSeverity.WARN: "\033[33m", LoggingSeverity.ERROR: "\033[31m"}
 _COLOURS[LoggingSeverity.FATAL] = _COLOURS[LoggingSeverity.ERROR]
+_Caller = tuple[str, int, int]  # file, line, and which call in it
 _levels: dict[str, LoggingSeverity] = {"": LoggingSeverity.INFO}
 _loggers: dict[str, RcutilsLogger] = {}
 _sinks: dict[str, Callable[[LoggingSeverity, str, str, Any], None]] = {}
@@ -31,12 +32,13 @@ class RcutilsLogger:
     """A named logger; ``parent.child`` inherits its parent's level.
 
     Every method takes the filters of rclpy: ``once=True``, ``throttle_duration_sec=2.0`` and ``skip_first=True``,
-    each applied per calling line.
+    each applied per call in the source. As with rclpy, such a call keeps its severity and its filters.
     """
 
     def __init__(self, name: str = ""):
         self.name = name
-        self._seen: dict[tuple[str, int], float] = {}
+        self._calls: dict[_Caller, tuple[LoggingSeverity, dict[str, Any]]] = {}
+        self._seen: dict[_Caller, float] = {}
 
     def get_child(self, name: str) -> RcutilsLogger:
         if not name:
@@ -53,19 +55,28 @@ class RcutilsLogger:
         return severity >= self.get_effective_level()
 
     def log(self, message: Any, severity: int, _depth: int = 1, **filters: Any) -> bool:
-        """Logs at a severity; returns whether the message came through level and filters."""
+        """Logs at a severity; returns whether the message came through level and filters.
+
+        Raises:
+            ValueError: the same call has had another severity, or other filters.
+        """
         severity = LoggingSeverity(severity)
         if not self.is_enabled_for(severity):
             return False
         frame = sys._getframe(_depth)
-        if filters and not self._passes((frame.f_code.co_filename, frame.f_lineno), **filters):
+        caller = frame.f_code.co_filename, frame.f_lineno, frame.f_lasti
+        before = self._calls.setdefault(caller, (severity, filters))
+        for what, old, new in zip(("Logger severity", "Requested logging filters"), before, (severity, filters)):
+            if old != new:
+                raise ValueError(f"{what} cannot be changed between calls: {old!r} became {new!r}.")
+        if filters and not self._passes(caller, **filters):
             return False
         _emit(self.name, severity, str(message), frame)
         return True
 
     def _passes(
         self,
-        caller: tuple[str, int],
+        caller: _Caller,
         once: bool = False,
         throttle_duration_sec: float | None = None,
         skip_first: bool = False,

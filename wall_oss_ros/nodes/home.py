@@ -160,7 +160,10 @@ class Home:
         self._body.drop()
         self._body.fault = ""  # told; the next motion is judged for itself
         self.outcome = words if success else f"not home: {words}"
-        (self._node.get_logger().info if success else self._node.get_logger().warning)(f"{self.outcome}.")
+        if success:  # one call for each: rclpy refuses one whose severity changes
+            self._node.get_logger().info(f"{self.outcome}.")
+        else:
+            self._node.get_logger().warning(f"{self.outcome}.")
         asked.set_result((success, self.outcome))
 
     async def _on_home(self, _request, response):
