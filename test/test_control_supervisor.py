@@ -28,6 +28,7 @@ def test_all_well():
         ({"chunk_age": None}, "waiting for the first actions"),
         ({"chunk_used_up": True}, "used up"),
         ({"fault": "the pose is out of reach"}, "the pose is out of reach"),
+        ({"fault": "something would touch", "chunk_age": 2.5}, "something would touch"),
     ],
 )
 def test_each_fault_holds_the_arm_and_is_named(change, reason):

@@ -255,4 +255,6 @@ def test_parameters_are_of_types_that_ros_knows():
     joint = "robot_description_planning.joint_limits.elbow_joint."
     assert flat[f"{joint}max_velocity"] == profile.arm.limits.velocity[2] and flat[f"{joint}has_velocity_limits"]
     assert type(flat["plan_request_params.planning_time"]) is float
+    assert flat["qos_overrides./clock.subscription.depth"] == 1, "or MoveIt may refuse it later, and end"
+    assert not any("qos_overrides" in path for path, _ in leaves(parameters(profile)))
     assert flat["use_sim_time"] is True and f"ompl.{GROUP}.longest_valid_segment_fraction" in flat

@@ -129,9 +129,9 @@ class Supervisor:
         )
         if silence := next(filter(None, (_silence(*check) for check in checks)), ""):
             return silence
-        if now.chunk_age is not None and now.chunk_age > limits.chunk_age:
+        if not now.fault and now.chunk_age is not None and now.chunk_age > limits.chunk_age:
             return f"the actions are {now.chunk_age:.1f} s old"
-        return now.fault
+        return now.fault  # which may be why no newer ones are followed
 
 
 def _silence(age: float | None, limit: float, what: str) -> str:

@@ -14,6 +14,11 @@ from wall_oss_ros.robots.profile import RobotProfile
 GROUP = "arms"  # all arms' joints, planned for together
 _PLANNING_TIME = 5.0  # s
 _LONGEST = 0.005  # share of the joint space's extent between two states that OMPL looks at on a way
+# rclcpp declares these when it comes to hear /clock, which may be after MoveIt's TrajectoryExecutionManager has begun to refuse
+# all parameters but its own; the process would end by that. Given from the start, they are there already.
+_SIMULATED_CLOCK = {
+    "/clock": {"subscription": {"depth": 1, "durability": "volatile", "history": "keep_last", "reliability": "best_effort"}}
+}
 
 
 def semantic_description(profile: RobotProfile) -> str:
@@ -43,7 +48,7 @@ def parameters(profile: RobotProfile, sim_time: bool = False) -> dict:
                 "has_acceleration_limits": True, "max_acceleration": float(acceleration),
             }  # fmt: skip
     return {
-        "use_sim_time": sim_time,
+        **({"use_sim_time": True, "qos_overrides": _SIMULATED_CLOCK} if sim_time else {}),
         "robot_description": profile.urdf_path.read_text(encoding="utf-8"),
         "robot_description_semantic": semantic_description(profile),
         "robot_description_planning": {"joint_limits": limits},
@@ -53,6 +58,7 @@ def parameters(profile: RobotProfile, sim_time: bool = False) -> dict:
         "planning_pipelines": {"pipeline_names": ["ompl"]},
         "plan_request_params": {
             "planning_pipeline": "ompl",
+            "planner_id": "",  # its default
             "planning_attempts": 1,
             "planning_time": _PLANNING_TIME,
             "max_velocity_scaling_factor": 1.0,
