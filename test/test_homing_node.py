@@ -54,7 +54,8 @@ class Person:
         self.bench, self.robot = bench, Robot(bench)
         self.robot.q = AWAY.copy()
         self.statuses = bench.listen(ControlStatus, "status", LATCHED)
-        node = ControlNode(policy_loader=lambda *_: FakePolicy(), parameter_overrides=[Parameter("robot", value=profile)])
+        settings = [Parameter("robot", value=profile), Parameter("planner", value="builtin")]
+        node = ControlNode(policy_loader=lambda *_: FakePolicy(), parameter_overrides=settings)
         self.control = bench.run(node)
         self._client = bench.node.create_client(Trigger, "home")
         bench.until(self._client.service_is_ready)
