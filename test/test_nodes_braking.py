@@ -83,7 +83,7 @@ SLOW_TO_END = """
 
     class Node(WallOSSNode):
         def start(self):
-            print("started", flush=True)
+            self.every(0.05, lambda: print("working", flush=True))
 
         def stop(self):
             print("stopping", flush=True)
@@ -101,7 +101,7 @@ def test_a_second_signal_does_not_cut_the_end_short(monkeypatch, number):
     command = [sys.executable, "-c", textwrap.dedent(SLOW_TO_END)]
     process = subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
-        for line in ("started", "stopping"):
+        for line in ("working", "stopping"):
             while (said := process.stdout.readline()).strip() != line:
                 assert said, "it ended early"
             process.send_signal(number)
