@@ -119,7 +119,8 @@ def test_what_matters_is_recorded(stubs, broken_checkpoint, tmp_path):
          environment={**stubs.environment, "PATH": path}, ros2=shutil.which("ros2"))  # fmt: skip
     *_, option, folder, regex, pattern = stubs.noted("bag").split()
     assert (option, folder, regex) == ("--output", f"{tmp_path}/bag", "--regex")
-    for name in ("/left/joint_states", "/left/face_camera/color/image_raw", "/left/wall_oss/plan", "/left/tf", "/diagnostics"):
+    ours = ("joint_states", "face_camera/color/image_raw", "wall_oss/plan", "tf")
+    for name in (*(f"/left/{name}" for name in ours), "/diagnostics", "/rosout"):
         assert re.search(pattern, name), name
     assert not re.search(pattern, "/left/wall_oss/plan_markers")
 

@@ -22,7 +22,7 @@ def topics(context: LaunchContext) -> list[str]:
     """What is recorded: the robot's topics, as its profile names them, and what WALL-OSS says of its work."""
     names = [*of_profile(robot_profile(context))[0], *(f"/{NAMESPACE}/{name}" for name in _OURS), *_OTHERS]
     where = namespace(context), value(context, "controller", ""), value(context, "base_topic", "")
-    return [*(placed(name, robot_profile(context), *where) for name in names), "/diagnostics"]
+    return [*(placed(name, robot_profile(context), *where) for name in names), "/diagnostics", "/rosout"]
 
 
 def check(context: LaunchContext) -> None:
