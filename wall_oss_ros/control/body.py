@@ -204,14 +204,15 @@ class Body:
     def _outside(profile: RobotProfile, layout: Layout, rows: np.ndarray, state: np.ndarray) -> str:
         box = profile.arm.workspace
 
-        def beyond(positions: np.ndarray) -> float:
+        def beyond(vectors: np.ndarray) -> float:
+            positions = layout.tool_positions(vectors)
             return float(np.maximum(np.array(box.min) - positions, positions - np.array(box.max)).max())
 
-        if beyond(layout.tool_positions(rows)) <= _OUTSIDE:
+        if (outside := beyond(rows)) <= _OUTSIDE:
             return ""
-        if (away := beyond(layout.tool_positions(state))) > _OUTSIDE:  # no action could help
+        if (away := beyond(state)) > _OUTSIDE:  # no action could help
             return f"the tool is {away:.2f} m outside the workspace: end the plan, and call the service home"
-        return f"the action chunk leaves the workspace by {beyond(layout.tool_positions(rows)):.2f} m"
+        return f"the action chunk leaves the workspace by {outside:.2f} m"
 
     def _follow(self, now: float, measured: Sequence[np.ndarray]) -> None:
         times, targets = self.queue.ahead(now)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pinocchio
 
-from wall_oss_ros.robots.kinematics import read_model
+from wall_oss_ros.robots.kinematics import put, read_model
 from wall_oss_ros.robots.profile import RobotProfile
 
 ANOTHER = 0.03  # m: two arms of one kind differ by a few millimetres, by how they were calibrated; others by far more
@@ -49,8 +49,8 @@ def compare(profile: RobotProfile, urdf: str) -> Comparison:
         mine, others = _Reach(ours, arm.joints, arm.base_frame, tool), _Reach(theirs, arm.joints, arm.base_frame, tool)
         distance = max(np.linalg.norm(mine.position(q) - others.position(q)) for q in _postures(mine, arm.home))
         if distance > ANOTHER:
-            words = f"the robot's description has the tool of the {arm.name} up to {distance:.2f} m beside where the profile's has it"
-            return Comparison(f"{words}: is it another model?", float(distance))
+            words = f"has the tool of the {arm.name} up to {distance:.2f} m beside where the profile's has it: is it another model?"
+            return Comparison(f"the robot's description {words}", float(distance))
         away = max(away, float(distance))
     return Comparison(away=away)
 
@@ -66,9 +66,8 @@ class _Reach:
         self.lower, self.upper = model.lowerPositionLimit[at], model.upperPositionLimit[at]
 
     def position(self, q: np.ndarray) -> np.ndarray:
-        for joint, angle in zip(self._joints, q):  # one that turns on and on has its cosine and sine
-            value = angle if joint.nq == 1 else (np.cos(angle), np.sin(angle))
-            self._q[joint.idx_q : joint.idx_q + joint.nq] = value
+        for joint, angle in zip(self._joints, q):
+            put(self._q, joint, angle)
         pinocchio.framesForwardKinematics(self._model, self._data, self._q)
         return self._data.oMf[self._base].actInv(self._data.oMf[self._tool]).translation
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pinocchio
 
-from wall_oss_ros.robots.kinematics import read_model
+from wall_oss_ros.robots.kinematics import put, read_model
 from wall_oss_ros.robots.profile import RobotProfile
 
 ROOT = "universe"
@@ -68,8 +68,7 @@ class Frames:
             joint, name = self._model.joints[index], self._model.names[index]
             if name not in positions:
                 return None
-            value = positions[name]  # a joint that turns without end is stored as cosine and sine
-            q[joint.idx_q : joint.idx_q + joint.nq] = value if joint.nq == 1 else (np.cos(value), np.sin(value))
+            put(q, joint, positions[name])
         return q
 
 

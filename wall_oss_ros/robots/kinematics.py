@@ -40,6 +40,12 @@ def read_model(profile: RobotProfile) -> pinocchio.Model:
         ) from error
 
 
+def put(q: np.ndarray, joint: pinocchio.JointModel, position: float) -> None:
+    """Writes where a joint is, rad or m, into Pinocchio's vector; one that turns without end has its cosine and sine there."""
+    value = position if joint.nq == 1 else (np.cos(position), np.sin(position))
+    q[joint.idx_q : joint.idx_q + joint.nq] = value
+
+
 class Arm:
     """Forward and inverse kinematics of a profile's arm, between its base frame and tool centre point.
 
