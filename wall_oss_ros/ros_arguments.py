@@ -154,9 +154,9 @@ def value(context: LaunchContext, name: str, default: str | None = None) -> str:
     return LaunchConfiguration(name, default=default).perform(context)
 
 
-def switch(context: LaunchContext, name: str) -> bool:
-    """Whether an argument is true."""
-    return value(context, name).lower() == "true"
+def switch(context: LaunchContext, name: str, default: str | None = None) -> bool:
+    """Whether an argument is true; ``default`` where the launch file does not declare it."""
+    return value(context, name, default).lower() == "true"
 
 
 def robot_name(context: LaunchContext) -> str:

@@ -75,12 +75,12 @@ def specs(context: LaunchContext, names: Iterable[str] | None = None) -> list[No
     for name in {"planner", "control"} & set(names):
         parameters[name]["device"] = value(context, "device")
     if "control" in names:
-        checks = value(context, "check_targets", "false").lower() == "true"
+        checks = switch(context, "check_targets", "false")
         ways = {"planner": value(context, "planner", "auto"), "check_targets": checks}
         if checks or ways["planner"] == "moveit":
             require()
         parameters["control"] |= {"twists": value(context, "twists", ""), **ways}
-    if "control" in names and not sim and value(context, "use_mock_hardware", "false").lower() == "true":
+    if "control" in names and not sim and switch(context, "use_mock_hardware", "false"):
         # Nothing says there that a program runs, or how hard an arm is pushed.
         parameters["control"] |= {"watch_program": False, "watch_forces": False}
     if "planner" in names:

@@ -19,13 +19,14 @@ class ForceWatch:
         limits: of its profile.
 
     Attributes:
+        excess: by how much a limit is exceeded at present, in words; an empty text where none is, or not for long enough.
         doubt: what is wrong with the last reading; an empty text when nothing is.
     """
 
     def __init__(self, what: str, limits: Force):
         self._what, self._limits = what, limits
         self._since: float | None = None  # when the limits were exceeded, s; None while they are kept
-        self._excess = self.doubt = ""
+        self.excess = self.doubt = ""
 
     def add(self, now: float, force, torque) -> None:
         """Takes in a reading at ``now`` (s): force (3,) N, torque (3,) N m."""
@@ -43,13 +44,8 @@ class ForceWatch:
 
     def forget(self) -> None:
         """Starts over, as after a restart of the clock."""
-        self._since, self._excess = None, ""
-
-    @property
-    def excess(self) -> str:
-        """By how much a limit is exceeded at present, in words; an empty text where none is, or not for long enough."""
-        return self._excess
+        self._since, self.excess = None, ""
 
     def _exceed(self, now: float, words: str) -> None:
         self._since = now if self._since is None else self._since
-        self._excess = words if now - self._since >= LASTS - 1e-6 else ""
+        self.excess = words if now - self._since >= LASTS - 1e-6 else ""

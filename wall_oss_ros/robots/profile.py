@@ -90,10 +90,11 @@ class RobotProfile(Part):
     def _joints_begin_with_their_prefix(self):
         owners = [(one, (*one.arm.joints, *one.gripper.joints)) for one in self.arms]
         owners += [(self, part.joints) for part in self.parts]
+        sources = self.joint_sources
         for one, joints in owners:
             if strange := [joint for joint in joints if not joint.startswith(one.joint_prefix)]:
                 raise ValueError(f"joints {', '.join(strange)} do not begin with joint_prefix {one.joint_prefix!r}")
-            if self.joint_sources[one.joint_states] != one.joint_prefix:
+            if sources[one.joint_states] != one.joint_prefix:
                 raise ValueError(f"joint_states {one.joint_states} is there with two different values of joint_prefix")
         return self
 
