@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Installs wall_oss_ros with pip, or as the ROS 2 package of the same name with colcon."""
 
 import os
@@ -65,7 +66,7 @@ setup(
     },
     entry_points={
         "console_scripts": [
-            "wall-oss = wall_oss_ros.cli:main",
+            "wall-oss = wall_oss_ros.commands.main:main",
             *(
                 f"{node} = wall_oss_ros.nodes.{node}:main"
                 for node in ("perception", "planner", "control", "plan_markers", "simulated_robot", "mock_gripper")

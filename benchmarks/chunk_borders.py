@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """How smoothly chunks are joined: jerk and tracking for each way of joining, at injected latencies.
 
 A policy whose chunks disagree, as a model's do, leads the tool along a curve: an exact flow whose chunks are normally
@@ -31,9 +32,9 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from wall_oss_ros.control.body import Body
 from wall_oss_ros.control.chunk_queue import JOININGS
 from wall_oss_ros.control.latency import LatencyEstimate
-from wall_oss_ros.control.body import Body
 from wall_oss_ros.policy.real_time_chunking import Previous, guidance
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a chunk costs at the least: operations and bytes of each stage from a model's config, and a machine's peaks.
 
 Operations are those of the matrix products, two for a multiplication and its addition. Bytes are weights, each read

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Time of one action chunk, with the same weights sampled in two ways in one run, and what it must cost at the least.
 
 `public way`: images once, then images, words and actions through the decoder at every denoising step, with attention
@@ -276,7 +277,9 @@ def show(results: dict) -> None:
         f"Memory: {results['memory_gib']:.1f} GiB."
     )
     if "extrapolated_from_steps" in public:
-        console.print(f"The public way was timed with {public['extrapolated_from_steps']} steps; the rest is arithmetic.")
+        console.print(
+            f"The public way was timed with {public['extrapolated_from_steps']} steps; the rest is arithmetic."
+        )
 
 
 def main() -> int:

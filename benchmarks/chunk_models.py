@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Models to time chunks with: the shipped one, and random weights at other sizes."""
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """What a cycle of control costs: the commands of all of a robot's arms, and taking in a chunk, in processor time.
 
 The arms follow their commands exactly; chunks lead each hand 5 cm up and down around its home, so that each cycle is one

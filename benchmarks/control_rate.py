@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Rate and jitter of the commands that reach the robot's controller, in a running system.
 
 Starts the simulated robot and all nodes, gives an instruction, and times the joint trajectories as a subscriber
@@ -26,18 +27,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
-import rclpy  # isort: skip
-from std_msgs.msg import String
-from trajectory_msgs.msg import JointTrajectory
-
+from wall_oss_ros.bringup.system import system
 from wall_oss_ros.commands.processes import Processes
 from wall_oss_ros.commands.scenes import choose
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.launching import system
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim.scenery import scenery_of
-from wall_oss_msgs.msg import ControlStatus  # isort: skip
+
+import rclpy
+from std_msgs.msg import String
+from trajectory_msgs.msg import JointTrajectory
+from wall_oss_msgs.msg import ControlStatus
 
 START_LIMIT = 180.0  # s until the first command
 PAUSE = 0.2  # s: a longer interval separates two motions and is not counted as jitter

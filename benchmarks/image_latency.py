@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Latency of camera images between two processes.
 
 One process publishes rgb8 images at a steady rate, this one receives them. The latency is from just before publish()
@@ -22,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from wall_oss_ros.embedded import auto  # isort: skip  puts the embedded library in place where ROS 2 is missing
 
 import numpy as np
+
 import rclpy
 from rclpy.executors import ExternalShutdownException
 from rclpy.qos import qos_profile_sensor_data

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Time from ``wall-oss run`` to the first motion of the robot, and what it is made of.
 
 Starts ``wall-oss run --headless`` as a user does and watches the topics from outside: the simulator's first joint states,
@@ -23,12 +24,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-import wall_oss_ros.nodes  # noqa: E402  the embedded library takes rclpy's name where there is no ROS 2
 import rclpy  # noqa: E402  isort: skip
+from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, SENSOR  # noqa: E402
+
 from sensor_msgs.msg import JointState  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
 from wall_oss_msgs.msg import ActionChunk, Observation, SubtaskPlan  # noqa: E402
-from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, SENSOR  # noqa: E402
 
 MOVED = 0.01  # rad: more than the arm sags or trembles while it holds
 LIMIT = 300.0  # s
@@ -99,7 +100,7 @@ def main() -> int:
     os.environ["ROS_DOMAIN_ID"] = str(args.domain)
     os.environ["PYTHONPATH"] = str(ROOT)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as ./wall-oss does
-    command = [sys.executable, "-m", "wall_oss_ros.cli", "run", "--headless"]
+    command = [sys.executable, "-m", "wall_oss_ros.commands.main", "run", "--headless"]
     command += ["--model", args.model] if args.model else []
     rclpy.init(args=[])
     node = rclpy.create_node("time_to_motion", namespace="wall_oss")

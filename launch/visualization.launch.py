@@ -1,16 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a person sees: the plan and the path ahead as markers, and rviz with the robot's configuration."""
 
 from pathlib import Path
 
-from launch import LaunchDescription
 from launch.actions import LogInfo, OpaqueFunction
 from launch.conditions import IfCondition
 from launch.logging import launch_config
 from launch.substitutions import LaunchConfiguration
 
-from wall_oss_ros.ros_arguments import arguments, arguments_of, namespace, remappings, robot_profile, switch
-from wall_oss_ros.ros_launch import nodes, optional_node
-from wall_oss_ros.rviz import write
+from launch import LaunchDescription
+from wall_oss_ros.bringup.arguments import arguments, arguments_of, namespace, remappings, robot_profile, switch
+from wall_oss_ros.bringup.launch_nodes import nodes, optional_node
+from wall_oss_ros.bringup.rviz import write
 
 
 def rviz(context):

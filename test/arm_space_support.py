@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The Franka's profile, told in each way that a model may say where an arm is to go."""
 
 from __future__ import annotations

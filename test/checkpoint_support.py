@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A complete checkpoint of random weights, small enough to be made for every test module."""
 
 from collections.abc import Callable
@@ -6,8 +7,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from wall_oss_ros.data.tokenizer import train_tokenizer
 from wall_oss_ros.model import ExpertConfig, VisionConfig, WallOSS, WallOSSConfig
+from wall_oss_ros.training.tokenizer import train_tokenizer
 
 VIEWS = ["face_view", "right_wrist_view"]
 INSTRUCTION = "put the red cube in the left tray"

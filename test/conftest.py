@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What holds for the whole suite."""
 
 import io
@@ -5,6 +6,8 @@ import logging
 import signal
 
 import pytest
+
+import wall_oss_ros.nodes  # noqa: F401  gives rclpy and the messages where there is no ROS 2
 
 # Started in the background of a script, a shell has its children ignore Ctrl-C, and they would hand that on to every
 # process that a test starts and means to interrupt.
@@ -17,7 +20,9 @@ def logged():
     that, loggers hand nothing on."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
-    loggers = [logging.getLogger(name) for name in logging.Logger.manager.loggerDict if name.startswith("wall_oss_ros.")]
+    loggers = [
+        logging.getLogger(name) for name in logging.Logger.manager.loggerDict if name.startswith("wall_oss_ros.")
+    ]
     for logger in loggers:
         logger.addHandler(handler)
     yield stream.getvalue

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the tests of control share: a robot whose arms follow their commands exactly, and a look at each of these."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Helpers for the tests of the embedded library: a context in a private domain, spinning, and second processes."""
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
 """A tiny WALL-OSS of the FAST kind: its tokenizers, its network with random weights, and smooth motions to encode."""
 
 import numpy as np
 import torch
 from checkpoint_support import VIEWS, small_config  # noqa: F401  VIEWS is handed on
 
-from wall_oss_ros.data.tokenizer import train_tokenizer
 from wall_oss_ros.model import WallOSS
 from wall_oss_ros.model.action_vocabulary import ActionVocabulary, add_action_tokens
 from wall_oss_ros.model.fast import FastTokenizer
+from wall_oss_ros.training.tokenizer import train_tokenizer
 
 HORIZON, ARM = 8, slice(7, 14)
 ALIVE = np.zeros(20, bool)

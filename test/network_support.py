@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Small networks and batches for the tests of the network."""
 
 import torch

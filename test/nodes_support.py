@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the tests of running nodes share: a private corner of DDS, a policy without weights, waiting for events."""
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
-import rclpy  # isort: skip
+
+import rclpy
 from rclpy.action import ActionClient
 from rclpy.executors import MultiThreadedExecutor
 
@@ -51,7 +53,7 @@ class NodeProcess:
         )
         self.output = ""
 
-    def __enter__(self) -> "NodeProcess":
+    def __enter__(self) -> NodeProcess:
         return self
 
     def __exit__(self, *_exception) -> None:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """For tests on a real ROS 2: its command line, launches that end with the test, and drivers that only write down."""
 
 import os
@@ -13,7 +14,11 @@ import pytest
 SLOW = 120.0  # s: on a busy machine ros2's command line alone takes ten
 PREFIXES = [Path(prefix) for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(":") if prefix]
 # Not the domain of nodes in this process: of those, rclpy keeps a publisher or two that tests here would see.
-ENVIRONMENT = {**os.environ, "ROS_DOMAIN_ID": str(100 + (os.getpid() + 50) % 100), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+ENVIRONMENT = {
+    **os.environ,
+    "ROS_DOMAIN_ID": str(100 + (os.getpid() + 50) % 100),
+    "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+}
 
 
 def installed(package: str) -> bool:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Data files are found wherever pip puts them."""
 
 import os

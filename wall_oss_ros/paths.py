@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the project's data files are: a checkout, a pip installation, or a ROS 2 workspace."""
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
 """For launch_testing: the simulated robot moves by its action, and a node that is killed comes back.
 
-    launch_test test/launch/simulation_and_perception.py
+launch_test test/launch/simulation_and_perception.py
 """
 
 import os
@@ -12,21 +13,22 @@ import launch_testing
 import launch_testing.actions
 import launch_testing.asserts
 import psutil
-import rclpy
-from control_msgs.action import FollowJointTrajectory
-from launch import LaunchDescription
 from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import PathJoinSubstitution
 from launch_ros.substitutions import FindPackageShare
+
+from launch import LaunchDescription
+from wall_oss_ros.robots.profile import load_profile
+
+import rclpy
+from control_msgs.action import FollowJointTrajectory
 from rclpy.action import ActionClient
 from rclpy.duration import Duration
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectoryPoint
-
 from wall_oss_msgs.msg import Observation
-from wall_oss_ros.robots.profile import load_profile
 
 PROFILE = load_profile("franka")
 SLOW = 90.0  # s

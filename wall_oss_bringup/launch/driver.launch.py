@@ -1,14 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
 """A real robot's driver, or its mock hardware: the driver's own launch file, with a controller of ours where it has none.
 
 What differs between robots is data: ``config/drivers``. Cameras are started apart; a robot's profile has their topics.
 """
 
-from launch import LaunchDescription
 from launch.actions import OpaqueFunction
 
-from wall_oss_ros.ros_arguments import arguments
-from wall_oss_ros.ros_driver import check, start
-from wall_oss_ros.ros_launch import end_at_sigterm
+from launch import LaunchDescription
+from wall_oss_ros.bringup.arguments import arguments
+from wall_oss_ros.bringup.launch_driver import check, start
+from wall_oss_ros.bringup.launch_nodes import end_at_sigterm
 
 
 def generate_launch_description():

@@ -1,17 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
 """Mock hardware by ros2_control alone, for a robot whose driver has none that works: joints go where they are told, at once.
 
 It has the driver's controllers, on the topics that the robot's profile names. driver.launch.py starts it where a file in
 config/drivers says so.
 """
 
-from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch_ros.actions import Node
 
+from launch import LaunchDescription
+from wall_oss_ros.bringup.arguments import arguments, namespace, robot_profile, value
+from wall_oss_ros.bringup.launch_description import described
+from wall_oss_ros.bringup.names import placed
 from wall_oss_ros.paths import data_path
-from wall_oss_ros.ros_arguments import arguments, namespace, robot_profile, value
-from wall_oss_ros.ros_description import described
-from wall_oss_ros.ros_names import placed
 
 
 def start(context):
@@ -44,5 +45,7 @@ def start(context):
 
 
 def generate_launch_description():
-    controllers = DeclareLaunchArgument("controllers", description="The controllers' parameters, below share/wall_oss_ros.")
+    controllers = DeclareLaunchArgument(
+        "controllers", description="The controllers' parameters, below share/wall_oss_ros."
+    )
     return LaunchDescription([*arguments("robot", "ur_type", "namespace"), controllers, OpaqueFunction(function=start)])

@@ -1,22 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
 """Everything that makes a robot follow instructions: its driver or a simulation, the model's nodes, rviz.
 
-    ros2 launch wall_oss_bringup robot.launch.py robot:=franka
-    ros2 launch wall_oss_bringup robot.launch.py robot:=ur ur_type:=ur10e sim:=false robot_ip:=192.168.56.101
-    ros2 launch wall_oss_bringup robot.launch.py --show-args
+ros2 launch wall_oss_bringup robot.launch.py robot:=franka
+ros2 launch wall_oss_bringup robot.launch.py robot:=ur ur_type:=ur10e sim:=false robot_ip:=192.168.56.101
+ros2 launch wall_oss_bringup robot.launch.py --show-args
 """
 
-from launch import LaunchDescription
 from launch.actions import IncludeLaunchDescription, OpaqueFunction
 from launch.conditions import IfCondition, UnlessCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.substitutions import FindPackageShare
 
-from wall_oss_ros.ros_arguments import arguments, switch
-from wall_oss_ros.ros_driver import check as check_driver
-from wall_oss_ros.ros_launch import end_at_sigterm, specs
-from wall_oss_ros.ros_recording import check as check_recording
-from wall_oss_ros.ros_recording import start as start_recording
+from launch import LaunchDescription
+from wall_oss_ros.bringup.arguments import arguments, switch
+from wall_oss_ros.bringup.launch_driver import check as check_driver
+from wall_oss_ros.bringup.launch_nodes import end_at_sigterm, specs
+from wall_oss_ros.bringup.launch_recording import check as check_recording
+from wall_oss_ros.bringup.launch_recording import start as start_recording
 
 
 def check(context):

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Progress on the terminal: one picture that renews itself, or plain lines where the output is no terminal."""
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from rich.live import Live
 from rich.text import Text
 
 from wall_oss_ros.commands.monitor import Monitor
-from wall_oss_ros.viewer.words import CONTROL, PLAN, SUBTASK_MARKS, printable, seconds
+from wall_oss_ros.page.words import CONTROL, PLAN, SUBTASK_MARKS, printable, seconds
+
 from wall_oss_msgs.msg import SubtaskPlan  # isort: skip  known once the above has been imported
 
 STYLES = {"good": "green", "busy": "yellow", "bad": "red", "quiet": "dim"}
@@ -28,7 +30,7 @@ class Display:
         self._said = ""
         self._figures_at = 0.0
 
-    def __enter__(self) -> "Display":
+    def __enter__(self) -> Display:
         if self._live is not None:
             self._live.start()
         return self

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Measures a model in closed loop, in the simulator, on scenes that it was never trained on.
 
 First one random task in each scene; then, in some scenes, every task, such as every cube to every tray, so that only
@@ -21,8 +22,12 @@ from wall_oss_ros.errors import WallOSSError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--episodes", type=int, default=20, metavar="N", help="scenes with one task (default: %(default)s)")
-    parser.add_argument("--steering", type=int, default=0, metavar="N", help="scenes with all their tasks (default: none)")
+    parser.add_argument(
+        "--episodes", type=int, default=20, metavar="N", help="scenes with one task (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--steering", type=int, default=0, metavar="N", help="scenes with all their tasks (default: none)"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="which unseen scenes (default: %(default)s)")
     parser.add_argument("--robot", default="franka", help="profile in config/robots, or a path (default: %(default)s)")
     parser.add_argument("--model", metavar="DIR", help="a checkpoint: its folder, or owner/name on the hub"
@@ -37,7 +42,7 @@ def main(args: argparse.Namespace) -> int:
     Raises:
         WallOSSError: no such model or robot, or numbers that make no sense.
     """
-    from wall_oss_ros.launching import model_directory
+    from wall_oss_ros.bringup.system import model_directory
     from wall_oss_ros.robots.profile import load_profile
 
     for name in ("episodes", "steering", "seed"):
@@ -106,7 +111,9 @@ def report(task, summary: dict) -> list[str]:
         value = summary.get(key)
         if value and value["of"]:
             interval = f"{100 * value['low']:.0f} to {100 * value['high']:.0f} %"
-            lines.append(f"{100 * value['share']:5.1f} %  {words}: {value['hits']} of {value['of']}, 95 % interval {interval}")
+            lines.append(
+                f"{100 * value['share']:5.1f} %  {words}: {value['hits']} of {value['of']}, 95 % interval {interval}"
+            )
     if (seconds := summary["seconds_of_successes"]) is not None:
         lines.append(f"{seconds:5.1f} s  simulated, median of the successes")
     for what in (task.thing, task.place):

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shows what a checkpoint is: architecture, sizes, views, degrees of freedom, statistics, tokens, files; and what in it
 looks wrong, such as units of another robot, statistics that were never set, or weights that are not finite.
 
@@ -36,8 +37,8 @@ def main(args: argparse.Namespace) -> int:
     Raises:
         WallOSSError: there is no such checkpoint, or it cannot be read.
     """
-    from wall_oss_ros.inspection.report import inspect
-    from wall_oss_ros.launching import model_directory
+    from wall_oss_ros.bringup.system import model_directory
+    from wall_oss_ros.commands.inspection.report import inspect
 
     report = inspect(model_directory(args.checkpoint), args.robot, not args.quick)
     if args.json:

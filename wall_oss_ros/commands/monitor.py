@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a running system says of itself, gathered from its topics by one small node."""
 
 from __future__ import annotations
@@ -7,13 +8,13 @@ import time
 from collections import deque
 
 import wall_oss_ros.nodes  # noqa: F401  the embedded library takes rclpy's name where there is no ROS 2
-import rclpy  # isort: skip
+from wall_oss_ros.bringup.system import NAMESPACE
+from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
+
+import rclpy
 from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import String
 from wall_oss_msgs.msg import ActionChunk, ControlStatus, Observation, SubtaskPlan
-
-from wall_oss_ros.launching import NAMESPACE
-from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
 
 TRUTH_TOPIC = "/simulation/ground_truth"
 
@@ -68,7 +69,7 @@ class Monitor:
         listen(ActionChunk, "action_chunk", self._on_chunk, EVENTS)
         listen(String, TRUTH_TOPIC, self._on_truth, NEWEST)
 
-    def __enter__(self) -> "Monitor":
+    def __enter__(self) -> Monitor:
         return self
 
     def __exit__(self, *_exception) -> None:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Processes that end together: with their parent, however it ends, and with the first of them that fails."""
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Processes:
         self._environment = dict(os.environ if environment is None else environment)
         self._running: dict[str, subprocess.Popen] = {}
 
-    def __enter__(self) -> "Processes":
+    def __enter__(self) -> Processes:
         return self
 
     def __exit__(self, *_exception) -> None:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Simulates a robot at a table, gives it an instruction, shows what it does, and judges the result.
 
 Starts the simulated robot and the nodes perception, planner, control and plan_markers as processes of their own,
@@ -28,8 +29,15 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wall_oss_ros.errors import WallOSSError
+
+if TYPE_CHECKING:
+    from wall_oss_ros.commands.display import Display
+    from wall_oss_ros.commands.monitor import Monitor
+    from wall_oss_ros.commands.processes import Processes
+    from wall_oss_ros.sim.scenery import Scenery
 
 START_LIMIT = 180.0  # s of wall time; a slow disk may need a minute to read torch
 PLAN_LIMIT = 60.0  # s of wall time from instruction to plan
@@ -46,7 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=8080, help="of the page (default: %(default)s)")
     parser.add_argument("--model", metavar="DIR", help="a checkpoint: its folder, or owner/name on the hub"
                         " (default: the one that ships)")  # fmt: skip
-    parser.add_argument("--timeout", type=float, default=90.0, metavar="S", help="simulated time (default: %(default)s)")
+    parser.add_argument(
+        "--timeout", type=float, default=90.0, metavar="S", help="simulated time (default: %(default)s)"
+    )
     parser.add_argument("--speed", type=float, default=1.0, metavar="F", help="of simulated time against real time; below 1"
                         " gives a slow machine time to think (default: %(default)s)")  # fmt: skip
     parser.add_argument("--stay", action="store_true", help="stay up after the verdict in any case")
@@ -63,9 +73,9 @@ def main(args: argparse.Namespace) -> int:
         WallOSSError: bad input, or a node died.
     """
     started = time.monotonic()
+    from wall_oss_ros.bringup.system import system
     from wall_oss_ros.commands.processes import Processes
     from wall_oss_ros.commands.scenes import choose
-    from wall_oss_ros.launching import system
     from wall_oss_ros.robots.profile import load_profile
     from wall_oss_ros.sim.scenery import scenery_of
 
@@ -87,7 +97,7 @@ def main(args: argparse.Namespace) -> int:
         for spec in specs:
             processes.start(spec.name, spec.module, spec.arguments())
         if not args.headless:
-            processes.start("viewer", "wall_oss_ros.viewer", viewer_arguments(args.port, args.robot, instruction))
+            processes.start("viewer", "wall_oss_ros.page", viewer_arguments(args.port, args.robot, instruction))
         print(f"WALL-OSS · {args.robot}, simulated, scene {seed} · logs in {logs}", flush=True)
         if not args.headless:
             print(f"page: http://127.0.0.1:{args.port}", flush=True)
@@ -112,10 +122,10 @@ def main(args: argparse.Namespace) -> int:
 class Session:
     """A running system and what is shown of it."""
 
-    monitor: "Monitor"
-    display: "Display"
-    processes: "Processes"
-    scenery: "Scenery"
+    monitor: Monitor
+    display: Display
+    processes: Processes
+    scenery: Scenery
     timeout: float
     started: float
     speed: float
@@ -135,7 +145,10 @@ class Session:
                     f"No word from {', '.join(missing)} after {START_LIMIT:.0f} s.", f"See {self.processes.logs}."
                 )
         # A simulator that is older than this run is not ours, whether ours is there yet or not.
-        if self.monitor.simulators() > 1 or self.monitor.simulated_time > self.speed * (time.monotonic() - self.started) + 1.0:
+        if (
+            self.monitor.simulators() > 1
+            or self.monitor.simulated_time > self.speed * (time.monotonic() - self.started) + 1.0
+        ):
             raise WallOSSError(
                 f"Another simulated robot runs on ROS domain {os.environ['ROS_DOMAIN_ID']}.",
                 "Stop it, or choose another with --domain N.",
@@ -153,7 +166,9 @@ class Session:
         while self.monitor.plan is None or self.monitor.plan.plan_id == before:
             self._spin()
             if time.monotonic() - asked > PLAN_LIMIT:
-                raise WallOSSError(f"The planner gave no plan within {PLAN_LIMIT:.0f} s.", f"See {self.processes.logs}.")
+                raise WallOSSError(
+                    f"The planner gave no plan within {PLAN_LIMIT:.0f} s.", f"See {self.processes.logs}."
+                )
         return self._judge_when_over()
 
     def stay(self) -> None:
@@ -196,9 +211,9 @@ class Session:
         return self.monitor.plan.status not in (SubtaskPlan.AWAITING_APPROVAL, SubtaskPlan.RUNNING)
 
     def _say_verdict(self, reached: bool, where: str, took: float) -> None:
-        from wall_oss_msgs.msg import SubtaskPlan
+        from wall_oss_ros.page.words import printable
 
-        from wall_oss_ros.viewer.words import printable
+        from wall_oss_msgs.msg import SubtaskPlan
 
         plan = self.monitor.plan
         note = ""
@@ -224,7 +239,8 @@ class Session:
             )
         if self.monitor.silence() > STALL_LIMIT:
             raise WallOSSError(
-                f"The simulator has said nothing for {STALL_LIMIT:.0f} s.", f"See {self.processes.logs}/simulated_robot.log."
+                f"The simulator has said nothing for {STALL_LIMIT:.0f} s.",
+                f"See {self.processes.logs}/simulated_robot.log.",
             )
 
 
@@ -273,7 +289,9 @@ def make_log_directory() -> Path:
             path = path.with_name(path.name + "+")
         path.mkdir(parents=True)
     except OSError as error:
-        raise WallOSSError(f"{path.absolute()} cannot be made: {error.strerror}.", "Start in a directory you may write to.")
+        raise WallOSSError(
+            f"{path.absolute()} cannot be made: {error.strerror}.", "Start in a directory you may write to."
+        ) from error
     return path
 
 

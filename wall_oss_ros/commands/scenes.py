@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fits instruction and scene to each other: a scene has things of some colours, not of all."""
 
 from __future__ import annotations

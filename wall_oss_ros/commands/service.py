@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Call services, as `ros2 service` does, of this project's nodes or of any ROS 2 system within reach.
 
 examples:
@@ -100,4 +101,6 @@ def _service_class(kind: str) -> Any:
     try:
         return getattr(importlib.import_module(f"{package}.srv"), name)
     except (ImportError, AttributeError) as error:
-        raise WallOSSError(f"Service type {kind} is not known here.", "Source the workspace that defines it.") from error
+        raise WallOSSError(
+            f"Service type {kind} is not known here.", "Source the workspace that defines it."
+        ) from error

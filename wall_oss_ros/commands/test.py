@@ -1,9 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs the test suite of this checkout; whatever follows is passed on to pytest.
 
 examples:
   wall-oss test
   wall-oss test -k embedded -x
-  wall-oss test test/test_cli_arguments.py
+  wall-oss test test/commands/test_arguments.py
 """
 
 from __future__ import annotations
@@ -32,12 +33,17 @@ def main(args: argparse.Namespace) -> int:
     """
     root = Path(__file__).resolve().parents[2]
     if not (root / "test").is_dir():
-        raise WallOSSError("The tests are not part of an installation.", "Run ./wall-oss test in a clone of the project.")
+        raise WallOSSError(
+            "The tests are not part of an installation.", "Run ./wall-oss test in a clone of the project."
+        )
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         raise WallOSSError(
-            f"The tests need {', '.join(missing)}.", f"Run ./wall-oss test, or: {sys.executable} -m pip install '{root}[test]'"
+            f"The tests need {', '.join(missing)}.",
+            f"Run ./wall-oss test, or: {sys.executable} -m pip install '{root}[test]'",
         )
     environment = dict(os.environ)
-    environment.setdefault("OMP_NUM_THREADS", "1")  # the nodes under test are processes of their own and share the cores
+    environment.setdefault(
+        "OMP_NUM_THREADS", "1"
+    )  # the nodes under test are processes of their own and share the cores
     command = [sys.executable, "-m", "pytest", *args.passed_on]
     return subprocess.run(command, cwd=root, env=environment, check=False).returncode

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Publish and watch topics, as `ros2 topic` does, of this project's nodes or of any ROS 2 system within reach.
 
 examples:

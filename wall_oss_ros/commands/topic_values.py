@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Messages and YAML: what `wall-oss topic` reads from the command line and prints."""
 
 from __future__ import annotations

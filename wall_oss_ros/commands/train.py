@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Makes demonstrations in the simulator and trains a model on them, as a recipe says.
 
 Writes a checkpoint that the other commands take with --model, its training curves, and saves to resume from.
@@ -19,10 +20,16 @@ from wall_oss_ros.errors import WallOSSError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--recipe", default="tiny", metavar="FILE", help="or a name in config/training (default: %(default)s)")
+    parser.add_argument(
+        "--recipe", default="tiny", metavar="FILE", help="or a name in config/training (default: %(default)s)"
+    )
     parser.add_argument("--output", type=Path, metavar="DIR", help="for the checkpoint (default: runs/train_<time>)")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="where demonstrations are, or go (default: OUTPUT/data)")
-    parser.add_argument("--minutes", type=float, metavar="M", help="train for about that long; by default to the recipe's end")
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="where demonstrations are, or go (default: OUTPUT/data)"
+    )
+    parser.add_argument(
+        "--minutes", type=float, metavar="M", help="train for about that long; by default to the recipe's end"
+    )
     parser.add_argument("--resume", action="store_true", help="go on from the last save in OUTPUT")
 
 
@@ -41,7 +48,9 @@ def main(args: argparse.Namespace) -> int:
     if args.resume and not saved:
         raise WallOSSError(f"{output} has no save to go on from.", "Start without --resume.")
     if saved and not args.resume:
-        raise WallOSSError(f"{output} already has a training run.", "Add --resume to go on with it, or name another --output.")
+        raise WallOSSError(
+            f"{output} already has a training run.", "Add --resume to go on with it, or name another --output."
+        )
 
     from wall_oss_ros.training.pipeline import train
     from wall_oss_ros.training.recipe import load_recipe

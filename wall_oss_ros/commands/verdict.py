@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether the robot did what it was told, read from the simulator's state and not from the model's opinion."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A driving base: from targets in its odometry to velocities within its limits, and to rest."""
 
 from __future__ import annotations
@@ -72,7 +73,9 @@ class BaseMotion:
         """The velocity (3,) that leads there, slowed as a whole so that no part of it is too fast."""
         x, y, yaw = target - pose
         cosine, sine = np.cos(pose[2]), np.sin(pose[2])
-        speed = np.array([cosine * x + sine * y, cosine * y - sine * x, (yaw + np.pi) % (2 * np.pi) - np.pi]) / LOOKAHEAD
+        speed = (
+            np.array([cosine * x + sine * y, cosine * y - sine * x, (yaw + np.pi) % (2 * np.pi) - np.pi]) / LOOKAHEAD
+        )
         if not self._holonomic:
             speed[1] = 0.0
         return speed * min(1.0, float((self.velocity / np.maximum(np.abs(speed), 1e-9)).min()))

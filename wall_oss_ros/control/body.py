@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From action chunks to what is sent to a robot's arms, one or several: together they move, and together they hold."""
 
 from __future__ import annotations

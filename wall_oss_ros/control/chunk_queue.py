@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From action chunks, which come late and irregularly, to one smooth target for every moment."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a chunk of tool poses, or of joints, to commands that the arm can follow: within reach, workspace and limits."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether an arm is pushed, or pushes, harder than it may."""
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ class ForceWatch:
         elif newtons > self._limits.max_force:
             self._exceed(now, f"a force of {newtons:.0f} N at the {self._what}, {self._limits.max_force:g} N permitted")
         elif newton_metres > self._limits.max_torque:
-            words = f"a torque of {newton_metres:.1f} N m at the {self._what}, {self._limits.max_torque:g} N m permitted"
+            words = (
+                f"a torque of {newton_metres:.1f} N m at the {self._what}, {self._limits.max_torque:g} N m permitted"
+            )
             self._exceed(now, words)
         else:
             self.forget()

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether arms could still come to rest where they may be: the last question before a command leaves."""
 
 from __future__ import annotations

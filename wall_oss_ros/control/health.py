@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is wrong with what control relies on: clocks, observations, joints, forces, controllers, grippers, programs."""
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ class Health:
         self._layout, self._name, self._robot = Layout(profile), profile.name, profile.name
         self._clock = ClockWatch()
         self._tools, self._joints = [], []
-        self._forces = {one.arm.force.topic: ForceWatch(one.arm.name, one.arm.force) for one in profile.arms if one.arm.force}
+        self._forces = {
+            one.arm.force.topic: ForceWatch(one.arm.name, one.arm.force) for one in profile.arms if one.arm.force
+        }
         for one, arm in zip(profile.arms, arms):
             name, fastest = one.arm.name, _POSSIBLE * one.arm.max_tcp_speed
             self._tools.append(Continuity(f"the observed tool of the {name}", "m", fastest, _TOOL_SLACK))

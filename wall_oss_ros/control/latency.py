@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How long the model takes, as its recent runs say."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One arm's motion along targets: nothing leaves that breaks a limit, and everything ends at rest."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Joints beside the arms, such as a head or a lift: they follow absolute targets within their limits, or come to rest."""
 
 from __future__ import annotations

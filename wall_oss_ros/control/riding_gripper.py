@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A gripper that is told its next position in each cycle of its arm: its joints are the last ones of each point."""
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ class RidingGripper:
         self._speed = 0.0  # m/s of it
         self._live = False
 
-    def ride(self, setpoints: Sequence[Setpoint] | None, wanted: float | None, measured: float) -> list[Setpoint] | None:
+    def ride(
+        self, setpoints: Sequence[Setpoint] | None, wanted: float | None, measured: float
+    ) -> list[Setpoint] | None:
         """The arm's setpoints with the gripper's joints behind, in their own unit; None where the arm is told nothing.
 
         Args:

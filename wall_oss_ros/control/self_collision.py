@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether a robot touches itself, from the collision shapes of its URDF, with Pinocchio."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a controller is sent each cycle: the next point, and how to come to rest should no more follow."""
 
 from __future__ import annotations

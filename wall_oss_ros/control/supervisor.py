@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether the arm may move now, and if not, why. The one place that decides it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What cannot be: things that move faster than anything can, and clocks that leap."""
 
 from __future__ import annotations

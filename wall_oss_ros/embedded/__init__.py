@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ROS 2 without a ROS 2 installation: rclpy's interface on Eclipse Cyclone DDS.
 
 ``import wall_oss_ros.embedded.auto`` puts this library in the place of rclpy, cv_bridge and the message packages

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The ROS part of a command line: ``--ros-args -p name:=value -r from:=to --params-file f --log-level l``."""
 
 from __future__ import annotations

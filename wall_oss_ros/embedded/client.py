@@ -1,10 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
 """Clients of services."""
 
 from __future__ import annotations
 
 import threading
 import time
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from wall_oss_ros.embedded import dds, wire
 from wall_oss_ros.embedded.naming import service_to_dds

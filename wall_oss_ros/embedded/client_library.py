@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What ``import rclpy`` gives: init, spin, shutdown and create_node."""
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
 """Clocks: the system's, a steady one, and ROS time, which follows /clock when the node uses simulated time."""
 
 from __future__ import annotations
 
 import threading
 import time as system_time
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from wall_oss_ros.embedded.clock_type import ClockType
 from wall_oss_ros.embedded.duration import Duration

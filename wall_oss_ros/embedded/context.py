@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A context: what rclpy.init makes and rclpy.shutdown ends. It owns the DDS participant of the process."""
 
 from __future__ import annotations
@@ -5,7 +6,8 @@ from __future__ import annotations
 import atexit
 import threading
 import weakref
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from wall_oss_ros.embedded.arguments import Arguments, parse
 from wall_oss_ros.embedded.exceptions import NotInitializedException

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Images between ROS messages and arrays, as cv_bridge does it for the encodings that cameras use."""
 
 from __future__ import annotations

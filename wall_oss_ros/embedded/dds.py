@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The DDS side: domain, participant, quality of service, writers and readers of ready-made bytes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Interfaces that rosbags' store lacks: services, actions, control_msgs, and what drivers of their own kind take.
 
 Only the fields, as the wire needs them; their meaning is documented in the packages that define them.
@@ -5,10 +6,13 @@ Only the fields, as the wire needs them; their meaning is documented in the pack
 
 _GRIPPER_STATE = "float64 position\nfloat64 effort\nbool stalled\nbool reached_goal"
 
-_TRAJECTORY_FEEDBACK = "std_msgs/Header header\nstring[] joint_names\n" + "".join(
-    f"trajectory_msgs/JointTrajectoryPoint {part}\n" for part in ("desired", "actual", "error")
-) + "string[] multi_dof_joint_names\n" + "".join(
-    f"trajectory_msgs/MultiDOFJointTrajectoryPoint multi_dof_{part}\n" for part in ("desired", "actual", "error")
+_TRAJECTORY_FEEDBACK = (
+    "std_msgs/Header header\nstring[] joint_names\n"
+    + "".join(f"trajectory_msgs/JointTrajectoryPoint {part}\n" for part in ("desired", "actual", "error"))
+    + "string[] multi_dof_joint_names\n"
+    + "".join(
+        f"trajectory_msgs/MultiDOFJointTrajectoryPoint multi_dof_{part}\n" for part in ("desired", "actual", "error")
+    )
 )
 
 _CONTROLLER_PARTS = ("reference", "feedback", "error", "output")
@@ -57,9 +61,7 @@ SERVICES = {
     "lifecycle_msgs/ChangeState": "lifecycle_msgs/Transition transition\n---\nbool success",
     "lifecycle_msgs/GetState": "---\nlifecycle_msgs/State current_state",
     "lifecycle_msgs/GetAvailableStates": "---\nlifecycle_msgs/State[] available_states",
-    "lifecycle_msgs/GetAvailableTransitions": (
-        "---\nlifecycle_msgs/TransitionDescription[] available_transitions"
-    ),
+    "lifecycle_msgs/GetAvailableTransitions": ("---\nlifecycle_msgs/TransitionDescription[] available_transitions"),
     "action_msgs/CancelGoal": (
         "action_msgs/GoalInfo goal_info\n---\n"
         "int8 ERROR_NONE=0\nint8 ERROR_REJECTED=1\nint8 ERROR_UNKNOWN_GOAL_ID=2\nint8 ERROR_GOAL_TERMINATED=3\n"

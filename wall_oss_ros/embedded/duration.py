@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Spans of time, in whole nanoseconds."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Executors wait for messages, requests, timers and tasks, and run their callbacks.
 
 Waiting is one call into DDS for everything at once; a guard condition wakes it for what does not come from DDS.
@@ -10,8 +11,9 @@ import threading
 import time
 import weakref
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Callable
+from typing import Any
 
 from wall_oss_ros.embedded.task import Future, Task
 from wall_oss_ros.embedded.utilities import get_default_context

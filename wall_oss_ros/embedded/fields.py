@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How a field of a message is stored, checked on assignment, and converted to and from the wire.
 
 The rules are those of the classes that rosidl generates for Python, so that code which runs here runs on ROS 2 too:
@@ -8,9 +9,9 @@ fixed-size array of numbers is an ``ndarray``, and anything else raises Assertio
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any
 
 import numpy as np
 from rosbags.interfaces import Nodetype

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who is there: what this process announces of its nodes, and what it has heard of others'.
 
 ROS 2 nodes are not DDS entities: every process says on the topic ``ros_discovery_info`` which of its readers and

@@ -1,9 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
 """Guard conditions: a callback that any thread can have run in the executor."""
 
 from __future__ import annotations
 
 import threading
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 
 class GuardCondition:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lets ``import rclpy`` and ``from std_msgs.msg import String`` find the embedded library."""
 
 from __future__ import annotations
@@ -5,7 +6,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from functools import lru_cache
+from functools import cache
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
@@ -115,7 +116,7 @@ class EmbeddedFinder(MetaPathFinder):
         return ImportError(f"{package}.{kind}.{name} is a class, not a module.", name=f"{package}.{kind}.{name}")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _is_installed(package: str) -> bool:
     """Whether Python finds a real package of that name; a mere folder, as in a checkout, is none."""
     spec = PathFinder.find_spec(package)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Interface definitions: which there are, and their classes.
 
 Standard packages come from rosbags' store for ROS 2 Jazzy and from `definitions`; wall_oss_msgs from its own files.

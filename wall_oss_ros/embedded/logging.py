@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Logging with rclpy's levels, format and filters; lines go to standard error and, for nodes, to /rosout."""
 
 from __future__ import annotations
@@ -6,8 +7,9 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from enum import IntEnum
-from typing import Any, Callable
+from typing import Any
 
 
 class LoggingSeverity(IntEnum):

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Log lines on /rosout, and the services that get and set log levels."""
 
 from __future__ import annotations

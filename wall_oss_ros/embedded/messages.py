@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Message classes, made at run time from fields."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Names of nodes, topics and services: validation, expansion, and their form on the wire."""
 
 from __future__ import annotations

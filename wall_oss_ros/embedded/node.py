@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Nodes."""
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class Node(NodeParameters, NodeEntities, NodeGraph):
         self._parameter_events = None
         self._rosout = RosoutSink(self) if enable_rosout else None
         if automatically_declare_parameters_from_overrides:
-            self.declare_parameters("", [(name, value) for name, value in overrides.items()])
+            self.declare_parameters("", list(overrides.items()))
         events = get_interface("rcl_interfaces", "msg", "ParameterEvent")
         self._parameter_events = self.create_publisher(events, "/parameter_events", 1000)
         self._time_source = TimeSource(self)

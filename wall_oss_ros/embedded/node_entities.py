@@ -1,9 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a node owns: making and destroying publishers, subscriptions, services, clients, timers."""
 
 from __future__ import annotations
 
 import threading
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from wall_oss_ros.embedded.callback_groups import MutuallyExclusiveCallbackGroup
 from wall_oss_ros.embedded.client import Client

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a node can ask about the ROS graph."""
 
 from __future__ import annotations

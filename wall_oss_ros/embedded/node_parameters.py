@@ -1,9 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
 """The parameters of a node: declaring, getting and setting, with rclpy's rules."""
 
 from __future__ import annotations
 
 import copy
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from wall_oss_ros.embedded.exceptions import (
     InvalidParameterException,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Parameters: a name, a type and a value."""
 
 from __future__ import annotations

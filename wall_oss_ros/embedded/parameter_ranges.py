@@ -1,9 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ranges of parameters."""
 
 from __future__ import annotations
 
 import math
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from wall_oss_ros.embedded.parameter import Parameter
 
@@ -27,8 +29,7 @@ def range_refusal(parameter: Parameter, limits: Any, same: Callable[[Any, Any], 
         return ""
     if not low < value < high:
         return (
-            f"Parameter {parameter.name} out of range. Min: {limits.from_value}, Max: {limits.to_value}, "
-            f"value: {value}"
+            f"Parameter {parameter.name} out of range. Min: {limits.from_value}, Max: {limits.to_value}, value: {value}"
         )
     if limits.step:
         nearest = low + round((value - low) / limits.step) * limits.step

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The services behind ``ros2 param``."""
 
 from __future__ import annotations

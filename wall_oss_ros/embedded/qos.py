@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Quality of service profiles, with rclpy's names and presets."""
 
 from __future__ import annotations
@@ -72,8 +73,15 @@ class QoSProfile:
     """
 
     __slots__ = (
-        "history", "depth", "reliability", "durability", "lifespan", "deadline", "liveliness",
-        "liveliness_lease_duration", "avoid_ros_namespace_conventions",
+        "avoid_ros_namespace_conventions",
+        "deadline",
+        "depth",
+        "durability",
+        "history",
+        "lifespan",
+        "liveliness",
+        "liveliness_lease_duration",
+        "reliability",
     )  # fmt: skip
 
     def __init__(self, **kwargs: Any):

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Services: the answering side."""
 
 from __future__ import annotations
@@ -5,7 +6,8 @@ from __future__ import annotations
 import inspect
 import os
 import time
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from wall_oss_ros.embedded import dds, wire
 from wall_oss_ros.embedded.naming import service_to_dds

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SIGINT and SIGTERM end the contexts, and wake whoever waits."""
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
 """Subscriptions."""
 
 from __future__ import annotations
 
 import inspect
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from wall_oss_ros.embedded import dds, wire
 from wall_oss_ros.embedded.naming import topic_to_dds

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Futures, and tasks: functions and coroutines that an executor runs."""
 
 from __future__ import annotations
@@ -5,7 +6,8 @@ from __future__ import annotations
 import inspect
 import threading
 import warnings
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 from weakref import ref
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Points in time of a clock."""
 
 from __future__ import annotations
@@ -19,9 +20,7 @@ class Time:
         clock_type: the kind of clock.
     """
 
-    def __init__(
-        self, *, seconds: float = 0, nanoseconds: float = 0, clock_type: ClockType = ClockType.SYSTEM_TIME
-    ):
+    def __init__(self, *, seconds: float = 0, nanoseconds: float = 0, clock_type: ClockType = ClockType.SYSTEM_TIME):
         if not isinstance(clock_type, ClockType):
             raise TypeError("Clock type must be a ClockType enum")
         if seconds < 0:

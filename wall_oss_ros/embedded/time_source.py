@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Simulated time: a node's clock follows /clock while its parameter ``use_sim_time`` is true."""
 
 from __future__ import annotations

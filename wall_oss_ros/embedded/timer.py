@@ -1,9 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
 """Timers, and rates built on them."""
 
 from __future__ import annotations
 
 import threading
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from wall_oss_ros.embedded.clock import Clock, ROSClock
 from wall_oss_ros.embedded.exceptions import ROSInterruptException

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The default context, and what asks about it."""
 
 from __future__ import annotations

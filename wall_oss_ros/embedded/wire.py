@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Messages as DDS sees them: XTypes descriptions, and bytes.
 
 Cyclone's own codec is Python and takes 50 ms for a camera image, so the topic is declared with the true structure (it

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The built-in way home: up, then home, along the first of several ways that is free."""
 
 from __future__ import annotations
@@ -119,7 +120,9 @@ def _line(arm: Arm, q: np.ndarray, position, rotation, homing: float = 0.1, part
     way = [q]
     for k in range(1, steps + 1):
         share = k / steps
-        solution = arm.ik(here + share * (position - here), turned @ pinocchio.exp3(share * turn), way[-1], homing=homing)
+        solution = arm.ik(
+            here + share * (position - here), turned @ pinocchio.exp3(share * turn), way[-1], homing=homing
+        )
         if not solution.ok or np.abs(solution.q - way[-1]).max() > _SWING:
             return way[1:] if part else []
         way.append(solution.q)

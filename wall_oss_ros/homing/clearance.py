@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether arms may go through given postures: joint limits, workspace, floor, and each other."""
 
 from __future__ import annotations
@@ -70,7 +71,11 @@ class Clearance:
             else:
                 room = True
             if touching:
-                return f"the arms would touch, {touching}" if len(self.arms) > 1 else f"the arm would touch itself, {touching}"
+                return (
+                    f"the arms would touch, {touching}"
+                    if len(self.arms) > 1
+                    else f"the arm would touch itself, {touching}"
+                )
         return ""
 
     def _told(self, which: int, excess: float) -> str:

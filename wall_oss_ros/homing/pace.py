@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """When an arm that goes home is to be where: slower than control may, and at rest at every corner."""
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ def pace(profile: RobotProfile, arms: Sequence[Arm], knots: np.ndarray) -> tuple
     times, joints, begun = [np.zeros(1)], [knots[:1]], 0.0
     for first, last in _stretches(knots / velocity):
         passed = np.concatenate([[0.0], np.cumsum(spans[first:last])])
-        progress, moments = _ramp(passed[-1], _SHARE, _SHARE * (acceleration / velocity).min(), _SHARE * (jerk / velocity).min())
+        progress, moments = _ramp(
+            passed[-1], _SHARE, _SHARE * (acceleration / velocity).min(), _SHARE * (jerk / velocity).min()
+        )
         times.append(begun + moments)
         joints.append(np.stack([np.interp(progress, passed, joint) for joint in knots[first : last + 1].T], axis=1))
         begun += moments[-1]

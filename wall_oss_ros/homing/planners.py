@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who plans the way home."""
 
 from __future__ import annotations
@@ -7,8 +8,8 @@ from typing import Protocol
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.homing.builtin import BuiltinPlanner, Way
 from wall_oss_ros.homing.clearance import Clearance
-from wall_oss_ros.moveit_link.link import MoveItLink, installed
-from wall_oss_ros.moveit_link.planner import MoveItPlanner
+from wall_oss_ros.homing.moveit.link import MoveItLink, installed
+from wall_oss_ros.homing.moveit.planner import MoveItPlanner
 from wall_oss_ros.robots.profile import RobotProfile
 
 
@@ -29,7 +30,7 @@ def wants_moveit(choice: str, profile: RobotProfile) -> bool:
     """
     if choice == "moveit" and not profile.plain_joints:
         raise cannot_read(profile)
-    return choice == "moveit" or choice == "auto" and profile.plain_joints and installed()
+    return choice == "moveit" or (choice == "auto" and profile.plain_joints and installed())
 
 
 def cannot_read(profile: RobotProfile) -> WallOSSError:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A random search for a free way between two postures: RRT-Connect, with its detours cut short."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The network: configuration, vision tower, decoder with routed experts, flow head, checkpoints."""
 
 from wall_oss_ros.model.cache import KVCache

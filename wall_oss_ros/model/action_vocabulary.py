@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Action chunks as words of the language model: FAST token N is ``<|action_token_N|>``, ``<|im_end|>`` ends a chunk.
 
 A chunk is written without the degrees of freedom that the robot does not have; they come back as 0.

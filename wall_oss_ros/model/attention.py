@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which kernel computes the decoder's attention, and what each token sees.
 
 Flash attention knows two kinds of sight: everything, and causal. That is all the fast path needs: a prefix is causal,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Keys and values of tokens that were seen already, in buffers allocated once."""
 
 from __future__ import annotations

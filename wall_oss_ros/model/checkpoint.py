@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checkpoints: a folder with config.json and safetensors. Nothing is unpickled and no remote code runs."""
 
 from __future__ import annotations
@@ -25,10 +26,7 @@ if TYPE_CHECKING:
 
 _HEAD = "action_preprocessor"
 _STATISTICS = tuple(
-    f"{_HEAD}.normalizer_{owner}.{part}."
-    for owner in ("action", "propri")
-    for pair in KINDS.values()
-    for part in pair
+    f"{_HEAD}.normalizer_{owner}.{part}." for owner in ("action", "propri") for pair in KINDS.values() for part in pair
 )
 _FILES = ["*.safetensors", "*.json", "*.txt", "*.jinja"]
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sizes and token ids of a checkpoint, read from its ``config.json``: never from code."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The parts of a checkpoint's configuration, each checked when it is made."""
 
 from __future__ import annotations

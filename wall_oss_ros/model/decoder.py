@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The decoder: every token attends to every other one; a token's type chooses its feed-forward expert.
 
 With ``attention_moe`` the type also chooses the projections around attention, with ``norm_moe`` the norms. Attention

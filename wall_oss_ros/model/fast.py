@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """FAST: an action chunk as a short list of tokens (arXiv 2501.09747).
 
 Each degree of freedom's course over time is taken apart into cosines (orthonormal DCT-II), the coefficients are scaled

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The flow head: states and noisy actions into the decoder, velocities out of it.
 
 Flow matching (arXiv 2210.02747) with straight paths: x_t = (1 - t) * noise + t * action, velocity = action - noise.

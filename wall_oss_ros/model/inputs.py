@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a batch to what the decoder takes: embeddings, positions, token types, and who sees whom."""
 
 from __future__ import annotations

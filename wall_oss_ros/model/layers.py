@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Small layers that the vision tower and the decoder share."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Positions in time, height and width: M-RoPE (arXiv 2409.12191, section 2.1) with Qwen2.5-VL's absolute time."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The released models' configurations as data: config/models/*.json, in the layout of a released config.json.
 
 For building a model of that size without its weights: benchmarks, tests, training from the start. A checkpoint's own

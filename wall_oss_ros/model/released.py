@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What released checkpoints do differently from the network here: fused tensors, and a vocabulary that grew."""
 
 from __future__ import annotations

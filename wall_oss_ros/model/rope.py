@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rotary positions: the vision tower's two axes, and the decoder's three (time, height, width: M-RoPE)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Routing by token type: each token goes through the part of the network that serves its type."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Actions by integrating the flow, words one by one. Both run the prefix once and reuse its keys and values.
 
 That is exact: the prefix is causal, so no token of it ever sees an action or a later word.

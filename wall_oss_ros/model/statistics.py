@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a robot's numbers are normalised by, kept with the weights: ``normalizer_action.min.franka`` and so on."""
 
 from __future__ import annotations

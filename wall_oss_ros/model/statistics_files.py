@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Statistics that lie beside the weights instead of among them, as other code bases write them.
 
 - ``norm_stats.json`` of the public WALL-OSS code: 1 % and 99 % quantiles, which it uses as least and greatest value.
@@ -100,7 +101,7 @@ def _lerobot(content: dict, folder: Path) -> tuple[Found, Found]:
         raise KeyError(f"one normalizer_processor expected, {len(steps)} found")
     modes = {str(kind).upper(): str(mode).upper() for kind, mode in steps[0]["config"]["norm_map"].items()}
     with opened(folder / Path(steps[0]["state_file"]).name) as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}
+        tensors = {name: file.get_tensor(name) for name in file}
     found = []
     for kind, names in (("STATE", STATES), ("ACTION", ACTIONS)):
         how, first, second, greatest = LEROBOT_MODES[modes[kind]]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which token comes next: the likeliest, or one drawn from the likely ones."""
 
 from __future__ import annotations

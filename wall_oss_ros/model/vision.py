@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Qwen2.5-VL's vision tower: patches to image tokens, with attention inside windows in most blocks."""
 
 from __future__ import annotations

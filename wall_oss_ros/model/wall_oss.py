@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """WALL-OSS: a vision-language model and an action expert that share one attention (arXiv 2509.11766).
 
 A batch is a dictionary of tensors: input_ids, attention_mask, moe_token_types and labels (B, L); pixel_values

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The tensors in a checkpoint's safetensors files: their headers, their contents, and how they differ from a network's.
 
 Nothing is unpickled: a pickle can run any code on the machine that opens it.
@@ -126,7 +127,7 @@ def read_headers(folder: Path) -> dict[str, Header]:
     headers: dict[str, Header] = {}
     for file in weight_files(folder):
         with opened(file) as content:
-            for name in content.keys():
+            for name in content:
                 if name in headers:
                     raise WallOSSError(
                         f"{file} repeats the tensor {name}.", "Leave only one checkpoint's files in the folder."
@@ -146,5 +147,5 @@ def read_tensors(folder: Path, wanted: Callable[[str], bool] = lambda name: True
     tensors: dict[str, Tensor] = {}
     for file in sorted({header.file for header in headers.values()}):
         with opened(file) as content:
-            tensors |= {name: content.get_tensor(name) for name in content.keys() if wanted(name)}
+            tensors |= {name: content.get_tensor(name) for name in content if wanted(name)}
     return tensors

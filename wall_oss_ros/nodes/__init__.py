@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The ROS nodes: perception, planner, control, plan markers and the simulated robot.
 
 Plain rclpy source (Humble to Lyrical). Where there is no ROS 2, the line below lets the embedded client library take

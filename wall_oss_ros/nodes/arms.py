@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A robot's arms with their grippers, as the control node moves them: one cycle for all, each by its own sink."""
 
 from __future__ import annotations
@@ -6,10 +7,6 @@ from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
-from control_msgs.msg import JointTrajectoryControllerState
-from geometry_msgs.msg import WrenchStamped
-from sensor_msgs.msg import JointState
-from std_msgs.msg import Bool
 
 from wall_oss_ros.control.body import Body
 from wall_oss_ros.control.health import CONTROLLER, Health
@@ -20,11 +17,16 @@ from wall_oss_ros.nodes.braking import Cycle
 from wall_oss_ros.nodes.conversions import seconds
 from wall_oss_ros.nodes.gripper import Gripper
 from wall_oss_ros.nodes.joint_states import listen_to_joints
-from wall_oss_ros.nodes.logic.joint_history import JointHistory
 from wall_oss_ros.nodes.outlets import Outlets
 from wall_oss_ros.nodes.qos import HOWEVER, SENSOR
 from wall_oss_ros.nodes.trajectory_gripper import TrajectoryGripper
+from wall_oss_ros.perception.joint_history import JointHistory
 from wall_oss_ros.robots.profile import RobotProfile
+
+from control_msgs.msg import JointTrajectoryControllerState
+from geometry_msgs.msg import WrenchStamped
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool
 
 
 class Arms:

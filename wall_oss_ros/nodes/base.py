@@ -1,15 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
 """The lifecycle node that all nodes of the project are made from."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.nodes.parameters import Parameter, declare
+
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
-
-from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.nodes.parameters import Parameter, declare
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How a node that ceases to work brings to rest what would not come to rest by itself."""
 
 from __future__ import annotations

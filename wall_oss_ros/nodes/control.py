@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Node control: the active subtask and fresh observations in, smooth and bounded motion out; holds when in doubt."""
 
 from __future__ import annotations
@@ -6,33 +7,34 @@ import math
 import sys
 
 import numpy as np
-from std_msgs.msg import Bool, String
-from std_srvs.srv import Trigger
 
-from wall_oss_msgs.msg import ActionChunk, ControlStatus, Observation, SubtaskPlan
 from wall_oss_ros.control.body import Body
 from wall_oss_ros.control.chunk_queue import JOININGS
 from wall_oss_ros.control.health import Health
+from wall_oss_ros.control.inference import Inference, Request
 from wall_oss_ros.control.supervisor import Limits, Situation, State, Supervisor
+from wall_oss_ros.control.worker import Outcome
 from wall_oss_ros.nodes.arms import Arms
 from wall_oss_ros.nodes.base import ERROR, OK, WARN, WallOSSNode
 from wall_oss_ros.nodes.braking import come_to_rest
 from wall_oss_ros.nodes.conversions import chunk_message, observation_from, seconds
 from wall_oss_ros.nodes.followed_plan import FollowedPlan
 from wall_oss_ros.nodes.home import HOME_PARAMETERS, Home
-from wall_oss_ros.nodes.logic.inference import Inference, Request
-from wall_oss_ros.nodes.logic.rate_meter import RateMeter
-from wall_oss_ros.nodes.logic.worker import Outcome
 from wall_oss_ros.nodes.outlets import Outlets
 from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.nodes.parts import Parts
 from wall_oss_ros.nodes.policies import POLICY_PARAMETERS, load_policy
 from wall_oss_ros.nodes.qos import EVENTS, HOWEVER, LATCHED, NEWEST
+from wall_oss_ros.nodes.rate_meter import RateMeter
 from wall_oss_ros.nodes.running import run
 from wall_oss_ros.robots.description import Comparison, compare
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
+
+from std_msgs.msg import Bool, String
+from std_srvs.srv import Trigger
+from wall_oss_msgs.msg import ActionChunk, ControlStatus, Observation, SubtaskPlan
 
 
 class ControlNode(WallOSSNode):

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Between messages and the plain objects that the logic works with."""
 
 from __future__ import annotations
@@ -7,19 +8,20 @@ from array import array
 from collections.abc import Sequence
 
 import numpy as np
-from builtin_interfaces.msg import Duration, Time
-from geometry_msgs.msg import Point, Pose, PoseArray, Quaternion
-from sensor_msgs.msg import Image
-from std_msgs.msg import Header
-from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from wall_oss_msgs.msg import ActionChunk, Subtask, SubtaskPlan
 from wall_oss_ros.control.setpoints import Setpoint
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy.observation import Observation
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.rotations import quaternion_from_matrix
 from wall_oss_ros.uni_cot.plan import Plan
+
+from builtin_interfaces.msg import Duration, Time
+from geometry_msgs.msg import Point, Pose, PoseArray, Quaternion
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+from wall_oss_msgs.msg import ActionChunk, Subtask, SubtaskPlan
 
 
 def seconds(stamp) -> float:

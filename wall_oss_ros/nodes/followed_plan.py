@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The planner's plan as control follows it: which subtask is active, and if none, how the plan stands."""
 
 from __future__ import annotations

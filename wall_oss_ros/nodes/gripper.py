@@ -1,11 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
 """A gripper, as the control node commands it: by its action, and only when something changes."""
 
 from __future__ import annotations
 
+from wall_oss_ros.robots import parts
+
 from control_msgs.action import GripperCommand
 from rclpy.action import ActionClient
-
-from wall_oss_ros.robots import parts
 
 
 class Gripper:

@@ -1,25 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
 """The service home of the control node: a person sends the arms home, and is told how it went."""
 
 from __future__ import annotations
 
 import numpy as np
-from rclpy.callback_groups import ReentrantCallbackGroup
-from rclpy.task import Future
-from std_srvs.srv import Trigger
 
 from wall_oss_ros.control.body import Body
+from wall_oss_ros.control.worker import Worker
 from wall_oss_ros.homing import PLANNERS
 from wall_oss_ros.homing.clearance import Clearance
+from wall_oss_ros.homing.moveit.link import MoveItLink
+from wall_oss_ros.homing.moveit.targets import TargetCheck
 from wall_oss_ros.homing.pace import pace
 from wall_oss_ros.homing.planners import cannot_read, make_planner, wants_moveit
-from wall_oss_ros.moveit_link.link import MoveItLink
-from wall_oss_ros.moveit_link.targets import TargetCheck
 from wall_oss_ros.nodes.arms import Arms
 from wall_oss_ros.nodes.base import WallOSSNode
-from wall_oss_ros.nodes.logic.worker import Worker
 from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
+
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.task import Future
+from std_srvs.srv import Trigger
 
 _NEAR = 0.05  # rad from home that counts as there, and from where a way begins
 _SETTLING = 1.0  # s that the arms' readings may take to come to where they were told to be

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Joint states under the names that the profile and the URDF give the joints, whatever the driver calls them."""
 
 from __future__ import annotations
@@ -5,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from sensor_msgs.msg import JointState
-
 from wall_oss_ros.nodes.base import WallOSSNode
 from wall_oss_ros.nodes.qos import SENSOR
 from wall_oss_ros.robots.profile import RobotProfile
+
+from sensor_msgs.msg import JointState
 
 
 def listen_to_joints(node: WallOSSNode, profile: RobotProfile, take: Callable[[JointState], None]) -> None:

@@ -1,15 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
 """What rviz shows of a plan and of the motion ahead."""
 
 from __future__ import annotations
 
 import itertools
 
+from wall_oss_ros.robots.parts import Workspace
+
 from geometry_msgs.msg import Point
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
-
 from wall_oss_msgs.msg import ActionChunk, Subtask, SubtaskPlan
-from wall_oss_ros.robots.parts import Workspace
 
 _COLOURS = {
     Subtask.PENDING: (0.75, 0.75, 0.75),

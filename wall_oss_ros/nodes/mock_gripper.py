@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Node mock_gripper: a gripper that only pretends, for mock hardware, which moves an arm's joints but has no hand.
 
 It serves the action of each gripper that has one, and says in joint states where its fingers would be. It never stands in for a real hand
@@ -9,9 +10,6 @@ from __future__ import annotations
 import sys
 import threading
 
-from rclpy.callback_groups import ReentrantCallbackGroup
-from sensor_msgs.msg import JointState
-
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.nodes.base import WARN, WallOSSNode
 from wall_oss_ros.nodes.parameters import Parameter
@@ -19,6 +17,9 @@ from wall_oss_ros.nodes.qos import EVENTS
 from wall_oss_ros.nodes.running import run
 from wall_oss_ros.nodes.simulated_controllers import GripperServer
 from wall_oss_ros.robots.profile import load_profile
+
+from rclpy.callback_groups import ReentrantCallbackGroup
+from sensor_msgs.msg import JointState
 
 _RATE = 50.0  # Hz
 _THERE = 1e-4  # m
@@ -70,7 +71,8 @@ class MockGripperNode(WallOSSNode):
         self._grippers = [one.gripper for one in profile.arms if one.gripper.action]
         if not self._grippers:
             raise WallOSSError(
-                f"The grippers of robot {profile.name} have no action: they move with their arms.", "Leave the mock gripper out."
+                f"The grippers of robot {profile.name} have no action: they move with their arms.",
+                "Leave the mock gripper out.",
             )
         if not profile.plain_joints:
             raise WallOSSError(

@@ -1,15 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
 """The topics by which a robot is told what to do."""
 
 from __future__ import annotations
 
 import numpy as np
-from geometry_msgs.msg import Twist, TwistStamped
 
 from wall_oss_ros.nodes.base import WallOSSNode
 from wall_oss_ros.nodes.qos import EVENTS
 from wall_oss_ros.nodes.sinks import JointSingleSink, Sink, make_sink
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
+
+from geometry_msgs.msg import Twist, TwistStamped
 
 
 class Outlets:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Parameters as a table: one line each, typed, bounded and described."""
 
 from __future__ import annotations
@@ -6,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from wall_oss_ros.errors import WallOSSError
+
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.exceptions import ParameterException
-
-from wall_oss_ros.errors import WallOSSError
 
 _TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number with a decimal point", str: "a text"}
 

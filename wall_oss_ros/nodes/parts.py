@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a robot has beside its arms, as the control node moves it: head and lift by their sinks, a base by velocities."""
 
 from __future__ import annotations
@@ -7,10 +8,6 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-from control_msgs.msg import JointTrajectoryControllerState
-from geometry_msgs.msg import Twist, TwistStamped
-from nav_msgs.msg import Odometry
-from sensor_msgs.msg import JointState
 
 from wall_oss_ros.control.base_motion import LOOKAHEAD, BaseMotion
 from wall_oss_ros.control.body import Body
@@ -20,11 +17,16 @@ from wall_oss_ros.nodes.base import WallOSSNode
 from wall_oss_ros.nodes.braking import Cycle
 from wall_oss_ros.nodes.conversions import planar_pose, seconds, to_stamp
 from wall_oss_ros.nodes.joint_states import listen_to_joints
-from wall_oss_ros.nodes.logic.joint_history import JointHistory
 from wall_oss_ros.nodes.outlets import Outlets
 from wall_oss_ros.nodes.qos import SENSOR
 from wall_oss_ros.nodes.sinks import Sink
+from wall_oss_ros.perception.joint_history import JointHistory
 from wall_oss_ros.robots.profile import RobotProfile
+
+from control_msgs.msg import JointTrajectoryControllerState
+from geometry_msgs.msg import Twist, TwistStamped
+from nav_msgs.msg import Odometry
+from sensor_msgs.msg import JointState
 
 _HALT = 0.1  # s of steady time without a cycle, after which a base that must not move is told so beside its cycle
 
@@ -88,7 +90,9 @@ class Parts:
     def braking(self) -> list[Cycle]:
         """What is still to be done, when there is no further cycle, so that parts which are told positions alone rest."""
         moving = [motion for motion in self._motions if motion.moving and self._sink(motion).streams]
-        return [Cycle(1.0 / m.part.command.rate_hz, self._stepped[m.part.name], partial(self._brake, m)) for m in moving]
+        return [
+            Cycle(1.0 / m.part.command.rate_hz, self._stepped[m.part.name], partial(self._brake, m)) for m in moving
+        ]
 
     def _brake(self, motion: PartMotion) -> bool:
         moving = motion.moving

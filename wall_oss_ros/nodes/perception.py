@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Node perception: camera images and joint states in, observations for the model out."""
 
 from __future__ import annotations
@@ -5,23 +6,23 @@ from __future__ import annotations
 import sys
 from functools import partial
 
+from wall_oss_ros.nodes.base import ERROR, OK, WARN, WallOSSNode
+from wall_oss_ros.nodes.conversions import image_message, planar_pose, seconds, to_stamp
+from wall_oss_ros.nodes.joint_states import listen_to_joints
+from wall_oss_ros.nodes.parameters import Parameter
+from wall_oss_ros.nodes.qos import NEWEST, SENSOR
+from wall_oss_ros.nodes.rate_meter import RateMeter
+from wall_oss_ros.nodes.running import run
+from wall_oss_ros.perception.images import fit_square
+from wall_oss_ros.perception.robot_state import Reading, RobotState
+from wall_oss_ros.perception.view_sync import RateLimit, ViewSync
+from wall_oss_ros.robots.profile import load_profile
+
 from cv_bridge import CvBridge, CvBridgeError
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Header
-
 from wall_oss_msgs.msg import Observation
-from wall_oss_ros.nodes.base import ERROR, OK, WARN, WallOSSNode
-from wall_oss_ros.nodes.conversions import image_message, planar_pose, seconds, to_stamp
-from wall_oss_ros.nodes.joint_states import listen_to_joints
-from wall_oss_ros.nodes.logic.images import fit_square
-from wall_oss_ros.nodes.logic.rate_meter import RateMeter
-from wall_oss_ros.nodes.logic.robot_state import Reading, RobotState
-from wall_oss_ros.nodes.logic.view_sync import RateLimit, ViewSync
-from wall_oss_ros.nodes.parameters import Parameter
-from wall_oss_ros.nodes.qos import NEWEST, SENSOR
-from wall_oss_ros.nodes.running import run
-from wall_oss_ros.robots.profile import load_profile
 
 
 class PerceptionNode(WallOSSNode):

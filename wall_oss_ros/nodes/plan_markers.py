@@ -1,19 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
 """Node plan_markers: shows the plan, its target, the paths ahead and the workspaces in rviz."""
 
 from __future__ import annotations
 
 import sys
 
-from std_msgs.msg import Header
-from visualization_msgs.msg import MarkerArray
-
-from wall_oss_msgs.msg import ActionChunk, SubtaskPlan
 from wall_oss_ros.nodes.base import OK, WallOSSNode
 from wall_oss_ros.nodes.markers import marker_array, path_markers, plan_markers, workspace_marker
 from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED
 from wall_oss_ros.nodes.running import run
 from wall_oss_ros.robots.profile import load_profile
+
+from std_msgs.msg import Header
+from visualization_msgs.msg import MarkerArray
+from wall_oss_msgs.msg import ActionChunk, SubtaskPlan
 
 
 class PlanMarkersNode(WallOSSNode):

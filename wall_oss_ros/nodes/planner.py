@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Node planner: an instruction in; a plan in the model's words out, followed to its end by the model's judgement."""
 
 from __future__ import annotations
@@ -6,20 +7,10 @@ import sys
 from collections.abc import Callable
 
 import numpy as np
-from rclpy.action import ActionServer, CancelResponse, GoalResponse
-from rclpy.callback_groups import ReentrantCallbackGroup
-from sensor_msgs.msg import CameraInfo
-from std_msgs.msg import String
-from tf2_msgs.msg import TFMessage
 
-from wall_oss_msgs.action import ExecuteInstruction
-from wall_oss_msgs.msg import Observation, SubtaskPlan
-from wall_oss_msgs.srv import ApprovePlan, Ask
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.nodes.base import ERROR, OK, WARN, WallOSSNode
 from wall_oss_ros.nodes.conversions import observation_from, plan_message
-from wall_oss_ros.nodes.logic.plan_runner import PlanRunner
-from wall_oss_ros.nodes.logic.pointing import Pointing
 from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.nodes.policies import POLICY_PARAMETERS, load_policy
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, SENSOR, STATIC
@@ -27,7 +18,18 @@ from wall_oss_ros.nodes.running import run
 from wall_oss_ros.nodes.transforms import transform_pose
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.uni_cot.plan import Plan, PlanStatus
+from wall_oss_ros.uni_cot.plan_runner import PlanRunner
 from wall_oss_ros.uni_cot.planner import Planner, PlannerSettings
+from wall_oss_ros.uni_cot.pointing import Pointing
+
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
+from rclpy.callback_groups import ReentrantCallbackGroup
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import String
+from tf2_msgs.msg import TFMessage
+from wall_oss_msgs.action import ExecuteInstruction
+from wall_oss_msgs.msg import Observation, SubtaskPlan
+from wall_oss_msgs.srv import ApprovePlan, Ask
 
 HEARTBEAT = 1.0  # s: the plan is repeated, so that control knows that the planner lives
 _DEFAULTS = PlannerSettings()

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How planner and control come by the policy, and the parameters that say which."""
 
 from __future__ import annotations
@@ -6,7 +7,9 @@ from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.robots.profile import RobotProfile
 
 POLICY_PARAMETERS = (
-    Parameter("model", "", "A checkpoint: its folder, or owner/name on the hub; empty is the one that ships for the robot."),
+    Parameter(
+        "model", "", "A checkpoint: its folder, or owner/name on the hub; empty is the one that ships for the robot."
+    ),
     Parameter("device", "cpu", "Torch device the model runs on, such as cpu or cuda:0."),
     Parameter("threads", 1, "Torch threads of the process; 0 leaves it to torch.", 0, 256),
 )
@@ -18,7 +21,7 @@ def load_policy(model: str, device: str, threads: int, profile: RobotProfile):
     Raises:
         WallOSSError: there is no such checkpoint, it cannot be used, or it is not for this robot.
     """
-    from wall_oss_ros.launching import model_directory
+    from wall_oss_ros.bringup.system import model_directory
     from wall_oss_ros.policy.policy import Policy
 
     folder = model_directory(model or None, profile)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How a node's process runs, and how it ends."""
 
 from __future__ import annotations
@@ -7,12 +8,12 @@ import sys
 import time
 from collections.abc import Callable
 
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.nodes.base import WallOSSNode
+
 import rclpy
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
-
-from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.nodes.base import WallOSSNode
 
 _HANGS = 5.0  # s after a signal, from which on another one does not wait
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The simulated robot's controllers: joint_trajectory_controller and gripper action, as their users see them."""
 
 from __future__ import annotations
@@ -7,15 +8,15 @@ import math
 import threading
 from typing import Protocol
 
+from wall_oss_ros.nodes.conversions import seconds, to_stamp
+from wall_oss_ros.nodes.qos import EVENTS
+from wall_oss_ros.robots.parts import Gripper
+from wall_oss_ros.sim.joint_controller import JointController
+from wall_oss_ros.sim.trajectory import Point, Trajectory, TrajectoryError, fits
+
 from control_msgs.action import FollowJointTrajectory, GripperCommand
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
-
-from wall_oss_ros.nodes.conversions import seconds, to_stamp
-from wall_oss_ros.nodes.logic.joint_controller import JointController
-from wall_oss_ros.nodes.logic.trajectory import Point, Trajectory, TrajectoryError, fits
-from wall_oss_ros.nodes.qos import EVENTS
-from wall_oss_ros.robots.parts import Gripper
 
 _POLL = 0.02  # s of wall time between two looks at a goal's progress
 
@@ -70,7 +71,9 @@ class TrajectoryServer:
         if fits(names, self._joints, self._controller.partial) and goal.trajectory.points:
             return GoalResponse.ACCEPT
         some = "some of " if self._controller.partial else ""
-        self._node.get_logger().error(f"Rejected a goal for joints {names}; expected {some}{list(self._joints)} and points.")
+        self._node.get_logger().error(
+            f"Rejected a goal for joints {names}; expected {some}{list(self._joints)} and points."
+        )
         return GoalResponse.REJECT
 
     def _execute(self, handle):

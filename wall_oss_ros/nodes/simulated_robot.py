@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Node simulated_robot: a robot in simulation with a real driver's face, so that no other node can tell.
 
 Beside the driver's topics and actions it has what only a simulation can have: /clock, the ground truth, and a reset.
@@ -7,6 +8,21 @@ from __future__ import annotations
 
 import json
 import sys
+
+from wall_oss_ros.control.pacing import PacedThread
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.nodes.base import ERROR, OK, WARN, WallOSSNode
+from wall_oss_ros.nodes.conversions import image_message, to_stamp
+from wall_oss_ros.nodes.parameters import Parameter
+from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
+from wall_oss_ros.nodes.running import run
+from wall_oss_ros.nodes.simulated_controllers import GripperServer, TrajectoryServer
+from wall_oss_ros.nodes.transforms import transform_message
+from wall_oss_ros.robots.profile import load_profile
+from wall_oss_ros.robots.stand_in import Camera
+from wall_oss_ros.sim.cameras import SimulatedCameras, mount
+from wall_oss_ros.sim.driver import SimulatedDriver
+from wall_oss_ros.sim.scenery import scenery_of
 
 from builtin_interfaces.msg import Time
 from control_msgs.msg import JointTrajectoryControllerState
@@ -18,21 +34,6 @@ from std_msgs.msg import Bool, Header, String
 from std_srvs.srv import Trigger
 from tf2_msgs.msg import TFMessage
 from trajectory_msgs.msg import JointTrajectoryPoint
-
-from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.nodes.base import ERROR, OK, WARN, WallOSSNode
-from wall_oss_ros.nodes.conversions import image_message, to_stamp
-from wall_oss_ros.nodes.transforms import transform_message
-from wall_oss_ros.nodes.logic.pacing import PacedThread
-from wall_oss_ros.nodes.logic.simulated_cameras import SimulatedCameras, mount
-from wall_oss_ros.nodes.logic.simulated_driver import SimulatedDriver
-from wall_oss_ros.nodes.parameters import Parameter
-from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
-from wall_oss_ros.nodes.running import run
-from wall_oss_ros.nodes.simulated_controllers import GripperServer, TrajectoryServer
-from wall_oss_ros.robots.profile import load_profile
-from wall_oss_ros.robots.stand_in import Camera
-from wall_oss_ros.sim.scenery import scenery_of
 
 TICK = 0.01  # s of simulated time: the period of /clock
 _STATE_EVERY, _TRUTH_EVERY = 4, 20  # ticks: controller state at 25 Hz, ground truth at 5 Hz
@@ -62,7 +63,9 @@ class SimulatedRobotNode(WallOSSNode):
         self._clock_out = self.publish_to(Clock, "/clock", NEWEST)
         self._joints_out = self.publish_to(JointState, profile.joint_states, EVENTS)
         forces = [(number, one.arm) for number, one in enumerate(profile.arms) if one.arm.force]
-        self._wrenches_out = [(n, arm.base_frame, self.publish_to(WrenchStamped, arm.force.topic, EVENTS)) for n, arm in forces]
+        self._wrenches_out = [
+            (n, arm.base_frame, self.publish_to(WrenchStamped, arm.force.topic, EVENTS)) for n, arm in forces
+        ]
         topics = [controller.command.state_topic for controller in self.driver.controllers]
         self._states_out = [self.publish_to(JointTrajectoryControllerState, topic, EVENTS) for topic in topics]
         self._truth_out = self.publish_to(String, "/simulation/ground_truth", EVENTS)
@@ -145,7 +148,9 @@ class SimulatedRobotNode(WallOSSNode):
         for number, frame, out in self._wrenches_out:
             message = WrenchStamped(header=Header(stamp=stamp, frame_id=frame))
             force, torque = message.wrench.force, message.wrench.torque
-            (force.x, force.y, force.z), (torque.x, torque.y, torque.z) = (v.tolist() for v in self.driver.wrench(number))
+            (force.x, force.y, force.z), (torque.x, torque.y, torque.z) = (
+                v.tolist() for v in self.driver.wrench(number)
+            )
             out.publish(message)
 
     def _publish_states(self, stamp: Time) -> None:

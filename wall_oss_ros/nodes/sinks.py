@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How joints are told where to go: one class for each kind of command that drivers take."""
 
 from __future__ import annotations
@@ -7,8 +8,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
-from std_msgs.msg import Float64MultiArray
-from trajectory_msgs.msg import JointTrajectory
 
 from wall_oss_ros.control.setpoints import Setpoint
 from wall_oss_ros.errors import WallOSSError
@@ -16,6 +15,9 @@ from wall_oss_ros.nodes.base import WallOSSNode
 from wall_oss_ros.nodes.conversions import trajectory_message
 from wall_oss_ros.nodes.qos import EVENTS
 from wall_oss_ros.robots.parts import Command
+
+from std_msgs.msg import Float64MultiArray
+from trajectory_msgs.msg import JointTrajectory
 
 
 class Sink(ABC):

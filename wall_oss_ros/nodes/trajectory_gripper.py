@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A gripper that a joint trajectory controller of its own moves, as the control node commands it."""
 
 from __future__ import annotations
@@ -5,13 +6,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from trajectory_msgs.msg import JointTrajectory
 
 from wall_oss_ros.control.setpoints import Setpoint
 from wall_oss_ros.nodes.base import WallOSSNode
 from wall_oss_ros.nodes.conversions import trajectory_message
 from wall_oss_ros.nodes.qos import EVENTS
 from wall_oss_ros.robots import parts
+
+from trajectory_msgs.msg import JointTrajectory
 
 _LEAST = 0.1  # s: no motion is asked for in less
 

@@ -1,11 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
 """Between fixed transforms as ROS tells them and poses (4, 4)."""
 
 from __future__ import annotations
 
 import numpy as np
-from geometry_msgs.msg import Quaternion, TransformStamped, Vector3
 
 from wall_oss_ros.robots.rotations import matrix_from_quaternion, quaternion_from_matrix
+
+from geometry_msgs.msg import Quaternion, TransformStamped, Vector3
 
 
 def transform_message(parent: str, child: str, pose: np.ndarray) -> TransformStamped:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From an observation and words to subtasks, answers and action chunks.
 
 ``Observation`` is light; ``Policy`` and ``WallOSSProcessor`` bring torch in, and are imported only when asked for.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Inference for one robot: what was seen and read already is kept, and only what is new runs.
 
 Exact, because words and images are causal: a token's keys and values depend on nothing behind it. So they stay valid up

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Chunks through the language head, for checkpoints that say their actions in FAST tokens.
 
 Such a checkpoint says so in config.json: ``"use_fast_tokenizer": true``, the switch of the public training code, or

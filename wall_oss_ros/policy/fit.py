@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether a checkpoint's units and layout are those of a robot. The wrong ones move an arm to the wrong place."""
 
 from __future__ import annotations
@@ -149,7 +150,7 @@ def _gripper(what: str, normalizer: Normalizer, layout: Layout, profile: RobotPr
     least, most = (float(edge) for edge in _part(normalizer, layout.gripper))
     spare = (GRIPPER - 1) * (wide - shut)
     if least < shut - spare or most > wide + spare:
-        guess = ", a share of the stroke by the look of it" if -0.05 <= least and 0.5 < most <= 1.05 else _thousandth(
+        guess = ", a share of the stroke by the look of it" if least >= -0.05 and 0.5 < most <= 1.05 else _thousandth(
             np.array([least]), np.array([most]), 2 * wide
         )  # fmt: skip
         yield (

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pictures to patches, as Qwen2.5-VL's image processor makes them."""
 
 from __future__ import annotations

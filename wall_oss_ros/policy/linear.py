@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Linear maps for inference: weights packed for the processor, and bfloat16 weights on processors that lack bfloat16.
 
 Two measured facts decide (one core of an AMD EPYC without AVX-512, torch 2.13; docs/speed.md):

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Physical units to the model's and back, by the statistics of each degree of freedom."""
 
 from __future__ import annotations
@@ -98,6 +99,8 @@ def unnamed(actions: Statistics, states: Statistics) -> str | None:
     """Whose statistics serve a robot that is not named: the only ones, or the first of several that say the same."""
     known = actions.names()
     for table in (actions, states):
-        if any(Normalizer.from_statistics(table, name) != Normalizer.from_statistics(table, known[0]) for name in known):
+        if any(
+            Normalizer.from_statistics(table, name) != Normalizer.from_statistics(table, known[0]) for name in known
+        ):
             return None
     return known[0] if known else None

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the robot sees and feels at one instant, as plain arrays: the policy's only input besides words."""
 
 from __future__ import annotations

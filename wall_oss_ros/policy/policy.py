@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The policy that robots use: an observation and words in; a subtask, an answer or an action chunk out."""
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS
 from wall_oss_ros.model.checkpoint import locate
 from wall_oss_ros.model.fast import NotAChunk
+from wall_oss_ros.policy import prompts
 from wall_oss_ros.policy.engine import Engine
 from wall_oss_ros.policy.fast_actions import FastActions
 from wall_oss_ros.policy.fit import require_fit
@@ -21,7 +23,6 @@ from wall_oss_ros.policy.observation import Observation
 from wall_oss_ros.policy.processor import WallOSSProcessor
 from wall_oss_ros.policy.real_time_chunking import Previous, guidance
 from wall_oss_ros.robots.profile import RobotProfile
-from wall_oss_ros.uni_cot import prompts
 
 SUBTASK_TOKENS, PLAN_TOKENS, ANSWER_TOKENS = 48, 256, 128
 WARM_LENGTHS = 40

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Observations and words to the model's tensors, and its tokens back to words."""
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from tokenizers import Tokenizer
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSSConfig
 from wall_oss_ros.model.checkpoint import locate, read_config, read_statistics
+from wall_oss_ros.policy import prompts
 from wall_oss_ros.policy.images import image_patches, resize_view, video_patches
 from wall_oss_ros.policy.normalizer import Normalizer
 from wall_oss_ros.policy.observation import Observation
 from wall_oss_ros.policy.tokens import check_special_tokens, read_tokenizer
-from wall_oss_ros.uni_cot import prompts
 
 
 @dataclass(frozen=True)

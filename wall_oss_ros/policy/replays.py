@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Work of fixed shape on fixed buffers, done again and again: recorded as CUDA graphs where there is a GPU.
 
 A decoder layer is twenty small kernels; launching them one by one takes a GPU's driver longer than running them.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The decoder for one observation, on buffers that are allocated once: everything about token i lies at index i.
 
 It computes what ``model/decoder.py`` computes, for a batch of one without padding, where all tokens are vision and

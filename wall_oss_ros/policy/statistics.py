@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where a robot's statistics come from when a checkpoint has none: a dataset, or the robot's profile."""
 
 from __future__ import annotations

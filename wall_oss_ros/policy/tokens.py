@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A checkpoint's tokenizer, and the tokens that prompts are made of."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How a model says where an arm is and where it is to go: its tool's pose, with Euler angles or 6-D rotations; its joints.
 
 Each way is a class that knows one arm's entries in the layout's vectors, all but its gripper's. Positions are m in the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether a robot's own description, as its driver publishes it, is that of the profile's robot."""
 
 from __future__ import annotations

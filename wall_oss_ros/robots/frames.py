@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where a frame is: by the robot's URDF and joints, and by fixed transforms such as a camera's calibration."""
 
 from __future__ import annotations
@@ -62,7 +63,9 @@ class Frames:
 
     def _configuration(self, link: str, base: str, positions: Mapping[str, float]) -> np.ndarray | None:
         """Joints for Pinocchio; None when one lacks a position that lies between the two links."""
-        paths = [set(self._model.supports[_joint_of(self._model.frames[self._model.getFrameId(n)])]) for n in (link, base)]
+        paths = [
+            set(self._model.supports[_joint_of(self._model.frames[self._model.getFrameId(n)])]) for n in (link, base)
+        ]
         q = pinocchio.neutral(self._model)
         for index in paths[0] ^ paths[1]:
             joint, name = self._model.joints[index], self._model.names[index]

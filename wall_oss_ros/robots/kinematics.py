@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An arm's kinematics from its URDF, with Pinocchio."""
 
 from __future__ import annotations

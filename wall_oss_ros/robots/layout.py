@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where each quantity sits in the model's state and action vectors, and how to get in and out of them."""
 
 from __future__ import annotations
@@ -78,7 +79,9 @@ class Layout:
         state[self.gripper] = opening
         return state, self.arm_mask
 
-    def pack_all(self, poses: Sequence[tuple], parts: Mapping[str, Sequence[float]] = {}) -> tuple[np.ndarray, np.ndarray]:
+    def pack_all(
+        self, poses: Sequence[tuple], parts: Mapping[str, Sequence[float]] = {}
+    ) -> tuple[np.ndarray, np.ndarray]:
         """State vector (size,) float32 and its mask (size,) bool of all arms.
 
         Args:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The parts of a robot's profile: cameras, arm, gripper, controllers, watchdogs."""
 
 from __future__ import annotations
@@ -157,7 +158,7 @@ class Gripper(Part):
         by_action = [value is not None for value in (self.action, self.action_positions, self.max_effort)]
         own = [value is not None for value in (self.topic, self.joint_single)]
         by_positions = self.speed is not None
-        if not (by_positions and not any(by_action) or all(by_action) and not (by_positions or any(own))):
+        if not ((by_positions and not any(by_action)) or (all(by_action) and not (by_positions or any(own)))):
             raise ValueError(
                 "give action, action_positions and max_effort; or speed where it is told positions, and topic or "
                 "joint_single if it is told them apart from its arm"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A robot's profile: one YAML file under ``config/robots`` says all that the nodes need to know of a robot."""
 
 from __future__ import annotations
@@ -122,7 +123,9 @@ class RobotProfile(Part):
         if len(simulated) != len(limbs):
             raise ValueError(f"simulation.more_arms has {len(simulated) - 1} entries, {len(limbs) - 1} expected")
         if len(limbs) != (arms := {"table": 1, "trays": 2}[self.simulation.scene]):
-            raise ValueError(f"simulation.scene {self.simulation.scene!r} is for {arms} arms, the robot has {len(limbs)}")
+            raise ValueError(
+                f"simulation.scene {self.simulation.scene!r} is for {arms} arms, the robot has {len(limbs)}"
+            )
         if any(limb.gripper.topic for limb in limbs):
             raise ValueError("simulation: a gripper with a trajectory controller of its own cannot be simulated")
         sinks = {part.command.sink for part in (*limbs, *self.parts)}
@@ -131,7 +134,9 @@ class RobotProfile(Part):
         if not self.plain_joints:
             raise ValueError("simulation: joint states come on one topic, without a joint_prefix")
         if {*self.simulation.parts} != (parts := {part.name for part in self.parts}):
-            raise ValueError(f"simulation.parts must be servos of {sorted(parts)}, not of {sorted(self.simulation.parts)}")
+            raise ValueError(
+                f"simulation.parts must be servos of {sorted(parts)}, not of {sorted(self.simulation.parts)}"
+            )
         for i, (one, limb) in enumerate(zip(simulated, limbs)):
             where = f"simulation.more_arms.{i - 1}" if i else "simulation"
             _one_each(f"{where}.servos", dict(one.servos), limb.arm.joints)
@@ -140,7 +145,9 @@ class RobotProfile(Part):
             _one_each(f"simulation.parts.{part.name}", dict(self.simulation.parts[part.name]), part.joints)
         views, cameras = {view.name for view in self.views}, {camera.view for camera in self.simulation.cameras}
         if views != cameras or len(cameras) != len(self.simulation.cameras):
-            raise ValueError(f"simulation.cameras must show each of the views {sorted(views)} once, not {sorted(cameras)}")
+            raise ValueError(
+                f"simulation.cameras must show each of the views {sorted(views)} once, not {sorted(cameras)}"
+            )
         return self
 
     @property
@@ -242,7 +249,9 @@ def load_profile(name_or_path: str | Path) -> RobotProfile:
     try:
         return RobotProfile(**content)
     except (ValidationError, TypeError) as error:
-        raise WallOSSError(f"The robot profile {path} is not valid: {_explain(error)}.", "Correct that field.") from error
+        raise WallOSSError(
+            f"The robot profile {path} is not valid: {_explain(error)}.", "Correct that field."
+        ) from error
 
 
 def _choose_variant(path: Path, content: dict, wanted: str | None) -> dict:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rotations as models write them: 6-D, or Euler angles about fixed axes, R = Rz(c) Ry(b) Rx(a)."""
 
 from __future__ import annotations

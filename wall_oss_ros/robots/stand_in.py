@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The part of a robot's profile that says what stands in for it in simulation."""
 
 from __future__ import annotations
@@ -82,5 +83,5 @@ class Simulation(SimulatedArm):
     camera_rate_hz: Positive
     joint_state_rate_hz: Positive
     more_arms: tuple[SimulatedArm, ...] = ()
-    parts: dict[Name, Servos] = {}
+    parts: dict[Name, Servos] = Field(default_factory=dict)
     cameras: tuple[Camera, ...] = Field(min_length=1)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes the URDFs of the Universal Robots from their table of figures: ``python -m wall_oss_ros.robots.ur``.
 
 Links, joints and frames have the names and places of ur_description, so that a profile fits the real driver as well. The
@@ -33,6 +34,7 @@ def urdf(ur_type: str) -> str:
     arm = types()[ur_type]
     lines = [
         '<?xml version="1.0"?>',
+        "<!-- SPDX-License-Identifier: Apache-2.0 -->",
         f"<!-- A {ur_type} with a two-finger gripper. Written by wall_oss_ros/robots/ur.py from types.yaml: edit these. -->",
         f'<robot name="{ur_type}">',
         "  <!-- Read by MuJoCo only: keep the coloured visual shapes and every named frame. -->",
@@ -40,9 +42,11 @@ def urdf(ur_type: str) -> str:
         *(
             f'  <material name="{name}"><color rgba="{rgba}"/></material>'
             for name, rgba in (
-                ("silver", "0.78 0.79 0.81 1"), ("blue", "0.36 0.55 0.72 1"), ("dark", "0.25 0.26 0.28 1"),
+                ("silver", "0.78 0.79 0.81 1"),
+                ("blue", "0.36 0.55 0.72 1"),
+                ("dark", "0.25 0.26 0.28 1"),
                 ("black", "0.10 0.10 0.11 1"),
-            )  # fmt: skip
+            )
         ),
         *_arm_links(arm),
         *_arm_joints(arm),
@@ -58,7 +62,10 @@ def _arm_links(arm: dict) -> list[str]:
     base, thick, thin, wrist = arm["radius"]
     low = d1 - 1.1 * base  # where the turning part of the shoulder begins
     shapes = {  # radius, from, to, along the axis at the place (x, y, z), colour
-        "base_link_inertia": [_tube(base * 1.15, (0, 0, 0.015), 0.03, "z", "dark"), _tube(base, (0, 0, low / 2), low, "z")],
+        "base_link_inertia": [
+            _tube(base * 1.15, (0, 0, 0.015), 0.03, "z", "dark"),
+            _tube(base, (0, 0, low / 2), low, "z"),
+        ],
         "shoulder_link": [
             _tube(base, (0, 0, 0), 2 * 1.1 * base, "z"),
             _tube(base * 0.9, (0, base * 1.1, 0), 0.02, "y", "blue"),
@@ -109,7 +116,9 @@ def _arm_joints(arm: dict) -> list[str]:
     )  # fmt: skip
     lines = [_fixed("base_link-base_link_inertia", "base_link", "base_link_inertia", (0, 0, 0), f"0 0 {full}")]
     for i, joint in enumerate(JOINTS):
-        reach = math.pi if joint == "elbow" else 2 * math.pi  # the elbow's half, as in ur_description: it cannot go farther
+        reach = (
+            math.pi if joint == "elbow" else 2 * math.pi
+        )  # the elbow's half, as in ur_description: it cannot go farther
         place, rpy = origins[i]
         lines += [
             f'  <joint name="{joint}_joint" type="revolute">',
@@ -139,7 +148,11 @@ def _gripper() -> list[str]:
             _box((0.022, 0.014, 0.03), (0, sign * 0.016, 0.017), "dark"),
             _box((0.022, 0.010, 0.032), (0, sign * 0.005, 0.038), "black"),
         ]
-        lines += [f'  <link name="gripper_{side}_finger">', _inertial(0.03, (0, sign * 0.012, 0.025), 0.02), *_drawn(parts)]
+        lines += [
+            f'  <link name="gripper_{side}_finger">',
+            _inertial(0.03, (0, sign * 0.012, 0.025), 0.02),
+            *_drawn(parts),
+        ]
         lines.append("  </link>")
     lines += [
         _fixed("tool0-gripper", "tool0", "robotiq_85_base_link", (0, 0, 0), "0 0 0"),
@@ -180,7 +193,9 @@ def _box(size: tuple, place: tuple, colour: str) -> tuple[str, str, str]:
 
 def _drawn(parts: list[tuple[str, str, str]]) -> list[str]:
     lines = [f'    <visual>{origin}{shape}<material name="{colour}"/></visual>' for origin, shape, colour in parts]
-    return lines + [f"    <collision>{origin}{shape}</collision>" for origin, shape, colour in parts if colour != "blue"]
+    return lines + [
+        f"    <collision>{origin}{shape}</collision>" for origin, shape, colour in parts if colour != "blue"
+    ]
 
 
 def _inertial(mass: float, place: tuple, size: float) -> str:

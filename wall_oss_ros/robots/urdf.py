@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a robot's URDF says of its joints, without a library for kinematics."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A robot's own part of a scene, from its profile: its URDF with servos, fingers that grip, and cameras."""
 
 from __future__ import annotations

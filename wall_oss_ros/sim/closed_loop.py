@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One instruction carried out in simulation: the model plans, judges and acts; the simulator tells the truth.
 
 The same planner, policy and motion code runs as in the ROS nodes, in one process and in simulated time: an action chunk
@@ -73,7 +74,11 @@ class ClosedLoop:
     """
 
     def __init__(
-        self, policy: Policy, stage: BaseStage, settings: Settings = Settings(), on_look: Callable[[], None] = lambda: None
+        self,
+        policy: Policy,
+        stage: BaseStage,
+        settings: Settings = Settings(),
+        on_look: Callable[[], None] = lambda: None,
     ):
         """``on_look`` is called whenever the model looks at the table, to judge or to act."""
         self.policy, self.stage, self.settings, self.on_look = policy, stage, settings, on_look
@@ -133,7 +138,9 @@ class ClosedLoop:
     def _move(self, body: Body, now: float, running: bool) -> None:
         """Gives each arm and gripper what it is to do in this cycle."""
         openings = body.openings(now)
-        for arm, setpoints, opening in zip(self.stage.simulator.arms, body.step(now, running, self._joints()), openings):
+        for arm, setpoints, opening in zip(
+            self.stage.simulator.arms, body.step(now, running, self._joints()), openings
+        ):
             if setpoints:
                 arm.set_joint_targets(setpoints[0].position, setpoints[0].velocity)
             if opening is not None and running:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Closed-loop evaluation on scenes that training never saw: success, subtask accuracy, steering by words."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Makes datasets: many frames of a task's posed and demonstrated scenes.
 
 Work is split into numbered jobs with a seed each, so the result does not depend on how many processes share it.
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
-from wall_oss_ros.data.frames import is_made, write_frames
+from wall_oss_ros.sim.cubes.frames import is_made, write_frames
 from wall_oss_ros.sim.task import task_of
 
 POSED_PER_JOB = 100

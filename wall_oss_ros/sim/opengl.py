@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which OpenGL library draws the pictures when there is no display: EGL, else OSMesa."""
 
 from __future__ import annotations

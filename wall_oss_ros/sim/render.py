@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Off-screen pictures of a MuJoCo scene, about a millisecond for a 112 x 112 view."""
 
 from __future__ import annotations
@@ -43,7 +44,11 @@ class Renderer:
         self._model = model
         self._rectangle = mujoco.MjrRect(0, 0, width, height)
         self._scene = mujoco.MjvScene(model, maxgeom=200)
-        for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION, mujoco.mjtRndFlag.mjRND_SKYBOX):
+        for flag in (
+            mujoco.mjtRndFlag.mjRND_SHADOW,
+            mujoco.mjtRndFlag.mjRND_REFLECTION,
+            mujoco.mjtRndFlag.mjRND_SKYBOX,
+        ):
             self._scene.flags[flag] = 0
         self._option = mujoco.MjvOption()
         self._option.geomgroup[:] = 0

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A robot's simulated scene as others see it: made by a seed, told in plain numbers and words, and judged by them."""
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import numpy as np
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.profile import RobotProfile
-from wall_oss_ros.sim.scene import SceneSpec
-from wall_oss_ros.sim.simulator import Simulator
+from wall_oss_ros.sim.cubes.scene import SceneSpec
+from wall_oss_ros.sim.cubes.simulator import Simulator
 from wall_oss_ros.sim.tasks import COLOURS, Goal, parse_instruction
 from wall_oss_ros.sim.world import World
 

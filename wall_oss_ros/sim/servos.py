@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A simulated robot's driven parts: arms with grippers, and joints beside them such as a head or a lift."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What every simulated stage has in common: a robot in random scenes, seen by its cameras and moved by its arms' servos."""
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class BaseStage(ABC):
     def pixel(self, view: str, point: np.ndarray) -> np.ndarray:
         """Where ``point`` (3,) appears in a view, (2,) x and y; NaN when it is outside."""
         pixel = self.simulator.project(view, point)
-        return pixel if (0 <= pixel).all() and (pixel < IMAGE_SIZE).all() else np.full(2, np.nan)
+        return pixel if (pixel >= 0).all() and (pixel < IMAGE_SIZE).all() else np.full(2, np.nan)
 
     def lead(self, arm: int, aim: np.ndarray) -> np.ndarray:
         """``aim`` (3,) brought near to where that arm's hand is.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a simulated task offers to those who make data of it, train on it, and measure how well it is done.
 
 A robot's profile names its scene, and with it the task: cubes for one arm, trays for two. Everything that is said and
@@ -12,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wall_oss_ros.data.frames import HORIZON
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.policy import prompts
 from wall_oss_ros.robots.profile import RobotProfile, load_profile
+from wall_oss_ros.sim.cubes.frames import HORIZON
 from wall_oss_ros.sim.tasks import Goal
-from wall_oss_ros.uni_cot import prompts
 
 if TYPE_CHECKING:
     from wall_oss_ros.sim.stage import BaseStage
@@ -31,7 +32,7 @@ class Task(ABC):
     Attributes:
         frame: numpy's type of the record that comes with each frame of a dataset.
         language: the module with what is said about such a record: ``sample``, ``instruction``, ``plan_text``,
-            ``active_subtask`` and ``vocabulary``, as in :mod:`wall_oss_ros.data.language`.
+            ``active_subtask`` and ``vocabulary``, as in :mod:`wall_oss_ros.sim.cubes.language`.
         slots: the entries of the 20-D layout that the task moves, those of the record's chunks.
         things: what may be seen in a picture, by name.
         thing: what is taken and lifted, in a word.
@@ -121,9 +122,10 @@ def task_of(robot: str | RobotProfile) -> Task:
     profile = load_profile(robot) if isinstance(robot, str) else robot
     if profile.simulation is None:
         raise WallOSSError(
-            f"The robot {profile.name} has no simulation.", "Add a simulation section to its profile (docs/new_robot.md)."
+            f"The robot {profile.name} has no simulation.",
+            "Add a simulation section to its profile (docs/new_robot.md).",
         )
-    from wall_oss_ros.sim.cubes import CubeTask
+    from wall_oss_ros.sim.cubes.task import CubeTask
     from wall_oss_ros.sim.lifting.task import LiftingTask
 
     return {"table": CubeTask, "trays": LiftingTask}[profile.simulation.scene]()

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What may be asked for in simulation, as goals, and in which words.
 
 Used to make training instructions and to judge a run from the simulator's state. The planner does not use it: subtasks
@@ -54,7 +55,9 @@ _TRAY = f"(?:in|into|to) the ({'|'.join(TRAYS)}) tray"
 _PLACE = re.compile(rf"(?:(?:put|place|move|pick up) )?{_COLOUR}(?: and (?:place|put) it)? {_TRAY}")
 _PICK = re.compile(rf"(?:pick up|grasp|lift) {_COLOUR}")
 _HANDS = "(?: with both hands)?"
-_LIFT = re.compile(rf"(?:take|grasp) (?:the )?({_ANY}) tray{_HANDS} and lift it|(?:lift|raise|pick up) (?:the )?({_ANY}) tray{_HANDS}")
+_LIFT = re.compile(
+    rf"(?:take|grasp) (?:the )?({_ANY}) tray{_HANDS} and lift it|(?:lift|raise|pick up) (?:the )?({_ANY}) tray{_HANDS}"
+)
 _JOIN = re.compile(r",? (?:and|then|and then) (?!(?:place|put|lift) it)")
 _USE = {
     "table": 'Use "put the COLOUR cube in the left|right tray" or "pick up the COLOUR cube"',

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A robot in a scene: physics, sensors and cameras. What stands in the scene is a subclass's matter."""
 
 from __future__ import annotations
@@ -83,7 +84,9 @@ class World(ABC):
     def render(self, view: str, height: int = IMAGE_SIZE, width: int = IMAGE_SIZE) -> np.ndarray:
         """A camera's picture, (height, width, 3) uint8 RGB. Views: those of the profile."""
         if view not in self._views:
-            raise WallOSSError(f"The simulation has no view {view!r}; it has {', '.join(self._views)}.", "Correct the name.")
+            raise WallOSSError(
+                f"The simulation has no view {view!r}; it has {', '.join(self._views)}.", "Correct the name."
+            )
         if (height, width) not in self._renderers:
             self._renderers[height, width] = Renderer(self.model, height, width)
         return self._renderers[height, width].render(self.data, view)

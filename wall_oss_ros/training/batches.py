@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Turns frames into training batches: draws instructions and questions, tokenizes, normalises, packs."""
 
 from __future__ import annotations
@@ -6,15 +7,15 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from wall_oss_ros.data.frames import HORIZON, FrameSet
 from wall_oss_ros.model import WallOSS
+from wall_oss_ros.policy import prompts
 from wall_oss_ros.policy.images import image_patches
 from wall_oss_ros.policy.normalizer import Normalizer
+from wall_oss_ros.sim.cubes.frames import HORIZON, FrameSet
 from wall_oss_ros.sim.task import Task
 from wall_oss_ros.training.losses import Batch
 from wall_oss_ros.training.packing import pack
 from wall_oss_ros.training.recipe import Stage
-from wall_oss_ros.uni_cot import prompts
 
 
 class Batches:
@@ -67,7 +68,9 @@ class Batches:
         states = Normalizer.from_statistics(self.head.normalizer_propri, self.robot)
         moves = Normalizer.from_statistics(self.head.normalizer_action, self.robot)
         state = self.task.state(frames)
-        actions = self.task.actions(np.reshape(chunks, (len(frames), stage.acting_branches, *frames["chunks"].shape[2:])))
+        actions = self.task.actions(
+            np.reshape(chunks, (len(frames), stage.acting_branches, *frames["chunks"].shape[2:]))
+        )
         images = self.data.images[indices].reshape(-1, *self.data.images.shape[2:])
         return Batch(
             packed=packed,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Saves and resumes a run: weights, optimiser moments and position, as safetensors and JSON only."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A dataset's action chunks as FAST tokens: a tokenizer fitted to them, and the answers that a language head learns."""
 
 from __future__ import annotations

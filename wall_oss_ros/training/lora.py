@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """LoRA (arXiv 2106.09685) through peft: small trained matrices beside frozen ones, to fine-tune large models.
 
 The public fine-tuning code adapts the decoder (rank 8, alpha 32, dropout 0.1) and trains what is outside of it in full.

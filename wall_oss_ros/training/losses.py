@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The two losses of one packed batch: cross-entropy on language, flow matching on action chunks."""
 
 from __future__ import annotations

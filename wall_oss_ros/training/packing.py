@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Packs many prompts about one observation into one row of a training batch.
 
 A row is the shared prefix (the views), then language branches, then acting branches, then several noisy action chunks

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a recipe to a checkpoint: data, tokenizer, statistics, training, export."""
 
 from __future__ import annotations
@@ -13,23 +14,23 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from wall_oss_ros.data.frames import FrameSet
-from wall_oss_ros.data.tokenizer import train_tokenizer
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS, WallOSSConfig
+from wall_oss_ros.policy import prompts
 from wall_oss_ros.policy.statistics import from_values
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
+from wall_oss_ros.sim.cubes.frames import FrameSet
+from wall_oss_ros.sim.dagger import practise
 from wall_oss_ros.sim.generate import generate
-from wall_oss_ros.sim.practice import practise
 from wall_oss_ros.sim.task import DOF, Task, task_of
 from wall_oss_ros.training.batches import Batches
 from wall_oss_ros.training.curves import draw_curves
 from wall_oss_ros.training.recipe import Recipe
 from wall_oss_ros.training.start import start_from
+from wall_oss_ros.training.tokenizer import train_tokenizer
 from wall_oss_ros.training.trainer import Trainer
 from wall_oss_ros.training.vision import pretrain_vision
-from wall_oss_ros.uni_cot import prompts
 
 TOKENIZER_SAMPLES = 6000
 
@@ -126,7 +127,12 @@ def set_statistics(model: WallOSS, data: FrameSet, task: Task, robots: Sequence[
 
 
 def train(
-    recipe: Recipe, output: Path, data_folder: Path, minutes: float | None = None, resume: bool = False, workers: int = 0
+    recipe: Recipe,
+    output: Path,
+    data_folder: Path,
+    minutes: float | None = None,
+    resume: bool = False,
+    workers: int = 0,
 ) -> Path:
     """Trains by the recipe and writes a checkpoint that ``Policy.from_pretrained`` loads.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A training recipe: everything that decides a checkpoint, as data (config/training/*.yaml)."""
 
 from __future__ import annotations
@@ -62,11 +63,15 @@ class Vision(_Strict):
 class Recipe(_Strict):
     name: str
     seed: int
-    robots: tuple[str, ...] = Field(default=("franka",), min_length=1, description="profiles; they share data and statistics")
+    robots: tuple[str, ...] = Field(
+        default=("franka",), min_length=1, description="profiles; they share data and statistics"
+    )
     vocab_size: int = Field(gt=300)
     data: Data
     model: dict[str, Any]
-    start: str | None = Field(default=None, description="checkpoint to take weights from; a path, or one of the project's")
+    start: str | None = Field(
+        default=None, description="checkpoint to take weights from; a path, or one of the project's"
+    )
     vision: Vision | None = Field(default=None, description="none where the tower is pretrained already")
     stages: list[Stage] = Field(min_length=1)
     weight_decay: float = 0.01

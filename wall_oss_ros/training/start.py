@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Starts a training from another checkpoint's weights: what it can see and say need not be learnt from nothing."""
 
 from __future__ import annotations
@@ -7,8 +8,8 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
+from wall_oss_ros.bringup.system import model_directory
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.launching import model_directory
 from wall_oss_ros.model import WallOSS
 
 _BY_TOKEN = ("model.embed_tokens.weight", "lm_head.weight")  # one row for each token

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The training loop: stages, schedule, validation, curves, saves."""
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
-from wall_oss_ros.data.frames import FrameSet
 from wall_oss_ros.model import WallOSS
+from wall_oss_ros.sim.cubes.frames import FrameSet
 from wall_oss_ros.training import checkpointing
 from wall_oss_ros.training.batches import Batches
 from wall_oss_ros.training.losses import Losses, compute
@@ -37,7 +38,9 @@ def trainable(model: nn.Module, stage: Stage) -> None:
         if name.startswith("visual."):
             parameter.requires_grad_(stage.trains != "action_expert" and stage.vision_rate > 0)
         else:
-            parameter.requires_grad_(stage.trains == "all" or (stage.trains == "action_expert") == belongs_to_action_expert(name))
+            parameter.requires_grad_(
+                stage.trains == "all" or (stage.trains == "action_expert") == belongs_to_action_expert(name)
+            )
 
 
 def learning_rate(stage: Stage, step: int) -> float:
@@ -54,7 +57,9 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
     groups = []
     for vision in (True, False):
         for matrix in (True, False):
-            chosen = [p for n, p in model.named_parameters() if n.startswith("visual.") == vision and (p.ndim > 1) == matrix]
+            chosen = [
+                p for n, p in model.named_parameters() if n.startswith("visual.") == vision and (p.ndim > 1) == matrix
+            ]
             groups.append({"params": chosen, "weight_decay": recipe.weight_decay if matrix else 0.0, "vision": vision})
     return torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.95), fused=True)
 
@@ -158,7 +163,9 @@ class Trainer:
         began = time.monotonic()
         batch = self._next.result()
         self._draw_ahead()
-        generator = torch.Generator().manual_seed(int(np.random.default_rng([self.recipe.seed, self.step, 3]).integers(2**62)))
+        generator = torch.Generator().manual_seed(
+            int(np.random.default_rng([self.recipe.seed, self.step, 3]).integers(2**62))
+        )
         losses = compute(self.model, batch, stage.draws, generator)
         loss = stage.language_weight * losses.cross_entropy + stage.flow_weight * losses.flow
         if not torch.isfinite(loss):

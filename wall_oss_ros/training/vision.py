@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Teaches a fresh vision tower to see, before it learns to speak.
 
 The released WALL-OSS starts from Qwen2.5-VL's tower, which has seen billions of pictures. A small tower starts from
@@ -17,9 +18,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional as F
 
-from wall_oss_ros.data.frames import FrameSet
 from wall_oss_ros.model import WallOSS
 from wall_oss_ros.policy.images import image_patches
+from wall_oss_ros.sim.cubes.frames import FrameSet
 from wall_oss_ros.sim.task import Task
 from wall_oss_ros.training.recipe import Recipe
 
@@ -110,6 +111,8 @@ def pretrain_vision(model: WallOSS, data: FrameSet, task: Task, recipe: Recipe, 
         schedule.step()
         recalls.append(heads.recall(tokens, presence))
         if (step + 1) % 50 == 0:
-            print(f"vision step {step + 1}: loss {loss.item():.3f}, cells found {np.mean(recalls[-50:]):.3f}", flush=True)
+            print(
+                f"vision step {step + 1}: loss {loss.item():.3f}, cells found {np.mean(recalls[-50:]):.3f}", flush=True
+            )
     file.parent.mkdir(parents=True, exist_ok=True)
     save_file({k: v.detach().contiguous() for k, v in model.visual.state_dict().items()}, file)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Grounds a subtask: which thing its words name, how the model is asked where that is, and what it answered."""
 
 from __future__ import annotations

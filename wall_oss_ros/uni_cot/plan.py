@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A plan and its life: subtasks in the model's words, each with its state."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Uni-CoT planning: the model decomposes the instruction, judges progress, and thinks again when that fails.
 
 Nothing here knows a task. The subtasks are lines that the model wrote. Which of them is active follows from asking the
@@ -12,8 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from wall_oss_ros.policy import prompts
 from wall_oss_ros.policy.observation import Observation
-from wall_oss_ros.uni_cot import prompts
 from wall_oss_ros.uni_cot.plan import Plan, PlanStatus, Subtask
 
 MOST_SUBTASKS = 12
@@ -108,7 +109,9 @@ class Planner:
         plan, text = self.plan, normalise(self.plan.instruction)
         self._judged, self._repeats, self._stray = "", 0, 0
         if not text:
-            plan.finish(PlanStatus.FAILED, 'The instruction is empty: say what to do, e.g. "pick up the red cube".', obs.stamp)
+            plan.finish(
+                PlanStatus.FAILED, 'The instruction is empty: say what to do, e.g. "pick up the red cube".', obs.stamp
+            )
             return
         unknown = self._policy.knows(text)
         if unknown:
@@ -118,9 +121,7 @@ class Planner:
         plan.reasoning = self._policy.plan(obs, text)
         lines = [line.strip() for line in plan.reasoning.splitlines() if line.strip()]
         if not lines or len(lines) > MOST_SUBTASKS or refusal(plan.reasoning):
-            plan.finish(
-                PlanStatus.FAILED, f'The model answered "{plan.reasoning}" to "{plan.instruction}".', obs.stamp
-            )
+            plan.finish(PlanStatus.FAILED, f'The model answered "{plan.reasoning}" to "{plan.instruction}".', obs.stamp)
             return
         plan.subtasks = [Subtask(line) for line in lines]
         plan.activate(self._beginning(obs, text), obs.stamp)

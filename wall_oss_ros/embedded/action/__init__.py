@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Actions, with rclpy.action's names."""
 
 from wall_oss_ros.embedded.action.client import ActionClient, ClientGoalHandle

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Action clients."""
 
 from __future__ import annotations
@@ -7,7 +8,8 @@ import time
 import uuid
 import weakref
 from collections import deque
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +18,6 @@ from wall_oss_ros.embedded.interfaces import get_interface
 from wall_oss_ros.embedded.qos import qos_profile_action_status_default, qos_profile_default
 from wall_oss_ros.embedded.task import Future
 from wall_oss_ros.embedded.utilities import check_is_valid_action_type
-
 
 _KEPT_ENDED = 16  # goals whose feedback is still handed on after their result
 

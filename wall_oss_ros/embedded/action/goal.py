@@ -1,10 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
 """A goal on the server's side: its state, and what the execute callback does with it."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from enum import Enum, IntEnum
-from typing import Any, Callable
+from typing import Any
 
 import numpy as np
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Action servers."""
 
 from __future__ import annotations
@@ -6,7 +7,8 @@ import inspect
 import threading
 import time
 import traceback
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from wall_oss_ros.embedded.action.goal import CancelResponse, GoalResponse, GoalStatus, ServerGoalHandle, uuid_key
 from wall_oss_ros.embedded.interfaces import get_interface

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Managed nodes, with rclpy.lifecycle's names."""
 
 from wall_oss_ros.embedded.lifecycle.machine import LifecycleState, TransitionCallbackReturn

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The state machine of a managed node, as ROS 2 defines it: states, transitions, and where each outcome leads."""
 
 from __future__ import annotations
@@ -61,17 +62,19 @@ STATES = (
 
 def _outcomes(first_id: int, success: LifecycleState, failure: LifecycleState, error: LifecycleState) -> dict:
     goals = zip(TransitionCallbackReturn, ("success", "failure", "error"), (success, failure, error))
-    return {
-        code: (first_id + offset, f"transition_{label}", goal) for offset, (code, label, goal) in enumerate(goals)
-    }
+    return {code: (first_id + offset, f"transition_{label}", goal) for offset, (code, label, goal) in enumerate(goals)}
 
 
 _SHUTDOWN = _outcomes(50, FINALIZED, FINALIZED, ERROR_PROCESSING)
 TRANSITIONS = (
     Transition(
-        1, "configure", UNCONFIGURED, CONFIGURING, "on_configure",
+        1,
+        "configure",
+        UNCONFIGURED,
+        CONFIGURING,
+        "on_configure",
         _outcomes(10, INACTIVE, UNCONFIGURED, ERROR_PROCESSING),
-    ),  # fmt: skip
+    ),
     Transition(
         2, "cleanup", INACTIVE, CLEANING_UP, "on_cleanup", _outcomes(20, UNCONFIGURED, INACTIVE, ERROR_PROCESSING)
     ),

@@ -1,9 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
 """Things that follow their node's state."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import wraps
-from typing import Any, Callable
+from typing import Any
 
 from wall_oss_ros.embedded.lifecycle.machine import LifecycleState, TransitionCallbackReturn
 

@@ -1,10 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
 """Managed nodes: configured, activated, deactivated and cleaned up by others, or by themselves."""
 
 from __future__ import annotations
 
 import threading
 import traceback
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from wall_oss_ros.embedded.interfaces import get_interface
 from wall_oss_ros.embedded.lifecycle import machine
@@ -151,9 +153,7 @@ class LifecycleNodeMixin(ManagedEntity):
         with self._machine_lock:
             transition = machine.find(self._state, asked.id, asked.label)
             if transition is None:
-                self.get_logger().warning(
-                    f"No transition {asked.label or asked.id!r} from state {self._state.label!r}"
-                )
+                self.get_logger().warning(f"No transition {asked.label or asked.id!r} from state {self._state.label!r}")
             else:
                 response.success = self._make(transition) is TransitionCallbackReturn.SUCCESS
         return response

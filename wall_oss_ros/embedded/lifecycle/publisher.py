@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Publishers that are silent unless their node is active."""
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
 """A scripted expert for two hands: what they would do next to take a tray and to lift it, told from the true state alone.
 
-It has no memory, as :mod:`wall_oss_ros.sim.expert`: whatever state the hands get into, it says how to go on from there.
+It has no memory, as :mod:`wall_oss_ros.sim.cubes.expert`: whatever state the hands get into, it says how to go on from there.
 Hands point straight down; turned ones turn back. Arms are in the profile's order. Positions in m in the arms' base frame.
 """
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The record of a frame of the two-handed task: where hands and trays are, and what the expert would do.
 
 Arms are in the profile's order (first right, then left), trays in the scene's, views in the profile's. Positions in m in
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from wall_oss_ros.data.frames import HORIZON
+from wall_oss_ros.sim.cubes.frames import HORIZON
 
 ARMS, TRAYS, VIEWS = 2, 2, 3
 RIGHT, LEFT = 0, 1
@@ -29,6 +30,10 @@ LIFT_FRAME = np.dtype(
         ("tilt", "f4", TRAYS),  # of each tray, from level, rad
         ("tray_pixels", "f4", (VIEWS, TRAYS, 2)),  # x, y of each tray's middle in each view; NaN outside it
         ("hand_pixels", "f4", (VIEWS, ARMS, 2)),  # x, y of each tool centre point; NaN outside
-        ("chunks", "f4", (4, HORIZON, 14)),  # expert: take tray 0, take tray 1, lift tray 0, lift tray 1; ACTING entries
+        (
+            "chunks",
+            "f4",
+            (4, HORIZON, 14),
+        ),  # expert: take tray 0, take tray 1, lift tray 0, lift tray 1; ACTING entries
     ]
 )

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Language about a frame of the two-handed task: instructions, the subtask called for, plans, questions with answers.
 
 Each maker takes one record of :data:`wall_oss_ros.sim.lifting.frames.LIFT_FRAME` and gives (prompt suffix, answer).
@@ -10,10 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from wall_oss_ros.data.language import draw, first_undone, nonsense, point
+from wall_oss_ros.policy import prompts
+from wall_oss_ros.sim.cubes.language import draw, first_undone, nonsense, point
 from wall_oss_ros.sim.lifting.frames import ARMS, TRAYS, VIEWS
 from wall_oss_ros.sim.tasks import COLOURS, Goal, lift_text, take_text
-from wall_oss_ros.uni_cot import prompts
 
 TEMPLATES = (
     "lift the {c} tray",

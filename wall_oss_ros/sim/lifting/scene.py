@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Two wide trays on a table, one near and one far, and the MuJoCo model of them before a robot with two arms."""
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ import mujoco
 import numpy as np
 
 from wall_oss_ros.robots.profile import RobotProfile
-from wall_oss_ros.sim import cell, scene
+from wall_oss_ros.sim import cell
 from wall_oss_ros.sim.cell import OBJECT, ROBOT
-from wall_oss_ros.sim.scene import COLOURS, add_box
+from wall_oss_ros.sim.cubes import scene
+from wall_oss_ros.sim.cubes.scene import COLOURS, add_box
 
 TABLE = -0.55  # m, height of the table in the arms' base frame
 DEPTH, WIDTH, WALL = 0.11, 0.26, 0.05  # m, a tray's size along x and y, and the height of its side walls

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The scene of the two-handed task as others see it: two wide trays, and the hands that hold them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A robot with two arms at the table with wide trays: ground truth, and teleports for training pictures."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The task of two arms: of two wide trays, one near and one far, that of the named colour is lifted level."""
 
 from __future__ import annotations
@@ -5,9 +6,9 @@ from __future__ import annotations
 import numpy as np
 
 from wall_oss_ros.sim.lifting import language
+from wall_oss_ros.sim.lifting.demonstrations import LiftingStage
 from wall_oss_ros.sim.lifting.frames import ACTING, LEFT, LIFT_FRAME, RIGHT, VIEWS
 from wall_oss_ros.sim.lifting.scene import LiftingSpec
-from wall_oss_ros.sim.lifting.stage import LiftingStage
 from wall_oss_ros.sim.task import Task
 from wall_oss_ros.sim.tasks import COLOURS, Goal, lift_text, take_text
 

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: help that helps, and one clear line for whatever cannot be done."""
+
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from wall_oss_ros.commands.main import COMMANDS, main
+
+
+@pytest.fixture
+def empty_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ROS_DOMAIN_ID", "93")
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_describes_the_command_with_examples(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([command, "--help"])
+    shown = capsys.readouterr().out
+    assert end.value.code == 0
+    assert "examples:" in shown and f"wall-oss {command}" in shown
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys\nfrom wall_oss_ros.commands.main import build_parser\nbuild_parser().format_help()\n"
+        "print([m for m in ('torch', 'mujoco', 'numpy', 'rclpy', 'rich', 'viser', 'cyclonedds') if m in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert shown.strip() == "[]"
+
+
+BAD_INPUT = {
+    "empty instruction": (["run", "--headless", " "], "The instruction is empty."),
+    "unknown instruction": (["run", "--headless", "make me a coffee"], '"make me a coffee" was not understood'),
+    "unknown robot": (["run", "--headless", "--robot", "r2d2"], "There is no robot 'r2d2'"),
+    "no such profile": (["run", "--headless", "--robot", "nowhere/robot.yaml"], "cannot be read"),
+    "missing checkpoint": (["run", "--headless", "--model", "no-such-model"], "There is no checkpoint no-such-model."),
+    "negative seed": (["run", "--headless", "--seed", "-3"], "below 0"),
+    "no time": (["run", "--headless", "--timeout", "0"], "no time to work in"),
+    "no speed": (["run", "--headless", "--speed", "0"], "--speed 0 is out of range"),
+    "domain out of range": (["run", "--headless", "--model", "MODEL", "--domain", "4000"], "is no ROS domain"),
+    "port out of range": (["run", "--model", "MODEL", "--port", "70000"], "is no port"),
+    "nothing to evaluate": (["eval", "--episodes", "0"], "nothing to run"),
+    "evaluate nothing known": (["eval", "--model", "no-such-model"], "There is no checkpoint"),
+    "unknown recipe": (["train", "--recipe", "no-such-recipe"], 'There is no recipe "no-such-recipe"'),
+    "nothing to resume": (["train", "--output", "nowhere", "--resume"], "has no save to go on from"),
+}
+
+
+@pytest.mark.parametrize("words", BAD_INPUT.values(), ids=BAD_INPUT)
+def test_bad_input_ends_in_one_clear_line(words, empty_directory, capsys):
+    argv, expected = words
+    (empty_directory / "MODEL").mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (empty_directory / "MODEL" / name).touch()
+    assert main(argv) == 2
+    shown = capsys.readouterr()
+    assert shown.err.startswith("error: ") and expected in shown.err
+    assert shown.err.count("\n") == 1, "one line"
+    assert not (empty_directory / "runs").exists(), "nothing was begun"
+
+
+def test_port_in_use_says_which_other(empty_directory, capsys):
+    (empty_directory / "MODEL").mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (empty_directory / "MODEL" / name).touch()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert main(["run", "--model", "MODEL", "--port", str(port)]) == 2
+    shown = capsys.readouterr().err
+    assert f"Port {port} cannot be used" in shown and "--port" in shown and "--headless" in shown
+
+
+def test_a_folder_that_is_no_checkpoint(empty_directory, capsys):
+    (empty_directory / "photos").mkdir()
+    assert main(["run", "--headless", "--model", "photos"]) == 2
+    assert "photos is no checkpoint: it has no config.json" in capsys.readouterr().err
+
+
+def test_unknown_arguments_are_refused_but_pytest_gets_its_own(capsys):
+    with pytest.raises(SystemExit):
+        main(["run", "--no-such-option"])
+    assert "unknown arguments: --no-such-option" in capsys.readouterr().err
+
+
+def test_wall_oss_test_passes_arguments_on(monkeypatch):
+    commands = []
+    monkeypatch.setattr(
+        subprocess, "run", lambda command, **_: commands.append(command) or subprocess.CompletedProcess([], 5)
+    )
+    assert main(["test", "-k", "verdict", "-x", "test/commands/test_verdict.py"]) == 5
+    assert commands[0][1:] == ["-m", "pytest", "-k", "verdict", "-x", "test/commands/test_verdict.py"]

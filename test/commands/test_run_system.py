@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""wall-oss run as a whole, in processes of its own: verdict, death of a node, Ctrl-C, and nobody left behind."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import psutil
+import pytest
+
+from wall_oss_ros.bringup.shipped_models import robots_of
+from wall_oss_ros.bringup.system import model_directory
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.robots.profile import load_profile
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
+
+
+class Run:
+    """A running ``wall-oss run --headless`` and what it prints."""
+
+    def __init__(self, directory: Path, domain: int, *words: str, **variables: str):
+        self.mark = f"WALL_OSS_TEST_{uuid.uuid4().hex}"
+        self._output = directory / "output"
+        environment = {**os.environ, "ROS_DOMAIN_ID": str(domain), self.mark: "1", "PYTHONPATH": str(ROOT), **variables}
+        with open(self._output, "wb") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "wall_oss_ros.commands.main", "run", "--headless", *words],
+                cwd=directory, env=environment, stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+
+    def error(self) -> str:
+        """The error that it ends with; there must be exactly one."""
+        assert self.process.wait(200) == 2, self.lines
+        (line,) = [line for line in self.lines if line.startswith("error: ")]
+        assert not any("Traceback" in line for line in self.lines)
+        assert self.processes() == []
+        return line
+
+    @property
+    def lines(self) -> list[str]:
+        return self._output.read_text(errors="replace").splitlines()
+
+    def processes(self) -> list[psutil.Process]:
+        """The command and everything that it has started, however it has fared since."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.status() != psutil.STATUS_ZOMBIE and self.mark in process.environ():
+                    found.append(process)
+            except psutil.Error:
+                pass
+        return found
+
+    def wait_for_node(self, name: str) -> psutil.Process:
+        """The process of a node, as soon as there is one."""
+        found: list[psutil.Process] = []
+
+        def look() -> bool:
+            found[:] = [p for p in self.processes() if f"wall_oss_ros.nodes.{name}" in p.cmdline()]
+            return bool(found)
+
+        wait_for(look, 60)
+        return found[0]
+
+
+def wait_for(condition, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def start(tmp_path):
+    try:
+        model_directory(None)
+    except WallOSSError:
+        pytest.skip("there is no trained checkpoint in models/")
+    runs = []
+
+    def begin(*words: str, **variables: str) -> Run:
+        runs.append(Run(tmp_path, 100 + (os.getpid() + len(runs)) % 100, *words, **variables))
+        return runs[-1]
+
+    yield begin
+    for run in runs:
+        for process in run.processes():
+            process.kill()
+
+
+def verdict(run: Run) -> str:
+    """The verdict that a run ends with."""
+    status = run.process.wait(400)
+    assert status in (0, 1), run.lines
+    (said,) = [line for line in run.lines if line.startswith(("success:", "not reached:"))]
+    assert said.startswith("success:") == (status == 0)
+    return said
+
+
+def test_two_arms_run_as_a_whole(start):
+    if "dual_arm" not in robots_of(model_directory(None, load_profile("dual_arm"))):
+        pytest.skip("there is no checkpoint for two arms in models/")
+    run = start("--robot", "dual_arm", "--timeout", "20", "lift the red tray")
+    assert "the red tray " in verdict(run)
+    assert any("take the red tray with both hands" in line for line in run.lines), "the plan was shown"
+    assert run.processes() == []
+
+
+def test_the_exit_status_is_the_verdict(start, tmp_path):
+    run = start("--seed", "3", "--timeout", "40")
+    verdict(run)
+    assert any("pick up the " in line for line in run.lines), "the plan was shown"
+    (logs,) = (tmp_path / "runs").iterdir()
+    assert {path.stem for path in logs.iterdir()} >= {"simulated_robot", "perception", "planner", "control"}
+    assert run.processes() == []
+
+
+@pytest.mark.parametrize("node", ["control", "simulated_robot"])
+def test_a_node_that_dies_ends_the_run_with_its_name(start, node):
+    run = start()
+    run.wait_for_node(node).kill()
+    line = run.error()
+    assert line.startswith(f"error: {node} ended") and f"{node}.log" in line
+
+
+def test_a_truncated_checkpoint_is_named(start, tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(model_directory(None), broken)
+    (weights,) = broken.glob("*.safetensors")
+    os.truncate(weights, weights.stat().st_size // 2)
+    assert f"{weights} is truncated" in start("--model", str(broken)).error()
+
+
+def test_no_network_interface(start):
+    assert "No network interface could be used" in start(WALL_OSS_NETWORK="nosuch0", CYCLONEDDS_URI="").error()
+
+
+# After a Ctrl-C that comes while an import executes a string, as dataclasses do, CPython ends itself by SIGINT although it was
+# handled; a shell says 130 to both.
+@pytest.mark.parametrize("number, statuses", [(signal.SIGINT, {130, -signal.SIGINT}), (signal.SIGTERM, {143})])
+def test_a_signal_stops_everything(start, number, statuses):
+    run = start()
+    run.wait_for_node("planner")
+    wait_for(lambda: any("WALL-OSS" in line for line in run.lines), 60)
+    run.process.send_signal(number)
+    assert run.process.wait(120) in statuses
+    assert run.processes() == []
+    assert not any("Traceback" in line for line in run.lines)
+
+
+def test_it_stays_up_when_asked_until_ctrl_c(start):
+    run = start("--stay", "--timeout", "1")
+    wait_for(lambda: any("stays up" in line for line in run.lines) or run.process.poll() is not None, 300)
+    run.process.send_signal(signal.SIGINT)
+    assert run.process.wait(120) in (0, 1), "the verdict's"
+    assert not any("Traceback" in line for line in run.lines), run.lines
+    assert run.processes() == []
+
+
+def test_even_killed_it_leaves_nobody_behind(start):
+    run = start()
+    run.wait_for_node("planner")
+    run.process.kill()
+    run.process.wait()
+    wait_for(lambda: run.processes() == [], 20)

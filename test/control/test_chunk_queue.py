@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Chunks become one target for each moment: on time, without jumps, and never from the past."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wall_oss_ros.control.chunk_queue import Chunk, ChunkQueue
+
+ROTATION, GRIPPER = slice(10, 13), 13
+
+
+def chunk(stamp: float, x: float = 0.0, speed: float = 0.1, opening: float = 0.08, horizon: int = 10) -> Chunk:
+    """A motion along the right arm's x from ``x`` at ``speed``, ten rows a second."""
+    start = np.zeros(20)
+    start[7] = x
+    rows = np.tile(start, (horizon, 1))
+    rows[:, 7] += speed * 0.1 * np.arange(1, horizon + 1)
+    rows[:, GRIPPER] = opening
+    return Chunk(stamp, start, rows, 10.0)
+
+
+def queue(blend: float = 0.2) -> ChunkQueue:
+    return ChunkQueue([ROTATION], [GRIPPER], blend)
+
+
+def test_a_late_chunk_is_entered_where_it_should_be_now():
+    q = queue()
+    assert q.put(chunk(5.0), now=5.34)
+    assert q.rows_done(5.34) == 3
+    assert q.target(5.34)[7] == pytest.approx(0.1 * 0.34)
+
+
+def test_targets_lie_on_the_line_between_rows():
+    q = queue()
+    q.put(chunk(0.0), now=0.0)
+    for time in (0.0, 0.05, 0.1, 0.333, 0.9, 1.0):
+        assert q.target(time)[7] == pytest.approx(0.1 * time), time
+
+
+def test_a_used_up_chunk_gives_no_target():
+    q = queue()
+    assert q.target(0.0) is None
+    q.put(chunk(0.0), now=0.0)
+    assert q.target(1.0) is not None
+    assert q.target(1.01) is None
+
+
+def test_a_chunk_that_has_passed_or_is_older_is_refused():
+    q = queue()
+    assert not q.put(chunk(0.0), now=1.5)
+    assert q.put(chunk(2.0), now=2.1)
+    assert not q.put(chunk(1.5, x=9.0), now=2.1)
+    assert q.target(2.1)[7] < 1.0
+
+
+def test_the_gripper_takes_the_coming_row_at_once():
+    q = queue()
+    q.put(chunk(0.0, opening=0.08), now=0.0)
+    q.put(chunk(0.5, opening=0.0), now=0.5)
+    assert q.target(0.5)[GRIPPER] == 0.0
+
+
+def test_angles_are_mixed_the_short_way_round():
+    first, second = chunk(0.0), chunk(0.2)
+    first.rows[:, 10], first.start[10] = 3.1, 3.1
+    second.rows[:, 10], second.start[10] = -3.1, -3.1
+    q = queue(blend=1.0)
+    q.put(first, now=0.0)
+    q.put(second, now=0.2)
+    for time in np.linspace(0.2, 1.0, 9):
+        angle = q.target(time)[10]
+        assert abs(np.cos(angle) - np.cos(3.1)) < 1e-3
+
+
+@settings(max_examples=100, deadline=None)
+@given(offset=st.floats(-0.1, 0.1), late=st.floats(0.0, 0.9), speed=st.floats(-0.3, 0.3))
+def test_switching_chunks_never_jumps(offset, late, speed):
+    """However much two chunks disagree, the target moves on by little more than they do themselves."""
+    q, step = queue(blend=0.2), 0.01
+    q.put(chunk(0.0, speed=0.1), now=0.0)
+    before = q.target(0.5)[7]
+    q.put(chunk(0.5 - late / 2, x=before + offset, speed=speed), now=0.5)
+    fastest = (0.1 + abs(speed)) * step + 1.5 * (abs(offset) + abs(speed) + 0.1) * step / 0.2 + 1e-9
+    for time in np.arange(0.5 + step, 0.5 + 0.4, step):
+        now = q.target(time)
+        if now is None:
+            break
+        assert abs(now[7] - before) <= fastest
+        before = now[7]
+
+
+def test_switching_enters_the_new_chunk_at_once():
+    q = ChunkQueue([ROTATION], [GRIPPER], 0.2, "switch")
+    q.put(chunk(0.0), now=0.0)
+    q.put(chunk(0.5, x=0.3), now=0.6)
+    assert q.target(0.6)[7] == pytest.approx(0.3 + 0.1 * 0.1)
+
+
+def test_an_ensemble_is_the_mean_of_what_all_chunks_say_for_a_moment():
+    """With ACT's weights exp(-0.01 i), i = 0 for the oldest; the gripper obeys the newest."""
+    q = ChunkQueue([ROTATION], [GRIPPER], 0.2, "ensemble")
+    for index, (x, angle) in enumerate([(0.0, 3.1), (0.3, -3.1), (0.9, 3.1)]):
+        one = chunk(0.1 * index, x=x, speed=0.0, opening=0.01 * index)
+        one.rows[:, 10] = one.start[10] = angle
+        q.put(one, now=0.1 * index)
+    w = np.exp(-0.01 * np.arange(3))
+    assert q.target(0.5)[7] == pytest.approx(w @ [0.0, 0.3, 0.9] / w.sum())
+    assert np.cos(q.target(0.5)[10]) == pytest.approx(np.cos(np.pi), abs=2e-3), "the short way round"
+    assert q.target(0.5)[GRIPPER] == 0.02
+    assert q.target(1.05)[7] == pytest.approx(w[:2] @ [0.3, 0.9] / w[:2].sum()), "the oldest is over"
+    assert q.target(1.15)[7] == pytest.approx(0.9)
+
+
+def test_what_remains_is_told_in_the_times_of_the_new_chunk():
+    q = queue()
+    assert q.remaining(0.0).shape[0] == 0
+    q.put(chunk(0.0), now=0.1)
+    rows = q.remaining(0.35)  # between two rows
+    assert rows[:, 7] == pytest.approx(0.1 * (0.35 + 0.1 * np.arange(1, 7)))
+    assert q.remaining(1.0).shape[0] == 0 and q.remaining(-0.1).shape[0] == 0
+
+
+def test_an_unknown_way_of_joining_is_refused():
+    with pytest.raises(ValueError, match="real_time"):
+        ChunkQueue([], [], 0.1, "glue")

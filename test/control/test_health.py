@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each thing that control relies on is missed when it is gone, by name, and forgiven when it is back."""
+
+import numpy as np
+import pytest
+
+from wall_oss_ros.control.health import Health
+from wall_oss_ros.robots.kinematics import Arm
+from wall_oss_ros.robots.layout import Layout
+from wall_oss_ros.robots.profile import load_profile
+
+PROFILE = load_profile("franka")
+ARM, LAYOUT = Arm(PROFILE), Layout(PROFILE)
+STATE = LAYOUT.pack(*ARM.fk(ARM.home), 0.08)[0]
+CONTROLLER, PROGRAM = "the controller at /state", "/program"
+
+
+class World:
+    """All is well, until something is changed."""
+
+    def __init__(self):
+        self.health, self.now, self.steady = Health(PROFILE, [ARM], 0.0), 100.0, 0.0
+        self.health.expect(CONTROLLER, 0.5, needed=False)
+        self.q, self.state, self.robot = ARM.home.copy(), STATE.copy(), PROFILE.name
+        self.speaking, self.cycling = True, True
+
+    def run(self, seconds: float) -> str:
+        """What is wrong at the end."""
+        for _ in range(round(seconds / 0.02)):
+            self.now, self.steady = self.now + 0.02, self.steady + 0.02
+            if self.cycling:
+                self.health.cycle(self.now, self.steady)
+            if self.speaking:
+                self.health.heard(CONTROLLER, self.now)
+            self.health.joints(self.now, self.q)
+            self.health.observation(self.robot, self.now, self.state)
+        return self.health.fault(self.now, self.steady)
+
+
+def move_tool(world: World) -> None:
+    world.state = STATE.copy()
+    world.state[LAYOUT.position.start] += 0.3
+
+
+def say(world: World, runs: bool) -> None:
+    world.health.expect(PROGRAM)
+    world.health.program(PROGRAM, runs, world.now)
+
+
+CHANGES = {
+    "observed tool of the arm jumped by 0.30 m": (move_tool, 0.02),
+    "joint's reading of the arm jumped by 0.50 rad": (lambda world: setattr(world, "q", ARM.home + 0.5), 0.02),
+    "observations are of robot 'another'": (lambda world: setattr(world, "robot", "another"), 0.02),
+    "nothing from the controller at /state for 0.": (lambda world: setattr(world, "speaking", False), 0.6),
+    "clock has not moved": (lambda world: setattr(world, "cycling", False), 0.6),
+    "clock leapt ahead by 60.0 s": (lambda world: setattr(world, "now", world.now + 60), 0.02),
+    "clock was set back by 50.0 s": (lambda world: setattr(world, "now", world.now - 50), 0.02),
+    "no controller listens at /b": (lambda world: world.health.listeners.update({"/a": 1, "/b": 0}), 0.02),
+    "no gripper server or controller at /b": (
+        lambda world: world.health.servers.update({"/a": True, "/b": False}),
+        0.02,
+    ),
+    "robot's program is not running, says /program": (lambda world: say(world, False), 0.02),
+}
+
+
+@pytest.mark.parametrize("reason", CHANGES)
+def test_what_is_wrong_is_named_and_goes_away_with_its_cause(reason):
+    world = World()
+    assert world.run(1.0) == ""
+    change, after = CHANGES[reason]
+    change(world)
+    assert reason in world.run(after)
+    world.robot, world.speaking, world.cycling = PROFILE.name, True, True
+    world.health.listeners, world.health.servers = {"/a": 1, "/b": 1}, {"/a": True, "/b": True}
+    say(world, True)
+    assert world.run(1.5) == ""
+
+
+def test_ordinary_motion_and_a_controller_that_never_spoke_are_no_faults():
+    world = World()
+    world.speaking = False
+    for n in range(50):
+        world.q = ARM.home + 0.02 * n * PROFILE.arm.limits.velocity[0]
+        world.state[LAYOUT.position.start] = STATE[LAYOUT.position.start] + 0.02 * n * PROFILE.arm.max_tcp_speed
+        assert world.run(0.02) == ""
+
+
+def test_what_is_needed_from_the_start_is_missed_before_its_first_word():
+    world = World()
+    world.health.expect(PROGRAM)
+    world.health.expect("the joints of the lift", 0.3)
+    assert world.run(0.02) == "nothing from /program yet"
+    world.health.program(PROGRAM, True, world.now)
+    assert world.run(0.02) == "nothing from the joints of the lift yet"
+    world.health.heard("the joints of the lift", world.now)
+    assert world.run(0.2) == ""
+    assert world.run(0.2) == "nothing from the joints of the lift for 0.4 s"
+    world.health.heard("the joints of the lift", world.now)
+    assert world.run(0.02) == "", "and a program's state, which is said once, stays known"
+
+
+def test_which_arm_has_jumped_is_said():
+    profile = load_profile("dual_arm")
+    arms, layout = [Arm(one) for one in profile.arms], Layout(profile)
+    health = Health(profile, arms, 0.0)
+    home = np.concatenate([arm.home for arm in arms])
+    state = layout.pack_all([(*arm.fk(arm.home), 0.05) for arm in arms])[0]
+
+    def read(stamp: float, turned: float = 0.0, shifted: float = 0.0) -> str:
+        q, seen = home.copy(), state.copy()
+        q[7] += turned  # the left arm's first
+        seen[layout.arms[0].position.start] += shifted
+        health.joints(stamp, q)
+        health.observation(profile.name, stamp, seen)
+        return health.fault(stamp, 0.0)
+
+    assert read(1.0) == read(1.02) == ""
+    assert read(1.04, turned=0.5) == "a joint's reading of the left arm jumped by 0.50 rad in 0.02 s"
+    assert "left arm" in read(1.06, 0.5) and "left arm" in read(1.08, 0.5) and read(1.10, 0.5) == ""
+    assert read(1.12, 0.5, shifted=0.4) == "the observed tool of the right arm jumped by 0.40 m in 0.02 s"
+
+
+def test_a_force_counts_only_while_it_lasts_and_what_is_no_number_is_a_fault():
+    world, force = World(), PROFILE.arm.force
+    world.health.expect(force.topic, 0.3)
+    assert world.run(0.02) == f"nothing from {force.topic} yet"
+
+    def push(newtons: float, newton_metres: float = 0.0, after: float = 0.002) -> str:
+        world.now, world.steady = world.now + after, world.steady + after
+        world.health.wrench(force.topic, (0.6 * newtons, 0.8 * newtons, 0.0), (0.0, 0.0, newton_metres), world.now)
+        return world.health.pushed
+
+    assert push(force.max_force) == push(force.max_force + 1) == "", "one reading of a sensor at 500 Hz means nothing"
+    assert push(0.0) == push(force.max_force + 1) == push(0.0) == ""
+    for _ in range(10):
+        assert push(force.max_force + 1) == ""
+    assert push(force.max_force + 1) == "a force of 101 N at the arm, 100 N permitted"
+    assert push(0.0) == ""
+    assert push(0.0, -20.0) == "" and push(0.0, 20.0, after=0.02) == "a torque of 20.0 N m at the arm, 15 N m permitted"
+    world.health.cycle(world.now + 60, world.steady + 0.02)
+    assert world.health.pushed == "", "after a leap of the clock all is new"
+
+    world = World()
+    world.health.expect(force.topic, 0.3)
+    for bad in (float("nan"), float("inf")):
+        push(bad)
+        assert world.health.pushed == "" and world.run(0.02) == "the force at the arm is not a finite number"
+        push(0.0)
+        assert world.run(0.02) == ""

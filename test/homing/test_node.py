@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The service home: a person sends the arm home, is told how it went, and can stop it at any moment."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import yaml
+from nodes_support import FakePolicy, a_bench
+from robot_support import Robot, in_state
+
+import wall_oss_ros.nodes  # noqa: F401  gives rclpy
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.homing.moveit import link
+from wall_oss_ros.nodes.control import ControlNode
+from wall_oss_ros.nodes.qos import EVENTS, LATCHED
+from wall_oss_ros.paths import data_path
+from wall_oss_ros.robots.kinematics import Arm
+from wall_oss_ros.robots.profile import load_profile
+
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rclpy.parameter import Parameter
+from std_msgs.msg import Bool
+from std_srvs.srv import Trigger
+from wall_oss_msgs.msg import ControlStatus, SubtaskPlan
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+ARM = Arm(load_profile("franka"))
+AWAY = ARM.ik([0.5, 0.2, 0.1], ARM.fk(ARM.home)[1], ARM.home).q
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    monkeypatch.setattr("wall_oss_ros.control.health._STANDSTILL", 60.0)
+    yield from a_bench(monkeypatch)
+
+
+@pytest.fixture
+def profile(tmp_path) -> str:
+    """The Franka, slower and with more patience, so that on a busy machine nothing else ends a way home."""
+    content = yaml.safe_load(data_path("config/robots/franka.yaml").read_text())
+    content["watchdog"]["joint_state_age"] = 8.0
+    content["arm"]["limits"]["velocity"] = [0.4] * 7
+    path = tmp_path / "patient.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return str(path)
+
+
+class Person:
+    """Asks the arm to go home; and the arm, with all that is said."""
+
+    def __init__(self, bench, profile):
+        self.bench, self.robot = bench, Robot(bench)
+        self.robot.q = AWAY.copy()
+        self.statuses = bench.listen(ControlStatus, "status", LATCHED)
+        settings = [Parameter("robot", value=profile), Parameter("planner", value="builtin")]
+        node = ControlNode(policy_loader=lambda *_: FakePolicy(), parameter_overrides=settings)
+        self.control = bench.run(node)
+        self._client = bench.node.create_client(Trigger, "home")
+        bench.until(self._client.service_is_ready)
+
+    def ask(self):
+        return self._client.call_async(Trigger.Request())
+
+    def ask_when_it_may(self):
+        """Asks until the node has heard of everything that it needs; the future of what became of it."""
+        while True:
+            asked = self.ask()
+            self.bench.until(lambda asked=asked: asked.done() or self.homing())
+            if not asked.done():
+                return asked
+
+    def homing(self) -> bool:
+        return bool(self.statuses) and self.statuses[-1].state == ControlStatus.HOMING
+
+    def under_way(self) -> bool:
+        return self.homing() and np.abs(self.robot.q - AWAY).max() > 0.05
+
+
+def test_the_arm_goes_home_and_the_person_is_told(bench, profile):
+    person = Person(bench, profile)
+    asked = person.ask_when_it_may()
+    bench.until(person.under_way)
+    assert "going home" in person.statuses[-1].reason and "%" in person.statuses[-1].reason
+    again = person.ask()
+    bench.until(again.done)
+    assert not again.result().success and "already" in again.result().message
+    bench.until(asked.done)
+    assert asked.result().success, asked.result().message
+    assert asked.result().message == "the arm is home"
+    assert person.robot.q == pytest.approx(ARM.home, abs=0.01) and not person.control.motion.moving
+    bench.until(
+        lambda: (person.statuses[-1].state, person.statuses[-1].reason) == (ControlStatus.IDLE, "the arm is home")
+    )
+    assert not person.robot.openings, "the gripper is left as it is"
+
+
+@pytest.mark.parametrize("how", ["service", "button", "plan", "joints", "push"])
+def test_it_is_interrupted_at_once_and_stays_where_it_is(bench, profile, how):
+    person = Person(bench, profile)
+    button = bench.node.create_publisher(Bool, "emergency_stop", EVENTS)
+    asked = person.ask_when_it_may()
+    bench.until(lambda: person.under_way() and button.get_subscription_count() > 0)
+    if how == "service":
+        assert bench.call(Trigger, "stop", Trigger.Request()).success
+    elif how == "button":
+        button.publish(Bool(data=True))
+    elif how == "plan":
+        person.robot.seeing = False  # nothing to act on
+        person.robot.plan()
+    elif how == "push":
+        person.robot.pushed = 150.0
+    else:
+        person.robot._joints = SimpleNamespace(publish=lambda _message: None)  # seen from here it stands
+    bench.until(asked.done)
+    words = {
+        "service": "stopped by a person",
+        "button": "emergency",
+        "plan": "a plan is running",
+        "joints": "away from",
+    }
+    words["push"] = "stopped by a force of 150 N"
+    assert not asked.result().success and words[how] in asked.result().message
+    bench.until(lambda: not person.control.motion.moving)
+    assert np.abs(person.robot.q - ARM.home).max() > 0.05
+    if how == "button":
+        refused = person.ask()
+        bench.until(refused.done)
+        assert not refused.result().success and "release it" in refused.result().message
+    if how == "service":
+        assert bench.call(Trigger, "resume", Trigger.Request()).success
+        asked = person.ask_when_it_may()
+        bench.until(asked.done)
+        assert asked.result().success, asked.result().message
+    if how == "plan":
+        person.robot.plan(SubtaskPlan.CANCELLED)
+        bench.until(in_state(person.statuses, ControlStatus.IDLE))
+        assert not person.homing(), "it does not go on by itself"
+
+
+def test_a_node_that_is_deactivated_says_so(bench, profile):
+    person = Person(bench, profile)
+    asked = person.ask_when_it_may()
+    bench.until(person.under_way)
+    request = ChangeState.Request()
+    request.transition.id = Transition.TRANSITION_DEACTIVATE
+    assert bench.call(ChangeState, "control/change_state", request).success
+    bench.until(asked.done)
+    assert not asked.result().success and "not active" in asked.result().message
+    later = person.ask()
+    bench.until(later.done)
+    assert "not active" in later.result().message
+
+
+def test_where_there_is_no_way_nothing_moves(bench, profile):
+    person = Person(bench, profile)
+    person.robot.q = np.array([0.0, -1.7, 0.0, -3.0, 0.0, 0.6, 0.785])  # in its own shoulder
+    while True:
+        asked = person.ask()
+        bench.until(asked.done)
+        if "touch itself" in asked.result().message:
+            break
+    assert not asked.result().success and not person.robot.trajectories
+
+
+@pytest.mark.skipif(link.installed(), reason="moveit_py is installed here")
+@pytest.mark.parametrize("parameter", [Parameter("planner", value="moveit"), Parameter("check_targets", value=True)])
+def test_moveit_that_is_missing_is_named_with_what_installs_it(bench, parameter):
+    node = ControlNode(policy_loader=lambda *_: FakePolicy(), parameter_overrides=[parameter])
+    bench._nodes.append(node)
+    with pytest.raises(WallOSSError, match="moveit-py"):
+        node.autostart()

@@ -1,1 +1,0 @@
-"""As moveit.core: robot states and models."""

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nodes that end: what they have going comes to rest first, and a signal does not keep them from saying so."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+from nodes_support import LIMIT, ROOT, a_bench, private_domain
+
+import wall_oss_ros.nodes  # noqa: F401  gives rclpy
+from wall_oss_ros.nodes.braking import Cycle, come_to_rest
+from wall_oss_ros.nodes.qos import LATCHED
+
+from std_msgs.msg import String
+
+bench = pytest.fixture(a_bench)
+NODE = """
+    import sys
+    import wall_oss_ros.nodes
+    from std_msgs.msg import String
+    from wall_oss_ros.nodes.base import WallOSSNode
+    from wall_oss_ros.nodes.qos import LATCHED
+    from wall_oss_ros.nodes.running import run
+
+    class Node(WallOSSNode):
+        def setup(self):
+            self.out = self.publish_to(String, "said", LATCHED)
+
+        def start(self):
+            self.every(0.02, lambda: self.out.publish(String(data="going")))
+
+        def stop(self):
+            for n in range(5):
+                self.out.publish(String(data=f"stopping {n}"))
+
+    sys.exit(run(lambda: Node("talker"), last_words=True))
+"""
+
+
+def test_each_goes_on_at_its_own_pace_until_it_rests():
+    begin, times = time.monotonic(), {"fast": [], "slow": []}
+
+    def step(name, count):
+        times[name].append(time.monotonic() - begin)
+        return len(times[name]) < count
+
+    cycles = [Cycle(0.02, begin, lambda: step("fast", 6)), Cycle(0.05, begin - 0.01, lambda: step("slow", 2))]
+    come_to_rest(cycles, time.monotonic)
+    assert [len(steps) for steps in times.values()] == [6, 2]
+    assert times["fast"][0] >= 0.02 and times["slow"][0] >= 0.04, "no sooner than a cycle after the last"
+    assert all(b - a >= 0.019 for a, b in zip(times["fast"], times["fast"][1:]))
+
+
+def test_what_never_rests_is_given_up():
+    begin = time.monotonic()
+    come_to_rest([Cycle(0.02, begin, lambda: True)], time.monotonic)
+    assert 0.3 < time.monotonic() - begin < 2.0
+    come_to_rest([], time.monotonic)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_node_with_last_words_is_heard_after_the_signal(bench, number):
+    heard = bench.listen(String, "said", LATCHED)
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(NODE)], cwd=ROOT)
+    try:
+        bench.until(lambda: heard)
+        process.send_signal(number)
+        process.send_signal(number)  # a terminal and what started the node may both ask
+        bench.until(lambda: heard[-1].data == "stopping 4")
+        assert process.wait(LIMIT) == 0
+    finally:
+        process.kill()
+
+
+SLOW_TO_END = """
+    import sys, time
+    import wall_oss_ros.nodes
+    from wall_oss_ros.nodes.base import WallOSSNode
+    from wall_oss_ros.nodes.running import run
+
+    class Node(WallOSSNode):
+        def start(self):
+            self.every(0.05, lambda: print("working", flush=True))
+
+        def stop(self):
+            print("stopping", flush=True)
+            time.sleep(0.5)
+            print("stopped", flush=True)
+
+    sys.exit(run(lambda: Node("slow")))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_does_not_cut_the_end_short(monkeypatch, number):
+    monkeypatch.setenv("ROS_DOMAIN_ID", private_domain())
+    command = [sys.executable, "-c", textwrap.dedent(SLOW_TO_END)]
+    process = subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        for line in ("working", "stopping"):
+            while (said := process.stdout.readline()).strip() != line:
+                assert said, "it ended early"
+            process.send_signal(number)
+        out, errors = process.communicate(timeout=LIMIT)
+    finally:
+        process.kill()
+    assert "stopped" in out and process.returncode == 0 and "Traceback" not in errors

@@ -1,0 +1,316 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nodes that talk: the simulated robot and perception as processes, planner and control with a scripted policy."""
+
+import json
+
+import numpy as np
+import pytest
+from nodes_support import FakePolicy, NodeProcess, a_bench, private_domain
+from robot_support import ARM, PROFILE, Robot, in_state
+
+import wall_oss_ros.nodes  # noqa: F401  gives rclpy
+from wall_oss_ros.nodes.control import ControlNode
+from wall_oss_ros.nodes.conversions import image_array
+from wall_oss_ros.nodes.plan_markers import PlanMarkersNode
+from wall_oss_ros.nodes.planner import PlannerNode
+from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, SENSOR
+from wall_oss_ros.robots.layout import Layout
+from wall_oss_ros.robots.profile import load_profile
+
+from action_msgs.msg import GoalStatus
+from control_msgs.action import FollowJointTrajectory, GripperCommand
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import CameraInfo, JointState
+from std_msgs.msg import Bool, Header, String
+from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectoryPoint
+from visualization_msgs.msg import MarkerArray
+from wall_oss_msgs.action import ExecuteInstruction
+from wall_oss_msgs.msg import ActionChunk, ControlStatus, Observation, Subtask, SubtaskPlan
+from wall_oss_msgs.srv import ApprovePlan, Ask
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+bench = pytest.fixture(a_bench)
+
+
+def test_the_simulated_robot_and_perception(bench):
+    observations = bench.listen(Observation, "observation", NEWEST)
+    joints = bench.listen(JointState, "/joint_states", SENSOR)
+    infos = bench.listen(CameraInfo, PROFILE.views[0].camera_info_topic, SENSOR)
+    truth = bench.listen(String, "/simulation/ground_truth", NEWEST)
+    slow = ("real_time_factor:=0.3", "camera_rate_hz:=4.0", "seed:=3", "colours:=red,green,blue")
+    with NodeProcess("simulated_robot", *slow) as robot, NodeProcess("perception", "use_sim_time:=true") as perception:
+        bench.until(lambda: len(observations) > 2 and truth and joints and infos)
+        assert robot.process.poll() is None and perception.process.poll() is None
+        first, last = observations[0], observations[-1]
+        assert last.header.stamp != first.header.stamp and last.header.frame_id == "fr3_link0"
+        assert list(last.view_names) == [view.name for view in PROFILE.views] and last.robot == "franka"
+        for view in last.views:
+            picture = image_array(view)
+            assert picture.shape == (112, 112, 3) and picture.std() > 10, "a picture shows something"
+        position, rotation = ARM.fk(np.array(last.joint_positions[:7]))
+        state, mask = Layout(PROFILE).pack(position, rotation, 0.08)
+        assert np.asarray(last.state) == pytest.approx(state, abs=1e-3)
+        assert list(last.state_mask) == mask.tolist()
+        assert infos[0].k[0] == infos[0].k[4] > 0 and infos[0].header.frame_id == PROFILE.views[0].optical_frame
+        scene = json.loads(truth[-1].data)
+        assert set(scene["cubes"]) == {"red", "green", "blue"}
+        assert all(cube["where"] == "table" for cube in scene["cubes"].values())
+
+        wrong = FollowJointTrajectory.Goal()
+        wrong.trajectory.joint_names = ["elbow"]
+        wrong.trajectory.points = [JointTrajectoryPoint(positions=[0.0])]
+        assert not bench.send_goal(FollowJointTrajectory, PROFILE.command.action, wrong)[0].accepted
+        goal, target = FollowJointTrajectory.Goal(), ARM.home.copy()
+        target[0] += 0.1
+        goal.trajectory.joint_names = list(PROFILE.arm.joints)
+        point = JointTrajectoryPoint(positions=target.tolist(), velocities=[0.0] * 7)
+        point.time_from_start.sec = 1
+        goal.trajectory.points = [point]
+        _, result = bench.send_goal(FollowJointTrajectory, PROFILE.command.action, goal)
+        grip = GripperCommand.Goal()
+        grip.command.position = 0.02
+        _, gripped = bench.send_goal(GripperCommand, PROFILE.gripper.action, grip)
+        bench.until(lambda: result.done() and gripped.done())
+        assert result.result().result.error_code == FollowJointTrajectory.Result.SUCCESSFUL
+        assert gripped.result().result.reached_goal
+
+        def newest(joint):  # states may come in later than results
+            return joints[-1].position[joints[-1].name.index(joint)]
+
+        bench.until(lambda: newest("fr3_joint1") == pytest.approx(0.1, abs=0.01))
+        bench.until(lambda: newest("fr3_finger_joint1") == pytest.approx(0.02, abs=0.003))
+        assert bench.call(Trigger, "/simulation/reset", Trigger.Request()).success
+        bench.until(lambda: newest("fr3_joint1") == pytest.approx(0.0, abs=0.01))
+    assert robot.process.returncode == 0 and perception.process.returncode == 0
+    assert "Traceback" not in robot.output + perception.output, robot.output + perception.output
+
+
+@pytest.mark.parametrize(
+    "module, parameter, said",
+    [
+        ("perception", "robot:=hal9000", "hal9000"),
+        ("perception", "rate_hz:=-3.0", "rate_hz"),
+        ("perception", "rate_hz:=fast", "rate_hz"),
+        ("control", "model:=/nowhere/at/all", "/nowhere/at/all"),
+    ],
+)
+def test_bad_input_ends_a_node_with_one_clear_line(module, parameter, said, monkeypatch):
+    monkeypatch.setenv("ROS_DOMAIN_ID", private_domain())
+    with NodeProcess(module, parameter) as node:
+        assert node.wait() == 2
+    errors = [line for line in node.output.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1 and said in errors[0], node.output
+    assert "Traceback" not in node.output
+
+
+def test_control_moves_holds_and_obeys(bench):
+    policy = FakePolicy()
+    statuses, chunks = bench.listen(ControlStatus, "status", LATCHED), bench.listen(ActionChunk, "action_chunk", EVENTS)
+    robot = Robot(bench)
+    control = bench.run(ControlNode(policy_loader=lambda *_: policy))
+    bench.until(in_state(statuses, ControlStatus.IDLE))
+    assert "no plan" in statuses[-1].reason and not robot.trajectories
+
+    robot.plan()
+    heartbeat = bench.node.create_timer(0.5, robot.plan)
+    bench.until(lambda: len(robot.trajectories) > 20 and chunks and robot.openings)
+    bench.until(in_state(statuses, ControlStatus.RUNNING))
+    bench.until(lambda: ARM.fk(robot.q)[0][0] > ARM.fk(ARM.home)[0][0] + 0.005)  # it moves forward
+    assert robot.openings == [pytest.approx(0.04)], "the gripper is told once"
+    chunk = chunks[-1]
+    assert (chunk.horizon, chunk.dof, len(chunk.actions), len(chunk.path.poses)) == (10, 20, 200, 10)
+    assert chunk.subtask == "go" and chunk.plan_id == 1
+    for message in robot.trajectories:
+        assert list(message.joint_names) == list(PROFILE.arm.joints)
+        assert not np.any(message.points[-1].velocities), "each command ends at rest"
+
+    robot.seeing = False
+    bench.until(lambda: statuses[-1].state == ControlStatus.HOLDING and "no observations" in statuses[-1].reason)
+    bench.until(lambda: not control.motion.moving)
+    robot.seeing = True
+    bench.until(in_state(statuses, ControlStatus.RUNNING))
+
+    assert bench.call(Trigger, "stop", Trigger.Request()).success
+    bench.until(in_state(statuses, ControlStatus.STOPPED))
+    bench.until(lambda: not control.motion.moving)
+    assert bench.call(Trigger, "resume", Trigger.Request()).success
+    bench.until(in_state(statuses, ControlStatus.RUNNING))
+
+    button = bench.node.create_publisher(Bool, "emergency_stop", EVENTS)
+    bench.until(lambda: button.get_subscription_count() > 0)
+    button.publish(Bool(data=True))
+    bench.until(lambda: statuses[-1].state == ControlStatus.STOPPED and "emergency" in statuses[-1].reason)
+    assert not bench.call(Trigger, "resume", Trigger.Request()).success, "it is still pressed"
+    button.publish(Bool(data=False))
+    bench.until(lambda: "release" not in statuses[-1].reason)
+    assert statuses[-1].state == ControlStatus.STOPPED, "releasing it moves nothing by itself"
+    assert bench.call(Trigger, "resume", Trigger.Request()).success
+    bench.until(in_state(statuses, ControlStatus.RUNNING))
+
+    policy.actions = np.full((10, 20), np.nan, np.float32)
+    bench.until(lambda: statuses[-1].state == ControlStatus.HOLDING and "finite" in statuses[-1].reason)
+    policy.actions = None
+    bench.until(in_state(statuses, ControlStatus.RUNNING))
+
+    robot.robot = "another"
+    bench.until(lambda: statuses[-1].state == ControlStatus.HOLDING and "another" in statuses[-1].reason)
+    robot.robot = PROFILE.name
+    bench.until(in_state(statuses, ControlStatus.RUNNING))
+
+    heartbeat.cancel()
+    bench.until(lambda: statuses[-1].state == ControlStatus.HOLDING and "planner" in statuses[-1].reason)
+    robot.plan(SubtaskPlan.CANCELLED, plan_id=0)  # a new planner, which has none
+    bench.until(lambda: (statuses[-1].state, statuses[-1].reason) == (ControlStatus.IDLE, "no plan yet"))
+    robot.plan(SubtaskPlan.SUCCEEDED)
+    bench.until(lambda: statuses[-1].state == ControlStatus.IDLE and "succeeded" in statuses[-1].reason)
+
+
+def test_control_stops_where_the_arm_is_pushed_and_goes_on_only_by_a_person(bench):
+    statuses, robot = bench.listen(ControlStatus, "status", LATCHED), Robot(bench)
+    limit = PROFILE.arm.force.max_force
+    robot.pushed = None
+    control = bench.run(ControlNode(policy_loader=lambda *_: FakePolicy()))
+    bench.node.create_timer(0.5, robot.plan)
+
+    def says(state, words):
+        return lambda: statuses and statuses[-1].state == state and words in statuses[-1].reason
+
+    bench.until(says(ControlStatus.HOLDING, f"nothing from {PROFILE.arm.force.topic} yet"))
+    assert not robot.trajectories, "nothing moves before it is known how hard the arm is pushed"
+    robot.pushed = limit - 1
+    bench.until(in_state(statuses, ControlStatus.RUNNING))
+    bench.until(lambda: len(robot.trajectories) > 20)
+
+    robot.pushed = -(limit + 20)
+    bench.until(says(ControlStatus.STOPPED, f"a force of {limit + 20:.0f} N at the arm, {limit:g} N permitted"))
+    bench.until(lambda: not control.motion.moving)
+    refused = bench.call(Trigger, "resume", Trigger.Request())
+    sent = len(robot.trajectories)
+    assert not refused.success and "a force of" in refused.message, "something still pushes"
+    assert statuses[-1].state == ControlStatus.STOPPED
+    robot.pushed = 0.0
+    bench.until(lambda: control._health.pushed == "")
+    assert statuses[-1].state == ControlStatus.STOPPED, "and nothing moves by itself when that has gone"
+    assert all(not np.any(message.points[0].velocities) for message in robot.trajectories[sent:])
+    assert bench.call(Trigger, "resume", Trigger.Request()).success
+    bench.until(in_state(statuses, ControlStatus.RUNNING))
+
+    robot.pushed = None
+    bench.until(says(ControlStatus.HOLDING, f"nothing from {PROFILE.arm.force.topic} for"))
+    robot.pushed = float("nan")
+    bench.until(says(ControlStatus.HOLDING, "the force at the arm is not a finite number"))
+    robot.pushed = 0.0
+    bench.until(in_state(statuses, ControlStatus.RUNNING))
+
+
+def test_control_holds_where_the_driver_describes_another_robot(bench):
+    statuses, robot = bench.listen(ControlStatus, "status", LATCHED), Robot(bench)
+    descriptions = bench.node.create_publisher(String, "/robot_description", LATCHED)
+    descriptions.publish(String(data=load_profile("ur").urdf_path.read_text()))
+    bench.run(ControlNode(policy_loader=lambda *_: FakePolicy()))
+    bench.node.create_timer(0.5, robot.plan)
+    bench.until(
+        lambda: statuses and statuses[-1].state == ControlStatus.HOLDING and "has no fr3_joint1" in statuses[-1].reason
+    )
+    sent = len(robot.trajectories)
+    descriptions.publish(String(data=PROFILE.urdf_path.read_text()))
+    bench.until(in_state(statuses, ControlStatus.RUNNING))
+    bench.until(lambda: len(robot.trajectories) > sent + 5)
+
+
+def test_mock_hardware_that_measures_no_force_can_be_moved(bench):
+    statuses, robot = bench.listen(ControlStatus, "status", LATCHED), Robot(bench)
+    robot.pushed = None
+    settings = [Parameter("watch_forces", value=False)]
+    bench.run(ControlNode(policy_loader=lambda *_: FakePolicy(), parameter_overrides=settings))
+    bench.node.create_timer(0.5, robot.plan)
+    bench.until(in_state(statuses, ControlStatus.RUNNING))
+    bench.until(lambda: len(robot.trajectories) > 5)
+
+
+def test_a_manager_can_drive_a_node_through_its_states(bench):
+    diagnostics = bench.listen(DiagnosticArray, "/diagnostics", EVENTS)
+    markers = bench.listen(MarkerArray, "plan_markers", LATCHED)
+    node = bench.run(PlanMarkersNode(parameter_overrides=[Parameter("autostart", value=False)]))
+    bench.until(lambda: diagnostics)
+    status = diagnostics[-1].status[0]
+    assert (status.name, status.hardware_id, status.message) == ("wall_oss/plan_markers", "franka", "not active")
+    plan = SubtaskPlan(header=Header(frame_id="base"), plan_id=1, instruction="tidy up", status=SubtaskPlan.RUNNING)
+    bench.node.create_publisher(SubtaskPlan, "plan", LATCHED).publish(plan)
+
+    def change(transition):
+        request = ChangeState.Request()
+        request.transition.id = transition
+        return bench.call(ChangeState, "plan_markers/change_state", request).success
+
+    assert change(Transition.TRANSITION_CONFIGURE) and not node.active
+    assert change(Transition.TRANSITION_ACTIVATE) and node.active
+    bench.until(lambda: markers and markers[-1].markers[1].text.startswith("tidy up"))
+    assert markers[-1].markers[-1].ns == "workspace"
+    bench.until(lambda: diagnostics[-1].status[0].message == "showing plan 1")
+    assert change(Transition.TRANSITION_DEACTIVATE) and not node.active
+    assert change(Transition.TRANSITION_ACTIVATE) and change(Transition.TRANSITION_DEACTIVATE)
+    assert change(Transition.TRANSITION_CLEANUP) and change(Transition.TRANSITION_CONFIGURE)
+    bench.until(lambda: diagnostics[-1].status[0].message == "not active")
+    described = node.describe_parameter("rate_hz")
+    assert described.read_only and described.floating_point_range[0].to_value == 60.0 and "Hz" in described.description
+    refused = node.set_parameters([Parameter("text_height", value=50.0), Parameter("rate_hz", value=1.0)])
+    assert [result.successful for result in refused] == [False, False]
+    assert node.set_parameters([Parameter("text_height", value=0.1)])[0].successful
+
+
+def test_planner_by_topic_action_and_services(bench):
+    policy = FakePolicy()
+    plans = bench.listen(SubtaskPlan, "plan", LATCHED)
+    robot = Robot(bench)
+    planner = bench.run(PlannerNode(policy_loader=lambda *_: policy))
+    instructions = bench.node.create_publisher(String, "instruction", EVENTS)
+    bench.until(lambda: instructions.get_subscription_count() > 0)
+
+    bench.until(lambda: plans)
+    assert (plans[0].plan_id, plans[0].instruction) == (0, ""), "a planner that has just started has no plan"
+    instructions.publish(String(data="frobnicate the cube"))
+    bench.until(lambda: plans and plans[-1].status == SubtaskPlan.FAILED)
+    assert "frobnicate" in plans[-1].message
+
+    instructions.publish(String(data="put the red cube in the left tray"))
+    bench.until(lambda: plans[-1].status == SubtaskPlan.RUNNING)
+    running = plans[-1]
+    assert [subtask.text for subtask in running.subtasks] == ["pick up the red cube", "place it in the left tray"]
+    assert running.active == 0 and running.subtasks[0].status == Subtask.ACTIVE
+    assert running.header.frame_id == "fr3_link0"
+    count = len(plans)
+    bench.until(lambda: len(plans) > count)
+    assert plans[-1].header.stamp == running.header.stamp, "the heartbeat repeats the plan as it is"
+
+    answer = bench.call(Ask, "ask", Ask.Request(question="where is it?"))
+    assert answer.success and answer.answer == "you asked: where is it?"
+    assert not bench.call(Ask, "ask", Ask.Request(question=" ")).success
+    assert not bench.call(ApprovePlan, "approve_plan", ApprovePlan.Request(approve=True)).success
+
+    feedback = []
+    goal = ExecuteInstruction.Goal(instruction="do both")
+    _, result = bench.send_goal(ExecuteInstruction, "execute", goal, lambda message: feedback.append(message.feedback))
+    bench.until(lambda: feedback)
+    assert (feedback[0].index, feedback[0].count, feedback[0].progress) == (0, 2, 0.0)
+    policy.answer = "place it in the left tray"
+    bench.until(lambda: feedback[-1].index == 1 and feedback[-1].progress == 0.5)
+    policy.answer = "done"
+    bench.until(result.done)
+    assert result.result().status == GoalStatus.STATUS_SUCCEEDED and result.result().result.success
+    assert result.result().result.plan.status == SubtaskPlan.SUCCEEDED
+
+    policy.answer = "pick up the red cube"
+    handle, result = bench.send_goal(ExecuteInstruction, "execute", ExecuteInstruction.Goal(instruction="again"))
+    bench.until(lambda: plans[-1].status == SubtaskPlan.RUNNING and plans[-1].instruction == "again")
+    bench.until(handle.cancel_goal_async().done)
+    bench.until(result.done)
+    assert result.result().status == GoalStatus.STATUS_CANCELED
+    bench.until(lambda: plans[-1].status == SubtaskPlan.CANCELLED)
+    refused, _ = bench.send_goal(ExecuteInstruction, "execute", ExecuteInstruction.Goal(instruction=" "))
+    assert not refused.accepted
+    assert robot.trajectories == [] and planner.active

@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engine against the network it serves: the same words and actions, with as little run again as can be."""
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.model import ExpertConfig, VisionConfig, WallOSS, WallOSSConfig
+from wall_oss_ros.policy import engine as engine_module
+from wall_oss_ros.policy import linear
+from wall_oss_ros.policy.engine import Engine
+from wall_oss_ros.policy.processor import Prefix
+from wall_oss_ros.policy.replays import Replays
+from wall_oss_ros.policy.runtime import _layer
+
+IMAGE, START, END, PROPRI, ACTION = 1, 2, 3, 4, 5
+GRIDS = [[1, 4, 4], [1, 4, 6], [1, 4, 4]]
+HORIZON, STEPS = 5, 4
+ACT, SAY = [20, 21, 22, PROPRI, 23], [20, 21, 30, 31]
+
+LINEAGE = {
+    "one attention": {},
+    "attention and norms by type, narrow actions": {
+        "attention_moe": True,
+        "norm_moe": True,
+        "experts": [ExpertConfig(64, 96), ExpertConfig(32, 48)],
+    },
+    "causal actions": {"causal_action_attention_mask": True},
+}
+
+
+def build(**changes) -> WallOSS:
+    values = {
+        "vocab_size": 60, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+        "mrope_section": [2, 3, 3], "experts": [ExpertConfig(64, 96), ExpertConfig(64, 48)],
+        "vision": VisionConfig(depth=2, hidden_size=32, intermediate_size=48, num_heads=2, out_hidden_size=64,
+                               window_size=56, fullatt_block_indexes=[1]),
+        "image_token_id": IMAGE, "vision_start_token_id": START, "vision_end_token_id": END, "propri_token_id": PROPRI,
+        "action_token_id": ACTION, "eos_token_id": 59, "action_horizon": HORIZON, "dof_config": {"arm": 6},
+        "agent_pos_config": {"arm": 6}, "views": ["face_view", "left_wrist_view", "right_wrist_view"],
+    }  # fmt: skip
+    torch.manual_seed(0)
+    return WallOSS(WallOSSConfig(**{**values, **changes})).eval()
+
+
+@pytest.fixture(scope="module")
+def model() -> WallOSS:
+    return build()
+
+
+def see(*seeds: int) -> Prefix:
+    """A prefix of three views; a view shows what its seed says."""
+    ids, patches = [10, 11], []
+    for seed, (_, rows, columns) in zip(seeds, GRIDS):
+        ids += [12, START, *[IMAGE] * (rows * columns // 4), END]
+        patches.append(torch.randn(rows * columns, 1176, generator=torch.Generator().manual_seed(seed)))
+    return Prefix(torch.tensor([ids]), torch.cat(patches), torch.tensor(GRIDS))
+
+
+def motion(seed: int = 0) -> dict:
+    """State, masks and noise."""
+    generator = torch.Generator().manual_seed(seed)
+    alive = torch.tensor([1.0, 1, 1, 0, 1, 1])
+    return {
+        "state": torch.rand(6, generator=generator) * 2 - 1,
+        "state_mask": alive,
+        "dof_mask": alive,
+        "noise": torch.randn(HORIZON, 6, generator=generator),
+    }
+
+
+def whole(model: WallOSS, prefix: Prefix, suffix: list[int], inputs: dict | None = None) -> dict:
+    """The same prompt as one sequence."""
+    ids = [*prefix.input_ids[0].tolist(), *suffix, *([ACTION] * HORIZON if inputs else [])]
+    batch = {
+        "input_ids": torch.tensor([ids]),
+        "pixel_values": prefix.pixel_values,
+        "image_grid_thw": prefix.image_grid_thw,
+    }
+    if inputs:
+        batch["proprioception"], batch["agent_pos_mask"] = inputs["state"][None, None], inputs["state_mask"][None, None]
+        batch["dof_mask"] = inputs["dof_mask"].expand(1, HORIZON, -1)
+    return batch
+
+
+def expected_actions(model: WallOSS, prefix: Prefix, suffix: list[int], inputs: dict) -> torch.Tensor:
+    batch = whole(model, prefix, suffix, inputs)
+    return model.sample_actions(batch, inputs["noise"][None], STEPS, use_cache=False)[0]
+
+
+def same(found: torch.Tensor, expected: torch.Tensor) -> bool:
+    return float((found - expected).abs().max()) < 1e-4 * float(expected.abs().max())
+
+
+@pytest.fixture
+def runs(monkeypatch) -> list[tuple[int, int]]:
+    """Which tokens were run as words and images."""
+    seen: list[tuple[int, int]] = []
+    prefill = engine_module.Runtime.prefill
+    monkeypatch.setattr(
+        engine_module.Runtime,
+        "prefill",
+        lambda self, start, stop, hidden: seen.append((start, stop)) or prefill(self, start, stop, hidden),
+    )
+    return seen
+
+
+@pytest.mark.parametrize("changes", LINEAGE.values(), ids=LINEAGE)
+def test_words_and_actions_are_those_of_the_whole_sequence(changes):
+    model, prefix, inputs = build(**changes), see(0, 1, 2), motion()
+    engine = Engine(model)
+    engine.observe(prefix)
+    words = engine.generate(SAY, 6)
+    assert words == model.generate(whole(model, prefix, SAY), 6)[0].tolist() and len(words) == 6
+    assert same(engine.act(ACT, steps=STEPS, **inputs), expected_actions(model, prefix, ACT, inputs))
+    assert engine.generate(SAY, 6) == words
+
+
+def test_only_what_is_new_runs(model, runs):
+    """The views' tokens start at 4, 11 and 20; the suffix at 25."""
+    engine, inputs = Engine(model), motion()
+    for seeds, begin in (((0, 1, 2), 0), ((0, 1, 2), None), ((0, 1, 9), 20), ((0, 7, 8), 11), ((5, 7, 8), 4)):
+        prefix = see(*seeds)
+        engine.observe(prefix)
+        assert same(engine.act(ACT, steps=STEPS, **inputs), expected_actions(model, prefix, ACT, inputs))
+        assert runs == ([] if begin is None else [(begin, 30)])
+        runs.clear()
+    other = motion(1)  # the same words, another state
+    assert same(engine.act(ACT, steps=STEPS, **other), expected_actions(model, prefix, ACT, other))
+    assert runs == [(28, 30)]
+    runs.clear()
+    words = engine.generate(SAY, 3)  # shares the observation and its first words with the prompt before
+    assert words == model.generate(whole(model, prefix, SAY), 3)[0].tolist()
+    assert runs[0] == (27, 29)
+
+
+def test_only_views_that_changed_are_encoded(model, monkeypatch):
+    engine, encoded, encode = Engine(model), [], model.encode_images
+    monkeypatch.setattr(
+        model, "encode_images", lambda pixels, grids: encoded.append(grids.tolist()) or encode(pixels, grids)
+    )
+    for seeds in ((0, 1, 2), (0, 1, 2), (0, 3, 2), (4, 3, 5)):
+        engine.observe(see(*seeds))
+    assert encoded == [GRIDS, [GRIDS[1]], [GRIDS[0], GRIDS[2]]]
+
+
+def test_pictures_changed_in_place_are_noticed(model):
+    engine, prefix, inputs = Engine(model), see(0, 1, 2), motion()
+    engine.observe(prefix)
+    before = engine.act(ACT, steps=STEPS, **inputs)
+    prefix.pixel_values.mul_(-1)
+    engine.observe(prefix)
+    after = engine.act(ACT, steps=STEPS, **inputs)
+    assert not same(before, after) and same(after, expected_actions(model, prefix, ACT, inputs))
+
+
+def test_other_pictures_sizes_and_numbers_of_views(model):
+    engine, inputs = Engine(model), motion()
+    engine.observe(see(0, 1, 2))
+    engine.act(ACT, steps=STEPS, **inputs)
+    prefix = see(0, 1)
+    prefix = Prefix(prefix.input_ids, prefix.pixel_values, prefix.image_grid_thw[:2])
+    engine.observe(prefix)
+    assert same(engine.act(ACT, steps=STEPS, **inputs), expected_actions(model, prefix, ACT, inputs))
+
+
+def test_buffers_grow_and_keep_what_they_hold(model, runs):
+    engine, prefix, inputs = Engine(model, capacity=40), see(0, 1, 2), motion()
+    engine.observe(prefix)
+    engine.act(ACT, steps=STEPS, **inputs)
+    runs.clear()
+    long = [20 + i % 30 for i in range(50)]
+    assert engine.generate(long, 2) == model.generate(whole(model, prefix, long), 2)[0].tolist()
+    assert runs[0] == (28, 75)
+    assert same(engine.act(ACT, steps=STEPS, **inputs), expected_actions(model, prefix, ACT, inputs))
+
+
+class Recorder(TorchDispatchMode):
+    """Records every operator with the very tensors it met, as a CUDA graph records kernels with their addresses."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        self.calls.append((function, args, kwargs or {}, tree_leaves(result)))
+        return result
+
+    def replay(self) -> None:
+        for function, args, kwargs, results in self.calls:
+            for old, new in zip(results, tree_leaves(function(*args, **kwargs))):
+                if isinstance(old, torch.Tensor) and old.data_ptr() != new.data_ptr():
+                    old.copy_(new)
+
+
+def test_recorded_work_computes_with_new_contents(model):
+    """What a GPU would do with graphs: nothing but the recorded operators runs, on the recorded tensors."""
+    engine = Engine(model)
+    replayed = []
+
+    def capture(work):
+        actions = engine.runtime.actions.clone()
+        with Recorder() as recorder:
+            result = work()
+        engine.runtime.actions.copy_(actions)  # recording a graph does not run it
+
+        def replay():
+            replayed.append(1)
+            recorder.replay()
+            return result
+
+        return replay
+
+    engine.replays = Replays(capture)
+    engine.warm_up(see(0, 1, 2), [len(SAY), len(ACT)])
+    before = len(replayed)
+    for seeds in ((0, 1, 2), (0, 1, 9), (7, 1, 9)):
+        prefix, inputs = see(*seeds), motion(seeds[0])
+        engine.observe(prefix)
+        assert same(engine.act(ACT, steps=STEPS, **inputs), expected_actions(model, prefix, ACT, inputs))
+        assert engine.generate(SAY, 1) == model.generate(whole(model, prefix, SAY), 1)[0].tolist()
+    # Each time: the encoder, the prefix from the view that changed, both suffixes, and the steps: nothing was new.
+    assert len(replayed) - before == 3 * (1 + 1 + 2 + STEPS)
+
+
+def test_a_layer_compiles_whole_and_not_once_for_each_length(model, monkeypatch):
+    monkeypatch.setattr(linear, "can_pack", lambda: False)  # as on a GPU
+    torch._dynamo.reset()
+    counted = []
+    compiled = torch.compile(_layer, fullgraph=True, backend=lambda graph, inputs: counted.append(1) or graph.forward)
+    engine, inputs = Engine(model), motion()
+    engine.runtime._layer = compiled
+    for seeds in ((0, 1, 2), (0, 1, 3), (0, 4, 3)):
+        engine.observe(see(*seeds))
+        for words in range(3):
+            suffix = [40 + words] * words + ACT
+            found = engine.act(suffix, steps=STEPS, **inputs)
+            assert same(found, expected_actions(model, see(*seeds), suffix, inputs))
+    assert len(counted) <= 8  # of 9 prompts and 36 steps of two layers each
+
+
+def test_bfloat16_weights_compute_in_float32(monkeypatch):
+    monkeypatch.setattr(engine_module, "widening_pays", lambda: True)
+    monkeypatch.setattr(linear, "BLOCK", 1000)  # several blocks
+    model, exact, inputs = build().bfloat16(), build(), motion()
+    exact.load_state_dict(model.state_dict())
+    engine, reference = Engine(model), Engine(exact)
+    assert engine.runtime.embeds.dtype == torch.float32
+    results = []
+    for one in (engine, reference):
+        one.observe(see(0, 1, 2))
+        results.append(one.act(ACT, steps=STEPS, **inputs))
+        one.generate(SAY, 3)
+    # Image tokens are rounded to bfloat16 on their way, 8 bits.
+    assert float((results[0] - results[1]).abs().max()) < 0.03 * float(results[1].abs().max())
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_packed_and_widened_maps(bias, monkeypatch):
+    monkeypatch.setattr(linear, "BLOCK", 100)
+    module = torch.nn.Linear(24, 40, bias=bias)
+    x, other = torch.randn(7, 24), torch.randn(7, 40)
+    with torch.inference_mode():
+        plain = linear.linear(module)
+        packed = linear.packed(module.weight, module.bias, 7)
+        for name, more in (("__call__", []), ("silu", []), ("times", [other]), ("plus", [other])):
+            assert torch.allclose(getattr(plain, name)(x, *more), getattr(packed, name)(x, *more), atol=1e-5)
+        rough = module.bfloat16()
+        wide = torch.nn.Linear(24, 40, bias=bias)
+        wide.load_state_dict(rough.state_dict())
+        with linear.WideMatmuls():
+            assert torch.allclose(rough(x), wide(x), atol=1e-6)
+
+
+def test_adapters_are_not_lost_silently():
+    class Adapted(torch.nn.Linear):
+        pass
+
+    model = build()
+    model.model.layers[1].self_attn.v_proj = Adapted(64, 32)
+    with pytest.raises(WallOSSError, match="Adapted"):
+        Engine(model)
+
+
+def test_what_does_not_fit_is_refused(model):
+    engine, inputs = Engine(model), motion()
+    with pytest.raises(WallOSSError, match="before it saw"):
+        engine.act(ACT, steps=STEPS, **inputs)
+    engine.observe(see(0, 1, 2))
+    with pytest.raises(WallOSSError, match="exactly one"):
+        engine.act(SAY, steps=STEPS, **inputs)
+    with pytest.raises(WallOSSError, match=r"noise is \(3, 6\)"):
+        engine.act(ACT, steps=STEPS, **{**inputs, "noise": torch.zeros(3, 6)})

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The policy as a robot uses it, with a tiny checkpoint of random weights and a real tokenizer."""
+
+import json
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from checkpoint_support import VIEWS, small_config
+
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.model import WallOSS
+from wall_oss_ros.policy import Observation, Policy, prompts
+from wall_oss_ros.training.tokenizer import train_tokenizer
+
+ARM = slice(7, 14)
+INSTRUCTION = "put the red cube in the left tray"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("checkpoint")
+    tokenizer = train_tokenizer([INSTRUCTION, "pick up the red cube", "done"] * 3, 400)
+    config = small_config(tokenizer, extra={"known_words": "put the red cube in left tray pick up".split()})
+    torch.manual_seed(0)
+    model = WallOSS(config)
+    minimum, delta = torch.zeros(20), torch.zeros(20)
+    minimum[ARM], delta[ARM] = -0.5, 1.0
+    model.action_preprocessor.normalizer_action.set("franka", minimum, delta)
+    model.action_preprocessor.normalizer_propri.set("franka", minimum, delta)
+    model.save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+@pytest.fixture
+def policy(folder) -> Policy:
+    return Policy.from_pretrained(folder)
+
+
+def observe(seed: int = 0) -> Observation:
+    rng = np.random.default_rng(seed)
+    mask = np.zeros(20, bool)
+    mask[ARM] = True
+    state = np.where(mask, rng.uniform(-0.4, 0.4, 20), 0).astype(np.float32)
+    return Observation(float(seed), {view: rng.integers(0, 256, (56, 56, 3), np.uint8) for view in VIEWS}, state, mask)
+
+
+def whole_batch(policy: Policy, obs: Observation, suffix: str, horizon: int) -> dict:
+    """The same prompt as one sequence, without any prefix."""
+    prefix = policy.processor.prefix(policy.processor.images(obs, VIEWS), VIEWS)
+    tail = policy.processor.encode(suffix) + [policy.config.action_token_id] * horizon
+    mask = torch.from_numpy(obs.state_mask).float()
+    batch = {
+        "input_ids": torch.cat((prefix.input_ids, torch.tensor([tail])), 1),
+        "pixel_values": prefix.pixel_values,
+        "image_grid_thw": prefix.image_grid_thw,
+    }
+    if horizon:
+        state = (2 * (torch.from_numpy(obs.state) + 0.5) - 1) * mask
+        batch |= {
+            "proprioception": state[None, None],
+            "agent_pos_mask": mask[None, None],
+            "dof_mask": mask.expand(1, horizon, -1),
+        }
+    return batch
+
+
+def test_actions_equal_the_whole_sequence(policy):
+    for obs in (observe(0), observe(1)):
+        policy.reason(obs, INSTRUCTION)  # leaves its own suffix in the cache
+        chunk = policy.act(obs, "pick up the red cube", steps=4, seed=5)
+        noise = torch.randn(10, 20, generator=torch.Generator().manual_seed(5))[None]
+        batch = whole_batch(policy, obs, prompts.act_suffix("pick up the red cube"), 10)
+        expected = policy.model.sample_actions(batch, noise, 4, use_cache=False)[0].clamp(-1, 1).numpy()
+        assert np.allclose(chunk[:, ARM], expected[:, ARM] / 2, atol=1e-5)  # (x + 1) / 2 * 1 - 0.5
+
+
+def test_words_equal_the_whole_sequence(policy):
+    obs = observe(0)
+    policy.act(obs, "pick up the red cube", steps=1)
+    batch = whole_batch(policy, obs, prompts.reason_suffix(INSTRUCTION), 0)
+    expected = policy.model.generate(batch, 48, use_cache=False)[0].tolist()
+    if policy.config.eos_token_id in expected:
+        expected = expected[: expected.index(policy.config.eos_token_id)]
+    assert len(expected) > 3
+    assert policy.reason(obs, INSTRUCTION) == policy.processor.decode(expected)
+
+
+def test_chunk_is_physical_and_only_the_arm_moves(policy):
+    chunk = policy.act(observe(), INSTRUCTION, seed=1)
+    assert chunk.shape == (policy.horizon, 20) and chunk.dtype == np.float32
+    assert (np.abs(chunk[:, ARM]) <= 0.5).all() and chunk[:, ARM].std() > 0
+    assert not chunk[:, :7].any() and not chunk[:, 14:].any()
+    assert policy.dof_mask.nonzero()[0].tolist() == list(range(7, 14))
+
+
+def test_seed_makes_it_repeatable_and_the_observation_matters(policy):
+    act = lambda obs, seed: policy.act(obs, INSTRUCTION, seed=seed)  # noqa: E731
+    first = act(observe(0), 3)
+    assert np.allclose(first, act(observe(0), 3), atol=1e-6)
+    assert not np.allclose(first, act(observe(0), 4))
+    assert not np.allclose(first, act(observe(1), 3))
+    moved = replace(observe(0), state=observe(0).state * 0.5)
+    assert not np.allclose(first, act(moved, 3), atol=1e-4)
+
+
+def test_pictures_are_encoded_once_for_several_prompts(policy, monkeypatch):
+    calls = []
+    encode = policy.model.encode_images
+    monkeypatch.setattr(policy.model, "encode_images", lambda *args: calls.append(1) or encode(*args))
+    obs = observe(0)
+    policy.reason(obs, INSTRUCTION)
+    policy.act(obs, INSTRUCTION)
+    policy.ask(replace(obs, stamp=9.0), "what is in the gripper?")
+    assert len(calls) == 1
+    policy.act(observe(1), INSTRUCTION)
+    assert len(calls) == 2
+
+
+def test_long_questions_grow_the_cache(policy):
+    obs = observe(0)
+    before = policy.act(obs, INSTRUCTION, seed=0)
+    assert isinstance(policy.ask(obs, "where is the red cube? " * 200), str)
+    assert np.allclose(before, policy.act(obs, INSTRUCTION, seed=0), atol=1e-5)
+
+
+def test_two_threads_share_it(policy):
+    expected = {seed: policy.act(observe(seed), INSTRUCTION, seed=seed) for seed in range(2)}
+    results: dict[int, list] = {0: [], 1: []}
+
+    def work(seed: int) -> None:
+        for _ in range(5):
+            results[seed].append(policy.act(observe(seed), INSTRUCTION, seed=seed))
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in results]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert all(np.allclose(expected[seed], chunk, atol=1e-6) for seed in results for chunk in results[seed])
+    assert [len(chunks) for chunks in results.values()] == [5, 5]
+
+
+def test_warm_up_needs_no_robot(policy):
+    policy.warm_up()
+
+
+def test_unknown_words(policy):
+    assert policy.knows("Put the red Cube in the blue bucket!") == ["blue", "bucket"]
+
+
+def test_special_tokens_in_an_instruction_are_only_words(policy):
+    obs = observe(0)
+    assert policy.reason(obs, f"{INSTRUCTION} <|im_end|>") == policy.reason(obs, INSTRUCTION)
+    with pytest.raises(WallOSSError, match="empty"):
+        policy.plan(obs, " <|im_end|> ")
+
+
+def test_weights_that_are_not_finite_never_pass(policy):
+    with torch.no_grad():
+        policy.model.model.norm.weight.fill_(float("nan"))
+    with pytest.raises(WallOSSError, match="not finite"):
+        policy.act(observe(0), INSTRUCTION)
+    with pytest.raises(WallOSSError, match="not finite"):
+        policy.reason(observe(0), INSTRUCTION)
+
+
+def test_observations_that_do_not_fit_are_refused(policy):
+    obs = observe(0)
+    with pytest.raises(WallOSSError, match="no right_wrist_view"):
+        policy.act(replace(obs, images={"face_view": obs.images["face_view"]}), INSTRUCTION)
+    with pytest.raises(WallOSSError, match="14 numbers"):
+        policy.act(replace(obs, state=obs.state[:14], state_mask=obs.state_mask[:14]), INSTRUCTION)
+    with pytest.raises(WallOSSError, match="0 flow steps"):
+        policy.act(obs, INSTRUCTION, steps=0)
+
+
+def test_checkpoints_that_do_not_fit_are_refused(folder, tmp_path):
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (copy / name).write_bytes((folder / name).read_bytes())
+    with pytest.raises(WallOSSError, match="no tokenizer.json"):
+        Policy.from_pretrained(copy)
+    (copy / "tokenizer.json").write_text("{}")
+    with pytest.raises(WallOSSError, match="not a tokenizer"):
+        Policy.from_pretrained(copy)
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    for token in tokenizer["added_tokens"]:
+        if token["content"] == "<|im_end|>":
+            token["content"] = "<|something|>"
+    (copy / "tokenizer.json").write_text(json.dumps(tokenizer))
+    with pytest.raises(WallOSSError, match=r"<\|im_end\|> at None"):
+        Policy.from_pretrained(copy)
+    with pytest.raises(WallOSSError, match="no statistics for the robot 'ur'; it has: franka"):
+        Policy.from_pretrained(folder, robot="ur")

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The scripted expert in the model's place, in closed loop: planner, chunk queue, limits and looks at links let both tasks happen."""
+
+import numpy as np
+import pytest
+from sim_support import Expert
+
+from wall_oss_ros.sim.closed_loop import ClosedLoop
+from wall_oss_ros.sim.evaluate import random_cases
+from wall_oss_ros.sim.task import task_of
+from wall_oss_ros.sim.tasks import parse_instruction
+
+
+@pytest.fixture(scope="module", params=["franka", "ur", "dual_arm"])
+def loop(request):
+    stage = task_of(request.param).stage(np.random.default_rng(0), request.param)
+    stage.simulator.render = lambda view: np.zeros((8, 8, 3), np.uint8)  # nobody looks at the pictures, which take time
+    yield ClosedLoop(Expert(stage), stage)
+    stage.simulator.close()
+
+
+@pytest.mark.timeout(300)
+def test_whoever_knows_what_to_do_is_let_do_it(loop):
+    for case in random_cases(loop.task, 2, seed=4):
+        episode = loop.run(case.scene, case.instruction, list(case.goals), seed=0)
+        assert episode.success and episode.faults == 0, episode.summary()
+        assert (episode.status, episode.taken, episode.placed) == (
+            "succeeded",
+            case.goals[0].colour,
+            case.goals[0].tray,
+        )
+        assert episode.plan_right and episode.judgements_right == episode.judgements > 5
+
+
+def test_what_is_asked_for_in_vain_is_not_reached(loop):
+    """Nor does the arm stir: the model says that there is no such thing."""
+    case = random_cases(loop.task, 1, seed=4)[0]
+    absent = next(c for c in ("red", "green", "blue", "yellow") if c not in case.scene.colours)
+    instruction = case.instruction.replace(case.goals[0].colour, absent)
+    episode = loop.run(case.scene, instruction, parse_instruction(instruction), seed=0)
+    assert not episode.success and episode.plan_right and episode.taken is None
+    assert episode.status == "failed" and f"there is no {absent}" in episode.message and episode.chunks == 0

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Adapters beside the routed projections: trained, saved, merged."""
+
+import sys
+
+import pytest
+import torch
+from network_support import LINEAGE, make_batch, row, small_model
+
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.model import WallOSS
+from wall_oss_ros.training.lora import LoraSettings, add_lora, load_adapter, merge_lora, save_adapter
+
+pytest.importorskip("peft", reason="the optional package peft")
+
+
+@pytest.fixture
+def batch() -> dict:
+    batch = make_batch(torch.tensor([row([5, 6])]))
+    return {**batch, "labels": batch["input_ids"].clone()}
+
+
+def train(model: WallOSS, batch: dict, steps: int = 2) -> None:
+    model.train()
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], 1e-2)
+    for _ in range(steps):
+        out = model(batch)
+        optimizer.zero_grad()
+        (out.flow_loss + out.cross_entropy_loss).backward()
+        optimizer.step()
+    model.eval()
+
+
+def outputs(model: WallOSS, batch: dict) -> torch.Tensor:
+    with torch.no_grad():
+        return torch.cat((model(batch).logits.flatten(), model.sample_actions(batch, steps=2).flatten()))
+
+
+@pytest.mark.parametrize("kind", ["flow", "0.5"])
+def test_merged_equals_adapted(kind, batch, tmp_path):
+    model = small_model(**LINEAGE[kind])
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    names, plain = before.keys(), outputs(model, batch)
+    add_lora(model, LoraSettings(rank=4))
+    assert torch.allclose(outputs(model, batch), plain, atol=1e-6)  # a fresh adapter adds nothing
+    model.set_gradient_checkpointing()
+    train(model, batch)
+    adapted = outputs(model, batch)
+    assert not torch.allclose(adapted, plain, atol=1e-3)
+
+    save_adapter(model, tmp_path / "adapter")
+    again = small_model(**LINEAGE[kind])
+    load_adapter(again, tmp_path / "adapter")
+    assert torch.allclose(outputs(again.eval(), batch), adapted, atol=1e-5)
+
+    merge_lora(model)
+    assert model.state_dict().keys() == names and all(p.requires_grad for p in model.parameters())
+    assert torch.allclose(outputs(model, batch), adapted, atol=1e-4)
+    model.save_pretrained(tmp_path / "plain")
+    assert torch.allclose(outputs(WallOSS.from_pretrained(tmp_path / "plain"), batch), adapted, atol=1e-4)
+    changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    projections = [name for name in names if "_proj" in name and name.startswith("model.") and name.endswith("weight")]
+    assert changed == {*projections, *(name for name in names if name.startswith("action_preprocessor."))}
+
+
+def test_targets_choose_what_is_adapted(batch):
+    model = small_model()
+    add_lora(model, LoraSettings(targets=r"model\.layers\.1\.moe\.experts\.1\.\w+", also_train=()))
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert len(trained) == 6 and all(name.startswith("model.layers.1.moe.experts.1.") for name in trained)
+    with pytest.raises(WallOSSError, match="already"):
+        add_lora(model)
+
+
+@pytest.mark.parametrize(
+    "act, message",
+    [
+        (lambda model, folder: add_lora(model, LoraSettings(targets="nothing")), "No module"),
+        (lambda model, folder: add_lora(model, LoraSettings(targets="(")), "no regular expression"),
+        (lambda model, folder: add_lora(model, LoraSettings(rank=0)), "rank 0"),
+        (lambda model, folder: merge_lora(model), "no LoRA adapters to merge"),
+        (lambda model, folder: save_adapter(model, folder), "no LoRA adapters to save"),
+        (lambda model, folder: load_adapter(model, folder), "no LoRA adapter that can be read"),
+    ],
+)
+def test_mistakes_are_named(act, message, tmp_path):
+    with pytest.raises(WallOSSError, match=message):
+        act(small_model(), tmp_path)
+
+
+def test_an_adapter_of_another_model_is_refused(tmp_path):
+    model = small_model()
+    add_lora(model)
+    save_adapter(model, tmp_path)
+    with pytest.raises(WallOSSError, match="of another model"):
+        load_adapter(small_model(**LINEAGE["flow-0.1"]), tmp_path)
+
+
+def test_without_peft_the_message_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(WallOSSError, match="peft, which is not installed") as error:
+        add_lora(small_model())
+    assert "[lora]" in error.value.hint

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A recipe becomes a checkpoint: data, tokenizer, vision, stages, practice; and a run goes on where it stopped."""
+
+import json
+
+import numpy as np
+import pytest
+from training_support import small_recipe
+
+from wall_oss_ros.policy import Policy
+from wall_oss_ros.sim.cubes.frames import FRAME, FrameSet, JoinedImages, is_made, write_frames
+from wall_oss_ros.training.pipeline import train
+from wall_oss_ros.training.trainer import Trainer
+
+
+@pytest.mark.timeout(400)
+def test_a_recipe_with_practice_becomes_a_checkpoint_and_a_run_resumes(tmp_path):
+    output, data = tmp_path / "out", tmp_path / "data"
+    train(small_recipe(), output, data, minutes=1e-6, workers=1)  # stops before its first step, but leaves a checkpoint
+    assert json.loads((output / "training.json").read_text())["steps"] == 0
+    words = (output / "tokenizer.json").read_text()
+    train(small_recipe(practice=1), output, data, resume=True, workers=1)
+    report = json.loads((output / "training.json").read_text())
+    practice = FrameSet.open(output / "run" / "practice-1")
+    assert report["steps"] == 4
+    assert report["frames"] == len(FrameSet.open(data)) + len(practice) and len(practice) > 20
+    assert (output / "tokenizer.json").read_text() == words, "a run keeps its tokenizer"
+    assert Policy.from_pretrained(output).horizon == 10
+    rows = (output / "log.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["step", "1", "2", "3", "4"]
+
+
+def test_sets_of_frames_join(tmp_path):
+    def made(folder, first, count):
+        frames = np.zeros(count, FRAME)
+        frames["opening"] = np.arange(first, first + count)
+        images = np.broadcast_to(
+            np.arange(first, first + count, dtype=np.uint8)[:, None, None, None, None], (count, 2, 4, 4, 3)
+        )
+        write_frames(folder, [images[:2], images[2:]], [frames[:2], frames[2:]], {"first": first})
+        assert is_made(folder, {"first": first}) and not is_made(folder, {"first": first + 1})
+        return FrameSet.open(folder)
+
+    joined = made(tmp_path / "a", 100, 5).after([made(tmp_path / "b", 10, 3), made(tmp_path / "c", 20, 4)])
+    expected = [10, 11, 12, 20, 21, 22, 23, 100, 101, 102, 103, 104]
+    assert joined.frames["opening"].tolist() == expected and len(joined) == len(joined.images) == 12
+    assert isinstance(joined.images, JoinedImages) and joined.images.shape == (12, 2, 4, 4, 3)
+    order = np.random.default_rng(0).permutation(12)
+    assert joined.images[order][:, 0, 0, 0, 0].tolist() == [expected[i] for i in order]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_practice_has_its_share_of_frames_and_held_out_ones_are_left_alone(share):
+    trainer = object.__new__(Trainer)
+    trainer.recipe = small_recipe(practice=2)
+    stage = trainer.recipe.stages[1].model_copy(update={"batch": 4000, "practice_share": share})
+    trainer._practised = 30
+    trainer.batches = type("Batches", (), {"data": range(130)})
+    chosen = trainer._choose(stage, 5)
+    assert chosen.max() < 130 - 16
+    assert (chosen < 30).mean() == pytest.approx(share, abs=0.03)
+    assert (trainer._choose(stage, 5) == chosen).all() and (trainer._choose(stage, 6) != chosen).any()

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Several robots in one recipe: they must be of one kind, and take turns in demonstrations and in practice."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.policy import prompts
+from wall_oss_ros.robots.profile import load_profile
+from wall_oss_ros.sim import dagger as practice
+from wall_oss_ros.sim import generate
+from wall_oss_ros.sim.cubes.demonstrations import Stage
+from wall_oss_ros.sim.cubes.frames import FrameSet
+from wall_oss_ros.sim.lifting.task import LiftingTask
+from wall_oss_ros.sim.task import task_of
+from wall_oss_ros.training.pipeline import recipe_task
+from wall_oss_ros.training.recipe import load_recipe
+
+
+def recipe(*robots):
+    return load_recipe("tiny").model_copy(update={"robots": robots})
+
+
+def test_robots_of_different_views_or_without_a_simulation_cannot_share_a_recipe(tmp_path):
+    assert isinstance(recipe_task(load_recipe("dual_arm")), LiftingTask)
+    assert type(recipe_task(recipe("franka", "ur"))) is type(task_of("franka"))
+    with pytest.raises(WallOSSError, match=r"franka, dual_arm, whose views differ.*left_wrist_view"):
+        recipe_task(recipe("franka", "dual_arm"))
+    with pytest.raises(WallOSSError, match="franka has no simulation"):
+        task_of(load_profile("franka").model_copy(update={"simulation": None}))
+
+
+class Here:
+    """A pool of no processes: what it is given is done at once, here."""
+
+    def __init__(self, processes, initializer=None, arguments=()):
+        if initializer is not None:
+            initializer(*arguments)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    imap = staticmethod(map)
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch):
+    for module in (generate, practice):
+        monkeypatch.setattr(
+            module, "multiprocessing", SimpleNamespace(get_context=lambda _: SimpleNamespace(Pool=Here))
+        )
+    monkeypatch.setattr(generate, "POSED_PER_JOB", 2)
+    monkeypatch.setattr(generate, "EPISODES_PER_JOB", 1)
+    monkeypatch.setattr(practice, "_loops", [])
+    monkeypatch.setattr(Stage, "chunks", lambda stage: np.zeros((5, 10, 7)))
+
+
+@pytest.fixture
+def stages(monkeypatch):
+    """The robots' names, in the order in which frames are taken of them."""
+    order, frame = [], Stage.frame
+
+    def noted(stage):
+        order.append(stage.profile.name)
+        return frame(stage)
+
+    monkeypatch.setattr(Stage, "frame", noted)
+    return order
+
+
+def runs(names) -> list[str]:
+    """Without repetitions in a row."""
+    return [name for name, before in zip(names, [None, *names]) if name != before]
+
+
+def test_demonstrations_are_of_all_robots_in_equal_shares(tmp_path, stages):
+    made = FrameSet.open(generate.generate(tmp_path / "data", 2, 8, 40, seed=3, robots=("franka", "ur")))
+    assert len(made) == len(stages) and made.meta["settings"]["robots"] == ["franka", "ur"]
+    posed = {name: stages.count(name) for name in set(stages)}
+    assert set(posed) == {"franka", "ur"} and min(posed.values()) >= 5, "four posed frames and a demonstration each"
+    count = len(stages)
+    generate.generate(tmp_path / "data", 2, 8, 40, seed=3, robots=("franka", "ur"))
+    assert len(stages) == count, "what is there is left alone"
+    assert generate.is_made(tmp_path / "data", made.meta["settings"])
+    assert not generate.is_made(tmp_path / "data", made.meta["settings"] | {"robots": ["franka"]})
+
+
+class Idler:
+    """A model that stands still, and thinks at once that all is done."""
+
+    rate_hz = 10.0
+
+    def knows(self, text):
+        return []
+
+    def plan(self, obs, instruction):
+        return "pick up the red cube"
+
+    def reason(self, obs, instruction):
+        return prompts.DONE
+
+    def act(self, obs, subtask, steps, seed, previous):
+        return np.zeros((10, 20), np.float32)
+
+
+def test_in_practice_robots_take_turns_episode_by_episode(tmp_path, stages, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        practice.Policy, "from_pretrained", lambda *args, **kwargs: asked.append((args, kwargs)) or Idler()
+    )
+    folder = practice.practise(tmp_path / "model", tmp_path / "data", 3, 5, ("franka", "ur"))
+    assert asked == [((str(tmp_path / "model"),), {"threads": 1, "robot": "franka"})]
+    made = FrameSet.open(folder)
+    assert runs(stages) == ["franka", "ur", "franka"] and len(made) == len(stages)
+    for loop in practice._loops:
+        loop.stage.simulator.close()

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Instructions come at any time, replace each other, wait for approval, and can be withdrawn at once."""
+
+import queue
+import threading
+
+import numpy as np
+import pytest
+
+from wall_oss_ros.policy import prompts
+from wall_oss_ros.policy.observation import Observation
+from wall_oss_ros.uni_cot.plan import PlanStatus
+from wall_oss_ros.uni_cot.plan_runner import PlanRunner
+from wall_oss_ros.uni_cot.planner import Planner, PlannerSettings
+
+LIMIT = 60.0  # s; every wait is for an event, this only ends a test that hangs
+
+
+class Model:
+    """Answers like a policy, from a script; ``gate`` holds planning up."""
+
+    def __init__(self):
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Event()
+        self.answer = "pick up"
+        self.broken = False
+
+    def knows(self, text):
+        return []
+
+    def plan(self, obs, instruction):
+        self.entered.set()
+        assert self.gate.wait(LIMIT)
+        if self.broken:
+            raise RuntimeError("out of memory")
+        return "pick up\nplace"
+
+    def reason(self, obs, instruction):
+        return self.answer
+
+    def ask(self, obs, question):
+        return f"{question} yes"
+
+
+class Bench:
+    """A runner, what it published, and observations on demand."""
+
+    def __init__(self, **options):
+        self.model, self.published, self.stamp = Model(), queue.Queue(), 0.0
+        options = {"period": 0.0, **options}
+        planner = Planner(self.model, PlannerSettings(confirmations=1))
+        self.runner = PlanRunner(planner, self.model.ask, lambda: self.stamp, self.published.put, **options)
+
+    def observe(self):
+        self.stamp += 0.1
+        self.runner.observe(Observation(self.stamp, {}, np.zeros(20, np.float32), np.zeros(20, bool)))
+
+    def plan(self):
+        return self.published.get(timeout=LIMIT)
+
+
+@pytest.fixture
+def bench(request):
+    made = Bench(**getattr(request, "param", {}))
+    yield made
+    made.model.gate.set()
+    made.runner.close()
+
+
+def test_an_instruction_is_followed_to_its_end(bench):
+    bench.observe()
+    bench.runner.instruct("do it")
+    plan = bench.plan()
+    assert (plan.id, plan.status, plan.active_text) == (1, PlanStatus.RUNNING, "pick up")
+    bench.model.answer = "place"
+    bench.observe()
+    assert bench.plan().active_text == "place"
+    bench.model.answer = prompts.DONE
+    bench.observe()
+    plan = bench.plan()
+    assert plan.status == PlanStatus.SUCCEEDED and plan.progress == 1.0
+
+
+def test_a_new_instruction_replaces_the_old_which_goes_on_until_then(bench):
+    bench.observe()
+    first = bench.runner.instruct("one")
+    bench.plan()
+    bench.model.entered.clear()
+    bench.model.gate.clear()
+    second = bench.runner.instruct("two")
+    assert bench.model.entered.wait(LIMIT)
+    assert not first.over and bench.published.empty(), "the model still thinks"
+    bench.model.gate.set()
+    plan = bench.plan()
+    assert (plan.id, plan.instruction) == (2, "two")
+    assert first.over and first.plan.status == PlanStatus.CANCELLED and "Replaced" in first.plan.message
+    assert bench.runner.follow(second, None, LIMIT) is plan
+
+
+def test_only_the_last_of_several_waiting_instructions_is_planned(bench):
+    bench.observe()
+    bench.model.gate.clear()
+    bench.runner.instruct("one")
+    assert bench.model.entered.wait(LIMIT)
+    skipped = bench.runner.instruct("two")
+    bench.runner.instruct("three")
+    bench.model.gate.set()
+    assert [bench.plan().instruction for _ in range(2)] == ["one", "three"]
+    assert skipped.over and skipped.plan is None
+
+
+def test_cancelling_does_not_wait_for_the_model(bench):
+    bench.observe()
+    bench.runner.instruct("one")
+    bench.plan()
+    bench.model.entered.clear()
+    bench.model.gate.clear()
+    bench.runner.instruct("two")
+    assert bench.model.entered.wait(LIMIT)
+    assert bench.runner.cancel("stop")
+    plan = bench.plan()
+    assert (plan.instruction, plan.status, plan.message) == ("one", PlanStatus.CANCELLED, "stop")
+    bench.model.gate.set()
+    assert bench.runner.ask("there?", LIMIT) == ("there? yes", ""), "the thread has got past the second instruction"
+    assert bench.published.empty(), "the withdrawn instruction never shows"
+    assert not bench.runner.cancel("again")
+
+
+@pytest.mark.parametrize("bench", [{"approval": True}], indirect=True)
+@pytest.mark.parametrize("approved", [True, False])
+def test_approval(bench, approved):
+    bench.observe()
+    bench.runner.instruct("one")
+    plan = bench.plan()
+    assert plan.status == PlanStatus.AWAITING_APPROVAL and plan.active_text == "" and len(plan.subtasks) == 2
+    assert bench.runner.approve(7, True, "")[0] is False
+    assert bench.runner.approve(plan.id, approved, "because")[0] is True
+    plan = bench.plan()
+    assert plan.message == "because"
+    assert plan.status == (PlanStatus.RUNNING if approved else PlanStatus.REJECTED)
+    assert plan.active_text == ("pick up" if approved else "")
+    assert bench.runner.approve(0, True, "")[0] is False
+
+
+@pytest.mark.parametrize("bench", [{"patience": 0.05}], indirect=True)
+def test_without_an_observation_the_plan_fails_and_says_so(bench):
+    bench.runner.instruct("one")
+    plan = bench.plan()
+    assert plan.status == PlanStatus.FAILED and "No observation" in plan.message
+    assert bench.runner.ask("what?", LIMIT) == (None, "there is no observation yet")
+
+
+@pytest.mark.parametrize("bench", [{"patience": 0.05}], indirect=True)
+def test_an_empty_instruction_is_refused(bench):
+    bench.runner.instruct("  ")
+    assert "empty" in bench.plan().message
+
+
+def test_a_model_that_fails_ends_the_plan(bench):
+    bench.observe()
+    bench.model.broken = True
+    bench.runner.instruct("one")
+    plan = bench.plan()
+    assert plan.status == PlanStatus.FAILED and "out of memory" in plan.message
+    bench.model.broken = False
+    bench.runner.instruct("one")
+    assert bench.plan().status == PlanStatus.RUNNING
+
+
+class Finder:
+    """Knows where things are picked up, and breaks where they are placed."""
+
+    def __init__(self):
+        self.asked = []
+
+    def __call__(self, observation, subtask):
+        self.asked.append(subtask)
+        if subtask == "place":
+            raise RuntimeError("out of memory")
+        return np.array([0.5, 0.1, 0.0])
+
+
+@pytest.mark.parametrize("bench", [{"locate": Finder()}], indirect=True)
+def test_the_place_of_a_subtask_is_found_once_and_after_the_plan_was_shown(bench):
+    def targets():
+        return [subtask.target for subtask in bench.plan().subtasks]
+
+    place = (0.5, 0.1, 0.0)
+    bench.observe()
+    bench.runner.instruct("do it")
+    assert [targets(), targets()] == [[None, None], [place, None]], "the arm need not wait for it"
+    bench.model.answer = "place"
+    bench.observe()
+    assert targets() == [place, None], "what breaks there ends nothing"
+    bench.model.answer = "pick up"
+    bench.observe()
+    assert [targets(), targets()] == [[None, None], [place, None]], "things may have moved meanwhile"
+    bench.observe()
+    bench.model.answer = prompts.DONE
+    bench.observe()
+    assert bench.plan().status == PlanStatus.SUCCEEDED
+    assert bench.runner._locate.asked == ["pick up", "place", "pick up"], "once for each time that it becomes active"

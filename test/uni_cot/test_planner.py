@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plan follows the model's judgements: forward, back, anew; and says why it ends."""
+
+import numpy as np
+import pytest
+
+from wall_oss_ros.policy.observation import Observation
+from wall_oss_ros.uni_cot.plan import PlanStatus, SubtaskStatus
+from wall_oss_ros.uni_cot.planner import Planner, PlannerSettings
+
+PICK, PLACE, PICK_2 = "pick up the red cube", "place it in the left tray", "pick up the blue cube"
+
+
+class ScriptedModel:
+    """Says what the test tells it to; right after a plan, ``first``, else the plan's first line."""
+
+    def __init__(self, plan, answers=(), unknown=(), first=None):
+        self.first, self.planned = first, None
+        self.plans, self.answers, self.unknown = (
+            [plan] if isinstance(plan, str) else list(plan),
+            list(answers),
+            list(unknown),
+        )
+        self.asked = []
+
+    def knows(self, text):
+        return self.unknown
+
+    def plan(self, obs, instruction):
+        self.asked.append(instruction)
+        self.planned = self.plans.pop(0) if len(self.plans) > 1 else self.plans[0]
+        return self.planned
+
+    def reason(self, obs, instruction):
+        self.asked.append(instruction)
+        if self.planned is not None:
+            answer, self.planned = self.first or self.planned.splitlines()[0], None
+            return answer
+        return self.answers.pop(0)
+
+
+def at(stamp: float) -> Observation:
+    return Observation(stamp, {}, np.zeros(20, np.float32), np.zeros(20, bool))
+
+
+def follow(model, instruction="put the red cube in the left tray", **settings):
+    planner = Planner(model, PlannerSettings(**settings))
+    plan = planner.start(at(0), instruction)
+    trace = [plan.active_text]
+    for step in range(len(model.answers)):
+        plan = planner.update(at(0.5 * (step + 1)))
+        trace.append(plan.active_text)
+    return plan, trace
+
+
+def test_a_plan_moves_on_when_the_model_has_said_so_twice():
+    model = ScriptedModel(f"{PICK}\n{PLACE}", [PICK, PLACE, PLACE, PLACE, "done", "done"])
+    plan, trace = follow(model)
+    assert trace == [PICK, PICK, PICK, PLACE, PLACE, PLACE, ""]
+    assert plan.status == PlanStatus.SUCCEEDED and plan.progress == 1.0
+    assert [s.status for s in plan.subtasks] == [SubtaskStatus.DONE] * 2
+    assert (plan.subtasks[0].finished, plan.subtasks[1].started, plan.subtasks[1].finished) == (1.5, 1.5, 3.0)
+
+
+def test_one_stray_answer_moves_nothing():
+    plan, trace = follow(ScriptedModel(f"{PICK}\n{PLACE}", ["done", PICK, PLACE, PICK]))
+    assert set(trace) == {PICK} and plan.running
+
+
+def test_a_plan_begins_with_what_is_called_for_and_not_with_what_is_done():
+    _, trace = follow(ScriptedModel(f"{PICK}\n{PLACE}", [PLACE], first=PLACE))
+    assert trace == [PLACE, PLACE]
+    plan, trace = follow(ScriptedModel(f"{PICK}\n{PLACE}", ["done"], first="done"))
+    assert trace == [PLACE, ""] and plan.status == PlanStatus.SUCCEEDED
+    plan, trace = follow(ScriptedModel(f"{PICK}\n{PLACE}", [PICK, PICK], first="done"))
+    assert trace == [PLACE, PLACE, PICK] and plan.running
+
+
+def test_a_dropped_cube_takes_the_plan_back():
+    model = ScriptedModel(f"{PICK}\n{PLACE}", [PLACE, PLACE, PICK, PICK])
+    plan, trace = follow(model)
+    assert trace[2] == PLACE and trace[4] == PICK
+    assert [s.status for s in plan.subtasks] == [SubtaskStatus.ACTIVE, SubtaskStatus.PENDING]
+    assert "Back to" in plan.message
+
+
+def test_the_same_words_twice_mean_the_later_one():
+    model = ScriptedModel("\n".join([PICK, PLACE, PICK_2, PLACE]), [PICK_2, PICK_2, PLACE, PLACE])
+    plan, _ = follow(model)
+    assert plan.active == 3
+
+
+def test_answers_outside_the_plan_make_it_anew():
+    model = ScriptedModel([f"{PICK}\n{PLACE}", PICK_2], [PICK_2] * 4)
+    plan, trace = follow(model, stray_answers=3)
+    assert trace[-1] == PICK_2 and [s.text for s in plan.subtasks] == [PICK_2]
+    assert "anew" in plan.message
+
+
+def test_a_model_that_stays_lost_fails_the_plan():
+    plan, _ = follow(ScriptedModel([f"{PICK}\n{PLACE}"], ["sing"] * 20), stray_answers=2, replans=1)
+    assert plan.status == PlanStatus.FAILED and "sing" in plan.message
+    assert all(s.status in (SubtaskStatus.FAILED, SubtaskStatus.CANCELLED) for s in plan.subtasks)
+
+
+def test_a_subtask_that_takes_too_long_fails_the_plan():
+    plan, _ = follow(ScriptedModel(PICK, [PICK] * 10), subtask_timeout_s=3.0)
+    assert plan.status == PlanStatus.FAILED and "longer than 3 s" in plan.message
+
+
+@pytest.mark.parametrize(
+    ("instruction", "answer", "unknown", "says"),
+    [
+        ("  ", PICK, (), "empty"),
+        ("brew coffee", PICK, ("brew", "coffee"), '"brew", "coffee"'),
+        ("put the green cube in the left tray", "there is no green cube", (), "there is no green cube"),
+        ("tray tray the", "I do not understand", (), "do not understand"),
+        ("put the red cube in the left tray", "", (), "answered"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_with_a_reason(instruction, answer, unknown, says):
+    plan = Planner(ScriptedModel(answer, unknown=unknown)).start(at(0), instruction)
+    assert plan.status == PlanStatus.FAILED and plan.active == -1 and plan.active_text == ""
+    assert says in plan.message
+
+
+def test_the_model_reads_instructions_as_it_was_trained_to():
+    model = ScriptedModel(PICK)
+    Planner(model).start(at(0), "  Put the RED cube\n in the left tray. ")
+    assert set(model.asked) == {"put the red cube in the left tray"}
+
+
+def test_cancelling_ends_what_was_left():
+    model = ScriptedModel(f"{PICK}\n{PLACE}", [PLACE, PLACE])
+    planner = Planner(model)
+    planner.start(at(0), "x")
+    planner.update(at(1)), planner.update(at(2))
+    plan = planner.cancel(3.0)
+    assert plan.status == PlanStatus.CANCELLED and plan.active_text == ""
+    assert [s.status for s in plan.subtasks] == [SubtaskStatus.DONE, SubtaskStatus.CANCELLED]
+    assert planner.cancel(4.0) is None
+
+
+def test_ids_increase():
+    planner = Planner(ScriptedModel(PICK))
+    assert planner.start(at(0), "a").id < planner.start(at(1), "b").id
+
+
+def test_updating_before_starting_is_an_error():
+    with pytest.raises(RuntimeError, match="before start"):
+        Planner(ScriptedModel(PICK)).update(at(0))

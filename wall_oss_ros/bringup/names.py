@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names of topics and actions where a robot is put into a namespace or its controller has another name. No ROS here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.robots.profile import RobotProfile
+
+# Absolute names that no profile has, and that would be shared by all robots. /diagnostics is: there names say whose.
+_OURS = ("/clock", "/tf_static", "/robot_description", "/simulation/ground_truth", "/simulation/reset")
+_NAMESPACE = re.compile(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*")
+_ACTION = ("send_goal", "get_result", "cancel_goal", "feedback", "status")  # an action's services and topics
+
+
+def of_profile(profile: RobotProfile) -> tuple[list[str], list[str]]:
+    """The topics and the actions that a profile names."""
+    found = list(_names(profile.model_dump(exclude={"urdf"})))
+    topics = dict.fromkeys(name for field, name in found if field != "action")
+    return list(topics), list(dict.fromkeys(name for field, name in found if field == "action"))
+
+
+def remappings(
+    profile: RobotProfile, namespace: str = "", controller: str = "", base_topic: str = ""
+) -> list[tuple[str, str]]:
+    """What becomes of the profile's names.
+
+    Args:
+        profile: the robot.
+        namespace: put before every absolute name; without slashes around it.
+        controller: the name of the first arm's trajectory controller, where it is not the profile's.
+        base_topic: of the base's velocities, where it is not the profile's.
+
+    Raises:
+        WallOSSError: ROS permits no such namespace.
+    """
+    if namespace and not _NAMESPACE.fullmatch(namespace):
+        raise WallOSSError(f"{namespace!r} is no namespace.", "Give letters, digits and _, such as left_cell.")
+    topics, actions = of_profile(profile)
+    parts = [
+        f"{action}/_action/{part}" for action in actions for part in _ACTION
+    ]  # ROS remaps only these, not the whole
+    renamed = [(name, placed(name, profile, namespace, controller, base_topic)) for name in (*topics, *_OURS, *parts)]
+    return [(name, new) for name, new in renamed if name != new]
+
+
+def placed(name: str, profile: RobotProfile, namespace: str = "", controller: str = "", base_topic: str = "") -> str:
+    """What one of the profile's names becomes; the arguments are those of ``remappings``."""
+    old = f"/{profile.command.controller}/"  # of no name where it has no controller
+    if controller and name.startswith(old):
+        name = f"/{controller}/{name[len(old) :]}"
+    if base_topic and profile.base is not None and name == profile.base.topic:
+        name = f"/{base_topic.lstrip('/')}"
+    return f"/{namespace}{name}" if namespace else name
+
+
+def _names(value, field: str = "") -> Iterator[tuple[str, str]]:
+    """Absolute names and the fields they stand in."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _names(inner, key)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _names(inner, field)
+    elif isinstance(value, str) and value.startswith("/"):
+        yield field, value

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The robot's rviz configuration, made from its profile: frames, cameras and names differ, the rest does not."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import yaml
+
+from wall_oss_ros.paths import data_path
+from wall_oss_ros.robots.profile import RobotProfile
+
+_TEMPLATE = "config/rviz/robot.rviz"
+
+
+def configuration(profile: RobotProfile, namespace: str = "") -> dict:
+    """What rviz shows of a robot, as ``rviz2 -d`` reads it from YAML.
+
+    Args:
+        profile: the robot.
+        namespace: put before every topic; without slashes around it.
+    """
+    content = yaml.safe_load(data_path(_TEMPLATE).read_text(encoding="utf-8"))
+    manager = content["Visualization Manager"]
+    manager["Global Options"]["Fixed Frame"] = profile.arm.base_frame
+    low, high = _reach(profile)
+    displays = []
+    for display in manager["Displays"]:
+        if display["Class"] == "rviz_default_plugins/Image":
+            displays += [_image(display, view) for view in profile.views]
+            continue
+        if "Reference Frame" in display:
+            display["Reference Frame"] = profile.arm.base_frame
+            display["Offset"]["Z"] = low[2]  # close to the table, where a robot works on one
+        displays.append(display)
+    for display in displays if namespace else ():
+        for topic in (display.get("Topic"), display.get("Description Topic")):
+            if topic:
+                topic["Value"] = f"/{namespace}{topic['Value']}"
+    manager["Displays"] = displays
+    view = manager["Views"]["Current"]
+    view["Target Frame"] = profile.arm.base_frame
+    view["Focal Point"] = {axis: round((a + b) / 2, 3) for axis, a, b in zip("XYZ", low, high)}
+    content["Window Geometry"] |= {view.prompt.capitalize(): {"collapsed": False} for view in profile.views}
+    return content
+
+
+def write(profile: RobotProfile, folder: Path, namespace: str = "") -> Path:
+    """Writes the configuration into a folder, which is made; its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{namespace.replace('/', '_') + '_' if namespace else ''}{profile.name}.rviz"
+    path.write_text(yaml.safe_dump(configuration(profile, namespace), sort_keys=False), encoding="utf-8")
+    return path
+
+
+def _reach(profile: RobotProfile) -> tuple[list[float], list[float]]:
+    """The corners of the box around the workspaces of all arms, m, base frame."""
+    spaces = [one.arm.workspace for one in profile.arms]
+    return [min(axis) for axis in zip(*(s.min for s in spaces))], [max(axis) for axis in zip(*(s.max for s in spaces))]
+
+
+def _image(pattern: dict, view) -> dict:
+    display = copy.deepcopy(pattern)
+    display["Name"] = view.prompt.capitalize()
+    display["Topic"]["Value"] = view.image_topic
+    return display

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which of the checkpoints that ship is for a robot, read from what they say of themselves. Imports no torch."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.paths import data_path
+from wall_oss_ros.robots.profile import RobotProfile
+
+DEFAULT_MODEL = "wall-oss-tiny"
+_STATISTICS = "action_preprocessor.normalizer_action."
+
+
+def shipped_model(profile: RobotProfile) -> str:
+    """The name in models/ of the checkpoint for a robot.
+
+    One that has statistics of that robot comes first, then, unless the profile names its statistics, one that wants just
+    the robot's views, then the default: whether it may move the robot at all is asked by who loads it.
+
+    Raises:
+        WallOSSError: none has the statistics that the profile names.
+    """
+    try:
+        folders = sorted(path.parent for path in data_path("models").glob("*/config.json"))
+    except WallOSSError:
+        folders = []
+    views = {view.name for view in profile.views}
+
+    def rank(folder: Path) -> tuple[bool, bool, bool]:
+        return profile.trained_as in robots_of(folder), views_of(folder) == views, folder.name == DEFAULT_MODEL
+
+    best = max(folders, key=rank, default=None)
+    if profile.statistics is not None and (best is None or profile.statistics not in robots_of(best)):
+        raise WallOSSError(
+            f"No checkpoint ships for {profile.statistics}: its profile names these statistics, which none has.",
+            "Train one (docs/training.md), and name it as the model.",
+        )
+    return DEFAULT_MODEL if best is None else best.name
+
+
+def robots_of(folder: Path) -> set[str]:
+    """The robots that a checkpoint's weights have statistics of; none where the file cannot be read."""
+    names: set[str] = set()
+    for path in folder.glob("*.safetensors"):
+        try:
+            with open(path, "rb") as file:  # its length, then JSON by the tensors' names
+                header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
+        except (OSError, ValueError, struct.error, MemoryError, OverflowError):
+            continue
+        names |= {name.split(".")[-1] for name in header if name.startswith(_STATISTICS)}
+    return names
+
+
+def views_of(folder: Path) -> set[str]:
+    """The views that a checkpoint wants; none where its config cannot be read."""
+    try:
+        return set(json.loads((folder / "config.json").read_text(encoding="utf-8")).get("views") or ())
+    except (OSError, ValueError, AttributeError, TypeError):
+        return set()

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All that ``wall-oss inspect`` shows, gathered without ever holding the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from wall_oss_ros.commands.inspection import statistics, weights
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.model import WallOSS, WallOSSConfig
+from wall_oss_ros.model.checkpoint import is_statistic, locate, read_config, read_statistics
+from wall_oss_ros.model.released import adopt_vocabulary, split_fused
+from wall_oss_ros.model.statistics import Statistics
+from wall_oss_ros.model.weights import INDEX, PICKLES, Header, compare, read_headers
+from wall_oss_ros.policy.fit import mismatches
+from wall_oss_ros.policy.normalizer import Normalizer
+from wall_oss_ros.policy.prompts import VIEW_NAMES
+from wall_oss_ros.policy.tokens import PROMPT_TOKENS, read_tokenizer
+from wall_oss_ros.robots.profile import RobotProfile, available_profiles, load_profile
+
+
+@dataclass
+class Report:
+    """What a checkpoint holds; ``suspicious`` is what a person should look at before a robot moves."""
+
+    folder: str
+    architecture: dict[str, Any] = field(default_factory=dict)
+    parts: list[weights.Part] = field(default_factory=list)
+    views: dict[str, str] = field(default_factory=dict)  # name and words in the prompt
+    degrees_of_freedom: dict[str, int] = field(default_factory=dict)
+    robots: dict[str, dict[str, Any]] = field(default_factory=dict)  # kind, state and action: lists of entries
+    tokenizer: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, int] = field(default_factory=dict)  # name and bytes
+    suspicious: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def inspect(path, robot: str | None = None, read_weights: bool = True) -> Report:
+    """Looks into a checkpoint.
+
+    Args:
+        path: a folder, or owner/name on the hub.
+        robot: name or path of the profile that it is to be compared with; when None, the profiles of the names that its
+            statistics have.
+        read_weights: whether to read every number once; otherwise the files' headers alone.
+
+    Raises:
+        WallOSSError: it is no checkpoint, or so damaged that there is nothing to show.
+    """
+    folder = locate(path)
+    config, headers = read_config(folder), read_headers(folder)
+    report = Report(str(folder), parts=weights.parts(headers))
+    report.files = {file.name: file.stat().st_size for file in sorted(folder.iterdir()) if file.is_file()}
+    report.suspicious += _file_suspicions(report.files, config)
+    report.suspicious += _shape_suspicions(config, headers, folder)
+    report.architecture = architecture(config, headers)
+    report.views = {view: VIEW_NAMES.get(view, "") for view in config.views}
+    report.degrees_of_freedom = dict(config.dof_config)
+    report.suspicious += _config_suspicions(config)
+    report.tokenizer, found = tokens(config, folder)
+    report.suspicious += found
+    try:
+        actions, states = read_statistics(folder, config)
+    except WallOSSError as error:
+        report.suspicious.append(f"statistics: {error.message}")
+    else:
+        report.robots = {name: _robot(config, name, states, actions) for name in _names(states, actions)}
+        report.suspicious += _statistic_suspicions(config, states, actions, headers, robot)
+    if read_weights:
+        report.suspicious += [f"weights: {what}" for what in weights.suspicions(headers)]
+    return report
+
+
+def architecture(config: WallOSSConfig, headers: dict[str, Header]) -> dict[str, Any]:
+    """The sizes that decide what a checkpoint computes and costs."""
+    vision = config.vision
+    return {
+        "hidden size": config.hidden_size,
+        "layers": config.num_hidden_layers,
+        "heads": f"{config.num_attention_heads} queries, {config.num_key_value_heads} keys and values",
+        "experts": ", ".join(str(expert.intermediate_size) for expert in config.experts),
+        "projections by token type": "yes" if config.attention_moe else "no",
+        "vision tower": f"{vision.depth} layers of {vision.hidden_size}, patches of {vision.patch_size} px",
+        "vocabulary": config.vocab_size,
+        "image size": f"{config.image_size} px square" if config.image_size else "released: longer side 256 px",
+        "numbers in an action": config.action_dim,
+        "numbers in a state": config.propri_dim,
+        "chunk": f"{config.action_horizon} rows at {config.action_rate_hz:g} Hz",
+        "flow steps": config.noise_scheduler.num_inference_timesteps,
+        "tensors": len(headers),
+    }
+
+
+def _names(states: Statistics, actions: Statistics) -> list[str]:
+    return sorted({*states.names(), *actions.names()})
+
+
+def _file_suspicions(files: dict[str, int], config: WallOSSConfig) -> Iterator[str]:
+    if pickles := [name for name in files if name.endswith(PICKLES)]:
+        yield f"files: {', '.join(pickles)} may hold pickles, which can run any code; they are never opened"
+    if "auto_map" in config.extra:
+        yield "config.json: asks for code of its own (auto_map), which is never run"
+    if part := [name for name in files if name.endswith(".part")]:
+        yield f"files: {', '.join(part)} is what an interrupted save left"
+    if INDEX in files and "model.safetensors" in files:
+        yield "files: both model.safetensors and an index of parts; the index decides"
+
+
+def _shape_suspicions(config: WallOSSConfig, headers: dict[str, Header], folder: Path) -> Iterator[str]:
+    """What loading would refuse. Tensors without memory stand for the weights."""
+    with torch.device("meta"):
+        found = {name: torch.empty(header.shape) for name, header in headers.items() if not is_statistic(name)}
+        found = split_fused(found, config)
+        words = config.vocab_size
+        adopt_vocabulary(found, config, folder)
+        expected = {name: tensor.shape for name, tensor in WallOSS(config, initialise=False).state_dict().items()}
+    if config.vocab_size != words:
+        yield f"config.json: vocab_size {words}, but the weights have {config.vocab_size} words; theirs are used"
+    if config.tie_word_embeddings:
+        found.setdefault("lm_head.weight", found.get("model.embed_tokens.weight", torch.empty(0)))
+    for line in compare(expected, {name: tensor.shape for name, tensor in found.items()}).lines(6):
+        yield f"weights: {line}"
+
+
+def _config_suspicions(config: WallOSSConfig) -> Iterator[str]:
+    cell = config.vision.patch_size * config.vision.spatial_merge_size
+    if config.image_size and config.image_size % cell:
+        yield f"config.json: image_size {config.image_size} is no multiple of {cell}"
+    if unknown := [view for view in config.views if view not in VIEW_NAMES]:
+        yield f"config.json: views {', '.join(unknown)} have no words in the prompt"
+    ids = {key: getattr(config, key) for key in sorted({key for key in PROMPT_TOKENS.values() if key})}
+    if outside := [f"{key} {number}" for key, number in ids.items() if not 0 <= number < config.vocab_size]:
+        yield f"config.json: {', '.join(outside)} is outside the vocabulary of {config.vocab_size}"
+    if len(set(ids.values())) < len(ids):
+        yield f"config.json: special tokens share an id: {ids}"
+
+
+def tokens(config: WallOSSConfig, folder: Path) -> tuple[dict[str, Any], list[str]]:
+    """The tokenizer's size and special tokens, and what is wrong with them."""
+    try:
+        tokenizer = read_tokenizer(folder)
+    except WallOSSError as error:
+        return {}, [f"tokenizer: {error.message} The model cannot be spoken to."]
+    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
+    special = {token: vocabulary.get(token) for token in PROMPT_TOKENS}
+    fast = sum(token.startswith("<|action_token_") for token in vocabulary)
+    words = max(vocabulary.values(), default=-1) + 1
+    found = [f"tokenizer: {token} is missing" for token, number in special.items() if number is None]
+    found += [
+        f"tokenizer: {token} is {special[token]}, config.json's {key} is {getattr(config, key)}"
+        for token, key in PROMPT_TOKENS.items()
+        if key and special[token] is not None and special[token] != getattr(config, key)
+    ]
+    if words > config.vocab_size:
+        found.append(f"tokenizer: {words} tokens, but the weights know {config.vocab_size}")
+    return {"tokens": words, "special": special, "FAST action tokens": fast}, found
+
+
+def _robot(config: WallOSSConfig, name: str, states: Statistics, actions: Statistics) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    for what, table, layout in (("state", states, config.agent_pos_config), ("action", actions, config.dof_config)):
+        if name in table.names():
+            shown[f"{what} kind"] = table.kind(name)
+            shown[what] = statistics.entries(layout, Normalizer.from_statistics(table, name))
+    return shown
+
+
+def _statistic_suspicions(
+    config: WallOSSConfig, states: Statistics, actions: Statistics, headers: dict[str, Header], robot: str | None
+) -> Iterator[str]:
+    names = _names(states, actions)
+    if not names:
+        yield "statistics: none, so the model's numbers have no units; fine-tune it, or add them"
+    wanted = None if robot is None else load_profile(robot)
+    if wanted is not None and wanted.statistics not in (None, *names):
+        yield f"statistics: none of {wanted.statistics}, which the profile {wanted.name} names; it cannot move it"
+    types = {header.dtype for name, header in headers.items() if is_statistic(name)}
+    if coarse := sorted(types - {"F32", "F64"}):
+        yield f"statistics: kept as {', '.join(coarse)}; BF16 rounds half a metre by up to 2 mm"
+    for name in names:
+        for what, table, layout in (("state", states, config.agent_pos_config), ("action", actions, config.dof_config)):
+            if name not in table.names():
+                yield f"statistics of {name}: none for the {what}"
+                continue
+            for line in statistics.suspicions(what, layout, Normalizer.from_statistics(table, name)):
+                yield f"statistics of {name}: {line}"
+        for profile in _profiles(name, names, robot):
+            if name in states.names() and name in actions.names():
+                pair = [Normalizer.from_statistics(table, name) for table in (states, actions)]
+                for line in mismatches(config, *pair, profile):
+                    yield f"statistics of {name} against the profile {profile.name}: {line}"
+
+
+def _profiles(name: str, names: list[str], wanted: str | None) -> list[RobotProfile]:
+    """The profile that statistics are compared with: the one of their name, or the one asked for."""
+    if wanted is None:
+        return [load_profile(name)] if name in available_profiles() else []
+    profile = load_profile(wanted)
+    return [profile] if profile.trained_as == name or not (profile.statistics or profile.name in names) else []

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command ``wall-oss``: finds the subcommand and turns errors that a user can put right into one line."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from wall_oss_ros.errors import WallOSSError
+
+# Each module in wall_oss_ros.commands has add_arguments(parser) and main(args) -> exit status, and imports what is
+# heavy inside main, so that --help answers at once.
+COMMANDS = {
+    "run": "simulate a robot, follow an instruction, and judge the result",
+    "eval": "measure a model in closed loop on scenes it was never trained on",
+    "train": "make demonstrations and train a model on them",
+    "inspect": "show what a checkpoint holds, and what in it looks wrong",
+    "test": "run the test suite",
+    "topic": "publish and watch topics, as ros2 topic does",
+    "service": "call services, as ros2 service does",
+}
+
+EXAMPLES = """\
+examples:
+  wall-oss run "put the red cube in the left tray"
+  wall-oss run --headless --seed 7 "pick up the blue cube"
+  wall-oss topic pub --once /wall_oss/instruction std_msgs/msg/String "data: put the green cube in the right tray"
+  wall-oss topic echo /wall_oss/plan
+  wall-oss service call /wall_oss/home
+  wall-oss eval --episodes 20
+  wall-oss inspect models/wall-oss-tiny
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser with all subcommands; ``args.command_main`` is the chosen one's main."""
+    parser = argparse.ArgumentParser(
+        prog="wall-oss",
+        description="WALL-OSS on robots that speak ROS 2: from an instruction in words to subtasks to motion.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        module = importlib.import_module(f"wall_oss_ros.commands.{name}")
+        subparser = subparsers.add_parser(
+            name,
+            help=summary,
+            description=(module.__doc__ or "").strip(),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(subparser)
+        subparser.set_defaults(command_main=module.main)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a subcommand; 0 is success, 2 is bad input, 130 is Ctrl-C."""
+    try:
+        parser = build_parser()
+        args, rest = parser.parse_known_args(argv)
+        if hasattr(args, "passed_on"):  # wall-oss test: arguments of pytest
+            args.passed_on = rest
+        elif rest:
+            parser.error(f"unknown arguments: {' '.join(rest)}")
+        return args.command_main(args)
+    except WallOSSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # such as `wall-oss topic echo ... | head`
+        sys.stderr.close()
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

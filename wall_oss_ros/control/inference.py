@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Chunks computed beside the control loop: when to ask for the next, with what, and how long it takes."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from wall_oss_ros.control.body import Body
+from wall_oss_ros.control.latency import LatencyEstimate
+from wall_oss_ros.control.worker import Outcome, Worker
+from wall_oss_ros.policy.real_time_chunking import Previous
+
+_SPARE = 1  # rows left when a chunk should come: one may take a little longer than estimated
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a chunk was asked for: the task (plan id and subtask), the observation, and when (s)."""
+
+    task: tuple[int, str]
+    observation: Any
+    stamp: float
+    asked: float
+
+
+class Inference:
+    """Has a policy compute one chunk at a time.
+
+    Args:
+        policy: as :class:`wall_oss_ros.policy.Policy`.
+        rate_hz: rows a second.
+        read: turns an observation's message into what the policy takes; called beside control.
+        real_time: whether chunks are made to go on from the one at hand.
+
+    Attributes:
+        seconds: computing time of the last chunk, s.
+        latency: s from asking to having it, in the node's time.
+    """
+
+    def __init__(self, policy, rate_hz: float, read: Callable[[Any], Any], real_time: bool):
+        self._policy, self._rate, self._read, self._real_time = policy, rate_hz, read, real_time
+        self._worker = Worker("inference")
+        self._stamp: float | None = None  # of the observation that the last chunk began with
+        self.seconds = 0.0
+        self.latency = LatencyEstimate()
+
+    def close(self) -> None:
+        """Ends the thread."""
+        self._worker.close()
+
+    def forget(self) -> None:
+        """The clock has leapt: stamps from before mean nothing."""
+        self._stamp = None
+
+    def due(self, now: float, motion: Body, replan_every: int) -> bool:
+        """Whether to ask for the next chunk: ``replan_every`` rows have passed, or no more are left than it takes."""
+        queue = motion.queue
+        if queue.end is None or queue.rows_done(now) >= replan_every:
+            return True
+        return (queue.end - now - (self.latency.seconds or 0.0)) * self._rate < _SPARE
+
+    def ask(self, request: Request, goes_on: bool, motion: Body, steps: int | None) -> bool:
+        """Has a chunk computed, unless one is being computed or this observation has had its chunk; says which.
+
+        Args:
+            goes_on: whether the chunk at hand is for the same task.
+            steps: of the flow.
+        """
+        if self._worker.busy or request.stamp == self._stamp:
+            return False
+        self._stamp = request.stamp
+        options = {"steps": steps}
+        if self._real_time and goes_on:
+            rows = motion.remaining(request.stamp, np.asarray(request.observation.state, float))
+            if len(rows):
+                options["previous"] = Previous(rows, self.committed(request.asked, request.stamp))
+        policy, read = self._policy, self._read
+
+        def infer() -> tuple[np.ndarray, float]:
+            begun = time.perf_counter()
+            actions = policy.act(read(request.observation), request.task[1], **options)
+            return actions, time.perf_counter() - begun
+
+        return self._worker.submit(request, infer)
+
+    def committed(self, now: float, stamp: float) -> int:
+        """Rows of a chunk from an observation at ``stamp`` that will be over when it comes, if it is asked for now."""
+        return max(0, math.ceil((now + (self.latency.seconds or 0.0) - stamp) * self._rate - 1e-6))
+
+    def poll(self, now: float) -> Outcome | None:
+        """A chunk that has come, or the error instead of it; ``tag`` is its request. None when there is none."""
+        outcome = self._worker.poll()
+        if outcome is not None and outcome.error is None:
+            self.latency.add(now - outcome.tag.asked)
+            self.seconds = outcome.value[1]
+        return outcome

@@ -1,1 +1,0 @@
-"""What is in a checkpoint, and what in it looks wrong."""

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Node viewer: keeps the page in the browser up to date, and sends on what is entered there."""
+
+from __future__ import annotations
+
+import json
+import queue
+import socket
+from collections.abc import Callable
+
+import numpy as np
+import viser
+
+import wall_oss_ros.nodes  # noqa: F401  the embedded library takes rclpy's name where there is no ROS 2
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.nodes.base import OK, WallOSSNode
+from wall_oss_ros.nodes.joint_states import listen_to_joints
+from wall_oss_ros.nodes.parameters import Parameter
+from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
+from wall_oss_ros.nodes.running import run
+from wall_oss_ros.page.panel import SERVICES, Actions, Panel, PlanLine
+from wall_oss_ros.page.table import Table
+from wall_oss_ros.page.words import CONTROL, PLAN, SUBTASK_MARKS, printable
+from wall_oss_ros.robots.profile import load_profile
+
+from rclpy.task import Future
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+from wall_oss_msgs.msg import ActionChunk, ControlStatus, Observation, Subtask, SubtaskPlan
+
+SCENE_PERIOD, PANEL_PERIOD = 0.06, 0.25  # s between renewals of the scene, and of pictures and figures
+
+
+class ViewerNode(WallOSSNode):
+    """Topics: joint states, observation, plan, action_chunk, status and the ground truth in; instruction out."""
+
+    PARAMETERS = (
+        Parameter("port", 8080, "Port of the page.", 1, 65535),
+        Parameter("example", "put the red cube in the left tray", "What the field for an instruction holds at first."),
+        Parameter(
+            "host", "127.0.0.1", "Address the page is served on; 0.0.0.0 lets other machines see and command it."
+        ),
+    )
+
+    def __init__(self, **options):
+        super().__init__("viewer", **options)
+
+    def setup(self) -> None:
+        self._profile = profile = load_profile(self.value("robot"))
+        self._server = open_server(self.value("host"), self.value("port"))
+        self._table = Table(self._server, profile)
+        # What is clicked arrives in the server's threads; the node works it off in its own.
+        self._clicks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        put = self._clicks.put
+        self._actions = Actions(
+            instruct=lambda text: put(lambda: self._instruct(text)),
+            call=lambda service: put(lambda: self._call(service)),
+        )
+        self._panel = Panel(self._server, f"WALL-OSS · {profile.name}", self.value("example"), self._actions)
+
+    def start(self) -> None:
+        self._joints: dict[str, float] = {}
+        self._truth: dict | None = None
+        self._status: ControlStatus | None = None
+        self._observation: Observation | None = None
+        self._instructions = self.publish_to(String, "instruction", EVENTS)
+        self._callers = {name: self.create_client(Trigger, name) for name in SERVICES}
+        listen_to_joints(self, self._profile, self._on_joints)
+        self.listen(String, "/simulation/ground_truth", self._on_truth, NEWEST)
+        self.listen(SubtaskPlan, "plan", self._on_plan, LATCHED)
+        self.listen(ActionChunk, "action_chunk", self._on_chunk, NEWEST)
+        self.listen(ControlStatus, "status", self._on_status, LATCHED)
+        self.listen(Observation, "observation", self._on_observation, NEWEST)
+        self.every(SCENE_PERIOD, self._renew_scene)
+        self.every(PANEL_PERIOD, self._renew_panel)
+
+    def stop(self) -> None:
+        for client in self._callers.values():
+            self.destroy_client(client)
+
+    def teardown(self) -> None:
+        self._server.stop()
+
+    def diagnose(self):
+        return OK, "serving the page", {"browsers": len(self._server.get_clients())}
+
+    def _on_joints(self, message: JointState) -> None:
+        self._joints |= zip(message.name, message.position)
+
+    def _on_truth(self, message: String) -> None:
+        self._truth = json.loads(message.data)
+
+    def _on_observation(self, message: Observation) -> None:
+        self._observation = message
+
+    def _on_status(self, message: ControlStatus) -> None:
+        self._status = message
+
+    def _on_plan(self, plan: SubtaskPlan) -> None:
+        lines = []
+        for subtask in plan.subtasks:
+            mark, tone = SUBTASK_MARKS.get(subtask.status, ("?", "quiet"))
+            lines.append(PlanLine(mark, printable(subtask.text), tone, subtask.status == Subtask.ACTIVE))
+        state, tone = PLAN.get(plan.status, ("?", "quiet")) if plan.plan_id else ("waiting for an instruction", "quiet")
+        self._panel.show_plan(printable(plan.instruction), state, tone, lines, printable(plan.message))
+        if plan.status != SubtaskPlan.RUNNING:
+            self._table.show_paths([])
+        active = plan.subtasks[plan.active] if 0 <= plan.active < len(plan.subtasks) else None
+        self._table.show_target(_point(active.target) if active is not None and active.has_target else None)
+
+    def _on_chunk(self, chunk: ActionChunk) -> None:
+        paths = (chunk.path, *chunk.more_paths)
+        self._table.show_paths([[_point(pose.position) for pose in path.poses] for path in paths])
+
+    def _renew_scene(self) -> None:
+        while not self._clicks.empty():
+            self._clicks.get()()
+        with self._server.atomic():
+            if self._joints:
+                self._table.show_joints(self._joints)
+            if self._truth is not None:
+                self._table.show_truth(self._truth)
+                self._truth = None
+
+    def _renew_panel(self) -> None:
+        if self._observation is not None:
+            self._panel.show_pictures([picture(image) for image in self._observation.views])
+            self._observation = None
+        if (status := self._status) is not None:
+            state, tone = CONTROL.get(status.state, ("?", "quiet"))
+            age = f"{status.observation_age_s:.2f} s old" if status.observation_age_s >= 0 else "none yet"
+            figures = {
+                "time": f"{self.now():.1f} s",
+                "subtask": status.subtask or "none",
+                "observation": age,
+                "chunk": f"{1000 * status.inference_s:.0f} ms, {status.chunks} so far",
+                "commands": f"{status.command_rate_hz:.0f} Hz, jitter {1000 * status.command_jitter_s:.1f} ms",
+            }
+            self._panel.show_control(state, tone, status.reason, figures)
+
+    def _instruct(self, text: str) -> None:
+        if text.strip():
+            self._instructions.publish(String(data=text.strip()))
+
+    def _call(self, service: str) -> None:
+        if self._callers[service].service_is_ready():
+            self._panel.show_answer(service, "busy", "called")
+            self._callers[service].call_async(Trigger.Request()).add_done_callback(
+                lambda done: self._told(service, done)
+            )
+        else:
+            self._panel.show_answer(service, "bad", "the control node does not answer")
+            self.get_logger().error(f"The control node does not answer; {service} had no effect.")
+
+    def _told(self, service: str, answer: Future) -> None:
+        if not answer.cancelled() and answer.exception() is None:
+            self._panel.show_answer(
+                service, "good" if answer.result().success else "bad", printable(answer.result().message)
+            )
+
+
+def _point(message) -> tuple[float, float, float]:
+    return message.x, message.y, message.z
+
+
+def picture(image) -> np.ndarray:
+    """An rgb8 sensor_msgs/Image as (height, width, 3) uint8."""
+    return np.frombuffer(bytes(image.data), np.uint8).reshape(image.height, image.step // 3, 3)[:, : image.width]
+
+
+def open_server(host: str, port: int) -> viser.ViserServer:
+    """The page's server on exactly that port; viser by itself would take the next free one.
+
+    Raises:
+        WallOSSError: the port is taken, or may not be used.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise WallOSSError(
+                f"Port {port} of {host} cannot be used for the page: {error.strerror}.",
+                "Choose another with the parameter port.",
+            ) from None
+    return viser.ViserServer(host=host, port=port, label="WALL-OSS", verbose=False)
+
+
+def main() -> int:
+    return run(ViewerNode)

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The exact texts that the model is trained on and asked with.
+
+A prompt is a shared prefix (system, user, the views) and a suffix that says what is wanted. Every suffix on one
+observation continues the same prefix, so its keys and values are computed once. The acting and the reasoning suffix,
+the system line and the names of the views are those of the released WALL-OSS weights; planning and asking are plain
+chat turns about the same views.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+SYSTEM = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
+USER = "<|im_start|>user\nObservation:"
+IMAGE = "<|vision_start|><|image_pad|><|vision_end|>"
+ASSISTANT = "<|im_end|>\n<|im_start|>assistant\n"
+END = "<|im_end|>"
+ACTION = "<|action|>"
+PROPRIOCEPTION = "<|propri|>"
+
+VIEW_NAMES = {
+    "face_view": "front view",
+    "left_wrist_view": "left wrist view",
+    "right_wrist_view": "right wrist view",
+    "move1_view": "move view",
+    "move2_view": "move view",
+    "wall_view": "wall view",
+    "top_view": "top view",
+}
+
+INSTRUCTION = "\nInstruction: "
+ACT = f"\nPredict the next action in robot action.\nProprioception: {PROPRIOCEPTION}\n"
+REASON = "\nPredict the next action in language.\n"
+PLAN = "\nList the subtasks in language.\n"
+QUESTION = "\nQuestion: "
+
+DONE = "done"
+NOT_UNDERSTOOD = "I do not understand"
+ABSENT = "there is no"
+"""What the shipped model was trained to say when nothing is left to do, or the instruction cannot be carried out."""
+
+
+def observation_prompt(views: Sequence[str]) -> str:
+    """The prefix that all prompts on one observation share.
+
+    Args:
+        views: the robot's view names, such as ``face_view``, in the order of its profile.
+    """
+    return SYSTEM + USER + "".join(f" {VIEW_NAMES[view]}: {IMAGE}" for view in views)
+
+
+def act_suffix(instruction: str) -> str:
+    """Asks for motion; the action tokens follow it. ``instruction`` is the active subtask where there is one."""
+    return f"{INSTRUCTION}{instruction}{ACT}{ASSISTANT}"
+
+
+def reason_suffix(instruction: str) -> str:
+    """Asks for the subtask that the observation calls for now, in words."""
+    return f"{INSTRUCTION}{instruction}{REASON}{ASSISTANT}"
+
+
+def plan_suffix(instruction: str) -> str:
+    """Asks for all subtasks of the instruction, one a line."""
+    return f"{INSTRUCTION}{instruction}{PLAN}{ASSISTANT}"
+
+
+def ask_suffix(question: str) -> str:
+    """Asks a question about what the views show."""
+    return f"{QUESTION}{question}\n{ASSISTANT}"

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frames to learn from: scripted demonstrations with disturbances, and randomly posed hands and cubes.
+
+Demonstrations show what a run looks like; posed frames show what a run rarely does: every cube from everywhere, cubes
+in trays, an open or closed hand in any place. Each frame carries the expert's chunk for every subtask, see
+:mod:`wall_oss_ros.sim.cubes.frames`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from wall_oss_ros.robots.profile import RobotProfile
+from wall_oss_ros.sim.cubes import expert
+from wall_oss_ros.sim.cubes.expert import PICK, PLACE, ExpertState
+from wall_oss_ros.sim.cubes.frames import FRAME, HORIZON, PLACES
+from wall_oss_ros.sim.cubes.scene import CUBE_SIZE, SceneSpec
+from wall_oss_ros.sim.cubes.simulator import Simulator
+from wall_oss_ros.sim.stage import DT, BaseStage
+from wall_oss_ros.sim.tasks import COLOURS, TRAYS
+
+MOST_STEPS = 150
+ARM = slice(7, 14)
+
+
+class Stage(BaseStage):
+    """One arm at a table with cubes and trays."""
+
+    simulator: Simulator
+
+    def __init__(self, rng: np.random.Generator, robot: str | RobotProfile = "franka"):
+        super().__init__(rng, robot)
+        (self.arm,) = self.arms
+        self.simulator = Simulator(SceneSpec.random(rng), self.profile)
+
+    def new_scene(self) -> None:
+        self.simulator.reset(SceneSpec.random(self.rng))
+
+    def truth(self) -> np.ndarray:
+        simulator, state = self.simulator, ExpertState.of(self.simulator)
+        record = np.zeros((), FRAME)
+        position, rotation = simulator.tcp
+        record["tcp"], record["rotation"] = position, self.layout.state_rotation(rotation)
+        record["opening"] = simulator.gripper_width
+        front, wrist = self.views
+        for i, colour in enumerate(simulator.spec.colours):
+            record["colours"][i] = COLOURS.index(colour)
+            record["cubes"][i] = state.cubes[colour]
+            record["where"][i] = PLACES.index(simulator.where(colour))
+            record["cube_pixels"][i] = self.pixel(front, state.cubes[colour])
+            record["cube_wrist_pixels"][i] = self.pixel(wrist, state.cubes[colour])
+        for i, side in enumerate(TRAYS):
+            record["trays"][i] = state.trays[side][:2]
+            record["tray_pixels"][i] = self.pixel(front, state.trays[side])
+        record["hand_pixel"] = self.pixel(front, position)
+        return record
+
+    def chunks(self) -> np.ndarray:
+        state = ExpertState.of(self.simulator)
+        subtasks = [(PICK, colour) for colour in self.simulator.spec.colours] + [(PLACE, side) for side in TRAYS]
+        return np.stack([expert.rollout(state, subtask, HORIZON, DT)[:, ARM] for subtask in subtasks])
+
+    # Posed frames
+
+    def pose(self) -> bool:
+        """Puts hand and cubes somewhere at random; False when the arm cannot reach it."""
+        rng = self.rng
+        self.new_scene()
+        for cube in self.simulator.spec.cubes:
+            if rng.random() < 0.12:
+                tray = self.simulator.spec.tray(str(rng.choice(TRAYS)))
+                offset = np.append(rng.uniform(-0.05, 0.05, 2), CUBE_SIZE / 2)
+                if not any(np.linalg.norm((tray + offset - c)[:2]) < 0.06 for c, _ in self.simulator.cubes().values()):
+                    self.simulator.place_cube(cube.colour, tray + offset, rng.uniform(-0.3, 0.3))
+        colour = str(rng.choice(self.simulator.spec.colours))
+        cube = self.simulator.cubes()[colour][0]
+        tray = self.simulator.spec.tray(str(rng.choice(TRAYS)))
+        kind = rng.random()
+        held, opening = False, expert.OPEN
+        if kind < 0.12:  # anywhere
+            position = rng.uniform((0.30, -0.34, 0.03), (0.66, 0.34, 0.34))
+            opening = expert.OPEN if rng.random() < 0.85 else rng.uniform(0.0, expert.OPEN)
+        elif kind < 0.45:  # over or beside a cube
+            position = cube + np.append(self.aside(0.08, 0.006), 0.14 * rng.random() ** 1.5 - 0.005)
+            if rng.random() < 0.15:
+                opening = rng.uniform(0.045, expert.OPEN)
+        elif kind < 0.52:  # let go over a cube in a tray
+            position = cube + np.array([*rng.normal(0, 0.01, 2), rng.uniform(0, 0.12)])
+            opening = rng.uniform(0.045, expert.OPEN)
+        elif kind < 0.57:  # closed on nothing
+            position = cube + np.append(self.aside(0.1, 0.03), 0.2 * rng.random())
+            opening = rng.uniform(0.0, 0.045)
+        else:  # holding the cube: lifting it, carrying it, above a tray, lowering it there
+            held = True
+            where = rng.random()
+            if where < 0.25:
+                position = cube + np.append(rng.normal(0, 0.02, 2), rng.uniform(0, 0.2))
+            elif where < 0.5:
+                position = rng.uniform((0.36, -0.32, 0.08), (0.64, 0.32, 0.24))
+            else:
+                position = tray + np.append(self.aside(0.1, 0.012), rng.uniform(CUBE_SIZE / 2, 0.21))
+        tilt = rng.normal(0, 0.02, 3)
+        start = self.simulator.home + rng.normal(0, 0.05, len(self.simulator.home))
+        result = self.arm.ik(position, self.layout.tool_rotation(tilt), start)
+        if not result.ok:
+            return False
+        self.simulator.place_robot(result.q, opening)
+        if held:
+            self.simulator.hold(colour, np.clip(rng.normal(0, (0.007, 0.001, 0.004)), -0.018, 0.018))
+        return not self._inside_something(colour if held else None)
+
+    def _inside_something(self, held: str | None) -> bool:
+        """Whether a held cube or a finger was teleported into another cube."""
+        fingers = self.simulator.tcp[0]
+        for colour, (centre, _) in self.simulator.cubes().items():
+            if colour == held:
+                continue
+            gap = np.abs(centre - fingers)
+            half = self.simulator.gripper_width / 2
+            below = centre[2] > fingers[2] - 0.03
+            finger_hit = below and gap[0] < 0.03 and abs(gap[1] - half - 0.01) < 0.025
+            cube_hit = held is not None and (np.abs(centre - self.simulator.cubes()[held][0]) < CUBE_SIZE).all()
+            if finger_hit or cube_hit:
+                return True
+        return False
+
+    # Demonstrations
+
+    def demonstrate(self, keep_every: int) -> Iterator[tuple[np.ndarray, np.void]]:
+        rng, simulator = self.rng, self.simulator
+        self.new_scene()
+        start = np.array([0.36, 0.0, 0.30]) + rng.uniform((-0.04, -0.15, -0.12), (0.16, 0.15, 0.03))
+        result = self.arm.ik(start, self.down, simulator.home)
+        if result.ok:
+            simulator.place_robot(result.q, expert.OPEN)
+        colours = rng.permutation(simulator.spec.colours)[: 1 + (rng.random() < 0.35)]
+        for colour in colours:
+            subtasks = [(PICK, str(colour)), (PLACE, str(rng.choice(TRAYS)))]
+            yield from self._follow(subtasks, keep_every)
+
+    def _follow(self, subtasks: list, keep_every: int) -> Iterator[tuple[np.ndarray, np.void]]:
+        rng, simulator = self.rng, self.simulator
+        push, left, after = np.zeros(3), 0, 0
+        aim = simulator.tcp[0]
+        for step in range(MOST_STEPS):
+            if step % keep_every == 0:
+                yield self.frame()
+            state = ExpertState.of(simulator)
+            index = expert.active_subtask(subtasks, state)
+            after += index == len(subtasks)
+            if after > 4:
+                return
+            velocity, opening = expert.target(state, subtasks[index] if index < len(subtasks) else None)
+            if left == 0 and rng.random() < 0.06:
+                push, left = rng.normal(0, 0.10, 3) * (1, 1, 0.6), int(rng.integers(2, 7))
+            left = max(0, left - 1)
+            aim = self.lead(0, aim) + (np.asarray(velocity) + (push if left else 0)) * DT
+            aim[2] = max(aim[2], 0.016)
+            self.move([aim], [opening])

@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A scripted expert: what a good arm would do next, told from the true state alone.
+
+It has no memory. Whatever state a robot gets into, by noise or by another policy's mistake, the expert says how to go
+on from there, so its roll-outs label any state. It moves the tool centre point (tool straight down) and the gripper;
+``rollout`` follows it without physics. Positions in m in the robot's base frame, openings in m, time in s.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from wall_oss_ros.sim.cubes.scene import CUBE_SIZE, TRAY_FLOOR, TRAY_INNER, TRAY_WALL
+
+PICK, PLACE = "pick up", "place"
+Subtask = tuple[str, str]  # (PICK, colour) or (PLACE, side)
+
+OPEN, CLOSED = 0.08, 0.0  # m, what the gripper is told
+SPEED = 0.25  # m/s, fastest motion
+NEAR_SPEED = 0.15  # m/s, fastest vertical motion close to a cube or tray
+CARRY = 0.20  # m, height of the TCP when a cube is carried
+CLEAR = 0.15  # m, height of the TCP that has let go
+LIFTED = 0.08  # m above the table: a cube counts as picked up
+GRIPPER_SPEED = 0.1  # m/s of the opening
+_GAIN = 4.0  # 1/s, approach speed per distance left
+_HELD = CUBE_SIZE + 0.0035  # m, widest opening that holds a cube
+_FREE = 0.066  # m, opening at which a cube is let go for sure
+_GRASP_XY, _GRASP_Z = 0.012, 0.009  # m, where closing starts
+_GRASP_ON = 0.004  # m, how much farther off closing goes on, once begun
+_DROP_XY, _DROP_Z = 0.020, 0.010  # m, where opening starts
+_DROP_GAP = 0.004  # m, a cube is let go this far above the tray's floor
+_FUNNEL = 4.0  # height allowed per distance from the axis of approach
+_HOVER = 0.10  # m above a cube's centre, height of approach
+_SPOTS = (0.0, 0.047, -0.047)  # m along x from a tray's centre, where cubes are put
+
+
+@dataclass
+class ExpertState:
+    """All that the expert looks at.
+
+    Attributes:
+        tcp: (3,) tool centre point.
+        opening: between the fingers.
+        held: colour of the cube between the fingers, or None.
+        cubes: colour to centre (3,).
+        trays: side to the centre of the floor's surface (3,).
+    """
+
+    tcp: tuple[float, float, float]
+    opening: float
+    held: str | None
+    cubes: dict[str, tuple[float, float, float]]
+    trays: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, simulator) -> ExpertState:
+        """The state of a ``Simulator`` now."""
+        return cls(
+            tcp=tuple(simulator.tcp[0].tolist()),
+            opening=simulator.gripper_width,
+            held=simulator.held(),
+            cubes={colour: tuple(pose[0].tolist()) for colour, pose in simulator.cubes().items()},
+            trays={tray.side: (tray.x, tray.y, TRAY_FLOOR) for tray in simulator.spec.trays},
+        )
+
+
+def target(state: ExpertState, subtask: Subtask | None) -> tuple[tuple[float, float, float], float]:
+    """The expert's command in a state.
+
+    Args:
+        state: where everything is.
+        subtask: ``("pick up", colour)``, ``("place", side)``, or None when there is nothing left to do.
+
+    Returns:
+        velocity of the TCP (3,) m/s, and the opening to command (m).
+    """
+    if subtask is None:
+        return (0.0, 0.0, 0.0), CLOSED if state.held else OPEN
+    action, name = subtask
+    if action == PICK:
+        if state.held == name:
+            return _move(state.tcp, (state.tcp[0], state.tcp[1], CARRY)), CLOSED
+        return _put_back(state) if state.held else _grasp(state, state.cubes[name])
+    if action == PLACE:
+        return _put_down(state, name) if state.held else _withdraw(state)
+    raise ValueError(f"the expert knows {PICK!r} and {PLACE!r}, not {action!r}")
+
+
+def rollout(state: ExpertState, subtask: Subtask | None, horizon: int = 10, dt: float = 0.1, size: int = 20,
+            position: int = 7, gripper: int = 13) -> np.ndarray:  # fmt: skip
+    """The expert's next ``horizon`` commands as an action chunk, by following it without physics.
+
+    Args:
+        state: left as it is.
+        size, position, gripper: the layout: length of a row, first position entry, gripper entry.
+
+    Returns:
+        (horizon, size) float32, relative: row k holds the TCP's displacement at (k + 1) dt from where it is now,
+        rotation zero (the tool keeps pointing down), and the commanded opening.
+    """
+    state = ExpertState(state.tcp, state.opening, state.held, dict(state.cubes), state.trays)
+    start = state.tcp
+    chunk = np.zeros((horizon, size), np.float32)
+    for row in range(horizon):
+        velocity, opening = target(state, subtask)
+        _advance(state, velocity, opening, dt)
+        chunk[row, position : position + 3] = [now - then for now, then in zip(state.tcp, start)]
+        chunk[row, gripper] = opening
+    return chunk
+
+
+def in_tray(state: ExpertState, colour: str, side: str) -> bool:
+    """Whether the cube of that colour lies in that tray, let go."""
+    return state.held != colour and _inside(state.cubes[colour], state.trays[side])
+
+
+def done(subtask: Subtask, state: ExpertState, colour: str | None = None) -> bool:
+    """Whether a subtask is over.
+
+    Picking up is done when the cube is held and lifted by ``LIFTED``. Placing is done when the cube of ``colour`` (any
+    cube, when None) lies in the tray and the open gripper is 6 cm above it.
+    """
+    action, name = subtask
+    if action == PICK:
+        return state.held == name and state.cubes[name][2] >= CUBE_SIZE / 2 + LIFTED
+    colours = [colour] if colour else list(state.cubes)
+    clear = state.held is None and state.opening >= _FREE
+    return clear and any(in_tray(state, c, name) and state.tcp[2] >= state.cubes[c][2] + 0.06 for c in colours)
+
+
+def active_subtask(subtasks: list[Subtask], state: ExpertState) -> int:
+    """Index of the first subtask still to do; ``len(subtasks)`` when all are done.
+
+    A subtask that places belongs to the last one before it that picks up. A cube that lies in its tray, or hangs over
+    it, has been picked up already.
+    """
+    for index, (action, name) in enumerate(subtasks):
+        if action == PICK:
+            following = subtasks[index + 1] if index + 1 < len(subtasks) else None
+            tray = state.trays[following[1]] if following and following[0] == PLACE else None
+            over = tray is not None and _above(state.cubes[name], tray)
+            if tray is not None and in_tray(state, name, following[1]):
+                continue
+            if not (done((action, name), state) or (state.held == name and over)):
+                return index
+        else:
+            colour = next((n for a, n in reversed(subtasks[:index]) if a == PICK), None)
+            last = index == len(subtasks) - 1
+            if colour is not None and not last and in_tray(state, colour, name) and state.held:
+                continue  # a later cube is in the hand already: the gripper need not be clear of this one
+            if not done((action, name), state, colour):
+                # Once the cube lies there, a hand that went on to other work does not make it undone.
+                if colour is not None and in_tray(state, colour, name) and _away(state, colour):
+                    continue
+                return index
+    return len(subtasks)
+
+
+def _grasp(state: ExpertState, cube) -> tuple:
+    x, y, z = state.tcp
+    off = math.hypot(cube[0] - x, cube[1] - y)
+    more = _GRASP_ON if state.opening < _FREE else 0.0
+    if off < _GRASP_XY + more and abs(z - cube[2]) < _GRASP_Z + more:
+        return (0.0, 0.0, 0.0), CLOSED
+    if state.opening < _FREE and _at_a_cube(state):
+        return (0.0, 0.0, 0.0), OPEN  # something is between the fingers: let go before moving
+    allowed = cube[2] + min(_HOVER, max(0.0, (off - 0.008) * _FUNNEL))
+    if state.opening < _FREE:
+        allowed = max(allowed, cube[2] + 0.07)
+    return _funnel(state.tcp, cube, allowed), OPEN
+
+
+def _put_down(state: ExpertState, side: str) -> tuple:
+    cube, tray = state.cubes[state.held], state.trays[side]
+    spot = (tray[0] + _spot(state, tray), tray[1], tray[2] + CUBE_SIZE / 2 + _DROP_GAP)
+    goal = tuple(s + t - c for s, t, c in zip(spot, state.tcp, cube))  # where the TCP is when the cube is there
+    off = math.hypot(goal[0] - state.tcp[0], goal[1] - state.tcp[1])
+    if off < _DROP_XY and state.tcp[2] - goal[2] < _DROP_Z:
+        return (0.0, 0.0, 0.0), OPEN
+    allowed = min(CARRY, goal[2] + max(0.0, (off - 0.014) * _FUNNEL))
+    return _funnel(state.tcp, goal, allowed), CLOSED
+
+
+def _withdraw(state: ExpertState) -> tuple:
+    if state.opening < _FREE:
+        return (0.0, 0.0, 0.0), OPEN
+    return _move(state.tcp, (state.tcp[0], state.tcp[1], max(CLEAR, state.tcp[2]))), OPEN
+
+
+def _put_back(state: ExpertState) -> tuple:
+    """Sets down a cube that nobody asked for, beside whatever is below it."""
+    cube = state.cubes[state.held]
+    others = [c for colour, c in state.cubes.items() if colour != state.held]
+    nearest = min(others, key=lambda c: math.dist(c[:2], cube[:2]), default=None)
+    floor = next((tray[2] for tray in state.trays.values() if _above(cube, tray)), 0.0)
+    height = cube[2] - (floor + CUBE_SIZE / 2 + _DROP_GAP)
+    if nearest is not None and height > 0.04 and math.dist(nearest[:2], cube[:2]) < 0.09:
+        away = (cube[0] - nearest[0], cube[1] - nearest[1])
+        length = math.hypot(*away)
+        away = (away[0] / length, away[1] / length) if length > 1e-6 else (-1.0, 0.0)
+        return (away[0] * NEAR_SPEED, away[1] * NEAR_SPEED, 0.0), CLOSED
+    if height < _DROP_Z:
+        return (0.0, 0.0, 0.0), OPEN
+    return _move(state.tcp, (state.tcp[0], state.tcp[1], state.tcp[2] - height)), CLOSED
+
+
+def _spot(state: ExpertState, tray) -> float:
+    """Where along the tray to put a cube: the first place that is free, else the freest."""
+    others = [c for colour, c in state.cubes.items() if colour != state.held and _inside(c, tray)]
+    room = [min((math.dist((tray[0] + s, tray[1]), c[:2]) for c in others), default=1.0) for s in _SPOTS]
+    return next((s for s, r in zip(_SPOTS, room) if r > CUBE_SIZE * 1.4), _SPOTS[room.index(max(room))])
+
+
+def _funnel(tcp, goal, allowed: float) -> tuple[float, float, float]:
+    """Velocity towards ``goal``, no lower than ``allowed``: rise first where the TCP is too low, sink as it gets nearer."""
+    low = allowed - tcp[2]
+    ahead = (goal[0], goal[1], allowed if low > 0 else max(goal[2], allowed))
+    vx, vy, vz = _move(tcp, ahead)
+    slow = min(1.0, max(0.0, 1.0 - (low - 0.01) / 0.03))
+    if vz < 0 and tcp[2] - goal[2] < 0.08:
+        vz = max(vz, -NEAR_SPEED)
+    return vx * slow, vy * slow, vz
+
+
+def _move(tcp, goal) -> tuple[float, float, float]:
+    dx, dy, dz = goal[0] - tcp[0], goal[1] - tcp[1], goal[2] - tcp[2]
+    distance = math.sqrt(dx * dx + dy * dy + dz * dz)
+    if distance < 1e-6:
+        return 0.0, 0.0, 0.0
+    speed = min(SPEED, _GAIN * distance + 0.01, 10.0 * distance) / distance  # 10/s: not beyond the goal in 0.1 s
+    return dx * speed, dy * speed, dz * speed
+
+
+def _advance(state: ExpertState, velocity, opening: float, dt: float) -> None:
+    """Moves hand, fingers and held cube by one step, in place."""
+    state.tcp = tuple(p + v * dt for p, v in zip(state.tcp, velocity))
+    if state.held:
+        cube = state.cubes[state.held]
+        state.cubes[state.held] = tuple(p + v * dt for p, v in zip(cube, velocity))
+    change = max(-GRIPPER_SPEED * dt, min(GRIPPER_SPEED * dt, opening - state.opening))
+    before, state.opening = state.opening, state.opening + change
+    if state.held is not None:
+        if state.opening > _HELD:
+            x, y, _ = state.cubes[state.held]
+            floor = next((t[2] for t in state.trays.values() if _above((x, y, 0), t)), 0.0)
+            state.cubes[state.held] = (x, y, floor + CUBE_SIZE / 2)
+            state.held = None
+        else:
+            state.opening = max(state.opening, CUBE_SIZE)
+    elif change < 0 and before >= CUBE_SIZE >= state.opening - 1e-9:
+        for colour, cube in state.cubes.items():
+            if (
+                math.hypot(cube[0] - state.tcp[0], cube[1] - state.tcp[1]) < 0.017
+                and abs(cube[2] - state.tcp[2]) < 0.02
+            ):
+                state.held, state.opening = colour, CUBE_SIZE
+                state.cubes[colour] = (cube[0], state.tcp[1], cube[2])  # the fingers centre it along y
+
+
+def _at_a_cube(state: ExpertState) -> bool:
+    x, y, z = state.tcp
+    return any(abs(c[0] - x) < 0.03 and abs(c[1] - y) < 0.045 and z - c[2] < 0.035 for c in state.cubes.values())
+
+
+def _away(state: ExpertState, colour: str) -> bool:
+    """Whether the hand is well clear of a cube, to the side or above."""
+    cube = state.cubes[colour]
+    return math.dist(state.tcp[:2], cube[:2]) > 0.06 or state.tcp[2] - cube[2] > 0.06
+
+
+def _above(cube, tray) -> bool:
+    return max(abs(cube[0] - tray[0]), abs(cube[1] - tray[1])) < TRAY_INNER / 2
+
+
+def _inside(cube, tray) -> bool:
+    return _above(cube, tray) and cube[2] < CUBE_SIZE + TRAY_WALL

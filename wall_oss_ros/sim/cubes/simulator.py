@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A robot with one arm at the table with cubes: its motion, ground truth, and teleports for training pictures."""
+
+from __future__ import annotations
+
+import math
+
+import mujoco
+import numpy as np
+
+from wall_oss_ros.robots.profile import RobotProfile, load_profile
+from wall_oss_ros.sim.cubes import scene
+from wall_oss_ros.sim.cubes.scene import CUBE_SIZE, TRAY_INNER, TRAY_WALL, SceneSpec
+from wall_oss_ros.sim.world import World
+
+_HELD_OPENING = (0.034, 0.0435)  # m: what the opening reads when a cube is between the fingers
+_HELD_OFFSET = (0.028, 0.012, 0.025)  # m, how far a held cube's centre may be from the TCP, in the tool's axes
+
+
+class Simulator(World):
+    """One arm with n joints, one table. For units and threads see :class:`World`.
+
+    Args:
+        spec: what stands on the table.
+        profile: the robot's; the Franka's when None.
+
+    Attributes:
+        home: (n,) where the arm is after a reset.
+        open: the widest opening of the gripper, also after a reset.
+    """
+
+    def __init__(self, spec: SceneSpec, profile: RobotProfile | None = None):
+        profile = profile or load_profile("franka")
+        super().__init__(scene.build_model(spec, profile), profile)
+        (self._arm,) = self.arms
+        self.home, self.open = self._arm.home, self._arm.open
+        self._cubes = len(spec.cubes)
+        self.reset(spec)
+
+    def _check(self, spec: SceneSpec) -> None:
+        if len(spec.cubes) != self._cubes:
+            raise ValueError(f"the model has {self._cubes} cubes, the scene has {len(spec.cubes)}")
+
+    def _lay_out(self) -> None:
+        scene.apply(self.model, self.spec)
+        scene.place_cubes(self.model, self.data, self.spec)
+
+    # The arm: see ServoArm
+
+    @property
+    def q(self) -> np.ndarray:
+        """Joint positions (n,)."""
+        return self._arm.q
+
+    @property
+    def qd(self) -> np.ndarray:
+        """Joint velocities (n,)."""
+        return self._arm.qd
+
+    @property
+    def gripper_width(self) -> float:
+        """Opening between the fingers."""
+        return self._arm.gripper_width
+
+    @property
+    def gripper_speed(self) -> float:
+        """Rate of change of the opening, m/s."""
+        return self._arm.gripper_speed
+
+    @property
+    def tcp(self) -> tuple[np.ndarray, np.ndarray]:
+        """The tool centre point: position (3,) and rotation (3, 3) in the base frame."""
+        return self._arm.tcp
+
+    def set_joint_targets(self, q, qd=None) -> None:
+        """What the arm's servos hold from now on: joint positions (n,) rad, optionally velocities (n,) rad/s."""
+        self._arm.set_joint_targets(q, qd)
+
+    def set_gripper(self, width: float) -> None:
+        """Where the gripper goes, at its own speed: opening between the fingers, clipped to what it can do."""
+        self._arm.set_gripper(width)
+
+    # Ground truth
+
+    def cubes(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Each cube's centre (3,) and quaternion (x, y, z, w), by colour."""
+        poses = {}
+        for index, colour in enumerate(self.spec.colours):
+            pose = self.data.joint(f"cube{index}").qpos
+            poses[colour] = (pose[:3].copy(), pose[[4, 5, 6, 3]].copy())
+        return poses
+
+    def held(self) -> str | None:
+        """The colour of the cube between the fingers, or None."""
+        if not _HELD_OPENING[0] < self.gripper_width < _HELD_OPENING[1]:
+            return None
+        position, rotation = self.tcp
+        for colour, (centre, _) in self.cubes().items():
+            if (np.abs(rotation.T @ (centre - position)) < _HELD_OFFSET).all():
+                return colour
+        return None
+
+    def where(self, colour: str) -> str:
+        """ "gripper", "left tray", "right tray" or "table" for the cube of that colour."""
+        if self.held() == colour:
+            return "gripper"
+        centre = self.cubes()[colour][0]
+        for tray in self.spec.trays:
+            inside = max(abs(centre[0] - tray.x), abs(centre[1] - tray.y)) < TRAY_INNER / 2
+            if inside and 0 < centre[2] < CUBE_SIZE + TRAY_WALL:
+                return f"{tray.side} tray"
+        return "table"
+
+    # Teleports
+
+    def place_robot(self, q, width: float) -> None:
+        """Puts the robot there at rest, without physics: joints (n,), opening. The servos hold it there."""
+        self._arm.place(q, width)
+        mujoco.mj_forward(self.model, self.data)
+
+    def place_cube(self, colour: str, position, yaw: float = 0.0) -> None:
+        """Puts a cube's centre at ``position`` (3,), at rest, without physics."""
+        joint = self.data.joint(f"cube{self.spec.colours.index(colour)}")
+        joint.qpos[:] = (*position, math.cos(yaw / 2), 0, 0, math.sin(yaw / 2))
+        joint.qvel[:] = 0
+        mujoco.mj_forward(self.model, self.data)
+
+    def hold(self, colour: str, offset=(0.0, 0.0, 0.0)) -> None:
+        """Puts the cube between the fingers, which close on it. ``offset`` (3,): the cube's centre from the TCP, m."""
+        self._arm.close_on(CUBE_SIZE)
+        position, rotation = self.tcp
+        yaw = math.atan2(rotation[1, 0], rotation[0, 0])
+        self.place_cube(colour, position + np.asarray(offset), yaw)
