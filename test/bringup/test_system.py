@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from wall_oss_ros.bringup.shipped_models import robots_of, shipped_model
-from wall_oss_ros.bringup.system import NodeSpec, model_directory, system
+from wall_oss_ros.bringup.system import NodeSpec, system
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.policy.checkpoints import model_directory, robots_of, shipped_model
 from wall_oss_ros.robots.profile import load_profile
 
 
@@ -53,7 +53,7 @@ def test_given_parameters_win(checkpoint):
 @pytest.fixture
 def models(tmp_path, monkeypatch):
     """Makes checkpoints that ship, of which only what they say of themselves counts."""
-    monkeypatch.setattr("wall_oss_ros.bringup.shipped_models.data_path", lambda _: tmp_path)
+    monkeypatch.setattr("wall_oss_ros.policy.checkpoints.data_path", lambda _: tmp_path)
 
     def make(name, views, robots):
         (tmp_path / name).mkdir()

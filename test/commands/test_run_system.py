@@ -13,9 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from wall_oss_ros.bringup.shipped_models import robots_of
-from wall_oss_ros.bringup.system import model_directory
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.policy.checkpoints import model_directory, robots_of
 from wall_oss_ros.robots.profile import load_profile
 
 ROOT = Path(__file__).resolve().parents[2]

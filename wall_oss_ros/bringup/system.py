@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from wall_oss_ros.bringup.shipped_models import DEFAULT_MODEL, shipped_model
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.paths import data_path
-from wall_oss_ros.robots.profile import RobotProfile, load_profile
+from wall_oss_ros.policy.checkpoints import model_directory
+from wall_oss_ros.robots.profile import load_profile
 
 PACKAGE = "wall_oss_ros"
 NAMESPACE = "wall_oss"
@@ -100,45 +100,6 @@ def system(
         simulator = _node("simulated_robot", simulated)
         specs.insert(0, replace(simulator, namespace=""))  # the driver of a real robot is not in our namespace either
     return _override([spec for spec in specs if wanted is None or spec.name in wanted], parameters or {})
-
-
-def model_directory(model: str | Path | None, profile: RobotProfile | None = None) -> Path:
-    """Where a checkpoint is; what is in it is checked by the nodes that load it.
-
-    Args:
-        model: a directory, the name of one in models/, or owner/name on the Hugging Face hub, which is then fetched;
-            None is the one that ships for the robot.
-        profile: the robot's; without one, None is DEFAULT_MODEL.
-
-    Raises:
-        WallOSSError: there is no such directory, it is no checkpoint, or the hub does not answer.
-    """
-    if model is not None and Path(model).exists():
-        directory = Path(model)
-    else:
-        shipped = DEFAULT_MODEL if profile is None else shipped_model(profile)
-        directory = _named_model(shipped if model is None else str(model))
-    if missing := [kind for kind in ("config.json", "*.safetensors") if not any(directory.glob(kind))]:
-        raise WallOSSError(
-            f"{directory} is no checkpoint: it has no {' and no '.join(missing)}.",
-            "Name the directory that was written by wall-oss train, or that holds released WALL-OSS weights.",
-        )
-    return directory.resolve()
-
-
-def _named_model(name: str) -> Path:
-    try:
-        return data_path(f"models/{name}")
-    except WallOSSError:
-        if name.count("/") == 1 and not name.startswith((".", "/", "~")):
-            from wall_oss_ros.model.checkpoint import locate  # torch, which takes seconds to import
-
-            return locate(name)
-        raise WallOSSError(
-            f"There is no checkpoint {name}.",
-            "Name a directory with config.json and *.safetensors, or owner/name on the Hugging Face hub, or train one: "
-            "wall-oss train --help.",
-        ) from None
 
 
 def _node(name: str, parameters: Mapping[str, Any]) -> NodeSpec:

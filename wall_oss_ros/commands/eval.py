@@ -42,7 +42,7 @@ def main(args: argparse.Namespace) -> int:
     Raises:
         WallOSSError: no such model or robot, or numbers that make no sense.
     """
-    from wall_oss_ros.bringup.system import model_directory
+    from wall_oss_ros.policy.checkpoints import model_directory
     from wall_oss_ros.robots.profile import load_profile
 
     for name in ("episodes", "steering", "seed"):

@@ -37,8 +37,8 @@ def main(args: argparse.Namespace) -> int:
     Raises:
         WallOSSError: there is no such checkpoint, or it cannot be read.
     """
-    from wall_oss_ros.bringup.system import model_directory
     from wall_oss_ros.commands.inspection.report import inspect
+    from wall_oss_ros.policy.checkpoints import model_directory
 
     report = inspect(model_directory(args.checkpoint), args.robot, not args.quick)
     if args.json:

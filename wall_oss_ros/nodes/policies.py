@@ -21,7 +21,7 @@ def load_policy(model: str, device: str, threads: int, profile: RobotProfile):
     Raises:
         WallOSSError: there is no such checkpoint, it cannot be used, or it is not for this robot.
     """
-    from wall_oss_ros.bringup.system import model_directory
+    from wall_oss_ros.policy.checkpoints import model_directory
     from wall_oss_ros.policy.policy import Policy
 
     folder = model_directory(model or None, profile)

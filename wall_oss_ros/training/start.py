@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
-from wall_oss_ros.bringup.system import model_directory
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS
+from wall_oss_ros.policy.checkpoints import model_directory
 
 _BY_TOKEN = ("model.embed_tokens.weight", "lm_head.weight")  # one row for each token
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which of the checkpoints that ship is for a robot, read from what they say of themselves. Imports no torch."""
+"""Finds a checkpoint: a folder, a name in models/ or on the hub, or the one that ships for a robot. Imports no torch.
+
+Which one is for a robot is read from the heads of the files themselves.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,45 @@ from wall_oss_ros.robots.profile import RobotProfile
 
 DEFAULT_MODEL = "wall-oss-tiny"
 _STATISTICS = "action_preprocessor.normalizer_action."
+
+
+def model_directory(model: str | Path | None, profile: RobotProfile | None = None) -> Path:
+    """Where a checkpoint is; what is in it is checked by the nodes that load it.
+
+    Args:
+        model: a directory, the name of one in models/, or owner/name on the Hugging Face hub, which is then fetched;
+            None is the one that ships for the robot.
+        profile: the robot's; without one, None is DEFAULT_MODEL.
+
+    Raises:
+        WallOSSError: there is no such directory, it is no checkpoint, or the hub does not answer.
+    """
+    if model is not None and Path(model).exists():
+        directory = Path(model)
+    else:
+        shipped = DEFAULT_MODEL if profile is None else shipped_model(profile)
+        directory = _named_model(shipped if model is None else str(model))
+    if missing := [kind for kind in ("config.json", "*.safetensors") if not any(directory.glob(kind))]:
+        raise WallOSSError(
+            f"{directory} is no checkpoint: it has no {' and no '.join(missing)}.",
+            "Name the directory that was written by wall-oss train, or that holds released WALL-OSS weights.",
+        )
+    return directory.resolve()
+
+
+def _named_model(name: str) -> Path:
+    try:
+        return data_path(f"models/{name}")
+    except WallOSSError:
+        if name.count("/") == 1 and not name.startswith((".", "/", "~")):
+            from wall_oss_ros.model.checkpoint import locate  # torch, which takes seconds to import
+
+            return locate(name)
+        raise WallOSSError(
+            f"There is no checkpoint {name}.",
+            "Name a directory with config.json and *.safetensors, or owner/name on the Hugging Face hub, or train one: "
+            "wall-oss train --help.",
+        ) from None
 
 
 def shipped_model(profile: RobotProfile) -> str:
