@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ament_index_python.packages import get_package_share_directory
 from launch.actions import GroupAction, IncludeLaunchDescription, LogInfo, SetLaunchConfiguration
 from launch.launch_description_sources import AnyLaunchDescriptionSource, PythonLaunchDescriptionSource
 from launch_ros.actions import Node, SetRemap
@@ -114,6 +113,8 @@ def _controller(context: LaunchContext, driver: Driver) -> str:
 
 
 def _launch_file(driver: Driver) -> LaunchDescriptionSource:
+    from ament_index_python.packages import get_package_share_directory
+
     path = str(Path(get_package_share_directory(driver.package)) / driver.launch_file)
     # AnyLaunchDescriptionSource, which reads XML and YAML too, does not say what is wrong with a file.
     return PythonLaunchDescriptionSource(path) if path.endswith(".py") else AnyLaunchDescriptionSource(path)
