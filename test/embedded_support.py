@@ -11,12 +11,13 @@ import time
 from pathlib import Path
 
 import pytest
+from domains import own_domain
 
 from wall_oss_ros.embedded.context import Context
 from wall_oss_ros.embedded.executors import SingleThreadedExecutor
 from wall_oss_ros.embedded.node import Node
 
-DOMAIN = 100 + os.getpid() % 100
+DOMAIN = own_domain()
 PATIENCE = 30.0  # s; a busy machine may be slow, a failing test may not hang
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from domains import own_domain
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
 
@@ -21,11 +21,6 @@ from rclpy.executors import MultiThreadedExecutor
 
 ROOT = Path(__file__).resolve().parents[1]
 LIMIT = 240.0  # s; every wait is for an event, this only ends a test that hangs, also on a busy machine
-
-
-def private_domain() -> str:
-    """A ROS domain that no other test process uses."""
-    return str(100 + os.getpid() % 100)
 
 
 def spin_until(executor, condition: Callable[[], object], limit: float = LIMIT):
@@ -124,7 +119,7 @@ class Bench:
 
 def a_bench(monkeypatch):
     """A fixture's body: a bench in a private corner of DDS."""
-    monkeypatch.setenv("ROS_DOMAIN_ID", private_domain())
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(own_domain()))
     rclpy.init(args=[])
     made = Bench()
     yield made

@@ -10,13 +10,14 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from domains import reserve
 
 SLOW = 120.0  # s: on a busy machine ros2's command line alone takes ten
 PREFIXES = [Path(prefix) for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(":") if prefix]
 # Not the domain of nodes in this process: of those, rclpy keeps a publisher or two that tests here would see.
 ENVIRONMENT = {
     **os.environ,
-    "ROS_DOMAIN_ID": str(100 + (os.getpid() + 50) % 100),
+    "ROS_DOMAIN_ID": str(reserve()),
     "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
 }
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`wall-oss run` gives its instruction when the planner can hear it, whoever else listens."""
 
-import os
+from domains import own_domain
 
 import wall_oss_ros.nodes  # noqa: F401  the embedded library takes rclpy's name where there is no ROS 2
 from wall_oss_ros.commands.monitor import Monitor
@@ -12,7 +12,7 @@ from std_msgs.msg import String
 
 
 def test_another_listener_is_not_taken_for_the_planner(monkeypatch):
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(100 + os.getpid() % 100))
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(own_domain()))
     with Monitor() as monitor:
         nodes = []
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from domains import reserve
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy.checkpoints import model_directory, robots_of
@@ -85,7 +86,7 @@ def start(tmp_path):
     runs = []
 
     def begin(*words: str, **variables: str) -> Run:
-        runs.append(Run(tmp_path, 100 + (os.getpid() + len(runs)) % 100, *words, **variables))
+        runs.append(Run(tmp_path, reserve(), *words, **variables))
         return runs[-1]
 
     yield begin

@@ -8,7 +8,8 @@ import textwrap
 import time
 
 import pytest
-from nodes_support import LIMIT, ROOT, a_bench, private_domain
+from domains import own_domain
+from nodes_support import LIMIT, ROOT, a_bench
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
 from wall_oss_ros.nodes.braking import Cycle, come_to_rest
@@ -98,7 +99,7 @@ SLOW_TO_END = """
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_does_not_cut_the_end_short(monkeypatch, number):
-    monkeypatch.setenv("ROS_DOMAIN_ID", private_domain())
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(own_domain()))
     command = [sys.executable, "-c", textwrap.dedent(SLOW_TO_END)]
     process = subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:

@@ -8,7 +8,8 @@ whether the nodes carry out what a policy wants: in time, from the right state, 
 import json
 
 import pytest
-from nodes_support import FakePolicy, NodeProcess, private_domain, spin_until
+from domains import own_domain
+from nodes_support import FakePolicy, NodeProcess, spin_until
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
 from wall_oss_ros.nodes.control import ControlNode
@@ -58,7 +59,7 @@ class Expert(FakePolicy):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_cube_is_put_in_its_tray(monkeypatch):
-    monkeypatch.setenv("ROS_DOMAIN_ID", private_domain())
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(own_domain()))
     rclpy.init(args=[])
     policy, plans = Expert(), []
     bench = rclpy.create_node("bench", namespace="/wall_oss")

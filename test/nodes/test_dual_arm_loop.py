@@ -8,7 +8,8 @@ import json
 
 import numpy as np
 import pytest
-from nodes_support import FakePolicy, NodeProcess, private_domain, spin_until
+from domains import own_domain
+from nodes_support import FakePolicy, NodeProcess, spin_until
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
 from wall_oss_ros.nodes.control import ControlNode
@@ -79,7 +80,7 @@ class Expert(FakePolicy):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_two_hands_lift_a_tray(monkeypatch):
-    monkeypatch.setenv("ROS_DOMAIN_ID", private_domain())
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(own_domain()))
     rclpy.init(args=[])
     policy, plans, chunks = Expert(), [], []
     bench = rclpy.create_node("bench", namespace="/wall_oss")

@@ -5,7 +5,8 @@ import json
 
 import numpy as np
 import pytest
-from nodes_support import FakePolicy, NodeProcess, a_bench, private_domain
+from domains import own_domain
+from nodes_support import FakePolicy, NodeProcess, a_bench
 from robot_support import ARM, PROFILE, Robot, in_state
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
@@ -99,7 +100,7 @@ def test_the_simulated_robot_and_perception(bench):
     ],
 )
 def test_bad_input_ends_a_node_with_one_clear_line(module, parameter, said, monkeypatch):
-    monkeypatch.setenv("ROS_DOMAIN_ID", private_domain())
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(own_domain()))
     with NodeProcess(module, parameter) as node:
         assert node.wait() == 2
     errors = [line for line in node.output.splitlines() if line.startswith("error: ")]

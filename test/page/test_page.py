@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page: what is shown, and that it commands the robot. The browser itself is left out."""
 
-import os
 import socket
 import time
 
 import numpy as np
 import pytest
 import viser
+from domains import own_domain
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED
@@ -114,7 +114,7 @@ def test_the_robot_moves_with_its_joints(server):
 @pytest.fixture
 def graph(monkeypatch):
     """The viewer's node beside one that plays all others, on a domain of their own."""
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(100 + os.getpid() % 100))
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(own_domain()))
     rclpy.init(args=["--ros-args", "-p", f"port:={free_port()}"])
     viewer, others = ViewerNode(), rclpy.create_node("others", namespace="wall_oss")
     executor = SingleThreadedExecutor()
