@@ -127,7 +127,7 @@ def read_headers(folder: Path) -> dict[str, Header]:
     headers: dict[str, Header] = {}
     for file in weight_files(folder):
         with opened(file) as content:
-            for name in content:
+            for name in content.keys():  # noqa: SIM118 (a safe_open is no mapping)
                 if name in headers:
                     raise WallOSSError(
                         f"{file} repeats the tensor {name}.", "Leave only one checkpoint's files in the folder."
@@ -147,5 +147,5 @@ def read_tensors(folder: Path, wanted: Callable[[str], bool] = lambda name: True
     tensors: dict[str, Tensor] = {}
     for file in sorted({header.file for header in headers.values()}):
         with opened(file) as content:
-            tensors |= {name: content.get_tensor(name) for name in content if wanted(name)}
+            tensors |= {name: content.get_tensor(name) for name in content.keys() if wanted(name)}  # noqa: SIM118
     return tensors
