@@ -44,12 +44,15 @@ class Observation:
         mask = np.ones(state.shape, bool) if state_mask is None else np.asarray(state_mask, bool)
         return cls(stamp, arrays, state, mask).check()
 
-    def check(self) -> Observation:
+    def check(self, state_size: int | None = None) -> Observation:
         """Returns itself.
 
+        Args:
+            state_size: numbers in the state that the checkpoint takes; any when None.
+
         Raises:
-            WallOSSError: an image is not (H, W, 3) uint8, the state and its mask differ in shape, or an entry of the
-                state that the mask declares alive is not finite.
+            WallOSSError: an image is not (H, W, 3) uint8, the state and its mask differ in shape or are not of
+                ``state_size``, or an entry of the state that the robot has is not finite.
         """
         for name, image in self.images.items():
             if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
@@ -67,6 +70,11 @@ class Observation:
             raise WallOSSError(
                 "The state contains a value that is not finite.",
                 "Check the joint states and the gripper's feedback of the robot.",
+            )
+        if state_size is not None and len(self.state) != state_size:
+            raise WallOSSError(
+                f"The state has {len(self.state)} numbers, the checkpoint takes {state_size}.",
+                "Use a profile with the checkpoint's dof_config.",
             )
         return self
 

@@ -187,13 +187,7 @@ class Policy:
         steps = self.config.noise_scheduler.num_inference_timesteps if steps is None else steps
         if steps < 1:
             raise WallOSSError(f"{steps} flow steps were asked for; at least 1 is needed.", "Take 5 to 10.")
-        obs.check()
-        width = self.config.propri_dim
-        if obs.state.shape != (width,):
-            raise WallOSSError(
-                f"The state has {obs.state.shape[0]} numbers, the checkpoint takes {width}.",
-                "Use a profile with the checkpoint's dof_config.",
-            )
+        obs.check(self.config.propri_dim)
         state = self._states.normalize(np.nan_to_num(obs.state), obs.state_mask)
         state_mask = self._states.mask(obs.state_mask)
         generator = torch.Generator()

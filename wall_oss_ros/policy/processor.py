@@ -187,13 +187,8 @@ class WallOSSProcessor:
                 "Motion was asked for, but the processor has no statistics of a robot.",
                 "Name the robot: WallOSSProcessor.from_pretrained(path, robot=...).",
             )
-        width = self.config.propri_dim
         for observation in observations:
-            if observation.state.shape != (width,):
-                raise WallOSSError(
-                    f"The state has {observation.state.shape[0]} numbers, the checkpoint takes {width}.",
-                    "Use a profile with the checkpoint's dof_config.",
-                )
+            observation.check(self.config.propri_dim)
         states = [self.states.normalize(np.nan_to_num(o.state), o.state_mask) for o in observations]
         masks = [self.states.mask(o.state_mask) for o in observations]
         return {
