@@ -17,14 +17,14 @@ SMALL = {
 }  # fmt: skip
 
 
-def small_recipe(practice: int = 0) -> Recipe:
+def small_recipe(dagger_episodes: int = 0) -> Recipe:
     recipe = load_recipe("tiny").model_dump()
     recipe["model"] |= SMALL
     recipe["data"] |= {"episodes": 4, "posed_frames": 100, "held_out": 16}
     recipe["vision"] |= {"steps": 2, "batch": 4}
-    stage = recipe["stages"][-1] | {"steps": 2, "batch": 4, "warmup": 0, "decay": 0, "practice": 0}
+    stage = recipe["stages"][-1] | {"steps": 2, "batch": 4, "warmup": 0, "decay": 0, "dagger_episodes": 0}
     recipe["stages"] = [
         stage | {"name": "first"},
-        stage | {"name": "second", "practice": practice, "practice_share": 0.5},
+        stage | {"name": "second", "dagger_episodes": dagger_episodes, "dagger_share": 0.5},
     ]
     return Recipe.model_validate(recipe)

@@ -11,7 +11,7 @@ from wall_oss_ros.control.chunk_queue import Chunk
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
-from wall_oss_ros.sim.trajectory import Point, Trajectory
+from wall_oss_ros.sim.joint_trajectory_controller import Point, Trajectory
 
 PROFILE = load_profile("franka")
 ARM, LAYOUT = Arm(PROFILE), Layout(PROFILE)

@@ -13,9 +13,9 @@ from wall_oss_ros.robots import ur
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim.cubes import expert
-from wall_oss_ros.sim.cubes.demonstrations import Stage
+from wall_oss_ros.sim.cubes.demonstrations import CubeEnvironment
 from wall_oss_ros.sim.cubes.expert import PICK, PLACE, ExpertState
-from wall_oss_ros.sim.stage import CONTROL_DT, DT
+from wall_oss_ros.sim.environment import CONTROL_DT, DT
 
 DOWN = np.diag([1.0, -1.0, -1.0])
 TYPES = "ur3 ur3e ur5 ur5e ur7e ur8long ur10 ur10e ur12e ur15 ur16e ur18 ur20 ur30".split()
@@ -93,23 +93,23 @@ def test_variants_are_chosen_by_name():
 
 
 @pytest.fixture(scope="module")
-def stage():
-    made = Stage(np.random.default_rng(3), "ur")
+def environment():
+    made = CubeEnvironment(np.random.default_rng(3), "ur")
     yield made
     made.simulator.close()
 
 
-def test_the_simulated_arm_begins_at_home_and_is_where_kinematics_say(stage):
-    simulator = stage.simulator
-    assert np.allclose(simulator.q, stage.profile.arm.home) and simulator.gripper_width == pytest.approx(0.085)
-    for ours, theirs in zip(simulator.tcp, stage.arm.fk(simulator.q)):
+def test_the_simulated_arm_begins_at_home_and_is_where_kinematics_say(environment):
+    simulator = environment.simulator
+    assert np.allclose(simulator.q, environment.profile.arm.home) and simulator.gripper_width == pytest.approx(0.085)
+    for ours, theirs in zip(simulator.tcp, environment.arm.fk(simulator.q)):
         assert np.allclose(ours, theirs, atol=1e-6)
-    observation = simulator.observation(stage.profile).check()
+    observation = simulator.observation(environment.profile).check()
     assert np.allclose(observation.state[7:10], simulator.tcp[0], atol=1e-6) and observation.state_mask.sum() == 7
 
 
-def test_the_expert_puts_a_cube_into_a_tray_with_it(stage):
-    simulator = stage.simulator
+def test_the_expert_puts_a_cube_into_a_tray_with_it(environment):
+    simulator = environment.simulator
     colour = simulator.spec.colours[0]
     subtasks = [(PICK, colour), (PLACE, "left")]
     aim, q = simulator.tcp[0], simulator.q
@@ -120,7 +120,7 @@ def test_the_expert_puts_a_cube_into_a_tray_with_it(stage):
             break
         velocity, opening = expert.target(state, subtasks[index])
         aim = simulator.tcp[0] + np.clip(aim - simulator.tcp[0], -0.01, 0.01) + np.array(velocity) * DT
-        goal = stage.arm.ik(aim, stage.down, q).q
+        goal = environment.arm.ik(aim, environment.down, q).q
         simulator.set_gripper(opening)
         for k in range(1, 6):
             simulator.set_joint_targets(q + (goal - q) * k / 5)
@@ -129,13 +129,13 @@ def test_the_expert_puts_a_cube_into_a_tray_with_it(stage):
     assert simulator.where(colour) == "left tray"
 
 
-def test_frames_to_learn_from_can_be_made_with_it(stage):
-    while not stage.pose():
+def test_frames_to_learn_from_can_be_made_with_it(environment):
+    while not environment.pose():
         pass
-    images, record = stage.frame()
+    images, record = environment.frame()
     assert images.shape == (2, 112, 112, 3) and np.isfinite(record["chunks"]).all()
 
 
 def test_an_arm_too_short_for_the_table_is_not_simulated():
     with pytest.raises(WallOSSError, match="no simulation section"):
-        Stage(np.random.default_rng(0), "ur:ur3e")
+        CubeEnvironment(np.random.default_rng(0), "ur:ur3e")

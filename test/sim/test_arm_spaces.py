@@ -17,32 +17,32 @@ TOLD = [("euler", "absolute")] + [(form, mode) for form in ("columns", "joints")
 
 
 class Teller(Expert):
-    """In the model's place: the expert's chunk, told as the stage's profile wants it."""
+    """In the model's place: the expert's chunk, told as the environment's profile wants it."""
 
-    def __init__(self, stage):
-        super().__init__(stage)
-        self.plain, self.layout, self.places = Layout(FRANKA), stage.layout, []
+    def __init__(self, environment):
+        super().__init__(environment)
+        self.plain, self.layout, self.places = Layout(FRANKA), environment.layout, []
 
     def act(self, obs, subtask, steps, seed, previous):
         chunk = super().act(obs, subtask, steps, seed, previous)
-        self.places.append(self.stage.simulator.tcp[0])
-        rows, q = [], self.stage.simulator.q
-        for target in self.plain.absolute(chunk, self.stage.simulator.state(FRANKA)[0]):
+        self.places.append(self.environment.simulator.tcp[0])
+        rows, q = [], self.environment.simulator.q
+        for target in self.plain.absolute(chunk, self.environment.simulator.state(FRANKA)[0]):
             position, rotation, opening = self.plain.unpack(target)
-            q = self.stage.arm.ik(position, rotation, q).q
+            q = self.environment.arm.ik(position, rotation, q).q
             rows.append(self.layout.pack(position, rotation, opening, q)[0])
         return self.layout.relative(np.array(rows, float), obs.state)
 
 
 def taken(robot: str) -> tuple[str, list[np.ndarray]]:
     """Which cube is lifted, and where the tool is whenever the model acts, in the first 5 s of one task."""
-    stage = task_of(robot).stage(np.random.default_rng(0), robot)
-    stage.simulator.render = lambda view: np.zeros((8, 8, 3), np.uint8)
-    teller = Teller(stage)
+    environment = task_of(robot).environment(np.random.default_rng(0), robot)
+    environment.simulator.render = lambda view: np.zeros((8, 8, 3), np.uint8)
+    teller = Teller(environment)
     case = random_cases(teller.task, 1, seed=4)[0]
-    loop = ClosedLoop(teller, stage, Settings(time_limit_s=5.0, joining="blend"))
+    loop = ClosedLoop(teller, environment, Settings(time_limit_s=5.0, joining="blend"))
     episode = loop.run(case.scene, case.instruction, list(case.goals), seed=0)
-    stage.simulator.close()
+    environment.simulator.close()
     assert episode.faults == 0 and episode.taken == case.goals[0].colour, episode.summary()
     return episode.taken, teller.places
 

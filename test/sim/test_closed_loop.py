@@ -7,16 +7,18 @@ from sim_support import Expert
 
 from wall_oss_ros.sim.closed_loop import ClosedLoop
 from wall_oss_ros.sim.evaluate import random_cases
+from wall_oss_ros.sim.goals import parse_instruction
 from wall_oss_ros.sim.task import task_of
-from wall_oss_ros.sim.tasks import parse_instruction
 
 
 @pytest.fixture(scope="module", params=["franka", "ur", "dual_arm"])
 def loop(request):
-    stage = task_of(request.param).stage(np.random.default_rng(0), request.param)
-    stage.simulator.render = lambda view: np.zeros((8, 8, 3), np.uint8)  # nobody looks at the pictures, which take time
-    yield ClosedLoop(Expert(stage), stage)
-    stage.simulator.close()
+    environment = task_of(request.param).environment(np.random.default_rng(0), request.param)
+    environment.simulator.render = lambda view: np.zeros(
+        (8, 8, 3), np.uint8
+    )  # nobody looks at the pictures, which take time
+    yield ClosedLoop(Expert(environment), environment)
+    environment.simulator.close()
 
 
 @pytest.mark.timeout(300)

@@ -9,12 +9,12 @@ import pytest
 from wall_oss_ros.commands.eval import report
 from wall_oss_ros.sim import evaluate
 from wall_oss_ros.sim.closed_loop import Episode
-from wall_oss_ros.sim.cubes.demonstrations import ARM, Stage
+from wall_oss_ros.sim.cubes.demonstrations import ARM, CubeEnvironment
 from wall_oss_ros.sim.cubes.frames import PLACES
 from wall_oss_ros.sim.cubes.task import CubeTask
 from wall_oss_ros.sim.generate import generate
+from wall_oss_ros.sim.goals import COLOURS, TRAYS, Goal, parse_instruction
 from wall_oss_ros.sim.lifting.task import LiftingTask
-from wall_oss_ros.sim.tasks import COLOURS, TRAYS, Goal, parse_instruction
 
 CUBES, LIFTING = CubeTask(), LiftingTask()
 
@@ -102,35 +102,35 @@ def test_two_handed_episodes_are_counted_by_the_tray_that_was_lifted():
 
 
 @pytest.fixture(scope="module")
-def stage():
-    stage = Stage(np.random.default_rng(3))
-    yield stage
-    stage.simulator.close()
+def environment():
+    environment = CubeEnvironment(np.random.default_rng(3))
+    yield environment
+    environment.simulator.close()
 
 
-def test_posed_frames_are_labelled_with_the_truth(stage):
+def test_posed_frames_are_labelled_with_the_truth(environment):
     held = 0
     for _ in range(40):
-        if not stage.pose():
+        if not environment.pose():
             continue
-        images, frame = stage.frame()
+        images, frame = environment.frame()
         assert images.shape == (2, 112, 112, 3)
-        colour = stage.simulator.held()
+        colour = environment.simulator.held()
         names = [COLOURS[c] for c in frame["colours"]]
         assert (PLACES.index("gripper") in frame["where"]) == (colour is not None)
         held += colour is not None
         assert np.isfinite(frame["chunks"]).all() and np.abs(frame["chunks"][..., :3]).max() < 0.3
         for i, name in enumerate(names):
-            np.testing.assert_allclose(frame["cubes"][i], stage.simulator.cubes()[name][0], atol=1e-5)
+            np.testing.assert_allclose(frame["cubes"][i], environment.simulator.cubes()[name][0], atol=1e-5)
     assert held > 3
 
 
-def test_pointing_labels_hit_the_cube(stage):
+def test_pointing_labels_hit_the_cube(environment):
     """The pixel that is called a cube's, in the front view, has the cube's colour, unless the arm is in front of it."""
     hits = total = 0
     for _ in range(10):
-        stage.new_scene()
-        images, frame = stage.frame()
+        environment.new_scene()
+        images, frame = environment.frame()
         for i, code in enumerate(frame["colours"]):
             x, y = frame["cube_pixels"][i].astype(int)
             red, green, blue = images[0, y, x].astype(int)
@@ -142,9 +142,9 @@ def test_pointing_labels_hit_the_cube(stage):
     assert hits >= total - 2
 
 
-def test_words_change_the_label_and_nothing_else(stage):
-    stage.new_scene()
-    _, frame = stage.frame()
+def test_words_change_the_label_and_nothing_else(environment):
+    environment.new_scene()
+    _, frame = environment.frame()
     ends = frame["chunks"][:3, -1, :2] + frame["tcp"][:2]
     for i in range(3):
         nearest = np.linalg.norm(frame["cubes"][:, :2] - ends[i], axis=1).argmin()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from wall_oss_ros.control.body import Body
 from wall_oss_ros.sim.cubes.scene import COLOURS
 from wall_oss_ros.sim.lifting import expert
-from wall_oss_ros.sim.lifting.demonstrations import LiftingStage
+from wall_oss_ros.sim.lifting.demonstrations import LiftingEnvironment
 from wall_oss_ros.sim.lifting.expert import (
     CLOSED,
     LIFT,
@@ -37,8 +37,8 @@ PLAN = [(TAKE, "red"), (LIFT, "red")]
 
 
 @pytest.fixture(scope="module")
-def stage():
-    made = LiftingStage(np.random.default_rng(0))
+def environment():
+    made = LiftingEnvironment(np.random.default_rng(0))
     yield made
     made.simulator.close()
 
@@ -56,8 +56,8 @@ def test_random_scenes_have_a_near_and_a_far_tray_that_do_not_touch(seed):
     assert near.x + reach[0] < far.x - reach[1]
 
 
-def test_a_scene_is_shown_as_it_was_asked_for(stage):
-    simulator = stage.simulator
+def test_a_scene_is_shown_as_it_was_asked_for(environment):
+    simulator = environment.simulator
     for seed in (1, 2):
         spec = LiftingSpec.random(np.random.default_rng(seed))
         simulator.reset(spec)
@@ -71,8 +71,8 @@ def test_a_scene_is_shown_as_it_was_asked_for(stage):
             assert shown == tray.colour
 
 
-def test_trays_stand_still_and_arms_stay(stage):
-    simulator = stage.simulator
+def test_trays_stand_still_and_arms_stay(environment):
+    simulator = environment.simulator
     simulator.reset(LiftingSpec.random(np.random.default_rng(3)))
     before = [simulator.tray(i)[0] for i in range(2)]
     simulator.step(1.0)
@@ -83,8 +83,8 @@ def test_trays_stand_still_and_arms_stay(stage):
         assert np.abs(arm.q - arm.home).max() < 1e-3
 
 
-def test_the_trays_stay_where_they_are_when_the_lift_carries_the_arms_down(stage):
-    simulator = stage.simulator
+def test_the_trays_stay_where_they_are_when_the_lift_carries_the_arms_down(environment):
+    simulator = environment.simulator
     simulator.reset(LiftingSpec.random(np.random.default_rng(4)))
     lift, before = simulator.parts["lift"], [simulator.tray(i)[0] for i in range(2)]
     hands = [arm.tcp[0] for arm in simulator.arms]
@@ -97,9 +97,9 @@ def test_the_trays_stay_where_they_are_when_the_lift_carries_the_arms_down(stage
         lift.set_joint_targets([0.0, 0.0])
 
 
-def test_an_observation_holds_both_arms_head_and_lift(stage):
-    simulator = stage.simulator
-    observation = simulator.observation(stage.profile).check()
+def test_an_observation_holds_both_arms_head_and_lift(environment):
+    simulator = environment.simulator
+    observation = simulator.observation(environment.profile).check()
     assert list(observation.images) == ["face_view", "left_wrist_view", "right_wrist_view"]
     right, left = simulator.arms
     assert observation.state[0:3] == pytest.approx(left.tcp[0], abs=1e-6)
@@ -225,60 +225,60 @@ def test_what_is_done_and_what_comes_next():
         target(_state(), ("throw", "red"))
 
 
-# The stage
+# The environment
 
 
-def test_posed_frames_are_labelled_with_the_truth(stage):
+def test_posed_frames_are_labelled_with_the_truth(environment):
     held = tilted = aside = 0
     taken = 0
     while taken < 25:
-        if not stage.pose():
+        if not environment.pose():
             continue
         taken += 1
-        record = stage.truth()
-        record["chunks"] = stage.chunks()
+        record = environment.truth()
+        record["chunks"] = environment.chunks()
         assert record.dtype == LIFT_FRAME and np.isfinite(record["chunks"]).all()
         assert np.abs(record["chunks"][..., [0, 1, 2, 7, 8, 9]]).max() < 0.3
         held += record["gripped"].any()
         tilted += (record["tilt"] > 0.02).any()
         low = record["tcps"][:, 2] < REST + 0.02
         aside += (low & ~record["gripped"].any(0)).any()
-        state = LiftState.of(stage.simulator, stage.layout)
+        state = LiftState.of(environment.simulator, environment.layout)
         imagined = _imagine(state, [(TAKE, state.colours[0]), (LIFT, state.colours[0])])
         assert imagined.raised(0) >= RAISED and all(imagined.gripped[0])
     assert held > 5 and tilted > 2 and aside > 3
 
 
-def test_a_posed_grip_is_a_real_one(stage):
+def test_a_posed_grip_is_a_real_one(environment):
     """What the truth calls held stays in the fingers when physics goes on."""
     checked = 0
     while checked < 3:
-        if stage.pose() and (stage.truth()["gripped"].sum(1) == 2).any():
-            tray = int(stage.truth()["gripped"].all(1).argmax())
-            height = stage.simulator.raised(tray)
-            stage.simulator.step(1.0)
-            assert all(stage.simulator.gripped(tray, arm) for arm in (RIGHT, LEFT))
-            assert stage.simulator.raised(tray) == pytest.approx(height, abs=0.006)
+        if environment.pose() and (environment.truth()["gripped"].sum(1) == 2).any():
+            tray = int(environment.truth()["gripped"].all(1).argmax())
+            height = environment.simulator.raised(tray)
+            environment.simulator.step(1.0)
+            assert all(environment.simulator.gripped(tray, arm) for arm in (RIGHT, LEFT))
+            assert environment.simulator.raised(tray) == pytest.approx(height, abs=0.006)
             checked += 1
 
 
-def _carry_out(stage, spec, colour, seconds=15.0, latency=0.1):
+def _carry_out(environment, spec, colour, seconds=15.0, latency=0.1):
     """The expert's chunks, the control node's motion and physics together; a new chunk every 0.5 s."""
-    simulator, profile = stage.simulator, stage.profile
+    simulator, profile = environment.simulator, environment.profile
     simulator.reset(spec)
-    body, plan, pending = Body(profile, stage.arms), [(TAKE, colour), (LIFT, colour)], None
+    body, plan, pending = Body(profile, environment.arms), [(TAKE, colour), (LIFT, colour)], None
     dt = 1 / profile.command.rate_hz
     for cycle in range(int(seconds / dt)):
         now, joints = simulator.time, np.concatenate([arm.q for arm in simulator.arms])
         if cycle % 25 == 0:
-            state = LiftState.of(simulator, stage.layout)
+            state = LiftState.of(simulator, environment.layout)
             index = active_subtask(plan, state)
             if index == 2:
                 break
             actions = np.zeros((10, 20), np.float32)
             actions[:, :14] = rollout(state, plan[index])
             poses = [(*arm.tcp, arm.gripper_width) for arm in simulator.arms]
-            pending = (now, stage.layout.pack_all(poses)[0], actions)
+            pending = (now, environment.layout.pack_all(poses)[0], actions)
         if pending and now >= pending[0] + latency - 1e-6:
             body.take(now, *pending, joints)
             assert not body.fault, body.fault
@@ -290,23 +290,23 @@ def _carry_out(stage, spec, colour, seconds=15.0, latency=0.1):
             if opening is not None:
                 arm.set_gripper(opening)
         simulator.step(dt)
-    return active_subtask(plan, LiftState.of(simulator, stage.layout)) == 2
+    return active_subtask(plan, LiftState.of(simulator, environment.layout)) == 2
 
 
-def _successes(stage, episodes, seed):
+def _successes(environment, episodes, seed):
     rng, count = np.random.default_rng(seed), 0
     for _ in range(episodes):
         spec = LiftingSpec.random(rng)
         index = int(rng.integers(2))
-        lifted = _carry_out(stage, spec, spec.colours[index])
-        tray, other = spec.trays[1 - index], stage.simulator.tray(1 - index)[0]
+        lifted = _carry_out(environment, spec, spec.colours[index])
+        tray, other = spec.trays[1 - index], environment.simulator.tray(1 - index)[0]
         count += lifted and other == pytest.approx((tray.x, tray.y, TABLE), abs=0.01)
     return count
 
 
-def test_the_expert_lifts_a_tray_in_physics(stage):
-    assert _successes(stage, 2, seed=11) == 2
-    simulator = stage.simulator
+def test_the_expert_lifts_a_tray_in_physics(environment):
+    assert _successes(environment, 2, seed=11) == 2
+    simulator = environment.simulator
     simulator.step(3.0)
     tray = int(np.argmax([simulator.raised(i) for i in range(2)]))
     assert simulator.raised(tray) > 0.1 and simulator.tilt(tray) < 0.05, "it does not creep out of the fingers"
@@ -315,5 +315,5 @@ def test_the_expert_lifts_a_tray_in_physics(stage):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_expert_hardly_ever_fails(stage):
-    assert _successes(stage, 30, seed=12) == 30
+def test_the_expert_hardly_ever_fails(environment):
+    assert _successes(environment, 30, seed=12) == 30

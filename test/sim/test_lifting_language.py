@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from wall_oss_ros.policy import prompts
+from wall_oss_ros.sim.goals import COLOURS, Goal, parse_instruction
 from wall_oss_ros.sim.lifting import language
 from wall_oss_ros.sim.lifting.frames import LEFT, LIFT_FRAME, RIGHT
 from wall_oss_ros.sim.lifting.language import active_subtask, plan_text
-from wall_oss_ros.sim.tasks import COLOURS, Goal, parse_instruction
 from wall_oss_ros.uni_cot.grounding import named_thing, question
 
 RED, BLUE = 0, 1  # indices of the trays, red the near one

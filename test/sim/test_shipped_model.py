@@ -9,11 +9,11 @@ import pytest
 from wall_oss_ros.paths import data_path
 from wall_oss_ros.policy import Policy
 from wall_oss_ros.sim.closed_loop import ClosedLoop
-from wall_oss_ros.sim.cubes.demonstrations import Stage
+from wall_oss_ros.sim.cubes.demonstrations import CubeEnvironment
 from wall_oss_ros.sim.cubes.task import CubeTask
 from wall_oss_ros.sim.evaluate import random_cases
+from wall_oss_ros.sim.goals import COLOURS, TRAYS, Goal
 from wall_oss_ros.sim.task import task_of
-from wall_oss_ros.sim.tasks import COLOURS, TRAYS, Goal
 from wall_oss_ros.uni_cot.plan import PlanStatus
 from wall_oss_ros.uni_cot.planner import Planner
 
@@ -26,10 +26,10 @@ def policy():
 
 
 @pytest.fixture(scope="module")
-def stage():
-    stage = Stage(np.random.default_rng(0))
-    yield stage
-    stage.simulator.close()
+def environment():
+    environment = CubeEnvironment(np.random.default_rng(0))
+    yield environment
+    environment.simulator.close()
 
 
 def scenes(seed=123):
@@ -45,13 +45,13 @@ def test_it_comes_with_its_card_and_stays_small(name):
     assert {"tokenizer.json", "curves.png", "log.csv"} <= {file.name for file in folder.iterdir()}
 
 
-def test_the_named_cube_is_where_the_arm_goes(policy, stage):
+def test_the_named_cube_is_where_the_arm_goes(policy, environment):
     """On the same picture, only the words differ."""
     right = total = 0
     for scene in scenes():
-        stage.simulator.reset(scene)
-        obs = stage.simulator.observation(stage.profile)
-        cubes = {colour: pose[0] for colour, pose in stage.simulator.cubes().items()}
+        environment.simulator.reset(scene)
+        obs = environment.simulator.observation(environment.profile)
+        cubes = {colour: pose[0] for colour, pose in environment.simulator.cubes().items()}
         for colour in cubes:
             chunk = policy.act(obs, f"pick up the {colour} cube", seed=0)
             end = obs.state[7:9] + chunk[-1, 7:9]
@@ -60,43 +60,43 @@ def test_the_named_cube_is_where_the_arm_goes(policy, stage):
     assert right >= 0.9 * total, f"{right} of {total}"
 
 
-def test_a_held_cube_goes_to_the_named_tray(policy, stage):
+def test_a_held_cube_goes_to_the_named_tray(policy, environment):
     right = total = 0
     for scene in scenes():
-        stage.simulator.reset(scene)
+        environment.simulator.reset(scene)
         colour = scene.colours[0]
-        stage.simulator.hold(colour)
-        obs = stage.simulator.observation(stage.profile)
+        environment.simulator.hold(colour)
+        obs = environment.simulator.observation(environment.profile)
         for tray in TRAYS:
             chunk = policy.act(obs, f"place it in the {tray} tray", seed=0)
             right, total = right + ((chunk[-1, 8] > 0) == (tray == "left")), total + 1
     assert right >= 0.9 * total, f"{right} of {total}"
 
 
-def test_plans_are_the_models_own_and_right(policy, stage):
+def test_plans_are_the_models_own_and_right(policy, environment):
     right = 0
     for scene in scenes():
-        stage.simulator.reset(scene)
+        environment.simulator.reset(scene)
         goal = Goal("place", scene.colours[1], "right")
         plan = Planner(policy).start(
-            stage.simulator.observation(stage.profile), f"Put the {goal.colour} cube in the right tray."
+            environment.simulator.observation(environment.profile), f"Put the {goal.colour} cube in the right tray."
         )
         right += [s.text for s in plan.subtasks] == goal.subtasks()
     assert right >= 0.9 * SCENES
 
 
-def test_it_refuses_what_it_cannot_know(policy, stage):
-    stage.simulator.reset(scenes()[0])
-    obs = stage.simulator.observation(stage.profile)
+def test_it_refuses_what_it_cannot_know(policy, environment):
+    environment.simulator.reset(scenes()[0])
+    obs = environment.simulator.observation(environment.profile)
     for instruction in ("make me a coffee", "put the purple cube in the left tray", ""):
         plan = Planner(policy).start(obs, instruction)
         assert plan.status == PlanStatus.FAILED and plan.message
 
 
 @pytest.mark.timeout(600)
-def test_in_closed_loop_it_takes_the_named_cube_where_it_was_told(policy, stage):
+def test_in_closed_loop_it_takes_the_named_cube_where_it_was_told(policy, environment):
     """How often it succeeds is for `wall-oss eval` to measure; a few scenes show that nothing between is broken."""
-    loop = ClosedLoop(policy, stage)
+    loop = ClosedLoop(policy, environment)
     cases = random_cases(loop.task, 5, seed=1)
     episodes = [loop.run(case.scene, case.instruction, list(case.goals), seed=1000 * case.number) for case in cases]
     assert sum(episode.success for episode in episodes) >= 3
@@ -107,29 +107,31 @@ def test_in_closed_loop_it_takes_the_named_cube_where_it_was_told(policy, stage)
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("name", "robot"), [("wall-oss-tiny", "ur"), ("wall-oss-tiny-dual-arm", "dual_arm")])
 def test_in_closed_loop_the_other_robots_do_what_they_were_told(name, robot):
-    stage = task_of(robot).stage(np.random.default_rng(0), robot)
-    loop = ClosedLoop(Policy.from_pretrained(data_path(f"models/{name}"), threads=2, profile=stage.profile), stage)
+    environment = task_of(robot).environment(np.random.default_rng(0), robot)
+    loop = ClosedLoop(
+        Policy.from_pretrained(data_path(f"models/{name}"), threads=2, profile=environment.profile), environment
+    )
     episodes = [
         loop.run(case.scene, case.instruction, list(case.goals), seed=1000 * case.number)
         for case in random_cases(loop.task, 3, seed=1)
     ]
-    stage.simulator.close()
+    environment.simulator.close()
     assert sum(episode.success for episode in episodes) >= 2
 
 
 def test_both_hands_go_to_the_named_tray():
     """On the same picture, only the words differ."""
-    stage = task_of("dual_arm").stage(np.random.default_rng(0), "dual_arm")
-    policy = Policy.from_pretrained(data_path("models/wall-oss-tiny-dual-arm"), profile=stage.profile)
+    environment = task_of("dual_arm").environment(np.random.default_rng(0), "dual_arm")
+    policy = Policy.from_pretrained(data_path("models/wall-oss-tiny-dual-arm"), profile=environment.profile)
     right = total = 0
     for case in random_cases(task_of("dual_arm"), SCENES, 123):
-        stage.simulator.reset(case.scene)
-        obs, truth = stage.simulator.observation(stage.profile), stage.truth()
+        environment.simulator.reset(case.scene)
+        obs, truth = environment.simulator.observation(environment.profile), environment.truth()
         ends = {}
         for index in truth["colours"]:
             chunk = policy.act(obs, f"take the {COLOURS[index]} tray with both hands", seed=0)
             ends[index] = obs.state[[0, 7]] + chunk[-1, [0, 7]]  # x of both hands
         near, far = sorted(truth["colours"], key=lambda index: truth["trays"][list(truth["colours"]).index(index), 0])
         right, total = right + int((ends[near] < ends[far]).all()), total + 1
-    stage.simulator.close()
+    environment.simulator.close()
     assert right >= 0.9 * total, f"{right} of {total}"

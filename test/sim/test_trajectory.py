@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from wall_oss_ros.sim.trajectory import Point, Trajectory, TrajectoryError
+from wall_oss_ros.sim.joint_trajectory_controller import Point, Trajectory, TrajectoryError
 
 JOINTS = ("a", "b")
 REST = np.zeros(2)

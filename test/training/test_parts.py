@@ -12,7 +12,7 @@ from wall_oss_ros.model.flow import sample_time
 from wall_oss_ros.policy import prompts
 from wall_oss_ros.sim.cubes import language
 from wall_oss_ros.sim.cubes.frames import FRAME, PLACES, FrameSet
-from wall_oss_ros.sim.tasks import COLOURS, TRAYS, Goal, parse_instruction
+from wall_oss_ros.sim.goals import COLOURS, TRAYS, Goal, parse_instruction
 from wall_oss_ros.training import checkpointing
 from wall_oss_ros.training.recipe import Stage, load_recipe
 from wall_oss_ros.training.tokenizer import train_tokenizer

@@ -19,7 +19,7 @@ def test_a_recipe_with_practice_becomes_a_checkpoint_and_a_run_resumes(tmp_path)
     train(small_recipe(), output, data, minutes=1e-6, workers=1)  # stops before its first step, but leaves a checkpoint
     assert json.loads((output / "training.json").read_text())["steps"] == 0
     words = (output / "tokenizer.json").read_text()
-    train(small_recipe(practice=1), output, data, resume=True, workers=1)
+    train(small_recipe(dagger_episodes=1), output, data, resume=True, workers=1)
     report = json.loads((output / "training.json").read_text())
     practice = FrameSet.open(output / "run" / "practice-1")
     assert report["steps"] == 4
@@ -52,8 +52,8 @@ def test_sets_of_frames_join(tmp_path):
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_practice_has_its_share_of_frames_and_held_out_ones_are_left_alone(share):
     trainer = object.__new__(Trainer)
-    trainer.recipe = small_recipe(practice=2)
-    stage = trainer.recipe.stages[1].model_copy(update={"batch": 4000, "practice_share": share})
+    trainer.recipe = small_recipe(dagger_episodes=2)
+    stage = trainer.recipe.stages[1].model_copy(update={"batch": 4000, "dagger_share": share})
     trainer._practised = 30
     trainer.batches = type("Batches", (), {"data": range(130)})
     chosen = trainer._choose(stage, 5)

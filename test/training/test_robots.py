@@ -11,7 +11,7 @@ from wall_oss_ros.policy import prompts
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim import dagger as practice
 from wall_oss_ros.sim import generate
-from wall_oss_ros.sim.cubes.demonstrations import Stage
+from wall_oss_ros.sim.cubes.demonstrations import CubeEnvironment
 from wall_oss_ros.sim.cubes.frames import FrameSet
 from wall_oss_ros.sim.lifting.task import LiftingTask
 from wall_oss_ros.sim.task import task_of
@@ -57,19 +57,19 @@ def alone(monkeypatch):
     monkeypatch.setattr(generate, "POSED_PER_JOB", 2)
     monkeypatch.setattr(generate, "EPISODES_PER_JOB", 1)
     monkeypatch.setattr(practice, "_loops", [])
-    monkeypatch.setattr(Stage, "chunks", lambda stage: np.zeros((5, 10, 7)))
+    monkeypatch.setattr(CubeEnvironment, "chunks", lambda environment: np.zeros((5, 10, 7)))
 
 
 @pytest.fixture
-def stages(monkeypatch):
+def environments(monkeypatch):
     """The robots' names, in the order in which frames are taken of them."""
-    order, frame = [], Stage.frame
+    order, frame = [], CubeEnvironment.frame
 
-    def noted(stage):
-        order.append(stage.profile.name)
-        return frame(stage)
+    def noted(environment):
+        order.append(environment.profile.name)
+        return frame(environment)
 
-    monkeypatch.setattr(Stage, "frame", noted)
+    monkeypatch.setattr(CubeEnvironment, "frame", noted)
     return order
 
 
@@ -78,14 +78,14 @@ def runs(names) -> list[str]:
     return [name for name, before in zip(names, [None, *names]) if name != before]
 
 
-def test_demonstrations_are_of_all_robots_in_equal_shares(tmp_path, stages):
+def test_demonstrations_are_of_all_robots_in_equal_shares(tmp_path, environments):
     made = FrameSet.open(generate.generate(tmp_path / "data", 2, 8, 40, seed=3, robots=("franka", "ur")))
-    assert len(made) == len(stages) and made.meta["settings"]["robots"] == ["franka", "ur"]
-    posed = {name: stages.count(name) for name in set(stages)}
+    assert len(made) == len(environments) and made.meta["settings"]["robots"] == ["franka", "ur"]
+    posed = {name: environments.count(name) for name in set(environments)}
     assert set(posed) == {"franka", "ur"} and min(posed.values()) >= 5, "four posed frames and a demonstration each"
-    count = len(stages)
+    count = len(environments)
     generate.generate(tmp_path / "data", 2, 8, 40, seed=3, robots=("franka", "ur"))
-    assert len(stages) == count, "what is there is left alone"
+    assert len(environments) == count, "what is there is left alone"
     assert generate.is_made(tmp_path / "data", made.meta["settings"])
     assert not generate.is_made(tmp_path / "data", made.meta["settings"] | {"robots": ["franka"]})
 
@@ -108,7 +108,7 @@ class Idler:
         return np.zeros((10, 20), np.float32)
 
 
-def test_in_practice_robots_take_turns_episode_by_episode(tmp_path, stages, monkeypatch):
+def test_in_practice_robots_take_turns_episode_by_episode(tmp_path, environments, monkeypatch):
     asked = []
     monkeypatch.setattr(
         practice.Policy, "from_pretrained", lambda *args, **kwargs: asked.append((args, kwargs)) or Idler()
@@ -116,6 +116,6 @@ def test_in_practice_robots_take_turns_episode_by_episode(tmp_path, stages, monk
     folder = practice.practise(tmp_path / "model", tmp_path / "data", 3, 5, ("franka", "ur"))
     assert asked == [((str(tmp_path / "model"),), {"threads": 1, "robot": "franka"})]
     made = FrameSet.open(folder)
-    assert runs(stages) == ["franka", "ur", "franka"] and len(made) == len(stages)
+    assert runs(environments) == ["franka", "ur", "franka"] and len(made) == len(environments)
     for loop in practice._loops:
-        loop.stage.simulator.close()
+        loop.environment.simulator.close()

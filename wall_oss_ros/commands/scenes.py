@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.sim.goals import COLOURS
 from wall_oss_ros.sim.scenery import Scenery
-from wall_oss_ros.sim.tasks import COLOURS
 
 _SEEDS = 1000  # how far to look; any two colours that can be together are so in many scenes
 

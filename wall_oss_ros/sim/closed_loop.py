@@ -18,9 +18,9 @@ from wall_oss_ros.control.body import Body
 from wall_oss_ros.policy import Policy
 from wall_oss_ros.policy.observation import Observation
 from wall_oss_ros.policy.real_time_chunking import Previous
-from wall_oss_ros.sim.stage import BaseStage
+from wall_oss_ros.sim.environment import Environment
+from wall_oss_ros.sim.goals import Goal
 from wall_oss_ros.sim.task import task_of
-from wall_oss_ros.sim.tasks import Goal
 from wall_oss_ros.uni_cot.plan import PlanStatus
 from wall_oss_ros.uni_cot.planner import Planner
 
@@ -76,25 +76,25 @@ class ClosedLoop:
     def __init__(
         self,
         policy: Policy,
-        stage: BaseStage,
+        environment: Environment,
         settings: Settings = Settings(),
         on_look: Callable[[], None] = lambda: None,
     ):
         """``on_look`` is called whenever the model looks at the table, to judge or to act."""
-        self.policy, self.stage, self.settings, self.on_look = policy, stage, settings, on_look
-        self.task = task_of(stage.profile)
-        self.dt = 1.0 / stage.profile.command.rate_hz
+        self.policy, self.environment, self.settings, self.on_look = policy, environment, settings, on_look
+        self.task = task_of(environment.profile)
+        self.dt = 1.0 / environment.profile.command.rate_hz
 
     def run(self, scene: Any, instruction: str, goals: list[Goal], seed: int) -> Episode:
         """One episode from the robot's home, in a scene that ``Task.scene`` made; ``seed`` decides the flow's noise."""
-        stage, simulator, settings, task = self.stage, self.stage.simulator, self.settings, self.task
+        environment, simulator, settings, task = self.environment, self.environment.simulator, self.settings, self.task
         simulator.reset(scene)
         episode = Episode(instruction, goals)
-        body = Body(stage.profile, stage.arms, joining=settings.joining)
+        body = Body(environment.profile, environment.arms, joining=settings.joining)
         planner = Planner(self.policy)
         obs = self._observe()
         plan = planner.start(obs, instruction)
-        truth = stage.truth()[()]
+        truth = environment.truth()[()]
         episode.plan_right = plan.reasoning == task.language.plan_text(truth, goals)
         judge_at, pending, ends, doing = settings.judge_every_s, None, None, ""
         limit = settings.time_limit_s * len(goals)
@@ -102,7 +102,7 @@ class ClosedLoop:
             now = simulator.time
             if plan.running and now >= judge_at:
                 judge_at = now + settings.judge_every_s
-                truth = stage.truth()[()]
+                truth = environment.truth()[()]
                 plan = planner.update(self._observe())
                 episode.judgements += 1
                 episode.judgements_right += planner.judgement == task.language.active_subtask(truth, goals)
@@ -123,23 +123,23 @@ class ClosedLoop:
             self._move(body, now, plan.running)
             simulator.step(self.dt)
             if episode.taken is None:
-                episode.taken = task.lifted(stage)
+                episode.taken = task.lifted(environment)
         self._snap(episode, last=True)
-        episode.success = task.reached(stage, goals)
-        episode.placed = task.placed(stage, episode.taken) if episode.taken else None
+        episode.success = task.reached(environment, goals)
+        episode.placed = task.placed(environment, episode.taken) if episode.taken else None
         episode.status = PlanStatus(plan.status).name.lower()
         episode.message, episode.seconds = plan.message, round(simulator.time, 2)
         return episode
 
     def _joints(self) -> np.ndarray:
         """(n,) of all arms, in the profile's order."""
-        return np.concatenate([arm.q for arm in self.stage.simulator.arms])
+        return np.concatenate([arm.q for arm in self.environment.simulator.arms])
 
     def _move(self, body: Body, now: float, running: bool) -> None:
         """Gives each arm and gripper what it is to do in this cycle."""
         openings = body.openings(now)
         for arm, setpoints, opening in zip(
-            self.stage.simulator.arms, body.step(now, running, self._joints()), openings
+            self.environment.simulator.arms, body.step(now, running, self._joints()), openings
         ):
             if setpoints:
                 arm.set_joint_targets(setpoints[0].position, setpoints[0].velocity)
@@ -159,9 +159,9 @@ class ClosedLoop:
 
     def _observe(self) -> Observation:
         self.on_look()
-        return self.stage.simulator.observation(self.stage.profile)
+        return self.environment.simulator.observation(self.environment.profile)
 
     def _snap(self, episode: Episode, last: bool = False) -> None:
         if last or episode.judgements % 6 == 1:
-            views = [self.stage.simulator.render(view) for view in self.stage.views]
+            views = [self.environment.simulator.render(view) for view in self.environment.views]
             episode.pictures.append(np.concatenate(views, axis=1))

@@ -28,8 +28,10 @@ _seen: list[tuple[np.ndarray, np.void]] = []
 def _start_worker(model: str, robots: Sequence[str]) -> None:
     policy = Policy.from_pretrained(model, threads=1, robot=load_profile(robots[0]).trained_as)
     for robot in robots:
-        stage = task_of(robot).stage(np.random.default_rng(0), robot)
-        _loops.append(ClosedLoop(policy, stage, on_look=lambda stage=stage: _seen.append(stage.frame())))
+        environment = task_of(robot).environment(np.random.default_rng(0), robot)
+        _loops.append(
+            ClosedLoop(policy, environment, on_look=lambda environment=environment: _seen.append(environment.frame()))
+        )
 
 
 def _practise(arguments: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, bool]:
@@ -38,8 +40,8 @@ def _practise(arguments: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, bool]
     loop = _loops[number % len(_loops)]
     task = loop.task
     scene = task.scene(rng)
-    loop.stage.simulator.reset(scene)
-    instruction, goals = task.language.instruction(rng, loop.stage.truth()[()], absent_share=0.0)
+    loop.environment.simulator.reset(scene)
+    instruction, goals = task.language.instruction(rng, loop.environment.truth()[()], absent_share=0.0)
     _seen.clear()
     episode = loop.run(scene, instruction, goals, seed=int(rng.integers(2**31)))
     return (

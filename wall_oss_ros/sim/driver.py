@@ -7,7 +7,7 @@ import threading
 
 import numpy as np
 
-from wall_oss_ros.sim.joint_controller import ArmWithGripper, JointController
+from wall_oss_ros.sim.joint_trajectory_controller import ArmWithGripper, JointController
 from wall_oss_ros.sim.scenery import Scenery
 
 CONTROL_PERIOD = 0.002  # s, how often a setpoint goes to the servos: the trajectory controllers' cycle

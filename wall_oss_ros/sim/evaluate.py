@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from wall_oss_ros.sim.closed_loop import ClosedLoop, Episode, Settings
+from wall_oss_ros.sim.goals import Goal
 from wall_oss_ros.sim.task import Task, task_of
-from wall_oss_ros.sim.tasks import Goal
 
 SEED_SPACE = 990_000
 """Added to the seed of evaluation scenes, so that they never coincide with those of training data."""
@@ -74,7 +74,7 @@ def _start_worker(model: str, robot: str, settings: Settings) -> None:
     from wall_oss_ros.robots.profile import load_profile
 
     policy = Policy.from_pretrained(model, threads=1, profile=load_profile(robot))
-    _loop = ClosedLoop(policy, task_of(robot).stage(np.random.default_rng(0), robot), settings)
+    _loop = ClosedLoop(policy, task_of(robot).environment(np.random.default_rng(0), robot), settings)
 
 
 def _run_case(case: Case) -> Episode:

@@ -26,16 +26,16 @@ def _job(arguments: tuple) -> tuple[np.ndarray, np.ndarray]:
     kind, number, seed, keep_every, robot = arguments
     rng = np.random.default_rng([seed, 0 if kind == "posed" else 1, number])
     task = task_of(robot)
-    stage = task.stage(rng, robot)
+    environment = task.environment(rng, robot)
     taken: list[tuple[np.ndarray, np.void]] = []
     if kind == "posed":
         while len(taken) < POSED_PER_JOB:
-            if stage.pose():
-                taken.append(stage.frame())
+            if environment.pose():
+                taken.append(environment.frame())
     else:
         for _ in range(EPISODES_PER_JOB):
-            taken.extend(stage.demonstrate(keep_every))
-    stage.simulator.close()
+            taken.extend(environment.demonstrate(keep_every))
+    environment.simulator.close()
     return np.stack([images for images, _ in taken]), np.array([record for _, record in taken], task.frame)
 
 

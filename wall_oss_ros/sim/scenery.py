@@ -13,7 +13,7 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.sim.cubes.scene import SceneSpec
 from wall_oss_ros.sim.cubes.simulator import Simulator
-from wall_oss_ros.sim.tasks import COLOURS, Goal, parse_instruction
+from wall_oss_ros.sim.goals import COLOURS, Goal, parse_instruction
 from wall_oss_ros.sim.world import World
 
 LIFTED = 0.05  # m: a held cube's centre above the table's surface, 3 cm higher than when it lies there

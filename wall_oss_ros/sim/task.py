@@ -17,10 +17,10 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy import prompts
 from wall_oss_ros.robots.profile import RobotProfile, load_profile
 from wall_oss_ros.sim.cubes.frames import HORIZON
-from wall_oss_ros.sim.tasks import Goal
+from wall_oss_ros.sim.goals import Goal
 
 if TYPE_CHECKING:
-    from wall_oss_ros.sim.stage import BaseStage
+    from wall_oss_ros.sim.environment import Environment
 
 DOF = 20
 """Entries of the released models' layout."""
@@ -81,12 +81,12 @@ class Task(ABC):
     # To carry out and judge
 
     @abstractmethod
-    def stage(self, rng: np.random.Generator, robot: str) -> BaseStage:
+    def environment(self, rng: np.random.Generator, robot: str) -> Environment:
         """A simulated robot with random scenes and a scripted expert."""
 
     @abstractmethod
     def scene(self, rng: np.random.Generator) -> Any:
-        """A random scene, as the stage's simulator takes it; ``colours`` are those of the things in it."""
+        """A random scene, as the environment's simulator takes it; ``colours`` are those of the things in it."""
 
     @abstractmethod
     def goals(self, scene: Any) -> list[Goal]:
@@ -101,16 +101,16 @@ class Task(ABC):
         """The plain instruction for a goal."""
 
     @abstractmethod
-    def lifted(self, stage: BaseStage) -> str | None:
+    def lifted(self, environment: Environment) -> str | None:
         """The colour of a thing that is off the table now, or None."""
 
-    def placed(self, stage: BaseStage, colour: str) -> str | None:
+    def placed(self, environment: Environment, colour: str) -> str | None:
         """Which place the thing of that colour lies in now, if any."""
         return None
 
-    def reached(self, stage: BaseStage, goals: list[Goal]) -> bool:
+    def reached(self, environment: Environment, goals: list[Goal]) -> bool:
         """Whether the simulator's state is what the goals ask for."""
-        return self.language.active_subtask(stage.truth()[()], goals) == prompts.DONE
+        return self.language.active_subtask(environment.truth()[()], goals) == prompts.DONE
 
 
 def task_of(robot: str | RobotProfile) -> Task:

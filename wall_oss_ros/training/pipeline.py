@@ -161,10 +161,10 @@ def train(
     end = 0
     for number, stage in enumerate(recipe.stages):
         end += stage.steps
-        if stage.practice and time.monotonic() < deadline:
+        if stage.dagger_episodes and time.monotonic() < deadline:
             export(model, tokenizer, recipe, trainer, output)
             seed = recipe.data.seed + number
-            folder = practise(output, run / f"practice-{number}", stage.practice, seed, recipe.robots, workers)
+            folder = practise(output, run / f"practice-{number}", stage.dagger_episodes, seed, recipe.robots, workers)
             practice.append(FrameSet.open(folder, task.frame))
             trainer.learn_from(practice)
         if trainer.step < end:

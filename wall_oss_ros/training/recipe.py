@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.paths import data_path
+
+_log = logging.getLogger(__name__)
 
 
 class _Strict(BaseModel):
@@ -46,10 +49,23 @@ class Stage(_Strict):
     kinds: dict[str, float] | None = Field(default=None, description="shares of kinds of language, else the task's")
     acting_branches: int = Field(ge=0, description="instructions for each observation")
     draws: int = Field(default=2, gt=0, description="noise draws for each acting branch")
-    practice: int = Field(default=0, ge=0, description="instructions that the model follows first, to learn from")
-    practice_share: float = Field(default=0.0, ge=0, le=1, description="of frames from this and earlier practice")
+    dagger_episodes: int = Field(
+        default=0, ge=0, description="instructions that the model follows first, to learn from"
+    )
+    dagger_share: float = Field(default=0.0, ge=0, le=1, description="of samples from this and earlier DAgger episodes")
     language_weight: float = Field(default=1.0, ge=0)
     flow_weight: float = Field(default=1.0, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_old_names(cls, values: Any) -> Any:
+        """Takes ``practice`` and ``practice_share``, as DAgger's keys were called before."""
+        if isinstance(values, dict):
+            for old, new in (("practice", "dagger_episodes"), ("practice_share", "dagger_share")):
+                if old in values and new not in values:
+                    _log.warning("The recipe's key %s is now called %s; rename it.", old, new)
+                    values = {new if key == old else key: value for key, value in values.items()}
+        return values
 
 
 class Vision(_Strict):

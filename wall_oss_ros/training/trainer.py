@@ -147,7 +147,7 @@ class Trainer:
         end = len(self.batches.data) - self.recipe.data.held_out
         chosen = rng.integers(self._practised, end, size=stage.batch)
         if self._practised:
-            practised = rng.random(stage.batch) < stage.practice_share
+            practised = rng.random(stage.batch) < stage.dagger_share
             chosen[practised] = rng.integers(self._practised, size=practised.sum())
         return chosen
 

@@ -18,14 +18,14 @@ from wall_oss_ros.sim.cubes.expert import PICK, PLACE, ExpertState
 from wall_oss_ros.sim.cubes.frames import FRAME, HORIZON, PLACES
 from wall_oss_ros.sim.cubes.scene import CUBE_SIZE, SceneSpec
 from wall_oss_ros.sim.cubes.simulator import Simulator
-from wall_oss_ros.sim.stage import DT, BaseStage
-from wall_oss_ros.sim.tasks import COLOURS, TRAYS
+from wall_oss_ros.sim.environment import DT, Environment
+from wall_oss_ros.sim.goals import COLOURS, TRAYS
 
 MOST_STEPS = 150
 ARM = slice(7, 14)
 
 
-class Stage(BaseStage):
+class CubeEnvironment(Environment):
     """One arm at a table with cubes and trays."""
 
     simulator: Simulator

@@ -29,7 +29,7 @@ FRAME = np.dtype(
         ("tcp", "f4", 3),  # tool centre point, m, base frame
         ("rotation", "f4", 3),  # Euler xyz from the tool's home orientation, rad
         ("opening", "f4"),  # between the fingers, m
-        ("colours", "i1", 3),  # index into sim.tasks.COLOURS of each cube
+        ("colours", "i1", 3),  # index into sim.goals.COLOURS of each cube
         ("cubes", "f4", (3, 3)),  # cube centres, m, base frame
         ("where", "i1", 3),  # index into PLACES
         ("trays", "f4", (2, 2)),  # centres of the left and the right tray, m, base frame

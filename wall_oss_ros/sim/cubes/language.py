@@ -13,7 +13,7 @@ import numpy as np
 
 from wall_oss_ros.policy import prompts
 from wall_oss_ros.sim.cubes.frames import PLACES
-from wall_oss_ros.sim.tasks import COLOURS, TRAYS, Goal
+from wall_oss_ros.sim.goals import COLOURS, TRAYS, Goal
 
 PLACE_TEMPLATES = (
     "put the {c} cube in the {t} tray",

@@ -6,11 +6,11 @@ from __future__ import annotations
 import numpy as np
 
 from wall_oss_ros.sim.cubes import language
-from wall_oss_ros.sim.cubes.demonstrations import ARM, Stage
+from wall_oss_ros.sim.cubes.demonstrations import ARM, CubeEnvironment
 from wall_oss_ros.sim.cubes.frames import FRAME, PLACES
 from wall_oss_ros.sim.cubes.scene import SceneSpec
+from wall_oss_ros.sim.goals import COLOURS, TRAYS, Goal, pick_text, place_text
 from wall_oss_ros.sim.task import Task
-from wall_oss_ros.sim.tasks import COLOURS, TRAYS, Goal, pick_text, place_text
 
 
 class CubeTask(Task):
@@ -43,8 +43,8 @@ class CubeTask(Task):
         weights[np.linalg.norm(frame["cubes"] - frame["tcp"], axis=1).argmin()] += 0.18
         return names, weights
 
-    def stage(self, rng: np.random.Generator, robot: str) -> Stage:
-        return Stage(rng, robot)
+    def environment(self, rng: np.random.Generator, robot: str) -> CubeEnvironment:
+        return CubeEnvironment(rng, robot)
 
     def scene(self, rng: np.random.Generator) -> SceneSpec:
         return SceneSpec.random(rng)
@@ -58,9 +58,9 @@ class CubeTask(Task):
     def text(self, goal: Goal) -> str:
         return f"put the {goal.colour} cube in the {goal.tray} tray"
 
-    def lifted(self, stage: Stage) -> str | None:
-        return stage.simulator.held() if stage.simulator.tcp[0][2] > language.LIFTED else None
+    def lifted(self, environment: CubeEnvironment) -> str | None:
+        return environment.simulator.held() if environment.simulator.tcp[0][2] > language.LIFTED else None
 
-    def placed(self, stage: Stage, colour: str) -> str | None:
-        where = stage.simulator.where(colour)
+    def placed(self, environment: CubeEnvironment, colour: str) -> str | None:
+        where = environment.simulator.where(colour)
         return where.removesuffix(" tray") if where.endswith(" tray") else None

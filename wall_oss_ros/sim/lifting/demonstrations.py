@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stage of the two-handed task: random scenes, posed hands and trays, and demonstrations with disturbances."""
+"""The environment of the two-handed task: random scenes, posed hands and trays, and demonstrations with disturbances."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.sim.cubes.frames import HORIZON
+from wall_oss_ros.sim.environment import DT, Environment
+from wall_oss_ros.sim.goals import COLOURS
 from wall_oss_ros.sim.lifting import expert
 from wall_oss_ros.sim.lifting.expert import LIFT, TAKE, LiftState
 from wall_oss_ros.sim.lifting.frames import ARMS, LEFT, LIFT_FRAME, RIGHT
 from wall_oss_ros.sim.lifting.scene import SIDE, TABLE, THICKNESS, LiftingSpec
 from wall_oss_ros.sim.lifting.simulator import SIDES, LiftingSimulator
-from wall_oss_ros.sim.stage import DT, BaseStage
-from wall_oss_ros.sim.tasks import COLOURS
 
 MOST_STEPS = 150
 _APART = 0.16  # m along y: hands that are nearer would touch
@@ -25,7 +25,7 @@ _LOWEST = TABLE + 0.014  # m, of a TCP: the fingertips are just above the table
 _DEEP = 0.004  # m: a teleport that puts things this far into each other is not used
 
 
-class LiftingStage(BaseStage):
+class LiftingEnvironment(Environment):
     """Two arms at a table with two wide trays."""
 
     simulator: LiftingSimulator

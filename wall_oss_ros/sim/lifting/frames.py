@@ -22,7 +22,7 @@ LIFT_FRAME = np.dtype(
         ("tcps", "f4", (ARMS, 3)),  # tool centre points
         ("rotations", "f4", (ARMS, 3)),  # Euler xyz from the tool's home orientation, rad
         ("openings", "f4", ARMS),  # between the fingers, m
-        ("colours", "i1", TRAYS),  # index into sim.tasks.COLOURS of each tray
+        ("colours", "i1", TRAYS),  # index into sim.goals.COLOURS of each tray
         ("trays", "f4", (TRAYS, 4)),  # x, y, z and yaw (rad) of the middle of each tray's floor
         ("raised", "f4", TRAYS),  # how far each floor is above where it rests on the table, m
         ("near", "i1"),  # index of the tray that stood nearer to the robot when the scene began

@@ -13,8 +13,8 @@ import numpy as np
 
 from wall_oss_ros.policy import prompts
 from wall_oss_ros.sim.cubes.language import draw, first_undone, nonsense, point
+from wall_oss_ros.sim.goals import COLOURS, Goal, lift_text, take_text
 from wall_oss_ros.sim.lifting.frames import ARMS, TRAYS, VIEWS
-from wall_oss_ros.sim.tasks import COLOURS, Goal, lift_text, take_text
 
 TEMPLATES = (
     "lift the {c} tray",

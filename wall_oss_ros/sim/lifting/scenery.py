@@ -10,12 +10,12 @@ from dataclasses import replace
 import numpy as np
 
 from wall_oss_ros.robots.rotations import quaternion_from_matrix
+from wall_oss_ros.sim.goals import COLOURS, Goal, lift_text
 from wall_oss_ros.sim.lifting.frames import ARMS, LIFT_FRAME
 from wall_oss_ros.sim.lifting.language import LEVEL, SIDES, reached
 from wall_oss_ros.sim.lifting.scene import LiftingSpec
 from wall_oss_ros.sim.lifting.simulator import LiftingSimulator
 from wall_oss_ros.sim.scenery import Scenery
-from wall_oss_ros.sim.tasks import COLOURS, Goal, lift_text
 
 _ON_TABLE = 0.005  # m that a tray is raised which still counts as standing on the table
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from wall_oss_ros.sim.goals import COLOURS, Goal, lift_text, take_text
 from wall_oss_ros.sim.lifting import language
-from wall_oss_ros.sim.lifting.demonstrations import LiftingStage
+from wall_oss_ros.sim.lifting.demonstrations import LiftingEnvironment
 from wall_oss_ros.sim.lifting.frames import ACTING, LEFT, LIFT_FRAME, RIGHT, VIEWS
 from wall_oss_ros.sim.lifting.scene import LiftingSpec
 from wall_oss_ros.sim.task import Task
-from wall_oss_ros.sim.tasks import COLOURS, Goal, lift_text, take_text
 
 _OFF_TABLE = 0.03  # m: a tray raised so far is no longer merely pushed or tipped
 
@@ -51,8 +51,8 @@ class LiftingTask(Task):
         weights[np.linalg.norm(frame["trays"][:, :2] - middle[:2], axis=1).argmin()] += 0.2
         return names, weights
 
-    def stage(self, rng: np.random.Generator, robot: str) -> LiftingStage:
-        return LiftingStage(rng, robot)
+    def environment(self, rng: np.random.Generator, robot: str) -> LiftingEnvironment:
+        return LiftingEnvironment(rng, robot)
 
     def scene(self, rng: np.random.Generator) -> LiftingSpec:
         return LiftingSpec.random(rng)
@@ -66,10 +66,10 @@ class LiftingTask(Task):
     def text(self, goal: Goal) -> str:
         return f"lift the {goal.colour} tray"
 
-    def reached(self, stage: LiftingStage, goals: list[Goal]) -> bool:
-        return language.reached(stage.truth()[()], goals)
+    def reached(self, environment: LiftingEnvironment, goals: list[Goal]) -> bool:
+        return language.reached(environment.truth()[()], goals)
 
-    def lifted(self, stage: LiftingStage) -> str | None:
-        truth = stage.truth()
+    def lifted(self, environment: LiftingEnvironment) -> str | None:
+        truth = environment.truth()
         highest = int(truth["raised"].argmax())
         return COLOURS[truth["colours"][highest]] if truth["raised"][highest] > _OFF_TABLE else None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every simulated stage has in common: a robot in random scenes, seen by its cameras and moved by its arms' servos."""
+"""What every simulated environment has in common: a robot in random scenes, seen by its cameras and moved by its arms' servos."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CONTROL_DT = 0.02  # s, between joint targets
 _LEAD = 0.01  # m
 
 
-class BaseStage(ABC):
+class Environment(ABC):
     """A simulated robot that frames are taken from.
 
     Attributes:
