@@ -15,7 +15,7 @@ from wall_oss_ros.control.chunk_queue import Chunk, ChunkQueue
 from wall_oss_ros.control.health import Health
 from wall_oss_ros.homing.moveit.child import Side
 from wall_oss_ros.nodes.conversions import chunk_message
-from wall_oss_ros.perception.robot_state import RobotState
+from wall_oss_ros.perception.robot_state import RobotStateHistory
 from wall_oss_ros.robots.rotations import matrix_from_euler, six_from_matrix
 
 from std_msgs.msg import Header
@@ -178,9 +178,9 @@ def test_a_target_is_shown_to_moveit_as_joints(way):
 
 def test_what_is_observed_of_such_an_arm_are_its_joints():
     known = robot(saved("joints", "relative"))
-    heard = RobotState(known.profile)
+    heard = RobotStateHistory(known.profile)
     names = [*known.profile.arm.joints, *known.profile.gripper.joints]
-    assert heard.add_joints(1.0, names, [*known.home, 0.02, 0.02], [0.0] * 9) == ""
+    assert heard.add_joint_state(1.0, names, [*known.home, 0.02, 0.02], [0.0] * 9) == ""
     reading = heard.at(1.0)
     assert np.allclose(reading.state, [*known.home, 0.04], atol=1e-6) and reading.mask.all()
 

@@ -22,7 +22,7 @@ NODE = """
     import sys
     import wall_oss_ros.nodes
     from std_msgs.msg import String
-    from wall_oss_ros.nodes.base import WallOSSNode
+    from wall_oss_ros.nodes.lifecycle_node import WallOSSNode
     from wall_oss_ros.nodes.qos import LATCHED
     from wall_oss_ros.nodes.running import run
 
@@ -80,7 +80,7 @@ def test_a_node_with_last_words_is_heard_after_the_signal(bench, number):
 SLOW_TO_END = """
     import sys, time
     import wall_oss_ros.nodes
-    from wall_oss_ros.nodes.base import WallOSSNode
+    from wall_oss_ros.nodes.lifecycle_node import WallOSSNode
     from wall_oss_ros.nodes.running import run
 
     class Node(WallOSSNode):

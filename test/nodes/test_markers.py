@@ -2,7 +2,7 @@
 """What rviz is given: the plan in words with the colour of each status, and the path ahead."""
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
-from wall_oss_ros.nodes.markers import marker_array, path_markers, plan_markers, workspace_marker
+from wall_oss_ros.nodes.plan_markers import marker_array, path_markers, plan_markers, workspace_marker
 from wall_oss_ros.robots.parts import Workspace
 
 from geometry_msgs.msg import Point, Pose, PoseArray

@@ -11,9 +11,9 @@ from domains import own_domain
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED
-from wall_oss_ros.page.node import ViewerNode, open_server, picture
+from wall_oss_ros.page.node import PageNode, open_server, picture
 from wall_oss_ros.page.panel import BADGES, Actions, Panel, PlanLine, mosaic
-from wall_oss_ros.page.table import Table
+from wall_oss_ros.page.robot_scene import RobotScene
 from wall_oss_ros.robots.profile import load_profile
 
 import rclpy
@@ -61,7 +61,7 @@ def test_what_the_model_writes_cannot_become_markup(server):
 
 
 def test_the_table_follows_the_truth(server):
-    table = Table(server, load_profile("franka"))
+    table = RobotScene(server, load_profile("franka"))
     cube = {"position": [0.4, 0.1, 0.02], "yaw": 0.0, "where": "table"}
     table.show_truth({"trays": {"left": [0.5, 0.3]}, "cubes": {"red": cube}})
     table.show_truth({"trays": {"left": [0.5, 0.3]}, "cubes": {"blue": {**cube, "position": [0.5, 0.0, 0.2]}}})
@@ -71,7 +71,7 @@ def test_the_table_follows_the_truth(server):
 
 
 def test_wide_trays_are_shown_where_the_lift_has_them(server):
-    table = Table(server, load_profile("dual_arm"))
+    table = RobotScene(server, load_profile("dual_arm"))
     pose = {"position": [0.3, 0.02, -0.4], "quaternion": [0.1, 0.0, 0.0, 0.995]}
     table.show_truth({"wide_trays": {"red": pose, "blue": pose}})
     shown, before = table._things._shown, table._base.position[2]
@@ -84,7 +84,7 @@ def test_wide_trays_are_shown_where_the_lift_has_them(server):
 
 
 def test_paths_of_all_hands_and_the_target(server):
-    table = Table(server, load_profile("dual_arm"))
+    table = RobotScene(server, load_profile("dual_arm"))
     ways = [[(0.3, y, -0.3), (0.35, y, -0.35)] for y in (-0.2, 0.2)]
     table.show_paths([*ways, [(0.0, 0.0, 0.0)]])
     table.show_target((0.3, 0.0, -0.5))
@@ -104,7 +104,7 @@ def test_every_view_is_in_the_picture():
 
 
 def test_the_robot_moves_with_its_joints(server):
-    table = Table(server, load_profile("franka"))
+    table = RobotScene(server, load_profile("franka"))
     table.show_joints({"fr3_joint1": 0.5, "some_other_joint": 3.0})
     assert table._shown_joints[table._joints.index("fr3_joint1")] == 0.5
     home = load_profile("franka").arm.home
@@ -116,7 +116,7 @@ def graph(monkeypatch):
     """The viewer's node beside one that plays all others, on a domain of their own."""
     monkeypatch.setenv("ROS_DOMAIN_ID", str(own_domain()))
     rclpy.init(args=["--ros-args", "-p", f"port:={free_port()}"])
-    viewer, others = ViewerNode(), rclpy.create_node("others", namespace="wall_oss")
+    viewer, others = PageNode(), rclpy.create_node("others", namespace="wall_oss")
     executor = SingleThreadedExecutor()
     executor.add_node(viewer)
     executor.add_node(others)

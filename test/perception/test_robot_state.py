@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from wall_oss_ros.perception.robot_state import RobotState
+from wall_oss_ros.perception.robot_state import RobotStateHistory
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.parts import Base, Limits
@@ -31,14 +31,14 @@ def joints(profile, moved: float = 0.0) -> dict[str, float]:
     return found
 
 
-def add(state: RobotState, stamp: float, found: dict[str, float]) -> str:
-    return state.add_joints(stamp, list(found), list(found.values()), [])
+def add(state: RobotStateHistory, stamp: float, found: dict[str, float]) -> str:
+    return state.add_joint_state(stamp, list(found), list(found.values()), [])
 
 
 @pytest.mark.parametrize("name", ["franka", "dual_arm"])
 def test_all_arms_are_read_between_two_joint_states(name):
     profile = load_profile(name)
-    layout, state = Layout(profile), RobotState(profile)
+    layout, state = Layout(profile), RobotStateHistory(profile)
     assert state.stamp is None and state.at(1.0) is None
     assert add(state, 1.0, joints(profile)) == add(state, 1.1, joints(profile, 0.1)) == ""
     reading = state.at(1.05)
@@ -57,7 +57,7 @@ def test_all_arms_are_read_between_two_joint_states(name):
 
 
 def test_arms_are_needed_and_named_while_head_and_lift_may_be_missing():
-    state, found = RobotState(DUAL), joints(DUAL)
+    state, found = RobotStateHistory(DUAL), joints(DUAL)
     assert add(state, 1.0, {k: v for k, v in found.items() if k != "arm_l_joint3"}) == "joint states lack arm_l_joint3"
     assert state.at(1.0) is None
     assert add(state, 2.0, {k: v for k, v in found.items() if k != "lift_joint"}) == ""
@@ -68,7 +68,7 @@ def test_arms_are_needed_and_named_while_head_and_lift_may_be_missing():
 
 
 def test_what_comes_from_several_publishers_is_put_together():
-    state, found = RobotState(DUAL), joints(DUAL)
+    state, found = RobotStateHistory(DUAL), joints(DUAL)
     left = {name: at for name, at in found.items() if "_l_" in name}
     assert add(state, 1.0, left) == "", "no message of the first arm's"
     assert add(state, 1.02, {name: at for name, at in found.items() if name not in left}) == ""
@@ -76,7 +76,7 @@ def test_what_comes_from_several_publishers_is_put_together():
 
 
 def test_the_base_is_where_its_odometry_says_also_through_pi():
-    state, slot = RobotState(ON_WHEELS), Layout(ON_WHEELS).slots["car_pose"]
+    state, slot = RobotStateHistory(ON_WHEELS), Layout(ON_WHEELS).slots["car_pose"]
     for n in range(3):
         add(state, 1.0 + n / 10, joints(ON_WHEELS))
     assert state.at(1.0).missing == ("the odometry at /odom",) and not state.at(1.0).mask[slot].any()

@@ -4,10 +4,9 @@
 import numpy as np
 import pytest
 
-from wall_oss_ros.nodes.rate_meter import RateMeter
-from wall_oss_ros.perception.images import fit_square
 from wall_oss_ros.perception.joint_history import JointHistory
-from wall_oss_ros.perception.view_sync import RateLimit, ViewSync
+from wall_oss_ros.perception.rates import RateLimit, RateMeter
+from wall_oss_ros.perception.views import ViewSync, fit_square
 
 
 def sync(slop: float = 0.05) -> ViewSync:
@@ -16,43 +15,43 @@ def sync(slop: float = 0.05) -> ViewSync:
 
 def test_a_set_needs_every_view():
     views = sync()
-    views.add("front", 1.0, "f1")
-    assert views.take() is None
+    views.add_image("front", 1.0, "f1")
+    assert views.pop_synchronised() is None
     assert views.complaints(1.0, 0.5) == ["no image of wrist yet"]
-    views.add("wrist", 1.02, "w1")
-    assert views.take() == (1.0, {"front": "f1", "wrist": "w1"})
-    assert views.take() is None, "a set is given once"
+    views.add_image("wrist", 1.02, "w1")
+    assert views.pop_synchronised() == (1.0, {"front": "f1", "wrist": "w1"})
+    assert views.pop_synchronised() is None, "a set is given once"
 
 
 def test_views_further_apart_than_the_slop_make_no_set():
     views = sync(slop=0.05)
-    views.add("front", 1.0, "f1")
-    views.add("wrist", 1.2, "w1")
-    assert views.take() is None
-    views.add("front", 1.18, "f2")
-    assert views.take() == (1.18, {"front": "f2", "wrist": "w1"})
+    views.add_image("front", 1.0, "f1")
+    views.add_image("wrist", 1.2, "w1")
+    assert views.pop_synchronised() is None
+    views.add_image("front", 1.18, "f2")
+    assert views.pop_synchronised() == (1.18, {"front": "f2", "wrist": "w1"})
 
 
 def test_the_partner_nearest_in_time_is_chosen():
     views = sync()
     for stamp, name in ((1.00, "f1"), (1.03, "f2"), (1.06, "f3")):
-        views.add("front", stamp, name)
-    views.add("wrist", 1.035, "w1")
-    assert views.take()[1] == {"front": "f2", "wrist": "w1"}
+        views.add_image("front", stamp, name)
+    views.add_image("wrist", 1.035, "w1")
+    assert views.pop_synchronised()[1] == {"front": "f2", "wrist": "w1"}
 
 
 def test_a_restarted_clock_begins_anew():
     views = sync()
     for stamp in (100.0, 0.1):
-        views.add("front", stamp, "f")
-        views.add("wrist", stamp, "w")
-        assert views.take()[0] == stamp
+        views.add_image("front", stamp, "f")
+        views.add_image("wrist", stamp, "w")
+        assert views.pop_synchronised()[0] == stamp
 
 
 def test_a_stale_view_is_named():
     views = sync()
-    views.add("front", 1.0, "f")
-    views.add("wrist", 3.0, "w")
+    views.add_image("front", 1.0, "f")
+    views.add_image("wrist", 3.0, "w")
     assert views.complaints(3.1, 1.0) == ["last image of front is 2.1 s old"]
 
 
@@ -67,7 +66,7 @@ def test_the_rate_limit_keeps_the_average(camera_hz, limit_hz, expected):
 def history() -> JointHistory:
     joints = JointHistory(["b", "a"])
     for stamp in (1.0, 1.1, 1.2):
-        assert joints.add(stamp, ["a", "b", "other"], [stamp, 10 * stamp, 0.0], [])
+        assert joints.add_joint_state(stamp, ["a", "b", "other"], [stamp, 10 * stamp, 0.0], [])
     return joints
 
 
@@ -79,13 +78,13 @@ def test_joints_are_interpolated_in_the_wanted_order():
 
 def test_a_grippers_joints_may_come_by_themselves():
     joints = JointHistory(["arm", "finger"])
-    assert not joints.add(1.0, ["arm"], [0.5], [])
-    assert not joints.add(1.02, ["finger"], [0.04], []), "no sample: the arm was not in it"
+    assert not joints.add_joint_state(1.0, ["arm"], [0.5], [])
+    assert not joints.add_joint_state(1.02, ["finger"], [0.04], []), "no sample: the arm was not in it"
     assert joints.newest is None
-    assert joints.add(1.05, ["arm"], [0.6], [0.1])
+    assert joints.add_joint_state(1.05, ["arm"], [0.6], [0.1])
     assert joints.newest.positions == pytest.approx([0.6, 0.04])
-    assert not joints.add(1.5, ["arm"], [0.7], []), "the gripper has fallen silent"
-    assert not joints.add(1.51, ["finger"], [float("nan")], [])
+    assert not joints.add_joint_state(1.5, ["arm"], [0.7], []), "the gripper has fallen silent"
+    assert not joints.add_joint_state(1.51, ["finger"], [float("nan")], [])
     assert joints.newest.stamp == 1.05
 
 
@@ -96,14 +95,14 @@ def test_no_joints_far_from_the_image():
 
 def test_unusable_joint_states_are_refused():
     joints = history()
-    assert not joints.add(1.3, ["a"], [1.0], [])
-    assert not joints.add(1.3, ["a", "b"], [1.0, float("nan")], [])
+    assert not joints.add_joint_state(1.3, ["a"], [1.0], [])
+    assert not joints.add_joint_state(1.3, ["a", "b"], [1.0, float("nan")], [])
     assert joints.newest.stamp == 1.2
 
 
 def test_joints_after_a_restarted_clock():
     joints = history()
-    assert joints.add(0.0, ["a", "b"], [7.0, 8.0], [])
+    assert joints.add_joint_state(0.0, ["a", "b"], [7.0, 8.0], [])
     assert joints.newest.stamp == 0.0
 
 

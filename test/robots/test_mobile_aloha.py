@@ -8,7 +8,7 @@ from wall_oss_ros.commands.check import look_over
 from wall_oss_ros.control.base_motion import BaseMotion
 from wall_oss_ros.control.guard import holdable_speed
 from wall_oss_ros.control.self_collision import SelfCollision
-from wall_oss_ros.perception.robot_state import RobotState
+from wall_oss_ros.perception.robot_state import RobotStateHistory
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
@@ -81,10 +81,10 @@ def test_hands_that_meet_are_found():
 
 
 def test_what_is_heard_of_both_arms_makes_one_state():
-    heard, fingers = RobotState(PROFILE), [1.0]
+    heard, fingers = RobotStateHistory(PROFILE), [1.0]
     for stamp in (0.995, 1.0):
         for one, arm in zip(reversed(PROFILE.arms), reversed(ARMS)):
-            lacks = heard.add_joints(stamp, [*one.arm.joints, *one.gripper.joints], [*arm.home, *fingers], [])
+            lacks = heard.add_joint_state(stamp, [*one.arm.joints, *one.gripper.joints], [*arm.home, *fingers], [])
     assert lacks == ""
     reading = heard.at(1.0)
     assert set(reading.joints) == {joint for one in PROFILE.arms for joint in (*one.arm.joints, *one.gripper.joints)}

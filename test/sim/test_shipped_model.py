@@ -15,7 +15,7 @@ from wall_oss_ros.sim.evaluate import random_cases
 from wall_oss_ros.sim.goals import COLOURS, TRAYS, Goal
 from wall_oss_ros.sim.task import task_of
 from wall_oss_ros.uni_cot.plan import PlanStatus
-from wall_oss_ros.uni_cot.planner import Planner
+from wall_oss_ros.uni_cot.planner import UniCoTPlanner
 
 SCENES = 12
 
@@ -78,7 +78,7 @@ def test_plans_are_the_models_own_and_right(policy, environment):
     for scene in scenes():
         environment.simulator.reset(scene)
         goal = Goal("place", scene.colours[1], "right")
-        plan = Planner(policy).start(
+        plan = UniCoTPlanner(policy).start(
             environment.simulator.observation(environment.profile), f"Put the {goal.colour} cube in the right tray."
         )
         right += [s.text for s in plan.subtasks] == goal.subtasks()
@@ -89,7 +89,7 @@ def test_it_refuses_what_it_cannot_know(policy, environment):
     environment.simulator.reset(scenes()[0])
     obs = environment.simulator.observation(environment.profile)
     for instruction in ("make me a coffee", "put the purple cube in the left tray", ""):
-        plan = Planner(policy).start(obs, instruction)
+        plan = UniCoTPlanner(policy).start(obs, instruction)
         assert plan.status == PlanStatus.FAILED and plan.message
 
 

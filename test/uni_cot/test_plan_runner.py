@@ -11,7 +11,7 @@ from wall_oss_ros.policy import prompts
 from wall_oss_ros.policy.observation import Observation
 from wall_oss_ros.uni_cot.plan import PlanStatus
 from wall_oss_ros.uni_cot.plan_runner import PlanRunner
-from wall_oss_ros.uni_cot.planner import Planner, PlannerSettings
+from wall_oss_ros.uni_cot.planner import PlannerSettings, UniCoTPlanner
 
 LIMIT = 60.0  # s; every wait is for an event, this only ends a test that hangs
 
@@ -49,7 +49,7 @@ class Bench:
     def __init__(self, **options):
         self.model, self.published, self.stamp = Model(), queue.Queue(), 0.0
         options = {"period": 0.0, **options}
-        planner = Planner(self.model, PlannerSettings(confirmations=1))
+        planner = UniCoTPlanner(self.model, PlannerSettings(confirmations=1))
         self.runner = PlanRunner(planner, self.model.ask, lambda: self.stamp, self.published.put, **options)
 
     def observe(self):

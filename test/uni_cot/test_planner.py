@@ -6,7 +6,7 @@ import pytest
 
 from wall_oss_ros.policy.observation import Observation
 from wall_oss_ros.uni_cot.plan import PlanStatus, SubtaskStatus
-from wall_oss_ros.uni_cot.planner import Planner, PlannerSettings
+from wall_oss_ros.uni_cot.planner import PlannerSettings, UniCoTPlanner
 
 PICK, PLACE, PICK_2 = "pick up the red cube", "place it in the left tray", "pick up the blue cube"
 
@@ -44,7 +44,7 @@ def at(stamp: float) -> Observation:
 
 
 def follow(model, instruction="put the red cube in the left tray", **settings):
-    planner = Planner(model, PlannerSettings(**settings))
+    planner = UniCoTPlanner(model, PlannerSettings(**settings))
     plan = planner.start(at(0), instruction)
     trace = [plan.active_text]
     for step in range(len(model.answers)):
@@ -119,20 +119,20 @@ def test_a_subtask_that_takes_too_long_fails_the_plan():
     ],
 )
 def test_what_cannot_be_done_is_refused_with_a_reason(instruction, answer, unknown, says):
-    plan = Planner(ScriptedModel(answer, unknown=unknown)).start(at(0), instruction)
+    plan = UniCoTPlanner(ScriptedModel(answer, unknown=unknown)).start(at(0), instruction)
     assert plan.status == PlanStatus.FAILED and plan.active == -1 and plan.active_text == ""
     assert says in plan.message
 
 
 def test_the_model_reads_instructions_as_it_was_trained_to():
     model = ScriptedModel(PICK)
-    Planner(model).start(at(0), "  Put the RED cube\n in the left tray. ")
+    UniCoTPlanner(model).start(at(0), "  Put the RED cube\n in the left tray. ")
     assert set(model.asked) == {"put the red cube in the left tray"}
 
 
 def test_cancelling_ends_what_was_left():
     model = ScriptedModel(f"{PICK}\n{PLACE}", [PLACE, PLACE])
-    planner = Planner(model)
+    planner = UniCoTPlanner(model)
     planner.start(at(0), "x")
     planner.update(at(1)), planner.update(at(2))
     plan = planner.cancel(3.0)
@@ -142,10 +142,10 @@ def test_cancelling_ends_what_was_left():
 
 
 def test_ids_increase():
-    planner = Planner(ScriptedModel(PICK))
+    planner = UniCoTPlanner(ScriptedModel(PICK))
     assert planner.start(at(0), "a").id < planner.start(at(1), "b").id
 
 
 def test_updating_before_starting_is_an_error():
     with pytest.raises(RuntimeError, match="before start"):
-        Planner(ScriptedModel(PICK)).update(at(0))
+        UniCoTPlanner(ScriptedModel(PICK)).update(at(0))

@@ -211,7 +211,7 @@ class Session:
         return self.monitor.plan.status not in (SubtaskPlan.AWAITING_APPROVAL, SubtaskPlan.RUNNING)
 
     def _say_verdict(self, reached: bool, where: str, took: float) -> None:
-        from wall_oss_ros.page.words import printable
+        from wall_oss_ros.page.status_text import printable
 
         from wall_oss_msgs.msg import SubtaskPlan
 

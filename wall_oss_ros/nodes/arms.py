@@ -12,11 +12,10 @@ from wall_oss_ros.control.body import Body
 from wall_oss_ros.control.health import CONTROLLER, Health
 from wall_oss_ros.control.riding_gripper import RidingGripper
 from wall_oss_ros.control.setpoints import Setpoint
-from wall_oss_ros.nodes.base import WallOSSNode
 from wall_oss_ros.nodes.braking import Cycle
 from wall_oss_ros.nodes.conversions import seconds
 from wall_oss_ros.nodes.gripper import Gripper
-from wall_oss_ros.nodes.joint_states import listen_to_joints
+from wall_oss_ros.nodes.lifecycle_node import WallOSSNode
 from wall_oss_ros.nodes.outlets import Outlets
 from wall_oss_ros.nodes.qos import HOWEVER, SENSOR
 from wall_oss_ros.nodes.trajectory_gripper import TrajectoryGripper
@@ -60,7 +59,7 @@ class Arms:
         self._apart = {one.arm.joints[0]: f"the joints of the {one.arm.name}" for one in profile.arms if apart}
         for what in self._apart.values():
             health.expect(what, profile.watchdog.joint_state_age)
-        listen_to_joints(node, profile, self._on_joints)
+        node.listen_to_joints(profile, self._on_joints)
         programs = [one.command.program_running_topic for one in profile.arms] if node.value("watch_program") else []
         for topic in dict.fromkeys(filter(None, programs)):
             health.expect(topic)
@@ -113,7 +112,9 @@ class Arms:
         for first, what in self._apart.items():
             if first in message.name:
                 self._health.heard(what, self._node.now())
-        if self._joints.add(seconds(message.header.stamp), message.name, message.position, message.velocity):
+        if self._joints.add_joint_state(
+            seconds(message.header.stamp), message.name, message.position, message.velocity
+        ):
             self.heard = self._node.now()
             self._health.joints(self._joints.newest.stamp, self.measured)
 

@@ -15,18 +15,17 @@ from wall_oss_ros.control.inference import Inference, Request
 from wall_oss_ros.control.supervisor import Limits, Situation, State, Supervisor
 from wall_oss_ros.control.worker import Outcome
 from wall_oss_ros.nodes.arms import Arms
-from wall_oss_ros.nodes.base import ERROR, OK, WARN, WallOSSNode
 from wall_oss_ros.nodes.braking import come_to_rest
 from wall_oss_ros.nodes.conversions import chunk_message, observation_from, seconds
 from wall_oss_ros.nodes.followed_plan import FollowedPlan
 from wall_oss_ros.nodes.home import HOME_PARAMETERS, Home
+from wall_oss_ros.nodes.lifecycle_node import ERROR, OK, WARN, WallOSSNode
 from wall_oss_ros.nodes.outlets import Outlets
-from wall_oss_ros.nodes.parameters import Parameter
+from wall_oss_ros.nodes.parameters import POLICY_PARAMETERS, Parameter, load_policy
 from wall_oss_ros.nodes.parts import Parts
-from wall_oss_ros.nodes.policies import POLICY_PARAMETERS, load_policy
 from wall_oss_ros.nodes.qos import EVENTS, HOWEVER, LATCHED, NEWEST
-from wall_oss_ros.nodes.rate_meter import RateMeter
 from wall_oss_ros.nodes.running import run
+from wall_oss_ros.perception.rates import RateMeter
 from wall_oss_ros.robots.description import Comparison, compare
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout

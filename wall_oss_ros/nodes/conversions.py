@@ -13,11 +13,11 @@ from wall_oss_ros.control.setpoints import Setpoint
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy.observation import Observation
 from wall_oss_ros.robots.layout import Layout
-from wall_oss_ros.robots.rotations import quaternion_from_matrix
+from wall_oss_ros.robots.rotations import matrix_from_quaternion, quaternion_from_matrix
 from wall_oss_ros.uni_cot.plan import Plan
 
 from builtin_interfaces.msg import Duration, Time
-from geometry_msgs.msg import Point, Pose, PoseArray, Quaternion
+from geometry_msgs.msg import Point, Pose, PoseArray, Quaternion, TransformStamped, Vector3
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
@@ -128,6 +128,24 @@ def planar_pose(pose: Pose) -> np.ndarray:
     q = pose.orientation
     yaw = math.atan2(2 * (q.w * q.z + q.x * q.y), 1 - 2 * (q.y * q.y + q.z * q.z))
     return np.array([pose.position.x, pose.position.y, yaw])
+
+
+def transform_message(parent: str, child: str, pose: np.ndarray) -> TransformStamped:
+    """The pose (4, 4) of ``child`` in ``parent``, m."""
+    message = TransformStamped(child_frame_id=child)
+    message.header.frame_id = parent
+    message.transform.translation = Vector3(**dict(zip("xyz", pose[:3, 3].tolist())))
+    message.transform.rotation = Quaternion(**dict(zip("xyzw", quaternion_from_matrix(pose[:3, :3]).tolist())))
+    return message
+
+
+def transform_pose(message: TransformStamped) -> np.ndarray:
+    """The inverse: the pose (4, 4)."""
+    place, turn = message.transform.translation, message.transform.rotation
+    pose = np.eye(4)
+    pose[:3, :3] = matrix_from_quaternion((turn.x, turn.y, turn.z, turn.w))
+    pose[:3, 3] = place.x, place.y, place.z
+    return pose
 
 
 def plan_message(plan: Plan, frame: str, time: float) -> SubtaskPlan:

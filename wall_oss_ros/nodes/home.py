@@ -14,7 +14,7 @@ from wall_oss_ros.homing.moveit.targets import TargetCheck
 from wall_oss_ros.homing.pace import pace
 from wall_oss_ros.homing.planners import cannot_read, make_planner, wants_moveit
 from wall_oss_ros.nodes.arms import Arms
-from wall_oss_ros.nodes.base import WallOSSNode
+from wall_oss_ros.nodes.lifecycle_node import WallOSSNode
 from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile

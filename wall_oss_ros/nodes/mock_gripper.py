@@ -11,7 +11,7 @@ import sys
 import threading
 
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.nodes.base import WARN, WallOSSNode
+from wall_oss_ros.nodes.lifecycle_node import WARN, WallOSSNode
 from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.nodes.qos import EVENTS
 from wall_oss_ros.nodes.running import run
@@ -25,7 +25,7 @@ _RATE = 50.0  # Hz
 _THERE = 1e-4  # m
 
 
-class Fingers:
+class MockGripperDriver:
     """Fingers without a hand: they go where they are sent, and meet nothing.
 
     Args:
@@ -79,7 +79,7 @@ class MockGripperNode(WallOSSNode):
                 f"The joints of robot {profile.name} have other names in its driver, which the mock gripper does not know.",
                 "Leave the mock gripper out.",
             )
-        self._fingers = [Fingers(gripper.open, self.value("speed")) for gripper in self._grippers]
+        self._fingers = [MockGripperDriver(gripper.open, self.value("speed")) for gripper in self._grippers]
         self._states = self.publish_to(JointState, self.value("joint_states"), EVENTS)
 
     def start(self) -> None:

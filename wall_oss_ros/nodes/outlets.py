@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from wall_oss_ros.nodes.base import WallOSSNode
+from wall_oss_ros.nodes.lifecycle_node import WallOSSNode
 from wall_oss_ros.nodes.qos import EVENTS
 from wall_oss_ros.nodes.sinks import JointSingleSink, Sink, make_sink
 from wall_oss_ros.robots.layout import Layout

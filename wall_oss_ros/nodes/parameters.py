@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.robots.profile import RobotProfile
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.exceptions import ParameterException
@@ -58,6 +59,28 @@ class Parameter:
         elif self.low is not None:
             descriptor.integer_range = [IntegerRange(from_value=int(self.low), to_value=int(self.high), step=1)]
         return descriptor
+
+
+POLICY_PARAMETERS = (
+    Parameter(
+        "model", "", "A checkpoint: its folder, or owner/name on the hub; empty is the one that ships for the robot."
+    ),
+    Parameter("device", "cpu", "Torch device the model runs on, such as cpu or cuda:0."),
+    Parameter("threads", 1, "Torch threads of the process; 0 leaves it to torch.", 0, 256),
+)
+
+
+def load_policy(model: str, device: str, threads: int, profile: RobotProfile):
+    """Loads the ``Policy`` that ``POLICY_PARAMETERS`` name. torch is imported here, not before: it takes seconds.
+
+    Raises:
+        WallOSSError: there is no such checkpoint, it cannot be used, or it is not for this robot.
+    """
+    from wall_oss_ros.policy.checkpoints import model_directory
+    from wall_oss_ros.policy.policy import Policy
+
+    folder = model_directory(model or None, profile)
+    return Policy.from_pretrained(folder, device=device, threads=threads or None, profile=profile)
 
 
 def declare(node, table: Iterable[Parameter]) -> None:

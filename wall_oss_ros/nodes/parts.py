@@ -13,10 +13,9 @@ from wall_oss_ros.control.base_motion import LOOKAHEAD, BaseMotion
 from wall_oss_ros.control.body import Body
 from wall_oss_ros.control.health import CONTROLLER, Health
 from wall_oss_ros.control.part_motion import PartMotion
-from wall_oss_ros.nodes.base import WallOSSNode
 from wall_oss_ros.nodes.braking import Cycle
 from wall_oss_ros.nodes.conversions import planar_pose, seconds, to_stamp
-from wall_oss_ros.nodes.joint_states import listen_to_joints
+from wall_oss_ros.nodes.lifecycle_node import WallOSSNode
 from wall_oss_ros.nodes.outlets import Outlets
 from wall_oss_ros.nodes.qos import SENSOR
 from wall_oss_ros.nodes.sinks import Sink
@@ -68,7 +67,7 @@ class Parts:
             self._motions.append(motion)
             node.every(1.0 / part.command.rate_hz, partial(self._move, motion), ros_time=True)
         if self._joints:
-            listen_to_joints(node, profile, self._on_joints)
+            node.listen_to_joints(profile, self._on_joints)
         self._base, self._pose, self._driven = None, None, -math.inf
         if outlets.base is not None:
             self._base, self._odometry = BaseMotion(profile), f"the odometry at {outlets.base.odometry}"
@@ -104,7 +103,7 @@ class Parts:
 
     def _on_joints(self, message: JointState) -> None:
         for name, joints in self._joints.items():
-            if joints.add(seconds(message.header.stamp), message.name, message.position, message.velocity):
+            if joints.add_joint_state(seconds(message.header.stamp), message.name, message.position, message.velocity):
                 if name in self._moved:
                     self._health.heard(_joints_of(name), self._node.now())
                 else:

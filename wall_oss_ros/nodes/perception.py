@@ -6,16 +6,14 @@ from __future__ import annotations
 import sys
 from functools import partial
 
-from wall_oss_ros.nodes.base import ERROR, OK, WARN, WallOSSNode
 from wall_oss_ros.nodes.conversions import image_message, planar_pose, seconds, to_stamp
-from wall_oss_ros.nodes.joint_states import listen_to_joints
+from wall_oss_ros.nodes.lifecycle_node import ERROR, OK, WARN, WallOSSNode
 from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.nodes.qos import NEWEST, SENSOR
-from wall_oss_ros.nodes.rate_meter import RateMeter
 from wall_oss_ros.nodes.running import run
-from wall_oss_ros.perception.images import fit_square
-from wall_oss_ros.perception.robot_state import Reading, RobotState
-from wall_oss_ros.perception.view_sync import RateLimit, ViewSync
+from wall_oss_ros.perception.rates import RateLimit, RateMeter
+from wall_oss_ros.perception.robot_state import RobotState, RobotStateHistory
+from wall_oss_ros.perception.views import ViewSync, fit_square
 from wall_oss_ros.robots.profile import load_profile
 
 from cv_bridge import CvBridge, CvBridgeError
@@ -45,13 +43,13 @@ class PerceptionNode(WallOSSNode):
     def start(self) -> None:
         profile = self._profile
         self._views = ViewSync([view.name for view in profile.views], profile.watchdog.view_skew)
-        self._robot = RobotState(profile)
+        self._robot = RobotStateHistory(profile)
         self._limit = RateLimit(self.value("rate_hz"))
         self._meter = RateMeter(window=3.0)
         self._refused = ""  # the last input that could not be used
         for view in profile.views:
             self.listen(Image, view.image_topic, partial(self._on_image, view.name), SENSOR)
-        listen_to_joints(self, profile, self._on_joints)
+        self.listen_to_joints(profile, self._on_joints)
         if profile.base is not None:
             self.listen(Odometry, profile.base.odometry, self._on_odometry, SENSOR)
 
@@ -73,15 +71,15 @@ class PerceptionNode(WallOSSNode):
 
     def _on_joints(self, message: JointState) -> None:
         stamp = seconds(message.header.stamp)
-        if lacks := self._robot.add_joints(stamp, message.name, message.position, message.velocity):
+        if lacks := self._robot.add_joint_state(stamp, message.name, message.position, message.velocity):
             self._complain(lacks)
 
     def _on_odometry(self, message: Odometry) -> None:
         self._robot.add_odometry(seconds(message.header.stamp), planar_pose(message.pose.pose))
 
     def _on_image(self, view: str, message: Image) -> None:
-        self._views.add(view, seconds(message.header.stamp), message)
-        found = self._views.take()
+        self._views.add_image(view, seconds(message.header.stamp), message)
+        found = self._views.pop_synchronised()
         if found is None:
             return
         stamp, images = found
@@ -99,7 +97,7 @@ class PerceptionNode(WallOSSNode):
         except (CvBridgeError, ValueError) as error:
             self._complain(f"an image cannot be used: {error}")
 
-    def _publish(self, stamp: float, images: dict[str, Image], reading: Reading) -> None:
+    def _publish(self, stamp: float, images: dict[str, Image], reading: RobotState) -> None:
         size = self.value("image_size")
         message = Observation(header=Header(stamp=to_stamp(stamp), frame_id=self._profile.arm.base_frame))
         message.robot = self._profile.name

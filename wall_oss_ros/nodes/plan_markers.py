@@ -3,18 +3,48 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 
-from wall_oss_ros.nodes.base import OK, WallOSSNode
-from wall_oss_ros.nodes.markers import marker_array, path_markers, plan_markers, workspace_marker
+from wall_oss_ros.nodes.lifecycle_node import OK, WallOSSNode
 from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED
 from wall_oss_ros.nodes.running import run
+from wall_oss_ros.robots.parts import Workspace
 from wall_oss_ros.robots.profile import load_profile
 
-from std_msgs.msg import Header
-from visualization_msgs.msg import MarkerArray
-from wall_oss_msgs.msg import ActionChunk, SubtaskPlan
+from geometry_msgs.msg import Point
+from std_msgs.msg import ColorRGBA, Header
+from visualization_msgs.msg import Marker, MarkerArray
+from wall_oss_msgs.msg import ActionChunk, Subtask, SubtaskPlan
+
+_COLOURS = {
+    Subtask.PENDING: (0.75, 0.75, 0.75),
+    Subtask.ACTIVE: (1.0, 0.8, 0.1),
+    Subtask.DONE: (0.3, 0.85, 0.35),
+    Subtask.FAILED: (0.95, 0.25, 0.2),
+    Subtask.CANCELLED: (0.55, 0.45, 0.45),
+}
+_SIGNS = {
+    Subtask.PENDING: "o",
+    Subtask.ACTIVE: ">",
+    Subtask.DONE: "+",
+    Subtask.FAILED: "x",
+    Subtask.CANCELLED: "-",
+}
+_PLAN_WORDS = {
+    SubtaskPlan.AWAITING_APPROVAL: "awaiting approval",
+    SubtaskPlan.RUNNING: "running",
+    SubtaskPlan.SUCCEEDED: "succeeded",
+    SubtaskPlan.FAILED: "failed",
+    SubtaskPlan.CANCELLED: "cancelled",
+    SubtaskPlan.REJECTED: "rejected",
+}
+_SPACE = 0.6  # width of the space between words, by the height of a letter: left to itself, rviz2 takes letters of 1 m for it
+_WHITE = (0.95, 0.95, 0.95)
+_PATH = (0.15, 0.6, 1.0)
+_TARGET = (1.0, 0.3, 0.8)
+_WORKSPACE = (0.45, 0.75, 0.55)
 
 
 class PlanMarkersNode(WallOSSNode):
@@ -68,6 +98,81 @@ class PlanMarkersNode(WallOSSNode):
         if self._chunk is not None:
             shown += path_markers(self._chunk)
         self._markers.publish(marker_array([*shown, *self._workspaces]))
+
+
+def plan_markers(plan: SubtaskPlan, position: tuple[float, float, float], height: float) -> list[Marker]:
+    """The plan as lines of text, coloured by status, and the active subtask's target.
+
+    Args:
+        plan: what to show.
+        position: of the first line in the plan's frame, m; further lines are below it.
+        height: of a letter, m.
+    """
+    state = f"[{_PLAN_WORDS.get(plan.status, '?')}]"
+    heading = f"{plan.instruction or 'no instruction'}  {state}" if plan.plan_id else "waiting for an instruction"
+    lines = [(heading, _WHITE)]
+    lines += [(f"{_SIGNS.get(s.status, '?')} {s.text}", _COLOURS.get(s.status, _WHITE)) for s in plan.subtasks]
+    if plan.message:
+        lines.append((plan.message, _WHITE))
+    markers = []
+    for number, (text, colour) in enumerate(lines):
+        marker = _marker(plan.header, "plan", number, Marker.TEXT_VIEW_FACING, colour)
+        marker.text = text
+        marker.scale.z, marker.scale.x = height, _SPACE * height
+        x, y, z = (float(value) for value in position)
+        marker.pose.position = Point(x=x, y=y, z=z - 1.5 * height * number)
+        markers.append(marker)
+    active = plan.subtasks[plan.active] if 0 <= plan.active < len(plan.subtasks) else None
+    if active is not None and active.has_target:
+        marker = _marker(plan.header, "target", 0, Marker.SPHERE, _TARGET, alpha=0.6)
+        marker.scale.x = marker.scale.y = marker.scale.z = 0.05
+        marker.pose.position = active.target
+        markers.append(marker)
+    return markers
+
+
+def path_markers(chunk: ActionChunk) -> list[Marker]:
+    """The path of each arm's end effector that a chunk foresees: a line, and a ball where it ends."""
+    markers = []
+    for path in (chunk.path, *chunk.more_paths):
+        points = [pose.position for pose in path.poses]
+        if len(points) < 2:
+            continue
+        line = _marker(path.header, "path", len(markers), Marker.LINE_STRIP, _PATH)
+        line.scale.x = 0.006
+        line.points = points
+        end = _marker(path.header, "path", len(markers) + 1, Marker.SPHERE, _PATH)
+        end.scale.x = end.scale.y = end.scale.z = 0.015
+        end.pose.position = points[-1]
+        markers += [line, end]
+    return markers
+
+
+def workspace_marker(header, workspace: Workspace, number: int = 0) -> Marker:
+    """The edges of the box that a tool stays in; ``number``: the arm's."""
+    marker = _marker(header, "workspace", number, Marker.LINE_LIST, _WORKSPACE, alpha=0.5)
+    marker.scale.x = 0.003
+    corners = list(itertools.product(*zip(workspace.min, workspace.max)))
+    for a, b in itertools.combinations(corners, 2):
+        if sum(x != y for x, y in zip(a, b)) == 1:  # neighbours
+            marker.points += [Point(**dict(zip("xyz", map(float, corner)))) for corner in (a, b)]
+    return marker
+
+
+def marker_array(markers: list[Marker]) -> MarkerArray:
+    """The markers, after one that removes whatever was shown before."""
+    clear = Marker(action=Marker.DELETEALL)
+    return MarkerArray(markers=[clear, *markers])
+
+
+def _marker(header, namespace: str, number: int, kind: int, colour, alpha: float = 1.0) -> Marker:
+    marker = Marker(ns=namespace, id=number, type=kind, action=Marker.ADD)
+    # A zero stamp has rviz use the newest transform, which it has; the plan's own time may be long past.
+    marker.header.frame_id = header.frame_id
+    marker.pose.orientation.w = 1.0
+    red, green, blue = colour
+    marker.color = ColorRGBA(r=red, g=green, b=blue, a=alpha)
+    return marker
 
 
 def main() -> int:

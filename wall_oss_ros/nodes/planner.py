@@ -9,18 +9,16 @@ from collections.abc import Callable
 import numpy as np
 
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.nodes.base import ERROR, OK, WARN, WallOSSNode
-from wall_oss_ros.nodes.conversions import observation_from, plan_message
-from wall_oss_ros.nodes.parameters import Parameter
-from wall_oss_ros.nodes.policies import POLICY_PARAMETERS, load_policy
+from wall_oss_ros.nodes.conversions import observation_from, plan_message, transform_pose
+from wall_oss_ros.nodes.lifecycle_node import ERROR, OK, WARN, WallOSSNode
+from wall_oss_ros.nodes.parameters import POLICY_PARAMETERS, Parameter, load_policy
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, SENSOR, STATIC
 from wall_oss_ros.nodes.running import run
-from wall_oss_ros.nodes.transforms import transform_pose
 from wall_oss_ros.robots.profile import load_profile
+from wall_oss_ros.uni_cot.grounding import SubtaskLocator
 from wall_oss_ros.uni_cot.plan import Plan, PlanStatus
 from wall_oss_ros.uni_cot.plan_runner import PlanRunner
-from wall_oss_ros.uni_cot.planner import Planner, PlannerSettings
-from wall_oss_ros.uni_cot.pointing import Pointing
+from wall_oss_ros.uni_cot.planner import PlannerSettings, UniCoTPlanner
 
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -73,7 +71,7 @@ class PlannerNode(WallOSSNode):
         self._message = self._to_message(Plan(0, "", status=PlanStatus.CANCELLED))
         self._observed: float | None = None  # when the last observation came, steady time
         self._unusable = ""
-        self._pointing = Pointing(self._policy, self._profile)
+        self._pointing = SubtaskLocator(self._policy, self._profile)
         settings = PlannerSettings(
             confirmations=self.value("confirmations"),
             stray_answers=self.value("stray_answers"),
@@ -81,7 +79,7 @@ class PlannerNode(WallOSSNode):
             subtask_timeout_s=self.value("subtask_timeout_s"),
         )
         self._runner = PlanRunner(
-            Planner(self._policy, settings), self._policy.ask, self.now, self._on_change,
+            UniCoTPlanner(self._policy, settings), self._policy.ask, self.now, self._on_change,
             period=1.0 / self.value("progress_rate_hz"), approval=self.value("require_approval"),
             patience=self.value("observation_timeout_s"), locate=self._pointing if self.value("point") else lambda *_: None,
         )  # fmt: skip

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.nodes.base import WallOSSNode
+from wall_oss_ros.nodes.lifecycle_node import WallOSSNode
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor

@@ -20,7 +20,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 _POLL = 0.02  # s of wall time between two looks at a goal's progress
 
 
-class Fingers(Protocol):
+class GripperDriver(Protocol):
     """A gripper, simulated or pretended."""
 
     def move_gripper(self, opening: float) -> None:
@@ -131,7 +131,7 @@ class TrajectoryServer:
 class GripperServer:
     """The GripperCommand action of the hand. A new goal replaces the one before."""
 
-    def __init__(self, node, fingers: Fingers, gripper: Gripper, group):
+    def __init__(self, node, fingers: GripperDriver, gripper: Gripper, group):
         self._node, self._fingers, self._gripper, self._closing = node, fingers, gripper, threading.Event()
         self._numbers, self._newest = itertools.count(1), 0
         self._server = ActionServer(

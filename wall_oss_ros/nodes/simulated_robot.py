@@ -11,13 +11,12 @@ import sys
 
 from wall_oss_ros.control.pacing import PacedThread
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.nodes.base import ERROR, OK, WARN, WallOSSNode
-from wall_oss_ros.nodes.conversions import image_message, to_stamp
+from wall_oss_ros.nodes.conversions import image_message, to_stamp, transform_message
+from wall_oss_ros.nodes.lifecycle_node import ERROR, OK, WARN, WallOSSNode
 from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
 from wall_oss_ros.nodes.running import run
 from wall_oss_ros.nodes.simulated_controllers import GripperServer, TrajectoryServer
-from wall_oss_ros.nodes.transforms import transform_message
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.robots.stand_in import Camera
 from wall_oss_ros.sim.cameras import SimulatedCameras, mount

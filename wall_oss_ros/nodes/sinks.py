@@ -11,8 +11,8 @@ import numpy as np
 
 from wall_oss_ros.control.setpoints import Setpoint
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.nodes.base import WallOSSNode
 from wall_oss_ros.nodes.conversions import trajectory_message
+from wall_oss_ros.nodes.lifecycle_node import WallOSSNode
 from wall_oss_ros.nodes.qos import EVENTS
 from wall_oss_ros.robots.parts import Command
 

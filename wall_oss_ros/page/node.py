@@ -13,14 +13,13 @@ import viser
 
 import wall_oss_ros.nodes  # noqa: F401  the embedded library takes rclpy's name where there is no ROS 2
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.nodes.base import OK, WallOSSNode
-from wall_oss_ros.nodes.joint_states import listen_to_joints
+from wall_oss_ros.nodes.lifecycle_node import OK, WallOSSNode
 from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
 from wall_oss_ros.nodes.running import run
 from wall_oss_ros.page.panel import SERVICES, Actions, Panel, PlanLine
-from wall_oss_ros.page.table import Table
-from wall_oss_ros.page.words import CONTROL, PLAN, SUBTASK_MARKS, printable
+from wall_oss_ros.page.robot_scene import RobotScene
+from wall_oss_ros.page.status_text import CONTROL, PLAN, SUBTASK_MARKS, printable
 from wall_oss_ros.robots.profile import load_profile
 
 from rclpy.task import Future
@@ -32,7 +31,7 @@ from wall_oss_msgs.msg import ActionChunk, ControlStatus, Observation, Subtask, 
 SCENE_PERIOD, PANEL_PERIOD = 0.06, 0.25  # s between renewals of the scene, and of pictures and figures
 
 
-class ViewerNode(WallOSSNode):
+class PageNode(WallOSSNode):
     """Topics: joint states, observation, plan, action_chunk, status and the ground truth in; instruction out."""
 
     PARAMETERS = (
@@ -49,7 +48,7 @@ class ViewerNode(WallOSSNode):
     def setup(self) -> None:
         self._profile = profile = load_profile(self.value("robot"))
         self._server = open_server(self.value("host"), self.value("port"))
-        self._table = Table(self._server, profile)
+        self._table = RobotScene(self._server, profile)
         # What is clicked arrives in the server's threads; the node works it off in its own.
         self._clicks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         put = self._clicks.put
@@ -66,7 +65,7 @@ class ViewerNode(WallOSSNode):
         self._observation: Observation | None = None
         self._instructions = self.publish_to(String, "instruction", EVENTS)
         self._callers = {name: self.create_client(Trigger, name) for name in SERVICES}
-        listen_to_joints(self, self._profile, self._on_joints)
+        self.listen_to_joints(self._profile, self._on_joints)
         self.listen(String, "/simulation/ground_truth", self._on_truth, NEWEST)
         self.listen(SubtaskPlan, "plan", self._on_plan, LATCHED)
         self.listen(ActionChunk, "action_chunk", self._on_chunk, NEWEST)
@@ -188,4 +187,4 @@ def open_server(host: str, port: int) -> viser.ViserServer:
 
 
 def main() -> int:
-    return run(ViewerNode)
+    return run(PageNode)

@@ -40,7 +40,9 @@ class JointHistory:
         self._samples: deque[JointSample] = deque()
         self._apart: dict[str, tuple[float, float, float]] = {}  # stamp, position, velocity of joints that come apart
 
-    def add(self, stamp: float, names: Sequence[str], positions: Sequence[float], velocities: Sequence[float]) -> bool:
+    def add_joint_state(
+        self, stamp: float, names: Sequence[str], positions: Sequence[float], velocities: Sequence[float]
+    ) -> bool:
         """Takes in one joint state; False when it makes no sample: a joint is missing, or a number is not finite.
 
         ``velocities`` may be empty, as some drivers leave it; it counts as zero.

@@ -17,7 +17,7 @@ _POSE = ("x", "y", "yaw")
 
 
 @dataclass(frozen=True)
-class Reading:
+class RobotState:
     """A robot at one time.
 
     Attributes:
@@ -35,7 +35,7 @@ class Reading:
     missing: tuple[str, ...]
 
 
-class RobotState:
+class RobotStateHistory:
     """Remembers what was heard of a robot. Arms and grippers are needed; head, lift and base may be missing.
 
     Args:
@@ -57,13 +57,13 @@ class RobotState:
         """When the arms were heard of last, s; None before the first time."""
         return None if self._joints.newest is None else self._joints.newest.stamp
 
-    def add_joints(
+    def add_joint_state(
         self, stamp: float, names: Sequence[str], positions: Sequence[float], velocities: Sequence[float]
     ) -> str:
         """Takes in one joint state; what of the arms it lacks, in words, where it should be one of theirs."""
         for part in self._profile.parts:
-            self._parts[part.dof].add(stamp, names, positions, velocities)
-        if self._joints.add(stamp, names, positions, velocities) or self._joints.names[0] not in names:
+            self._parts[part.dof].add_joint_state(stamp, names, positions, velocities)
+        if self._joints.add_joint_state(stamp, names, positions, velocities) or self._joints.names[0] not in names:
             return ""
         return f"joint states lack {', '.join(sorted(set(self._joints.names) - set(names))) or 'numbers'}"
 
@@ -73,9 +73,9 @@ class RobotState:
         if (newest := history.newest) is not None:  # the yaw goes on without a leap, so that it can be interpolated
             turns = np.round((newest.positions[2] - pose[2]) / (2 * np.pi))
             pose = pose + np.array([0.0, 0.0, 2 * np.pi * turns])
-        history.add(stamp, _POSE, pose.tolist(), ())
+        history.add_joint_state(stamp, _POSE, pose.tolist(), ())
 
-    def at(self, stamp: float) -> Reading | None:
+    def at(self, stamp: float) -> RobotState | None:
         """The robot at ``stamp`` (s); None when its arms were not heard of near enough to it."""
         tolerance = self._profile.watchdog.joint_state_age
         arms = self._joints.at(stamp, tolerance)
@@ -95,7 +95,7 @@ class RobotState:
             values[base.dof] = (x, y, (yaw + np.pi) % (2 * np.pi) - np.pi)
         state, mask = self._layout.pack_all(poses, values)
         heard = [part for part in self._profile.parts if part.dof in parts]
-        return Reading(
+        return RobotState(
             state,
             mask,
             (*self._joints.names, *(joint for part in heard for joint in part.joints)),

@@ -22,7 +22,7 @@ from wall_oss_ros.sim.environment import Environment
 from wall_oss_ros.sim.goals import Goal
 from wall_oss_ros.sim.task import task_of
 from wall_oss_ros.uni_cot.plan import PlanStatus
-from wall_oss_ros.uni_cot.planner import Planner
+from wall_oss_ros.uni_cot.planner import UniCoTPlanner
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class ClosedLoop:
         simulator.reset(scene)
         episode = Episode(instruction, goals)
         body = Body(environment.profile, environment.arms, joining=settings.joining)
-        planner = Planner(self.policy)
+        planner = UniCoTPlanner(self.policy)
         obs = self._observe()
         plan = planner.start(obs, instruction)
         truth = environment.truth()[()]

@@ -53,7 +53,7 @@ def refusal(answer: str) -> bool:
     return answer.startswith((prompts.NOT_UNDERSTOOD, prompts.ABSENT))
 
 
-class Planner:
+class UniCoTPlanner:
     """Holds one plan at a time. Not thread-safe: one caller, which may be a worker thread."""
 
     def __init__(self, policy: Reasoner, settings: PlannerSettings = PlannerSettings()):
@@ -79,7 +79,7 @@ class Planner:
         """
         plan = self.plan
         if plan is None:
-            raise RuntimeError("Planner.update was called before start")
+            raise RuntimeError("UniCoTPlanner.update was called before start")
         if not plan.running:
             return plan
         self.judgement = answer = self._policy.reason(obs, normalise(plan.instruction))

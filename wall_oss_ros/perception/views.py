@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images of several cameras that belong to one moment."""
+"""Camera images made ready for the model: those of one moment, each a square of its size."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+from PIL import Image
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class ViewSync:
         self._items: dict[str, deque[_Item]] = {view: deque(maxlen=depth) for view in views}
         self._last = float("-inf")
 
-    def add(self, view: str, stamp: float, message: Any) -> None:
+    def add_image(self, view: str, stamp: float, message: Any) -> None:
         """Takes in one image. A stamp far in the past of the view's last one (a restarted clock) starts anew."""
         items = self._items[view]
         if items and stamp < items[-1].stamp - 1.0:
@@ -38,8 +41,8 @@ class ViewSync:
             self._last = float("-inf")
         items.append(_Item(stamp, message))
 
-    def take(self) -> tuple[float, dict[str, Any]] | None:
-        """The newest complete set, with its oldest stamp, unless it was taken before or there is none."""
+    def pop_synchronised(self) -> tuple[float, dict[str, Any]] | None:
+        """The newest complete set, with its oldest stamp, unless it was given before or there is none."""
         if not all(self._items.values()):
             return None
         pivot = min(items[-1].stamp for items in self._items.values())
@@ -67,22 +70,26 @@ class ViewSync:
         return found
 
 
-class RateLimit:
-    """Lets through at most ``rate`` events a second, on average, whatever the events' own rhythm.
+def fit_square(image: np.ndarray, size: int) -> np.ndarray:
+    """The centre square of an image, resized.
 
-    Counting on from the time an event was due, rather than from when it came, keeps a 15 Hz camera at 10 Hz
-    where waiting a tenth of a second after each would give 7.5 Hz.
+    Args:
+        image: (H, W, 3) uint8.
+        size: side of the result, pixels.
+
+    Returns:
+        (size, size, 3) uint8, contiguous; ``image`` itself when it already fits.
+
+    Raises:
+        ValueError: not an image of three 8 bit channels.
     """
-
-    def __init__(self, rate: float):
-        self._period = 1.0 / rate
-        self._due: float | None = None
-
-    def permits(self, stamp: float) -> bool:
-        """Whether an event at ``stamp`` (s) may pass; counts it if so."""
-        if self._due is None or abs(stamp - self._due) > 1.0:  # the first, after a pause, or a restarted clock
-            self._due = stamp
-        if stamp < self._due - 0.2 * self._period:  # stamps waver a little
-            return False
-        self._due = max(self._due + self._period, stamp)
-        return True
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
+        raise ValueError(f"expected an image of shape (H, W, 3) and type uint8, got {image.shape} {image.dtype}")
+    height, width = image.shape[:2]
+    if height != width:
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        image = image[top : top + side, left : left + side]
+    if image.shape[0] != size:
+        image = np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize((size, size), Image.BICUBIC))
+    return np.ascontiguousarray(image)

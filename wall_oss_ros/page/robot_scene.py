@@ -9,7 +9,7 @@ import numpy as np
 import viser
 from viser.extras import ViserUrdf
 
-from wall_oss_ros.page.things import Cubes, things_of
+from wall_oss_ros.page.task_scene import Cubes, things_of
 from wall_oss_ros.robots.frames import ROOT, Frames
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.robots.rotations import quaternion_from_matrix
@@ -18,7 +18,7 @@ PATH_COLOUR, TARGET_COLOUR = (14, 165, 233), (219, 39, 119)
 TABLE_HEIGHT = 0.72  # m above the floor, of a robot that stands on its table
 
 
-class Table:
+class RobotScene:
     """What is in the scene of a server. The robot's first link stands still; positions are m in the arms' base frame.
 
     Args:

@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.nodes.parameters import Parameter, declare
+from wall_oss_ros.nodes.qos import SENSOR
+from wall_oss_ros.robots.profile import RobotProfile
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from sensor_msgs.msg import JointState
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -85,6 +89,20 @@ class WallOSSNode(LifecycleNode):
         return self._keep(
             self.create_subscription(message_type, topic, callback, qos, **options), self.destroy_subscription
         )
+
+    def listen_to_joints(self, profile: RobotProfile, callback: Callable[[JointState], None]) -> None:
+        """Listens to all topics on which the robot's joint states come.
+
+        ``callback`` gets them under the names that the profile and the URDF give the joints, whatever the driver calls
+        them.
+        """
+
+        def renamed(prefix: str, message: JointState) -> None:
+            message.name = [prefix + name for name in message.name]
+            callback(message)
+
+        for topic, prefix in profile.joint_sources.items():
+            self.listen(JointState, topic, partial(renamed, prefix) if prefix else callback, SENSOR)
 
     def every(self, period: float, callback, ros_time: bool = False, **options):
         """A timer, ``period`` in seconds: of the steady clock, or of the node's own, which simulation may stop."""

@@ -12,8 +12,7 @@ from wall_oss_ros.sim.cubes import language
 from wall_oss_ros.sim.cubes.frames import FRAME
 from wall_oss_ros.sim.cubes.scene import SceneSpec
 from wall_oss_ros.sim.cubes.simulator import Simulator
-from wall_oss_ros.uni_cot.grounding import answered_pixel, named_thing, question
-from wall_oss_ros.uni_cot.pointing import Pointing
+from wall_oss_ros.uni_cot.grounding import SubtaskLocator, answered_pixel, named_thing, question
 
 PROFILE = load_profile("franka")
 FRONT, WRIST = PROFILE.simulation.cameras
@@ -111,7 +110,7 @@ class Policy:
 
 
 def pointing(policy, size=(112, 112)):
-    made = Pointing(policy, PROFILE)
+    made = SubtaskLocator(policy, PROFILE)
     made.frames.mount(PROFILE.arm.base_frame, made.view.optical_frame, mount(FRONT))
     height, width = size
     focal = height / 2 / np.tan(np.radians(FRONT.field_of_view) / 2)
@@ -143,5 +142,5 @@ def test_nothing_is_asked_in_vain():
     blind = pointing(policy)
     blind.lens = None
     assert blind(None, "pick up the red cube") is None
-    assert Pointing(policy, PROFILE)(None, "pick up the red cube") is None, "nobody knows where the camera is"
+    assert SubtaskLocator(policy, PROFILE)(None, "pick up the red cube") is None, "nobody knows where the camera is"
     assert policy.asked == []
