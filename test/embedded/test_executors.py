@@ -10,16 +10,14 @@ from embedded_support import PATIENCE, Child, context, executor, make_node, resu
 
 from wall_oss_ros.embedded.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from wall_oss_ros.embedded.clock import Clock, ROSClock
-from wall_oss_ros.embedded.clock_type import ClockType
-from wall_oss_ros.embedded.duration import Duration
+from wall_oss_ros.embedded.entities import Timer
 from wall_oss_ros.embedded.exceptions import ROSInterruptException
 from wall_oss_ros.embedded.executors import ExternalShutdownException, MultiThreadedExecutor, ShutdownException
 from wall_oss_ros.embedded.interfaces import get_message
 from wall_oss_ros.embedded.node import Node
 from wall_oss_ros.embedded.parameter import Parameter
 from wall_oss_ros.embedded.task import Future
-from wall_oss_ros.embedded.time import Time
-from wall_oss_ros.embedded.timer import Timer
+from wall_oss_ros.embedded.time import ClockType, Duration, Time
 
 ClockMessage = get_message("rosgraph_msgs/msg/Clock")
 String = get_message("std_msgs/msg/String")
@@ -92,7 +90,7 @@ def test_a_late_timer_skips_what_it_missed_and_keeps_its_phase():
     timer = Timer(lambda: None, ReentrantCallbackGroup(), 10, clock)
     for now, due, following in ((9, False, 10), (10, True, 20), (47, True, 50), (49, False, 50), (50, True, 60)):
         clock._set(now)
-        assert (timer.take() is not None, timer._next_call) == (due, following)
+        assert (timer.next_call() is not None, timer._due) == (due, following)
 
 
 def test_spin_once_returns_when_nothing_happens_and_wakes_for_tasks(executor, make_node):

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from wall_oss_ros.embedded.logging import LoggingSeverity, get_logging_severity_from_string
+from wall_oss_ros.embedded.naming import expand
 from wall_oss_ros.errors import WallOSSError
 
 
@@ -40,8 +41,6 @@ class Arguments:
 
     def remap_name(self, full_name: str, node_name: str, namespace: str) -> str:
         """The name that a topic or service gets, given its absolute name."""
-        from wall_oss_ros.embedded.naming import expand
-
         for node, source, target in self.remaps:
             if source in ("__node", "__ns") or node not in (None, node_name):
                 continue

@@ -7,29 +7,24 @@ import threading
 from typing import Any
 
 from wall_oss_ros.embedded import logging
-from wall_oss_ros.embedded.context import Context
-from wall_oss_ros.embedded.executors import ExternalShutdownException, SingleThreadedExecutor
-from wall_oss_ros.embedded.node import Node
-from wall_oss_ros.embedded.parameter import Parameter
-from wall_oss_ros.embedded.signals import (
-    SignalHandlerOptions,
-    install_signal_handlers,
-    uninstall_signal_handlers,
-)
-from wall_oss_ros.embedded.task import Future
-from wall_oss_ros.embedded.utilities import (
+from wall_oss_ros.embedded.context import (
+    Context,
     get_default_context,
     get_rmw_implementation_identifier,
     ok,
     reset_default_context,
 )
+from wall_oss_ros.embedded.executors import ExternalShutdownException, SingleThreadedExecutor
+from wall_oss_ros.embedded.node import Node
+from wall_oss_ros.embedded.parameter import Parameter
+from wall_oss_ros.embedded.signals import SignalHandlerOptions, install_signal_handlers, uninstall_signal_handlers
+from wall_oss_ros.embedded.task import Future
 
 __all__ = [
     "Context", "ExternalShutdownException", "Future", "Node", "Parameter", "SignalHandlerOptions", "create_node",
     "get_default_context", "get_global_executor", "get_rmw_implementation_identifier", "init", "logging", "ok",
     "shutdown", "spin", "spin_once", "spin_until_future_complete", "try_shutdown",
 ]  # fmt: skip
-__path__: list[str] = []  # a package, so that its submodules can be imported by its name
 
 _executor: SingleThreadedExecutor | None = None
 _lock = threading.Lock()

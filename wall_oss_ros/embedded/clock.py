@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clocks: the system's, a steady one, and ROS time, which follows /clock when the node uses simulated time."""
+"""Clocks: the system's, a steady one, and ROS time, which follows /clock while a node uses simulated time."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import time as system_time
 from collections.abc import Callable
 from typing import Any
 
-from wall_oss_ros.embedded.clock_type import ClockType
-from wall_oss_ros.embedded.duration import Duration
+from wall_oss_ros.embedded.callback_groups import MutuallyExclusiveCallbackGroup
+from wall_oss_ros.embedded.context import get_default_context
 from wall_oss_ros.embedded.exceptions import NotInitializedException
-from wall_oss_ros.embedded.time import Time
+from wall_oss_ros.embedded.interfaces import get_interface
+from wall_oss_ros.embedded.parameter import Parameter
+from wall_oss_ros.embedded.qos import QoSProfile, ReliabilityPolicy
+from wall_oss_ros.embedded.time import ClockType, Duration, Time
 
-__all__ = ["Clock", "ClockType", "ROSClock"]
+_USE_SIM_TIME = "use_sim_time"
 
 
 class Clock:
@@ -64,7 +67,9 @@ class Clock:
         """
         if until.clock_type != self._clock_type:
             raise ValueError("until's clock type does not match this clock's type")
-        context = _valid_context(context)
+        context = context or get_default_context()
+        if not context.ok():
+            raise NotInitializedException()
         simulated = self._follows_messages
         context.on_shutdown(self._wake)
         try:
@@ -133,10 +138,43 @@ class ROSClock(Clock):
             listener()
 
 
-def _valid_context(context: Any) -> Any:
-    from wall_oss_ros.embedded.utilities import get_default_context
+class TimeSource:
+    """Lets a node's clock follow /clock while its parameter ``use_sim_time`` is true."""
 
-    context = context or get_default_context()
-    if not context.ok():
-        raise NotInitializedException()
-    return context
+    def __init__(self, node: Any):
+        self._node = node
+        self._subscription: Any = None
+        self._group = MutuallyExclusiveCallbackGroup()  # so that a busy node still sees time pass
+        if not node.has_parameter(_USE_SIM_TIME):
+            node.declare_parameter(_USE_SIM_TIME, False)
+        self._use(node.get_parameter(_USE_SIM_TIME).value is True)
+        node.add_on_set_parameters_callback(self._check)
+        node.add_post_set_parameters_callback(self._changed)
+
+    def _check(self, parameters: list[Parameter]) -> Any:
+        result = get_interface("rcl_interfaces", "msg", "SetParametersResult")(successful=True)
+        for parameter in parameters:
+            if parameter.name == _USE_SIM_TIME and parameter.type_ is not Parameter.Type.BOOL:
+                result.successful, result.reason = False, f"{_USE_SIM_TIME} parameter must be a boolean"
+        return result
+
+    def _changed(self, parameters: list[Parameter]) -> None:
+        for parameter in parameters:
+            if parameter.name == _USE_SIM_TIME:
+                self._use(parameter.value)
+
+    def _use(self, simulated: bool) -> None:
+        clock = self._node.get_clock()
+        clock._set_ros_time_is_active(simulated)
+        if simulated and self._subscription is None:
+            profile = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+            self._subscription = self._node.create_subscription(
+                get_interface("rosgraph_msgs", "msg", "Clock"), "/clock", self._on_clock, profile,
+                callback_group=self._group,
+            )  # fmt: skip
+        elif not simulated and self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+            self._subscription = None
+
+    def _on_clock(self, message: Any) -> None:
+        self._node.get_clock().set_ros_time_override(Time.from_msg(message.clock))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A context: what rclpy.init makes and rclpy.shutdown ends. It owns the DDS participant of the process."""
+"""Contexts: what rclpy.init makes and rclpy.shutdown ends, each with a DDS participant; and the default one."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ from collections.abc import Callable
 from typing import Any
 
 from wall_oss_ros.embedded.arguments import Arguments, parse
+from wall_oss_ros.embedded.dds import Participant, domain_id_from_environment
 from wall_oss_ros.embedded.exceptions import NotInitializedException
+from wall_oss_ros.embedded.graph import Graph
+from wall_oss_ros.embedded.logging import set_logger_level
 
 _contexts: weakref.WeakSet = weakref.WeakSet()
+_default: Context | None = None
+_default_lock = threading.Lock()
 
 
 class Context:
@@ -22,8 +27,8 @@ class Context:
         self._lock = threading.RLock()
         self._running = False
         self._callbacks: list[Callable[[], None]] = []
-        self._participant: Any = None
-        self._graph: Any = None
+        self._participant: Participant | None = None
+        self._graph: Graph | None = None
         self._domain_id: int | None = None
         self.arguments = Arguments()
         self.nodes: weakref.WeakSet = weakref.WeakSet()
@@ -40,9 +45,6 @@ class Context:
             RuntimeError: it is already running.
             WallOSSError: the arguments or ROS_DOMAIN_ID make no sense.
         """
-        from wall_oss_ros.embedded.dds import domain_id_from_environment
-        from wall_oss_ros.embedded.logging import set_logger_level
-
         with self._lock:
             if self._running:
                 raise RuntimeError("Context.init() must only be called once")
@@ -62,10 +64,8 @@ class Context:
         return self._domain_id
 
     @property
-    def participant(self) -> Any:
+    def participant(self) -> Participant:
         """The DDS participant, made at first use."""
-        from wall_oss_ros.embedded.dds import Participant
-
         with self._lock:
             if not self._running:
                 raise NotInitializedException()
@@ -75,16 +75,25 @@ class Context:
             return self._participant
 
     def _leave(self) -> None:
-        self.try_shutdown()
-        participant, self._participant, self._graph = self._participant, None, None
+        """Ends it, and closes the participant with all that is still open in it."""
+        self._end()
+        with self._lock:
+            participant, self._participant, self._graph = self._participant, None, None
         if participant is not None:
+            atexit.unregister(self._leave)
             participant.close()
 
-    @property
-    def graph(self) -> Any:
-        """What this process tells others of its nodes, and knows of theirs; made at first use."""
-        from wall_oss_ros.embedded.graph import Graph
+    def forget_node(self, node: Any) -> None:
+        """For a node that has been destroyed: the last one after shutdown closes the participant behind it."""
+        self.nodes.discard(node)
+        if self._graph is not None:
+            self._graph.update(node, present=False)
+        if not self._running and not self.nodes:
+            self._leave()
 
+    @property
+    def graph(self) -> Graph:
+        """What this process tells others of its nodes, and knows of theirs; made at first use."""
         with self._lock:
             if self._graph is None:
                 self._graph = Graph(self.participant)
@@ -108,6 +117,11 @@ class Context:
 
     def try_shutdown(self) -> None:
         """Ends it if it is running."""
+        self._end()
+        if not self.nodes:
+            self._leave()
+
+    def _end(self) -> None:
         with self._lock:
             if not self._running:
                 return
@@ -127,3 +141,45 @@ class Context:
 def all_contexts() -> list[Context]:
     """The contexts that have been initialised and not collected."""
     return list(_contexts)
+
+
+def get_default_context(*, shutting_down: bool = False) -> Context:
+    """The context that is meant when none is named."""
+    global _default
+    with _default_lock:
+        if _default is None:
+            _default = Context()
+        return _default
+
+
+def reset_default_context() -> None:
+    """Forgets the default context after its shutdown, so that rclpy.init can be called anew."""
+    global _default
+    with _default_lock:
+        _default = None
+
+
+def ok(*, context: Context | None = None) -> bool:
+    return (context or get_default_context()).ok()
+
+
+def shutdown(*, context: Context | None = None) -> None:
+    (context or get_default_context()).shutdown()
+
+
+def try_shutdown(*, context: Context | None = None) -> None:
+    (context or get_default_context()).try_shutdown()
+
+
+def remove_ros_args(args: list[str] | None = None) -> list[str]:
+    """The command line without its ROS part."""
+    return parse(args).rest
+
+
+def timeout_sec_to_nsec(timeout_sec: float | None) -> int:
+    """Nanoseconds; -1 for None or a negative time, which mean forever."""
+    return -1 if timeout_sec is None or timeout_sec < 0 else int(float(timeout_sec) * 1e9)
+
+
+def get_rmw_implementation_identifier() -> str:
+    return "wall_oss_embedded_cyclonedds"

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import struct
 import threading
 from typing import Any
 
@@ -18,7 +17,7 @@ from cyclonedds.topic import Topic
 from cyclonedds.util import duration
 
 from wall_oss_ros.embedded import qos as ros_qos
-from wall_oss_ros.embedded.duration import Infinite
+from wall_oss_ros.embedded.time import Infinite
 from wall_oss_ros.errors import WallOSSError
 
 __all__ = ["GuardCondition", "Participant", "Reader", "WaitSet", "Writer", "domain_id_from_environment"]
@@ -179,7 +178,7 @@ class Reader:
         self.guid: bytes = self._reader.guid.bytes
         self._open = True
 
-    def take(self) -> tuple[bytes, Any] | None:
+    def take_sample(self) -> tuple[bytes, Any] | None:
         """The oldest sample and its information, or None when there is none."""
         while True:
             taken = ddspy_take(self._reader._ref, ANY, 1)
@@ -264,12 +263,3 @@ def _delete(entity: Any) -> None:
 def _user_data(endpoint: Any) -> bytes:
     qos = endpoint.qos
     return qos[Policy.Userdata].data if qos is not None and Policy.Userdata in qos else b""
-
-
-def pack_service_header(guid: int, sequence: int) -> bytes:
-    return struct.pack("<Qq", guid, sequence)
-
-
-def unpack_service_header(data: bytes) -> tuple[int, int]:
-    """Client guid and sequence number from a sample of a service."""
-    return struct.unpack_from("<Qq", data, 4)

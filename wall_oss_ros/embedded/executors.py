@@ -15,10 +15,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from wall_oss_ros.embedded.task import Future, Task
-from wall_oss_ros.embedded.utilities import get_default_context
-from wall_oss_ros.embedded.waiter import Waiter
+from cyclonedds.core import DDSException, GuardCondition, WaitSet
 
+from wall_oss_ros.embedded.context import get_default_context
+from wall_oss_ros.embedded.exceptions import NotInitializedException
+from wall_oss_ros.embedded.task import Future, Task
+
+_FOREVER = 2**63 - 1  # ns
 _executors: weakref.WeakSet = weakref.WeakSet()
 
 
@@ -47,6 +50,71 @@ def wake_all() -> None:
         executor.wake()
 
 
+class Waiter:
+    """Waits for DDS conditions, timers and a wake-up call, whichever comes first."""
+
+    def __init__(self, participant: Any):
+        self._guard = GuardCondition(participant.dds)
+        self._set = WaitSet(participant.dds)
+        self._set.attach(self._guard)
+        self._attached: dict[int, Any] = {}
+
+    def wake(self) -> None:
+        """Makes `wait` return, or the next one if nobody waits; from any thread."""
+        try:
+            self._guard.set(True)
+        except DDSException:  # the participant has gone
+            pass
+
+    def clear(self) -> None:
+        """Forgets earlier calls to `wake`; what comes after it counts."""
+        self._guard.set(False)
+
+    def wait(self, entities: list[Any], deadline: float | None) -> bool:
+        """Waits until one of the entities may have something to do, or `wake`.
+
+        Args:
+            entities: those whose callback group is busy are left out.
+            deadline: monotonic s; None waits forever.
+
+        Returns:
+            False when the deadline passed without anything.
+        """
+        conditions: dict[int, Any] = {}
+        next_timer = _FOREVER
+        for entity in entities:
+            if not entity.callback_group.can_execute(entity):
+                continue
+            if entity.condition is not None:
+                conditions[id(entity.condition)] = entity.condition
+            else:
+                next_timer = min(next_timer, entity.wait_ns())
+        for key in self._attached.keys() - conditions.keys():
+            self._detach(self._attached[key])
+        for key in conditions.keys() - self._attached.keys():
+            if not self._attach(conditions[key]):
+                del conditions[key]
+        self._attached = conditions
+        limit = _FOREVER if deadline is None else max(0, int((deadline - time.monotonic()) * 1e9))
+        triggered = self._set.wait(min(limit, max(0, next_timer)))
+        return triggered > 0 or next_timer <= limit
+
+    def _attach(self, condition: Any) -> bool:
+        try:
+            self._set.attach(condition)
+            return True
+        except DDSException:
+            if condition._ref != 0:
+                raise
+            return False  # closed by another thread meanwhile
+
+    def _detach(self, condition: Any) -> None:
+        try:
+            self._set.detach(condition)
+        except DDSException:  # closed meanwhile, which has taken it out of the set; the list in Python remains
+            self._set.attached[:] = [entry for entry in self._set.attached if entry[0] is not condition]
+
+
 class Executor:
     """Base of the executors.
 
@@ -73,7 +141,7 @@ class Executor:
     # Nodes
 
     def add_node(self, node: Any) -> bool:
-        """Takes care of a node from now on; False if it already did."""
+        """Looks after a node from now on; False if it already did."""
         with self._lock:
             if node in self._nodes:
                 return False
@@ -168,22 +236,25 @@ class Executor:
             ShutdownException, ExternalShutdownException: the executor or its context ended.
         """
         deadline = None if timeout_sec is None or timeout_sec < 0 else time.monotonic() + timeout_sec
-        while True:
-            if not self._context.ok():
-                raise ExternalShutdownException()
-            waiter = self._get_waiter()
-            waiter.clear()  # before looking at anything, so that a change after the look ends the wait
-            if self._is_shutdown:
-                raise ShutdownException()
-            if not self._context.ok():
-                raise ExternalShutdownException()
-            if until():
-                return None
-            task = self._pop()
-            if task is not None:
-                return task
-            if not waiter.wait(self._entities(), deadline):
-                return None
+        try:
+            while True:
+                waiter = self._get_waiter()
+                waiter.clear()  # before looking at anything, so that a change after the look ends the wait
+                if self._is_shutdown:
+                    raise ShutdownException()
+                if not self._context.ok():
+                    raise ExternalShutdownException()
+                if until():
+                    return None
+                task = self._pop()
+                if task is not None:
+                    return task
+                if not waiter.wait(self._entities(), deadline):
+                    return None
+        except (DDSException, NotInitializedException):
+            if self._context.ok():
+                raise
+            raise ExternalShutdownException() from None  # the participant has gone with the context
 
     def _get_waiter(self) -> Waiter:
         with self._waiter_lock:
@@ -193,7 +264,7 @@ class Executor:
 
     def _entities(self) -> list[Any]:
         with self._lock:
-            return [entity for node in self._nodes for entity in node._executable_entities()]
+            return [entity for node in self._nodes for entity in node._executable]
 
     def _pop(self) -> Task | None:
         with self._lock:
@@ -215,7 +286,7 @@ class Executor:
         if not group.beginning_execution(entity):
             return None
         try:
-            work = entity.take()
+            work = entity.next_call()
         except BaseException:
             group.ending_execution(entity)
             raise

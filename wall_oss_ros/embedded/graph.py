@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from cyclonedds.builtin import (
 from cyclonedds.core import InstanceState
 
 from wall_oss_ros.embedded import dds, wire
+from wall_oss_ros.embedded.dds import profile_from_dds
 from wall_oss_ros.embedded.interfaces import get_interface
 from wall_oss_ros.embedded.naming import type_from_dds
 from wall_oss_ros.embedded.qos import DurabilityPolicy, HistoryPolicy, QoSProfile
@@ -55,16 +57,13 @@ class Graph:
             else:
                 self._nodes.pop(id(node), None)
             message = self._info(gid=self._make_gid(self._participant.guid))
-            message.node_entities_info_seq = [
-                self._node_info(
-                    node_namespace=each.get_namespace(),
-                    node_name=each.get_name(),
-                    reader_gid_seq=[self._make_gid(guid) for guid in each._reader_guids()],
-                    writer_gid_seq=[self._make_gid(guid) for guid in each._writer_guids()],
-                )
-                for each in self._nodes.values()
-            ]
+            message.node_entities_info_seq = [self._describe(each) for each in self._nodes.values()]
             self._writer.write(wire.serialize(message))
+
+    def _describe(self, node: Any) -> Any:
+        info = self._node_info(node_name=node.get_name(), node_namespace=node.get_namespace())
+        info.reader_gid_seq, info.writer_gid_seq = ([self._make_gid(guid) for guid in ends] for ends in node._guids())
+        return info
 
     def _make_gid(self, guid: bytes) -> Any:
         return self._gid(data=np.frombuffer(guid, np.uint8))
@@ -75,7 +74,7 @@ class Graph:
 
     def _node_infos(self) -> list[tuple[bytes, Any]]:
         with self._lock:
-            while (taken := self._reader.take()) is not None:
+            while (taken := self._reader.take_sample()) is not None:
                 message = wire.deserialize(taken[0], self._info)
                 self._heard[message.gid.data.tobytes()] = message
             alive = {endpoint.participant_key.bytes for endpoint in self._read(self._publications)}
@@ -128,3 +127,67 @@ class Graph:
             for endpoint in self._read(source)
             if endpoint.topic_name == f"rt{topic}"
         ]
+
+
+@dataclass
+class TopicEndpointInfo:
+    """A publisher or subscription somewhere in the graph."""
+
+    node_name: str
+    node_namespace: str
+    topic_type: str
+    endpoint_gid: list[int] = field(default_factory=list)
+    qos_profile: Any = None
+
+
+class NodeGraph:
+    """What a node can ask about the graph; mixed into Node."""
+
+    def _announce(self) -> None:
+        if self._announced and not self._destroyed and self._context.ok():
+            self._context.graph.update(self)
+
+    def get_node_names_and_namespaces(self) -> list[tuple[str, str]]:
+        """(name, namespace) of every node in the graph."""
+        return self._context.graph.nodes()
+
+    def get_node_names(self) -> list[str]:
+        return [name for name, _ in self.get_node_names_and_namespaces()]
+
+    def get_fully_qualified_node_names(self) -> list[str]:
+        return [f"{'' if ns == '/' else ns}/{name}" for name, ns in self.get_node_names_and_namespaces()]
+
+    def _knows_node(self, full_name: str) -> bool:
+        return f"/{full_name.lstrip('/')}" in self.get_fully_qualified_node_names()
+
+    def get_topic_names_and_types(self, no_demangle: bool = False) -> list[tuple[str, list[str]]]:
+        """Topics in the graph with their types."""
+        return [(name, sorted(types)) for name, types in sorted(self._context.graph.topics().items())]
+
+    def get_service_names_and_types(self) -> list[tuple[str, list[str]]]:
+        """Services that somebody offers, with their types."""
+        return [(name, sorted(types)) for name, types in sorted(self._context.graph.services().items())]
+
+    def get_publishers_info_by_topic(self, topic_name: str, no_mangle: bool = False) -> list[TopicEndpointInfo]:
+        return self._endpoint_infos(topic_name, True)
+
+    def get_subscriptions_info_by_topic(self, topic_name: str, no_mangle: bool = False) -> list[TopicEndpointInfo]:
+        return self._endpoint_infos(topic_name, False)
+
+    def _endpoint_infos(self, topic_name: str, publishers: bool) -> list[TopicEndpointInfo]:
+        found = self._context.graph.endpoints(self.resolve_topic_name(topic_name), publishers)
+        return [
+            TopicEndpointInfo(
+                name, namespace, type_from_dds(end.type_name), list(end.key.bytes), profile_from_dds(end.qos)
+            )
+            for end, name, namespace in found
+        ]
+
+    def count_publishers(self, topic_name: str) -> int:
+        return len(self._endpoint_infos(topic_name, True))
+
+    def count_subscribers(self, topic_name: str) -> int:
+        return len(self._endpoint_infos(topic_name, False))
+
+    def count_services(self, service_name: str) -> int:
+        return int(self.resolve_service_name(service_name) in self._context.graph.services())

@@ -20,9 +20,11 @@ from rosbags.typesys.base import normalize_fieldname
 from rosbags.typesys.store import Typestore
 
 from wall_oss_ros.embedded.definitions import ACTIONS, MESSAGES, SERVICES
+from wall_oss_ros.embedded.exceptions import NoTypeSupportImportedException
 from wall_oss_ros.embedded.fields import make_field
 from wall_oss_ros.embedded.messages import PLACEHOLDER, make_class
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.paths import data_path
 
 _lock = threading.RLock()
 _classes: dict[str, type] = {}  # type store key -> message class
@@ -151,8 +153,6 @@ def load_package(package: str) -> None:
 
 
 def _load_own_package(package: str) -> None:
-    from wall_oss_ros.paths import data_path
-
     for folder, register in (("msg", register_message), ("srv", register_service), ("action", register_action)):
         for path in sorted(data_path(folder, package=package).glob(f"*.{folder}")):
             register(package, path.stem, path.read_text(encoding="utf-8"))
@@ -171,7 +171,7 @@ def message_class(key: str) -> type:
                 for field, kind in fields
                 if field != PLACEHOLDER
             ]
-            _classes[key] = make_class(_kinds.get(key, (package, "msg", name)), key, made, constants)
+            _classes[key] = make_class(_kinds.get(key, (package, "msg", name)), key, made, constants, rebuild)
         return _classes[key]
 
 
@@ -265,3 +265,23 @@ def get_message(full_name: str) -> type:
     if len(parts) != 3 or parts[1] != "msg":
         raise LookupError(f"{full_name!r} is not the name of a message type, expected package/msg/Name.")
     return get_interface(*parts)
+
+
+def check_is_valid_msg_type(cls: Any) -> None:
+    """Raises NoTypeSupportImportedException unless it is a message class."""
+    _check(cls, ("_fields",), "a message class, such as std_msgs.msg.String")
+
+
+def check_is_valid_srv_type(cls: Any) -> None:
+    """Raises NoTypeSupportImportedException unless it is a service class."""
+    _check(cls, ("Request", "Response"), "a service class, such as std_srvs.srv.Trigger")
+
+
+def check_is_valid_action_type(cls: Any) -> None:
+    """Raises NoTypeSupportImportedException unless it is an action class."""
+    _check(cls, ("Goal", "Result", "Feedback"), "an action class, such as wall_oss_msgs.action.ExecuteInstruction")
+
+
+def _check(cls: Any, attributes: tuple[str, ...], expected: str) -> None:
+    if not hasattr(cls, "_interface") or not all(hasattr(cls, name) for name in attributes):
+        raise NoTypeSupportImportedException(f"{cls!r} is not {expected}.")

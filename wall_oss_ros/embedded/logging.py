@@ -26,7 +26,7 @@ _COLOURS[LoggingSeverity.FATAL] = _COLOURS[LoggingSeverity.ERROR]
 _Caller = tuple[str, int, int]  # file, line, and which call in it
 _levels: dict[str, LoggingSeverity] = {"": LoggingSeverity.INFO}
 _loggers: dict[str, RcutilsLogger] = {}
-_sinks: dict[str, Callable[[LoggingSeverity, str, str, Any], None]] = {}
+_handlers: dict[str, Callable[[LoggingSeverity, str, str, Any], None]] = {}
 _lock = threading.RLock()
 
 
@@ -126,9 +126,9 @@ def _emit(name: str, severity: LoggingSeverity, message: str, frame: Any) -> Non
             sys.stderr.flush()
         except (OSError, ValueError):  # nobody is listening any more, which must not stop a robot
             pass
-    sink = _sinks.get(name) or _sinks.get(name.split(".")[0])
-    if sink is not None:
-        sink(severity, name, message, frame)
+    handler = _handlers.get(name) or _handlers.get(name.split(".")[0])
+    if handler is not None:
+        handler(severity, name, message, frame)
 
 
 def _use_colour() -> bool:
@@ -173,13 +173,13 @@ def get_logging_severity_from_string(name: str) -> LoggingSeverity:
         raise RuntimeError(f"Unknown log level {name!r}, expected one of {names}") from None
 
 
-def add_sink(name: str, sink: Callable[[LoggingSeverity, str, str, Any], None]) -> None:
+def add_handler(name: str, handler: Callable[[LoggingSeverity, str, str, Any], None]) -> None:
     """Also sends the lines of a logger and its children to a function (severity, logger, message, caller's frame)."""
-    _sinks[name] = sink
+    _handlers[name] = handler
 
 
-def remove_sink(name: str) -> None:
-    _sinks.pop(name, None)
+def remove_handler(name: str) -> None:
+    _handlers.pop(name, None)
 
 
 def initialize() -> None:

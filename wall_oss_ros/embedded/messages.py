@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from wall_oss_ros.embedded.fields import Field, Octet
@@ -18,6 +19,7 @@ class Message:
     _fields: ClassVar[dict[str, Field]] = {}
     _interface: ClassVar[tuple[str, str, str]] = ("", "", "")  # package, kind (msg, srv, action), name
     _key: ClassVar[str] = ""  # name in the type store
+    _rebuild: ClassVar[Callable]  # remakes a pickled message, given key and values
 
     def __init__(self, **kwargs: Any):
         unknown = kwargs.keys() - self._fields.keys()
@@ -55,9 +57,7 @@ class Message:
         return type(self)._from_wire(*values, convert=False)
 
     def __reduce__(self):
-        from wall_oss_ros.embedded.interfaces import rebuild
-
-        return rebuild, (self._key, {name: getattr(self, name) for name in self._fields})
+        return self._rebuild, (self._key, {name: getattr(self, name) for name in self._fields})
 
     @classmethod
     def get_fields_and_field_types(cls) -> dict[str, str]:
@@ -90,7 +90,11 @@ def _equal(left: Any, right: Any) -> bool:
 
 
 def make_class(
-    interface: tuple[str, str, str], key: str, fields: list[Field], constants: list[tuple[str, str, Any]]
+    interface: tuple[str, str, str],
+    key: str,
+    fields: list[Field],
+    constants: list[tuple[str, str, Any]],
+    rebuild: Callable[[str, dict[str, Any]], Any],
 ) -> type:
     """A message class.
 
@@ -99,6 +103,7 @@ def make_class(
         key: the name of the type in the type store.
         fields: in the order of the definition; empty for an empty message.
         constants: (name, type, value).
+        rebuild: makes a message from the key of its type and its values; pickle stores it by its name.
     """
     package, kind, name = interface
     namespace: dict[str, Any] = {
@@ -108,6 +113,7 @@ def make_class(
         "_fields": {field.name: field for field in fields},
         "_interface": interface,
         "_key": key,
+        "_rebuild": staticmethod(rebuild),
     }
     for constant, base, value in constants:
         namespace.setdefault(constant, Octet((value,)) if base in ("byte", "octet") else value)

@@ -7,18 +7,17 @@ import time as system_time
 from typing import Any
 
 from wall_oss_ros.embedded import naming
-from wall_oss_ros.embedded.clock import Clock, ROSClock
+from wall_oss_ros.embedded.arguments import parse
+from wall_oss_ros.embedded.clock import Clock, ROSClock, TimeSource
+from wall_oss_ros.embedded.context import get_default_context
 from wall_oss_ros.embedded.exceptions import NotInitializedException
+from wall_oss_ros.embedded.graph import NodeGraph
 from wall_oss_ros.embedded.interfaces import get_interface
 from wall_oss_ros.embedded.logging import RcutilsLogger, get_logger
-from wall_oss_ros.embedded.logging_service import RosoutSink, add_logger_services
 from wall_oss_ros.embedded.node_entities import NodeEntities
-from wall_oss_ros.embedded.node_graph import NodeGraph
 from wall_oss_ros.embedded.node_parameters import NodeParameters
+from wall_oss_ros.embedded.node_services import ParameterService, RosoutPublisher, add_logger_services
 from wall_oss_ros.embedded.parameter import Parameter
-from wall_oss_ros.embedded.parameter_service import ParameterService
-from wall_oss_ros.embedded.time_source import TimeSource
-from wall_oss_ros.embedded.utilities import get_default_context
 
 
 class Node(NodeParameters, NodeEntities, NodeGraph):
@@ -74,7 +73,7 @@ class Node(NodeParameters, NodeEntities, NodeGraph):
         self._init_parameters(overrides, allow_undeclared_parameters)
         self._clock = ROSClock()
         self._parameter_events = None
-        self._rosout = RosoutSink(self) if enable_rosout else None
+        self._rosout = RosoutPublisher(self) if enable_rosout else None
         if automatically_declare_parameters_from_overrides:
             self.declare_parameters("", list(overrides.items()))
         events = get_interface("rcl_interfaces", "msg", "ParameterEvent")
@@ -148,10 +147,8 @@ class Node(NodeParameters, NodeEntities, NodeGraph):
             self._rosout.close()
         if self._executor is not None:
             self._executor.remove_node(self)
-        self._close_entities()
-        self._context.nodes.discard(self)
-        if self._context._graph is not None:
-            self._context._graph.update(self, present=False)
+        self._destroy_all()
+        self._context.forget_node(self)
 
     def __enter__(self) -> Node:
         return self
@@ -181,9 +178,6 @@ class Node(NodeParameters, NodeEntities, NodeGraph):
         if self._executor is not None:
             self._executor.wake()
 
-    def _executable_entities(self) -> tuple:
-        return self._entities
-
     # Parameters and graph
 
     def _parameters_changed(self, parameters: list[Parameter], declaring: bool) -> None:
@@ -208,6 +202,4 @@ class Node(NodeParameters, NodeEntities, NodeGraph):
 
 def _arguments(context: Any, cli_args: list[str] | None, use_global: bool) -> list[Any]:
     """Those that count for a node; its own come last, so that they win."""
-    from wall_oss_ros.embedded.arguments import parse
-
     return ([context.arguments] if use_global else []) + ([parse(cli_args)] if cli_args else [])

@@ -8,15 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 from wall_oss_ros.embedded.callback_groups import MutuallyExclusiveCallbackGroup
-from wall_oss_ros.embedded.client import Client
 from wall_oss_ros.embedded.clock import Clock
-from wall_oss_ros.embedded.guard_condition import GuardCondition
-from wall_oss_ros.embedded.publisher import Publisher
+from wall_oss_ros.embedded.entities import Entity, GraphEntity, GuardCondition, Rate, Timer
+from wall_oss_ros.embedded.interfaces import check_is_valid_msg_type, check_is_valid_srv_type
 from wall_oss_ros.embedded.qos import as_profile, qos_profile_services_default
-from wall_oss_ros.embedded.service import Service
-from wall_oss_ros.embedded.subscription import Subscription
-from wall_oss_ros.embedded.timer import Rate, Timer
-from wall_oss_ros.embedded.utilities import check_is_valid_msg_type, check_is_valid_srv_type
+from wall_oss_ros.embedded.services import Client, Service
+from wall_oss_ros.embedded.topics import Publisher, Subscription
+
+_ORDER = (Timer, Subscription, GuardCondition, Service, Client)  # in which an executor asks them
 
 
 class NodeEntities:
@@ -24,13 +23,8 @@ class NodeEntities:
 
     def _init_entities(self) -> None:
         self._lock = threading.RLock()
-        self._publishers: list[Publisher] = []
-        self._subscriptions: list[Subscription] = []
-        self._services: list[Service] = []
-        self._clients: list[Client] = []
-        self._timers: list[Timer] = []
-        self._guards: list[GuardCondition] = []
-        self._entities: tuple = ()  # all that an executor looks at
+        self._owned: list[Entity] = []
+        self._executable: tuple[Entity, ...] = ()  # what an executor looks at
         self._default_callback_group = MutuallyExclusiveCallbackGroup()
 
     @property
@@ -54,7 +48,7 @@ class NodeEntities:
         _refuse("qos_overriding_options", qos_overriding_options)
         group = callback_group or self._default_callback_group
         publisher = publisher_class(self, msg_type, self.resolve_topic_name(topic), as_profile(qos_profile), group)
-        return self._add(self._publishers, publisher)
+        return self._adopt(publisher)
 
     def create_subscription(
         self,
@@ -76,7 +70,7 @@ class NodeEntities:
         _refuse("content_filter_options", content_filter_options)
         name, profile = self.resolve_topic_name(topic), as_profile(qos_profile)
         group = callback_group or self._default_callback_group
-        return self._add(self._subscriptions, Subscription(self, msg_type, name, callback, profile, group, raw))
+        return self._adopt(Subscription(self, msg_type, name, callback, profile, group, raw))
 
     def create_service(
         self,
@@ -92,7 +86,7 @@ class NodeEntities:
         check_is_valid_srv_type(srv_type)
         group = callback_group or self._default_callback_group
         service = service_class(self, srv_type, self.resolve_service_name(srv_name), callback, group)
-        return self._add(self._services, service)
+        return self._adopt(service)
 
     def create_client(
         self,
@@ -105,7 +99,7 @@ class NodeEntities:
         """A client of a service."""
         check_is_valid_srv_type(srv_type)
         group = callback_group or self._default_callback_group
-        return self._add(self._clients, Client(self, srv_type, self.resolve_service_name(srv_name), group))
+        return self._adopt(Client(self, srv_type, self.resolve_service_name(srv_name), group))
 
     def create_timer(
         self,
@@ -118,10 +112,10 @@ class NodeEntities:
         """A timer with a period in seconds of the node's clock, or of the clock given."""
         group = callback_group or self._default_callback_group
         timer = Timer(callback, group, int(float(timer_period_sec) * 1e9), clock or self._clock, autostart=autostart)
-        return self._add(self._timers, timer)
+        return self._adopt(timer)
 
     def create_guard_condition(self, callback: Callable, callback_group: Any = None) -> GuardCondition:
-        return self._add(self._guards, GuardCondition(callback, callback_group or self._default_callback_group))
+        return self._adopt(GuardCondition(callback, callback_group or self._default_callback_group))
 
     def create_rate(self, frequency: float, clock: Clock | None = None) -> Rate:
         """A rate in Hz, for a thread that does not spin this node."""
@@ -130,93 +124,95 @@ class NodeEntities:
         timer = self.create_timer(1.0 / frequency, None, MutuallyExclusiveCallbackGroup(), clock)
         return Rate(timer, context=self._context)
 
-    def _refresh(self) -> None:
-        self._entities = (
-            *self._timers, *self._subscriptions, *self._guards, *self._services, *self._clients,
-        )  # fmt: skip
-
-    def _add(self, kind: list, entity: Any) -> Any:
+    def _adopt(self, entity: Any) -> Any:
         with self._lock:
             entity._wake = self._wake_executor
-            kind.append(entity)
-            self._refresh()
-        if hasattr(entity, "_close"):
+            self._owned.append(entity)
+            self._sort()
+        if isinstance(entity, GraphEntity):
             self._announce()
         self._wake_executor()
         return entity
 
-    def _remove(self, kind: list, entity: Any) -> bool:
+    def _sort(self) -> None:
+        self._executable = tuple(entity for kind in _ORDER for entity in self._of_kind(kind))
+
+    def _of_kind(self, kind: type) -> list[Any]:
+        return [entity for entity in self._owned if isinstance(entity, kind)]
+
+    def _guids(self) -> tuple[list[bytes], list[bytes]]:
+        """Of its DDS readers and of its writers."""
+        owned = self._of_kind(GraphEntity)
+        return [end.guid for one in owned for end in one.readers], [end.guid for one in owned for end in one.writers]
+
+    def _destroy(self, entity: Any) -> bool:
+        """Ends one thing that the node owns; False if the node did not own it."""
         with self._lock:
-            if entity not in kind:
+            if entity not in self._owned:
                 return False
-            kind.remove(entity)
-            self._refresh()
-        if hasattr(entity, "_close"):
-            entity._close()
+            self._owned.remove(entity)
+            self._sort()
+        _end(entity)
+        if isinstance(entity, GraphEntity):
             self._announce()
-        else:
-            entity.destroy()
         self._wake_executor()
         return True
 
+    def _destroy_all(self) -> None:
+        with self._lock:
+            owned, self._owned, self._executable = self._owned, [], ()
+        for entity in sorted(owned, key=lambda entity: isinstance(entity, GraphEntity)):  # timers do not call any more
+            _end(entity)
+
     def destroy_publisher(self, publisher: Publisher) -> bool:
-        return self._remove(self._publishers, publisher)
+        return self._destroy(publisher)
 
     def destroy_subscription(self, subscription: Subscription) -> bool:
-        return self._remove(self._subscriptions, subscription)
+        return self._destroy(subscription)
 
     def destroy_service(self, service: Service) -> bool:
-        return self._remove(self._services, service)
+        return self._destroy(service)
 
     def destroy_client(self, client: Client) -> bool:
-        return self._remove(self._clients, client)
+        return self._destroy(client)
 
     def destroy_timer(self, timer: Timer) -> bool:
-        return self._remove(self._timers, timer)
+        return self._destroy(timer)
 
     def destroy_guard_condition(self, guard: GuardCondition) -> bool:
-        return self._remove(self._guards, guard)
+        return self._destroy(guard)
 
     def destroy_rate(self, rate: Rate) -> bool:
         rate.destroy()
-        return self.destroy_timer(rate._timer)
-
-    def _close_entities(self) -> None:
-        with self._lock:
-            self._entities = ()
-            owned = [*self._publishers, *self._subscriptions, *self._services, *self._clients]
-            for entity in [*self._timers, *self._guards]:
-                entity.destroy()
-            for kind in (self._publishers, self._subscriptions, self._services, self._clients):
-                kind.clear()
-            self._timers.clear()
-            self._guards.clear()
-        for entity in owned:
-            entity._close()
+        return self._destroy(rate._timer)
 
     @property
     def publishers(self):
-        yield from self._publishers
+        yield from self._of_kind(Publisher)
 
     @property
     def subscriptions(self):
-        yield from self._subscriptions
+        yield from self._of_kind(Subscription)
 
     @property
     def services(self):
-        yield from self._services
+        yield from self._of_kind(Service)
 
     @property
     def clients(self):
-        yield from self._clients
+        yield from self._of_kind(Client)
 
     @property
     def timers(self):
-        yield from self._timers
+        yield from self._of_kind(Timer)
 
     @property
     def guards(self):
-        yield from self._guards
+        yield from self._of_kind(GuardCondition)
+
+
+def _end(entity: Any) -> None:
+    entity.close() if isinstance(entity, GraphEntity) else entity.destroy()
 
 
 def _refuse(name: str, value: Any) -> None:

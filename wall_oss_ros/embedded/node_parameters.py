@@ -17,8 +17,7 @@ from wall_oss_ros.embedded.exceptions import (
     ParameterUninitializedException,
 )
 from wall_oss_ros.embedded.interfaces import get_interface
-from wall_oss_ros.embedded.parameter import Parameter
-from wall_oss_ros.embedded.parameter_ranges import close, range_refusal
+from wall_oss_ros.embedded.parameter import Parameter, nearly_equal, range_refusal
 
 
 class NodeParameters:
@@ -254,7 +253,7 @@ class NodeParameters:
         if parameter.type_ is Parameter.Type.INTEGER and descriptor.integer_range:
             return range_refusal(parameter, descriptor.integer_range[0], lambda a, b: a == b)
         if parameter.type_ is Parameter.Type.DOUBLE and descriptor.floating_point_range:
-            return range_refusal(parameter, descriptor.floating_point_range[0], close)
+            return range_refusal(parameter, descriptor.floating_point_range[0], nearly_equal)
         return ""
 
     # Callbacks

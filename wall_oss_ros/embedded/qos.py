@@ -6,7 +6,7 @@ from __future__ import annotations
 from enum import Enum, IntEnum
 from typing import Any
 
-from wall_oss_ros.embedded.duration import Duration
+from wall_oss_ros.embedded.time import Duration
 
 
 class InvalidQoSProfileException(Exception):

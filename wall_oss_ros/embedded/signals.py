@@ -9,6 +9,9 @@ import threading
 from enum import IntEnum
 from typing import Any
 
+from wall_oss_ros.embedded.context import all_contexts
+from wall_oss_ros.embedded.executors import wake_all
+
 
 class SignalHandlerOptions(IntEnum):
     NO = 0
@@ -51,8 +54,6 @@ def get_current_signal_handlers_options() -> SignalHandlerOptions:
 
 
 def _handle(number: int, frame: Any) -> None:
-    from wall_oss_ros.embedded.context import all_contexts
-
     for context in all_contexts():
         context.try_shutdown()
     former = _previous.get(number)
@@ -74,8 +75,6 @@ def _start_waker() -> None:
     _pipe.extend((read_end, write_end))
 
     def wake() -> None:
-        from wall_oss_ros.embedded.executors import wake_all
-
         while os.read(read_end, 64):
             wake_all()
 

@@ -7,6 +7,8 @@ is part of discovery) but samples are written and taken as ready-made CDR, by ro
 
 from __future__ import annotations
 
+import struct
+import threading
 from typing import Any
 
 from cyclonedds.idl import make_idl_struct
@@ -23,6 +25,7 @@ _PRIMITIVES = {"bool": bool, "octet": idl.byte, "byte": idl.byte, "char": idl.ui
 _PRIMITIVES |= {f"{sign}int{bits}": getattr(idl, f"{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64)}
 _PRIMITIVES |= {"float32": idl.float32, "float64": idl.float64}
 _structs: dict[str, type] = {}
+_structs_lock = threading.RLock()  # a topic's type must be one object, also when two threads ask for it at once
 _hashes: dict[str, str] = {}
 
 
@@ -44,12 +47,13 @@ def _field_type(description: Any) -> Any:
 def struct_type(key: str, service: bool = False) -> type:
     """The DDS type of a message by its key; for a request or response of a service with the header in front."""
     cache_key = f"{key} (service)" if service else key
-    if cache_key not in _structs:
-        interface = message_class(key)._interface
-        header = {"client_guid": idl.uint64, "sequence_number": idl.int64} if service else {}
-        fields = {name: _field_type(kind) for name, kind in store().fielddefs[key][1]}
-        _structs[cache_key] = make_idl_struct(f"{interface[2]}_", type_to_dds(interface), header | fields)
-    return _structs[cache_key]
+    with _structs_lock:
+        if cache_key not in _structs:
+            interface = message_class(key)._interface
+            header = {"client_guid": idl.uint64, "sequence_number": idl.int64} if service else {}
+            fields = {name: _field_type(kind) for name, kind in store().fielddefs[key][1]}
+            _structs[cache_key] = make_idl_struct(f"{interface[2]}_", type_to_dds(interface), header | fields)
+        return _structs[cache_key]
 
 
 def serialize(message: Any, header: bytes = b"") -> bytes:
@@ -82,6 +86,26 @@ def deserialize(data: bytes, cls: type, skip: int = 0) -> Any:
         return msgdef.deserialize_cdr_le(memoryview(data)[4 + skip :], 0, msgdef.cls, store())[0]
     except Exception as error:
         raise ValueError(f"A sample is not a {cls.__name__}: {error}") from error
+
+
+def serialize_message(message: Any) -> bytes:
+    """CDR of a message with its encapsulation, as rclpy.serialization has it."""
+    return serialize(message)
+
+
+def deserialize_message(serialized_message: bytes, message_type: type) -> Any:
+    """The message; raises ValueError when the bytes are not one."""
+    return deserialize(bytes(serialized_message), message_type)
+
+
+def pack_service_header(guid: int, sequence: int) -> bytes:
+    """What precedes a request or response: the client's guid and its sequence number."""
+    return struct.pack("<Qq", guid, sequence)
+
+
+def unpack_service_header(data: bytes) -> tuple[int, int]:
+    """Client guid and sequence number from a sample of a service."""
+    return struct.unpack_from("<Qq", data, 4)
 
 
 def type_hash(cls: type) -> str:

@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 
 from wall_oss_ros.embedded.action.goal import GoalStatus, uuid_key
-from wall_oss_ros.embedded.interfaces import get_interface
+from wall_oss_ros.embedded.interfaces import check_is_valid_action_type, get_interface
 from wall_oss_ros.embedded.qos import qos_profile_action_status_default, qos_profile_default
 from wall_oss_ros.embedded.task import Future
-from wall_oss_ros.embedded.utilities import check_is_valid_action_type
 
 _KEPT_ENDED = 16  # goals whose feedback is still handed on after their result
 

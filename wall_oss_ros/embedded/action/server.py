@@ -11,11 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 from wall_oss_ros.embedded.action.goal import CancelResponse, GoalResponse, GoalStatus, ServerGoalHandle, uuid_key
-from wall_oss_ros.embedded.interfaces import get_interface
+from wall_oss_ros.embedded.interfaces import check_is_valid_action_type, get_interface
 from wall_oss_ros.embedded.qos import qos_profile_action_status_default, qos_profile_default
-from wall_oss_ros.embedded.service import DeferredService
+from wall_oss_ros.embedded.services import DeferredService
 from wall_oss_ros.embedded.task import Future
-from wall_oss_ros.embedded.utilities import check_is_valid_action_type
 
 
 def default_handle_accepted_callback(goal_handle: ServerGoalHandle) -> None:

@@ -1,19 +1,90 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Managed nodes: configured, activated, deactivated and cleaned up by others, or by themselves."""
+"""Managed nodes, and publishers and other things that follow their node's state; with rclpy.lifecycle's names."""
 
 from __future__ import annotations
 
 import threading
 import traceback
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
+from wall_oss_ros.embedded import lifecycle_states as states
 from wall_oss_ros.embedded.interfaces import get_interface
-from wall_oss_ros.embedded.lifecycle import machine
-from wall_oss_ros.embedded.lifecycle.machine import LifecycleState, TransitionCallbackReturn
-from wall_oss_ros.embedded.lifecycle.managed_entity import ManagedEntity
-from wall_oss_ros.embedded.lifecycle.publisher import LifecyclePublisher
-from wall_oss_ros.embedded.node import Node
+from wall_oss_ros.embedded.lifecycle_states import LifecycleState, TransitionCallbackReturn
+from wall_oss_ros.embedded.node import Node as _PlainNode
+from wall_oss_ros.embedded.topics import Publisher as _PlainPublisher
+
+_SUCCESS = TransitionCallbackReturn.SUCCESS
+
+
+class ManagedEntity:
+    """Something that a managed node tells about its transitions."""
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return _SUCCESS
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return _SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return _SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return _SUCCESS
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return _SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return _SUCCESS
+
+
+class SimpleManagedEntity(ManagedEntity):
+    """Something that works only while its node is active."""
+
+    def __init__(self) -> None:
+        self._enabled = False
+
+    @property
+    def is_activated(self) -> bool:
+        return self._enabled
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._enabled = True
+        return _SUCCESS
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._enabled = False
+        return _SUCCESS
+
+    @staticmethod
+    def when_enabled(wrapped: Callable | None = None, *, when_not_enabled: Callable | None = None) -> Callable:
+        """Decorates a method so that it does nothing, or calls `when_not_enabled`, while not activated."""
+
+        def decorator(method: Callable) -> Callable:
+            @wraps(method)
+            def only_when_enabled(self: Any, *args: Any, **kwargs: Any) -> Any:
+                if self._enabled:
+                    return method(self, *args, **kwargs)
+                return when_not_enabled() if when_not_enabled is not None else None
+
+            return only_when_enabled
+
+        return decorator if wrapped is None else decorator(wrapped)
+
+
+class LifecyclePublisher(SimpleManagedEntity, _PlainPublisher):
+    """A publisher that drops messages while its node is not active."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        SimpleManagedEntity.__init__(self)
+        _PlainPublisher.__init__(self, *args, **kwargs)
+
+    @SimpleManagedEntity.when_enabled
+    def publish(self, msg: Any) -> None:
+        """Publishes a message if the node is active, otherwise drops it."""
+        _PlainPublisher.publish(self, msg)
 
 
 class TransitionError(RuntimeError):
@@ -30,7 +101,7 @@ class LifecycleNodeMixin(ManagedEntity):
 
     def __init__(self, *, enable_communication_interface: bool = True, callback_group: Any = None):
         self._machine_lock = threading.RLock()
-        self._state = machine.UNCONFIGURED
+        self._state = states.UNCONFIGURED
         self._managed_entities: list[ManagedEntity] = []
         self._transition_callbacks: dict[str, Callable] = {}
         self._transition_events = None
@@ -67,19 +138,19 @@ class LifecycleNodeMixin(ManagedEntity):
     def _trigger(self, label: str) -> TransitionCallbackReturn:
         """Makes a transition; raises TransitionError where the present state does not allow it."""
         with self._machine_lock:
-            transition = machine.find(self._state, label=label)
+            transition = states.find(self._state, label=label)
             if transition is None:
-                allowed = ", ".join(t.label for t in machine.available(self._state)) or "none"
+                allowed = ", ".join(t.label for t in states.available(self._state)) or "none"
                 raise TransitionError(f"No transition {label!r} from state {self._state.label!r}; possible: {allowed}.")
             return self._make(transition)
 
-    def _make(self, transition: machine.Transition) -> TransitionCallbackReturn:
+    def _make(self, transition: states.Transition) -> TransitionCallbackReturn:
         came_from = self._state
         self._move(transition.id, transition.label, transition.during)
         outcome = self._run(transition.callback, came_from)
         self._move(*transition.outcomes[outcome])
         if outcome is TransitionCallbackReturn.ERROR:
-            self._move(*machine.ERROR_OUTCOMES[self._run("on_error", came_from)])
+            self._move(*states.ERROR_OUTCOMES[self._run("on_error", came_from)])
         return outcome
 
     def _run(self, callback: str, came_from: LifecycleState) -> TransitionCallbackReturn:
@@ -111,7 +182,7 @@ class LifecycleNodeMixin(ManagedEntity):
     def create_lifecycle_publisher(self, *args: Any, **kwargs: Any) -> LifecyclePublisher:
         """A publisher that is silent unless the node is active; arguments as for create_publisher."""
         publisher = self.create_publisher(*args, publisher_class=LifecyclePublisher, **kwargs)
-        if self._state == machine.ACTIVE:
+        if self._state == states.ACTIVE:
             publisher.on_activate(self._state)
         self.add_managed_entity(publisher)
         return publisher
@@ -151,7 +222,7 @@ class LifecycleNodeMixin(ManagedEntity):
     def _on_change_state(self, request: Any, response: Any) -> Any:
         asked = request.transition
         with self._machine_lock:
-            transition = machine.find(self._state, asked.id, asked.label)
+            transition = states.find(self._state, asked.id, asked.label)
             if transition is None:
                 self.get_logger().warning(f"No transition {asked.label or asked.id!r} from state {self._state.label!r}")
             else:
@@ -163,23 +234,23 @@ class LifecycleNodeMixin(ManagedEntity):
         return response
 
     def _on_get_states(self, request: Any, response: Any) -> Any:
-        response.available_states = [_state_message(state) for state in machine.STATES]
+        response.available_states = [_state_message(state) for state in states.STATES]
         return response
 
     def _on_get_transitions(self, request: Any, response: Any) -> Any:
-        response.available_transitions = [_describe(transition) for transition in machine.available(self._state)]
+        response.available_transitions = [_describe(transition) for transition in states.available(self._state)]
         return response
 
     def _on_get_graph(self, request: Any, response: Any) -> Any:
-        response.available_transitions = [_describe(transition) for transition in machine.TRANSITIONS]
+        response.available_transitions = [_describe(transition) for transition in states.TRANSITIONS]
         return response
 
 
-class LifecycleNode(LifecycleNodeMixin, Node):
+class LifecycleNode(LifecycleNodeMixin, _PlainNode):
     """A managed node; arguments as for `Node`, and `enable_communication_interface` for its services."""
 
     def __init__(self, node_name: str, *, enable_communication_interface: bool = True, **kwargs: Any):
-        Node.__init__(self, node_name, **kwargs)
+        _PlainNode.__init__(self, node_name, **kwargs)
         self._announced = False
         LifecycleNodeMixin.__init__(self, enable_communication_interface=enable_communication_interface)
         self._announced = True
@@ -190,9 +261,13 @@ def _state_message(state: LifecycleState) -> Any:
     return get_interface("lifecycle_msgs", "msg", "State")(id=state.state_id, label=state.label)
 
 
-def _describe(transition: machine.Transition) -> Any:
+def _describe(transition: states.Transition) -> Any:
     return get_interface("lifecycle_msgs", "msg", "TransitionDescription")(
         transition=get_interface("lifecycle_msgs", "msg", "Transition")(id=transition.id, label=transition.label),
         start_state=_state_message(transition.start),
         goal_state=_state_message(transition.during),
     )
+
+
+# As rclpy.lifecycle calls them, too.
+Node, NodeMixin, Publisher, State = LifecycleNode, LifecycleNodeMixin, LifecyclePublisher, LifecycleState

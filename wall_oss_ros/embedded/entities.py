@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Timers, and rates built on them."""
+"""What an executor looks after: the base of all of it, guard conditions, timers, and rates built on timers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,91 @@ from wall_oss_ros.embedded.exceptions import ROSInterruptException
 _FOREVER = 2**63 - 1
 
 
-class Timer:
+class Entity:
+    """Something that belongs to a node and gives an executor work.
+
+    Attributes:
+        condition: the DDS condition that is true while there is work; None where it does not come from DDS.
+        callback_group: which other callbacks exclude its own.
+    """
+
+    condition: Any = None
+
+    def __init__(self, callback_group: Any):
+        self.callback_group = callback_group
+        self._wake: Callable[[], None] = lambda: None  # wakes the node's executor; the node sets it
+        callback_group.add_entity(self)
+
+    def next_call(self) -> Callable | None:
+        """What is to be called now, or None; the executor asks only when the callback group allows it."""
+        raise NotImplementedError
+
+    def wait_ns(self) -> int:
+        """How long an executor may wait before it asks again, where neither DDS nor `_wake` will tell it."""
+        return _FOREVER
+
+
+class GraphEntity(Entity):
+    """One that others in the graph see: it has DDS readers and writers, which the node announces.
+
+    Args:
+        node: the node that owns it.
+        callback_group: as for `Entity`.
+        readers, writers: closed together with it.
+    """
+
+    def __init__(self, node: Any, callback_group: Any, readers: tuple = (), writers: tuple = ()):
+        self._node, self.readers, self.writers = node, readers, writers
+        self._closed = False
+        if readers:
+            self.condition = readers[0].condition
+        super().__init__(callback_group)
+
+    @property
+    def logger_name(self) -> str:
+        return self._node.get_logger().name
+
+    def destroy(self) -> None:
+        """Takes it out of the graph."""
+        self._node._destroy(self)
+
+    def close(self) -> None:
+        """For the node: closes its readers and writers."""
+        self._closed = True
+        for endpoint in (*self.readers, *self.writers):
+            endpoint.close()
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.destroy()
+
+
+class GuardCondition(Entity):
+    """Runs its callback in the executor after `trigger`, once for any number of calls before it runs."""
+
+    def __init__(self, callback: Callable | None, callback_group: Any, context: Any = None):
+        super().__init__(callback_group)
+        self.callback = callback
+        self._triggered = threading.Event()
+
+    def trigger(self) -> None:
+        """Has the callback run; from any thread."""
+        self._triggered.set()
+        self._wake()
+
+    def next_call(self) -> Callable | None:
+        if not self._triggered.is_set():
+            return None
+        self._triggered.clear()
+        return self.callback or (lambda: None)
+
+    def destroy(self) -> None:
+        self._triggered.clear()
+
+
+class Timer(Entity):
     """Calls a function every period of its clock; missed calls are skipped, not made up for.
 
     Args:
@@ -24,9 +108,6 @@ class Timer:
         context: accepted for rclpy's sake.
         autostart: False makes it wait for `reset`.
     """
-
-    condition = None  # of DDS: none
-    is_timer = True
 
     def __init__(
         self,
@@ -40,19 +121,17 @@ class Timer:
     ):
         if timer_period_ns < 0:
             raise ValueError("timer period must be non-negative")
+        super().__init__(callback_group)
         self.callback = callback
-        self.callback_group = callback_group
         self._period = int(timer_period_ns)
         self._clock = clock
         self._lock = threading.Lock()
         self._cancelled = not autostart
         self._destroyed = False
-        self._wake: Callable[[], None] = lambda: None
         self._last_call = clock.now().nanoseconds
-        self._next_call = self._last_call + self._period
+        self._due = self._last_call + self._period
         if isinstance(clock, ROSClock):
             clock._listeners.append(self._on_clock)
-        callback_group.add_entity(self)
 
     @property
     def clock(self) -> Clock:
@@ -66,12 +145,12 @@ class Timer:
     def timer_period_ns(self, value: int) -> None:
         with self._lock:
             self._period = int(value)
-            self._next_call = self._last_call + self._period
+            self._due = self._last_call + self._period
         self._wake()
 
     def is_ready(self) -> bool:
         with self._lock:
-            return not self._cancelled and not self._destroyed and self._clock.now().nanoseconds >= self._next_call
+            return not self._cancelled and not self._destroyed and self._clock.now().nanoseconds >= self._due
 
     def is_canceled(self) -> bool:
         return self._cancelled
@@ -83,7 +162,7 @@ class Timer:
     def reset(self) -> None:
         """Starts it, or starts its period anew."""
         with self._lock:
-            self._next_call = self._clock.now().nanoseconds + self._period
+            self._due = self._clock.now().nanoseconds + self._period
             self._cancelled = False
         self._wake()
 
@@ -93,7 +172,7 @@ class Timer:
 
     def time_until_next_call(self) -> int | None:
         """ns of the clock until the next call, negative when it is late; None when cancelled."""
-        return None if self._cancelled else self._next_call - self._clock.now().nanoseconds
+        return None if self._cancelled else self._due - self._clock.now().nanoseconds
 
     def destroy(self) -> None:
         self._destroyed = self._cancelled = True
@@ -101,32 +180,32 @@ class Timer:
             self._clock._listeners.remove(self._on_clock)
 
     def wait_ns(self) -> int:
-        """How long an executor may wait on its account; forever when only a message can advance the clock."""
+        """Forever when only a message can advance the clock."""
         if self._cancelled or self._clock._follows_messages:
             return _FOREVER
-        return max(0, self._next_call - self._clock.now().nanoseconds)
+        return max(0, self._due - self._clock.now().nanoseconds)
 
-    def take(self) -> Callable | None:
-        """For the executor: the callback when it is due, after moving on to the next period."""
+    def next_call(self) -> Callable | None:
+        """The callback when it is due, after moving on to the next period."""
         with self._lock:
             now = self._clock.now().nanoseconds
-            if self._cancelled or self._destroyed or now < self._next_call:
+            if self._cancelled or self._destroyed or now < self._due:
                 return None
             self._last_call = now
-            self._next_call += self._period
-            if self._next_call < now:
+            self._due += self._period
+            if self._due < now:
                 if self._period == 0:
-                    self._next_call = now
+                    self._due = now
                 else:
-                    self._next_call += -(-(now - self._next_call) // self._period) * self._period
+                    self._due += -(-(now - self._due) // self._period) * self._period
         return self.callback
 
     def _on_clock(self) -> None:
         """The clock was set: a jump backwards, or from real to simulated time, starts the period anew."""
         with self._lock:
             now = self._clock.now().nanoseconds
-            if now < self._last_call or self._next_call - now > self._period:
-                self._last_call, self._next_call = now, now + self._period
+            if now < self._last_call or self._due - now > self._period:
+                self._last_call, self._due = now, now + self._period
         self._wake()
 
 
