@@ -32,9 +32,9 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from wall_oss_ros.control.body import Body
 from wall_oss_ros.control.chunk_queue import JOININGS
-from wall_oss_ros.control.latency import LatencyEstimate
+from wall_oss_ros.control.inference import LatencyEstimate
+from wall_oss_ros.control.robot_motion import RobotMotion
 from wall_oss_ros.policy.real_time_chunking import Previous, guidance
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
@@ -96,13 +96,13 @@ def run(joining: str, latency: float, args: argparse.Namespace) -> dict[str, flo
     """One run along the curve; root mean squares in m, m/s3."""
     profile, arm, layout = args.profile, args.arm, Layout(args.profile)
     policy, estimate = NoisyPolicy(profile, layout, args.spread, args.seed), LatencyEstimate()
-    motion = Body(profile, [arm], 0.15, joining)
+    motion = RobotMotion(profile, [arm], 0.15, joining)
     q = arm.ik(curve(0.0), layout.tool_rotation(np.zeros(3)), arm.home).q
     dt, rate = 1.0 / profile.command.rate_hz, profile.rate_hz
     pending, tool, came, jumps = None, [], [], []
     for n in range(round((START + args.seconds) / dt)):
         now, queue = n * dt, motion.queue
-        if pending is None and (queue.stamp is None or queue.rows_done(now) >= args.replan_every):
+        if pending is None and (queue.stamp is None or queue.steps_done(now) >= args.replan_every):
             state = layout.pack(*arm.fk(q), 0.08)[0].astype(float)
             previous, rows = None, motion.remaining(now, state)
             if joining == "real_time" and len(rows):
@@ -110,8 +110,8 @@ def run(joining: str, latency: float, args: argparse.Namespace) -> dict[str, flo
             pending = now, state, policy.act(now, state, previous)
         if pending is not None and now >= pending[0] + latency - 1e-9:
             before = queue.target(now)
-            motion.take(now, *pending, q)
-            estimate.add(now - pending[0])
+            motion.follow_chunk(now, *pending, q)
+            estimate.record(now - pending[0])
             after, pending = queue.target(now), None
             if motion.fault or after is None:
                 raise RuntimeError(f"the benchmark's own chunk was refused: {motion.fault}")

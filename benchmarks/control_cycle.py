@@ -24,7 +24,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from wall_oss_ros.control.body import Body
+from wall_oss_ros.control.robot_motion import RobotMotion
 from wall_oss_ros.control.self_collision import SelfCollision
 from wall_oss_ros.robots.profile import RobotProfile, load_profile
 
@@ -36,7 +36,7 @@ PERIOD = 4.0  # s
 def measure(profile: RobotProfile, seconds: float) -> dict[str, np.ndarray]:
     """Milliseconds of processor time of each cycle, chunk and look at the links."""
     links = SelfCollision(profile)
-    body = Body(profile, joining="real_time", collisions=links)
+    body = RobotMotion(profile, joining="real_time", collisions=links)
     q, layout, dt = np.concatenate([arm.home for arm in body.arms]), body.layout, 1.0 / profile.command.rate_hz
     home = [arm.fk(arm.home)[0] for arm in body.arms]
     after = np.arange(1, profile.horizon + 1) / profile.rate_hz
@@ -65,7 +65,7 @@ def measure(profile: RobotProfile, seconds: float) -> dict[str, np.ndarray]:
     return {what: np.array(times) for what, times in spent.items()}
 
 
-def _split(q: np.ndarray, body: Body) -> list[np.ndarray]:
+def _split(q: np.ndarray, body: RobotMotion) -> list[np.ndarray]:
     return np.split(q, np.cumsum([len(arm.home) for arm in body.arms])[:-1])
 
 

@@ -7,9 +7,9 @@ from functools import cache
 
 import numpy as np
 
-from wall_oss_ros.control.body import Body
-from wall_oss_ros.control.guard import HOLD
+from wall_oss_ros.control.robot_motion import RobotMotion
 from wall_oss_ros.control.self_collision import SelfCollision
+from wall_oss_ros.control.stopping_check import HOLD
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
@@ -57,7 +57,7 @@ class Bench:
     def __init__(self, name: str, joining: str = "blend"):
         self.robot = known = robot(name)
         self.now, self.q = 0.0, known.home.copy()
-        self.motion = Body(known.profile, known.arms, joining=joining, collisions=known.apart)
+        self.motion = RobotMotion(known.profile, known.arms, joining=joining, collisions=known.apart)
         self.history = [np.zeros_like(self.q)] * 2  # velocities sent
         self.moved = 0.0
 
@@ -73,14 +73,14 @@ class Bench:
             row = rows[rng.integers(len(rows))] if rng.random() < 0.8 else state
             layout = known.layout.arms[rng.integers(len(known.arms))]
             row[rng.integers(layout.position.start, layout.gripper + 1)] = rng.choice(STRANGE)
-        self.motion.take(self.now, self.now - late, state, rows, self.q)
+        self.motion.follow_chunk(self.now, self.now - late, state, rows, self.q)
         for opening, one in zip(self.motion.openings(self.now), known.profile.arms):
             assert opening is None or one.gripper.closed <= opening <= one.gripper.open
 
     def go(self, goals) -> None:
         """A chunk that leads each arm to its goal (3,) m."""
         known = self.robot
-        self.motion.take(self.now, self.now, known.state(self.q), known.towards(self.q, goals), self.q)
+        self.motion.follow_chunk(self.now, self.now, known.state(self.q), known.towards(self.q, goals), self.q)
 
     def run(self, cycles: int, running: bool = True, sees: bool = True) -> None:
         for _ in range(cycles):

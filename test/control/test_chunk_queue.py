@@ -28,7 +28,7 @@ def queue(blend: float = 0.2) -> ChunkQueue:
 def test_a_late_chunk_is_entered_where_it_should_be_now():
     q = queue()
     assert q.put(chunk(5.0), now=5.34)
-    assert q.rows_done(5.34) == 3
+    assert q.steps_done(5.34) == 3
     assert q.target(5.34)[7] == pytest.approx(0.1 * 0.34)
 
 
@@ -64,8 +64,8 @@ def test_the_gripper_takes_the_coming_row_at_once():
 
 def test_angles_are_mixed_the_short_way_round():
     first, second = chunk(0.0), chunk(0.2)
-    first.rows[:, 10], first.start[10] = 3.1, 3.1
-    second.rows[:, 10], second.start[10] = -3.1, -3.1
+    first.targets[:, 10], first.start[10] = 3.1, 3.1
+    second.targets[:, 10], second.start[10] = -3.1, -3.1
     q = queue(blend=1.0)
     q.put(first, now=0.0)
     q.put(second, now=0.2)
@@ -103,7 +103,7 @@ def test_an_ensemble_is_the_mean_of_what_all_chunks_say_for_a_moment():
     q = ChunkQueue([ROTATION], [GRIPPER], 0.2, "ensemble")
     for index, (x, angle) in enumerate([(0.0, 3.1), (0.3, -3.1), (0.9, 3.1)]):
         one = chunk(0.1 * index, x=x, speed=0.0, opening=0.01 * index)
-        one.rows[:, 10] = one.start[10] = angle
+        one.targets[:, 10] = one.start[10] = angle
         q.put(one, now=0.1 * index)
     w = np.exp(-0.01 * np.arange(3))
     assert q.target(0.5)[7] == pytest.approx(w @ [0.0, 0.3, 0.9] / w.sum())

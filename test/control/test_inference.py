@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from wall_oss_ros.control.body import Body
 from wall_oss_ros.control.inference import Inference, Request
+from wall_oss_ros.control.robot_motion import RobotMotion
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
@@ -47,7 +47,9 @@ def request(stamp: float, asked: float) -> Request:
     return Request((1, "go"), SimpleNamespace(state=STATE), stamp, asked)
 
 
-def compute(one: Inference, policy: SlowPolicy, stamp: float, asked: float, ready: float, motion: Body, goes_on=False):
+def compute(
+    one: Inference, policy: SlowPolicy, stamp: float, asked: float, ready: float, motion: RobotMotion, goes_on=False
+):
     """A chunk asked for at one time and there at another."""
     policy.go.set()
     assert one.ask(request(stamp, asked), goes_on, motion, None)
@@ -56,14 +58,14 @@ def compute(one: Inference, policy: SlowPolicy, stamp: float, asked: float, read
     return outcome
 
 
-def moving(stamp: float) -> Body:
-    motion = Body(PROFILE, [ARM])
-    assert motion.take(stamp, stamp, STATE, CHUNK, ARM.home) is not None
+def moving(stamp: float) -> RobotMotion:
+    motion = RobotMotion(PROFILE, [ARM])
+    assert motion.follow_chunk(stamp, stamp, STATE, CHUNK, ARM.home) is not None
     return motion
 
 
 def test_it_never_blocks_and_takes_each_observation_once(policy):
-    one, motion = inference(policy), Body(PROFILE, [ARM])
+    one, motion = inference(policy), RobotMotion(PROFILE, [ARM])
     assert one.ask(request(1.0, 1.0), False, motion, 5)
     assert not one.ask(request(1.1, 1.1), False, motion, 5), "busy"
     assert one.poll(1.2) is None
@@ -78,7 +80,7 @@ def test_it_never_blocks_and_takes_each_observation_once(policy):
 
 
 def test_committed_rows_follow_from_measured_latency_and_the_observations_age(policy):
-    one, motion = inference(policy), Body(PROFILE, [ARM])
+    one, motion = inference(policy), RobotMotion(PROFILE, [ARM])
     assert one.committed(5.0, 4.95) == 1, "nothing is known yet but the observation's age"
     for n, took in enumerate([9.0, 0.23, 0.23, 0.23, 7.0]):  # the first, and an outlier
         compute(one, policy, 10.0 * n, 10.0 * n, 10.0 * n + took, motion)
@@ -106,9 +108,9 @@ def test_but_not_where_there_is_nothing_to_go_on_from(policy, real_time, goes_on
 def test_a_slow_model_is_asked_before_the_chunk_runs_out(policy):
     one = inference(policy)
     for n in range(3):
-        compute(one, policy, float(n), float(n), n + 0.45, Body(PROFILE, [ARM]))
+        compute(one, policy, float(n), float(n), n + 0.45, RobotMotion(PROFILE, [ARM]))
         while one._worker.busy:
             threading.Event().wait(0.001)
     motion = moving(10.0)  # until 11.0
     assert not one.due(10.3, motion, 8) and one.due(10.5, motion, 8) and one.due(10.3, motion, 3)
-    assert one.due(10.0, Body(PROFILE, [ARM]), 8), "there is no chunk"
+    assert one.due(10.0, RobotMotion(PROFILE, [ARM]), 8), "there is no chunk"

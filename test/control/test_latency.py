@@ -4,13 +4,13 @@
 import numpy as np
 import pytest
 
-from wall_oss_ros.control.latency import LatencyEstimate
+from wall_oss_ros.control.inference import LatencyEstimate
 
 
 def after(*seconds: float) -> float | None:
     estimate = LatencyEstimate()
     for each in seconds:
-        estimate.add(each)
+        estimate.record(each)
     return estimate.seconds
 
 

@@ -7,9 +7,9 @@ from control_support import Bench, robot
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from wall_oss_ros.control.body import Body
 from wall_oss_ros.control.chunk_queue import JOININGS
-from wall_oss_ros.control.guard import HOLD
+from wall_oss_ros.control.robot_motion import RobotMotion
+from wall_oss_ros.control.stopping_check import HOLD
 
 FRANKA = robot("franka")
 PROFILE, (ARM,), LAYOUT, SHAPES, DT = FRANKA.profile, FRANKA.arms, FRANKA.layout, FRANKA.apart, FRANKA.dt
@@ -108,19 +108,19 @@ def test_a_time_that_is_no_number_brings_the_arm_to_rest(now):
     assert not bench.motion.moving and "not a finite number" in bench.motion.fault
 
 
-def folding() -> tuple[Body, np.ndarray]:
+def folding() -> tuple[RobotMotion, np.ndarray]:
     """An arm with room around it, and a chunk that ends with the fingers in its own shoulder."""
     room = PROFILE.arm.workspace.model_copy(update={"min": (-1.0, -1.0, -1.0), "max": (1.0, 1.0, 1.5)})
     profile = PROFILE.model_copy(update={"arm": PROFILE.arm.model_copy(update={"workspace": room})})
     way = [ARM.home + s * (FOLDED - ARM.home) for s in np.linspace(0.05, 1.0, 40)]
     assert SHAPES.touching(way[-1]) and not SHAPES.touching(way[20])
     targets = np.array([LAYOUT.pack(*ARM.fk(q), 0.08)[0] for q in way], float)
-    return Body(profile, [ARM]), LAYOUT.relative(targets, STATE)
+    return RobotMotion(profile, [ARM]), LAYOUT.relative(targets, STATE)
 
 
 def test_a_chunk_that_would_fold_the_arm_into_itself_is_refused():
     body, actions = folding()
-    body.take(0.0, 0.0, STATE, actions, ARM.home)
+    body.follow_chunk(0.0, 0.0, STATE, actions, ARM.home)
     assert body.fault.startswith("fr3_") and "would touch on the way" in body.fault
     assert body.queue.target(0.0) is None
 
@@ -129,7 +129,7 @@ def test_between_two_targets_too_the_arm_stops_before_it_touches_itself(monkeypa
     """The last look at each command alone: that at the chunk's targets is taken away."""
     body, actions = folding()
     monkeypatch.setattr(body._postures, "all_touching", lambda postures: "")
-    body.take(0.0, 0.0, STATE, actions, ARM.home)
+    body.follow_chunk(0.0, 0.0, STATE, actions, ARM.home)
     assert body.fault == ""
     monkeypatch.undo()
     q, reasons = ARM.home, set()

@@ -7,11 +7,11 @@ from homing_support import reachable, robot
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wall_oss_ros.control.body import Body
-from wall_oss_ros.control.guard import HOLD
-from wall_oss_ros.control.supervisor import Limits, Situation, State, Supervisor
+from wall_oss_ros.control.robot_motion import RobotMotion
+from wall_oss_ros.control.state_machine import ControlStateMachine, Limits, Situation, State
+from wall_oss_ros.control.stopping_check import HOLD
 from wall_oss_ros.homing.builtin import BuiltinPlanner
-from wall_oss_ros.homing.pace import pace
+from wall_oss_ros.homing.timing import pace
 
 pytestmark = pytest.mark.timeout(600)
 ROBOTS = ["franka", "ur", "dual_arm"]
@@ -22,13 +22,13 @@ class Bench:
 
     def __init__(self, name: str, q: np.ndarray):
         self.profile, self.clearance, self.shapes = robot(name)
-        self.body, self.q, self.now = Body(self.profile), q, 10.0
+        self.body, self.q, self.now = RobotMotion(self.profile), q, 10.0
         self.dt = 1.0 / self.profile.command.rate_hz
         way = BuiltinPlanner(self.clearance).plan(q)
         assert way.knots is not None, way.reason
         times, joints = pace(self.profile, self.clearance.arms, way.knots)
         self.takes = times[-1]
-        self.body.go(self.now, times, joints, q)
+        self.body.follow_joints(self.now, times, joints, q)
         limits = [one.arm.limits for one in self.profile.arms]
         self.velocity = np.concatenate([arm.velocity for arm in self.clearance.arms])
         self.acceleration = np.concatenate([x.acceleration for x in limits])
@@ -97,7 +97,7 @@ def situation(**changes) -> Situation:
 
 
 def test_going_home_is_a_state_of_its_own_that_a_stop_ends():
-    supervisor = Supervisor(Limits(1.0, 0.3, 2.0, 3.0))
+    supervisor = ControlStateMachine(Limits(1.0, 0.3, 2.0, 3.0))
     assert supervisor.judge(situation(homing="going home, 3 %")) == (State.HOMING, "going home, 3 %")
     assert supervisor.against_homing(0.0, "") == ""
     assert "joint states" in supervisor.against_homing(0.5, "") and "joint states" in supervisor.against_homing(

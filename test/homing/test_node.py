@@ -32,7 +32,7 @@ AWAY = ARM.ik([0.5, 0.2, 0.1], ARM.fk(ARM.home)[1], ARM.home).q
 
 @pytest.fixture
 def bench(monkeypatch):
-    monkeypatch.setattr("wall_oss_ros.control.health._STANDSTILL", 60.0)
+    monkeypatch.setattr("wall_oss_ros.control.input_monitor._STANDSTILL", 60.0)
     yield from a_bench(monkeypatch)
 
 

@@ -7,10 +7,10 @@ from homing_support import reachable, robot
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wall_oss_ros.control.guard import holdable_speed
+from wall_oss_ros.control.stopping_check import holdable_speed
 from wall_oss_ros.homing.builtin import BuiltinPlanner
 from wall_oss_ros.homing.clearance import Clearance
-from wall_oss_ros.homing.pace import pace
+from wall_oss_ros.homing.timing import pace
 
 pytestmark = pytest.mark.timeout(600)
 FOLDED = np.array([0.0, -1.7, 0.0, -3.0, 0.0, 0.6, 0.785])  # the Franka's fingers in its own shoulder

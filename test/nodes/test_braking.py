@@ -12,7 +12,7 @@ from domains import own_domain
 from nodes_support import LIMIT, ROOT, a_bench
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
-from wall_oss_ros.nodes.braking import Cycle, come_to_rest
+from wall_oss_ros.nodes.command_publishers import Cycle, come_to_rest
 from wall_oss_ros.nodes.qos import LATCHED
 
 from std_msgs.msg import String

@@ -3,7 +3,7 @@
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
 from wall_oss_ros.nodes.plan_markers import marker_array, path_markers, plan_markers, workspace_marker
-from wall_oss_ros.robots.parts import Workspace
+from wall_oss_ros.robots.components import Workspace
 
 from geometry_msgs.msg import Point, Pose, PoseArray
 from std_msgs.msg import Header

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from wall_oss_ros.perception.robot_state import RobotStateHistory
+from wall_oss_ros.robots.components import Base, Limits
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
-from wall_oss_ros.robots.parts import Base, Limits
 from wall_oss_ros.robots.profile import load_profile
 
 DUAL = load_profile("dual_arm")

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from wall_oss_ros.commands.check import look_over
-from wall_oss_ros.control.base_motion import BaseMotion
-from wall_oss_ros.control.guard import holdable_speed
+from wall_oss_ros.control.mobile_base import MobileBaseMotion
 from wall_oss_ros.control.self_collision import SelfCollision
+from wall_oss_ros.control.stopping_check import holdable_speed
 from wall_oss_ros.perception.robot_state import RobotStateHistory
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
@@ -50,7 +50,7 @@ def test_its_speeds_let_it_rest_in_time():
     for one in PROFILE.arms:
         limits = one.arm.limits
         assert np.allclose(holdable_speed(*dict(limits).values(), 1 / one.command.rate_hz), limits.velocity)
-    assert np.allclose(BaseMotion(PROFILE).velocity, PROFILE.base.limits.velocity)
+    assert np.allclose(MobileBaseMotion(PROFILE).velocity, PROFILE.base.limits.velocity)
 
 
 def test_what_it_lacks_of_the_layout_is_masked():

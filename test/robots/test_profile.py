@@ -8,7 +8,7 @@ import yaml
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.paths import data_path
-from wall_oss_ros.robots.parts import Stroke
+from wall_oss_ros.robots.components import Stroke
 from wall_oss_ros.robots.profile import available_profiles, load_profile
 
 

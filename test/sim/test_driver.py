@@ -6,11 +6,11 @@ import threading
 import numpy as np
 import pytest
 
-from wall_oss_ros.control.pacing import PacedThread
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim.driver import SimulatedDriver
 from wall_oss_ros.sim.joint_trajectory_controller import Point, TrajectoryError
+from wall_oss_ros.sim.paced_thread import PacedThread
 from wall_oss_ros.sim.scenery import scenery_of
 
 PROFILE = load_profile("franka")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wall_oss_ros.control.body import Body
+from wall_oss_ros.control.robot_motion import RobotMotion
 from wall_oss_ros.sim.cubes.scene import COLOURS
 from wall_oss_ros.sim.lifting import expert
 from wall_oss_ros.sim.lifting.demonstrations import LiftingEnvironment
@@ -266,7 +266,7 @@ def _carry_out(environment, spec, colour, seconds=15.0, latency=0.1):
     """The expert's chunks, the control node's motion and physics together; a new chunk every 0.5 s."""
     simulator, profile = environment.simulator, environment.profile
     simulator.reset(spec)
-    body, plan, pending = Body(profile, environment.arms), [(TAKE, colour), (LIFT, colour)], None
+    body, plan, pending = RobotMotion(profile, environment.arms), [(TAKE, colour), (LIFT, colour)], None
     dt = 1 / profile.command.rate_hz
     for cycle in range(int(seconds / dt)):
         now, joints = simulator.time, np.concatenate([arm.q for arm in simulator.arms])
@@ -280,7 +280,7 @@ def _carry_out(environment, spec, colour, seconds=15.0, latency=0.1):
             poses = [(*arm.tcp, arm.gripper_width) for arm in simulator.arms]
             pending = (now, environment.layout.pack_all(poses)[0], actions)
         if pending and now >= pending[0] + latency - 1e-6:
-            body.take(now, *pending, joints)
+            body.follow_chunk(now, *pending, joints)
             assert not body.fault, body.fault
             pending = None
         openings = body.openings(now)

@@ -20,23 +20,23 @@ class Chunk:
     Attributes:
         stamp: time of the observation, s (t0).
         start: (A,) the state then.
-        rows: (horizon, A); row k is the target for t0 + (k + 1) / rate_hz.
+        targets: (horizon, A); step k's is for t0 + (k + 1) / rate_hz.
         rate_hz: rows per second.
     """
 
     stamp: float
     start: np.ndarray
-    rows: np.ndarray
+    targets: np.ndarray
     rate_hz: float
 
     @property
     def end(self) -> float:
         """Time of the last row, s."""
-        return self.stamp + len(self.rows) / self.rate_hz
+        return self.stamp + len(self.targets) / self.rate_hz
 
     def passed(self, time: float) -> int:
         """How many rows lie at or before ``time``."""
-        return int(np.clip(np.floor((time - self.stamp) * self.rate_hz + 1e-6), 0, len(self.rows)))
+        return int(np.clip(np.floor((time - self.stamp) * self.rate_hz + 1e-6), 0, len(self.targets)))
 
 
 class ChunkQueue:
@@ -95,7 +95,7 @@ class ChunkQueue:
         """Time of the present chunk's last row, s; None when there is none."""
         return self._chunks[-1].end if self._chunks else None
 
-    def rows_done(self, now: float) -> int:
+    def steps_done(self, now: float) -> int:
         """Rows of the present chunk that lie in the past, whether followed or skipped."""
         return self._chunks[-1].passed(now) if self._chunks else 0
 
@@ -117,7 +117,7 @@ class ChunkQueue:
         if not self._chunks:
             return np.empty(0), np.empty((0, 0))
         chunk = self._chunks[-1]
-        times = chunk.stamp + np.arange(1, len(chunk.rows) + 1) / chunk.rate_hz
+        times = chunk.stamp + np.arange(1, len(chunk.targets) + 1) / chunk.rate_hz
         return self._targets(times[chunk.passed(now) :])
 
     def remaining(self, stamp: float) -> np.ndarray:
@@ -139,10 +139,10 @@ class ChunkQueue:
 
     def _at(self, chunk: Chunk, time: float) -> np.ndarray:
         k = chunk.passed(time)
-        if k >= len(chunk.rows):
-            return chunk.rows[-1]
-        before = chunk.start if k == 0 else chunk.rows[k - 1]
-        return self._mix(before, chunk.rows[k], np.clip((time - chunk.stamp) * chunk.rate_hz - k, 0.0, 1.0))
+        if k >= len(chunk.targets):
+            return chunk.targets[-1]
+        before = chunk.start if k == 0 else chunk.targets[k - 1]
+        return self._mix(before, chunk.targets[k], np.clip((time - chunk.stamp) * chunk.rate_hz - k, 0.0, 1.0))
 
     def _mix(self, a: np.ndarray, b: np.ndarray, w: float) -> np.ndarray:
         """(1 - w) a + w b, with the gripper openings of ``b``."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import ruckig
 
-from wall_oss_ros.control.guard import Guard, Postures, bounds, holdable_speed
+from wall_oss_ros.control.stopping_check import RestPostures, StoppingCheck, bounds, holdable_speed
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.profile import RobotProfile
 
@@ -19,7 +19,7 @@ _STILL = 1e-3  # rad/s
 _STEP, _STEPS = 0.3, 3.0  # rad, and times its fastest: a joint that would move more than both between two targets
 
 
-class Plan(NamedTuple):
+class TrackingPlan(NamedTuple):
     """How an arm would go through targets: times (k,) s and joints there (k, n) rad, from now on; or why it cannot."""
 
     times: np.ndarray
@@ -32,7 +32,7 @@ class Plan(NamedTuple):
         return not self.reason
 
     @classmethod
-    def refused(cls, reason: str) -> Plan:
+    def refused(cls, reason: str) -> TrackingPlan:
         """None, and why."""
         return cls(np.empty(0), np.empty((0, 0)), reason)
 
@@ -63,7 +63,7 @@ class CartesianFollower:
         number: this one's among them.
     """
 
-    def __init__(self, profile: RobotProfile, arm: Arm, postures: Postures | None = None, number: int = 0):
+    def __init__(self, profile: RobotProfile, arm: Arm, postures: RestPostures | None = None, number: int = 0):
         self._profile, self._arm = profile, arm
         self.dt = 1.0 / profile.command.rate_hz
         joints = len(profile.arm.joints)
@@ -71,7 +71,7 @@ class CartesianFollower:
         self.velocity = holdable_speed(arm.velocity, profile.arm.limits.acceleration, profile.arm.limits.jerk, self.dt)
         self._state, self._braking = (bounds(profile, self.velocity) for _ in range(2))
         self._next = ruckig.OutputParameter(joints)
-        self._guard = Guard(profile, arm, postures or Postures(profile), number)
+        self._stopping_check = StoppingCheck(profile, arm, postures or RestPostures(profile), number)
         self._low, self._high = np.array(profile.arm.workspace.min), np.array(profile.arm.workspace.max)
         self.reset(arm.home)
 
@@ -101,13 +101,13 @@ class CartesianFollower:
         self._state.current_velocity = [0.0] * len(self._state.current_position)
         self._state.current_acceleration = [0.0] * len(self._state.current_position)
         self._path = None
-        self._guard.rests(self.q)
+        self._stopping_check.rests(self.q)
 
     def stop(self) -> None:
         """Drops the targets: the following steps decelerate and hold."""
         self._path = None
 
-    def plan(self, now: float, times, positions, rotations) -> Plan:
+    def plan(self, now: float, times, positions, rotations) -> TrackingPlan:
         """How to go through targets from the present motion. Nothing changes until it is followed.
 
         Args:
@@ -118,9 +118,9 @@ class CartesianFollower:
         """
         times, positions, rotations = (np.asarray(x, float) for x in (times, positions, rotations))
         if positions.shape != (len(times), 3) or rotations.shape != (len(times), 3, 3):
-            return Plan.refused(f"shapes {positions.shape} and {rotations.shape} do not fit {len(times)} times")
+            return TrackingPlan.refused(f"shapes {positions.shape} and {rotations.shape} do not fit {len(times)} times")
         if reason := self._unfit(now, times, positions, rotations):
-            return Plan.refused(reason)
+            return TrackingPlan.refused(reason)
         ahead = self._ahead(now, times)
         times, positions, rotations = times[ahead], np.clip(positions[ahead], self._low, self._high), rotations[ahead]
         knots = [self.q]
@@ -131,14 +131,14 @@ class CartesianFollower:
             solution = self._arm.ik(here, rotation, knots[-1])
             if solution.error > _REACH:
                 where = np.round(here, 3).tolist()
-                return Plan.refused(f"the pose at {where} m is {solution.error:.3f} m or rad out of reach")
+                return TrackingPlan.refused(f"the pose at {where} m is {solution.error:.3f} m or rad out of reach")
             if reason := self._leap(solution.q - knots[-1], time - before):
-                return Plan.refused(reason)
+                return TrackingPlan.refused(reason)
             knots.append(solution.q)
             before = time
-        return Plan(np.concatenate([[now], times]), np.array(knots))
+        return TrackingPlan(np.concatenate([[now], times]), np.array(knots))
 
-    def plan_joints(self, now: float, times, joints) -> Plan:
+    def plan_joints(self, now: float, times, joints) -> TrackingPlan:
         """As ``plan``, through joints instead of tool poses.
 
         Args:
@@ -149,25 +149,27 @@ class CartesianFollower:
         """
         times, joints = np.asarray(times, float), np.asarray(joints, float)
         if joints.shape != (len(times), len(self._arm.home)):
-            return Plan.refused(f"joints of shape {joints.shape} do not fit {len(times)} times")
+            return TrackingPlan.refused(f"joints of shape {joints.shape} do not fit {len(times)} times")
         if reason := self._unfit(now, times, joints):
-            return Plan.refused(reason)
+            return TrackingPlan.refused(reason)
         ahead = self._ahead(now, times)
         knots, before, last = [self.q], now, self.q
         for time, wanted in zip(times[ahead], joints[ahead]):
             beyond = np.maximum(self._arm.lower - wanted, wanted - self._arm.upper)
             if beyond.max() > _REACH:
                 name = self._profile.arm.joints[int(np.argmax(beyond))]
-                return Plan.refused(f"{name} would have to go {beyond.max():.2f} rad beyond its range")
+                return TrackingPlan.refused(f"{name} would have to go {beyond.max():.2f} rad beyond its range")
             if reason := self._leap(wanted - last, time - before):
-                return Plan.refused(reason)
+                return TrackingPlan.refused(reason)
             way = np.clip(wanted, self._arm.lower, self._arm.upper) - knots[-1]
             tool = np.linalg.norm(self._arm.fk(knots[-1] + way)[0] - self._arm.fk(knots[-1])[0])
             knots.append(knots[-1] + way * self._share(tool, time - before))
-            if outside := self._guard.strays(knots[-1], knots[-2]):
-                return Plan.refused(f"the joints wanted would lead the tool {outside:.2f} m out of the workspace")
+            if outside := self._stopping_check.strays(knots[-1], knots[-2]):
+                return TrackingPlan.refused(
+                    f"the joints wanted would lead the tool {outside:.2f} m out of the workspace"
+                )
             before, last = time, wanted
-        return Plan(np.concatenate([[now], times[ahead]]), np.array(knots))
+        return TrackingPlan(np.concatenate([[now], times[ahead]]), np.array(knots))
 
     def _ahead(self, now: float, times: np.ndarray) -> np.ndarray:
         """(n,) bool: which are still to come."""
@@ -194,7 +196,7 @@ class CartesianFollower:
             return f"a joint would have to move {far.max():.2f} rad in {seconds:.2f} s"
         return ""
 
-    def follow(self, plan: Plan) -> None:
+    def follow(self, plan: TrackingPlan) -> None:
         """Replaces the targets by those of a plan made in this cycle; by none when it was refused."""
         self._path = _Path(plan.times, plan.knots, self.qd) if plan.ok else None
 
@@ -220,7 +222,7 @@ class CartesianFollower:
                 self._path, reason = None, objection
         if outcome < 0:
             self._path = None
-            self._guard.rests(self.q)
+            self._stopping_check.rests(self.q)
             reason = reason or "no motion within the limits was found"
             return JointCommand(self.q, np.zeros_like(self.qd), False, reason)
         self._next.pass_to_input(self._state)
@@ -241,9 +243,9 @@ class CartesianFollower:
         return int(self._generator.update(self._state, self._next))
 
     def _objection(self) -> str | None:
-        """Why the next command must not leave; see :meth:`Guard.objection`."""
+        """Why the next command must not leave; see :meth:`StoppingCheck.objection`."""
         self._next.pass_to_input(self._braking)
-        return self._guard.objection(self.q, self._braking)
+        return self._stopping_check.objection(self.q, self._braking)
 
 
 class _Path:

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from wall_oss_ros.control.body import Body
-from wall_oss_ros.control.latency import LatencyEstimate
+from wall_oss_ros.control.robot_motion import RobotMotion
 from wall_oss_ros.control.worker import Outcome, Worker
 from wall_oss_ros.policy.real_time_chunking import Previous
 
@@ -58,14 +58,14 @@ class Inference:
         """The clock has leapt: stamps from before mean nothing."""
         self._stamp = None
 
-    def due(self, now: float, motion: Body, replan_every: int) -> bool:
+    def due(self, now: float, motion: RobotMotion, replan_every: int) -> bool:
         """Whether to ask for the next chunk: ``replan_every`` rows have passed, or no more are left than it takes."""
         queue = motion.queue
-        if queue.end is None or queue.rows_done(now) >= replan_every:
+        if queue.end is None or queue.steps_done(now) >= replan_every:
             return True
         return (queue.end - now - (self.latency.seconds or 0.0)) * self._rate < _SPARE
 
-    def ask(self, request: Request, goes_on: bool, motion: Body, steps: int | None) -> bool:
+    def ask(self, request: Request, goes_on: bool, motion: RobotMotion, steps: int | None) -> bool:
         """Has a chunk computed, unless one is being computed or this observation has had its chunk; says which.
 
         Args:
@@ -97,6 +97,38 @@ class Inference:
         """A chunk that has come, or the error instead of it; ``tag`` is its request. None when there is none."""
         outcome = self._worker.poll()
         if outcome is not None and outcome.error is None:
-            self.latency.add(now - outcome.tag.asked)
+            self.latency.record(now - outcome.tag.asked)
             self.seconds = outcome.value[1]
         return outcome
+
+
+class LatencyEstimate:
+    """A high quantile of the last run times.
+
+    The first run is left out, because libraries set themselves up in it; a single run that took long moves the quantile
+    by one rank, and is forgotten with the others.
+
+    Args:
+        window: runs remembered.
+        quantile: 1 is the longest of them. Too short an estimate leaves the arm without targets, or with rows that were
+            not held; too long a one only holds more rows than needed.
+    """
+
+    def __init__(self, window: int = 20, quantile: float = 0.8):
+        self._times: deque[float] = deque(maxlen=window)
+        self._quantile = quantile
+        self._first = True
+
+    def record(self, seconds: float) -> None:
+        """Takes in one run; one that is negative or not finite, as after a jump of the clock, counts for nothing."""
+        if not math.isfinite(seconds) or seconds < 0:
+            return
+        if self._first:
+            self._first = False
+            return
+        self._times.append(seconds)
+
+    @property
+    def seconds(self) -> float | None:
+        """The estimate; None before the second run."""
+        return float(np.quantile(self._times, self._quantile, method="lower")) if self._times else None

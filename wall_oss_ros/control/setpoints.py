@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from wall_oss_ros.robots.components import Gripper
 
 _BRAKE = 0.8  # share of the acceleration limit used to come to rest
 
@@ -50,3 +53,60 @@ class Stopping:
         coasted = np.clip(q + (qd + coast) / 2 * dt, low, high)
         rest = np.clip(coasted + coast * brake / 2, low, high)
         return [next_point, Setpoint(2 * dt, coasted, coast), Setpoint(2 * dt + brake, rest, np.zeros_like(qd))]
+
+
+class StreamedGripper:
+    """Adds a gripper to its arm's setpoints, no faster than the profile's ``speed`` and within its stroke.
+
+    Args:
+        gripper: the profile's; it is ``streamed``.
+    """
+
+    def __init__(self, gripper: Gripper):
+        self._gripper = gripper
+        self._opening: float | None = None  # told last, m
+        self._speed = 0.0  # m/s of it
+        self._live = False
+
+    def append_to(
+        self, setpoints: Sequence[Setpoint] | None, wanted: float | None, measured: float
+    ) -> list[Setpoint] | None:
+        """The arm's setpoints with the gripper's joints behind, in their own unit; None where the arm is told nothing.
+
+        Args:
+            setpoints: of the arm (n joints), the first one cycle away, the last at rest.
+            wanted: opening, m; None stops the fingers.
+            measured: opening now, m. Where commands begin anew, the fingers begin at what they were told last, so as not
+                to let go of what keeps them from closing; where they are closed further than that, at what is measured.
+        """
+        if setpoints is None:
+            self._live, self._speed = False, 0.0
+            return None
+        low, high, dt = self._gripper.closed, self._gripper.open, setpoints[0].time
+        last = measured if self._opening is None else self._opening
+        last = float(np.clip(last if self._live else min(last, measured), low, high))
+        if wanted is None:
+            self._opening, self._speed = float(np.clip(last + self._speed * dt / 2, low, high)), 0.0
+        else:
+            reach = self._gripper.speed * dt
+            self._opening = float(np.clip(wanted, max(low, last - reach), min(high, last + reach)))
+            self._speed = (self._opening - last) / dt
+        self._live = True
+        return self._with_fingers(setpoints, float(np.clip(self._opening + self._speed * dt / 2, low, high)))
+
+    def _with_fingers(self, setpoints: Sequence[Setpoint], rest: float) -> list[Setpoint]:
+        """The fingers go on through the first point, and come to rest at an opening (m) in the cycle after it."""
+        first, *others = setpoints
+        if self._speed and len(others) == 1:  # an arm at rest: its second point is far away
+            others.insert(0, Setpoint(2 * first.time, others[0].position, others[0].velocity))
+        points = [self._append(first, self._opening, self._speed)]
+        return points + [self._append(point, rest, 0.0) for point in others]
+
+    def _append(self, point: Setpoint, opening: float, speed: float) -> Setpoint:
+        count, gripper = len(self._gripper.joints), self._gripper
+        position, velocity = gripper.joint_position(opening), gripper.joint_velocity(speed)
+        return Setpoint(
+            point.time,
+            np.concatenate([point.position, np.full(count, position)]),
+            np.concatenate([point.velocity, np.full(count, velocity)]),
+        )

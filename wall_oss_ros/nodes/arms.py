@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A robot's arms with their grippers, as the control node moves them: one cycle for all, each by its own sink."""
+"""A robot's arms with their grippers, as the control node moves them: one cycle for all, each by its own publisher."""
 
 from __future__ import annotations
 
@@ -8,17 +8,14 @@ from functools import partial
 
 import numpy as np
 
-from wall_oss_ros.control.body import Body
-from wall_oss_ros.control.health import CONTROLLER, Health
-from wall_oss_ros.control.riding_gripper import RidingGripper
-from wall_oss_ros.control.setpoints import Setpoint
-from wall_oss_ros.nodes.braking import Cycle
+from wall_oss_ros.control.input_monitor import CONTROLLER, InputMonitor
+from wall_oss_ros.control.robot_motion import RobotMotion
+from wall_oss_ros.control.setpoints import Setpoint, StreamedGripper
+from wall_oss_ros.nodes.command_publishers import CommandPublishers, Cycle
 from wall_oss_ros.nodes.conversions import seconds
-from wall_oss_ros.nodes.gripper import Gripper
+from wall_oss_ros.nodes.grippers import ActionGripper, TrajectoryGripper
 from wall_oss_ros.nodes.lifecycle_node import WallOSSNode
-from wall_oss_ros.nodes.outlets import Outlets
 from wall_oss_ros.nodes.qos import HOWEVER, SENSOR
-from wall_oss_ros.nodes.trajectory_gripper import TrajectoryGripper
 from wall_oss_ros.perception.joint_history import JointHistory
 from wall_oss_ros.robots.profile import RobotProfile
 
@@ -34,47 +31,54 @@ class Arms:
     Args:
         node: whose subscriptions and clients these are.
         profile: the robot.
-        outlets: the publishers.
-        body: the motion of all arms.
-        health: is told what is heard of them.
+        publishers: of commands.
+        motion: the motion of all arms.
+        monitor: is told what is heard of them.
 
     Attributes:
         heard: when their joints were heard of last, s of the node's time; None before.
     """
 
-    def __init__(self, node: WallOSSNode, profile: RobotProfile, outlets: Outlets, body: Body, health: Health):
-        self._node, self._body, self._health = node, body, health
-        self._limbs = [_Limb(node, one, outlets) for one in profile.arms]
+    def __init__(
+        self,
+        node: WallOSSNode,
+        profile: RobotProfile,
+        publishers: CommandPublishers,
+        motion: RobotMotion,
+        monitor: InputMonitor,
+    ):
+        self._node, self._motion, self._monitor = node, motion, monitor
+        self._limbs = [_Limb(node, one, publishers) for one in profile.arms]
         self._streams, self._stepped = any(limb.streams for limb in self._limbs), node.steady()
         self._period = 1.0 / profile.command.rate_hz
-        self._fingers = np.cumsum([len(body.joints), *(len(limb.fingers) for limb in self._limbs)])
-        self._joints = JointHistory([*body.joints, *(joint for limb in self._limbs for joint in limb.fingers)])
+        self._fingers = np.cumsum([len(motion.joints), *(len(limb.fingers) for limb in self._limbs)])
+        self._joints = JointHistory([*motion.joints, *(joint for limb in self._limbs for joint in limb.fingers)])
         self.heard: float | None = None
         for topic in dict.fromkeys(one.command.state_topic for one in profile.arms if one.command.state_topic):
             controller = f"the controller at {topic}"
-            health.expect(controller, CONTROLLER, needed=False)
+            monitor.expect(controller, CONTROLLER, needed=False)
             node.listen(JointTrajectoryControllerState, topic, partial(self._on_state, controller), SENSOR)
         # By the joint that each arm has first: arms whose joints come apart are each to be heard of.
         apart = len({one.joint_states for one in profile.arms}) > 1
         self._apart = {one.arm.joints[0]: f"the joints of the {one.arm.name}" for one in profile.arms if apart}
         for what in self._apart.values():
-            health.expect(what, profile.watchdog.joint_state_age)
+            monitor.expect(what, profile.watchdog.joint_state_age)
         node.listen_to_joints(profile, self._on_joints)
         programs = [one.command.program_running_topic for one in profile.arms] if node.value("watch_program") else []
         for topic in dict.fromkeys(filter(None, programs)):
-            health.expect(topic)
+            monitor.expect(topic)
             for qos in HOWEVER:
                 node.listen(Bool, topic, partial(self._on_program, topic), qos)
         for one in profile.arms if node.value("watch_forces") else ():
             if (force := one.arm.force) is not None:
-                health.expect(force.topic, profile.watchdog.joint_state_age)
+                monitor.expect(force.topic, profile.watchdog.joint_state_age)
                 node.listen(WrenchStamped, force.topic, partial(self._on_wrench, force.topic), SENSOR)
 
     @property
     def measured(self) -> np.ndarray | None:
         """The newest joints of all arms (n,), rad; None before the first."""
         newest = self._joints.newest
-        return None if newest is None else newest.positions[: len(self._body.joints)]
+        return None if newest is None else newest.positions[: len(self._motion.joints)]
 
     def step(self, now: float, running: bool) -> bool:
         """One cycle; whether any arm was told something.
@@ -87,17 +91,17 @@ class Arms:
 
     def braking(self) -> list[Cycle]:
         """What is still to be done, when there is no further cycle, so that arms which are told positions alone rest."""
-        return [Cycle(self._period, self._stepped, self._brake)] if self._streams and self._body.moving else []
+        return [Cycle(self._period, self._stepped, self._brake)] if self._streams and self._motion.moving else []
 
     def _brake(self) -> bool:
-        moving = self._body.moving
+        moving = self._motion.moving
         self._step(self._node.now(), False, None)  # nothing is heard of them any more
         return moving
 
     def _step(self, now: float, running: bool, measured: np.ndarray | None) -> bool:
         self._stepped = self._node.steady()
-        sent = self._body.step(now, running, measured)
-        openings = self._body.openings(now) if running else [None] * len(sent)
+        sent = self._motion.step(now, running, measured)
+        openings = self._motion.openings(now) if running else [None] * len(sent)
         newest = self._joints.newest
         for limb, setpoints, opening, begin in zip(self._limbs, sent, openings, self._fingers):
             fingers = None if newest is None else newest.positions[begin : begin + len(limb.fingers)]
@@ -111,22 +115,22 @@ class Arms:
     def _on_joints(self, message: JointState) -> None:
         for first, what in self._apart.items():
             if first in message.name:
-                self._health.heard(what, self._node.now())
+                self._monitor.heard(what, self._node.now())
         if self._joints.add_joint_state(
             seconds(message.header.stamp), message.name, message.position, message.velocity
         ):
             self.heard = self._node.now()
-            self._health.joints(self._joints.newest.stamp, self.measured)
+            self._monitor.joints(self._joints.newest.stamp, self.measured)
 
     def _on_program(self, topic: str, message: Bool) -> None:
-        self._health.program(topic, message.data, self._node.now())
+        self._monitor.program(topic, message.data, self._node.now())
 
     def _on_wrench(self, topic: str, message: WrenchStamped) -> None:
         force, torque = message.wrench.force, message.wrench.torque
-        self._health.wrench(topic, (force.x, force.y, force.z), (torque.x, torque.y, torque.z), self._node.now())
+        self._monitor.wrench(topic, (force.x, force.y, force.z), (torque.x, torque.y, torque.z), self._node.now())
 
     def _on_state(self, controller: str, _message: JointTrajectoryControllerState) -> None:
-        self._health.heard(controller, self._node.now())
+        self._monitor.heard(controller, self._node.now())
 
 
 class _Limb:
@@ -137,16 +141,16 @@ class _Limb:
         streams: whether the arm is told its next position alone.
     """
 
-    def __init__(self, node: WallOSSNode, profile: RobotProfile, outlets: Outlets):
+    def __init__(self, node: WallOSSNode, profile: RobotProfile, publishers: CommandPublishers):
         self._node, self._gripper, count = node, profile.gripper, len(profile.arm.joints)
-        rides, single = profile.gripper.rides, profile.gripper.joint_single
-        self._rider = RidingGripper(profile.gripper) if rides else None
-        self._client = None if rides else node.keep(_client(node, profile))
-        self.fingers = profile.gripper.joints if rides else ()
-        arm = outlets.sinks[profile.command.topic]
-        self._sinks = [(arm, slice(None) if single is None else slice(count))]
+        streamed, single = profile.gripper.streamed, profile.gripper.joint_single
+        self._streamed_gripper = StreamedGripper(profile.gripper) if streamed else None
+        self._client = None if streamed else node.keep(_client(node, profile))
+        self.fingers = profile.gripper.joints if streamed else ()
+        arm = publishers.by_topic[profile.command.topic]
+        self._publishers = [(arm, slice(None) if single is None else slice(count))]
         if single is not None:
-            self._sinks.append((outlets.sinks[single], slice(count, None)))
+            self._publishers.append((publishers.by_topic[single], slice(count, None)))
         self.streams = arm.streams
 
     def send(
@@ -157,9 +161,9 @@ class _Limb:
             self._client.command(opening, self._node.value("gripper_step_m"))
         else:
             measured = 0.0 if fingers is None else self._gripper.opening(fingers)
-            setpoints = self._rider.ride(setpoints, opening, measured)
-        for sink, joints in self._sinks:
-            sink.send(None if setpoints is None else [point.of(joints) for point in setpoints], now)
+            setpoints = self._streamed_gripper.append_to(setpoints, opening, measured)
+        for publisher, joints in self._publishers:
+            publisher.send(None if setpoints is None else [point.of(joints) for point in setpoints], now)
 
     def look(self) -> dict[str, bool]:
         if self._client is None:
@@ -168,8 +172,8 @@ class _Limb:
         return {self._client.name: self._client.ready}
 
 
-def _client(node: WallOSSNode, profile: RobotProfile) -> Gripper | TrajectoryGripper:
+def _client(node: WallOSSNode, profile: RobotProfile) -> ActionGripper | TrajectoryGripper:
     """What commands a gripper that is told apart from its arm, and only when something changes."""
     if profile.gripper.action:
-        return Gripper(node, profile.gripper)
+        return ActionGripper(node, profile.gripper)
     return TrajectoryGripper(node, profile.gripper, profile.driver_names(profile.gripper.joints))

@@ -8,23 +8,22 @@ import sys
 
 import numpy as np
 
-from wall_oss_ros.control.body import Body
 from wall_oss_ros.control.chunk_queue import JOININGS
-from wall_oss_ros.control.health import Health
 from wall_oss_ros.control.inference import Inference, Request
-from wall_oss_ros.control.supervisor import Limits, Situation, State, Supervisor
+from wall_oss_ros.control.input_monitor import InputMonitor
+from wall_oss_ros.control.robot_motion import RobotMotion
+from wall_oss_ros.control.state_machine import ControlStateMachine, Limits, Situation, State
 from wall_oss_ros.control.worker import Outcome
 from wall_oss_ros.nodes.arms import Arms
-from wall_oss_ros.nodes.braking import come_to_rest
+from wall_oss_ros.nodes.command_publishers import CommandPublishers, come_to_rest
 from wall_oss_ros.nodes.conversions import chunk_message, observation_from, seconds
 from wall_oss_ros.nodes.followed_plan import FollowedPlan
 from wall_oss_ros.nodes.home import HOME_PARAMETERS, Home
 from wall_oss_ros.nodes.lifecycle_node import ERROR, OK, WARN, WallOSSNode
-from wall_oss_ros.nodes.outlets import Outlets
 from wall_oss_ros.nodes.parameters import POLICY_PARAMETERS, Parameter, load_policy
-from wall_oss_ros.nodes.parts import Parts
 from wall_oss_ros.nodes.qos import EVENTS, HOWEVER, LATCHED, NEWEST
 from wall_oss_ros.nodes.running import run
+from wall_oss_ros.nodes.torso_and_base import TorsoAndBase
 from wall_oss_ros.perception.rates import RateMeter
 from wall_oss_ros.robots.description import Comparison, compare
 from wall_oss_ros.robots.kinematics import Arm
@@ -82,10 +81,10 @@ class ControlNode(WallOSSNode):
         joining = self.value("chunk_joining")
         self._inference = Inference(self._policy, profile.rate_hz, observation_from, joining == "real_time")
         # Made once: a stop outlasts deactivation.
-        self._supervisor = Supervisor(Limits.of(profile, self.value("planner_timeout_s")))
+        self._states = ControlStateMachine(Limits.of(profile, self.value("planner_timeout_s")))
         self._status_out = self.publish_to(ControlStatus, "status", LATCHED)
         self._chunk_out = self.publish_to(ActionChunk, "action_chunk", EVENTS)
-        self._outlets = Outlets(self, profile, self._policy.dof_mask)
+        self._publishers = CommandPublishers(self, profile, self._policy.dof_mask)
         self._description, self._comparison = "", Comparison()
 
     def teardown(self) -> None:
@@ -93,11 +92,11 @@ class ControlNode(WallOSSNode):
 
     def start(self) -> None:
         profile = self._profile
-        self.motion = Body(profile, self._kinematics, self.value("blend_s"), self.value("chunk_joining"))
-        self._health = Health(profile, self._kinematics, self.steady())
-        self._outlets.forget()
-        self._arms = Arms(self, profile, self._outlets, self.motion, self._health)
-        self._parts = Parts(self, profile, self._outlets, self._health, self.motion, self._target)
+        self.motion = RobotMotion(profile, self._kinematics, self.value("blend_s"), self.value("chunk_joining"))
+        self._monitor = InputMonitor(profile, self._kinematics, self.steady())
+        self._publishers.forget()
+        self._arms = Arms(self, profile, self._publishers, self.motion, self._monitor)
+        self._parts = TorsoAndBase(self, profile, self._publishers, self._monitor, self.motion, self._target)
         self._home.begin(self.motion, self._arms)
         self._plan = FollowedPlan()
         self._observation: Observation | None = None
@@ -146,31 +145,31 @@ class ControlNode(WallOSSNode):
     # What comes in.
 
     def _on_plan(self, plan: SubtaskPlan) -> None:
-        self._plan.take(plan, self.steady())
+        self._plan.update(plan, self.steady())
         if plan.status == SubtaskPlan.RUNNING:
             self._home.outcome = ""
 
     def _on_observation(self, observation: Observation) -> None:
         self._observation = observation
-        self._health.observation(observation.robot, seconds(observation.header.stamp), observation.state)
+        self._monitor.observation(observation.robot, seconds(observation.header.stamp), observation.state)
 
     def _on_description(self, message: String) -> None:
         if message.data != self._description:  # it takes some milliseconds
             self._description, self._comparison = message.data, compare(self._profile, message.data)
-        self._health.description = self._comparison.fault
+        self._monitor.description = self._comparison.fault
 
     def _on_emergency(self, message: Bool) -> None:
-        self._supervisor.emergency(message.data)
+        self._states.emergency(message.data)
         self._judge()
 
     def _on_stop(self, _request, response):
-        self._supervisor.stop("stopped by a person")
+        self._states.stop("stopped by a person")
         self._judge()
         response.success, response.message = True, "the robot comes to rest and holds"
         return response
 
     def _on_resume(self, _request, response):
-        resumed = self._supervisor.resume()
+        resumed = self._states.resume()
         self._judge()
         response.success = resumed and self._mode != State.STOPPED
         refused = "nothing was stopped" if self._mode != State.STOPPED else self._reason
@@ -181,7 +180,7 @@ class ControlNode(WallOSSNode):
 
     def _cycle(self) -> None:
         now = self.now()
-        leap = self._health.cycle(now, self.steady())
+        leap = self._monitor.cycle(now, self.steady())
         if leap:  # or a restarted simulation
             self.get_logger().warning(f"{leap[0].upper()}{leap[1:]}.")
             self.motion.drop()
@@ -191,7 +190,7 @@ class ControlNode(WallOSSNode):
         if self._home.targets is not None:
             outcome = self._home.targets.through(self.steady(), outcome, active, self._arms.measured)
         if outcome is not None:
-            self._take(now, outcome)
+            self._follow_chunk(now, outcome)
         self._home.cycle(now, self.against_homing())
         if not self._home.moving and (active is None or self._task is None or active[0] != self._task[0]):
             self.motion.drop()  # no plan, or another one: what is left of the old actions is not wanted
@@ -206,7 +205,7 @@ class ControlNode(WallOSSNode):
         if self._plan.running:
             return "a plan is running; cancel it first"
         now = self.now()
-        return self._supervisor.against_homing(_since(self._arms.heard, now), self._health.fault(now, self.steady()))
+        return self._states.against_homing(_since(self._arms.heard, now), self._monitor.fault(now, self.steady()))
 
     def _target(self, time: float) -> np.ndarray | None:
         """What the robot is to do at a time, s; the last target from the chunk's end on; None while it may not move."""
@@ -227,14 +226,14 @@ class ControlNode(WallOSSNode):
             joint_state_age=_since(self._arms.heard, now),
             chunk_age=None if stamp is None else now - stamp,
             chunk_used_up=self.motion.queue.target(now) is None,
-            fault=self._health.fault(now, self.steady()) or self._model_error or self._home.fault or self.motion.fault,
+            fault=self._monitor.fault(now, self.steady()) or self._model_error or self._home.fault or self.motion.fault,
             homing=self._home.words,
         )
-        state, reason = self._supervisor.judge(situation)
+        state, reason = self._states.judge(situation)
         moves = state in (State.RUNNING, State.HOMING) or (self.motion.moving and state != State.STOPPED)
-        if moves and (pushed := self._health.pushed):  # something is in the way: only a person can tell what
-            self._supervisor.stop(f"stopped by {pushed}")
-            state, reason = self._supervisor.judge(situation)
+        if moves and (pushed := self._monitor.pushed):  # something is in the way: only a person can tell what
+            self._states.stop(f"stopped by {pushed}")
+            state, reason = self._states.judge(situation)
         if state != self._mode or (not reason) != (not self._reason):
             self._mode, self._reason = state, reason
             self.get_logger().info(f"{state.name.lower()}{': ' if reason else ''}{reason}")
@@ -257,7 +256,7 @@ class ControlNode(WallOSSNode):
             request = Request(active, observation, stamp, now)
             self._inference.ask(request, goes_on, self.motion, self.value("denoising_steps") or None)
 
-    def _take(self, now: float, outcome: Outcome) -> None:
+    def _follow_chunk(self, now: float, outcome: Outcome) -> None:
         """Follows a chunk that the model has computed."""
         active, observation = outcome.tag.task, outcome.tag.observation
         if outcome.error is not None:
@@ -269,7 +268,7 @@ class ControlNode(WallOSSNode):
         if active != self._plan.active or measured is None:
             return  # it was for a subtask that is over
         state = np.asarray(observation.state, dtype=float)
-        rows = self.motion.take(now, outcome.tag.stamp, state, outcome.value[0], measured)
+        rows = self.motion.follow_chunk(now, outcome.tag.stamp, state, outcome.value[0], measured)
         if rows is None:
             return
         self._task = active
@@ -281,8 +280,8 @@ class ControlNode(WallOSSNode):
 
     def _look(self) -> None:
         """Sees who is there to be told."""
-        self._health.listeners = self._outlets.listeners()
-        self._health.servers = self._arms.look()
+        self._monitor.listeners = self._publishers.listeners()
+        self._monitor.servers = self._arms.look()
 
     def _watch(self) -> None:
         self._look()

@@ -26,7 +26,7 @@ class FollowedPlan:
         self._plan: SubtaskPlan | None = None
         self.heard: float | None = None
 
-    def take(self, plan: SubtaskPlan, time: float) -> None:
+    def update(self, plan: SubtaskPlan, time: float) -> None:
         """A message has come at ``time``, s."""
         self._plan = plan if plan.plan_id else None  # 0: a planner that has no plan yet
         self.heard = time

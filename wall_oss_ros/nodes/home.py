@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from wall_oss_ros.control.body import Body
+from wall_oss_ros.control.robot_motion import RobotMotion
 from wall_oss_ros.control.worker import Worker
 from wall_oss_ros.homing import PLANNERS
 from wall_oss_ros.homing.clearance import Clearance
 from wall_oss_ros.homing.moveit.link import MoveItLink
 from wall_oss_ros.homing.moveit.targets import TargetCheck
-from wall_oss_ros.homing.pace import pace
 from wall_oss_ros.homing.planners import cannot_read, make_planner, wants_moveit
+from wall_oss_ros.homing.timing import pace
 from wall_oss_ros.nodes.arms import Arms
 from wall_oss_ros.nodes.lifecycle_node import WallOSSNode
 from wall_oss_ros.nodes.parameters import Parameter
@@ -64,7 +64,7 @@ class Home:
         self._planner = make_planner(self._clearance, self._link if wants else None)
         self.targets = TargetCheck(self._link, Layout(profile)) if checks else None
         self._worker = Worker("way home")
-        self._body: Body | None = None
+        self._motion: RobotMotion | None = None
         self._arms: Arms | None = None
         self._gone = False
         self._asked: Future | None = None  # done with how it went
@@ -73,14 +73,14 @@ class Home:
         # Its callback waits for the arms, and must keep no other one from running.
         node.serve(Trigger, "home", self._on_home, callback_group=ReentrantCallbackGroup())
 
-    def begin(self, body: Body, arms: Arms) -> None:
+    def begin(self, motion: RobotMotion, arms: Arms) -> None:
         """The node is active from now on."""
-        self._body, self._arms, self.outcome = body, arms, ""
+        self._motion, self._arms, self.outcome = motion, arms, ""
 
     def end(self) -> None:
         """The node is not active any more, and brings to rest what does not come to rest by itself."""
         self._finish(False, "control is not active any more")
-        self._body = None
+        self._motion = None
 
     def destroy(self) -> None:
         """Lets go of thread and process."""
@@ -123,11 +123,11 @@ class Home:
         """
         if self._asked is None:
             self._worker.poll()  # of one that was given up while it was planned
-        elif against or self._body.fault:
-            self._finish(False, against or self._body.fault)
+        elif against or self._motion.fault:
+            self._finish(False, against or self._motion.fault)
         elif self._end is None:
             self._start(now)
-        elif now >= self._end and not self._body.moving:
+        elif now >= self._end and not self._motion.moving:
             self._arrive(now)
 
     def _start(self, now: float) -> None:
@@ -144,7 +144,7 @@ class Home:
             self._finish(False, "the arms were moved while their way was planned")
         else:
             times, joints = way
-            self._body.go(now, times, joints, measured)
+            self._motion.follow_joints(now, times, joints, measured)
             self._begun, self._end = now, now + float(times[-1])
             self._node.get_logger().info(f"Going home, planned by {self._planner.name}, in {times[-1]:.1f} s.")
 
@@ -159,8 +159,8 @@ class Home:
         asked, self._asked = self._asked, None
         if asked is None:
             return
-        self._body.drop()
-        self._body.fault = ""  # told; the next motion is judged for itself
+        self._motion.drop()
+        self._motion.fault = ""  # told; the next motion is judged for itself
         self.outcome = words if success else f"not home: {words}"
         if success:  # one call for each: rclpy refuses one whose severity changes
             self._node.get_logger().info(f"{self.outcome}.")
@@ -175,14 +175,14 @@ class Home:
         return response
 
     async def _go(self) -> tuple[bool, str]:
-        if self._body is None:
+        if self._motion is None:
             return False, "control is not active"
         if self._asked is not None:
             return False, "the arms are on their way home already"
         against = self._node.against_homing()
         if against:
             return False, f"not home: {against}"
-        clearance, planner, profile, parts = self._clearance, self._planner, self._profile, self._body.parts
+        clearance, planner, profile, parts = self._clearance, self._planner, self._profile, self._motion.parts
         start = np.clip(self._arms.measured, clearance.lower, clearance.upper)  # readings may be off by a hair
 
         def plan():
@@ -191,7 +191,7 @@ class Home:
             return start, way.reason if way.knots is None else pace(profile, clearance.arms, way.knots)
 
         self._asked, self._end = Future(), None
-        self._body.fault = ""  # of what was done before
+        self._motion.fault = ""  # of what was done before
         if not self._worker.submit(self._asked, plan):
             self._asked = None
             return False, "the way home that was given up is still being planned; ask again"

@@ -10,7 +10,7 @@ from wall_oss_ros.nodes.lifecycle_node import OK, WallOSSNode
 from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED
 from wall_oss_ros.nodes.running import run
-from wall_oss_ros.robots.parts import Workspace
+from wall_oss_ros.robots.components import Workspace
 from wall_oss_ros.robots.profile import load_profile
 
 from geometry_msgs.msg import Point

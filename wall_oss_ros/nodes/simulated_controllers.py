@@ -10,7 +10,7 @@ from typing import Protocol
 
 from wall_oss_ros.nodes.conversions import seconds, to_stamp
 from wall_oss_ros.nodes.qos import EVENTS
-from wall_oss_ros.robots.parts import Gripper
+from wall_oss_ros.robots.components import Gripper
 from wall_oss_ros.sim.joint_trajectory_controller import JointController, Point, Trajectory, TrajectoryError, fits
 
 from control_msgs.action import FollowJointTrajectory, GripperCommand

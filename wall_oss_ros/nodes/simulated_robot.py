@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import sys
 
-from wall_oss_ros.control.pacing import PacedThread
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.nodes.conversions import image_message, to_stamp, transform_message
 from wall_oss_ros.nodes.lifecycle_node import ERROR, OK, WARN, WallOSSNode
@@ -18,9 +17,10 @@ from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
 from wall_oss_ros.nodes.running import run
 from wall_oss_ros.nodes.simulated_controllers import GripperServer, TrajectoryServer
 from wall_oss_ros.robots.profile import load_profile
-from wall_oss_ros.robots.stand_in import Camera
+from wall_oss_ros.robots.simulation import Camera
 from wall_oss_ros.sim.cameras import SimulatedCameras, mount
 from wall_oss_ros.sim.driver import SimulatedDriver
+from wall_oss_ros.sim.paced_thread import PacedThread
 from wall_oss_ros.sim.scenery import scenery_of
 
 from builtin_interfaces.msg import Time

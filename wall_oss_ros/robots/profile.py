@@ -12,22 +12,22 @@ from pydantic import Field, ValidationError, model_validator
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.paths import data_path
-from wall_oss_ros.robots.parts import (
+from wall_oss_ros.robots.components import (
     Arm,
     Base,
     Command,
+    Component,
     Gripper,
-    JointPart,
+    JointGroup,
     Limb,
     Name,
-    Part,
     View,
     Watchdog,
 )
-from wall_oss_ros.robots.stand_in import Simulation
+from wall_oss_ros.robots.simulation import Simulation
 
 
-class RobotProfile(Part):
+class RobotProfile(Component):
     """Everything about one robot.
 
     ``arm``, ``gripper`` and ``command`` are those of its first or only arm; see ``arms`` for all of them, one by one.
@@ -55,7 +55,7 @@ class RobotProfile(Part):
     gripper: Gripper
     command: Command
     more_arms: tuple[Limb, ...] = ()
-    parts: tuple[JointPart, ...] = ()
+    parts: tuple[JointGroup, ...] = ()
     base: Base | None = None
     watchdog: Watchdog
     resume: Literal["automatic", "manual"]

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 import mujoco
 import numpy as np
 
-from wall_oss_ros.control.pacing import PacedThread
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.robots.stand_in import Camera
+from wall_oss_ros.robots.simulation import Camera
+from wall_oss_ros.sim.paced_thread import PacedThread
 from wall_oss_ros.sim.render import Renderer
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.profile import RobotProfile
-from wall_oss_ros.robots.stand_in import Camera
+from wall_oss_ros.robots.simulation import Camera
 
 ROBOT, OBJECT = 1, 2  # contact bits: the robot touches objects, never itself
 

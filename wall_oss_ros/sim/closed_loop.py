@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from wall_oss_ros.control.body import Body
+from wall_oss_ros.control.robot_motion import RobotMotion
 from wall_oss_ros.policy import Policy
 from wall_oss_ros.policy.observation import Observation
 from wall_oss_ros.policy.real_time_chunking import Previous
@@ -90,7 +90,7 @@ class ClosedLoop:
         environment, simulator, settings, task = self.environment, self.environment.simulator, self.settings, self.task
         simulator.reset(scene)
         episode = Episode(instruction, goals)
-        body = Body(environment.profile, environment.arms, joining=settings.joining)
+        body = RobotMotion(environment.profile, environment.arms, joining=settings.joining)
         planner = UniCoTPlanner(self.policy)
         obs = self._observe()
         plan = planner.start(obs, instruction)
@@ -117,7 +117,7 @@ class ClosedLoop:
                 pending = (now + settings.latency_s, obs, actions)
                 episode.chunks += 1
             if pending is not None and now >= pending[0]:
-                body.take(now, pending[1].stamp, pending[1].state, pending[2], self._joints())
+                body.follow_chunk(now, pending[1].stamp, pending[1].state, pending[2], self._joints())
                 episode.faults += bool(body.fault)
                 pending = None
             self._move(body, now, plan.running)
@@ -135,7 +135,7 @@ class ClosedLoop:
         """(n,) of all arms, in the profile's order."""
         return np.concatenate([arm.q for arm in self.environment.simulator.arms])
 
-    def _move(self, body: Body, now: float, running: bool) -> None:
+    def _move(self, body: RobotMotion, now: float, running: bool) -> None:
         """Gives each arm and gripper what it is to do in this cycle."""
         openings = body.openings(now)
         for arm, setpoints, opening in zip(
@@ -146,11 +146,11 @@ class ClosedLoop:
             if opening is not None and running:
                 arm.set_gripper(opening)
 
-    def _wants_chunk(self, body: Body, now: float) -> bool:
+    def _wants_chunk(self, body: RobotMotion, now: float) -> bool:
         queue = body.queue
-        return queue.stamp is None or queue.rows_done(now) >= self.settings.replan_every
+        return queue.stamp is None or queue.steps_done(now) >= self.settings.replan_every
 
-    def _previous(self, body: Body, obs: Observation) -> Previous | None:
+    def _previous(self, body: RobotMotion, obs: Observation) -> Previous | None:
         """What the next chunk has to go on from, where chunks are joined so."""
         if self.settings.joining != "real_time":
             return None

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from wall_oss_ros.robots.parts import Command, Gripper
+from wall_oss_ros.robots.components import Command, Gripper
 
 
 class TrajectoryError(ValueError):

@@ -11,7 +11,7 @@ import mujoco
 import numpy as np
 
 from wall_oss_ros.robots.profile import RobotProfile
-from wall_oss_ros.robots.stand_in import Servos
+from wall_oss_ros.robots.simulation import Servos
 from wall_oss_ros.sim import cell
 
 

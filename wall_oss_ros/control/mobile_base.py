@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import ruckig
 
-from wall_oss_ros.control.guard import holdable_speed
+from wall_oss_ros.control.stopping_check import holdable_speed
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
 
@@ -15,7 +15,7 @@ _STILL = 1e-4  # m/s or rad/s
 _ZEROS = 0.5  # s for which a base at rest is told so; then its topic is left to others
 
 
-class BaseMotion:
+class MobileBaseMotion:
     """Drives a base along targets; x, y (m) and yaw (rad) in its odometry's frame, velocities in its own.
 
     Args:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a robot has beside its arms, as the control node moves it: head and lift by their sinks, a base by velocities."""
+"""What a robot has beside its arms, as the control node moves it: head and lift by their publishers, a base by velocities."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ from functools import partial
 
 import numpy as np
 
-from wall_oss_ros.control.base_motion import LOOKAHEAD, BaseMotion
-from wall_oss_ros.control.body import Body
-from wall_oss_ros.control.health import CONTROLLER, Health
-from wall_oss_ros.control.part_motion import PartMotion
-from wall_oss_ros.nodes.braking import Cycle
+from wall_oss_ros.control.input_monitor import CONTROLLER, InputMonitor
+from wall_oss_ros.control.joint_group import JointGroupMotion
+from wall_oss_ros.control.mobile_base import LOOKAHEAD, MobileBaseMotion
+from wall_oss_ros.control.robot_motion import RobotMotion
+from wall_oss_ros.nodes.command_publishers import CommandPublisher, CommandPublishers, Cycle
 from wall_oss_ros.nodes.conversions import planar_pose, seconds, to_stamp
 from wall_oss_ros.nodes.lifecycle_node import WallOSSNode
-from wall_oss_ros.nodes.outlets import Outlets
 from wall_oss_ros.nodes.qos import SENSOR
-from wall_oss_ros.nodes.sinks import Sink
 from wall_oss_ros.perception.joint_history import JointHistory
 from wall_oss_ros.robots.profile import RobotProfile
 
@@ -30,15 +28,15 @@ from sensor_msgs.msg import JointState
 _HALT = 0.1  # s of steady time without a cycle, after which a base that must not move is told so beside its cycle
 
 
-class Parts:
+class TorsoAndBase:
     """Moves the parts that the model decides, each at its own rate, while the robot may move; else they come to rest.
 
     Args:
         node: whose subscriptions and timers these are.
         profile: the robot.
-        outlets: the publishers, which know what the model moves.
-        health: is told what is heard of the parts.
-        body: the motion of the arms, which must not touch the parts, and rest when anything is wrong with one.
+        publishers: of commands, which know what the model moves.
+        monitor: is told what is heard of the parts.
+        motion: the motion of the arms, which must not touch the parts, and rest when anything is wrong with one.
         target: what the robot is to do at a time (s), in its layout (A,); None while it may not move.
     """
 
@@ -46,34 +44,35 @@ class Parts:
         self,
         node: WallOSSNode,
         profile: RobotProfile,
-        outlets: Outlets,
-        health: Health,
-        body: Body,
+        publishers: CommandPublishers,
+        monitor: InputMonitor,
+        motion: RobotMotion,
         target: Callable[[float], np.ndarray | None],
     ):
-        self._node, self._outlets, self._health, self._body, self._target = node, outlets, health, body, target
+        self._node, self._publishers, self._monitor = node, publishers, monitor
+        self._motion, self._target = motion, target
         silence = profile.watchdog.joint_state_age
         self._joints = {part.name: JointHistory(part.joints) for part in profile.parts}
-        self._moved = {part.name for part in outlets.parts}
-        self._motions: list[PartMotion] = []
+        self._moved = {part.name for part in publishers.parts}
+        self._groups: list[JointGroupMotion] = []
         self._stepped: dict[str, float] = {}  # when a part had its last cycle, s of steady time
-        for part in outlets.parts:
-            health.expect(_joints_of(part.name), silence)
+        for part in publishers.parts:
+            monitor.expect(_joints_of(part.name), silence)
             if (topic := part.command.state_topic) is not None:
                 controller = f"the controller at {topic}"
-                health.expect(controller, CONTROLLER, needed=False)
+                monitor.expect(controller, CONTROLLER, needed=False)
                 node.listen(JointTrajectoryControllerState, topic, partial(self._on_state, controller), SENSOR)
-            motion = PartMotion(profile, part, outlets.moves)
-            self._motions.append(motion)
-            node.every(1.0 / part.command.rate_hz, partial(self._move, motion), ros_time=True)
+            group = JointGroupMotion(profile, part, publishers.moves)
+            self._groups.append(group)
+            node.every(1.0 / part.command.rate_hz, partial(self._move, group), ros_time=True)
         if self._joints:
             node.listen_to_joints(profile, self._on_joints)
         self._base, self._pose, self._driven = None, None, -math.inf
-        if outlets.base is not None:
-            self._base, self._odometry = BaseMotion(profile), f"the odometry at {outlets.base.odometry}"
-            health.expect(self._odometry, silence)
-            node.listen(Odometry, outlets.base.odometry, self._on_odometry, SENSOR)
-            node.every(1.0 / outlets.base.rate_hz, self._drive, ros_time=True)
+        if publishers.base is not None:
+            self._base, self._odometry = MobileBaseMotion(profile), f"the odometry at {publishers.base.odometry}"
+            monitor.expect(self._odometry, silence)
+            node.listen(Odometry, publishers.base.odometry, self._on_odometry, SENSOR)
+            node.every(1.0 / publishers.base.rate_hz, self._drive, ros_time=True)
 
     def watch(self, running: bool) -> None:
         """Looks, by a clock that does not stop, that a base which must not move has been told so."""
@@ -88,49 +87,49 @@ class Parts:
 
     def braking(self) -> list[Cycle]:
         """What is still to be done, when there is no further cycle, so that parts which are told positions alone rest."""
-        moving = [motion for motion in self._motions if motion.moving and self._sink(motion).streams]
+        moving = [group for group in self._groups if group.moving and self._publisher(group).streams]
         return [
             Cycle(1.0 / m.part.command.rate_hz, self._stepped[m.part.name], partial(self._brake, m)) for m in moving
         ]
 
-    def _brake(self, motion: PartMotion) -> bool:
-        moving = motion.moving
-        self._move(motion)
+    def _brake(self, group: JointGroupMotion) -> bool:
+        moving = group.moving
+        self._move(group)
         return moving
 
-    def _sink(self, motion: PartMotion) -> Sink:
-        return self._outlets.sinks[motion.part.command.topic]
+    def _publisher(self, group: JointGroupMotion) -> CommandPublisher:
+        return self._publishers.by_topic[group.part.command.topic]
 
     def _on_joints(self, message: JointState) -> None:
         for name, joints in self._joints.items():
             if joints.add_joint_state(seconds(message.header.stamp), message.name, message.position, message.velocity):
                 if name in self._moved:
-                    self._health.heard(_joints_of(name), self._node.now())
+                    self._monitor.heard(_joints_of(name), self._node.now())
                 else:
-                    self._body.place(joints.names, joints.newest.positions)
+                    self._motion.place(joints.names, joints.newest.positions)
 
     def _on_state(self, controller: str, _message: JointTrajectoryControllerState) -> None:
-        self._health.heard(controller, self._node.now())
+        self._monitor.heard(controller, self._node.now())
 
     def _on_odometry(self, message: Odometry) -> None:
         self._pose = planar_pose(message.pose.pose)
-        self._health.heard(self._odometry, self._node.now())
+        self._monitor.heard(self._odometry, self._node.now())
 
-    def _move(self, motion: PartMotion) -> None:
-        now, newest = self._node.now(), self._joints[motion.part.name].newest
+    def _move(self, group: JointGroupMotion) -> None:
+        now, newest = self._node.now(), self._joints[group.part.name].newest
         if newest is None:
             return
-        setpoints = motion.step(self._target(now), newest.positions)
-        self._stepped[motion.part.name] = self._node.steady()
-        self._sink(motion).send(setpoints, now)
+        setpoints = group.step(self._target(now), newest.positions)
+        self._stepped[group.part.name] = self._node.steady()
+        self._publisher(group).send(setpoints, now)
         if setpoints is None:
-            self._body.place(motion.part.joints, newest.positions)
+            self._motion.place(group.part.joints, newest.positions)
         else:
-            self._body.place(motion.part.joints, setpoints[-1].position)
-            if self._target(now) is not None and (touching := self._body.touching()):
-                self._body.fail(f"{touching} would touch, by the motion of the {motion.part.name}")
-        if motion.fault:
-            self._body.fail(motion.fault)
+            self._motion.place(group.part.joints, setpoints[-1].position)
+            if self._target(now) is not None and (touching := self._motion.touching()):
+                self._motion.fail(f"{touching} would touch, by the motion of the {group.part.name}")
+        if group.fault:
+            self._motion.fail(group.fault)
 
     def _drive(self) -> None:
         self._driven = self._node.steady()
@@ -139,14 +138,14 @@ class Parts:
             self._send_twist(speed)
 
     def _send_twist(self, speed: np.ndarray) -> None:
-        twist, base = Twist(), self._outlets.base
+        twist, base = Twist(), self._publishers.base
         twist.linear.x, twist.linear.y, twist.angular.z = speed.tolist()
         message = TwistStamped(twist=twist) if base.stamped else twist
         if base.stamped:
             message.header.frame_id = base.frame
             if self._node.value("stamp_commands"):
                 message.header.stamp = to_stamp(self._node.now())
-        self._node.send(self._outlets.twists, message)
+        self._node.send(self._publishers.twists, message)
 
 
 def _joints_of(name: str) -> str:

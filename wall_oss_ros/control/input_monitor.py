@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wall_oss_ros.control.forces import ForceWatch
-from wall_oss_ros.control.watches import ClockWatch, Continuity
+from wall_oss_ros.control.monitors import ClockMonitor, ForceMonitor, JumpMonitor
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
@@ -28,7 +27,7 @@ class _Source:
     last: float | None = None
 
 
-class Health:
+class InputMonitor:
     """Listens to everything, and says what is wrong. Times are in s; ``steady`` ones never stop or jump.
 
     Args:
@@ -44,16 +43,16 @@ class Health:
 
     def __init__(self, profile: RobotProfile, arms: Sequence[Arm], steady: float):
         self._layout, self._name, self._robot = Layout(profile), profile.name, profile.name
-        self._clock = ClockWatch()
+        self._clock = ClockMonitor()
         self._tools, self._joints = [], []
         self._forces = {
-            one.arm.force.topic: ForceWatch(one.arm.name, one.arm.force) for one in profile.arms if one.arm.force
+            one.arm.force.topic: ForceMonitor(one.arm.name, one.arm.force) for one in profile.arms if one.arm.force
         }
         for one, arm in zip(profile.arms, arms):
             name, fastest = one.arm.name, _POSSIBLE * one.arm.max_tcp_speed
-            self._tools.append(Continuity(f"the observed tool of the {name}", "m", fastest, _TOOL_SLACK))
+            self._tools.append(JumpMonitor(f"the observed tool of the {name}", "m", fastest, _TOOL_SLACK))
             what = f"a joint's reading of the {name}"
-            self._joints.append(Continuity(what, "rad", _POSSIBLE * arm.velocity, _JOINT_SLACK))
+            self._joints.append(JumpMonitor(what, "rad", _POSSIBLE * arm.velocity, _JOINT_SLACK))
         self._ends = np.cumsum([len(one.arm.joints) for one in profile.arms])[:-1]
         self._cycle = steady
         self._sources: dict[str, _Source] = {}
@@ -77,7 +76,7 @@ class Health:
 
     def wrench(self, topic: str, force, torque, now: float) -> None:
         """A topic that is expected has said what is measured at its arm, at ``now``: force (3,) N, torque (3,) N m."""
-        self._forces[topic].add(now, force, torque)
+        self._forces[topic].update(now, force, torque)
         self.heard(topic, now)
 
     @property
@@ -88,7 +87,7 @@ class Health:
     def cycle(self, now: float, steady: float) -> str:
         """A control cycle begins; how far the clock has leapt, or an empty text. After a leap all is new."""
         self._cycle = steady
-        leap = self._clock.add(now, steady)
+        leap = self._clock.update(now, steady)
         if leap:
             for watch in (*self._tools, *self._joints, *self._forces.values()):
                 watch.forget()
@@ -101,12 +100,12 @@ class Health:
         self._robot = robot
         if np.shape(state) == (self._layout.size,):
             for tool, layout in zip(self._tools, self._layout.arms):
-                tool.add(stamp, layout.tool_positions(state))
+                tool.update(stamp, layout.tool_positions(state))
 
     def joints(self, stamp: float, positions) -> None:
         """The joints of all arms have come, (n,) rad, arm by arm."""
         for watch, values in zip(self._joints, np.split(np.asarray(positions, float), self._ends)):
-            watch.add(stamp, values)
+            watch.update(stamp, values)
 
     def fault(self, now: float, steady: float) -> str:
         """The first thing that is wrong, or an empty text."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import ruckig
 
-from wall_oss_ros.control.guard import holdable_speed
+from wall_oss_ros.control.stopping_check import holdable_speed
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.profile import RobotProfile
 

@@ -36,7 +36,7 @@ def bounds(profile: RobotProfile, velocity: np.ndarray) -> ruckig.InputParameter
     return motion
 
 
-class Postures:
+class RestPostures:
     """Where each of a robot's arms comes to rest by its last command, and which links touch there.
 
     Args:
@@ -72,7 +72,7 @@ class Postures:
         return self._collisions.touching(np.concatenate(postures), self.parts)
 
 
-class Guard:
+class StoppingCheck:
     """Looks at where an arm would come to rest if it braked right after the next command.
 
     As long as each command passes, braking is possible at any time: the way to rest from the command before has been
@@ -85,7 +85,7 @@ class Guard:
         number: this one's.
     """
 
-    def __init__(self, profile: RobotProfile, arm: Arm, postures: Postures, number: int):
+    def __init__(self, profile: RobotProfile, arm: Arm, postures: RestPostures, number: int):
         self._arm, self._postures, self._number = arm, postures, number
         self._low, self._high = np.array(profile.arm.workspace.min), np.array(profile.arm.workspace.max)
         joints = len(profile.arm.joints)

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from wall_oss_ros.control.health import Health
+from wall_oss_ros.control.input_monitor import InputMonitor
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
@@ -19,7 +19,7 @@ class World:
     """All is well, until something is changed."""
 
     def __init__(self):
-        self.health, self.now, self.steady = Health(PROFILE, [ARM], 0.0), 100.0, 0.0
+        self.health, self.now, self.steady = InputMonitor(PROFILE, [ARM], 0.0), 100.0, 0.0
         self.health.expect(CONTROLLER, 0.5, needed=False)
         self.q, self.state, self.robot = ARM.home.copy(), STATE.copy(), PROFILE.name
         self.speaking, self.cycling = True, True
@@ -103,7 +103,7 @@ def test_what_is_needed_from_the_start_is_missed_before_its_first_word():
 def test_which_arm_has_jumped_is_said():
     profile = load_profile("dual_arm")
     arms, layout = [Arm(one) for one in profile.arms], Layout(profile)
-    health = Health(profile, arms, 0.0)
+    health = InputMonitor(profile, arms, 0.0)
     home = np.concatenate([arm.home for arm in arms])
     state = layout.pack_all([(*arm.fk(arm.home), 0.05) for arm in arms])[0]
 

@@ -13,13 +13,13 @@ Vector3 = tuple[Finite, Finite, Finite]
 Name = Annotated[str, Field(min_length=1)]
 
 
-class Part(BaseModel):
+class Component(BaseModel):
     """Unknown fields are refused, so that a typing error cannot pass unseen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class View(Part):
+class View(Component):
     """A camera: the model's name for it, its words in the prompt, and where its pictures come from."""
 
     name: Name
@@ -29,7 +29,7 @@ class View(Part):
     optical_frame: Name
 
 
-class Limits(Part):
+class Limits(Component):
     """Bounds of each joint's motion: rad/s, rad/s2, rad/s3. Positions are the URDF's."""
 
     velocity: tuple[Positive, ...]
@@ -44,7 +44,7 @@ def _one_for_each_joint(joints: tuple[str, ...], home: tuple[float, ...], limits
             raise ValueError(f"{key} has {len(values)} entries, one for each of the {len(joints)} joints expected")
 
 
-class Workspace(Part):
+class Workspace(Component):
     """The box the tool centre point stays in, m, in the base frame."""
 
     min: Vector3
@@ -57,7 +57,7 @@ class Workspace(Part):
         return self
 
 
-class Force(Part):
+class Force(Component):
     """How hard the arm may be pushed or push, where its driver says how hard it is, without the tool's own weight.
 
     Attributes:
@@ -70,7 +70,7 @@ class Force(Part):
     max_torque: Positive
 
 
-class Arm(Part):
+class Arm(Component):
     """An arm: what people call it, its place in the model's layout, its frames and joints, and its bounds.
 
     The model moves its tool or its joints.
@@ -113,7 +113,7 @@ class Arm(Part):
         return self
 
 
-class Stroke(Part):
+class Stroke(Component):
     """The positions of something, in its own unit, where the gripper is closed and where it is open."""
 
     closed: Finite
@@ -126,7 +126,7 @@ class Stroke(Part):
         return self
 
 
-class Gripper(Part):
+class Gripper(Component):
     """A gripper. Openings are in m, between the fingers; joints and action count in their own unit, in proportion.
 
     It is commanded by an action; by a joint trajectory controller of its own; by single commands to its one joint; or,
@@ -175,7 +175,7 @@ class Gripper(Part):
         return self.action is None and self.topic is None and self.joint_single is None
 
     @property
-    def rides(self) -> bool:
+    def streamed(self) -> bool:
         """Whether it is told its next position in each cycle of its arm."""
         return self.in_trajectory or self.joint_single is not None
 
@@ -214,7 +214,7 @@ class Gripper(Part):
         return stroke.closed + (opening - self.closed) * self._gain(stroke)
 
 
-class Command(Part):
+class Command(Component):
     """Where the joints' commands go, and how often (Hz).
 
     ``program_running_topic`` is a std_msgs/Bool, where a driver has one: whether the robot takes commands at all.
@@ -255,7 +255,7 @@ _OF_SINKS = {
 }
 
 
-class Limb(Part):
+class Limb(Component):
     """A further arm with its gripper, and where its commands go.
 
     Attributes:
@@ -275,7 +275,7 @@ class Limb(Part):
         return self
 
 
-class JointPart(Part):
+class JointGroup(Component):
     """Joints beside the arms that the model moves by absolute positions, such as a head or a lift.
 
     Attributes:
@@ -297,7 +297,7 @@ class JointPart(Part):
         return self
 
 
-class Base(Part):
+class Base(Component):
     """A driving base, commanded by velocities: x and y (m/s), yaw (rad/s), in its own frame.
 
     Attributes:
@@ -326,7 +326,7 @@ class Base(Part):
         return self
 
 
-class Watchdog(Part):
+class Watchdog(Component):
     """Ages (s) beyond which the arm holds, and the most that the views of one observation may lie apart (s)."""
 
     observation_age: Positive

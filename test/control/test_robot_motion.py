@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from control_support import Bench, robot
 
-from wall_oss_ros.control.body import Body
-from wall_oss_ros.control.guard import HOLD
+from wall_oss_ros.control.robot_motion import RobotMotion
+from wall_oss_ros.control.stopping_check import HOLD
 from wall_oss_ros.errors import WallOSSError
 
 DUAL = robot("dual_arm")
@@ -41,7 +41,7 @@ def test_each_gripper_is_its_own():
     bench = Bench("dual_arm")
     rows = DUAL.towards(bench.q, APART)
     rows[:, RIGHT.gripper], rows[:, LEFT.gripper] = 0.03, 9.0
-    bench.motion.take(0.0, 0.0, DUAL.state(bench.q), rows, bench.q)
+    bench.motion.follow_chunk(0.0, 0.0, DUAL.state(bench.q), rows, bench.q)
     assert bench.motion.openings(0.1) == [pytest.approx(0.03), PROFILE.arms[1].gripper.open]
     bench.motion.drop()
     assert bench.motion.openings(0.1) == [None, None]
@@ -94,7 +94,7 @@ def test_an_arm_that_stands_outside_its_workspace_is_told_how_it_comes_back():
     bench = Bench("dual_arm")
     state = DUAL.state(bench.q)
     state[LEFT.position.start] += 0.5
-    bench.motion.take(0.0, 0.0, state, np.zeros((PROFILE.horizon, LAYOUT.size)), bench.q)
+    bench.motion.follow_chunk(0.0, 0.0, state, np.zeros((PROFILE.horizon, LAYOUT.size)), bench.q)
     told = bench.motion.fault
     assert (
         told.startswith("left arm: the tool is 0.3")
@@ -103,7 +103,7 @@ def test_an_arm_that_stands_outside_its_workspace_is_told_how_it_comes_back():
     )
     back = np.zeros((PROFILE.horizon, LAYOUT.size))
     back[:, LEFT.position.start] = -0.5
-    bench.motion.take(0.0, 0.0, state, back, bench.q)
+    bench.motion.follow_chunk(0.0, 0.0, state, back, bench.q)
     assert "outside the workspace" not in bench.motion.fault, "actions that lead back are followed"
 
 
@@ -113,7 +113,7 @@ def test_what_remains_has_the_rows_of_both_arms():
     state = DUAL.state(bench.q)
     rows = DUAL.towards(bench.q, APART)
     targets = LAYOUT.absolute(rows, state)
-    bench.motion.take(0.0, 0.0, state, rows, bench.q)
+    bench.motion.follow_chunk(0.0, 0.0, state, rows, bench.q)
     bench.run(20)
     later = DUAL.state(bench.q)
     left = bench.motion.remaining(0.4, later)
@@ -141,7 +141,7 @@ def test_the_lifts_and_heads_places_are_told_to_the_look_at_links():
             return "a and b"
 
     links = Links()
-    body = Body(PROFILE, DUAL.arms, collisions=links)
+    body = RobotMotion(PROFILE, DUAL.arms, collisions=links)
     body.place(["lift_joint"], [-0.3])
     assert body.touching() == "a and b" and links.seen == {"lift_joint": -0.3}
 
@@ -150,4 +150,4 @@ def test_arms_of_different_rates_are_refused():
     slow = PROFILE.more_arms[0].command.model_copy(update={"rate_hz": 25.0})
     limb = PROFILE.more_arms[0].model_copy(update={"command": slow})
     with pytest.raises(WallOSSError, match="one rate for all"):
-        Body(PROFILE.model_copy(update={"more_arms": (limb,)}))
+        RobotMotion(PROFILE.model_copy(update={"more_arms": (limb,)}))

@@ -11,13 +11,16 @@ import pytest
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
 from wall_oss_ros.control.setpoints import Setpoint
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.nodes import sinks
+from wall_oss_ros.nodes import command_publishers
 from wall_oss_ros.nodes.arms import _Limb
-from wall_oss_ros.nodes.braking import come_to_rest
-from wall_oss_ros.nodes.outlets import Outlets
-from wall_oss_ros.nodes.parts import Parts
-from wall_oss_ros.nodes.sinks import JointSingleSink, make_sink
-from wall_oss_ros.robots.parts import Command
+from wall_oss_ros.nodes.command_publishers import (
+    CommandPublishers,
+    InterbotixSinglePublisher,
+    come_to_rest,
+    make_command_publisher,
+)
+from wall_oss_ros.nodes.torso_and_base import TorsoAndBase
+from wall_oss_ros.robots.components import Command
 from wall_oss_ros.robots.profile import load_profile
 
 from interbotix_xs_msgs.msg import JointGroupCommand, JointSingleCommand
@@ -82,7 +85,7 @@ def moving(*positions: float, rest: float) -> list[Setpoint]:
 
 
 def test_a_trajectory_controller_is_told_how_to_come_to_rest_and_then_nothing(node):
-    sink = make_sink(node, TRAJECTORY, ["a", "b"])
+    sink = make_command_publisher(node, TRAJECTORY, ["a", "b"])
     sink.send(moving(0.1, 0.106, rest=0.11), 5.0)
     sink.send(None, 5.02)
     (message,) = node.sent["/arm/joint_trajectory"]
@@ -99,7 +102,7 @@ def test_a_trajectory_controller_is_told_how_to_come_to_rest_and_then_nothing(no
     [(POSITIONS, Float64MultiArray, lambda m: m.data), (GROUP, JointGroupCommand, lambda m: m.cmd)],
 )
 def test_a_stream_is_told_the_next_position_in_each_cycle_and_where_it_rests_once_more(node, command, kind, read):
-    sink = make_sink(node, command, ["a", "b"])
+    sink = make_command_publisher(node, command, ["a", "b"])
     sink.send(None, 0.0)
     assert node.sent[command.topic] == [], "an arm that was told nothing is told nothing"
     for setpoints in (moving(0.1, 0.106, rest=0.11), moving(0.106, 0.112, rest=0.116), None, None):
@@ -111,7 +114,7 @@ def test_a_stream_is_told_the_next_position_in_each_cycle_and_where_it_rests_onc
 
 @pytest.mark.parametrize("command", [POSITIONS, GROUP])
 def test_what_was_told_long_ago_is_not_told_again(node, command):
-    sink = make_sink(node, command, ["a", "b"])
+    sink = make_command_publisher(node, command, ["a", "b"])
     sink.send(moving(0.1, 0.106, rest=0.11), 0.0)
     sink.forget()
     sink.send(None, 0.0)
@@ -125,8 +128,8 @@ def test_a_head_that_is_told_positions_goes_on_to_rest_when_its_cycles_end(node)
     robot = robot.model_copy(update={"parts": (head, robot.parts[1]), "simulation": None})
     wanted = np.zeros(20)
     wanted[14:16] = 0.6, 0.3
-    targets, outlets = [wanted], Outlets(node, robot, np.ones(20, bool))
-    parts = Parts(node, robot, outlets, Mock(), Mock(touching=lambda: ""), lambda _: targets[0])
+    targets, outlets = [wanted], CommandPublishers(node, robot, np.ones(20, bool))
+    parts = TorsoAndBase(node, robot, outlets, Mock(), Mock(touching=lambda: ""), lambda _: targets[0])
     parts._on_joints(JointState(name=list(head.joints), position=[0.6, 0.0]))
     motion = parts._motions[0]
     for _ in range(8):
@@ -141,8 +144,8 @@ def test_a_head_that_is_told_positions_goes_on_to_rest_when_its_cycles_end(node)
 
 
 def test_a_group_and_a_single_joint_are_named(node):
-    make_sink(node, GROUP, ["a", "b"]).send(moving(0.1, 0.1, rest=0.1), 0.0)
-    single = JointSingleSink(node, "/single", "gripper")
+    make_command_publisher(node, GROUP, ["a", "b"]).send(moving(0.1, 0.1, rest=0.1), 0.0)
+    single = InterbotixSinglePublisher(node, "/single", "gripper")
     single.send([point.of(slice(1, None)) for point in moving(0.1, 0.1, rest=0.1)], 0.0)
     (group,), (one,) = node.sent[GROUP.topic], node.sent["/single"]
     assert (group.name, group.cmd) == ("arm", array("f", [0.1, 0.1]))
@@ -153,7 +156,7 @@ def test_a_gripper_that_rides_is_the_last_of_the_positions(node):
     right = load_profile("dual_arm").arms[0]
     command = POSITIONS.model_copy(update={"topic": right.command.topic})
     profile = right.model_copy(update={"command": command, "simulation": None})
-    limb = _Limb(node, profile, Outlets(node, profile, np.ones(20, bool)))
+    limb = _Limb(node, profile, CommandPublishers(node, profile, np.ones(20, bool)))
     arm = [Setpoint(t, np.zeros(7), np.zeros(7)) for t in (0.02, 0.2)]
     wide = np.array([profile.gripper.joint_position(0.106)])
     for opening in (0.0, 0.0, None):
@@ -167,7 +170,7 @@ def test_a_gripper_that_rides_is_the_last_of_the_positions(node):
 
 def test_alohas_gripper_is_told_apart_from_its_arm_by_the_drivers_name(node):
     profile = ALOHA.arms[1]
-    limb = _Limb(node, profile, Outlets(node, profile, np.ones(20, bool)))
+    limb = _Limb(node, profile, CommandPublishers(node, profile, np.ones(20, bool)))
     arm = [Setpoint(t, np.array(profile.arm.home), np.zeros(6)) for t in (0.02, 0.2)]
     for _ in range(30):
         limb.send(arm, 0.0, np.array([1.6214]), 0.0)
@@ -179,14 +182,16 @@ def test_alohas_gripper_is_told_apart_from_its_arm_by_the_drivers_name(node):
         "no faster than it may"
     )
     topics = [profile.command.topic, profile.gripper.joint_single]
-    assert limb.look() == {} and Outlets(node, profile, np.ones(20, bool)).listeners() == dict.fromkeys(topics, 1)
+    assert limb.look() == {} and CommandPublishers(node, profile, np.ones(20, bool)).listeners() == dict.fromkeys(
+        topics, 1
+    )
 
 
 def test_names_told_to_a_trajectory_controller_are_the_drivers(node):
     right = ALOHA.arms[0]
     command = TRAJECTORY.model_copy(update={"topic": right.command.topic})
-    outlets = Outlets(node, right.model_copy(update={"command": command}), np.ones(20, bool))
-    outlets.sinks[command.topic].send([Setpoint(0.02, np.zeros(6), np.zeros(6))], 0.0)
+    outlets = CommandPublishers(node, right.model_copy(update={"command": command}), np.ones(20, bool))
+    outlets.by_topic[command.topic].send([Setpoint(0.02, np.zeros(6), np.zeros(6))], 0.0)
     (message,) = node.sent[command.topic]
     assert list(message.joint_names) == ["waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_rotate"]
 
@@ -195,9 +200,9 @@ def test_messages_that_are_not_installed_are_named_with_what_to_do(node, monkeyp
     def missing(name):
         raise ModuleNotFoundError(f"No module named {name!r}")
 
-    monkeypatch.setattr(sinks.importlib, "import_module", missing)
-    make_sink(node, POSITIONS, ["a"])
+    monkeypatch.setattr(command_publishers.importlib, "import_module", missing)
+    make_command_publisher(node, POSITIONS, ["a"])
     with pytest.raises(WallOSSError, match="interbotix_xs_msgs, which is not installed.*git clone"):
-        make_sink(node, GROUP, ["a"])
+        make_command_publisher(node, GROUP, ["a"])
     with pytest.raises(WallOSSError, match="interbotix_xs_msgs"):
-        JointSingleSink(node, "/single", "gripper")
+        InterbotixSinglePublisher(node, "/single", "gripper")

@@ -4,13 +4,13 @@
 import numpy as np
 import pytest
 
-from wall_oss_ros.control.watches import ClockWatch, Continuity
+from wall_oss_ros.control.monitors import ClockMonitor, JumpMonitor
 
 
-def continuity() -> Continuity:
-    watch = Continuity("the tool", "m", 1.0, 0.05, again=3)
+def continuity() -> JumpMonitor:
+    watch = JumpMonitor("the tool", "m", 1.0, 0.05, again=3)
     for k in range(5):
-        assert watch.add(0.1 * k, [0.1 * k, 0.0]) == ""
+        assert watch.update(0.1 * k, [0.1 * k, 0.0]) == ""
     return watch
 
 
@@ -26,33 +26,33 @@ def continuity() -> Continuity:
 )
 def test_a_jump_is_named_and_trust_comes_back_with_good_readings(stamp, values, words):
     watch = continuity()
-    assert words in watch.add(stamp, values)
+    assert words in watch.update(stamp, values)
     last = watch._stamp
     for k in range(1, 4):
         assert watch.reason
-        watch.add(last + 0.1 * k, watch._values)
+        watch.update(last + 0.1 * k, watch._values)
     assert watch.reason == ""
 
 
 def test_the_same_reading_again_changes_nothing():
     watch = continuity()
-    watch.add(0.5, [9.0, 0.0])
+    watch.update(0.5, [9.0, 0.0])
     for _ in range(5):
-        assert watch.add(0.5, [9.0, 0.0])
+        assert watch.update(0.5, [9.0, 0.0])
     watch.forget()
-    assert watch.reason == "" and watch.add(0.0, [0.0]) == ""
+    assert watch.reason == "" and watch.update(0.0, [0.0]) == ""
 
 
 def test_a_clock_that_leaps_is_remembered_for_a_second():
-    watch = ClockWatch()
+    watch = ClockMonitor()
     for k in range(5):
-        assert watch.add(100 + 0.02 * k, 0.02 * k) == ""
-    assert "ahead by 60.0 s" in watch.add(160.08, 0.1)
+        assert watch.update(100 + 0.02 * k, 0.02 * k) == ""
+    assert "ahead by 60.0 s" in watch.update(160.08, 0.1)
     assert "ahead" in watch.reason(1.0) and watch.reason(1.2) == ""
-    assert "set back by 160.1 s" in watch.add(0.0, 1.2)
+    assert "set back by 160.1 s" in watch.update(0.0, 1.2)
 
 
 def test_a_slow_machine_or_a_fast_simulation_is_no_leap():
-    watch = ClockWatch()
-    watch.add(0.0, 0.0)
-    assert watch.add(3.0, 3.0) == "" and watch.add(4.0, 3.1) == ""
+    watch = ClockMonitor()
+    watch.update(0.0, 0.0)
+    assert watch.update(3.0, 3.0) == "" and watch.add(4.0, 3.1) == ""

@@ -4,8 +4,8 @@
 import pytest
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
-from wall_oss_ros.nodes.trajectory_gripper import TrajectoryGripper
-from wall_oss_ros.robots.parts import Gripper, Stroke
+from wall_oss_ros.nodes.grippers import TrajectoryGripper
+from wall_oss_ros.robots.components import Gripper, Stroke
 
 PROFILE = Gripper(
     dof="gripper", closed=0.0, open=0.09, joints=("right_finger", "left_finger"), topic="/gripper_controller/joint_trajectory",

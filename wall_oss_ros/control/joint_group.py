@@ -6,10 +6,10 @@ from __future__ import annotations
 import numpy as np
 import ruckig
 
-from wall_oss_ros.control.guard import holdable_speed
 from wall_oss_ros.control.setpoints import Setpoint, Stopping
+from wall_oss_ros.control.stopping_check import holdable_speed
+from wall_oss_ros.robots.components import JointGroup
 from wall_oss_ros.robots.layout import Layout
-from wall_oss_ros.robots.parts import JointPart
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.robots.urdf import position_limits
 
@@ -17,7 +17,7 @@ _LOST = 1.0  # s at full speed: a part that is farther from what it was told doe
 _STILL = 1e-4  # rad/s or m/s
 
 
-class PartMotion:
+class JointGroupMotion:
     """Keeps a part moving towards its targets. Positions are rad or m, whatever its joints count in.
 
     Args:
@@ -34,7 +34,7 @@ class PartMotion:
         WallOSSError: the URDF lacks one of its joints.
     """
 
-    def __init__(self, profile: RobotProfile, part: JointPart, moves: np.ndarray):
+    def __init__(self, profile: RobotProfile, part: JointGroup, moves: np.ndarray):
         self.part, self._slot = part, Layout(profile).slots[part.dof]
         self._moves = np.asarray(moves, bool)[self._slot]
         self._low, self._high = position_limits(profile, part.joints)

@@ -7,10 +7,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from wall_oss_ros.robots.parts import Finite, Name, Part, Positive, Vector3
+from wall_oss_ros.robots.components import Component, Finite, Name, Positive, Vector3
 
 
-class Servos(Part):
+class Servos(Component):
     """Position servos, one for each joint of an arm or part. Of joints that slide, read m for rad, N for N m, kg for kg m2.
 
     Attributes:
@@ -25,7 +25,7 @@ class Servos(Part):
     armature: tuple[Positive, ...]
 
 
-class Fingers(Part):
+class SimulatedFingers(Component):
     """Two fingers of the URDF that slide, each half the opening, with their servos.
 
     Attributes:
@@ -45,7 +45,7 @@ class Fingers(Part):
     speed: Positive
 
 
-class Camera(Part):
+class Camera(Component):
     """A simulated camera, at ``position`` and looking at ``target`` (m, in the link's frame); field of view in degrees.
 
     ``link`` is one of the URDF's, or ``world``: the table's frame, which is the arm's base.
@@ -59,12 +59,12 @@ class Camera(Part):
     field_of_view: float = Field(gt=0, lt=180)
 
 
-class SimulatedArm(Part):
+class SimulatedArm(Component):
     """What stands in for an arm: its servos and fingers. ``start``: where it begins, if not at home (rad)."""
 
     start: tuple[Finite, ...] | None = None
     servos: Servos
-    fingers: Fingers
+    fingers: SimulatedFingers
 
 
 class Simulation(SimulatedArm):

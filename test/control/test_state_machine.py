@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from wall_oss_ros.control.supervisor import Limits, Situation, State, Supervisor
+from wall_oss_ros.control.state_machine import ControlStateMachine, Limits, Situation, State
 from wall_oss_ros.robots.profile import load_profile
 
 LIMITS = Limits(observation_age=1.0, joint_state_age=0.3, chunk_age=2.0, planner_silence=3.0)
@@ -13,7 +13,7 @@ GOOD = Situation("pick up the red cube", "", 0.5, 0.1, 0.02, 0.3, chunk_used_up=
 
 
 def test_all_well():
-    assert Supervisor(LIMITS).judge(GOOD) == (State.RUNNING, "")
+    assert ControlStateMachine(LIMITS).judge(GOOD) == (State.RUNNING, "")
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_all_well():
     ],
 )
 def test_each_fault_holds_the_arm_and_is_named(change, reason):
-    supervisor = Supervisor(LIMITS)
+    supervisor = ControlStateMachine(LIMITS)
     state, said = supervisor.judge(replace(GOOD, **change))
     assert state == State.HOLDING and reason in said
     assert supervisor.judge(GOOD)[0] == State.RUNNING, "it goes on when the cause has gone"
@@ -41,11 +41,11 @@ def test_each_fault_holds_the_arm_and_is_named(change, reason):
 
 def test_without_a_subtask_it_is_idle_whatever_else_is_wrong():
     idle = replace(GOOD, subtask=None, plan="no plan yet", observation_age=None)
-    assert Supervisor(LIMITS).judge(idle) == (State.IDLE, "no plan yet")
+    assert ControlStateMachine(LIMITS).judge(idle) == (State.IDLE, "no plan yet")
 
 
 def test_a_persons_stop_lasts_until_a_person_resumes():
-    supervisor = Supervisor(LIMITS)
+    supervisor = ControlStateMachine(LIMITS)
     supervisor.stop("stopped by a person")
     state, reason = supervisor.judge(GOOD)
     assert state == State.STOPPED and reason.startswith("stopped by a person; call the service resume")
@@ -62,7 +62,7 @@ def test_the_profile_says_how_long_each_may_be_silent_and_whether_a_hold_ends_by
 
 
 def test_a_manual_profile_waits_for_resume_after_a_fault():
-    supervisor = Supervisor(replace(LIMITS, automatic=False))
+    supervisor = ControlStateMachine(replace(LIMITS, automatic=False))
     assert supervisor.judge(replace(GOOD, chunk_age=None))[0] == State.HOLDING
     assert supervisor.judge(GOOD)[0] == State.RUNNING, "waiting for the first actions is no fault"
     supervisor.judge(replace(GOOD, joint_state_age=9.0))
@@ -72,7 +72,7 @@ def test_a_manual_profile_waits_for_resume_after_a_fault():
 
 
 def test_releasing_the_emergency_stop_moves_nothing_by_itself():
-    supervisor = Supervisor(LIMITS)
+    supervisor = ControlStateMachine(LIMITS)
     supervisor.emergency(False)
     assert supervisor.judge(GOOD)[0] == State.RUNNING, "a button that was never pressed stops nothing"
     supervisor.emergency(True)

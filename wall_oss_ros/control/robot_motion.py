@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from wall_oss_ros.control.arm_motion import ArmMotion
 from wall_oss_ros.control.chunk_queue import Chunk, ChunkQueue
-from wall_oss_ros.control.guard import Postures
-from wall_oss_ros.control.motion import Motion
 from wall_oss_ros.control.self_collision import SelfCollision
 from wall_oss_ros.control.setpoints import Setpoint
+from wall_oss_ros.control.stopping_check import RestPostures
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
@@ -21,7 +21,7 @@ _OUTSIDE = 0.1  # m: a target farther outside the workspace than this is a mista
 _AHEAD = 0.5  # s: an observation this far in the future was made on another clock, or before the clock was set back
 
 
-class Body:
+class RobotMotion:
     """Keeps a robot's arms moving along chunks, or brings them to rest. What stops one of them stops all.
 
     Joints are given and taken arm by arm, in the order of the profile's: (n,) is all of them in one vector.
@@ -60,9 +60,10 @@ class Body:
         self.arms = tuple(Arm(one) for one in self._profiles) if arms is None else tuple(arms)
         self.joints = tuple(joint for one in self._profiles for joint in one.arm.joints)
         self._ends = np.cumsum([len(one.arm.joints) for one in self._profiles])[:-1]
-        self._postures = Postures(profile, collisions)
+        self._postures = RestPostures(profile, collisions)
         self._motions = [
-            Motion(one, arm, self._postures, number) for number, (one, arm) in enumerate(zip(self._profiles, self.arms))
+            ArmMotion(one, arm, self._postures, number)
+            for number, (one, arm) in enumerate(zip(self._profiles, self.arms))
         ]
         self._angles = [angles for layout in self.layout.arms for angles in layout.space.angles]
         if profile.base is not None:
@@ -100,7 +101,7 @@ class Body:
         """Two links that touch where arms, head and lift come to rest, in words; an empty text when none do."""
         return self._postures.all_touching()
 
-    def take(
+    def follow_chunk(
         self, now: float, stamp: float, state: np.ndarray, actions: np.ndarray, measured: np.ndarray
     ) -> np.ndarray | None:
         """Follows a new chunk from now on; or comes to rest, with ``fault`` saying why.
@@ -129,7 +130,7 @@ class Body:
         self._follow(now, self._split(measured))
         return rows
 
-    def go(self, now: float, times: np.ndarray, joints: np.ndarray, measured: np.ndarray) -> None:
+    def follow_joints(self, now: float, times: np.ndarray, joints: np.ndarray, measured: np.ndarray) -> None:
         """Goes through postures instead of a chunk's targets, by the same limits; the way has been looked at before.
 
         Args:
@@ -141,7 +142,7 @@ class Body:
         self.queue.clear()
         self.fault = ""
         for motion, knots, here in zip(self._motions, np.split(joints, self._ends, axis=1), self._split(measured)):
-            motion.go(now, now + times, knots, here)
+            motion.follow_joints(now, now + times, knots, here)
 
     def step(self, now: float, running: bool, measured: np.ndarray | None) -> list[list[Setpoint] | None]:
         """What to send each arm this cycle; None for one that is at rest and has nothing to be told.

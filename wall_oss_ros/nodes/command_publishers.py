@@ -3,24 +3,33 @@
 
 from __future__ import annotations
 
+import heapq
 import importlib
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from wall_oss_ros.control.setpoints import Setpoint
+from wall_oss_ros.control.stopping_check import HOLD
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.nodes.conversions import trajectory_message
 from wall_oss_ros.nodes.lifecycle_node import WallOSSNode
 from wall_oss_ros.nodes.qos import EVENTS
-from wall_oss_ros.robots.parts import Command
+from wall_oss_ros.robots.components import Command
+from wall_oss_ros.robots.layout import Layout
+from wall_oss_ros.robots.profile import RobotProfile
 
+from geometry_msgs.msg import Twist, TwistStamped
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
+_PATIENCE = 2 * HOLD  # s, after which it is given up
 
-class Sink(ABC):
+
+class CommandPublisher(ABC):
     """Tells the joints of an arm, part or gripper what their motion says.
 
     Args:
@@ -55,7 +64,7 @@ class Sink(ABC):
         return self._out.get_subscription_count()
 
 
-class TrajectorySink(Sink):
+class TrajectoryPublisher(CommandPublisher):
     """A joint trajectory controller, which is sent all setpoints: it comes to rest by them should no more follow.
 
     Args:
@@ -72,7 +81,7 @@ class TrajectorySink(Sink):
             self._node.send(self._out, trajectory_message(self._joints, setpoints, stamp))
 
 
-class StreamingSink(Sink):
+class StreamingPublisher(CommandPublisher):
     """Is sent the next position in each cycle, and where it rests once more when there is nothing further to be said."""
 
     streams = True
@@ -92,7 +101,7 @@ class StreamingSink(Sink):
         """What is sent for positions (n,), rad or m."""
 
 
-class PositionsSink(StreamingSink):
+class PositionsPublisher(StreamingPublisher):
     """A forward position controller. Its joints have no names here: their order is that of its own parameters."""
 
     def __init__(self, node: WallOSSNode, command: Command, _joints: Sequence[str]):
@@ -102,7 +111,7 @@ class PositionsSink(StreamingSink):
         return Float64MultiArray(data=position.tolist())
 
 
-class JointGroupSink(StreamingSink):
+class InterbotixGroupPublisher(StreamingPublisher):
     """A group of joints of an Interbotix driver, in position mode. Their order is that of its motors' configuration.
 
     Raises:
@@ -117,7 +126,7 @@ class JointGroupSink(StreamingSink):
         return self._kind(name=self._group, cmd=position.tolist())
 
 
-class JointSingleSink(StreamingSink):
+class InterbotixSinglePublisher(StreamingPublisher):
     """One joint of an Interbotix driver, such as a gripper, in a mode that takes positions.
 
     Args:
@@ -135,10 +144,14 @@ class JointSingleSink(StreamingSink):
         return self._kind(name=self._joint, cmd=float(position[0]))
 
 
-_SINKS = {"trajectory": TrajectorySink, "positions": PositionsSink, "joint_group": JointGroupSink}
+_PUBLISHERS = {
+    "trajectory": TrajectoryPublisher,
+    "positions": PositionsPublisher,
+    "joint_group": InterbotixGroupPublisher,
+}
 
 
-def make_sink(node: WallOSSNode, command: Command, joints: Sequence[str]) -> Sink:
+def make_command_publisher(node: WallOSSNode, command: Command, joints: Sequence[str]) -> CommandPublisher:
     """The sink that a profile's command names.
 
     Args:
@@ -147,7 +160,90 @@ def make_sink(node: WallOSSNode, command: Command, joints: Sequence[str]) -> Sin
     Raises:
         WallOSSError: its messages are not installed.
     """
-    return _SINKS[command.sink](node, command, joints)
+    return _PUBLISHERS[command.sink](node, command, joints)
+
+
+class CommandPublishers:
+    """The publishers of all commands. Made once: they outlast any motion, so that what was said last arrives.
+
+    Args:
+        node: whose they are.
+        profile: the robot.
+        moves: (A,) bool, the entries of the layout that the model decides.
+
+    Attributes:
+        moves: the same.
+        parts: those of the robot's parts that the model moves; the others stay where they are and are told nothing.
+        sinks: of the arms, of these parts, and of grippers that are told single commands, by topic.
+        base: the robot's base, if the model drives it.
+        twists: the publisher of its velocities.
+
+    Raises:
+        WallOSSError: the package of a message is not installed.
+    """
+
+    def __init__(self, node: WallOSSNode, profile: RobotProfile, moves: np.ndarray):
+        self.moves, slots = np.asarray(moves, bool), Layout(profile).slots
+        self.parts = tuple(part for part in profile.parts if self.moves[slots[part.dof]].any())
+        self.by_topic: dict[str, CommandPublisher] = {}
+        for one in profile.arms:
+            gripper = one.gripper
+            joints = one.driver_names((*one.arm.joints, *(gripper.joints if gripper.in_trajectory else ())))
+            self.by_topic[one.command.topic] = make_command_publisher(node, one.command, joints)
+            if (topic := gripper.joint_single) is not None:
+                self.by_topic[topic] = InterbotixSinglePublisher(node, topic, *one.driver_names(gripper.joints))
+        for part in self.parts:
+            self.by_topic[part.command.topic] = make_command_publisher(
+                node, part.command, profile.driver_names(part.joints)
+            )
+        drives = profile.base is not None and self.moves[slots[profile.base.dof]].any()
+        self.base, self.twists = profile.base if drives else None, None
+        if self.base is not None:
+            if kind := node.value("twists"):
+                self.base = self.base.model_copy(update={"stamped": kind == "stamped"})
+            self.twists = node.publish_to(TwistStamped if self.base.stamped else Twist, self.base.topic, EVENTS)
+
+    def forget(self) -> None:
+        """Motion begins anew: what was told before the node was last deactivated is not told again."""
+        for publisher in self.by_topic.values():
+            publisher.forget()
+
+    def listeners(self) -> dict[str, int]:
+        """How many listen, by topic."""
+        found = {topic: publisher.listeners() for topic, publisher in self.by_topic.items()}
+        return found if self.base is None else found | {self.base.topic: self.twists.get_subscription_count()}
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """Something that moves, and is told its next position alone.
+
+    Attributes:
+        period: s between its commands.
+        last: when it had the last one, s of steady time.
+        step: tells it the next one; whether it needs a further one.
+    """
+
+    period: float
+    last: float
+    step: Callable[[], bool]
+
+
+def come_to_rest(cycles: Sequence[Cycle], steady: Callable[[], float]) -> None:
+    """Goes on with cycles, each at its own pace, until all rest. Nothing else of the node runs meanwhile, for ``HOLD`` s.
+
+    Args:
+        steady: gives the present time.
+    """
+    end = steady() + _PATIENCE
+    due = [(cycle.last + cycle.period, number) for number, cycle in enumerate(cycles)]
+    heapq.heapify(due)
+    while due and due[0][0] < end:
+        when, number = heapq.heappop(due)
+        when = max(when, steady())  # late ones are not made up for
+        time.sleep(max(0.0, when - steady()))
+        if cycles[number].step():
+            heapq.heappush(due, (when + cycles[number].period, number))
 
 
 def _interbotix(name: str) -> type:

@@ -59,7 +59,7 @@ class Situation:
     homing: str = ""
 
 
-class Supervisor:
+class ControlStateMachine:
     """Judges situations, and remembers what a person or a fault has stopped."""
 
     def __init__(self, limits: Limits):

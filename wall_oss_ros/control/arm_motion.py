@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from wall_oss_ros.control.follower import CartesianFollower, Plan
-from wall_oss_ros.control.guard import Postures
+from wall_oss_ros.control.follower import CartesianFollower, TrackingPlan
 from wall_oss_ros.control.setpoints import Setpoint, Stopping
+from wall_oss_ros.control.stopping_check import RestPostures
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
@@ -15,7 +15,7 @@ from wall_oss_ros.robots.profile import RobotProfile
 _AWAY = 0.3  # rad: an arm that is this far from its command is told to stay where it is
 
 
-class Motion:
+class ArmMotion:
     """Keeps an arm moving along targets, or brings it to rest.
 
     Args:
@@ -28,7 +28,7 @@ class Motion:
         fault: what was wrong with the last step; empty when all was well.
     """
 
-    def __init__(self, profile: RobotProfile, arm: Arm, postures: Postures, number: int):
+    def __init__(self, profile: RobotProfile, arm: Arm, postures: RestPostures, number: int):
         self._layout = Layout(profile)
         self._follower = CartesianFollower(profile, arm, postures, number)
         self._stopping = Stopping(self._follower.dt, arm.lower, arm.upper, profile.arm.limits.acceleration)
@@ -44,7 +44,7 @@ class Motion:
         """Forgets all targets; the following steps come to rest."""
         self._follower.stop()
 
-    def plan(self, now: float, times: np.ndarray, targets: np.ndarray, measured: np.ndarray | None) -> Plan:
+    def plan(self, now: float, times: np.ndarray, targets: np.ndarray, measured: np.ndarray | None) -> TrackingPlan:
         """How to go through absolute targets (n, A), due at times (n,) s, from the present motion on.
 
         Args:
@@ -52,17 +52,17 @@ class Motion:
         """
         self._begin(measured)
         if reason := self._layout.fault(targets):  # halfway between opposite rotations, where chunks are mixed
-            return Plan.refused(reason)
+            return TrackingPlan.refused(reason)
         if self._layout.joints is not None:
             return self._follower.plan_joints(now, times, targets[:, self._layout.joints])
         poses = [self._layout.unpack(target) for target in targets]
         return self._follower.plan(now, times, [pose[0] for pose in poses], [pose[1] for pose in poses])
 
-    def follow(self, plan: Plan) -> None:
+    def follow(self, plan: TrackingPlan) -> None:
         """Replaces the targets by those of a plan made in this cycle."""
         self._follower.follow(plan)
 
-    def go(self, now: float, times: np.ndarray, knots: np.ndarray, measured: np.ndarray) -> None:
+    def follow_joints(self, now: float, times: np.ndarray, knots: np.ndarray, measured: np.ndarray) -> None:
         """Replaces the targets by joints (k, n) rad at times (k,) s, from the present motion on.
 
         Args:
@@ -71,7 +71,7 @@ class Motion:
         self._begin(measured)
         ahead = times > now
         knots = np.concatenate([self._follower.q[None], knots[ahead]])
-        self._follower.follow(Plan(np.concatenate([[now], times[ahead]]), knots))
+        self._follower.follow(TrackingPlan(np.concatenate([[now], times[ahead]]), knots))
 
     def step(self, now: float, running: bool, measured: np.ndarray | None) -> list[Setpoint] | None:
         """What to send this cycle; None when the arm is at rest and nothing is to be said.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What cannot be: things that move faster than anything can, and clocks that leap."""
+"""Monitors, each of one kind of reading: jumps of what cannot jump, leaps of the clock, forces beyond their limits."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import math
 
 import numpy as np
 
+from wall_oss_ros.robots.components import Force
+
+LASTS = 0.02  # s that it must last: sensors at 500 Hz and more have single readings that mean nothing
 _LEAP = 0.5  # s
 _FASTEST = 20.0  # times real time that a simulation may run at
 _REMEMBERED = 1.0  # s that a leap stays a reason to hold
 
 
-class Continuity:
+class JumpMonitor:
     """Watches a quantity for jumps.
 
     Args:
@@ -31,7 +34,7 @@ class Continuity:
         self._doubted = 0
         self._reason = ""
 
-    def add(self, stamp: float, values) -> str:
+    def update(self, stamp: float, values) -> str:
         """Takes in a reading at ``stamp`` (s); what is wrong, or an empty text."""
         values = np.asarray(values, float)
         if self._stamp is not None and stamp == self._stamp:
@@ -69,14 +72,14 @@ class Continuity:
         return ""
 
 
-class ClockWatch:
+class ClockMonitor:
     """Compares the node's clock, which may be set or simulated, with steady time."""
 
     def __init__(self):
         self._last: tuple[float, float] | None = None
         self._reason, self._since = "", -math.inf
 
-    def add(self, now: float, steady: float) -> str:
+    def update(self, now: float, steady: float) -> str:
         """Takes in both times, s; how far the clock has just leapt, in words, or an empty text."""
         last, self._last = self._last, (now, steady)
         if last is None:
@@ -94,3 +97,45 @@ class ClockWatch:
     def reason(self, steady: float) -> str:
         """The last leap, for a second after it; else an empty text."""
         return self._reason if steady - self._since < _REMEMBERED else ""
+
+
+class ForceMonitor:
+    """Watches the force and the torque that are measured at one arm.
+
+    Args:
+        what: the arm's name, for the reason given.
+        limits: of its profile.
+
+    Attributes:
+        excess: by how much a limit is exceeded at present, in words; an empty text where none is, or not for long enough.
+        doubt: what is wrong with the last reading; an empty text when nothing is.
+    """
+
+    def __init__(self, what: str, limits: Force):
+        self._what, self._limits = what, limits
+        self._since: float | None = None  # when the limits were exceeded, s; None while they are kept
+        self.excess = self.doubt = ""
+
+    def update(self, now: float, force, torque) -> None:
+        """Takes in a reading at ``now`` (s): force (3,) N, torque (3,) N m."""
+        newtons, newton_metres = (float(np.linalg.norm(np.asarray(x, float))) for x in (force, torque))
+        self.doubt = ""
+        if not (math.isfinite(newtons) and math.isfinite(newton_metres)):
+            self.doubt = f"the force at the {self._what} is not a finite number"
+        elif newtons > self._limits.max_force:
+            self._exceed(now, f"a force of {newtons:.0f} N at the {self._what}, {self._limits.max_force:g} N permitted")
+        elif newton_metres > self._limits.max_torque:
+            words = (
+                f"a torque of {newton_metres:.1f} N m at the {self._what}, {self._limits.max_torque:g} N m permitted"
+            )
+            self._exceed(now, words)
+        else:
+            self.forget()
+
+    def forget(self) -> None:
+        """Starts over, as after a restart of the clock."""
+        self._since, self.excess = None, ""
+
+    def _exceed(self, now: float, words: str) -> None:
+        self._since = now if self._since is None else self._since
+        self.excess = words if now - self._since >= LASTS - 1e-6 else ""

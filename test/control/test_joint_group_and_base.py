@@ -6,14 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wall_oss_ros.control.base_motion import LOOKAHEAD, BaseMotion
-from wall_oss_ros.control.guard import HOLD
-from wall_oss_ros.control.part_motion import PartMotion
-from wall_oss_ros.control.riding_gripper import RidingGripper
-from wall_oss_ros.control.setpoints import Setpoint
+from wall_oss_ros.control.joint_group import JointGroupMotion
+from wall_oss_ros.control.mobile_base import LOOKAHEAD, MobileBaseMotion
+from wall_oss_ros.control.setpoints import Setpoint, StreamedGripper
+from wall_oss_ros.control.stopping_check import HOLD
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.robots.components import Base, Limits
 from wall_oss_ros.robots.layout import Layout
-from wall_oss_ros.robots.parts import Base, Limits
 from wall_oss_ros.robots.profile import load_profile
 
 ROBOT = load_profile("dual_arm")
@@ -44,7 +43,7 @@ class Part:
     """A part that follows exactly what its controller is sent, and a look at each command."""
 
     def __init__(self, part, moves=ALL, profile=ROBOT):
-        self.motion, self.q = PartMotion(profile, part, moves), np.array(part.home)
+        self.motion, self.q = JointGroupMotion(profile, part, moves), np.array(part.home)
         self.dt, self.limits, self.sent, self.v = 1 / part.command.rate_hz, part.limits, 0, np.zeros(len(part.joints))
         self.a = np.zeros_like(self.v)
 
@@ -97,7 +96,7 @@ def test_what_ships_rests_in_time_from_its_fastest(name):
         part.run(HOLD, None)
         assert not part.motion.moving
     if profile.base is not None:
-        motion, pose = BaseMotion(profile), np.zeros(3)
+        motion, pose = MobileBaseMotion(profile), np.zeros(3)
         speeds = [motion.step(target(car_pose=[9.0, 0.0, 0.0]), pose) for _ in range(40)]
         assert speeds[-1][0] == pytest.approx(motion.velocity[0], rel=1e-3)
         for _ in range(round(HOLD * profile.base.rate_hz)):
@@ -137,7 +136,7 @@ def test_whatever_a_part_is_told_it_keeps_its_limits(goals):
 
 def test_a_part_of_joints_that_the_urdf_lacks_is_refused():
     with pytest.raises(WallOSSError, match="no joint neck"):
-        PartMotion(ROBOT, HEAD.model_copy(update={"joints": ("neck", "head_joint2")}), ALL)
+        JointGroupMotion(ROBOT, HEAD.model_copy(update={"joints": ("neck", "head_joint2")}), ALL)
 
 
 class Wheels:
@@ -145,7 +144,12 @@ class Wheels:
 
     def __init__(self, holonomic: bool = True, pose=(1.0, 2.0, 3.0)):
         profile = driving(holonomic)
-        self.motion, self.pose, self.dt, self.limits = BaseMotion(profile), np.array(pose), 0.05, profile.base.limits
+        self.motion, self.pose, self.dt, self.limits = (
+            MobileBaseMotion(profile),
+            np.array(pose),
+            0.05,
+            profile.base.limits,
+        )
         self.v, self.a, self.sent = np.zeros(3), np.zeros(3), []
 
     def run(self, seconds: float, aim) -> None:
@@ -209,11 +213,11 @@ class Fingers:
 
     def __init__(self, opening: float):
         self.profile, self.opening = ROBOT.gripper, opening
-        self.rider, self.sent = RidingGripper(self.profile), 0
+        self.rider, self.sent = StreamedGripper(self.profile), 0
 
     def run(self, cycles: int, wanted: float | None, arm=ARM_RESTS, blocked_at: float = 0.0) -> None:
         for _ in range(cycles):
-            points = self.rider.ride(arm, wanted, self.opening)
+            points = self.rider.append_to(arm, wanted, self.opening)
             self.told = self.profile.opening(points[0].position[7:])
             for point in points:
                 low, high = sorted(self.profile.joint_position(x) for x in (self.profile.closed, self.profile.open))
@@ -241,7 +245,7 @@ def test_it_stops_where_it_is_without_a_target_and_the_arms_points_stay_as_they_
     fingers.run(10, 0.0)
     told = fingers.told
     moving = [Setpoint(t, np.full(7, t), np.full(7, v)) for t, v in ((0.02, 0.3), (0.04, 0.3), (0.2, 0.0))]
-    points = fingers.rider.ride(moving, None, fingers.opening)
+    points = fingers.rider.append_to(moving, None, fingers.opening)
     assert [point.time for point in points] == [0.02, 0.04, 0.2]
     assert all((new.position[:7] == old.position).all() for new, old in zip(points, moving))
     assert ROBOT.gripper.opening(points[-1].position[7:]) == pytest.approx(told, abs=0.002)
@@ -253,7 +257,7 @@ def test_it_does_not_let_go_of_what_it_holds_when_commands_begin_anew():
     fingers = Fingers(0.1)
     fingers.run(100, 0.0, blocked_at=0.02)
     assert fingers.opening == 0.02 and fingers.told == pytest.approx(0.0, abs=1e-9)
-    assert fingers.rider.ride(None, None, fingers.opening) is None
+    assert fingers.rider.append_to(None, None, fingers.opening) is None
     fingers.run(1, 0.0, blocked_at=0.02)
     assert fingers.told == pytest.approx(0.0, abs=1e-9), "still pressed together"
 
@@ -261,7 +265,7 @@ def test_it_does_not_let_go_of_what_it_holds_when_commands_begin_anew():
 def test_it_does_not_leap_where_somebody_has_closed_it_meanwhile():
     fingers = Fingers(0.1)
     fingers.run(5, 0.1)
-    fingers.rider.ride(None, None, 0.03)
+    fingers.rider.append_to(None, None, 0.03)
     fingers.opening = 0.03
     fingers.run(1, 0.1)
     assert fingers.told == pytest.approx(0.03 + 0.02 * ROBOT.gripper.speed)
