@@ -2,9 +2,48 @@
 """Control: the active subtask and observations in, bounded motion for the robot's controllers out."""
 
 from launch import LaunchDescription
-from wall_oss_ros.bringup.arguments import arguments_of
-from wall_oss_ros.bringup.launch_nodes import nodes
+from launch.actions import OpaqueFunction
+from launch_ros.actions import Node
+
+from wall_oss_ros.bringup import use_virtual_environment
+
+use_virtual_environment()
+from wall_oss_ros.bringup.launch_arguments import declare, namespace, robot_remappings, switch, value
+from wall_oss_ros.bringup.launch_nodes import check_nodes, end_at_sigterm, parameter_files, process_options
+
+
+def control(context):
+    decided = check_nodes(context, ["control"])["control"]
+    parameters = {
+        **decided.parameters,  # robot, model and use_sim_time, as wall-oss run has them, too: bringup/system.py
+        "autostart": switch(context, "autostart"),
+        "device": value(context, "device"),
+        "twists": value(context, "twists"),
+        "planner": value(context, "home_planner"),
+        "check_targets": switch(context, "check_targets"),
+    }
+    if not switch(context, "sim") and switch(context, "use_mock_hardware", "false"):
+        # Mock hardware reports neither a running program nor how hard an arm is pushed.
+        parameters |= {"watch_program": False, "watch_forces": False}
+    node = Node(
+        package="wall_oss_ros",
+        executable="control",
+        name="control",
+        namespace=namespace(context, "wall_oss"),
+        parameters=parameter_files(context, "control", parameters),
+        remappings=robot_remappings(context),
+        **process_options(context, "control"),
+    )
+    return [node]
 
 
 def generate_launch_description():
-    return LaunchDescription([*arguments_of("control"), nodes("control")])
+    return LaunchDescription(
+        [
+            *declare("robot", "ur_type", "sim", "namespace", "controller", "base_topic", "twists"),
+            *declare("model", "device", "home_planner", "check_targets"),
+            *declare("autostart", "respawn", "params_file", "log_level"),
+            OpaqueFunction(function=end_at_sigterm),
+            OpaqueFunction(function=control),
+        ]
+    )

@@ -21,7 +21,7 @@ def description(tmp_path, monkeypatch):
     """The module, with its files in a folder of the test's."""
     pytest.importorskip("xacro")
     pytest.importorskip("launch_ros")
-    from wall_oss_ros.bringup import launch_description as ros_description
+    from wall_oss_ros.bringup import launch_robot_description as ros_description
 
     monkeypatch.setattr(ros_description, "launch_config", SimpleNamespace(log_dir=str(tmp_path)))
     return ros_description

@@ -4,7 +4,7 @@
 import pytest
 
 from wall_oss_ros.bringup.drivers import load_driver
-from wall_oss_ros.bringup.names import of_profile, placed, remappings
+from wall_oss_ros.bringup.remappings import profile_names, remapped, remappings
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.paths import data_path
 from wall_oss_ros.robots.profile import load_profile
@@ -137,7 +137,7 @@ def test_where_there_is_no_controller_nothing_is_renamed_by_one():
     profile = load_profile("dual_arm:mobile_aloha")
     assert remappings(profile, controller="other") == []
     renamed = dict(remappings(profile, "cell"))
-    topics, actions = of_profile(profile)
+    topics, actions = profile_names(profile)
     assert actions == [] and set(topics) >= {
         *profile.joint_sources,
         profile.gripper.joint_single,
@@ -159,12 +159,12 @@ def test_a_driving_base_may_listen_elsewhere():
 def test_a_namespace_comes_before_every_name(robot):
     profile = load_profile(robot)
     renamed = dict(remappings(profile, "cell_1"))
-    topics, actions = of_profile(profile)
+    topics, actions = profile_names(profile)
     assert set(topics) >= {profile.joint_states, profile.command.topic, *(view.image_topic for view in profile.views)}
     assert set(actions) == {profile.command.action, profile.gripper.action}
     assert all(renamed[topic] == f"/cell_1{topic}" for topic in [*topics, "/clock"])
     assert renamed[f"{profile.gripper.action}/_action/status"] == f"/cell_1{profile.gripper.action}/_action/status"
-    assert placed(profile.command.topic, profile, "a/b", "c") == "/a/b/c/joint_trajectory"
+    assert remapped(profile.command.topic, profile, "a/b", "c") == "/a/b/c/joint_trajectory"
 
 
 @pytest.mark.parametrize("name", ["two words", "1st", "a//b", "a-b"])

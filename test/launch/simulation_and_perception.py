@@ -13,12 +13,12 @@ import launch_testing
 import launch_testing.actions
 import launch_testing.asserts
 import psutil
+from launch import LaunchDescription
 from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import PathJoinSubstitution
 from launch_ros.substitutions import FindPackageShare
 
-from launch import LaunchDescription
 from wall_oss_ros.robots.profile import load_profile
 
 import rclpy

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mock hardware by ros2_control alone, for a robot whose driver has none that works: joints go where they are told, at once.
+"""Mock hardware by ros2_control alone, for a robot whose driver has none that works: joints go at once where told.
 
-It has the driver's controllers, on the topics that the robot's profile names. driver.launch.py starts it where a file in
-config/drivers says so.
+It has the driver's controllers, on the topics that the robot's profile names. driver.launch.py starts it where a file
+in config/drivers says so.
 """
 
+from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch_ros.actions import Node
 
-from launch import LaunchDescription
-from wall_oss_ros.bringup.arguments import arguments, namespace, robot_profile, value
-from wall_oss_ros.bringup.launch_description import described
-from wall_oss_ros.bringup.names import placed
+from wall_oss_ros.bringup import use_virtual_environment
+
+use_virtual_environment()
+from wall_oss_ros.bringup.launch_arguments import declare, namespace, robot_profile, value
+from wall_oss_ros.bringup.launch_robot_description import described
+from wall_oss_ros.bringup.remappings import remapped
 from wall_oss_ros.paths import data_path
 
 
@@ -23,7 +26,7 @@ def start(context):
     file = str(data_path(value(context, "controllers")))
 
     def put(topic):
-        return placed(topic, profile, where)
+        return remapped(topic, profile, where)
 
     topics = [(put(f"/{c.controller}/joint_trajectory"), put(c.topic)) for c in commands]
     topics += [(put(f"/{c.controller}/controller_state"), put(c.state_topic)) for c in commands]
@@ -48,4 +51,4 @@ def generate_launch_description():
     controllers = DeclareLaunchArgument(
         "controllers", description="The controllers' parameters, below share/wall_oss_ros."
     )
-    return LaunchDescription([*arguments("robot", "ur_type", "namespace"), controllers, OpaqueFunction(function=start)])
+    return LaunchDescription([*declare("robot", "ur_type", "namespace"), controllers, OpaqueFunction(function=start)])

@@ -6,25 +6,49 @@ ros2 launch wall_oss_bringup robot.launch.py robot:=ur ur_type:=ur10e sim:=false
 ros2 launch wall_oss_bringup robot.launch.py --show-args
 """
 
-from launch.actions import IncludeLaunchDescription, OpaqueFunction
+import re
+from pathlib import Path
+
+from launch import LaunchDescription
+from launch.actions import ExecuteProcess, IncludeLaunchDescription, OpaqueFunction
 from launch.conditions import IfCondition, UnlessCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.substitutions import FindPackageShare
 
-from launch import LaunchDescription
-from wall_oss_ros.bringup.arguments import arguments, switch
+from wall_oss_ros.bringup import use_virtual_environment
+
+use_virtual_environment()
+from wall_oss_ros.bringup.launch_arguments import declare, namespace, robot_profile, switch, value
 from wall_oss_ros.bringup.launch_driver import check as check_driver
-from wall_oss_ros.bringup.launch_nodes import end_at_sigterm, specs
-from wall_oss_ros.bringup.launch_recording import check as check_recording
-from wall_oss_ros.bringup.launch_recording import start as start_recording
+from wall_oss_ros.bringup.launch_nodes import apt, check_nodes, end_at_sigterm, is_installed
+from wall_oss_ros.bringup.remappings import recorded_topics
+from wall_oss_ros.errors import WallOSSError
 
 
 def check(context):
     """Refuses what cannot work before anything is started."""
-    specs(context)
-    check_recording(context)
-    return end_at_sigterm(context) + ([] if switch(context, "sim") else check_driver(context))
+    check_nodes(context)
+    folder = value(context, "record")
+    if folder and Path(folder).exists():
+        raise WallOSSError(
+            f"There is a {folder} already.", "ros2 bag makes the folder itself: give record:= another name."
+        )
+    if folder and not is_installed("ros2bag"):
+        raise WallOSSError("Nothing can be recorded: package ros2bag is not installed.", f"{apt('rosbag2')}.")
+    return [] if switch(context, "sim") else check_driver(context)
+
+
+def record(context):
+    """``ros2 bag record``, where the argument record names a folder."""
+    folder = value(context, "record")
+    if not folder:
+        return []
+    names = namespace(context), value(context, "controller"), value(context, "base_topic")
+    pattern = "|".join(map(re.escape, recorded_topics(robot_profile(context), *names)))
+    # A pattern, because the option that names topics differs between distributions.
+    command = ["ros2", "bag", "record", "--output", folder, "--regex", f"^({pattern})$"]
+    return [ExecuteProcess(cmd=command, name="record", output="screen", sigterm_timeout="20")]
 
 
 def include(package, file, **options):
@@ -36,13 +60,14 @@ def generate_launch_description():
     sim = LaunchConfiguration("sim")
     return LaunchDescription(
         [
-            *arguments("robot", "ur_type", "sim", "model", "device", "require_approval", "rviz", "record"),
-            *arguments("planner", "check_targets", "seed", "description"),
-            *arguments("robot_ip", "use_mock_hardware", "mock_gripper", "camera_frames"),
-            *arguments("driver", "driver_file", "driver_arguments", "controller", "base_topic", "twists"),
-            *arguments("namespace", "params_file", "log_level", "autostart", "respawn"),
+            *declare("robot", "ur_type", "sim", "model", "device", "require_approval", "rviz", "record"),
+            *declare("home_planner", "check_targets", "seed", "description"),
+            *declare("robot_ip", "use_mock_hardware", "mock_gripper", "camera_frames"),
+            *declare("driver", "driver_file", "driver_arguments", "controller", "base_topic", "twists"),
+            *declare("namespace", "params_file", "log_level", "autostart", "respawn"),
+            OpaqueFunction(function=end_at_sigterm),
             OpaqueFunction(function=check),
-            OpaqueFunction(function=start_recording),
+            OpaqueFunction(function=record),
             include("wall_oss_ros", "simulation.launch.py", condition=IfCondition(sim)),
             include("wall_oss_bringup", "driver.launch.py", condition=UnlessCondition(sim)),
             include("wall_oss_ros", "perception.launch.py"),

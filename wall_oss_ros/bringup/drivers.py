@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a real robot's driver is started, as data: ``wall_oss_bringup/config/drivers``. Imports no ROS."""
+"""How a real robot's driver is started, as data: ``config/drivers``. Imports no ROS."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def load_driver(robot: str, distribution: str = "", variant: str | None = None, 
     """The driver of a robot.
 
     Args:
-        robot: the profile's name, or the path of a YAML file like those in wall_oss_bringup/config/drivers.
+        robot: the profile's name, or the path of a YAML file like those in config/drivers.
         distribution: of ROS 2, in small letters.
         variant: the profile's.
         mock: whether it is started without a robot.
@@ -106,7 +106,7 @@ def load_driver(robot: str, distribution: str = "", variant: str | None = None, 
     """
     path = Path(robot)
     if path.suffix not in (".yaml", ".yml"):
-        folder = data_path(_FOLDER, "wall_oss_bringup")
+        folder = data_path(_FOLDER)
         path = folder / f"{robot}.yaml"
         if not path.is_file():
             names = sorted(file.stem for file in folder.glob("*.yaml"))

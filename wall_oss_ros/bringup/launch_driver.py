@@ -6,17 +6,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from launch import LaunchContext, LaunchDescriptionSource
 from launch.actions import GroupAction, IncludeLaunchDescription, LogInfo, SetLaunchConfiguration
 from launch.launch_description_sources import AnyLaunchDescriptionSource, PythonLaunchDescriptionSource
 from launch_ros.actions import Node, SetRemap
 
-from launch import LaunchContext, LaunchDescriptionSource
-from wall_oss_ros.bringup.arguments import namespace, robot_name, robot_profile, switch, value
 from wall_oss_ros.bringup.drivers import Driver, load_driver
-from wall_oss_ros.bringup.launch_description import camera_frames
-from wall_oss_ros.bringup.launch_nodes import is_installed, process
-from wall_oss_ros.bringup.names import placed
-from wall_oss_ros.bringup.system import NAMESPACE, PACKAGE, NodeSpec
+from wall_oss_ros.bringup.launch_arguments import namespace, robot_name, robot_profile, robot_remappings, switch, value
+from wall_oss_ros.bringup.launch_nodes import is_installed, parameter_files, process_options
+from wall_oss_ros.bringup.launch_robot_description import camera_frames
+from wall_oss_ros.bringup.remappings import remapped
+from wall_oss_ros.bringup.system import NAMESPACE
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.paths import data_path
 
@@ -171,15 +171,18 @@ def _mock_gripper(context: LaunchContext) -> list:
         topic = robot_profile(context).joint_states
     if topic is None:
         return []
-    spec = NodeSpec(
+    parameters = {
+        "robot": robot_name(context),
+        "autostart": switch(context, "autostart"),
+        "joint_states": remapped(topic, robot_profile(context), namespace(context)),
+    }
+    node = Node(
+        package="wall_oss_ros",
         executable="mock_gripper",
-        module=f"{PACKAGE}.nodes.mock_gripper",
         name="mock_gripper",
-        parameters={
-            "robot": robot_name(context),
-            "autostart": switch(context, "autostart"),
-            "joint_states": placed(topic, robot_profile(context), namespace(context)),
-        },
-        namespace=NAMESPACE,
+        namespace=namespace(context, NAMESPACE),
+        parameters=parameter_files(context, "mock_gripper", parameters),
+        remappings=robot_remappings(context),
+        **process_options(context, "mock_gripper"),
     )
-    return process(context, spec)
+    return [node]

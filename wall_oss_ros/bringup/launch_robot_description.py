@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The robot's description in its cell, as ``urdf/cells`` makes it, for robot_state_publisher; and cameras' frames alone."""
+"""robot_state_publisher with the robot in its cell, as ``urdf/cells`` makes it; and the cameras' frames alone."""
 
 from __future__ import annotations
 
@@ -7,15 +7,22 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import yaml
+from launch import LaunchContext
 from launch.actions import LogInfo
 from launch.logging import launch_config
 from launch_ros.actions import Node
 
-from launch import LaunchContext
-from wall_oss_ros.bringup.arguments import namespace, remappings, robot_name, robot_profile, switch, value
 from wall_oss_ros.bringup.drivers import load_driver
+from wall_oss_ros.bringup.launch_arguments import (
+    namespace,
+    robot_name,
+    robot_profile,
+    robot_remappings,
+    switch,
+    value,
+)
 from wall_oss_ros.bringup.launch_nodes import apt, is_installed, optional_node
-from wall_oss_ros.bringup.names import placed
+from wall_oss_ros.bringup.remappings import remapped
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.paths import data_path
 from wall_oss_ros.robots.profile import RobotProfile
@@ -41,8 +48,8 @@ def robot_state_publisher(context: LaunchContext) -> list:
         remappings=[
             ("/tf", "tf"),
             ("/tf_static", "tf_static"),
-            ("joint_states", placed(profile.joint_states, profile, namespace(context))),
-            *remappings(context),
+            ("joint_states", remapped(profile.joint_states, profile, namespace(context))),
+            *robot_remappings(context),
         ],
     )
 

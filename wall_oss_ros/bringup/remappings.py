@@ -6,18 +6,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from wall_oss_ros.bringup.system import NAMESPACE
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.profile import RobotProfile
 
 # Absolute names that no profile has, and that would be shared by all robots. /diagnostics is: there names say whose.
 _OURS = ("/clock", "/tf_static", "/robot_description", "/simulation/ground_truth", "/simulation/reset")
+_RECORDED = (  # besides the profile's topics
+    *(f"/{NAMESPACE}/{name}" for name in ("instruction", "observation", "plan", "action_chunk", "status")),
+    f"/{NAMESPACE}/emergency_stop",
+    "/tf",
+    *_OURS[:-1],
+)
 _NAMESPACE = re.compile(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*")
 _ACTION = ("send_goal", "get_result", "cancel_goal", "feedback", "status")  # an action's services and topics
 
 
-def of_profile(profile: RobotProfile) -> tuple[list[str], list[str]]:
+def profile_names(profile: RobotProfile) -> tuple[list[str], list[str]]:
     """The topics and the actions that a profile names."""
-    found = list(_names(profile.model_dump(exclude={"urdf"})))
+    found = list(_absolute_names(profile.model_dump(exclude={"urdf"})))
     topics = dict.fromkeys(name for field, name in found if field != "action")
     return list(topics), list(dict.fromkeys(name for field, name in found if field == "action"))
 
@@ -38,15 +45,14 @@ def remappings(
     """
     if namespace and not _NAMESPACE.fullmatch(namespace):
         raise WallOSSError(f"{namespace!r} is no namespace.", "Give letters, digits and _, such as left_cell.")
-    topics, actions = of_profile(profile)
-    parts = [
-        f"{action}/_action/{part}" for action in actions for part in _ACTION
-    ]  # ROS remaps only these, not the whole
-    renamed = [(name, placed(name, profile, namespace, controller, base_topic)) for name in (*topics, *_OURS, *parts)]
+    topics, actions = profile_names(profile)
+    # ROS remaps an action's services and topics, not the action as a whole.
+    parts = [f"{action}/_action/{part}" for action in actions for part in _ACTION]
+    renamed = [(name, remapped(name, profile, namespace, controller, base_topic)) for name in (*topics, *_OURS, *parts)]
     return [(name, new) for name, new in renamed if name != new]
 
 
-def placed(name: str, profile: RobotProfile, namespace: str = "", controller: str = "", base_topic: str = "") -> str:
+def remapped(name: str, profile: RobotProfile, namespace: str = "", controller: str = "", base_topic: str = "") -> str:
     """What one of the profile's names becomes; the arguments are those of ``remappings``."""
     old = f"/{profile.command.controller}/"  # of no name where it has no controller
     if controller and name.startswith(old):
@@ -56,13 +62,21 @@ def placed(name: str, profile: RobotProfile, namespace: str = "", controller: st
     return f"/{namespace}{name}" if namespace else name
 
 
-def _names(value, field: str = "") -> Iterator[tuple[str, str]]:
+def recorded_topics(
+    profile: RobotProfile, namespace: str = "", controller: str = "", base_topic: str = ""
+) -> list[str]:
+    """What a recording holds: the robot's topics, and what WALL-OSS says of its work; arguments as of ``remappings``."""
+    names = (*profile_names(profile)[0], *_RECORDED)
+    return [*(remapped(name, profile, namespace, controller, base_topic) for name in names), "/diagnostics", "/rosout"]
+
+
+def _absolute_names(value, field: str = "") -> Iterator[tuple[str, str]]:
     """Absolute names and the fields they stand in."""
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from _names(inner, key)
+            yield from _absolute_names(inner, key)
     elif isinstance(value, (list, tuple)):
         for inner in value:
-            yield from _names(inner, field)
+            yield from _absolute_names(inner, field)
     elif isinstance(value, str) and value.startswith("/"):
         yield field, value
