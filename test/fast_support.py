@@ -11,8 +11,8 @@ from wall_oss_ros.model.fast import FastTokenizer
 from wall_oss_ros.training.tokenizer import train_tokenizer
 
 HORIZON, ARM = 8, slice(7, 14)
-ALIVE = np.zeros(20, bool)
-ALIVE[ARM] = True
+DOF_MASK = np.zeros(20, bool)
+DOF_MASK[ARM] = True
 SUBTASK = "pick up the red cube"
 
 

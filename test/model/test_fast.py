@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from fast_support import ALIVE, ARM, HORIZON, smooth_chunks, tiny
+from fast_support import ARM, DOF_MASK, HORIZON, smooth_chunks, tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -222,18 +222,18 @@ def test_words_and_chunks_translate(parts):
     _, words, language = parts
     chunk = np.zeros((HORIZON, 20))
     chunk[:, ARM] = smooth_chunks(1, seed=4)[0]
-    answer = words.encode(chunk, ALIVE)
+    answer = words.encode(chunk, DOF_MASK)
     spelled = [language.id_to_token(word) for word in answer]
     tokens = words.fast.encode(chunk[:, ARM])
     assert spelled == [f"<|action_token_{token}|>" for token in tokens] + ["<|im_end|>"]
-    assert language.encode(words.spell(chunk, ALIVE)).ids == answer[:-1]
-    decoded = words.decode([*answer, 5, 6], HORIZON, ALIVE)
-    assert not decoded[:, ~ALIVE].any()
+    assert language.encode(words.spell(chunk, DOF_MASK)).ids == answer[:-1]
+    decoded = words.decode([*answer, 5, 6], HORIZON, DOF_MASK)
+    assert not decoded[:, ~DOF_MASK].any()
     assert np.abs(decoded - chunk).max() <= largest_error(HORIZON, 10)
     with pytest.raises(NotAChunk, match="no end after"):
-        words.decode(answer[:-1], HORIZON, ALIVE)
+        words.decode(answer[:-1], HORIZON, DOF_MASK)
     with pytest.raises(NotAChunk, match="token 5 of the language model"):
-        words.decode([5, *answer], HORIZON, ALIVE)
+        words.decode([5, *answer], HORIZON, DOF_MASK)
 
 
 def test_a_language_model_without_the_tokens_is_refused(parts):
@@ -248,7 +248,7 @@ def test_a_random_network_says_nonsense_and_is_refused(parts):
     batch = {"input_ids": torch.tensor([[4, 5, 6]])}
     for choose in (None, words.choice(temperature=1.0, seed=0)):
         with pytest.raises(NotAChunk):
-            generate_chunks(model, batch, words, ALIVE, choose)
+            generate_chunks(model, batch, words, DOF_MASK, choose)
 
 
 def test_a_network_learns_two_chunks_and_says_them(parts):
@@ -258,7 +258,7 @@ def test_a_network_learns_two_chunks_and_says_them(parts):
     chunks = np.zeros((2, HORIZON, 20))
     chunks[:, :, ARM] = smooth_chunks(2, seed=5)
     prompts = [language.encode(text).ids for text in ("pick up", "pick up the red cube")]
-    answers = [words.encode(chunk, ALIVE) for chunk in chunks]
+    answers = [words.encode(chunk, DOF_MASK) for chunk in chunks]
     pad, width = model.config.pad_token_id, max(len(p) + len(a) for p, a in zip(prompts, answers))
     ids, labels = torch.full((2, width), pad), torch.full((2, width), -100)
     for row, (prompt, answer) in enumerate(zip(prompts, answers)):
@@ -277,6 +277,6 @@ def test_a_network_learns_two_chunks_and_says_them(parts):
         rows = [[pad] * (longest - len(p)) + p if side == "left" else p + [pad] * (longest - len(p)) for p in prompts]
         batch = {"input_ids": torch.tensor(rows), "attention_mask": (torch.tensor(rows) != pad).long()}
         for choose, use_cache in ((None, True), (None, False), (words.choice(0.3, 0.9, seed=1), True)):
-            said = generate_chunks(model, batch, words, ALIVE, choose, use_cache).numpy()
+            said = generate_chunks(model, batch, words, DOF_MASK, choose, use_cache).numpy()
             assert np.abs(said - chunks).max() <= largest_error(HORIZON, 10)
     assert np.abs(chunks[0] - chunks[1]).max() > 3 * largest_error(HORIZON, 10)

@@ -30,13 +30,13 @@ def test_a_robot_has_one_kind_and_a_new_one_replaces_it(folder):
     model = WallOSS.from_pretrained(folder)
     statistics = model.action_preprocessor.normalizer_action
     mean, std = torch.arange(20.0), torch.ones(20)
-    statistics.set_kind("franka", "deviation", mean, std)
-    assert statistics.kind("franka") == "deviation" and statistics.names() == ["franka"]
+    statistics.set_kind("franka", "mean_std", mean, std)
+    assert statistics.kind("franka") == "mean_std" and statistics.names() == ["franka"]
     model.save_pretrained(folder)
     names = load_file(folder / "model.safetensors").keys()
     assert HEAD + "action.mean.franka" in names and HEAD + "action.min.franka" not in names
     actions, states = read_statistics(folder, read_config(folder))
-    assert actions.kind("franka") == "deviation" and states.kind("franka") == "range"
+    assert actions.kind("franka") == "mean_std" and states.kind("franka") == "min_max"
     assert torch.equal(actions.get("franka")[0], mean) and torch.equal(actions.get("franka")[1], std)
     again = WallOSS.from_pretrained(folder, dtype=torch.bfloat16).action_preprocessor.normalizer_action
     assert torch.equal(again.get("franka")[0], mean) and again.get("franka")[0].dtype == torch.float32
@@ -52,7 +52,7 @@ def test_a_robot_has_one_kind_and_a_new_one_replaces_it(folder):
 )
 def test_impossible_statistics_are_refused(first, second, message):
     with pytest.raises(WallOSSError, match=message):
-        Statistics().set_kind("franka", "deviation", first, second)
+        Statistics().set_kind("franka", "mean_std", first, second)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_quantiles_beside_the_weights_are_taken_where_these_have_none(folder):
 
 @pytest.mark.parametrize(
     "mode, kind, first, second",
-    [("MEAN_STD", "deviation", 0.5, 2.0), ("MIN_MAX", "range", -1.0, 4.0), ("QUANTILES", "range", -0.5, 2.0)],
+    [("MEAN_STD", "mean_std", 0.5, 2.0), ("MIN_MAX", "min_max", -1.0, 4.0), ("QUANTILES", "min_max", -0.5, 2.0)],
 )
 def test_files_of_lerobot_are_read_as_they_say(folder, mode, kind, first, second):
     rewrite(folder, drop_statistics)

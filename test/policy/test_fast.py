@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from fast_support import ALIVE, ARM, HORIZON, SUBTASK, VIEWS, smooth_chunks, tiny
+from fast_support import ARM, DOF_MASK, HORIZON, SUBTASK, VIEWS, smooth_chunks, tiny
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model.fast import FastTokenizer, NotAChunk, largest_error
@@ -19,13 +19,13 @@ LEAST, RANGE = -0.5, 1.0
 
 def observe(seed: int = 0) -> Observation:
     rng = np.random.default_rng(seed)
-    state = np.where(ALIVE, rng.uniform(-0.4, 0.4, 20), 0).astype(np.float32)
-    return Observation(0.0, {view: rng.integers(0, 256, (56, 56, 3), np.uint8) for view in VIEWS}, state, ALIVE)
+    state = np.where(DOF_MASK, rng.uniform(-0.4, 0.4, 20), 0).astype(np.float32)
+    return Observation(0.0, {view: rng.integers(0, 256, (56, 56, 3), np.uint8) for view in VIEWS}, state, DOF_MASK)
 
 
 def write(folder, model, words, language) -> None:
     """A complete checkpoint, as a released one would be laid out."""
-    vectors = torch.where(torch.from_numpy(ALIVE), LEAST, 0.0), torch.where(torch.from_numpy(ALIVE), RANGE, 0.0)
+    vectors = torch.where(torch.from_numpy(DOF_MASK), LEAST, 0.0), torch.where(torch.from_numpy(DOF_MASK), RANGE, 0.0)
     model.action_preprocessor.normalizer_action.set("franka", *vectors)
     model.action_preprocessor.normalizer_propri.set("franka", *vectors)
     model.config.extra["use_fast_tokenizer"] = True
@@ -42,7 +42,9 @@ def folder(tmp_path):
 
 def learn(model, words, processor, samples) -> None:
     """Overfits (observation, normalised chunk) pairs, through the very prompts that the processor makes."""
-    batch = processor([obs for obs, _ in samples], SUBTASK, "fast", [words.spell(chunk, ALIVE) for _, chunk in samples])
+    batch = processor(
+        [obs for obs, _ in samples], SUBTASK, "fast", [words.spell(chunk, DOF_MASK) for _, chunk in samples]
+    )
     optimizer = torch.optim.Adam(model.parameters(), 1e-2)
     for _ in range(150):
         loss = model(batch).cross_entropy_loss
@@ -67,7 +69,7 @@ def test_learnt_motions_come_out_and_anything_else_is_bounded_or_refused(tmp_pat
     policy = Policy.from_pretrained(tmp_path)
     for obs, chunk in (*samples, samples[0]):
         physical = policy.act(obs, SUBTASK)
-        assert physical.shape == (HORIZON, 20) and not physical[:, ~ALIVE].any()
+        assert physical.shape == (HORIZON, 20) and not physical[:, ~DOF_MASK].any()
         expected = (chunk[:, ARM] + 1) / 2 * RANGE + LEAST
         assert np.abs(physical[:, ARM] - expected).max() <= largest_error(HORIZON, 10) * RANGE / 2
     assert np.abs(policy.act(samples[0][0], SUBTASK) - policy.act(samples[1][0], SUBTASK)).max() > 0.3
@@ -131,8 +133,8 @@ def test_what_does_not_fit_is_refused(folder):
 
 def test_statistics_by_deviation_allow_larger_values(folder):
     policy = Policy.from_pretrained(folder)
-    assert policy.fast.vocabulary.limit == LIMITS["range"] == 1
+    assert policy.fast.vocabulary.limit == LIMITS["min_max"] == 1
     statistics = policy.model.action_preprocessor.normalizer_action
-    statistics.set_kind("franka", "deviation", torch.zeros(20), torch.from_numpy(ALIVE).float())
+    statistics.set_kind("franka", "mean_std", torch.zeros(20), torch.from_numpy(DOF_MASK).float())
     policy.model.save_pretrained(folder)
-    assert Policy.from_pretrained(folder).fast.vocabulary.limit == LIMITS["deviation"]
+    assert Policy.from_pretrained(folder).fast.vocabulary.limit == LIMITS["mean_std"]

@@ -83,10 +83,10 @@ def test_displacements_are_no_absolute_positions(folder):
 
 def test_deviations_are_compared_as_well(folder):
     mean, std = (in_layout(STATE_MIN) + in_layout(STATE_MAX)) / 2, (in_layout(STATE_MAX) - in_layout(STATE_MIN)) / 6
-    good = Normalizer(mean.numpy(), std.numpy(), "deviation")
+    good = Normalizer(mean.numpy(), std.numpy(), "mean_std")
     config = read_config(folder)
     assert mismatches(config, good, actions(), FRANKA) == []
-    degrees = Normalizer(mean.numpy(), np.where(in_layout([0, 0, 0, 1, 1, 1, 0]) > 0, 30, std), "deviation")
+    degrees = Normalizer(mean.numpy(), np.where(in_layout([0, 0, 0, 1, 1, 1, 0]) > 0, 30, std), "mean_std")
     assert "degrees" in mismatches(config, degrees, actions(), FRANKA)[0]
 
 
@@ -260,7 +260,7 @@ def test_narrow_ranges_of_a_dataset_are_widened_around_their_middle():
     assert np.allclose(low, [0.46, 0, 3]) and np.allclose(high, [0.56, 1, 3])
     low, high = from_values(values, least=np.array([0.0, 3.0, 1.0])).bounds()
     assert np.allclose(low, [0.50, -1, 3]) and np.allclose(high, [0.52, 2, 3])
-    found = from_values(values, least=0.2, alive=np.array([False, True, True])).placed(6, slice(2, 5))
+    found = from_values(values, least=0.2, dof_mask=np.array([False, True, True])).placed(6, slice(2, 5))
     low, high = found.bounds()
     assert np.allclose(low, [0, 0, 0.50, 0, 2.9, 0]) and np.allclose(high, [0, 0, 0.52, 1, 3.1, 0])
     assert found.mask().tolist() == [False, False, True, True, True, False]
@@ -268,7 +268,7 @@ def test_narrow_ranges_of_a_dataset_are_widened_around_their_middle():
 
 def test_deviations_of_a_dataset():
     values = np.random.default_rng(1).normal(2.0, 0.5, (20000, 2))
-    found = from_values(values, "deviation")
+    found = from_values(values, "mean_std")
     scaled = found.normalize(values)
     assert np.allclose(scaled.mean(0), 0, atol=1e-3) and np.allclose(scaled.std(0), 1, atol=1e-3)
     assert np.abs(scaled).max() > 3, "not clamped"

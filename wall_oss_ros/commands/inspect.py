@@ -87,7 +87,7 @@ def _statistics(console, name: str, robot: dict) -> None:
         else:
             silent.append(label.partition("[")[0])
     kinds = sorted({robot[key] for key in ("state kind", "action kind") if key in robot})
-    shown = "mean ± 3 deviations" if kinds == ["deviation"] else "least to greatest"
+    shown = "mean ± 3 deviations" if kinds == ["mean_std"] else "least to greatest"
     _table(console, f"Statistics of {name} ({shown})", ("number", "unit", "state", "action"), rows)
     if silent:
         names = ", ".join(dict.fromkeys(silent))

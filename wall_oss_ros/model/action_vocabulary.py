@@ -58,15 +58,15 @@ class ActionVocabulary:
         self.ids: list[int] = ids
         self._numbers = {token: number for number, token in enumerate(ids)}
 
-    def encode(self, chunk: np.ndarray, alive: np.ndarray) -> list[int]:
-        """The assistant's answer for a normalised chunk (T, A), end token included; alive: (A,) bool."""
-        return [self.ids[token] for token in self.fast.encode(np.asarray(chunk)[:, alive])] + [self.end]
+    def encode(self, chunk: np.ndarray, dof_mask: np.ndarray) -> list[int]:
+        """The assistant's answer for a normalised chunk (T, A), end token included; dof_mask: (A,) bool."""
+        return [self.ids[token] for token in self.fast.encode(np.asarray(chunk)[:, dof_mask])] + [self.end]
 
-    def spell(self, chunk: np.ndarray, alive: np.ndarray) -> str:
+    def spell(self, chunk: np.ndarray, dof_mask: np.ndarray) -> str:
         """The same as text, without the end: an answer for :class:`~wall_oss_ros.policy.WallOSSProcessor`."""
-        return "".join(map(action_token, self.fast.encode(np.asarray(chunk)[:, alive])))
+        return "".join(map(action_token, self.fast.encode(np.asarray(chunk)[:, dof_mask])))
 
-    def decode(self, ids: Sequence[int], horizon: int, alive: np.ndarray) -> np.ndarray:
+    def decode(self, ids: Sequence[int], horizon: int, dof_mask: np.ndarray) -> np.ndarray:
         """The normalised chunk (horizon, A) float32 of an answer; what follows the end token is ignored.
 
         Raises:
@@ -79,14 +79,14 @@ class ActionVocabulary:
         foreign = [word for word in answer if word not in self._numbers]
         if foreign:
             raise NotAChunk(f"token {foreign[0]} of the language model is no action token")
-        chunk = np.zeros((horizon, len(alive)), np.float32)
+        chunk = np.zeros((horizon, len(dof_mask)), np.float32)
         numbers = [self._numbers[word] for word in answer]
-        chunk[:, alive] = self.fast.decode(numbers, horizon, int(np.sum(alive)), self.limit)
+        chunk[:, dof_mask] = self.fast.decode(numbers, horizon, int(np.sum(dof_mask)), self.limit)
         return chunk
 
-    def longest(self, horizon: int, alive: np.ndarray) -> int:
+    def longest(self, horizon: int, dof_mask: np.ndarray) -> int:
         """Tokens that an answer can have at most, end token included."""
-        return self.fast.longest(horizon, int(np.sum(alive)), self.limit) + 1
+        return self.fast.longest(horizon, int(np.sum(dof_mask)), self.limit) + 1
 
     def choice(self, temperature: float = 0.0, top_p: float = 1.0, seed: int | None = None) -> TokenChoice:
         """Chooses among action tokens and the end only."""
@@ -97,7 +97,7 @@ def generate_chunks(
     model: WallOSS,
     batch: Mapping[str, Tensor],
     vocabulary: ActionVocabulary,
-    alive: np.ndarray,
+    dof_mask: np.ndarray,
     choose: TokenChoice | None = None,
     use_cache: bool = True,
 ) -> Tensor:
@@ -105,7 +105,7 @@ def generate_chunks(
 
     Args:
         batch: prompts that end where the assistant's answer begins, padded on either side.
-        alive: (A,) or (B, A) bool, which degrees of freedom the chunks are about.
+        dof_mask: (A,) or (B, A) bool, which degrees of freedom the chunks are about.
         choose: the likeliest tokens when None; see :meth:`ActionVocabulary.choice`.
 
     Returns:
@@ -116,8 +116,8 @@ def generate_chunks(
         WallOSSError: a logit is not finite.
     """
     horizon = model.config.action_horizon
-    alive = np.broadcast_to(alive, (len(batch["input_ids"]), model.config.action_dim))
-    limit = max(vocabulary.longest(horizon, row) for row in alive)
+    dof_mask = np.broadcast_to(dof_mask, (len(batch["input_ids"]), model.config.action_dim))
+    limit = max(vocabulary.longest(horizon, row) for row in dof_mask)
     ids = model.generate(batch, limit, vocabulary.end, use_cache, choose or vocabulary.choice()).tolist()
-    chunks = [vocabulary.decode(answer, horizon, row) for answer, row in zip(ids, alive)]
+    chunks = [vocabulary.decode(answer, horizon, row) for answer, row in zip(ids, dof_mask)]
     return torch.from_numpy(np.stack(chunks))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from wall_oss_ros.errors import WallOSSError
 
-KINDS = {"range": ("min", "delta"), "deviation": ("mean", "std")}
+KINDS = {"min_max": ("min", "delta"), "mean_std": ("mean", "std")}
 """The two vectors of each kind. Released WALL-OSS checkpoints have ranges; LeRobot's port has mean and deviation."""
 
 
@@ -42,7 +42,7 @@ class Statistics(nn.Module):
 
     def set(self, robot: str, minimum: Tensor, delta: Tensor) -> None:
         """Args: minimum, delta: (A,) in physical units; delta 0 where a degree of freedom never moved."""
-        self.set_kind(robot, "range", minimum, delta)
+        self.set_kind(robot, "min_max", minimum, delta)
 
     def set_kind(self, robot: str, kind: str, first: Tensor, second: Tensor) -> None:
         """Replaces what is known of a robot.

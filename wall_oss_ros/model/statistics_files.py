@@ -20,14 +20,14 @@ import torch
 from torch import Tensor
 
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.model.weights import opened
+from wall_oss_ros.model.weights import read_file
 
 STATES, ACTIONS = ("observation.state", "state"), ("action", "actions")
 LEROBOT_MODES = {  # normalisation mode: kind, names of the two tensors, and whether the second is a greatest value
-    "MEAN_STD": ("deviation", "mean", "std", False),
-    "MIN_MAX": ("range", "min", "max", True),
-    "QUANTILES": ("range", "q01", "q99", True),
-    "QUANTILE10": ("range", "q10", "q90", True),
+    "MEAN_STD": ("mean_std", "mean", "std", False),
+    "MIN_MAX": ("min_max", "min", "max", True),
+    "QUANTILES": ("min_max", "q01", "q99", True),
+    "QUANTILE10": ("min_max", "q10", "q90", True),
 }
 
 
@@ -92,7 +92,7 @@ def _norm_stats(content: dict, _folder: Path) -> tuple[Found, Found]:
 
 def _between(low, high) -> Found:
     low, high = (torch.as_tensor(values, dtype=torch.float32).flatten() for values in (low, high))
-    return Found("range", low, high - low)
+    return Found("min_max", low, high - low)
 
 
 def _lerobot(content: dict, folder: Path) -> tuple[Found, Found]:
@@ -100,8 +100,7 @@ def _lerobot(content: dict, folder: Path) -> tuple[Found, Found]:
     if len(steps) != 1:
         raise KeyError(f"one normalizer_processor expected, {len(steps)} found")
     modes = {str(kind).upper(): str(mode).upper() for kind, mode in steps[0]["config"]["norm_map"].items()}
-    with opened(folder / Path(steps[0]["state_file"]).name) as file:
-        tensors = {name: file.get_tensor(name) for name in file}
+    tensors = read_file(folder / Path(steps[0]["state_file"]).name)
     found = []
     for kind, names in (("STATE", STATES), ("ACTION", ACTIONS)):
         how, first, second, greatest = LEROBOT_MODES[modes[kind]]

@@ -137,15 +137,21 @@ def read_headers(folder: Path) -> dict[str, Header]:
     return headers
 
 
+def read_file(file: Path, wanted: Callable[[str], bool] = lambda name: True) -> dict[str, Tensor]:
+    """The tensors of one file whose names are wanted.
+
+    Raises:
+        WallOSSError: the file is missing or damaged.
+    """
+    with opened(file) as content:
+        return {name: content.get_tensor(name) for name in content.keys() if wanted(name)}  # noqa: SIM118
+
+
 def read_tensors(folder: Path, wanted: Callable[[str], bool] = lambda name: True) -> dict[str, Tensor]:
-    """The tensors whose names are wanted.
+    """The tensors of a checkpoint whose names are wanted.
 
     Raises:
         WallOSSError: as :func:`read_headers`.
     """
-    headers = read_headers(folder)
-    tensors: dict[str, Tensor] = {}
-    for file in sorted({header.file for header in headers.values()}):
-        with opened(file) as content:
-            tensors |= {name: content.get_tensor(name) for name in content.keys() if wanted(name)}  # noqa: SIM118
-    return tensors
+    files = {header.file for header in read_headers(folder).values()}
+    return {name: tensor for file in sorted(files) for name, tensor in read_file(file, wanted).items()}

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from wall_oss_ros.policy.engine import Engine
 
 FOLDER = "action_tokenizer"
-LIMITS = {"range": 1.0, "deviation": 10.0}
+LIMITS = {"min_max": 1.0, "mean_std": 10.0}
 """Largest magnitude of a normalised action by the kind of statistics. Deviations know no bound, but by Chebyshev's
 inequality no more than one in a hundred of any dataset's values is ten of them from the mean."""
 
@@ -39,23 +39,23 @@ def speaks_fast(config: WallOSSConfig) -> bool:
 class FastActions:
     """Asks an engine for the action tokens of one robot's chunks."""
 
-    def __init__(self, vocabulary: ActionVocabulary, horizon: int, alive: np.ndarray):
+    def __init__(self, vocabulary: ActionVocabulary, horizon: int, dof_mask: np.ndarray):
         """
         Args:
             horizon: steps of a chunk.
-            alive: (A,) bool, the degrees of freedom that the tokens are about.
+            dof_mask: (A,) bool, the degrees of freedom that the tokens are about.
 
         Raises:
             WallOSSError: the FAST tokenizer is for chunks of another size.
         """
-        fast, size = vocabulary.fast, (horizon, int(alive.sum()))
+        fast, size = vocabulary.fast, (horizon, int(dof_mask.sum()))
         if any(own not in (None, n) for own, n in zip((fast.horizon, fast.width), size)):
             raise WallOSSError(
                 f"The FAST tokenizer is for chunks of {(fast.horizon, fast.width)} (steps, degrees of freedom), the "
                 f"checkpoint's are {size} for this robot.",
                 "Use the FAST tokenizer and the statistics that the checkpoint was trained with.",
             )
-        self.vocabulary, self.horizon, self.alive = vocabulary, horizon, alive
+        self.vocabulary, self.horizon, self.dof_mask = vocabulary, horizon, dof_mask
 
     @classmethod
     def from_checkpoint(
@@ -91,7 +91,7 @@ class FastActions:
         return cls(vocabulary, config.action_horizon, actions.mask())
 
     def act(self, engine: Engine, suffix: list[int], state: Tensor, state_mask: Tensor) -> np.ndarray:
-        """The likeliest chunk (horizon, A) float32, normalised; 0 where not alive.
+        """The likeliest chunk (horizon, A) float32, normalised; 0 where the mask says no.
 
         Args:
             suffix: the acting prompt behind the observation.
@@ -101,8 +101,8 @@ class FastActions:
             NotAChunk: the model's tokens make no chunk.
             WallOSSError: a logit is not finite.
         """
-        limit = self.vocabulary.longest(self.horizon, self.alive)
+        limit = self.vocabulary.longest(self.horizon, self.dof_mask)
         ids = engine.generate(suffix, limit, state, state_mask, self.vocabulary.choice())
         if len(ids) < limit:  # it ended; the engine leaves the end token out
             ids = [*ids, self.vocabulary.end]
-        return self.vocabulary.decode(ids, self.horizon, self.alive)
+        return self.vocabulary.decode(ids, self.horizon, self.dof_mask)

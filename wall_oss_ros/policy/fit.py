@@ -12,7 +12,7 @@ import numpy as np
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model.checkpoint import read_config, read_statistics
 from wall_oss_ros.model.config import WallOSSConfig
-from wall_oss_ros.policy.normalizer import Normalizer, unnamed
+from wall_oss_ros.policy.normalizer import Normalizer, default_robot
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.robots.urdf import position_limits
@@ -195,7 +195,7 @@ def require_fit(folder: Path, profile: RobotProfile, robot: str | None = None) -
                 f"{folder} was trained on {trained}, not on {wanted}, which the profile of {profile.name} demands.",
                 "Use a checkpoint trained for this robot, or train one: docs/training.md.",
             )
-        robot = wanted if wanted in known else unnamed(actions, states) or wanted
+        robot = wanted if wanted in known else default_robot(actions, states) or wanted
         if robot != wanted:
             _log.warning("%s was trained on %s, not on %s; those statistics are used.", folder, trained, wanted)
     if problems := mismatches(

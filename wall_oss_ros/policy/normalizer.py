@@ -20,8 +20,8 @@ class Normalizer:
     least value or mean.
     """
 
-    def __init__(self, first: np.ndarray, second: np.ndarray, kind: str = "range"):
-        """Args: first, second: (A,) in physical units: min and delta, or, with the kind ``deviation``, mean and std.
+    def __init__(self, first: np.ndarray, second: np.ndarray, kind: str = "min_max"):
+        """Args: first, second: (A,) in physical units: min and delta, or, with the kind ``mean_std``, mean and std.
 
         Raises:
             WallOSSError: they are not two finite vectors of one length with no negative range or deviation.
@@ -68,21 +68,21 @@ class Normalizer:
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """(A,) each: least and greatest value in physical units; three deviations around the mean where only these are
         known."""
-        if self.kind == "deviation":
+        if self.kind == "mean_std":
             return self.offset - 3 * self.scale, self.offset + 3 * self.scale
         return self.offset, self.offset + self.scale
 
-    def mask(self, alive: np.ndarray | None = None) -> np.ndarray:
-        """(A,) bool: the degrees of freedom that the model is told of, those alive that vary."""
-        return self.varies if alive is None else self.varies & np.asarray(alive, bool)
+    def mask(self, dof_mask: np.ndarray | None = None) -> np.ndarray:
+        """(A,) bool: the degrees of freedom that the model is told of, those of ``dof_mask`` that vary."""
+        return self.varies if dof_mask is None else self.varies & np.asarray(dof_mask, bool)
 
-    def normalize(self, values: np.ndarray, alive: np.ndarray | None = None) -> np.ndarray:
-        """(..., A) in physical units -> (..., A) float32; 0 where not alive."""
+    def normalize(self, values: np.ndarray, dof_mask: np.ndarray | None = None) -> np.ndarray:
+        """(..., A) in physical units -> (..., A) float32; 0 where the mask says no."""
         values = np.asarray(values, np.float32)
-        if self.kind == "deviation":
-            return np.where(self.mask(alive), (values - self.offset) / self._divisor, np.float32(0))
+        if self.kind == "mean_std":
+            return np.where(self.mask(dof_mask), (values - self.offset) / self._divisor, np.float32(0))
         scaled = 2 * (values - self.offset) / self._divisor - 1
-        return np.where(self.mask(alive), np.clip(scaled, -1, 1), np.float32(0))
+        return np.where(self.mask(dof_mask), np.clip(scaled, -1, 1), np.float32(0))
 
     def denormalize(self, values: np.ndarray) -> np.ndarray:
         """(..., A) -> (..., A) float32 in physical units.
@@ -90,12 +90,12 @@ class Normalizer:
         By range, never outside what the model was trained on; by deviation there is no such bound.
         """
         values = np.asarray(values, np.float32)
-        if self.kind == "deviation":
+        if self.kind == "mean_std":
             return values * self.scale + self.offset
         return (np.clip(values, -1, 1) + 1) / 2 * self.scale + self.offset
 
 
-def unnamed(actions: Statistics, states: Statistics) -> str | None:
+def default_robot(actions: Statistics, states: Statistics) -> str | None:
     """Whose statistics serve a robot that is not named: the only ones, or the first of several that say the same."""
     known = actions.names()
     for table in (actions, states):

@@ -18,7 +18,7 @@ from wall_oss_ros.policy import prompts
 from wall_oss_ros.policy.engine import Engine
 from wall_oss_ros.policy.fast_actions import FastActions
 from wall_oss_ros.policy.fit import require_fit
-from wall_oss_ros.policy.normalizer import Normalizer, unnamed
+from wall_oss_ros.policy.normalizer import Normalizer, default_robot
 from wall_oss_ros.policy.observation import Observation
 from wall_oss_ros.policy.processor import WallOSSProcessor
 from wall_oss_ros.policy.real_time_chunking import Previous, guidance
@@ -63,7 +63,7 @@ class Policy:
         statistics = model.action_preprocessor
         known = statistics.normalizer_action.names()
         if robot is None:
-            robot = unnamed(statistics.normalizer_action, statistics.normalizer_propri)
+            robot = default_robot(statistics.normalizer_action, statistics.normalizer_propri)
         if robot is None:
             raise WallOSSError(
                 f"The checkpoint has statistics for {', '.join(known) or 'no robot'}; exactly one was expected, or several with the same.",

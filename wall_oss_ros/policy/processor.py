@@ -177,8 +177,8 @@ class WallOSSProcessor:
         if kind in ("act", "fast"):
             batch |= self._states(observations)
         if kind == "act":
-            alive = torch.from_numpy(self.actions.mask()).float()
-            batch["dof_mask"] = alive.expand(len(rows), self.config.action_horizon, -1).clone()
+            dof_mask = torch.from_numpy(self.actions.mask()).float()
+            batch["dof_mask"] = dof_mask.expand(len(rows), self.config.action_horizon, -1).clone()
         return batch
 
     def _states(self, observations: Sequence[Observation]) -> dict[str, torch.Tensor]:

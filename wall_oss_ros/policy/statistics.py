@@ -14,21 +14,21 @@ from wall_oss_ros.robots.urdf import position_limits
 
 def from_values(
     values: np.ndarray,
-    kind: str = "range",
+    kind: str = "min_max",
     quantile: float = 0.0,
     least: np.ndarray | float = 0.0,
-    alive: np.ndarray | None = None,
+    dof_mask: np.ndarray | None = None,
 ) -> Normalizer:
     """Statistics of a dataset's states, or of the rows of its action chunks.
 
     Args:
         values: (N, A), physical units; columns that the robot does not have hold a constant, such as 0.
-        kind: ``range`` or ``deviation``.
+        kind: ``min_max`` or ``mean_std``.
         quantile: for a range, the share of values to leave out at each end, so that a few wild recordings do not
             squeeze all others together; the public WALL-OSS code takes 0.01.
         least: range, in physical units, that a degree of freedom which moved less is widened to, around its middle, so
             that noise is not blown up; (A,) or one number.
-        alive: (A,) bool, the degrees of freedom that the robot has; those that moved when None. No other is widened.
+        dof_mask: (A,) bool, the degrees of freedom that the robot has; those that moved when None. No other is widened.
 
     Raises:
         WallOSSError: there are no values, or one is not finite.
@@ -47,13 +47,13 @@ def from_values(
         )
     if not 0 <= quantile < 0.5:
         raise WallOSSError(f"A quantile of {quantile} leaves no range.", "Use 0, or 0.01 as the public code does.")
-    if kind == "deviation":
+    if kind == "mean_std":
         return Normalizer(values.mean(0, np.float64), values.std(0, np.float64), kind)
     low, high = (edge.astype(np.float64) for edge in (values.min(0), values.max(0)))
-    alive = high > low if alive is None else np.asarray(alive, bool)
+    dof_mask = high > low if dof_mask is None else np.asarray(dof_mask, bool)
     if quantile:
         low, high = np.quantile(values, [quantile, 1 - quantile], axis=0)
-    spare = np.where(alive, np.maximum(0, least - (high - low)), 0) / 2
+    spare = np.where(dof_mask, np.maximum(0, least - (high - low)), 0) / 2
     return Normalizer(low - spare, high - low + 2 * spare, kind)
 
 

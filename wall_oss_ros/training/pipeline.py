@@ -121,7 +121,7 @@ def set_statistics(model: WallOSS, data: FrameSet, task: Task, robots: Sequence[
         (task.states(data.frames), head.normalizer_propri),
         (chunks.reshape(-1, chunks.shape[-1]), head.normalizer_action),
     ):
-        known = from_values(values, least=least, alive=np.ones(len(least), bool)).placed(DOF, task.slots)
+        known = from_values(values, least=least, dof_mask=np.ones(len(least), bool)).placed(DOF, task.slots)
         for robot in robots:
             known.store(statistics, load_profile(robot).trained_as)
 

@@ -51,7 +51,7 @@ def entries(layout: Mapping[str, int], normalizer: Normalizer) -> list[Entry]:
         for index in range(size):
             at = len(found)
             note = "" if normalizer.varies[at] else "no range"
-            if normalizer.kind == "range" and (low[at], high[at]) == (0, 1):
+            if normalizer.kind == "min_max" and (low[at], high[at]) == (0, 1):
                 note = "0 to 1: never set"  # what the public code writes where its data had no such entry
             label = name if size == 1 else f"{name}[{index}]"
             found.append(Entry(label, unit_of(name), float(low[at]), float(high[at]), note))
