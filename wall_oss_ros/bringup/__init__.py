@@ -45,5 +45,5 @@ def use_virtual_environment() -> None:
     if missing := [name for name in _NEEDED if find_spec(name) is None]:
         raise WallOSSError(
             f"The Python package {missing[0]} is not installed for the interpreter that ros2 runs on.",
-            "Install the packages that pip brings as docs/ros2.md says.",
+            "Install the packages that pip brings as docs/tutorials/ros2.md says.",
         )

@@ -116,7 +116,7 @@ def _end_when_futile() -> Callable[[ProcessExited, LaunchContext], None]:
         if now - started < _SHORT_LIFE:
             raise WallOSSError(
                 f"{event.process_name} died after {now - started:.0f} s with exit status {event.returncode}.",
-                "Its last lines above say why; a missing Python package comes from pip, see docs/ros2.md.",
+                "Its last lines above say why; a missing Python package comes from pip, see docs/tutorials/ros2.md.",
             )
         started = now + _RESPAWN_DELAY
 

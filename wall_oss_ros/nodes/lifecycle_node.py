@@ -18,7 +18,7 @@ from sensor_msgs.msg import JointState
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
-_COMMON = (
+COMMON_PARAMETERS = (
     Parameter("autostart", True, "Configure and activate as soon as the node runs; false leaves it to a manager."),
     Parameter("robot", "franka", "Name of the robot profile in config/robots, or a path to one."),
 )
@@ -39,7 +39,7 @@ class WallOSSNode(LifecycleNode):
 
     def __init__(self, name: str, namespace: str = "wall_oss", **options):
         super().__init__(name, namespace=namespace, **options)
-        declare(self, (*_COMMON, *self.PARAMETERS))
+        declare(self, (*COMMON_PARAMETERS, *self.PARAMETERS))
         self.failure: WallOSSError | None = None  # why the last configure or activate failed
         self.active = False
         self._configured = False

@@ -79,7 +79,7 @@ def shipped_model(profile: RobotProfile) -> str:
     if profile.statistics is not None and (best is None or profile.statistics not in robots_of(best)):
         raise WallOSSError(
             f"No checkpoint ships for {profile.statistics}: its profile names these statistics, which none has.",
-            "Train one (docs/training.md), and name it as the model.",
+            "Train one (docs/how-to/fine_tune.md), and name it as the model.",
         )
     return DEFAULT_MODEL if best is None else best.name
 

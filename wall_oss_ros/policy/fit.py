@@ -193,7 +193,7 @@ def require_fit(folder: Path, profile: RobotProfile, robot: str | None = None) -
         if profile.statistics is not None and wanted not in known:
             raise WallOSSError(
                 f"{folder} was trained on {trained}, not on {wanted}, which the profile of {profile.name} demands.",
-                "Use a checkpoint trained for this robot, or train one: docs/training.md.",
+                "Use a checkpoint trained for this robot, or train one: docs/how-to/fine_tune.md.",
             )
         robot = wanted if wanted in known else default_robot(actions, states) or wanted
         if robot != wanted:

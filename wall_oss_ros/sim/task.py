@@ -123,7 +123,7 @@ def task_of(robot: str | RobotProfile) -> Task:
     if profile.simulation is None:
         raise WallOSSError(
             f"The robot {profile.name} has no simulation.",
-            "Add a simulation section to its profile (docs/new_robot.md).",
+            "Add a simulation section to its profile (docs/how-to/new_robot.md).",
         )
     from wall_oss_ros.sim.cubes.task import CubeTask
     from wall_oss_ros.sim.lifting.task import LiftingTask
