@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes the pages of this folder that follow from the code: parameters, messages, profile, recipe, command line.
 
-    python docs/reference/generate.py           writes them
-    python docs/reference/generate.py --check   only says which are out of date; exit status 1 if any is
+python docs/reference/generate.py           writes them
+python docs/reference/generate.py --check   only says which are out of date; exit status 1 if any is
 """
 
 from __future__ import annotations
