@@ -36,16 +36,16 @@ def run_lines(*lines, before=""):
 @pytest.mark.skipif("rclpy" in sys.modules and not hasattr(sys.modules["rclpy"], "_lock"), reason="ROS 2 is installed")
 def test_names_are_found_and_what_is_missing_is_said():
     answers, errors = run_lines(
-        "import rclpy.node, rclpy.action, rclpy.lifecycle, cv_bridge",
+        "import rclpy.node, rclpy.action, rclpy.lifecycle.node, cv_bridge, tf2_ros.buffer, sensor_msgs_py.point_cloud2",
         "from wall_oss_msgs.action import ExecuteInstruction; from std_srvs.srv import Trigger",
         "import wall_oss_ros.embedded.node; assert rclpy.node is wall_oss_ros.embedded.node",
-        "import tf2_ros",
+        "import rosbag2_py",
         "import rclpy.experimental",
         "from std_msgs.msg import Sting",
         "from rclpy.node import Nod",
     )
     assert answers[:4] == ["True", "ok", "ok", "ok"]
-    assert answers[4].startswith("ImportError tf2_ros is not part of the embedded library")
+    assert answers[4].startswith("ImportError rosbag2_py is not part of the embedded library")
     assert answers[5].startswith("ImportError rclpy.experimental is not part of the embedded library")
     assert "no definition of std_msgs/msg/Sting" in answers[6] and "String" in answers[6]
     assert answers[7].startswith("ImportError cannot import name 'Nod'")

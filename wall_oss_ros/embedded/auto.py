@@ -23,19 +23,25 @@ _SAME = (
 # Packages that are stood in for, their modules ("" is the package itself), and which of ours serves each.
 _PACKAGES: dict[str, dict[str, str]] = {
     "cv_bridge": {"": "cv_bridge"},
+    "message_filters": {"": "message_filters"},
     "rclpy": {
         "": "client_library", **dict(zip(_SAME, _SAME)), "client": "services", "clock_type": "time", "duration": "time",
         "guard_condition": "entities", "lifecycle.node": "lifecycle", "publisher": "topics", "serialization": "wire",
         "service": "services", "subscription": "topics", "time_source": "clock", "timer": "entities",
         "utilities": "context", "wait_for_message": "topics",
     },
+    "sensor_msgs_py": {"": "point_cloud2", "point_cloud2": "point_cloud2"},
+    "tf2_py": {"": "tf2_py"},
+    "tf2_ros": dict.fromkeys(
+        ("", "buffer", "static_transform_broadcaster", "transform_broadcaster", "transform_listener"), "tf2_ros"
+    ),
+    "tf_transformations": {"": "tf_transformations"},
 }  # fmt: skip
 _KINDS = ("msg", "srv", "action")
 _ENDINGS = ("_msgs", "_srvs", "_interfaces", "_dds_common")  # what packages of interfaces end in, to look no further
 _NOT_OFFERED = {
-    "ament_index_python", "diagnostic_updater", "image_geometry", "image_transport", "launch", "launch_ros",
-    "message_filters", "ros2cli", "rosbag2_py", "rosidl_runtime_py", "sensor_msgs_py", "tf2_geometry_msgs", "tf2_py",
-    "tf2_ros", "tf_transformations",
+    "ament_index_python", "diagnostic_updater", "image_geometry", "image_transport", "launch", "launch_ros", "ros2cli",
+    "rosbag2_py", "rosidl_runtime_py", "tf2_geometry_msgs",
 }  # fmt: skip
 
 

@@ -67,6 +67,7 @@ SERVICES = {
         "int8 ERROR_NONE=0\nint8 ERROR_REJECTED=1\nint8 ERROR_UNKNOWN_GOAL_ID=2\nint8 ERROR_GOAL_TERMINATED=3\n"
         "int8 return_code\naction_msgs/GoalInfo[] goals_canceling"
     ),
+    "tf2_msgs/FrameGraph": "---\nstring frame_yaml",
     "sensor_msgs/SetCameraInfo": "sensor_msgs/CameraInfo camera_info\n---\nbool success\nstring status_message",
 }
 
