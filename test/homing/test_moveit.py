@@ -20,8 +20,8 @@ from wall_oss_ros.homing.clearance import Clearance
 from wall_oss_ros.homing.moveit import link as link_module
 from wall_oss_ros.homing.moveit.description import GROUP, parameters, semantic_description
 from wall_oss_ros.homing.moveit.link import MoveItLink
+from wall_oss_ros.homing.moveit.planner import make_planner, wants_moveit
 from wall_oss_ros.homing.moveit.targets import TargetCheck
-from wall_oss_ros.homing.planners import make_planner, wants_moveit
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
 

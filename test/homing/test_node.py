@@ -54,7 +54,7 @@ class Person:
         self.bench, self.robot = bench, Robot(bench)
         self.robot.q = AWAY.copy()
         self.statuses = bench.listen(ControlStatus, "status", LATCHED)
-        settings = [Parameter("robot", value=profile), Parameter("planner", value="builtin")]
+        settings = [Parameter("robot", value=profile), Parameter("home_planner", value="builtin")]
         node = ControlNode(policy_loader=lambda *_: FakePolicy(), parameter_overrides=settings)
         self.control = bench.run(node)
         self._client = bench.node.create_client(Trigger, "home")
@@ -165,7 +165,9 @@ def test_where_there_is_no_way_nothing_moves(bench, profile):
 
 
 @pytest.mark.skipif(link.installed(), reason="moveit_py is installed here")
-@pytest.mark.parametrize("parameter", [Parameter("planner", value="moveit"), Parameter("check_targets", value=True)])
+@pytest.mark.parametrize(
+    "parameter", [Parameter("home_planner", value="moveit"), Parameter("check_targets", value=True)]
+)
 def test_moveit_that_is_missing_is_named_with_what_installs_it(bench, parameter):
     node = ControlNode(policy_loader=lambda *_: FakePolicy(), parameter_overrides=[parameter])
     bench._nodes.append(node)

@@ -178,7 +178,7 @@ def test_a_motion_that_is_under_way_is_not_cut_off_when_the_node_is_deactivated(
         smooth(world.told(side))
 
 
-@pytest.mark.parametrize("settings", [{"planner": "moveit"}, {"check_targets": True}])
+@pytest.mark.parametrize("settings", [{"home_planner": "moveit"}, {"check_targets": True}])
 def test_moveit_which_cannot_read_its_joints_is_refused(bench, settings):
     parameters = [Parameter(name, value=value) for name, value in {"robot": ROBOT, **settings}.items()]
     node = ControlNode(policy_loader=lambda *_: Swinging(), parameter_overrides=parameters)

@@ -10,8 +10,8 @@ from wall_oss_ros.control.worker import Worker
 from wall_oss_ros.homing import PLANNERS
 from wall_oss_ros.homing.clearance import Clearance
 from wall_oss_ros.homing.moveit.link import MoveItLink
+from wall_oss_ros.homing.moveit.planner import cannot_read, make_planner, wants_moveit
 from wall_oss_ros.homing.moveit.targets import TargetCheck
-from wall_oss_ros.homing.planners import cannot_read, make_planner, wants_moveit
 from wall_oss_ros.homing.timing import pace
 from wall_oss_ros.nodes.arms import Arms
 from wall_oss_ros.nodes.lifecycle_node import WallOSSNode
@@ -27,11 +27,19 @@ _NEAR = 0.05  # rad from home that counts as there, and from where a way begins
 _SETTLING = 1.0  # s that the arms' readings may take to come to where they were told to be
 
 HOME_PARAMETERS = (
-    Parameter("planner", "auto", "Who plans the way home: moveit, which knows the objects in its planning scene, builtin,"
-              " which knows none, or auto: moveit where moveit_py is installed.", choices=PLANNERS),
+    Parameter("home_planner", "auto", "Who plans the way home: moveit, which knows the objects in its planning scene,"
+              " builtin, which knows none, or auto: moveit where moveit_py is installed.", choices=PLANNERS),
+    Parameter("planner", "", "The former name of home_planner.", choices=("", *PLANNERS)),
     Parameter("check_targets", False, "Hold where something would touch, in MoveIt's planning scene, at an action chunk's"
               " targets; needs moveit_py."),
 )  # fmt: skip
+
+
+def _choice(node: WallOSSNode) -> str:
+    """Who is to plan, by the parameter or, with a warning, its former name."""
+    if former := node.value("planner"):
+        node.get_logger().warning("The parameter planner of control is called home_planner now; please rename it.")
+    return former or node.value("home_planner")
 
 
 class Home:
@@ -54,7 +62,7 @@ class Home:
     def __init__(self, node: WallOSSNode, profile: RobotProfile):
         self._node, self._profile = node, profile
         self._clearance = Clearance(profile)
-        wants, checks = wants_moveit(node.value("planner"), profile), node.value("check_targets")
+        wants, checks = wants_moveit(_choice(node), profile), node.value("check_targets")
         if checks and not profile.plain_joints:
             raise cannot_read(profile)
         self._link = None

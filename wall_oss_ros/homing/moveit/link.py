@@ -33,7 +33,7 @@ def require() -> None:
     if not installed():
         raise WallOSSError(
             "MoveIt was asked for, and the Python package moveit (of moveit_py) is not installed.",
-            f"{INSTALL}, then source ROS 2 again; or set planner to builtin, and check_targets to false.",
+            f"{INSTALL}, then source ROS 2 again; or set home_planner to builtin, and check_targets to false.",
         )
 
 
