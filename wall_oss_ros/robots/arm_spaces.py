@@ -18,6 +18,7 @@ from functools import cached_property
 
 import numpy as np
 
+from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.robots.rotations import (
     euler_from_matrix,
@@ -171,10 +172,8 @@ class Joints(ArmSpace):
         return np.array([self._kinematics.fk(q)[0] for q in flat]).reshape(*rows.shape[:-1], 3)
 
     @cached_property
-    def _kinematics(self):
-        from wall_oss_ros.robots.kinematics import Arm  # Pinocchio: training and statistics do without
-
-        return Arm(self._profile)
+    def _kinematics(self) -> Arm:
+        return Arm(self._profile)  # only where a tool's pose is asked for: it takes some milliseconds to read the URDF
 
 
 def arm_space(profile: RobotProfile, slots: dict[str, slice]) -> ArmSpace:

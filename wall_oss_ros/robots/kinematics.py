@@ -71,10 +71,9 @@ class Arm:
         self._data = self._model.createData()
         # Pinocchio orders joints along the tree, the profile as the controller does.
         self._order = np.array([self._model.joints[self._model.getJointId(n)].idx_q for n in arm.joints])
-        self._tcp, self._base = self._model.getFrameId(arm.tcp_frame), self._model.getFrameId(arm.base_frame)
+        self._tcp = self._model.getFrameId(arm.tcp_frame)
         pinocchio.framesForwardKinematics(self._model, self._data, pinocchio.neutral(self._model))
-        base = self._data.oMf[self._base]
-        self._base_rotation, self._base_position = base.rotation.copy(), base.translation.copy()
+        self._base = self._data.oMf[self._model.getFrameId(arm.base_frame)].copy()
         self.lower = self._model.lowerPositionLimit[self._order]
         self.upper = self._model.upperPositionLimit[self._order]
         self.velocity = np.minimum(self._model.velocityLimit[self._order], arm.limits.velocity)
@@ -87,24 +86,21 @@ class Arm:
     def fk(self, q) -> tuple[np.ndarray, np.ndarray]:
         """TCP position (3,) m and rotation (3, 3) in the base frame for joints (n,) rad."""
         pinocchio.framesForwardKinematics(self._model, self._data, self._vector(q))
-        pose = self._data.oMf[self._tcp]
-        return (
-            self._base_rotation.T @ (pose.translation - self._base_position),
-            self._base_rotation.T @ pose.rotation,
-        )
+        pose = self._base.actInv(self._data.oMf[self._tcp])
+        return pose.translation, pose.rotation
 
     def jacobian(self, q) -> np.ndarray:
         """(6, n): the TCP's linear and angular velocity along the base frame's axes, per joint velocity."""
         world = pinocchio.computeFrameJacobian(
             self._model, self._data, self._vector(q), self._tcp, pinocchio.LOCAL_WORLD_ALIGNED
         )[:, self._order]
-        return np.vstack([self._base_rotation.T @ world[:3], self._base_rotation.T @ world[3:]])
+        return np.vstack([self._base.rotation.T @ world[:3], self._base.rotation.T @ world[3:]])
 
     def heights(self, q) -> np.ndarray:
         """How high each joint's centre is (n,), m along the base frame's z axis, for joints (n,) rad."""
         pinocchio.forwardKinematics(self._model, self._data, self._vector(q))
         centres = np.array([self._data.oMi[i].translation for i in range(1, self._model.njoints)])
-        return ((centres - self._base_position) @ self._base_rotation[:, 2])[self._order]
+        return ((centres - self._base.translation) @ self._base.rotation[:, 2])[self._order]
 
     def levers(self) -> np.ndarray:
         """How far the TCP can get from each joint's centre (n,), m: the lengths between the joints from there on."""

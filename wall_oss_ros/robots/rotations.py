@@ -3,59 +3,34 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
+import pinocchio
 
-_SHORTEST = 0.1  # a column of a 6-D rotation, of length 1 where it is exact, or what of it is square to the other
+_SHORTEST = 0.1  # length below which a column of a 6-D rotation, or its part square to the other, gives no direction
 
 
 def matrix_from_euler(angles) -> np.ndarray:
     """Rotation matrix (3, 3) of extrinsic x-y-z Euler angles (3,) rad."""
-    (sa, ca), (sb, cb), (sc, cc) = ((math.sin(a), math.cos(a)) for a in angles)
-    return np.array(
-        [
-            [cc * cb, cc * sb * sa - sc * ca, cc * sb * ca + sc * sa],
-            [sc * cb, sc * sb * sa + cc * ca, sc * sb * ca - cc * sa],
-            [-sb, cb * sa, cb * ca],
-        ]
-    )
+    return pinocchio.rpy.rpyToMatrix(np.asarray(angles, float))
 
 
-def euler_from_matrix(rotation: np.ndarray) -> np.ndarray:
-    """Extrinsic x-y-z Euler angles (3,) rad of a rotation matrix; b within +-pi/2. At b = +-pi/2 the x angle is 0."""
-    b = math.asin(min(1.0, max(-1.0, -rotation[2, 0])))
-    if abs(rotation[2, 0]) > 1 - 1e-9:
-        return np.array([0.0, b, math.atan2(-rotation[0, 1], rotation[1, 1])])
-    return np.array([math.atan2(rotation[2, 1], rotation[2, 2]), b, math.atan2(rotation[1, 0], rotation[0, 0])])
+def euler_from_matrix(rotation) -> np.ndarray:
+    """Extrinsic x-y-z Euler angles (3,) rad of a rotation matrix (3, 3); the second lies within +-pi/2.
+
+    There the first and the third turn about the same axis: together they still give the rotation.
+    """
+    return pinocchio.rpy.matrixToRpy(np.asarray(rotation, float))
 
 
 def matrix_from_quaternion(quaternion) -> np.ndarray:
     """Rotation matrix (3, 3) of a quaternion (x, y, z, w), which is normalised first."""
-    x, y, z, w = np.asarray(quaternion, float) / np.linalg.norm(quaternion)
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-    )
+    return pinocchio.Quaternion(np.asarray(quaternion, float)).normalized().toRotationMatrix()
 
 
-def quaternion_from_matrix(rotation: np.ndarray) -> np.ndarray:
-    """Quaternion (x, y, z, w) with w >= 0 of a rotation matrix (3, 3), by Shepperd's choice of the largest component."""
-    m = np.asarray(rotation, float)
-    squares = np.array([1 + m[0, 0] - m[1, 1] - m[2, 2], 1 - m[0, 0] + m[1, 1] - m[2, 2],
-                        1 - m[0, 0] - m[1, 1] + m[2, 2], 1 + m[0, 0] + m[1, 1] + m[2, 2]])  # fmt: skip
-    i = int(np.argmax(squares))
-    if i == 3:
-        q = np.array([m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1], squares[3]])
-    else:
-        j, k = (i + 1) % 3, (i + 2) % 3
-        q = np.empty(4)
-        q[i], q[j], q[k], q[3] = squares[i], m[j, i] + m[i, j], m[k, i] + m[i, k], m[k, j] - m[j, k]
-    q /= np.linalg.norm(q)
-    return q if q[3] >= 0 else -q
+def quaternion_from_matrix(rotation) -> np.ndarray:
+    """Quaternion (x, y, z, w) with w >= 0 of a rotation matrix (3, 3)."""
+    quaternion = pinocchio.Quaternion(np.asarray(rotation, float)).coeffs()
+    return quaternion if quaternion[3] >= 0 else -quaternion
 
 
 def six_from_matrix(rotation: np.ndarray) -> np.ndarray:
