@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One arm's motion along targets: nothing leaves that breaks a limit, and everything ends at rest."""
+"""One arm's motion along targets: no command breaks a limit, and every motion ends at rest."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class ArmMotion:
         self._follower.follow(TrackingPlan(np.concatenate([[now], times[ahead]]), knots))
 
     def step(self, now: float, running: bool, measured: np.ndarray | None) -> list[Setpoint] | None:
-        """What to send this cycle; None when the arm is at rest and nothing is to be said.
+        """What to send this cycle; None when the arm is at rest and nothing is to be sent.
 
         Args:
             now: s.

@@ -21,7 +21,7 @@ class Chunk:
         stamp: time of the observation, s (t0).
         start: (A,) the state then.
         targets: (horizon, A); step k's is for t0 + (k + 1) / rate_hz.
-        rate_hz: rows per second.
+        rate_hz: steps per second.
     """
 
     stamp: float
@@ -31,23 +31,23 @@ class Chunk:
 
     @property
     def end(self) -> float:
-        """Time of the last row, s."""
+        """Time of the last step, s."""
         return self.stamp + len(self.targets) / self.rate_hz
 
     def passed(self, time: float) -> int:
-        """How many rows lie at or before ``time``."""
+        """How many steps lie at or before ``time``."""
         return int(np.clip(np.floor((time - self.stamp) * self.rate_hz + 1e-6), 0, len(self.targets)))
 
 
 class ChunkQueue:
-    """The chunks at hand, joined to one target for each moment.
+    """The chunks that still have steps to come, joined to one target for each moment.
 
-    A chunk's rows carry times, so the time that inference took costs nothing but the rows that have passed meanwhile:
+    A chunk's steps have times, so the time that inference took costs nothing but the steps that have passed meanwhile:
     a new chunk is entered where it should be now, not at its beginning. How it is joined to what came before:
 
     - ``blend``: it fades in over the one before.
     - ``switch``: at once.
-    - ``ensemble``: the mean of all chunks that have a row for the moment, the older ones weighing a little more.
+    - ``ensemble``: the mean of all chunks that have a step for the moment, the older ones weighing a little more.
     - ``real_time``: it was made to go on from the one before (:meth:`remaining`); what little is left fades in.
 
     Args:
@@ -72,7 +72,7 @@ class ChunkQueue:
         """Replaces the rest of the present chunk from ``now`` (s) on.
 
         Returns:
-            False, and nothing is changed, when all its rows have passed or it is older than the present one.
+            False, and nothing is changed, when all its steps have passed or it is older than the present one.
         """
         if chunk.end <= now or (self._chunks and chunk.stamp < self._chunks[-1].stamp):
             return False
@@ -92,11 +92,11 @@ class ChunkQueue:
 
     @property
     def end(self) -> float | None:
-        """Time of the present chunk's last row, s; None when there is none."""
+        """Time of the present chunk's last step, s; None when there is none."""
         return self._chunks[-1].end if self._chunks else None
 
     def steps_done(self, now: float) -> int:
-        """Rows of the present chunk that lie in the past, whether followed or skipped."""
+        """Steps of the present chunk that lie in the past, whether followed or skipped."""
         return self._chunks[-1].passed(now) if self._chunks else 0
 
     def target(self, time: float) -> np.ndarray | None:
@@ -113,7 +113,7 @@ class ChunkQueue:
         return self._mix(self._at(self._chunks[-2], time), targets[-1], s * s * (3 - 2 * s))
 
     def ahead(self, now: float) -> tuple[np.ndarray, np.ndarray]:
-        """The rows still to come: when each is due (n,), s, and their targets (n, A)."""
+        """The steps still to come: when each is due (n,), s, and their targets (n, A)."""
         if not self._chunks:
             return np.empty(0), np.empty((0, 0))
         chunk = self._chunks[-1]
@@ -123,7 +123,7 @@ class ChunkQueue:
     def remaining(self, stamp: float) -> np.ndarray:
         """What a chunk from an observation at ``stamp`` would have to say to go on as before, (n, A).
 
-        Row k is the target for stamp + (k + 1) / rate; n is 0 when the present chunk ends before that.
+        Step k is the target for stamp + (k + 1) / rate; n is 0 when the present chunk ends before that.
         """
         if not self._chunks or stamp < self._chunks[-1].stamp:
             return np.empty((0, 0))
@@ -132,7 +132,7 @@ class ChunkQueue:
         return self._targets(stamp + np.arange(1, count + 1) / chunk.rate_hz)[1]
 
     def _targets(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        # The last row's time may differ from the chunk's end by a rounding error.
+        # The last step's time may differ from the chunk's end by a rounding error.
         newest = self._chunks[-1]
         targets = [self.target(min(time, newest.end)) for time in times]
         return times, np.array(targets).reshape(len(times), len(newest.start))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import ruckig
 
-from wall_oss_ros.control.stopping_check import RestPostures, StoppingCheck, bounds, holdable_speed
+from wall_oss_ros.control.stopping_check import RestPostures, StoppingCheck, holdable_speed, velocity_motion
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.profile import RobotProfile
 
@@ -33,7 +33,7 @@ class TrackingPlan(NamedTuple):
 
     @classmethod
     def refused(cls, reason: str) -> TrackingPlan:
-        """None, and why."""
+        """No way, and why."""
         return cls(np.empty(0), np.empty((0, 0)), reason)
 
 
@@ -67,12 +67,11 @@ class CartesianFollower:
         self._profile, self._arm = profile, arm
         self.dt = 1.0 / profile.command.rate_hz
         joints = len(profile.arm.joints)
-        self._generator = ruckig.Ruckig(joints, self.dt)
-        self.velocity = holdable_speed(arm.velocity, profile.arm.limits.acceleration, profile.arm.limits.jerk, self.dt)
-        self._state, self._braking = (bounds(profile, self.velocity) for _ in range(2))
-        self._next = ruckig.OutputParameter(joints)
+        limits = profile.arm.limits
+        self.velocity = holdable_speed(arm.velocity, limits.acceleration, limits.jerk, self.dt)
+        self._generator, self._next = ruckig.Ruckig(joints, self.dt), ruckig.OutputParameter(joints)
+        self._state, self._braking = (velocity_motion(limits, self.velocity) for _ in range(2))
         self._stopping_check = StoppingCheck(profile, arm, postures or RestPostures(profile), number)
-        self._low, self._high = np.array(profile.arm.workspace.min), np.array(profile.arm.workspace.max)
         self.reset(arm.home)
 
     @property
@@ -122,7 +121,8 @@ class CartesianFollower:
         if reason := self._unfit(now, times, positions, rotations):
             return TrackingPlan.refused(reason)
         ahead = self._ahead(now, times)
-        times, positions, rotations = times[ahead], np.clip(positions[ahead], self._low, self._high), rotations[ahead]
+        box = self._profile.arm.workspace
+        times, positions, rotations = times[ahead], np.clip(positions[ahead], box.min, box.max), rotations[ahead]
         knots = [self.q]
         here, before = self._arm.fk(knots[0])[0], now
         for time, position, rotation in zip(times, positions, rotations):
@@ -145,7 +145,7 @@ class CartesianFollower:
             now: the present time.
             times: (n,) increasing, when they are to be reached; those that have passed are skipped.
             joints: (n, J) rad. They are clipped to the joints' range, and slowed to the profile's ``max_tcp_speed``. The
-                tool cannot be clipped to the workspace: joints that lead it out are refused, save on its way back.
+                tool cannot be clipped to the workspace: joints that lead it out are refused, except on its way back.
         """
         times, joints = np.asarray(times, float), np.asarray(joints, float)
         if joints.shape != (len(times), len(self._arm.home)):
@@ -176,7 +176,7 @@ class CartesianFollower:
         return times > now + self.dt / 2
 
     def _unfit(self, now: float, times: np.ndarray, *targets: np.ndarray) -> str:
-        """Why targets cannot be gone through, whatever they lead to; an empty text when they may."""
+        """Why targets cannot be gone through, wherever they lead; empty when they can."""
         if not all(np.isfinite(values).all() for values in (times, *targets)):
             return "the action chunk holds a number that is not finite"
         if (np.diff(times) <= 0).any():
@@ -186,11 +186,11 @@ class CartesianFollower:
         return ""
 
     def _share(self, way: float, seconds: float) -> float:
-        """The share of the tool's way, m, that it may go in that time."""
+        """The share of the tool's way (m) that it may go in that time."""
         return min(1.0, self._profile.arm.max_tcp_speed * seconds / max(way, 1e-9))
 
     def _leap(self, way: np.ndarray, seconds: float) -> str:
-        """Why the joints must not go that way (J,) rad at once; an empty text when they may."""
+        """Why the joints must not go that way (J,) rad at once; empty when they may."""
         far = np.abs(way)
         if (far > _STEP + _STEPS * self.velocity * seconds).any():
             return f"a joint would have to move {far.max():.2f} rad in {seconds:.2f} s"

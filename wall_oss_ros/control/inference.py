@@ -16,7 +16,7 @@ from wall_oss_ros.control.robot_motion import RobotMotion
 from wall_oss_ros.control.worker import Outcome, Worker
 from wall_oss_ros.policy.real_time_chunking import Previous
 
-_SPARE = 1  # rows left when a chunk should come: one may take a little longer than estimated
+_SPARE = 1  # steps left when a chunk should come: it may take a little longer than estimated
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Inference:
 
     Args:
         policy: as :class:`wall_oss_ros.policy.Policy`.
-        rate_hz: rows a second.
+        rate_hz: steps a second.
         read: turns an observation's message into what the policy takes; called beside control.
-        real_time: whether chunks are made to go on from the one at hand.
+        real_time: whether chunks are made to go on from the present one.
 
     Attributes:
         seconds: computing time of the last chunk, s.
@@ -59,27 +59,27 @@ class Inference:
         self._stamp = None
 
     def due(self, now: float, motion: RobotMotion, replan_every: int) -> bool:
-        """Whether to ask for the next chunk: ``replan_every`` rows have passed, or no more are left than it takes."""
+        """Whether to ask for the next chunk: ``replan_every`` steps have passed, or no more are left than it takes."""
         queue = motion.queue
         if queue.end is None or queue.steps_done(now) >= replan_every:
             return True
         return (queue.end - now - (self.latency.seconds or 0.0)) * self._rate < _SPARE
 
-    def ask(self, request: Request, goes_on: bool, motion: RobotMotion, steps: int | None) -> bool:
+    def ask(self, request: Request, goes_on: bool, motion: RobotMotion, denoising_steps: int | None) -> bool:
         """Has a chunk computed, unless one is being computed or this observation has had its chunk; says which.
 
         Args:
-            goes_on: whether the chunk at hand is for the same task.
-            steps: of the flow.
+            goes_on: whether the present chunk is for the same task.
+            denoising_steps: of the flow; None is the checkpoint's number.
         """
         if self._worker.busy or request.stamp == self._stamp:
             return False
         self._stamp = request.stamp
-        options = {"steps": steps}
+        options = {"steps": denoising_steps}
         if self._real_time and goes_on:
-            rows = motion.remaining(request.stamp, np.asarray(request.observation.state, float))
-            if len(rows):
-                options["previous"] = Previous(rows, self.committed(request.asked, request.stamp))
+            left = motion.remaining(request.stamp, np.asarray(request.observation.state, float))
+            if len(left):
+                options["previous"] = Previous(left, self.committed(request.asked, request.stamp))
         policy, read = self._policy, self._read
 
         def infer() -> tuple[np.ndarray, float]:
@@ -90,7 +90,7 @@ class Inference:
         return self._worker.submit(request, infer)
 
     def committed(self, now: float, stamp: float) -> int:
-        """Rows of a chunk from an observation at ``stamp`` that will be over when it comes, if it is asked for now."""
+        """Steps of a chunk from an observation at ``stamp`` that will be over when it comes, if it is asked for now."""
         return max(0, math.ceil((now + (self.latency.seconds or 0.0) - stamp) * self._rate - 1e-6))
 
     def poll(self, now: float) -> Outcome | None:
@@ -110,8 +110,8 @@ class LatencyEstimate:
 
     Args:
         window: runs remembered.
-        quantile: 1 is the longest of them. Too short an estimate leaves the arm without targets, or with rows that were
-            not held; too long a one only holds more rows than needed.
+        quantile: 1 is the longest of them. Too short an estimate leaves the arm without targets, or with steps that were
+            not held; too long a one only holds more steps than needed.
     """
 
     def __init__(self, window: int = 20, quantile: float = 0.8):
@@ -120,7 +120,7 @@ class LatencyEstimate:
         self._first = True
 
     def record(self, seconds: float) -> None:
-        """Takes in one run; one that is negative or not finite, as after a jump of the clock, counts for nothing."""
+        """Notes how long a run took; a negative time or one that is not finite, as after a jump of the clock, is ignored."""
         if not math.isfinite(seconds) or seconds < 0:
             return
         if self._first:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is wrong with what control relies on: clocks, observations, joints, forces, controllers, grippers, programs."""
+"""The monitor of all that control relies on: clocks, observations, joints, forces, controllers, grippers, programs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Source:
 
 
 class InputMonitor:
-    """Listens to everything, and says what is wrong. Times are in s; ``steady`` ones never stop or jump.
+    """Hears of every input, and says what is wrong. Times are in s; ``steady`` ones never stop or jump.
 
     Args:
         profile: the robot.
@@ -36,9 +36,9 @@ class InputMonitor:
         steady: the present time.
 
     Attributes:
-        listeners: how many there are, by the topic of the commands.
+        listeners: how many subscribers commands have, by topic.
         servers: whether a gripper can be commanded, by its action or topic.
-        description: why the robot's own description is not that of the profile's robot; empty when it is, or was not heard.
+        description: why the robot's own description is not of the profile's robot; empty when it is, or none has come.
     """
 
     def __init__(self, profile: RobotProfile, arms: Sequence[Arm], steady: float):
@@ -62,7 +62,7 @@ class InputMonitor:
         self._programs: dict[str, bool] = {}
 
     def expect(self, what: str, limit: float = math.inf, needed: bool = True) -> None:
-        """Something is to be heard of every ``limit`` s, once at least: from the start where needed, else once it has."""
+        """Something is to be heard of every ``limit`` s, at least once: from the start if needed, else once it has been."""
         self._sources[what] = _Source(limit, needed)
 
     def heard(self, what: str, now: float) -> None:
@@ -81,11 +81,11 @@ class InputMonitor:
 
     @property
     def pushed(self) -> str:
-        """By how much an arm is pushed harder than it may be, in words, or an empty text."""
+        """By how much an arm is pushed harder than it may be, in words; empty when none is."""
         return next((watch.excess for watch in self._forces.values() if watch.excess), "")
 
     def cycle(self, now: float, steady: float) -> str:
-        """A control cycle begins; how far the clock has leapt, or an empty text. After a leap all is new."""
+        """A control cycle begins. Returns how far the clock has jumped; empty when it has not. After a jump all starts over."""
         self._cycle = steady
         leap = self._clock.update(now, steady)
         if leap:
@@ -108,7 +108,7 @@ class InputMonitor:
             watch.update(stamp, values)
 
     def fault(self, now: float, steady: float) -> str:
-        """The first thing that is wrong, or an empty text."""
+        """The first thing that is wrong; empty when nothing is."""
         if steady - self._cycle > _STANDSTILL:
             return f"the clock has not moved for {steady - self._cycle:.1f} s"
         if leap := self._clock.reason(steady):

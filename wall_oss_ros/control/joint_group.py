@@ -7,48 +7,45 @@ import numpy as np
 import ruckig
 
 from wall_oss_ros.control.setpoints import Setpoint, Stopping
-from wall_oss_ros.control.stopping_check import holdable_speed
+from wall_oss_ros.control.stopping_check import holdable_speed, velocity_motion
 from wall_oss_ros.robots.components import JointGroup
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.robots.urdf import position_limits
 
-_LOST = 1.0  # s at full speed: a part that is farther from what it was told does not follow
+_LOST = 1.0  # s at full speed: joints farther than that from their commands do not follow them
 _STILL = 1e-4  # rad/s or m/s
 
 
 class JointGroupMotion:
-    """Keeps a part moving towards its targets. Positions are rad or m, whatever its joints count in.
+    """Keeps a group of joints moving towards its targets. Positions are rad or m, as the joints turn or slide.
 
     Args:
         profile: the robot.
-        part: one of its parts.
-        moves: (A,) bool, the entries of the layout that the model decides; this part's others stay where they are.
+        group: one of its groups of joints.
+        moves: (A,) bool, the entries of the layout that the model decides; other joints of the group stay where they are.
 
     Attributes:
-        part: the profile's.
+        group: the profile's.
         velocity: (n,) the fastest it goes.
         fault: what was wrong with the last step; empty when all was well.
 
     Raises:
-        WallOSSError: the URDF lacks one of its joints.
+        WallOSSError: the URDF has not all of its joints.
     """
 
-    def __init__(self, profile: RobotProfile, part: JointGroup, moves: np.ndarray):
-        self.part, self._slot = part, Layout(profile).slots[part.dof]
+    def __init__(self, profile: RobotProfile, group: JointGroup, moves: np.ndarray):
+        self.group, self._slot = group, Layout(profile).slots[group.dof]
         self._moves = np.asarray(moves, bool)[self._slot]
-        self._low, self._high = position_limits(profile, part.joints)
-        dt, limits = 1.0 / part.command.rate_hz, part.limits
+        self._low, self._high = position_limits(profile, group.joints)
+        dt, limits = 1.0 / group.command.rate_hz, group.limits
         self.velocity = holdable_speed(limits.velocity, limits.acceleration, limits.jerk, dt)
-        self._generator = ruckig.Ruckig(len(part.joints), dt)
-        self._state, self._next = ruckig.InputParameter(len(part.joints)), ruckig.OutputParameter(len(part.joints))
-        self._state.max_velocity = self.velocity.tolist()
-        self._state.max_acceleration, self._state.max_jerk = list(limits.acceleration), list(limits.jerk)
-        self._state.synchronization = ruckig.Synchronization.No
+        self._generator, self._next = ruckig.Ruckig(len(group.joints), dt), ruckig.OutputParameter(len(group.joints))
+        self._state = velocity_motion(limits, self.velocity)
         self._stopping = Stopping(dt, self._low, self._high, limits.acceleration)
         self._live = False
         self.fault = ""
-        self._reset(np.array(part.home))
+        self._reset(np.array(group.home))
 
     @property
     def moving(self) -> bool:
@@ -56,18 +53,18 @@ class JointGroupMotion:
         return bool(np.abs(self._state.current_velocity).max() > _STILL)
 
     def step(self, target: np.ndarray | None, measured: np.ndarray) -> list[Setpoint] | None:
-        """What to send this cycle; None when the part is at rest and nothing is to be said.
+        """What to send this cycle; None when the joints are at rest and nothing is to be sent.
 
         Args:
-            target: (A,) what the robot is to do now, in its layout; None brings the part to rest.
+            target: (A,) where the robot is to be now, in its layout; None brings the joints to rest.
             measured: (n,) the joints now.
         """
         self.fault = ""
         if not (self._live or self.moving):
-            self._reset(measured)  # somebody else may have moved it
+            self._reset(measured)  # somebody else may have moved them
         elif (away := np.abs(measured - np.array(self._state.current_position)) / self.velocity).max() > _LOST:
-            joint = int(away.argmax())
-            self.fault = f"{self.part.joints[joint]} of the {self.part.name} does not follow its commands"
+            joint = self.group.joints[int(away.argmax())]
+            self.fault = f"{joint} of the {self.group.name} does not follow its commands"
             self._reset(measured)
             target = None
         if target is None and not (self._live or self.moving):

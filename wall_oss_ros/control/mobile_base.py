@@ -6,20 +6,20 @@ from __future__ import annotations
 import numpy as np
 import ruckig
 
-from wall_oss_ros.control.stopping_check import holdable_speed
+from wall_oss_ros.control.stopping_check import holdable_speed, velocity_motion
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
 
 LOOKAHEAD = 0.3  # s: steering to where the path will be then follows without lag
 _STILL = 1e-4  # m/s or rad/s
-_ZEROS = 0.5  # s for which a base at rest is told so; then its topic is left to others
+_ZEROS = 0.5  # s for which zero velocities are sent to a base at rest; then its topic is left to others
 
 
 class MobileBaseMotion:
     """Drives a base along targets; x, y (m) and yaw (rad) in its odometry's frame, velocities in its own.
 
     Args:
-        profile: the robot; it has a base.
+        profile: of a robot that has a base.
 
     Attributes:
         velocity: (3,) the fastest it goes, m/s, m/s, rad/s.
@@ -31,24 +31,20 @@ class MobileBaseMotion:
         self._dt, limits = 1.0 / base.rate_hz, base.limits
         self.velocity = holdable_speed(limits.velocity, limits.acceleration, limits.jerk, self._dt)
         self._generator, self._next = ruckig.Ruckig(3, self._dt), ruckig.OutputParameter(3)
-        self._state = ruckig.InputParameter(3)
-        self._state.control_interface = ruckig.ControlInterface.Velocity
-        self._state.synchronization = ruckig.Synchronization.No
-        self._state.max_velocity, self._state.max_acceleration = self.velocity.tolist(), list(limits.acceleration)
-        self._state.max_jerk = list(limits.jerk)
-        self._zeros = 0  # cycles for which it is still to be told to stand
+        self._state = velocity_motion(limits, self.velocity)
+        self._zeros = 0  # cycles for which zero velocities are still to be sent
 
     @property
     def moving(self) -> bool:
-        """Whether it was told to move in the last cycle."""
+        """Whether the last velocities sent were not zero."""
         return bool(np.abs(self._state.current_velocity).max() > _STILL)
 
     def step(self, target: np.ndarray | None, pose: np.ndarray | None) -> np.ndarray | None:
         """The velocities (3,) to send this cycle; None when the base stands and has been told so.
 
         Args:
-            target: (A,) what the robot is to do in ``LOOKAHEAD`` s, in its layout; None brings the base to rest.
-            pose: (3,) where it is, by its odometry; None, or what is not finite, brings it to rest, too.
+            target: (A,) where the robot is to be in ``LOOKAHEAD`` s, in its layout; None brings the base to rest.
+            pose: (3,) where the base is by its odometry; None or a pose that is not finite brings it to rest, too.
         """
         if target is not None and pose is not None and np.isfinite(pose).all():
             self._state.target_velocity = self._towards(target[self._slot], pose).tolist()
@@ -66,16 +62,15 @@ class MobileBaseMotion:
         return np.array(self._state.current_velocity)
 
     def halt(self) -> None:
-        """It stands, at once."""
+        """From now on it counts as standing."""
         self._state.current_velocity = self._state.current_acceleration = [0.0] * 3
 
     def _towards(self, target: np.ndarray, pose: np.ndarray) -> np.ndarray:
-        """The velocity (3,) that leads there, slowed as a whole so that no part of it is too fast."""
+        """The velocity (3,) that leads there, scaled as a whole so that no part of it is too fast."""
         x, y, yaw = target - pose
         cosine, sine = np.cos(pose[2]), np.sin(pose[2])
-        speed = (
-            np.array([cosine * x + sine * y, cosine * y - sine * x, (yaw + np.pi) % (2 * np.pi) - np.pi]) / LOOKAHEAD
-        )
+        turn = (yaw + np.pi) % (2 * np.pi) - np.pi
+        speed = np.array([cosine * x + sine * y, cosine * y - sine * x, turn]) / LOOKAHEAD
         if not self._holonomic:
             speed[1] = 0.0
         return speed * min(1.0, float((self.velocity / np.maximum(np.abs(speed), 1e-9)).min()))

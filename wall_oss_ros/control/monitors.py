@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Monitors, each of one kind of reading: jumps of what cannot jump, leaps of the clock, forces beyond their limits."""
+"""Monitors of one kind of reading each: quantities that cannot jump, clocks that must not, forces that have a limit."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import numpy as np
 
 from wall_oss_ros.robots.components import Force
 
-LASTS = 0.02  # s that it must last: sensors at 500 Hz and more have single readings that mean nothing
+LASTS = 0.02  # s that an excess must last: sensors at 500 Hz and more have single readings that mean nothing
 _LEAP = 0.5  # s
 _FASTEST = 20.0  # times real time that a simulation may run at
 _REMEMBERED = 1.0  # s that a leap stays a reason to hold
 
 
 class JumpMonitor:
-    """Watches a quantity for jumps.
+    """Whether a quantity changes faster than it can.
 
     Args:
         what: its name, for the reason given.
         unit: of its values.
         rates: (n,) or a number, the fastest change that is possible, unit/s.
         slack: further change that is possible at any time.
-        again: readings in a row without a jump, after one, until it is trusted.
+        again: how many readings in a row must be without a jump, after one, until it is trusted.
     """
 
     def __init__(self, what: str, unit: str, rates, slack: float, again: int = 3):
@@ -35,7 +35,7 @@ class JumpMonitor:
         self._reason = ""
 
     def update(self, stamp: float, values) -> str:
-        """Takes in a reading at ``stamp`` (s); what is wrong, or an empty text."""
+        """Takes in a reading at ``stamp`` (s). Returns what is wrong; empty when nothing is."""
         values = np.asarray(values, float)
         if self._stamp is not None and stamp == self._stamp:
             return self.reason  # the same again
@@ -50,7 +50,7 @@ class JumpMonitor:
 
     @property
     def reason(self) -> str:
-        """What is wrong at present, or an empty text."""
+        """What is wrong at present; empty when nothing is."""
         return self._reason if self._doubted else ""
 
     def forget(self) -> None:
@@ -80,7 +80,7 @@ class ClockMonitor:
         self._reason, self._since = "", -math.inf
 
     def update(self, now: float, steady: float) -> str:
-        """Takes in both times, s; how far the clock has just leapt, in words, or an empty text."""
+        """Takes in both times (s). Returns how far the clock has just jumped, in words; empty when it has not."""
         last, self._last = self._last, (now, steady)
         if last is None:
             return ""
@@ -95,20 +95,20 @@ class ClockMonitor:
         return reason
 
     def reason(self, steady: float) -> str:
-        """The last leap, for a second after it; else an empty text."""
+        """The last jump, for a second after it; then empty."""
         return self._reason if steady - self._since < _REMEMBERED else ""
 
 
 class ForceMonitor:
-    """Watches the force and the torque that are measured at one arm.
+    """Whether one arm is pushed, or pushes, harder than it may, by the force and the torque that are measured there.
 
     Args:
         what: the arm's name, for the reason given.
         limits: of its profile.
 
     Attributes:
-        excess: by how much a limit is exceeded at present, in words; an empty text where none is, or not for long enough.
-        doubt: what is wrong with the last reading; an empty text when nothing is.
+        excess: by how much a limit is exceeded, in words; empty while none is, or not yet for long enough.
+        doubt: what is wrong with the last reading; empty when nothing is.
     """
 
     def __init__(self, what: str, limits: Force):

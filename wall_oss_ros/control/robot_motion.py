@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From action chunks to what is sent to a robot's arms, one or several: together they move, and together they hold."""
+"""From action chunks to what is sent to a robot's arms, one or several: they move together, and hold together."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class RobotMotion:
 
     Args:
         profile: the robot.
-        arms: the kinematics of its arms, where they are at hand.
+        arms: the kinematics of its arms; None reads them.
         blend_s: seconds to go over from one chunk to the next.
         joining: how chunks are joined, see :class:`ChunkQueue`.
-        collisions: its links, where they are at hand.
+        collisions: of its links; None computes them.
 
     Attributes:
         joints: names of all arms' joints, arm by arm.
-        queue: the targets at hand.
+        queue: the chunks being followed.
         fault: what was wrong with the last chunk or step; empty when all was well.
 
     Raises:
@@ -94,11 +94,11 @@ class RobotMotion:
 
     @property
     def parts(self) -> dict[str, float]:
-        """Where joints of head and lift are or come to rest, rad or m, by name, as far as they have been placed."""
+        """Where joints of head and lift are or come to rest, rad or m, by name; only those that have been placed."""
         return dict(self._postures.parts)
 
     def touching(self) -> str:
-        """Two links that touch where arms, head and lift come to rest, in words; an empty text when none do."""
+        """Two links that touch where arms, head and lift come to rest, in words; empty when none do."""
         return self._postures.all_touching()
 
     def follow_chunk(
@@ -116,22 +116,22 @@ class RobotMotion:
         Returns:
             The chunk's absolute targets (horizon, A); None when it is no chunk of targets within the workspace.
         """
-        rows, self.fault = self._absolute(state, actions)
-        if rows is not None and not stamp <= now + _AHEAD:  # not a number counts as ahead
-            rows, self.fault = None, f"the action chunk is for a time {stamp - now:.1f} s ahead"
-        if rows is None:
+        targets, self.fault = self._absolute(state, actions)
+        if targets is not None and not stamp <= now + _AHEAD:  # not a number counts as ahead
+            targets, self.fault = None, f"the action chunk is for a time {stamp - now:.1f} s ahead"
+        if targets is None:
             self.drop()
             return None
-        chunk = Chunk(stamp, np.asarray(state, float), rows, self._profile.rate_hz)
+        chunk = Chunk(stamp, np.asarray(state, float), targets, self._profile.rate_hz)
         if not self.queue.put(chunk, now):
             if chunk.end <= now:
                 self.fault = f"the model is too slow: its actions were over {now - chunk.end:.1f} s before they came"
-            return rows
+            return targets
         self._follow(now, self._split(measured))
-        return rows
+        return targets
 
     def follow_joints(self, now: float, times: np.ndarray, joints: np.ndarray, measured: np.ndarray) -> None:
-        """Goes through postures instead of a chunk's targets, by the same limits; the way has been looked at before.
+        """Goes through postures instead of a chunk's targets, within the same limits; the way has been checked before.
 
         Args:
             now: s.
@@ -145,7 +145,7 @@ class RobotMotion:
             motion.follow_joints(now, now + times, knots, here)
 
     def step(self, now: float, running: bool, measured: np.ndarray | None) -> list[list[Setpoint] | None]:
-        """What to send each arm this cycle; None for one that is at rest and has nothing to be told.
+        """What to send each arm this cycle; None for one that is at rest and needs no command.
 
         Args:
             now: s.
@@ -176,43 +176,38 @@ class RobotMotion:
             state: (A,) the state then.
 
         Returns:
-            (n, A) in the profile's action mode; row k is for stamp + (k + 1) / rate. n is 0 when nothing is left.
+            (n, A) in the profile's action mode; step k is for stamp + (k + 1) / rate. n is 0 when nothing is left.
         """
-        rows = self.queue.remaining(stamp)
-        if not len(rows):
+        left = self.queue.remaining(stamp)
+        if not len(left):
             return np.empty((0, self.layout.size))
-        rows = self.layout.relative(rows, state)
+        left = self.layout.relative(left, state)
         if self._profile.action_mode == "relative":
             for part in self._angles:
-                rows[:, part] = (rows[:, part] + np.pi) % (2 * np.pi) - np.pi
-        return rows
+                left[:, part] = (left[:, part] + np.pi) % (2 * np.pi) - np.pi
+        return left
 
     def _absolute(self, state, actions) -> tuple[np.ndarray | None, str]:
         size = self.layout.size
         actions = np.asarray(actions)
         if actions.ndim != 2 or actions.shape[1] != size or len(actions) == 0 or np.shape(state) != (size,):
-            return None, f"the action chunk has shape {actions.shape}, expected (rows, {size})"
+            return None, f"the action chunk has shape {actions.shape}, expected (steps, {size})"
         with np.errstate(all="ignore"):
-            rows = self.layout.absolute(actions, state)
+            targets = self.layout.absolute(actions, state)
         given = np.isfinite(actions).all() and np.isfinite(state).all()
         if given and any(faults := [own.fault(np.vstack([actions, state])) for own in self.layout.arms]):
             return None, self._told(faults)
-        if not (given and np.isfinite(rows).all()):
+        if not (given and np.isfinite(targets).all()):
             return None, "the action chunk holds a number that is not finite"
-        outside = [self._outside(one, layout, rows, state) for one, layout in zip(self._profiles, self.layout.arms)]
-        return (None, self._told(outside)) if any(outside) else (rows, "")
+        outside = [self._outside(one, layout, targets, state) for one, layout in zip(self._profiles, self.layout.arms)]
+        return (None, self._told(outside)) if any(outside) else (targets, "")
 
     @staticmethod
-    def _outside(profile: RobotProfile, layout: Layout, rows: np.ndarray, state: np.ndarray) -> str:
+    def _outside(profile: RobotProfile, layout: Layout, targets: np.ndarray, state: np.ndarray) -> str:
         box = profile.arm.workspace
-
-        def beyond(vectors: np.ndarray) -> float:
-            positions = layout.tool_positions(vectors)
-            return float(np.maximum(np.array(box.min) - positions, positions - np.array(box.max)).max())
-
-        if (outside := beyond(rows)) <= _OUTSIDE:
+        if (outside := box.outside(layout.tool_positions(targets))) <= _OUTSIDE:
             return ""
-        if (away := beyond(state)) > _OUTSIDE:  # no action could help
+        if (away := box.outside(layout.tool_positions(state))) > _OUTSIDE:  # no action could help
             return f"the tool is {away:.2f} m outside the workspace: end the plan, and call the service home"
         return f"the action chunk leaves the workspace by {outside:.2f} m"
 

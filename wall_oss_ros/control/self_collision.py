@@ -15,12 +15,12 @@ from wall_oss_ros.robots.urdf import mimicked
 
 _MARGIN = 0.01  # m: shapes nearer than this count as touching
 _ALWAYS = 0.95  # a pair that touches in more of the sampled postures than this is one body
-_SPARE = 1.1  # times the margin: what is this near at home is left out, lest rounding stop a robot that is there
+_SPARE = 1.1  # times the margin: links this near at home may touch, lest rounding stop a robot that is there
 _SAMPLES = 200
 
 
 def _with_open_grippers(model: pinocchio.Model, profile: RobotProfile) -> np.ndarray:
-    """The model's neutral configuration, but the joints of grippers, and those that mimic them, where they are open."""
+    """The model's neutral configuration, but with the joints of grippers, and those that mimic them, open."""
     configuration = pinocchio.neutral(model)
     grippers = [one.gripper for one in profile.arms]
     for name, position in mimicked(profile, {n: g.joint_positions.open for g in grippers for n in g.joints}).items():
@@ -105,7 +105,7 @@ class SelfCollision:
             request.security_margin = margin
 
     def touching(self, q, parts: Mapping[str, float] = {}) -> str:
-        """Two links that touch, in words; an empty text when none do.
+        """Two links that touch, in words; empty when none do.
 
         Args:
             q: (n,) rad, all arms' ``joints``.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a controller is sent each cycle: the next point, and how to come to rest should no more follow."""
+"""What a controller is sent each cycle: the next point, and how to come to rest should no further one follow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Setpoint:
     velocity: np.ndarray
 
     def of(self, joints: slice) -> Setpoint:
-        """The same of some of the joints."""
+        """The same for some of the joints."""
         return Setpoint(self.time, self.position[joints], self.velocity[joints])
 
 
@@ -56,7 +56,9 @@ class Stopping:
 
 
 class StreamedGripper:
-    """Adds a gripper to its arm's setpoints, no faster than the profile's ``speed`` and within its stroke.
+    """A gripper that is told its next position in each cycle of its arm: its joints follow the arm's in each setpoint.
+
+    It moves no faster than the profile's ``speed``, and within its stroke.
 
     Args:
         gripper: the profile's; it is ``streamed``.
@@ -71,13 +73,13 @@ class StreamedGripper:
     def append_to(
         self, setpoints: Sequence[Setpoint] | None, wanted: float | None, measured: float
     ) -> list[Setpoint] | None:
-        """The arm's setpoints with the gripper's joints behind, in their own unit; None where the arm is told nothing.
+        """The arm's setpoints with the gripper's joints appended, in their own unit; None where the arm is sent nothing.
 
         Args:
             setpoints: of the arm (n joints), the first one cycle away, the last at rest.
             wanted: opening, m; None stops the fingers.
             measured: opening now, m. Where commands begin anew, the fingers begin at what they were told last, so as not
-                to let go of what keeps them from closing; where they are closed further than that, at what is measured.
+                to let go of what keeps them from closing; if they are closed further than that, at what is measured.
         """
         if setpoints is None:
             self._live, self._speed = False, 0.0

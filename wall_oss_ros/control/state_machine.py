@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the arm may move now, and if not, why. The one place that decides it."""
+"""The states of control: whether the arms may move now, and if not, why. The one place that decides it."""
 
 from __future__ import annotations
 
@@ -43,9 +43,11 @@ class Limits:
 class Situation:
     """What is known at one moment. Ages and silences in s; None means never heard of.
 
-    ``subtask``: the active one, None when there is none, with ``plan`` saying how the plan stands.
-    ``chunk_age``: since the observation of the chunk at hand; None when none is at hand. ``fault``: what else is wrong.
-    ``homing``: how far the arms are on their way home; empty when they are not.
+    Attributes:
+        subtask: the active one; None when there is none, and then ``plan`` says how the plan stands.
+        chunk_age: since the observation that the present chunk was made from; None without a chunk.
+        fault: what else is wrong.
+        homing: how far the arms are on their way home; empty when they are not on it.
     """
 
     subtask: str | None
@@ -60,7 +62,7 @@ class Situation:
 
 
 class ControlStateMachine:
-    """Judges situations, and remembers what a person or a fault has stopped."""
+    """Finds the state for each situation, and remembers what a person or a fault has stopped."""
 
     def __init__(self, limits: Limits):
         self._limits = limits
@@ -80,7 +82,7 @@ class ControlStateMachine:
             self._stopped = reason
 
     def resume(self) -> bool:
-        """A person lets it go on; False when nothing was stopped, or the emergency stop is still pressed."""
+        """A person lets the arm go on. False when nothing was stopped, or the emergency stop is still pressed."""
         if self._pressed:
             return False
         was = bool(self._stopped or self._latched)
@@ -108,7 +110,7 @@ class ControlStateMachine:
         return State.RUNNING, ""
 
     def against_homing(self, joint_state_age: float | None, fault: str) -> str:
-        """Why the arms may not go home, a motion that needs neither planner nor observations; empty when they may.
+        """Why the arms may not go home, which needs neither planner nor observations; empty when they may.
 
         Args:
             joint_state_age, fault: as in a :class:`Situation`.
@@ -136,7 +138,7 @@ class ControlStateMachine:
 
 
 def _silence(age: float | None, limit: float, what: str) -> str:
-    """What is wrong with the age (s) of something that is to come every ``limit`` s, or an empty text."""
+    """What is wrong with the age (s) of something that is to come every ``limit`` s; empty when nothing is."""
     if age is None:
         return f"{what} yet"
     if not age <= limit:  # not a number counts as too old

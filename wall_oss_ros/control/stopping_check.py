@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether arms could still come to rest where they may be: the last question before a command leaves."""
+"""Whether arms could still come to rest where they may be: the last limit check before a command leaves."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import ruckig
 
 from wall_oss_ros.control.self_collision import SelfCollision
+from wall_oss_ros.robots.components import Limits
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.profile import RobotProfile
 
@@ -27,11 +28,11 @@ def holdable_speed(velocity, acceleration, jerk, dt: float) -> np.ndarray:
     return np.minimum(velocity, np.maximum(acceleration * (HOLD - dt - 2 * acceleration / jerk), _SPEED_FLOOR))
 
 
-def bounds(profile: RobotProfile, velocity: np.ndarray) -> ruckig.InputParameter:
-    """A motion by target velocities, which are 0, within the profile's limits and ``velocity`` (n,) rad/s."""
+def velocity_motion(limits: Limits, velocity: np.ndarray) -> ruckig.InputParameter:
+    """A motion by target velocities, at first 0, within ``velocity`` (n,) and the limits of acceleration and jerk."""
     motion = ruckig.InputParameter(len(velocity))
     motion.max_velocity, motion.target_velocity = velocity.tolist(), [0.0] * len(velocity)
-    motion.max_acceleration, motion.max_jerk = list(profile.arm.limits.acceleration), list(profile.arm.limits.jerk)
+    motion.max_acceleration, motion.max_jerk = list(limits.acceleration), list(limits.jerk)
     motion.synchronization, motion.control_interface = ruckig.Synchronization.No, ruckig.ControlInterface.Velocity
     return motion
 
@@ -41,7 +42,7 @@ class RestPostures:
 
     Args:
         profile: the robot.
-        collisions: its links, where they are at hand.
+        collisions: of its links; None computes them.
 
     Attributes:
         parts: where the joints of head and lift are, by name, rad or m; those not named are at home.
@@ -57,26 +58,23 @@ class RestPostures:
         self._rest[arm] = np.asarray(q, float)
 
     def touching(self, arm: int, q) -> str:
-        """Two links that touch with one arm at joints (n,) rad and the others where they come to rest, or no text."""
-        return self._look([q if number == arm else rest for number, rest in enumerate(self._rest)])
+        """Two links that touch with one arm at joints (n,) rad and the others where they come to rest; or empty."""
+        return self.all_touching([q if number == arm else rest for number, rest in enumerate(self._rest)])
 
     def all_touching(self, postures: Sequence[np.ndarray] | None = None) -> str:
-        """Two links that touch with each arm at its joints (n,) rad, in words; an empty text when none do.
+        """Two links that touch with each arm at its joints (n,) rad; empty when none do.
 
         Args:
             postures: None is where they come to rest.
         """
-        return self._look(self._rest if postures is None else postures)
-
-    def _look(self, postures: Sequence[np.ndarray]) -> str:
-        return self._collisions.touching(np.concatenate(postures), self.parts)
+        return self._collisions.touching(np.concatenate(self._rest if postures is None else postures), self.parts)
 
 
 class StoppingCheck:
-    """Looks at where an arm would come to rest if it braked right after the next command.
+    """Checks where an arm would come to rest if it braked right after the next command.
 
-    As long as each command passes, braking is possible at any time: the way to rest from the command before has been
-    looked at already. The other arms' too: each command is compared with where they come to rest by theirs.
+    As long as each command passes, the arm can brake at any time: its way to rest was checked with the command before.
+    So it is with several arms, for each command is compared with where the others come to rest by theirs.
 
     Args:
         profile: the robot with this arm alone.
@@ -86,8 +84,7 @@ class StoppingCheck:
     """
 
     def __init__(self, profile: RobotProfile, arm: Arm, postures: RestPostures, number: int):
-        self._arm, self._postures, self._number = arm, postures, number
-        self._low, self._high = np.array(profile.arm.workspace.min), np.array(profile.arm.workspace.max)
+        self._workspace, self._arm, self._postures, self._number = profile.arm.workspace, arm, postures, number
         joints = len(profile.arm.joints)
         self._generator, self._way = ruckig.Ruckig(joints), ruckig.Trajectory(joints)
 
@@ -96,11 +93,14 @@ class StoppingCheck:
         self._postures.rest(self._number, q)
 
     def objection(self, q: np.ndarray, braking: ruckig.InputParameter) -> str | None:
-        """Why a command must not leave; None when it may, and is taken to have left. An empty text: brake, no fault.
+        """Why a command must not leave; empty when the arm has to brake without anything being wrong.
 
         Args:
             q: (n,) joints at present, rad.
             braking: the motion after the command, with velocity 0 as its target.
+
+        Returns:
+            None when the command may leave; from then on it counts as sent.
         """
         if int(self._generator.calculate(braking, self._way)) < 0:
             return "no way to come to rest was found"
@@ -115,10 +115,9 @@ class StoppingCheck:
         return None
 
     def strays(self, q: np.ndarray, before: np.ndarray) -> float:
-        """How far the tool is outside the workspace, m, at joints (n,) rad; 0 where that is little, or on the way back."""
+        """How far the tool is outside the workspace at joints (n,) rad, m; 0 where that is little or on the way back."""
         outside = self._outside(q)
         return outside if outside > _EDGE and outside > self._outside(before) else 0.0
 
     def _outside(self, q: np.ndarray) -> float:
-        tool = self._arm.fk(q)[0]
-        return float(max(0.0, np.maximum(self._low - tool, tool - self._high).max()))
+        return self._workspace.outside(self._arm.fk(q)[0])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Work that takes long, beside what must not wait."""
+"""Work that takes long, in a thread beside what must not wait."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class Worker:
 
     @property
     def busy(self) -> bool:
-        """Whether a job has been submitted whose outcome is not there yet."""
+        """Whether a job has been submitted that has no outcome yet."""
         return self._busy.is_set()
 
     def submit(self, tag: Any, job: Callable[[], Any]) -> bool:
-        """Has ``job`` done, unless the worker is busy; says which."""
+        """Has ``job`` done, unless the worker is busy; whether it will be."""
         if self._busy.is_set():
             return False
         self._busy.set()
@@ -54,7 +54,7 @@ class Worker:
             return None
 
     def close(self, timeout: float = 5.0) -> None:
-        """Ends the thread after the job it is at, and waits for that up to ``timeout`` seconds."""
+        """Ends the thread after the job it is doing, and waits for that up to ``timeout`` seconds."""
         self._jobs.put(None)
         self._thread.join(timeout)
 

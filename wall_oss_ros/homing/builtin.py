@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The built-in way home: up, then home, along the first of several ways that is free."""
+"""The built-in way home: up, then home, along the first of several ways that is free, or one that a search finds."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class BuiltinPlanner:
         self._clearance = clearance
 
     def plan(self, q) -> Way:
-        """A way home from joints (n,) rad at which the arms rest; looked at in small steps."""
+        """A way home from joints (n,) rad at which the arms rest; checked in small steps."""
         clearance = self._clearance
         q = np.asarray(q, float)
         if reason := clearance.objection(q[None]):
@@ -131,9 +131,8 @@ def _line(arm: Arm, q: np.ndarray, position, rotation, homing: float = 0.1, part
     way = [q]
     for k in range(1, steps + 1):
         share = k / steps
-        solution = arm.ik(
-            here + share * (position - here), turned @ pinocchio.exp3(share * turn), way[-1], homing=homing
-        )
+        place, rotated = here + share * (position - here), turned @ pinocchio.exp3(share * turn)
+        solution = arm.ik(place, rotated, way[-1], homing=homing)
         if not solution.ok or np.abs(solution.q - way[-1]).max() > _SWING:
             return way[1:] if part else []
         way.append(solution.q)

@@ -11,7 +11,7 @@ from wall_oss_ros.control.self_collision import SelfCollision
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.profile import RobotProfile
 
-_STEP = 0.02  # m that no point of an arm moves farther between two postures that are looked at
+_STEP = 0.02  # m, the most that any point of an arm moves between two postures that are checked
 _EDGE = 0.01  # m outside the workspace that a way may lead; control brakes at 0.02
 _SINKING = 0.005  # m below the floor that a joint may get by rounding
 _LIMIT = 1e-6  # rad
@@ -20,18 +20,18 @@ _LEAVING = 8  # steps within which a way that begins nearer has to get there
 
 
 class Clearance:
-    """Looks at ways of one or several arms, whose joints are one vector (n,), arm after arm in the profile's order.
+    """Checks ways of one or several arms, whose joints are one vector (n,), arm after arm in the profile's order.
 
-    A way is looked at in steps. Between two of them no point between shoulder and tool gets farther than 1 cm from where
-    it was looked at. Links are kept 1 cm apart, as control does; with several arms, each of which rounds its corners
-    in its own way, 2 cm, except in the first steps of a way that begins nearer. The floor is the bottom of the workspace: no
-    joint beyond the shoulder may sink below it, as an elbow would that passes through the table. Objects are not known
-    here.
+    A way is checked in steps. Between two of them no point between shoulder and tool gets farther than 1 cm from where
+    it was checked. Links are kept 1 cm apart, as control does; with several arms, each of which rounds its corners
+    in its own way, 2 cm, except in the first steps of a way that begins nearer. The floor is the bottom of the
+    workspace: no joint beyond the shoulder may sink below it, as an elbow would that passes through the table. Objects
+    are not known here.
 
     It has kinematics and collision shapes of its own, so that another thread can use it.
 
     Attributes:
-        parts: where joints of head and lift are, rad or m, by name; those not named are where the profile's parts rest.
+        parts: where joints of head and lift are, rad or m, by name; those not named are at home.
 
     Raises:
         WallOSSError: the URDF does not fit the profile.
@@ -71,11 +71,8 @@ class Clearance:
             else:
                 room = True
             if touching:
-                return (
-                    f"the arms would touch, {touching}"
-                    if len(self.arms) > 1
-                    else f"the arm would touch itself, {touching}"
-                )
+                who = "the arms would touch" if len(self.arms) > 1 else "the arm would touch itself"
+                return f"{who}, {touching}"
         return ""
 
     def _told(self, which: int, excess: float) -> str:
@@ -90,10 +87,8 @@ class Clearance:
         values = []
         for one, arm, own in zip(self._profiles, self.arms, self.slices):
             box = one.arm.workspace
-            tool = arm.fk(q[own])[0]
-            low, high = np.array(box.min), np.array(box.max)
-            values += [np.maximum(low - tool, tool - high).max() - _EDGE]
-            values += [box.min[2] - arm.heights(q[own])[1:].min() - _SINKING]
+            values.append(box.outside(arm.fk(q[own])[0]) - _EDGE)
+            values.append(box.min[2] - arm.heights(q[own])[1:].min() - _SINKING)
         return np.array(values)
 
     def _dense(self, knots: np.ndarray) -> Iterator[np.ndarray]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When an arm that goes home is to be where: slower than control may, and at rest at every corner."""
+"""When an arm that goes home is to be where: slower than control may be, and at rest at every corner."""
 
 from __future__ import annotations
 

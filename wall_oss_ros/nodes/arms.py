@@ -26,14 +26,14 @@ from std_msgs.msg import Bool
 
 
 class Arms:
-    """Sends the arms what their motion says, and their grippers what the actions want.
+    """Sends the arms what their motion says, and their grippers the openings of the actions.
 
     Args:
         node: whose subscriptions and clients these are.
         profile: the robot.
         publishers: of commands.
         motion: the motion of all arms.
-        monitor: is told what is heard of them.
+        monitor: told what is heard of them.
 
     Attributes:
         heard: when their joints were heard of last, s of the node's time; None before.
@@ -81,7 +81,7 @@ class Arms:
         return None if newest is None else newest.positions[: len(self._motion.joints)]
 
     def step(self, now: float, running: bool) -> bool:
-        """One cycle; whether any arm was told something.
+        """One cycle; whether any arm was sent something.
 
         Args:
             now: s.
@@ -90,7 +90,7 @@ class Arms:
         return self._step(now, running, self.measured)
 
     def braking(self) -> list[Cycle]:
-        """What is still to be done, when there is no further cycle, so that arms which are told positions alone rest."""
+        """What is still to be done after the last cycle, so that arms which are sent positions alone come to rest."""
         return [Cycle(self._period, self._stepped, self._brake)] if self._streams and self._motion.moving else []
 
     def _brake(self) -> bool:
@@ -137,8 +137,8 @@ class _Limb:
     """One arm's commands and its gripper's: with the arm's, in its own trajectories, by an action, as the profile says.
 
     Attributes:
-        fingers: the gripper's joints, where it is told its next position in each cycle.
-        streams: whether the arm is told its next position alone.
+        fingers: the gripper's joints, where it is sent its next position in each cycle.
+        streams: whether the arm is sent its next position alone.
     """
 
     def __init__(self, node: WallOSSNode, profile: RobotProfile, publishers: CommandPublishers):
@@ -173,7 +173,7 @@ class _Limb:
 
 
 def _client(node: WallOSSNode, profile: RobotProfile) -> ActionGripper | TrajectoryGripper:
-    """What commands a gripper that is told apart from its arm, and only when something changes."""
+    """What commands a gripper apart from its arm, and only when something changes."""
     if profile.gripper.action:
         return ActionGripper(node, profile.gripper)
     return TrajectoryGripper(node, profile.gripper, profile.driver_names(profile.gripper.joints))

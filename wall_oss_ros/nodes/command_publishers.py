@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How joints are told where to go: one class for each kind of command that drivers take."""
+"""The publishers of all commands: one class for each kind of command that drivers take."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PATIENCE = 2 * HOLD  # s, after which it is given up
 
 
 class CommandPublisher(ABC):
-    """Tells the joints of an arm, part or gripper what their motion says.
+    """Sends the joints of an arm, group or gripper what their motion says.
 
     Args:
         node: whose publisher it is.
@@ -38,8 +38,8 @@ class CommandPublisher(ABC):
         kind: of message.
 
     Attributes:
-        streams: whether it is told its next position alone. What it was told last does not end at rest by itself then: it
-            must be told on until it rests.
+        streams: whether it is sent its next position alone. Such commands do not end at rest by themselves: further ones
+            must follow until the joints rest.
     """
 
     streams = False
@@ -52,12 +52,12 @@ class CommandPublisher(ABC):
         """One cycle.
 
         Args:
-            setpoints: the first one cycle away, the last at rest; None where the joints rest and have been told so.
+            setpoints: the first one cycle away, the last at rest; None where the joints rest and have been sent that.
             now: s of the node's clock.
         """
 
     def forget(self) -> None:
-        """Others may have moved the joints since they were told something: that is not told again."""
+        """Others may have moved the joints since the last command: it is not sent again."""
 
     def listeners(self) -> int:
         """How many listen."""
@@ -65,7 +65,7 @@ class CommandPublisher(ABC):
 
 
 class TrajectoryPublisher(CommandPublisher):
-    """A joint trajectory controller, which is sent all setpoints: it comes to rest by them should no more follow.
+    """To a joint trajectory controller, which is sent all setpoints: it comes to rest by them should no more follow.
 
     Args:
         joints: what the driver calls them.
@@ -82,7 +82,7 @@ class TrajectoryPublisher(CommandPublisher):
 
 
 class StreamingPublisher(CommandPublisher):
-    """Is sent the next position in each cycle, and where it rests once more when there is nothing further to be said."""
+    """Sends the next position in each cycle, and once more where the joints rest when nothing further is to be sent."""
 
     streams = True
     _rest: np.ndarray | None = None
@@ -102,7 +102,7 @@ class StreamingPublisher(CommandPublisher):
 
 
 class PositionsPublisher(StreamingPublisher):
-    """A forward position controller. Its joints have no names here: their order is that of its own parameters."""
+    """To a forward position controller. Its joints have no names here: their order is that of its own parameters."""
 
     def __init__(self, node: WallOSSNode, command: Command, _joints: Sequence[str]):
         super().__init__(node, command.topic, Float64MultiArray)
@@ -112,7 +112,7 @@ class PositionsPublisher(StreamingPublisher):
 
 
 class InterbotixGroupPublisher(StreamingPublisher):
-    """A group of joints of an Interbotix driver, in position mode. Their order is that of its motors' configuration.
+    """To a group of joints of an Interbotix driver, in position mode. Their order is that of its motors' configuration.
 
     Raises:
         WallOSSError: interbotix_xs_msgs is not installed.
@@ -127,7 +127,7 @@ class InterbotixGroupPublisher(StreamingPublisher):
 
 
 class InterbotixSinglePublisher(StreamingPublisher):
-    """One joint of an Interbotix driver, such as a gripper, in a mode that takes positions.
+    """To one joint of an Interbotix driver, such as a gripper, in a mode that takes positions.
 
     Args:
         joint: what the driver calls it.
@@ -152,7 +152,7 @@ _PUBLISHERS = {
 
 
 def make_command_publisher(node: WallOSSNode, command: Command, joints: Sequence[str]) -> CommandPublisher:
-    """The sink that a profile's command names.
+    """The publisher that a profile's command asks for by ``sink``.
 
     Args:
         joints: what the driver calls them, in the order of setpoints.
@@ -164,7 +164,7 @@ def make_command_publisher(node: WallOSSNode, command: Command, joints: Sequence
 
 
 class CommandPublishers:
-    """The publishers of all commands. Made once: they outlast any motion, so that what was said last arrives.
+    """The publishers of all of a robot's commands. Made once: they outlast any motion, so that what was sent last arrives.
 
     Args:
         node: whose they are.
@@ -173,8 +173,8 @@ class CommandPublishers:
 
     Attributes:
         moves: the same.
-        parts: those of the robot's parts that the model moves; the others stay where they are and are told nothing.
-        sinks: of the arms, of these parts, and of grippers that are told single commands, by topic.
+        groups: the robot's groups of joints that the model moves; the others stay where they are and are sent nothing.
+        by_topic: of the arms, of these groups, and of grippers with single commands.
         base: the robot's base, if the model drives it.
         twists: the publisher of its velocities.
 
@@ -184,7 +184,7 @@ class CommandPublishers:
 
     def __init__(self, node: WallOSSNode, profile: RobotProfile, moves: np.ndarray):
         self.moves, slots = np.asarray(moves, bool), Layout(profile).slots
-        self.parts = tuple(part for part in profile.parts if self.moves[slots[part.dof]].any())
+        self.groups = tuple(part for part in profile.parts if self.moves[slots[part.dof]].any())
         self.by_topic: dict[str, CommandPublisher] = {}
         for one in profile.arms:
             gripper = one.gripper
@@ -192,7 +192,7 @@ class CommandPublishers:
             self.by_topic[one.command.topic] = make_command_publisher(node, one.command, joints)
             if (topic := gripper.joint_single) is not None:
                 self.by_topic[topic] = InterbotixSinglePublisher(node, topic, *one.driver_names(gripper.joints))
-        for part in self.parts:
+        for part in self.groups:
             self.by_topic[part.command.topic] = make_command_publisher(
                 node, part.command, profile.driver_names(part.joints)
             )
@@ -204,7 +204,7 @@ class CommandPublishers:
             self.twists = node.publish_to(TwistStamped if self.base.stamped else Twist, self.base.topic, EVENTS)
 
     def forget(self) -> None:
-        """Motion begins anew: what was told before the node was last deactivated is not told again."""
+        """Motion begins anew: what was sent before the node was last deactivated is not sent again."""
         for publisher in self.by_topic.values():
             publisher.forget()
 
@@ -216,12 +216,12 @@ class CommandPublishers:
 
 @dataclass(frozen=True)
 class Cycle:
-    """Something that moves, and is told its next position alone.
+    """Something that moves, and is sent its next position alone.
 
     Attributes:
         period: s between its commands.
         last: when it had the last one, s of steady time.
-        step: tells it the next one; whether it needs a further one.
+        step: sends the next one; whether it needs a further one.
     """
 
     period: float
@@ -247,12 +247,12 @@ def come_to_rest(cycles: Sequence[Cycle], steady: Callable[[], float]) -> None:
 
 
 def _interbotix(name: str) -> type:
-    """A message type of interbotix_xs_msgs, which only robots need whose profile names one of these sinks."""
+    """A message type of interbotix_xs_msgs, which only robots need whose profile asks for them."""
     try:
         return getattr(importlib.import_module("interbotix_xs_msgs.msg"), name)
     except ImportError as error:
         raise WallOSSError(
-            "This robot is told what to do by interbotix_xs_msgs, which is not installed.",
+            "This robot is commanded by interbotix_xs_msgs, which is not installed.",
             "In the workspace: git clone -b $ROS_DISTRO https://github.com/Interbotix/interbotix_ros_core "
             "src/interbotix_ros_core && rm src/interbotix_ros_core/interbotix_ros_xseries/COLCON_IGNORE "
             "&& colcon build --packages-up-to interbotix_xs_msgs, and source it.",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Grippers that are told apart from their arm, as the control node commands them: only when something changes."""
+"""Grippers that are commanded apart from their arm, and only when something changes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ActionGripper:
         self._client.destroy()
 
     def look(self) -> None:
-        """Sees whether the server is there; one that has come anew is told the opening again."""
+        """Checks whether the server is there; a new one is told the opening again."""
         ready = self._client.server_is_ready()
         if ready and not self.ready:
             self._sent = None
@@ -83,7 +83,7 @@ class TrajectoryGripper:
         """The node destroys the publisher itself."""
 
     def look(self) -> None:
-        """Sees whether somebody listens; one that has come anew is told the opening again."""
+        """Checks whether something listens; a new listener is told the opening again."""
         ready = self._out.get_subscription_count() > 0
         if ready and not self.ready:
             self._sent = None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The service home of the control node: a person sends the arms home, and is told how it went."""
+"""The service home of the control node: a person sends the arms home and learns how it went."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Home:
         profile: the robot.
 
     Attributes:
-        targets: lets chunks through that MoveIt has looked at; None where that is not wanted.
+        targets: lets chunks through that MoveIt has checked; None where that is not wanted.
         outcome: how the last way home ended, in words; empty once something else has been done.
 
     Raises:
@@ -99,7 +99,7 @@ class Home:
 
     @property
     def fault(self) -> str:
-        """What is wrong with the targets of the model's actions, or an empty text."""
+        """What is wrong with the targets of the model's actions; empty when nothing is."""
         return "" if self.targets is None else self.targets.fault
 
     @property
@@ -123,7 +123,7 @@ class Home:
             self._link.look()
 
     def cycle(self, now: float, against: str) -> None:
-        """One control cycle, before the arms are told anything.
+        """One control cycle, before the arms are sent anything.
 
         Args:
             now: s of the node's clock.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a robot has beside its arms, as the control node moves it: head and lift by their publishers, a base by velocities."""
+"""What a robot has beside its arms, as the control node moves it: joints such as head and lift, and a driving base."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from geometry_msgs.msg import Twist, TwistStamped
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import JointState
 
-_HALT = 0.1  # s of steady time without a cycle, after which a base that must not move is told so beside its cycle
+_HALT = 0.1  # s of steady time without a cycle, after which a base that must not move is stopped outside its cycle
 
 
 class TorsoAndBase:
@@ -35,7 +35,7 @@ class TorsoAndBase:
         node: whose subscriptions and timers these are.
         profile: the robot.
         publishers: of commands, which know what the model moves.
-        monitor: is told what is heard of the parts.
+        monitor: told what is heard of them.
         motion: the motion of the arms, which must not touch the parts, and rest when anything is wrong with one.
         target: what the robot is to do at a time (s), in its layout (A,); None while it may not move.
     """
@@ -53,10 +53,10 @@ class TorsoAndBase:
         self._motion, self._target = motion, target
         silence = profile.watchdog.joint_state_age
         self._joints = {part.name: JointHistory(part.joints) for part in profile.parts}
-        self._moved = {part.name for part in publishers.parts}
+        self._moved = {part.name for part in publishers.groups}
         self._groups: list[JointGroupMotion] = []
         self._stepped: dict[str, float] = {}  # when a part had its last cycle, s of steady time
-        for part in publishers.parts:
+        for part in publishers.groups:
             monitor.expect(_joints_of(part.name), silence)
             if (topic := part.command.state_topic) is not None:
                 controller = f"the controller at {topic}"
@@ -75,7 +75,7 @@ class TorsoAndBase:
             node.every(1.0 / publishers.base.rate_hz, self._drive, ros_time=True)
 
     def watch(self, running: bool) -> None:
-        """Looks, by a clock that does not stop, that a base which must not move has been told so."""
+        """Makes sure, by a clock that does not stop, that a base which must not move has been told so."""
         if self._base is not None and not running and self._node.steady() - self._driven > _HALT:
             self.halt()
 
@@ -86,10 +86,10 @@ class TorsoAndBase:
             self._send_twist(np.zeros(3))
 
     def braking(self) -> list[Cycle]:
-        """What is still to be done, when there is no further cycle, so that parts which are told positions alone rest."""
+        """What is still to be done after the last cycle, so that joints which are sent positions alone come to rest."""
         moving = [group for group in self._groups if group.moving and self._publisher(group).streams]
         return [
-            Cycle(1.0 / m.part.command.rate_hz, self._stepped[m.part.name], partial(self._brake, m)) for m in moving
+            Cycle(1.0 / m.group.command.rate_hz, self._stepped[m.group.name], partial(self._brake, m)) for m in moving
         ]
 
     def _brake(self, group: JointGroupMotion) -> bool:
@@ -98,7 +98,7 @@ class TorsoAndBase:
         return moving
 
     def _publisher(self, group: JointGroupMotion) -> CommandPublisher:
-        return self._publishers.by_topic[group.part.command.topic]
+        return self._publishers.by_topic[group.group.command.topic]
 
     def _on_joints(self, message: JointState) -> None:
         for name, joints in self._joints.items():
@@ -116,18 +116,18 @@ class TorsoAndBase:
         self._monitor.heard(self._odometry, self._node.now())
 
     def _move(self, group: JointGroupMotion) -> None:
-        now, newest = self._node.now(), self._joints[group.part.name].newest
+        now, newest = self._node.now(), self._joints[group.group.name].newest
         if newest is None:
             return
         setpoints = group.step(self._target(now), newest.positions)
-        self._stepped[group.part.name] = self._node.steady()
+        self._stepped[group.group.name] = self._node.steady()
         self._publisher(group).send(setpoints, now)
         if setpoints is None:
-            self._motion.place(group.part.joints, newest.positions)
+            self._motion.place(group.group.joints, newest.positions)
         else:
-            self._motion.place(group.part.joints, setpoints[-1].position)
+            self._motion.place(group.group.joints, setpoints[-1].position)
             if self._target(now) is not None and (touching := self._motion.touching()):
-                self._motion.fail(f"{touching} would touch, by the motion of the {group.part.name}")
+                self._motion.fail(f"{touching} would touch, by the motion of the {group.group.name}")
         if group.fault:
             self._motion.fail(group.fault)
 

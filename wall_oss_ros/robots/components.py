@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -55,6 +56,10 @@ class Workspace(Component):
         if not all(low < high for low, high in zip(self.min, self.max)):
             raise ValueError(f"min {self.min} must be below max {self.max} on every axis")
         return self
+
+    def outside(self, positions) -> float:
+        """How far the farthest of positions (..., 3) lies outside, m; negative when all are inside."""
+        return float(np.maximum(np.subtract(self.min, positions), np.subtract(positions, self.max)).max())
 
 
 class Force(Component):

@@ -6,8 +6,8 @@ stop the control cycle. Requests come as lines of JSON at the standard input, an
 
 ``{"id": 1, "do": "plan", "start": [...], "goal": [...]}`` is answered by ``{"id": 1, "knots": [[...], ...]}``,
 ``{"id": 2, "do": "check", "start": [...], "targets": [[...], ...]}`` by ``{"id": 2, "collides": 3}`` or null; either by
-``{"id": 1, "reason": "..."}`` where it cannot be done. Joints are rad, all arms' in one list; targets are rows of the
-robot's layout. The first line says ``{"id": 0}`` once all is ready, with a reason if it never will be.
+``{"id": 1, "reason": "..."}`` where it cannot be done. Joints are rad, all arms' in one list; targets are vectors of
+the robot's layout. The first line says ``{"id": 0}`` once all is ready, with a reason if it never will be.
 """
 
 from __future__ import annotations

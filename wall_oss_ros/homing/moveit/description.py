@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What MoveIt is told of a robot, made from its profile and URDF: no MoveIt configuration package is needed.
+"""What MoveIt is told about a robot, made from its profile and URDF: no MoveIt configuration package is needed.
 
 Names of parameters are those that MoveItCpp and its planning pipelines read (MoveIt 2, branches jazzy to main).
 """
@@ -15,8 +15,8 @@ from wall_oss_ros.robots.profile import RobotProfile
 GROUP = "arms"  # all arms' joints, planned for together
 _PLANNING_TIME = 5.0  # s
 _LONGEST = 0.005  # share of the joint space's extent between two states that OMPL looks at on a way
-# rclcpp declares these when it comes to hear /clock, which may be after MoveIt's TrajectoryExecutionManager has begun to refuse
-# all parameters but its own; the process would end by that. Given from the start, they are there already.
+# rclcpp declares these when it subscribes to /clock, which may be after MoveIt's TrajectoryExecutionManager has begun to
+# refuse all parameters but its own; that would end the process. Given from the start, they are declared already.
 _SIMULATED_CLOCK = {
     "/clock": {
         "subscription": {"depth": 1, "durability": "volatile", "history": "keep_last", "reliability": "best_effort"}

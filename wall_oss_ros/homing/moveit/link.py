@@ -68,7 +68,7 @@ class MoveItLink:
         self._listener.start()
 
     def look(self) -> str:
-        """Why MoveIt cannot be asked now, or an empty text. A process that has ended is started again; call it often."""
+        """Why MoveIt cannot be asked now; empty when it can. Starts a process that has ended again; call it often."""
         if not self._listener.is_alive() and time.monotonic() - self._started > _AGAIN:
             self._start()
         return self.reason

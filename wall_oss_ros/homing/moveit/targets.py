@@ -4,15 +4,13 @@
 from __future__ import annotations
 
 import queue
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from wall_oss_ros.control.worker import Outcome
 from wall_oss_ros.homing.moveit.link import MoveItLink
 from wall_oss_ros.robots.layout import Layout
-
-if TYPE_CHECKING:
-    from wall_oss_ros.control.worker import Outcome
 
 _PATIENCE = 0.5  # s
 
@@ -30,7 +28,7 @@ class TargetCheck:
         self.fault = ""
 
     def through(self, now: float, outcome: Outcome | None, active: Any, measured: np.ndarray | None) -> Outcome | None:
-        """An outcome of inference that may be followed now: what has just come, if there is nothing to look at, or what
+        """An outcome of inference that may be followed now: what has just come, if there is nothing to check, or what
         has been found free; None when there is neither.
 
         Args:
@@ -53,7 +51,7 @@ class TargetCheck:
         return self._held is not None
 
     def put(self, now: float, chunk: Any, state, actions, measured) -> None:
-        """Has a chunk looked at, instead of one that is still being looked at.
+        """Has a chunk checked, instead of one that is still being checked.
 
         Args:
             now: s of steady time.
@@ -70,7 +68,7 @@ class TargetCheck:
         self._held = chunk, self._link.ask(request), now
 
     def poll(self, now: float) -> Any | None:
-        """The chunk, once, when it has been found free; None while it is looked at, and when it is not free."""
+        """The chunk, once, when it has been found free; None while it is checked, and when it is not free."""
         if self._held is None:
             return None
         chunk, answers, since = self._held
@@ -89,5 +87,5 @@ class TargetCheck:
         return None if self.fault else chunk
 
     def forget(self) -> None:
-        """The chunk that is being looked at is not wanted any more, nor is what was wrong with the last."""
+        """The chunk that is being checked is not wanted any more, nor is what was wrong with the last."""
         self._held, self.fault = None, ""
