@@ -55,4 +55,4 @@ def test_a_clock_that_leaps_is_remembered_for_a_second():
 def test_a_slow_machine_or_a_fast_simulation_is_no_leap():
     watch = ClockMonitor()
     watch.update(0.0, 0.0)
-    assert watch.update(3.0, 3.0) == "" and watch.add(4.0, 3.1) == ""
+    assert watch.update(3.0, 3.0) == "" and watch.update(4.0, 3.1) == ""

@@ -63,6 +63,8 @@ class _Node:
     def listen(self, *_arguments) -> None:
         """Nothing is heard."""
 
+    listen_to_joints = listen
+
     def every(self, *_arguments, **_options) -> None:
         """Cycles are made by hand."""
 
