@@ -87,16 +87,16 @@ def moving(*positions: float, rest: float) -> list[Setpoint]:
 
 
 def test_a_trajectory_controller_is_told_how_to_come_to_rest_and_then_nothing(node):
-    sink = make_command_publisher(node, TRAJECTORY, ["a", "b"])
-    sink.send(moving(0.1, 0.106, rest=0.11), 5.0)
-    sink.send(None, 5.02)
+    publisher = make_command_publisher(node, TRAJECTORY, ["a", "b"])
+    publisher.send(moving(0.1, 0.106, rest=0.11), 5.0)
+    publisher.send(None, 5.02)
     (message,) = node.sent["/arm/joint_trajectory"]
     assert (
         isinstance(message, JointTrajectory)
         and list(message.joint_names) == ["a", "b"]
         and message.header.stamp.sec == 5
     )
-    assert [point.positions[0] for point in message.points] == [0.1, 0.106, 0.11] and not sink.streams
+    assert [point.positions[0] for point in message.points] == [0.1, 0.106, 0.11] and not publisher.streams
 
 
 @pytest.mark.parametrize(
@@ -104,22 +104,22 @@ def test_a_trajectory_controller_is_told_how_to_come_to_rest_and_then_nothing(no
     [(POSITIONS, Float64MultiArray, lambda m: m.data), (GROUP, JointGroupCommand, lambda m: m.cmd)],
 )
 def test_a_stream_is_told_the_next_position_in_each_cycle_and_where_it_rests_once_more(node, command, kind, read):
-    sink = make_command_publisher(node, command, ["a", "b"])
-    sink.send(None, 0.0)
+    publisher = make_command_publisher(node, command, ["a", "b"])
+    publisher.send(None, 0.0)
     assert node.sent[command.topic] == [], "an arm that was told nothing is told nothing"
     for setpoints in (moving(0.1, 0.106, rest=0.11), moving(0.106, 0.112, rest=0.116), None, None):
-        sink.send(setpoints, 0.0)
+        publisher.send(setpoints, 0.0)
     sent = node.sent[command.topic]
-    assert sink.streams and all(isinstance(message, kind) for message in sent)
+    assert publisher.streams and all(isinstance(message, kind) for message in sent)
     assert np.allclose([list(read(message)) for message in sent], [[0.1] * 2, [0.106] * 2, [0.116] * 2])
 
 
 @pytest.mark.parametrize("command", [POSITIONS, GROUP])
 def test_what_was_told_long_ago_is_not_told_again(node, command):
-    sink = make_command_publisher(node, command, ["a", "b"])
-    sink.send(moving(0.1, 0.106, rest=0.11), 0.0)
-    sink.forget()
-    sink.send(None, 0.0)
+    publisher = make_command_publisher(node, command, ["a", "b"])
+    publisher.send(moving(0.1, 0.106, rest=0.11), 0.0)
+    publisher.forget()
+    publisher.send(None, 0.0)
     assert len(node.sent[command.topic]) == 1
 
 
@@ -130,10 +130,10 @@ def test_a_head_that_is_told_positions_goes_on_to_rest_when_its_cycles_end(node)
     robot = robot.model_copy(update={"parts": (head, robot.parts[1]), "simulation": None})
     wanted = np.zeros(20)
     wanted[14:16] = 0.6, 0.3
-    targets, outlets = [wanted], CommandPublishers(node, robot, np.ones(20, bool))
-    parts = TorsoAndBase(node, robot, outlets, Mock(), Mock(touching=lambda: ""), lambda _: targets[0])
+    targets, publishers = [wanted], CommandPublishers(node, robot, np.ones(20, bool))
+    parts = TorsoAndBase(node, robot, publishers, Mock(), Mock(touching=lambda: ""), lambda _: targets[0])
     parts._on_joints(JointState(name=list(head.joints), position=[0.6, 0.0]))
-    motion = parts._motions[0]
+    motion = parts._groups[0]
     for _ in range(8):
         parts._move(motion)
     targets[0] = None
@@ -192,8 +192,8 @@ def test_alohas_gripper_is_told_apart_from_its_arm_by_the_drivers_name(node):
 def test_names_told_to_a_trajectory_controller_are_the_drivers(node):
     right = ALOHA.arms[0]
     command = TRAJECTORY.model_copy(update={"topic": right.command.topic})
-    outlets = CommandPublishers(node, right.model_copy(update={"command": command}), np.ones(20, bool))
-    outlets.by_topic[command.topic].send([Setpoint(0.02, np.zeros(6), np.zeros(6))], 0.0)
+    publishers = CommandPublishers(node, right.model_copy(update={"command": command}), np.ones(20, bool))
+    publishers.by_topic[command.topic].send([Setpoint(0.02, np.zeros(6), np.zeros(6))], 0.0)
     (message,) = node.sent[command.topic]
     assert list(message.joint_names) == ["waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_rotate"]
 

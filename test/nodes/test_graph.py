@@ -194,7 +194,7 @@ def test_control_stops_where_the_arm_is_pushed_and_goes_on_only_by_a_person(benc
     assert not refused.success and "a force of" in refused.message, "something still pushes"
     assert statuses[-1].state == ControlStatus.STOPPED
     robot.pushed = 0.0
-    bench.until(lambda: control._health.pushed == "")
+    bench.until(lambda: control._monitor.pushed == "")
     assert statuses[-1].state == ControlStatus.STOPPED, "and nothing moves by itself when that has gone"
     assert all(not np.any(message.points[0].velocities) for message in robot.trajectories[sent:])
     assert bench.call(Trigger, "resume", Trigger.Request()).success

@@ -81,10 +81,10 @@ class ControlNode(WallOSSNode):
         joining = self.value("chunk_joining")
         self._inference = Inference(self._policy, profile.rate_hz, observation_from, joining == "real_time")
         # Made once: a stop outlasts deactivation.
-        self._states = ControlStateMachine(Limits.of(profile, self.value("planner_timeout_s")))
+        self._state_machine = ControlStateMachine(Limits.of(profile, self.value("planner_timeout_s")))
         self._status_out = self.publish_to(ControlStatus, "status", LATCHED)
         self._chunk_out = self.publish_to(ActionChunk, "action_chunk", EVENTS)
-        self._publishers = CommandPublishers(self, profile, self._policy.dof_mask)
+        self._commands = CommandPublishers(self, profile, self._policy.dof_mask)
         self._description, self._comparison = "", Comparison()
 
     def teardown(self) -> None:
@@ -94,9 +94,9 @@ class ControlNode(WallOSSNode):
         profile = self._profile
         self.motion = RobotMotion(profile, self._kinematics, self.value("blend_s"), self.value("chunk_joining"))
         self._monitor = InputMonitor(profile, self._kinematics, self.steady())
-        self._publishers.forget()
-        self._arms = Arms(self, profile, self._publishers, self.motion, self._monitor)
-        self._parts = TorsoAndBase(self, profile, self._publishers, self._monitor, self.motion, self._target)
+        self._commands.forget()
+        self._arms = Arms(self, profile, self._commands, self.motion, self._monitor)
+        self._parts = TorsoAndBase(self, profile, self._commands, self._monitor, self.motion, self._target)
         self._home.begin(self.motion, self._arms)
         self._plan = FollowedPlan()
         self._observation: Observation | None = None
@@ -159,17 +159,17 @@ class ControlNode(WallOSSNode):
         self._monitor.description = self._comparison.fault
 
     def _on_emergency(self, message: Bool) -> None:
-        self._states.emergency(message.data)
+        self._state_machine.emergency(message.data)
         self._judge()
 
     def _on_stop(self, _request, response):
-        self._states.stop("stopped by a person")
+        self._state_machine.stop("stopped by a person")
         self._judge()
         response.success, response.message = True, "the robot comes to rest and holds"
         return response
 
     def _on_resume(self, _request, response):
-        resumed = self._states.resume()
+        resumed = self._state_machine.resume()
         self._judge()
         response.success = resumed and self._mode != State.STOPPED
         refused = "nothing was stopped" if self._mode != State.STOPPED else self._reason
@@ -205,7 +205,9 @@ class ControlNode(WallOSSNode):
         if self._plan.running:
             return "a plan is running; cancel it first"
         now = self.now()
-        return self._states.against_homing(_since(self._arms.heard, now), self._monitor.fault(now, self.steady()))
+        return self._state_machine.against_homing(
+            _since(self._arms.heard, now), self._monitor.fault(now, self.steady())
+        )
 
     def _target(self, time: float) -> np.ndarray | None:
         """What the robot is to do at a time, s; the last target from the chunk's end on; None while it may not move."""
@@ -229,11 +231,11 @@ class ControlNode(WallOSSNode):
             fault=self._monitor.fault(now, self.steady()) or self._model_error or self._home.fault or self.motion.fault,
             homing=self._home.words,
         )
-        state, reason = self._states.judge(situation)
+        state, reason = self._state_machine.judge(situation)
         moves = state in (State.RUNNING, State.HOMING) or (self.motion.moving and state != State.STOPPED)
         if moves and (pushed := self._monitor.pushed):  # something is in the way: only a person can tell what
-            self._states.stop(f"stopped by {pushed}")
-            state, reason = self._states.judge(situation)
+            self._state_machine.stop(f"stopped by {pushed}")
+            state, reason = self._state_machine.judge(situation)
         if state != self._mode or (not reason) != (not self._reason):
             self._mode, self._reason = state, reason
             self.get_logger().info(f"{state.name.lower()}{': ' if reason else ''}{reason}")
@@ -280,7 +282,7 @@ class ControlNode(WallOSSNode):
 
     def _look(self) -> None:
         """Sees who is there to be told."""
-        self._monitor.listeners = self._publishers.listeners()
+        self._monitor.listeners = self._commands.listeners()
         self._monitor.servers = self._arms.look()
 
     def _watch(self) -> None:
