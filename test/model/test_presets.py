@@ -6,7 +6,7 @@ import torch
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS
-from wall_oss_ros.model.presets import load_preset, preset_names
+from wall_oss_ros.model.config import load_preset, preset_names
 
 SHARED = {
     "model.embed_tokens.weight",

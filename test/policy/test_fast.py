@@ -9,8 +9,8 @@ import torch
 from fast_support import ARM, DOF_MASK, HORIZON, SUBTASK, VIEWS, smooth_chunks, tiny
 
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.model.config import load_preset
 from wall_oss_ros.model.fast import FastTokenizer, NotAChunk, largest_error
-from wall_oss_ros.model.presets import load_preset
 from wall_oss_ros.policy import Observation, Policy, WallOSSProcessor
 from wall_oss_ros.policy.fast_actions import LIMITS, speaks_fast
 

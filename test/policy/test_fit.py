@@ -14,8 +14,7 @@ from wall_oss_ros.model.checkpoint import read_config
 from wall_oss_ros.paths import data_path
 from wall_oss_ros.policy import Policy
 from wall_oss_ros.policy.fit import mismatches, require_fit
-from wall_oss_ros.policy.normalizer import Normalizer
-from wall_oss_ros.policy.statistics import from_profile, from_values
+from wall_oss_ros.policy.normalizer import Normalizer, from_profile, from_values
 from wall_oss_ros.robots.components import Base, Limits
 from wall_oss_ros.robots.profile import load_profile
 

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.paths import data_path
 from wall_oss_ros.policy.fit import mismatches
-from wall_oss_ros.policy.normalizer import Normalizer
-from wall_oss_ros.policy.statistics import from_profile
+from wall_oss_ros.policy.normalizer import Normalizer, from_profile
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile, load_profile

@@ -16,10 +16,8 @@ from torch import Tensor
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model.config import WallOSSConfig
-from wall_oss_ros.model.released import adopt_vocabulary, split_fused
-from wall_oss_ros.model.statistics import KINDS, Statistics
-from wall_oss_ros.model.statistics_files import find_statistics
-from wall_oss_ros.model.weights import Differences, compare, listing, read_tensors
+from wall_oss_ros.model.statistics import KINDS, Statistics, find_statistics
+from wall_oss_ros.model.weights import Differences, adopt_vocabulary, compare, listing, read_tensors, split_fused
 
 if TYPE_CHECKING:
     from wall_oss_ros.model.wall_oss import WallOSS
@@ -87,8 +85,7 @@ def take_statistics(
 ) -> tuple[Statistics, Statistics, dict[str, str]]:
     """Takes the normalisers' tensors out of ``tensors``; they are named by robots that only the file knows.
 
-    Where there are none, those in files beside the weights are taken (:mod:`wall_oss_ros.model.statistics_files`),
-    under the name of that kind of file.
+    Where there are none, those in files beside the weights are taken, under the name of that kind of file.
 
     Returns:
         Those of actions, those of states, and those that do not fit: tensor name to what is wrong.

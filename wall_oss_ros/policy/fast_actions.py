@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Chunks through the language head, for checkpoints that say their actions in FAST tokens.
+"""Action chunks through the language head, for checkpoints that express actions as FAST tokens.
 
-Such a checkpoint says so in config.json: ``"use_fast_tokenizer": true``, the switch of the public training code, or
+Such a checkpoint is marked in config.json: ``"use_fast_tokenizer": true``, the switch of the public training code, or
 ``"prediction_mode": "fast"``, LeRobot's. Its FAST tokenizer is the folder ``action_tokenizer`` beside the weights, or
 what ``action_tokenizer_path`` names: a folder, or a repository on the Hugging Face hub such as
 ``physical-intelligence/fast``.
@@ -85,7 +85,7 @@ class FastActions:
         vocabulary = ActionVocabulary(fast, language, LIMITS[actions.kind])
         if max(vocabulary.ids) >= config.vocab_size:
             raise WallOSSError(
-                f"Action tokens reach id {max(vocabulary.ids)}, the checkpoint has {config.vocab_size} words.",
+                f"Action tokens reach id {max(vocabulary.ids)}, the checkpoint has {config.vocab_size} tokens.",
                 "Use the tokenizer.json that was saved with the weights.",
             )
         return cls(vocabulary, config.action_horizon, actions.mask())
@@ -106,3 +106,26 @@ class FastActions:
         if len(ids) < limit:  # it ended; the engine leaves the end token out
             ids = [*ids, self.vocabulary.end]
         return self.vocabulary.decode(ids, self.horizon, self.dof_mask)
+
+
+def fit_fast(chunks: np.ndarray, actions: Normalizer, vocab_size: int = 1024, scale: float = 10.0) -> FastTokenizer:
+    """The FAST tokenizer of a dataset, for the degrees of freedom that vary in it.
+
+    Args:
+        chunks: (N, T, A) in physical units.
+        actions: the dataset's statistics.
+    """
+    return FastTokenizer.fit(actions.normalize(chunks)[..., actions.mask()], vocab_size, scale)
+
+
+def fast_answers(chunks: np.ndarray, actions: Normalizer, vocabulary: ActionVocabulary) -> list[str]:
+    """What the assistant answers to the acting prompt, without the end token: action tokens as text.
+
+    Args:
+        chunks: (N, T, A) in physical units.
+        actions: the robot's statistics, by which :class:`~wall_oss_ros.policy.Policy` will turn answers back.
+
+    Raises:
+        WallOSSError: a chunk is beyond what the tokenizer can write.
+    """
+    return [vocabulary.spell(chunk, actions.mask()) for chunk in actions.normalize(chunks)]

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Physical units to the model's and back, by the statistics of each degree of freedom."""
+"""Physical units to the model's and back, by the statistics of each degree of freedom.
+
+Statistics come from a checkpoint; where it has none for a robot, from a dataset (:func:`from_values`) or from the robot's
+profile (:func:`from_profile`).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.robots.layout import Layout
+from wall_oss_ros.robots.profile import RobotProfile
+from wall_oss_ros.robots.urdf import position_limits
 
 if TYPE_CHECKING:
     from wall_oss_ros.model.statistics import Statistics
@@ -104,3 +111,85 @@ def default_robot(actions: Statistics, states: Statistics) -> str | None:
         ):
             return None
     return known[0] if known else None
+
+
+def from_values(
+    values: np.ndarray,
+    kind: str = "min_max",
+    quantile: float = 0.0,
+    least: np.ndarray | float = 0.0,
+    dof_mask: np.ndarray | None = None,
+) -> Normalizer:
+    """Statistics of a dataset's states, or of the rows of its action chunks.
+
+    Args:
+        values: (N, A), physical units; columns that the robot does not have hold a constant, such as 0.
+        kind: ``min_max`` or ``mean_std``.
+        quantile: for a range, the share of values to leave out at each end, so that a few wild recordings do not
+            squeeze all others together; the public WALL-OSS code takes 0.01.
+        least: range, in physical units, that a degree of freedom which moved less is widened to, around its middle, so
+            that noise is not blown up; (A,) or one number.
+        dof_mask: (A,) bool, the degrees of freedom that the robot has; those that moved when None. No other is widened.
+
+    Raises:
+        WallOSSError: there are no values, or one is not finite.
+    """
+    values = np.asarray(values)
+    if values.ndim != 2 or not len(values):
+        raise WallOSSError(
+            f"Statistics were asked for of values of shape {values.shape}; (rows, degrees of freedom) was expected.",
+            "Give all frames of the dataset as one array.",
+        )
+    if not np.isfinite(values).all():
+        column = int(np.argmin(np.isfinite(values).all(0)))
+        raise WallOSSError(
+            f"Column {column} of the dataset has values that are not finite.",
+            "Leave those frames out; put 0 where the robot has no such degree of freedom.",
+        )
+    if not 0 <= quantile < 0.5:
+        raise WallOSSError(f"A quantile of {quantile} leaves no range.", "Use 0, or 0.01 as the public code does.")
+    if kind == "mean_std":
+        return Normalizer(values.mean(0, np.float64), values.std(0, np.float64), kind)
+    low, high = (edge.astype(np.float64) for edge in (values.min(0), values.max(0)))
+    dof_mask = high > low if dof_mask is None else np.asarray(dof_mask, bool)
+    if quantile:
+        low, high = np.quantile(values, [quantile, 1 - quantile], axis=0)
+    spare = np.where(dof_mask, np.maximum(0, least - (high - low)), 0) / 2
+    return Normalizer(low - spare, high - low + 2 * spare, kind)
+
+
+def from_profile(profile: RobotProfile) -> tuple[Normalizer, Normalizer]:
+    """Ranges of states and of actions that cover all the robot may do, for fine-tuning before there is a dataset.
+
+    Positions span the workspace, Euler angles a full turn, numbers of a 6-D rotation -1 to 1, a gripper its stroke,
+    joints of arms, head and lift the URDF's limits. Displacements (``action_mode: relative``, and a base's always) go as
+    far as the tool, the arm's joints or the base may travel within one chunk, those of rotations as rotations; where the base stands is not told. Coarser than a dataset's ranges: prefer those.
+
+    Raises:
+        WallOSSError: the URDF lacks a joint of a part.
+    """
+    layout, duration = Layout(profile), profile.horizon * profile.dt
+    low, high = np.zeros(layout.size), np.zeros(layout.size)
+    for own, one in zip(layout.arms, profile.arms):
+        if own.joints is not None:
+            low[own.joints], high[own.joints] = position_limits(profile, one.arm.joints)
+        else:
+            low[own.position], high[own.position] = one.arm.workspace.min, one.arm.workspace.max
+            most = np.pi if own.space.angles else 1.0
+            low[own.rotation], high[own.rotation] = -most, most
+        low[own.gripper], high[own.gripper] = one.gripper.closed, one.gripper.open
+    for part in profile.parts:
+        slot = layout.slots[part.dof]
+        low[slot], high[slot] = position_limits(profile, part.joints)
+    states = Normalizer(low, high - low)
+    if profile.action_mode == "relative":
+        for own, one in zip(layout.arms, profile.arms):
+            where = own.position if own.joints is None else own.joints
+            fastest = one.arm.max_tcp_speed if own.joints is None else np.array(one.arm.limits.velocity)
+            reach = np.minimum(high[where] - low[where], fastest * duration)
+            low[where], high[where] = -reach, reach
+    if profile.base is not None:
+        slot, sideways = layout.slots[profile.base.dof], float(profile.base.holonomic)
+        reach = np.multiply(profile.base.limits.velocity, duration) * (1.0, sideways, 1.0)
+        low[slot], high[slot] = -reach, reach
+    return states, Normalizer(low, high - low)

@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS, WallOSSConfig
 from wall_oss_ros.policy import prompts
-from wall_oss_ros.policy.statistics import from_values
+from wall_oss_ros.policy.normalizer import from_values
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim.cubes.frames import FrameSet

@@ -14,9 +14,8 @@ from wall_oss_ros.commands.inspection import statistics, weights
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS, WallOSSConfig
 from wall_oss_ros.model.checkpoint import is_statistic, locate, read_config, read_statistics
-from wall_oss_ros.model.released import adopt_vocabulary, split_fused
 from wall_oss_ros.model.statistics import Statistics
-from wall_oss_ros.model.weights import INDEX, PICKLES, Header, compare, read_headers
+from wall_oss_ros.model.weights import INDEX, PICKLES, Header, adopt_vocabulary, compare, read_headers, split_fused
 from wall_oss_ros.policy.fit import mismatches
 from wall_oss_ros.policy.normalizer import Normalizer
 from wall_oss_ros.policy.prompts import VIEW_NAMES
