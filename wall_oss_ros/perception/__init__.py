@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a robot's sensors say, brought together: views that belong together, joint states, and the age of both."""
+"""What a robot's sensors say, brought together: synchronised views, the joints at that moment, and the age of both."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The joints at the moment an image was taken."""
+"""Joint positions and velocities at the moment an image was taken."""
 
 from __future__ import annotations
 
@@ -13,59 +13,57 @@ import numpy as np
 
 @dataclass(frozen=True)
 class JointSample:
-    """Joints at one time. positions and velocities: (n,), rad and rad/s or m and m/s."""
+    """Joints at one time (s). positions and velocities: (n,), rad and rad/s or m and m/s."""
 
     stamp: float
     positions: np.ndarray
     velocities: np.ndarray
 
 
-_TOGETHER = 0.2  # s: the most that joints of one sample, from several publishers, lie apart
+_SPREAD = 0.2  # s: how far apart the joints of one sample may be when several publishers contribute to it
 
 
 class JointHistory:
-    """The last joint states of the named joints, in the order of ``names``, whoever publishes them.
+    """The latest states of the named joints, in the order of ``names``, whoever publishes them.
 
-    A gripper's driver may have joint states of its own. Messages with the first joint make samples; the other joints are
-    taken from there or, where they come apart, as they were heard last.
+    A gripper's driver may publish joint states of its own, so only messages that contain the first joint make samples.
+    Joints that such a message lacks have the values they were last published with.
 
     Args:
-        names: the joints wanted.
-        span: seconds kept.
+        names: the joints.
+        span: how much is kept, s.
     """
 
     def __init__(self, names: Sequence[str], span: float = 1.0):
         self.names = tuple(names)
         self._span = span
         self._samples: deque[JointSample] = deque()
-        self._apart: dict[str, tuple[float, float, float]] = {}  # stamp, position, velocity of joints that come apart
+        self._others: dict[str, tuple[float, float, float]] = {}  # stamp, position, velocity: without the first joint
 
     def add_joint_state(
         self, stamp: float, names: Sequence[str], positions: Sequence[float], velocities: Sequence[float]
     ) -> bool:
-        """Takes in one joint state; False when it makes no sample: a joint is missing, or a number is not finite.
+        """Keeps a joint state; False if it makes no sample, since a joint is missing or a number is not finite.
 
-        ``velocities`` may be empty, as some drivers leave it; it counts as zero.
+        ``velocities`` may be empty, as some drivers leave it; they then count as zero.
         """
         if len(positions) != len(names):
             return False
         speeds = velocities if len(velocities) == len(names) else [0.0] * len(names)
-        heard = {
-            name: (stamp, float(q), float(v)) for name, q, v in zip(names, positions, speeds) if name in self.names
-        }
-        if not np.isfinite([row[1:] for row in heard.values()]).all():
+        new = {name: (stamp, float(q), float(v)) for name, q, v in zip(names, positions, speeds) if name in self.names}
+        if not np.isfinite([joint[1:] for joint in new.values()]).all():
             return False
-        if self.names[0] not in heard:
-            self._apart.update(heard)
+        if self.names[0] not in new:
+            self._others.update(new)
             return False
-        rows = [heard.get(name) or self._apart.get(name) for name in self.names]
-        if any(row is None or abs(stamp - row[0]) > _TOGETHER for row in rows):
+        joints = [new.get(name) or self._others.get(name) for name in self.names]
+        if any(joint is None or abs(stamp - joint[0]) > _SPREAD for joint in joints):
             return False
-        q, v = np.array([row[1:] for row in rows]).T
+        q, v = np.array([joint[1:] for joint in joints]).T
         if self._samples and stamp <= self._samples[-1].stamp:
             if stamp > self._samples[-1].stamp - self._span:
-                return True  # the same moment again, or out of order: nothing new
-            self._samples.clear()  # the clock restarted
+                return True  # a repetition, or out of order
+            self._samples.clear()  # the clock was restarted
         self._samples.append(JointSample(stamp, q, v))
         while self._samples[0].stamp < stamp - self._span:
             self._samples.popleft()
@@ -77,7 +75,7 @@ class JointHistory:
         return self._samples[-1] if self._samples else None
 
     def at(self, stamp: float, tolerance: float = 0.1) -> JointSample | None:
-        """The joints at ``stamp`` (s), interpolated; None when no sample is within ``tolerance`` seconds of it."""
+        """The joints at ``stamp`` (s), interpolated; None if no sample is within ``tolerance`` seconds of it."""
         samples = self._samples
         if not samples:
             return None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How often something happens: limited, and measured."""
+"""How often something happens: limited, or measured."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 
 
 class RateLimit:
-    """Lets through at most ``rate`` events a second, on average, whatever the events' own rhythm.
+    """Lets through at most ``rate`` events a second (Hz) on average, whatever rhythm they arrive in.
 
-    Counting on from the time an event was due, rather than from when it came, keeps a 15 Hz camera at 10 Hz
-    where waiting a tenth of a second after each would give 7.5 Hz.
+    Counting on from when an event was due, not from when it came, thins a 15 Hz camera to 10 Hz; waiting a tenth of a
+    second after each event would leave 7.5 Hz.
     """
 
     def __init__(self, rate: float):
@@ -20,10 +20,10 @@ class RateLimit:
         self._due: float | None = None
 
     def permits(self, stamp: float) -> bool:
-        """Whether an event at ``stamp`` (s) may pass; counts it if so."""
-        if self._due is None or abs(stamp - self._due) > 1.0:  # the first, after a pause, or a restarted clock
+        """Whether an event at ``stamp`` (s) may pass; if so, it is counted."""
+        if self._due is None or abs(stamp - self._due) > 1.0:  # the first, after a pause, or after a clock's restart
             self._due = stamp
-        if stamp < self._due - 0.2 * self._period:  # stamps waver a little
+        if stamp < self._due - 0.2 * self._period:  # stamps jitter a little
             return False
         self._due = max(self._due + self._period, stamp)
         return True
@@ -37,12 +37,12 @@ class RateMeter:
         self._times: deque[float] = deque()
 
     def tick(self, now: float) -> None:
-        """Counts one event at ``now``, s."""
+        """Counts an event at ``now``, s."""
         self._times.append(now)
         self._forget(now)
 
     def measure(self, now: float) -> tuple[float, float]:
-        """Mean rate (Hz) and standard deviation of the interval (s); zeros when there were fewer than three events."""
+        """Mean rate (Hz) and standard deviation of the interval (s); zeros if there were fewer than three events."""
         self._forget(now)
         if len(self._times) < 3:
             return 0.0, 0.0

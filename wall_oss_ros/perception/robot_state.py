@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a robot is at the moment an image was taken, in the model's layout: arms, grippers, head, lift and base."""
+"""The robot's state at the moment an image was taken, in the model's layout: arms, grippers, head, lift and base."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class RobotState:
     """A robot at one time.
 
     Attributes:
-        state, mask: (A,) float32 and bool, in the layout; what is not in the mask is 0.
-        joints: names of the joints it was computed from.
-        positions, velocities: of these (n,); rad and rad/s or m and m/s.
-        missing: what of the robot was not heard of at that time, in words.
+        state, mask: (A,) float32 and bool, in the layout; entries outside the mask are 0.
+        joints: names of the joints that it was computed from.
+        positions, velocities: of these joints, (n,); rad and rad/s or m and m/s.
+        missing: the sources that had nothing for that time, in words.
     """
 
     state: np.ndarray
@@ -36,11 +36,7 @@ class RobotState:
 
 
 class RobotStateHistory:
-    """Remembers what was heard of a robot. Arms and grippers are needed; head, lift and base may be missing.
-
-    Args:
-        profile: the robot.
-    """
+    """The latest joint states and odometry of a robot. Arms and grippers are needed; head, lift and base need not be."""
 
     def __init__(self, profile: RobotProfile):
         self._profile, self._layout = profile, Layout(profile)
@@ -54,13 +50,13 @@ class RobotStateHistory:
 
     @property
     def stamp(self) -> float | None:
-        """When the arms were heard of last, s; None before the first time."""
+        """Time of the arms' newest joint state, s; None before the first."""
         return None if self._joints.newest is None else self._joints.newest.stamp
 
     def add_joint_state(
         self, stamp: float, names: Sequence[str], positions: Sequence[float], velocities: Sequence[float]
     ) -> str:
-        """Takes in one joint state; what of the arms it lacks, in words, where it should be one of theirs."""
+        """Keeps a joint state. Returns what it lacks, in words, if it is one of the arms' and incomplete."""
         for part in self._profile.parts:
             self._parts[part.dof].add_joint_state(stamp, names, positions, velocities)
         if self._joints.add_joint_state(stamp, names, positions, velocities) or self._joints.names[0] not in names:
@@ -68,15 +64,15 @@ class RobotStateHistory:
         return f"joint states lack {', '.join(sorted(set(self._joints.names) - set(names))) or 'numbers'}"
 
     def add_odometry(self, stamp: float, pose: np.ndarray) -> None:
-        """Takes in where the base is: x, y (m) and yaw (rad), (3,)."""
+        """Keeps the base's pose (3,): x, y (m) and yaw (rad)."""
         history = self._parts[self._profile.base.dof]
-        if (newest := history.newest) is not None:  # the yaw goes on without a leap, so that it can be interpolated
+        if (newest := history.newest) is not None:  # unwrapped, so that it can be interpolated
             turns = np.round((newest.positions[2] - pose[2]) / (2 * np.pi))
             pose = pose + np.array([0.0, 0.0, 2 * np.pi * turns])
         history.add_joint_state(stamp, _POSE, pose.tolist(), ())
 
     def at(self, stamp: float) -> RobotState | None:
-        """The robot at ``stamp`` (s); None when its arms were not heard of near enough to it."""
+        """The robot at ``stamp`` (s); None if the arms have no joint states close enough to that time."""
         tolerance = self._profile.watchdog.joint_state_age
         arms = self._joints.at(stamp, tolerance)
         if arms is None:
@@ -94,12 +90,13 @@ class RobotStateHistory:
             x, y, yaw = values[base.dof]
             values[base.dof] = (x, y, (yaw + np.pi) % (2 * np.pi) - np.pi)
         state, mask = self._layout.pack_all(poses, values)
-        heard = [part for part in self._profile.parts if part.dof in parts]
+        known = [part for part in self._profile.parts if part.dof in parts]
+        samples = [arms, *(parts[part.dof] for part in known)]
         return RobotState(
             state,
             mask,
-            (*self._joints.names, *(joint for part in heard for joint in part.joints)),
-            np.concatenate([arms.positions, *(parts[part.dof].positions for part in heard)]),
-            np.concatenate([arms.velocities, *(parts[part.dof].velocities for part in heard)]),
-            tuple(name for dof, name in self._names.items() if dof not in parts),
+            joints=(*self._joints.names, *(joint for part in known for joint in part.joints)),
+            positions=np.concatenate([sample.positions for sample in samples]),
+            velocities=np.concatenate([sample.velocities for sample in samples]),
+            missing=tuple(name for dof, name in self._names.items() if dof not in parts),
         )
