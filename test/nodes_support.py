@@ -141,7 +141,7 @@ class FakePolicy:
     def warm_up(self) -> None:
         pass
 
-    def knows(self, text: str) -> list[str]:
+    def unknown_words(self, text: str) -> list[str]:
         return [word for word in text.split() if word == "frobnicate"]
 
     def plan(self, obs, instruction: str) -> str:

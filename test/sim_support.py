@@ -15,7 +15,7 @@ class Expert:
             environment.profile.rate_hz,
         )
 
-    def knows(self, text):
+    def unknown_words(self, text):
         return []
 
     def plan(self, obs, instruction):

@@ -147,7 +147,7 @@ def test_warm_up_needs_no_robot(policy):
 
 
 def test_unknown_words(policy):
-    assert policy.knows("Put the red Cube in the blue bucket!") == ["blue", "bucket"]
+    assert policy.unknown_words("Put the red Cube in the blue bucket!") == ["blue", "bucket"]
 
 
 def test_special_tokens_in_an_instruction_are_only_words(policy):

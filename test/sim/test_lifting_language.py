@@ -11,7 +11,7 @@ from wall_oss_ros.sim.goals import COLOURS, Goal, parse_instruction
 from wall_oss_ros.sim.lifting import language
 from wall_oss_ros.sim.lifting.frames import LEFT, LIFT_FRAME, RIGHT
 from wall_oss_ros.sim.lifting.language import active_subtask, plan_text
-from wall_oss_ros.uni_cot.grounding import named_thing, question
+from wall_oss_ros.uni_cot.grounding import named_object, pointing_question
 
 RED, BLUE = 0, 1  # indices of the trays, red the near one
 LIFT_RED = [Goal("lift", "red")]
@@ -93,7 +93,7 @@ def test_pointing_is_to_the_named_thing_in_the_named_view():
         "Point to the red tray in the right wrist view.": {"<point>[80, 90]</point>"},
         "Point to the blue tray in the right wrist view.": {"<point>[1, 2]</point>"},
     }
-    assert all(question(named_thing(subtask)) in front for subtask in LIFT_RED[0].subtasks())
+    assert all(pointing_question(named_object(subtask)) in front for subtask in LIFT_RED[0].subtasks())
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ class Idler:
 
     rate_hz = 10.0
 
-    def knows(self, text):
+    def unknown_words(self, text):
         return []
 
     def plan(self, obs, instruction):

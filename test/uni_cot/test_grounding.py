@@ -12,7 +12,7 @@ from wall_oss_ros.sim.cubes import language
 from wall_oss_ros.sim.cubes.frames import FRAME
 from wall_oss_ros.sim.cubes.scene import SceneSpec
 from wall_oss_ros.sim.cubes.simulator import Simulator
-from wall_oss_ros.uni_cot.grounding import SubtaskLocator, answered_pixel, named_thing, question
+from wall_oss_ros.uni_cot.grounding import SubtaskLocator, named_object, parse_point, pointing_question
 
 PROFILE = load_profile("franka")
 FRONT, WRIST = PROFILE.simulation.cameras
@@ -34,7 +34,7 @@ FRONT, WRIST = PROFILE.simulation.cameras
     ],
 )
 def test_the_thing_is_what_follows_the_article(subtask, thing):
-    assert named_thing(subtask) == thing
+    assert named_object(subtask) == thing
 
 
 @pytest.mark.parametrize(
@@ -50,13 +50,16 @@ def test_the_thing_is_what_follows_the_article(subtask, thing):
     ],
 )
 def test_only_one_point_is_an_answer(answer, pixel):
-    assert answered_pixel(answer) == pixel
+    assert parse_point(answer) == pixel
 
 
 def test_the_question_is_the_one_that_the_model_was_trained_with():
     frame, rng = np.zeros((), FRAME)[()], np.random.default_rng(0)
     trained = {language.point_front(rng, frame)[0] for _ in range(50)}
-    assert prompts.ask_suffix(question("red cube")) in trained and prompts.ask_suffix(question("left tray")) in trained
+    assert (
+        prompts.ask_suffix(pointing_question("red cube")) in trained
+        and prompts.ask_suffix(pointing_question("left tray")) in trained
+    )
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +104,7 @@ class Policy:
     def __init__(self, answer=""):
         self.answer, self.asked = answer, []
 
-    def knows(self, text):
+    def unknown_words(self, text):
         return [word for word in ("mauve",) if word in text]
 
     def ask(self, obs, text):
@@ -114,7 +117,7 @@ def pointing(policy, size=(112, 112)):
     made.frames.mount(PROFILE.arm.base_frame, made.view.optical_frame, mount(FRONT))
     height, width = size
     focal = height / 2 / np.tan(np.radians(FRONT.field_of_view) / 2)
-    made.lens = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]]), size
+    made.intrinsics = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]]), size
     return made
 
 
@@ -140,7 +143,7 @@ def test_nothing_is_asked_in_vain():
     assert pointing(policy)(None, "wait") is None
     assert pointing(policy)(None, "pick up the mauve cube") is None, "a word that the model does not know"
     blind = pointing(policy)
-    blind.lens = None
+    blind.intrinsics = None
     assert blind(None, "pick up the red cube") is None
     assert SubtaskLocator(policy, PROFILE)(None, "pick up the red cube") is None, "nobody knows where the camera is"
     assert policy.asked == []

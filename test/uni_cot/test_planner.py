@@ -23,7 +23,7 @@ class ScriptedModel:
         )
         self.asked = []
 
-    def knows(self, text):
+    def unknown_words(self, text):
         return self.unknown
 
     def plan(self, obs, instruction):

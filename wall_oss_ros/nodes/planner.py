@@ -71,7 +71,7 @@ class PlannerNode(WallOSSNode):
         self._message = self._to_message(Plan(0, "", status=PlanStatus.CANCELLED))
         self._observed: float | None = None  # when the last observation came, steady time
         self._unusable = ""
-        self._pointing = SubtaskLocator(self._policy, self._profile)
+        self._locator = SubtaskLocator(self._policy, self._profile)
         settings = PlannerSettings(
             confirmations=self.value("confirmations"),
             stray_answers=self.value("stray_answers"),
@@ -81,11 +81,11 @@ class PlannerNode(WallOSSNode):
         self._runner = PlanRunner(
             UniCoTPlanner(self._policy, settings), self._policy.ask, self.now, self._on_change,
             period=1.0 / self.value("progress_rate_hz"), approval=self.value("require_approval"),
-            patience=self.value("observation_timeout_s"), locate=self._pointing if self.value("point") else lambda *_: None,
+            patience=self.value("observation_timeout_s"), locate=self._locator if self.value("point") else lambda *_: None,
         )  # fmt: skip
         if self.value("point"):
             self.listen(TFMessage, "/tf_static", self._on_transforms, STATIC)
-            self.listen(CameraInfo, self._pointing.view.camera_info_topic, self._on_lens, SENSOR)
+            self.listen(CameraInfo, self._locator.view.camera_info_topic, self._on_camera_info, SENSOR)
         # The action and the questions wait for the model, in threads of the executor beside everything else.
         waiting = ReentrantCallbackGroup()
         self.listen(Observation, "observation", self._on_observation, NEWEST)
@@ -121,7 +121,7 @@ class PlannerNode(WallOSSNode):
     def _on_observation(self, message: Observation) -> None:
         try:
             self._runner.observe(observation_from(message))
-            self._pointing.joints = dict(zip(message.joint_names, message.joint_positions))
+            self._locator.joints = dict(zip(message.joint_names, message.joint_positions))
         except WallOSSError as error:
             self._unusable = str(error)
             self.get_logger().error(str(error), throttle_duration_sec=5.0)
@@ -131,11 +131,11 @@ class PlannerNode(WallOSSNode):
     def _on_transforms(self, message: TFMessage) -> None:
         for transform in message.transforms:
             pose = transform_pose(transform)
-            self._pointing.frames.mount(transform.header.frame_id, transform.child_frame_id, pose)
+            self._locator.frames.mount(transform.header.frame_id, transform.child_frame_id, pose)
 
-    def _on_lens(self, message: CameraInfo) -> None:
+    def _on_camera_info(self, message: CameraInfo) -> None:
         if message.k[0] > 0 and message.k[4] > 0:  # zeros say that it is not calibrated
-            self._pointing.lens = np.reshape(message.k, (3, 3)), (message.height, message.width)
+            self._locator.intrinsics = np.reshape(message.k, (3, 3)), (message.height, message.width)
 
     def _on_instruction(self, message: String) -> None:
         self.get_logger().info(f"Instruction: {message.data!r}")

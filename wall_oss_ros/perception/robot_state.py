@@ -36,7 +36,7 @@ class RobotState:
 
 
 class RobotStateHistory:
-    """The latest joint states and odometry of a robot. Arms and grippers are needed; head, lift and base need not be."""
+    """A robot's latest joint states and odometry. Arms and grippers are needed; head, lift and base are optional."""
 
     def __init__(self, profile: RobotProfile):
         self._profile, self._layout = profile, Layout(profile)

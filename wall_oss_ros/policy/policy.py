@@ -123,7 +123,7 @@ class Policy:
         """(A,) bool: the entries of an action that the model decides for this robot."""
         return self._actions.mask()
 
-    def knows(self, text: str) -> list[str]:
+    def unknown_words(self, text: str) -> list[str]:
         """The words of the text that this checkpoint was not trained on; empty when it may understand."""
         return self.processor.unknown_words(text)
 

@@ -23,7 +23,7 @@ MOST_SUBTASKS = 12
 class Reasoner(Protocol):
     """The part of ``Policy`` that the planner needs."""
 
-    def knows(self, text: str) -> list[str]: ...
+    def unknown_words(self, text: str) -> list[str]: ...
     def plan(self, obs: Observation, instruction: str) -> str: ...
     def reason(self, obs: Observation, instruction: str) -> str: ...
 
@@ -113,7 +113,7 @@ class UniCoTPlanner:
                 PlanStatus.FAILED, 'The instruction is empty: say what to do, e.g. "pick up the red cube".', obs.stamp
             )
             return
-        unknown = self._policy.knows(text)
+        unknown = self._policy.unknown_words(text)
         if unknown:
             words = ", ".join(f'"{word}"' for word in unknown)
             plan.finish(PlanStatus.FAILED, f"The model was not trained on {words}: use other words.", obs.stamp)
