@@ -33,7 +33,7 @@ from wall_oss_ros.commands.scenes import choose
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED
 from wall_oss_ros.robots.profile import load_profile
-from wall_oss_ros.sim.scenery import scenery_of
+from wall_oss_ros.sim.registry import scenery_of
 
 import rclpy
 from std_msgs.msg import String

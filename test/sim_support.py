@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The scripted expert in the model's place."""
 
-from wall_oss_ros.sim.goals import parse_instruction
-from wall_oss_ros.sim.task import task_of
+from wall_oss_ros.sim.registry import task_of
 
 
 class Expert:
@@ -19,10 +18,10 @@ class Expert:
         return []
 
     def plan(self, obs, instruction):
-        return self.task.language.plan_text(self.environment.truth()[()], parse_instruction(instruction))
+        return self.task.language.plan_text(self.environment.truth()[()], self.task.language.parse(instruction))
 
     def reason(self, obs, instruction):
-        return self.task.language.active_subtask(self.environment.truth()[()], parse_instruction(instruction))
+        return self.task.language.active_subtask(self.environment.truth()[()], self.task.language.parse(instruction))
 
     def act(self, obs, subtask, steps, seed, previous):
         names, _ = self.task.subtasks(self.environment.truth()[()])

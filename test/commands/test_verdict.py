@@ -7,7 +7,7 @@ from wall_oss_ros.commands.scenes import choose
 from wall_oss_ros.commands.verdict import Judge
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.profile import load_profile
-from wall_oss_ros.sim.scenery import scenery_of
+from wall_oss_ros.sim.registry import scenery_of
 
 CUBES, TRAYS = (scenery_of(load_profile(robot)) for robot in ("franka", "dual_arm"))
 

@@ -18,11 +18,10 @@ from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.robots.rotations import matrix_from_quaternion
-from wall_oss_ros.sim.goals import lift_text, take_text
 from wall_oss_ros.sim.lifting import expert
-from wall_oss_ros.sim.lifting.language import SIDES
+from wall_oss_ros.sim.lifting.language import SIDES, lift_text, take_text
 from wall_oss_ros.sim.lifting.scene import GRIP, SIDE
-from wall_oss_ros.sim.scenery import scenery_of
+from wall_oss_ros.sim.registry import scenery_of
 
 import rclpy
 from rclpy.executors import MultiThreadedExecutor

@@ -11,7 +11,7 @@ import wall_oss_ros.nodes  # noqa: F401  gives rclpy
 from wall_oss_ros.nodes.planner import PlannerNode
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, SENSOR
 from wall_oss_ros.robots.profile import load_profile
-from wall_oss_ros.sim.scenery import scenery_of
+from wall_oss_ros.sim.registry import scenery_of
 
 from control_msgs.action import FollowJointTrajectory
 from control_msgs.msg import JointTrajectoryControllerState

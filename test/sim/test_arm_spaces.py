@@ -10,7 +10,7 @@ from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim.closed_loop import ClosedLoop, Settings
 from wall_oss_ros.sim.evaluate import random_cases
-from wall_oss_ros.sim.task import task_of
+from wall_oss_ros.sim.registry import task_of
 
 FRANKA = load_profile("franka")
 TOLD = [("euler", "absolute")] + [(form, mode) for form in ("columns", "joints") for mode in ("relative", "absolute")]

@@ -7,8 +7,7 @@ from sim_support import Expert
 
 from wall_oss_ros.sim.closed_loop import ClosedLoop
 from wall_oss_ros.sim.evaluate import random_cases
-from wall_oss_ros.sim.goals import parse_instruction
-from wall_oss_ros.sim.task import task_of
+from wall_oss_ros.sim.registry import task_of
 
 
 @pytest.fixture(scope="module", params=["franka", "ur", "dual_arm"])
@@ -39,6 +38,6 @@ def test_what_is_asked_for_in_vain_is_not_reached(loop):
     case = random_cases(loop.task, 1, seed=4)[0]
     absent = next(c for c in ("red", "green", "blue", "yellow") if c not in case.scene.colours)
     instruction = case.instruction.replace(case.goals[0].colour, absent)
-    episode = loop.run(case.scene, instruction, parse_instruction(instruction), seed=0)
+    episode = loop.run(case.scene, instruction, loop.task.language.parse(instruction), seed=0)
     assert not episode.success and episode.plan_right and episode.taken is None
     assert episode.status == "failed" and f"there is no {absent}" in episode.message and episode.chunks == 0

@@ -11,7 +11,7 @@ from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim.driver import SimulatedDriver
 from wall_oss_ros.sim.joint_trajectory_controller import Point, TrajectoryError
 from wall_oss_ros.sim.paced_thread import PacedThread
-from wall_oss_ros.sim.scenery import scenery_of
+from wall_oss_ros.sim.registry import scenery_of
 
 PROFILE = load_profile("franka")
 SCENERY = scenery_of(PROFILE)

@@ -11,9 +11,11 @@ from wall_oss_ros.sim import evaluate
 from wall_oss_ros.sim.closed_loop import Episode
 from wall_oss_ros.sim.cubes.demonstrations import ARM, CubeEnvironment
 from wall_oss_ros.sim.cubes.frames import PLACES
+from wall_oss_ros.sim.cubes.language import TRAYS, CubeGoal
 from wall_oss_ros.sim.cubes.task import CubeTask
 from wall_oss_ros.sim.generate import generate
-from wall_oss_ros.sim.goals import COLOURS, TRAYS, Goal, parse_instruction
+from wall_oss_ros.sim.goals import COLOURS
+from wall_oss_ros.sim.lifting.language import LiftGoal
 from wall_oss_ros.sim.lifting.task import LiftingTask
 
 CUBES, LIFTING = CubeTask(), LiftingTask()
@@ -22,7 +24,7 @@ CUBES, LIFTING = CubeTask(), LiftingTask()
 def episode(colour, tray, taken, placed, success, right=8) -> Episode:
     picture = np.zeros((8, 16, 3), np.uint8)
     return Episode(
-        f"put the {colour} cube in the {tray} tray", [Goal("place", colour, tray)], success, taken, placed,
+        f"put the {colour} cube in the {tray} tray", [CubeGoal("place", colour, tray)], success, taken, placed,
         plan_right=True, judgements=10, judgements_right=right, status="succeeded", seconds=9.0, pictures=[picture] * 3,
     )  # fmt: skip
 
@@ -68,7 +70,7 @@ def test_cases_are_reproducible_and_name_what_is_there(task):
     assert cases == evaluate.random_cases(task, 30, seed=5) != evaluate.random_cases(task, 30, seed=6)
     for case in cases:
         assert case.goals[0].colour in case.scene.colours
-        assert parse_instruction(case.instruction) == list(case.goals)
+        assert task.language.parse(case.instruction) == list(case.goals)
     assert len({case.goals[0] for case in cases}) > 3
 
 
@@ -89,7 +91,7 @@ def test_steering_changes_only_the_words(task, each):
 def test_two_handed_episodes_are_counted_by_the_tray_that_was_lifted():
     def lift(colour, taken, success):
         return Episode(
-            f"lift the {colour} tray", [Goal("lift", colour)], success, taken, status="succeeded", seconds=8.0
+            f"lift the {colour} tray", [LiftGoal("lift", colour)], success, taken, status="succeeded", seconds=8.0
         )
 
     summary = evaluate.summarise(

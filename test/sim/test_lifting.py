@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wall_oss_ros.control.robot_motion import RobotMotion
-from wall_oss_ros.sim.cubes.scene import COLOURS
+from wall_oss_ros.sim.cell import COLOURS
 from wall_oss_ros.sim.lifting import expert
 from wall_oss_ros.sim.lifting.demonstrations import LiftingEnvironment
 from wall_oss_ros.sim.lifting.expert import (
@@ -32,6 +32,7 @@ from wall_oss_ros.sim.lifting.scene import (
     WIDTH,
     LiftingSpec,
 )
+from wall_oss_ros.sim.reaching import SPEED
 
 PLAN = [(TAKE, "red"), (LIFT, "red")]
 
@@ -148,7 +149,7 @@ def test_a_chunk_is_relative_in_the_layouts_order_and_each_hand_goes_to_its_wall
     assert (chunk[:, [6, 13]] == np.float32(OPEN)).all()
     assert not chunk[:, 3:6].any() and not chunk[:, 10:13].any()
     steps = np.diff(np.vstack([np.zeros(3), chunk[:, 7:10]]), axis=0)
-    assert np.linalg.norm(steps, axis=1).max() <= expert.SPEED * 0.1 + 1e-6
+    assert np.linalg.norm(steps, axis=1).max() <= SPEED * 0.1 + 1e-6
 
 
 def test_hands_that_have_turned_turn_back():

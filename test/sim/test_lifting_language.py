@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from wall_oss_ros.policy import prompts
-from wall_oss_ros.sim.goals import COLOURS, Goal, parse_instruction
+from wall_oss_ros.sim.goals import COLOURS
 from wall_oss_ros.sim.lifting import language
 from wall_oss_ros.sim.lifting.frames import LEFT, LIFT_FRAME, RIGHT
-from wall_oss_ros.sim.lifting.language import active_subtask, plan_text
+from wall_oss_ros.sim.lifting.language import LiftGoal, active_subtask, plan_text
 from wall_oss_ros.uni_cot.grounding import named_object, pointing_question
 
 RED, BLUE = 0, 1  # indices of the trays, red the near one
-LIFT_RED = [Goal("lift", "red")]
+LIFT_RED = [LiftGoal("lift", "red")]
 TAKE, LIFT = "take the red tray with both hands", "lift the red tray"
 
 
@@ -54,7 +54,7 @@ def test_what_is_called_for_follows_from_hands_and_trays(frame, called_for):
 
 def test_a_plan_is_two_subtasks_and_an_absent_tray_is_refused():
     assert plan_text(make_frame(), LIFT_RED).splitlines() == [TAKE, LIFT]
-    green = [Goal("lift", "green")]
+    green = [LiftGoal("lift", "green")]
     for said in (plan_text(make_frame(), green), active_subtask(make_frame(), green)):
         assert said == "there is no green tray" and said.startswith(prompts.ABSENT)
 
@@ -64,7 +64,7 @@ def test_instructions_mean_the_goals_they_come_with():
     absent = 0
     for _ in range(200):
         text, goals = language.instruction(rng, make_frame(), absent_share=0.2)
-        assert parse_instruction(text, "trays") == goals and set(text.split()) <= known
+        assert language.parse(text) == goals and set(text.split()) <= known
         absent += goals[0].colour in ("green", "yellow")
     assert 20 < absent < 65
 

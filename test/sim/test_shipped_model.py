@@ -10,10 +10,11 @@ from wall_oss_ros.paths import data_path
 from wall_oss_ros.policy import Policy
 from wall_oss_ros.sim.closed_loop import ClosedLoop
 from wall_oss_ros.sim.cubes.demonstrations import CubeEnvironment
+from wall_oss_ros.sim.cubes.language import TRAYS, CubeGoal
 from wall_oss_ros.sim.cubes.task import CubeTask
 from wall_oss_ros.sim.evaluate import random_cases
-from wall_oss_ros.sim.goals import COLOURS, TRAYS, Goal
-from wall_oss_ros.sim.task import task_of
+from wall_oss_ros.sim.goals import COLOURS
+from wall_oss_ros.sim.registry import task_of
 from wall_oss_ros.uni_cot.plan import PlanStatus
 from wall_oss_ros.uni_cot.planner import UniCoTPlanner
 
@@ -77,7 +78,7 @@ def test_plans_are_the_models_own_and_right(policy, environment):
     right = 0
     for scene in scenes():
         environment.simulator.reset(scene)
-        goal = Goal("place", scene.colours[1], "right")
+        goal = CubeGoal("place", scene.colours[1], "right")
         plan = UniCoTPlanner(policy).start(
             environment.simulator.observation(environment.profile), f"Put the {goal.colour} cube in the right tray."
         )

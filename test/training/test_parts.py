@@ -12,7 +12,8 @@ from wall_oss_ros.model.flow import sample_time
 from wall_oss_ros.policy import prompts
 from wall_oss_ros.sim.cubes import language
 from wall_oss_ros.sim.cubes.frames import FRAME, PLACES, FrameSet
-from wall_oss_ros.sim.goals import COLOURS, TRAYS, Goal, parse_instruction
+from wall_oss_ros.sim.cubes.language import TRAYS, CubeGoal
+from wall_oss_ros.sim.goals import COLOURS
 from wall_oss_ros.training import checkpointing
 from wall_oss_ros.training.recipe import Stage, load_recipe
 from wall_oss_ros.training.tokenizer import train_tokenizer
@@ -33,14 +34,14 @@ def make_frame(where=("table", "table", "table"), heights=(0.02, 0.02, 0.02), tc
     return frame
 
 
-PUT_RED = [Goal("place", "red", "left")]
+PUT_RED = [CubeGoal("place", "red", "left")]
 
 
 def test_what_is_called_for_follows_from_what_is_seen():
     assert language.active_subtask(make_frame(), PUT_RED) == "pick up the red cube"
     held = make_frame(("gripper", "table", "table"), heights=(0.2, 0.02, 0.02))
     assert language.active_subtask(held, PUT_RED) == "place it in the left tray"
-    assert language.active_subtask(held, [Goal("pick", "red")]) == prompts.DONE
+    assert language.active_subtask(held, [CubeGoal("pick", "red")]) == prompts.DONE
     barely = make_frame(("gripper", "table", "table"), heights=(0.03, 0.02, 0.02))
     assert language.active_subtask(barely, PUT_RED) == "pick up the red cube"
     placed = make_frame(("left tray", "table", "table"))
@@ -51,7 +52,7 @@ def test_what_is_called_for_follows_from_what_is_seen():
 
 
 def test_several_goals_come_one_after_the_other():
-    goals = [*PUT_RED, Goal("place", "blue", "right")]
+    goals = [*PUT_RED, CubeGoal("place", "blue", "right")]
     assert language.active_subtask(make_frame(("left tray", "table", "table")), goals) == "pick up the blue cube"
     assert language.plan_text(make_frame(), goals).splitlines() == [
         "pick up the red cube",
@@ -62,7 +63,7 @@ def test_several_goals_come_one_after_the_other():
 
 
 def test_an_absent_cube_is_said_to_be_absent():
-    goal = [Goal("place", "green", "left")]
+    goal = [CubeGoal("place", "green", "left")]
     assert language.active_subtask(make_frame(), goal) == "there is no green cube"
     assert language.plan_text(make_frame(), goal) == "there is no green cube"
 
@@ -71,7 +72,7 @@ def test_instructions_mean_the_goals_they_come_with():
     rng = np.random.default_rng(0)
     for _ in range(300):
         text, goals = language.instruction(rng, make_frame())
-        assert parse_instruction(text) == goals
+        assert language.parse(text) == goals
 
 
 def test_a_cube_out_of_view_is_not_pointed_to():

@@ -14,7 +14,7 @@ from wall_oss_ros.sim import generate
 from wall_oss_ros.sim.cubes.demonstrations import CubeEnvironment
 from wall_oss_ros.sim.cubes.frames import FrameSet
 from wall_oss_ros.sim.lifting.task import LiftingTask
-from wall_oss_ros.sim.task import task_of
+from wall_oss_ros.sim.registry import task_of
 from wall_oss_ros.training.pipeline import recipe_task
 from wall_oss_ros.training.recipe import load_recipe
 

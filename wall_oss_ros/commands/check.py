@@ -111,7 +111,7 @@ def _simulated(profile: RobotProfile, arms: list[Arm]) -> Iterator[tuple[bool, s
     if profile.simulation is None:
         yield True, "simulation: none"
         return
-    from wall_oss_ros.sim.scenery import scenery_of  # MuJoCo
+    from wall_oss_ros.sim.registry import scenery_of  # MuJoCo
 
     scenery = scenery_of(profile)
     simulator = scenery.simulator(scenery.random(np.random.default_rng(0)))

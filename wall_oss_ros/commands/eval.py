@@ -60,7 +60,7 @@ def main(args: argparse.Namespace) -> int:
 
     from wall_oss_ros.policy.fit import require_fit
     from wall_oss_ros.sim.evaluate import random_cases, steering_cases
-    from wall_oss_ros.sim.task import task_of
+    from wall_oss_ros.sim.registry import task_of
 
     task = task_of(profile)
     require_fit(model, profile)  # here rather than in each worker

@@ -77,7 +77,7 @@ def main(args: argparse.Namespace) -> int:
     from wall_oss_ros.commands.processes import Processes
     from wall_oss_ros.commands.scenes import choose
     from wall_oss_ros.robots.profile import load_profile
-    from wall_oss_ros.sim.scenery import scenery_of
+    from wall_oss_ros.sim.registry import scenery_of
 
     if args.timeout <= 0:
         raise WallOSSError(f"--timeout {args.timeout:g} is no time to work in.", "Give seconds above 0.")

@@ -21,7 +21,7 @@ from wall_oss_ros.robots.simulation import Camera
 from wall_oss_ros.sim.cameras import SimulatedCameras, mount
 from wall_oss_ros.sim.driver import SimulatedDriver
 from wall_oss_ros.sim.paced_thread import PacedThread
-from wall_oss_ros.sim.scenery import scenery_of
+from wall_oss_ros.sim.registry import scenery_of
 
 from builtin_interfaces.msg import Time
 from control_msgs.msg import JointTrajectoryControllerState

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A robot's own part of a scene, from its profile: its URDF with servos, fingers that grip, and cameras."""
+"""What every scene has: the robot from its profile (URDF, servos, fingers that grip, cameras), light, and floor."""
 
 from __future__ import annotations
 
@@ -12,6 +12,15 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.robots.simulation import Camera
 
+COLOURS = {
+    "red": (0.86, 0.10, 0.09),
+    "green": (0.10, 0.62, 0.16),
+    "blue": (0.08, 0.22, 0.88),
+    "yellow": (0.97, 0.83, 0.05),
+}
+"""Red, green and blue of what carries a colour, 0 to 1."""
+TABLE_COLOUR = (0.66, 0.63, 0.60)
+TIMESTEP = 0.002  # s
 ROBOT, OBJECT = 1, 2  # contact bits: the robot touches objects, never itself
 
 
@@ -51,6 +60,30 @@ def load(profile: RobotProfile) -> mujoco.MjSpec:
     return world
 
 
+def room(profile: RobotProfile, floor: float) -> mujoco.MjSpec:
+    """The robot under a lamp, with how contacts are solved and pictures drawn; ``floor``: its height in the world, m."""
+    world = load(profile)
+    world.option.timestep = TIMESTEP
+    world.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    world.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+    world.option.impratio = 10  # keeps a held object from creeping out of the fingers
+    world.visual.quality.shadowsize = 0
+    world.visual.quality.offsamples = 0
+    world.visual.quality.numslices = 16
+    world.visual.quality.numstacks = 8
+    world.visual.headlight.ambient = [0.45] * 3
+    world.visual.headlight.diffuse = [0.3] * 3
+    world.visual.headlight.specular = [0.0] * 3
+    world.visual.map.znear = 0.005
+    world.stat.extent, world.stat.center = 1.0, [0.4, 0, 0.2]
+    light = world.worldbody.add_light(name="lamp", pos=[0.6, 0.3, 2.0], dir=[0.1, -0.25, -1], castshadow=False)
+    light.type = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL
+    light.diffuse, light.specular = [0.45] * 3, [0.0] * 3
+    plane = world.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_PLANE, size=[4, 4, 0.1], pos=[0, 0, floor], group=2)
+    plane.rgba, plane.contype, plane.conaffinity = [0.42, 0.46, 0.50, 1], 0, 0
+    return world
+
+
 def base_body(model: mujoco.MjModel, profile: RobotProfile) -> int:
     """The body that is the arms' base frame; the world's where that is the URDF's first link, which stands still."""
     return max(0, mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, profile.arm.base_frame))
@@ -66,6 +99,15 @@ def base_pose(world: mujoco.MjSpec, profile: RobotProfile) -> tuple[np.ndarray, 
     mujoco.mj_kinematics(model, data)
     body = base_body(model, profile)
     return data.xpos[body].copy(), data.xquat[body].copy()
+
+
+def add_box(body, name: str, half_sizes, position, colour):
+    """A box that the robot can touch: half its edges and its place (3,) m in the body's frame. It may have no name."""
+    geom = body.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=half_sizes, pos=position, rgba=(*colour, 1), group=2)
+    if name:
+        geom.name = name
+    geom.contype, geom.conaffinity = OBJECT, ROBOT
+    return geom
 
 
 def _servos(profile: RobotProfile) -> Iterator[tuple[str, float, float, float, float]]:

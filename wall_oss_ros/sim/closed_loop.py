@@ -20,7 +20,7 @@ from wall_oss_ros.policy.observation import Observation
 from wall_oss_ros.policy.real_time_chunking import Previous
 from wall_oss_ros.sim.environment import Environment
 from wall_oss_ros.sim.goals import Goal
-from wall_oss_ros.sim.task import task_of
+from wall_oss_ros.sim.registry import task_of
 from wall_oss_ros.uni_cot.plan import PlanStatus
 from wall_oss_ros.uni_cot.planner import UniCoTPlanner
 

@@ -19,7 +19,7 @@ from wall_oss_ros.policy import Policy
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim.closed_loop import ClosedLoop
 from wall_oss_ros.sim.cubes.frames import is_made, write_frames
-from wall_oss_ros.sim.task import task_of
+from wall_oss_ros.sim.registry import task_of
 
 _loops: list[ClosedLoop] = []  # one a robot
 _seen: list[tuple[np.ndarray, np.void]] = []

@@ -13,7 +13,7 @@ from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile, load_profile
 from wall_oss_ros.sim.world import IMAGE_SIZE, World
 
-DT = 0.1  # s, one row of a chunk
+DT, HORIZON = 0.1, 10  # s between the steps of a chunk, and how many it has
 CONTROL_DT = 0.02  # s, between joint targets
 _LEAD = 0.01  # m
 

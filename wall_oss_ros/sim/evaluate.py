@@ -16,7 +16,8 @@ import numpy as np
 
 from wall_oss_ros.sim.closed_loop import ClosedLoop, Episode, Settings
 from wall_oss_ros.sim.goals import Goal
-from wall_oss_ros.sim.task import Task, task_of
+from wall_oss_ros.sim.registry import task_of
+from wall_oss_ros.sim.task import Task
 
 SEED_SPACE = 990_000
 """Added to the seed of evaluation scenes, so that they never coincide with those of training data."""
@@ -37,8 +38,8 @@ def random_cases(task: Task, episodes: int, seed: int) -> list[Case]:
     cases = []
     for number in range(episodes):
         scene = _scene(task, number, seed)
-        goal = task.random_goal(np.random.default_rng([SEED_SPACE + seed, number, 1]), scene)
-        cases.append(Case(number, scene, (goal,), task.text(goal)))
+        goal = task.language.random_goal(np.random.default_rng([SEED_SPACE + seed, number, 1]), scene.colours)
+        cases.append(Case(number, scene, (goal,), goal.text()))
     return cases
 
 
@@ -47,7 +48,7 @@ def steering_cases(task: Task, scenes: int, seed: int) -> list[Case]:
     cases = []
     for number in range(scenes):
         scene = _scene(task, number, seed)
-        cases += [Case(number, scene, (goal,), task.text(goal)) for goal in task.goals(scene)]
+        cases += [Case(number, scene, (goal,), goal.text()) for goal in task.language.goals(scene.colours)]
     return cases
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from rich.progress import track
 
 from wall_oss_ros.sim.cubes.frames import is_made, write_frames
-from wall_oss_ros.sim.task import task_of
+from wall_oss_ros.sim.registry import task_of
 
 POSED_PER_JOB = 100
 EPISODES_PER_JOB = 4

@@ -1,102 +1,129 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What may be asked for in simulation, as goals, and in which words.
+"""What may be asked for in simulation, as goals, and what all tasks share in putting a frame into words.
 
-Used to make training instructions and to judge a run from the simulator's state. The planner does not use it: subtasks
-come from the model.
+Goals make training instructions and judge a run from the simulator's state. The planner does not use them: subtasks come
+from the model. A frame is a record of a task's dataset; ``frame["colours"]`` are the colours of what lies in the scene.
 """
 
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar, TypeVar
+
+import numpy as np
 
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.policy import prompts
 
 COLOURS = ("red", "green", "blue", "yellow")
-TRAYS = ("left", "right")
+NOT_IN_VIEW = "not in view"
+ANY_COLOUR = f"({'|'.join(COLOURS)})"
+"""A group of a regular expression."""
+_JOIN = re.compile(r",? (?:and|then|and then) (?!(?:place|put|lift) it)")
 
 
 @dataclass(frozen=True)
-class Goal:
-    """``kind`` is ``pick`` (the cube is held above the table), ``place`` (it rests in ``tray``), or ``lift`` (the wide tray
-    of that colour is held level above the table by two hands)."""
+class Goal(ABC):
+    """Something to be done with the thing of a colour.
+
+    Attributes:
+        kind: what: a word of the task's language.
+        tray: where the thing goes, if anywhere.
+        thing: what has the colour, in a word.
+    """
 
     kind: str
     colour: str
     tray: str | None = None
+    thing: ClassVar[str]
 
+    @abstractmethod
+    def text(self) -> str:
+        """The plain instruction."""
+
+    @abstractmethod
     def subtasks(self) -> list[str]:
         """The subtasks in the words that the model was trained to use."""
-        if self.kind == "lift":
-            return [take_text(self.colour), lift_text(self.colour)]
-        lines = [pick_text(self.colour)]
-        return lines if self.kind == "pick" else [*lines, place_text(self.tray)]
 
 
-def pick_text(colour: str) -> str:
-    return f"pick up the {colour} cube"
+G = TypeVar("G", bound=Goal)
 
 
-def place_text(tray: str) -> str:
-    return f"place it in the {tray} tray"
-
-
-def take_text(colour: str) -> str:
-    return f"take the {colour} tray with both hands"
-
-
-def lift_text(colour: str) -> str:
-    return f"lift the {colour} tray"
-
-
-_ANY = "|".join(COLOURS)
-_COLOUR = f"(?:the )?({_ANY}) cube"
-_TRAY = f"(?:in|into|to) the ({'|'.join(TRAYS)}) tray"
-_PLACE = re.compile(rf"(?:(?:put|place|move|pick up) )?{_COLOUR}(?: and (?:place|put) it)? {_TRAY}")
-_PICK = re.compile(rf"(?:pick up|grasp|lift) {_COLOUR}")
-_HANDS = "(?: with both hands)?"
-_LIFT = re.compile(
-    rf"(?:take|grasp) (?:the )?({_ANY}) tray{_HANDS} and lift it|(?:lift|raise|pick up) (?:the )?({_ANY}) tray{_HANDS}"
-)
-_JOIN = re.compile(r",? (?:and|then|and then) (?!(?:place|put|lift) it)")
-_USE = {
-    "table": 'Use "put the COLOUR cube in the left|right tray" or "pick up the COLOUR cube"',
-    "trays": 'Use "lift the COLOUR tray"',
-}
-
-
-def parse_instruction(text: str, scene: str | None = None) -> list[Goal]:
+def parse_clauses(text: str, parse: Callable[[str], G | None], example: str, usage: str) -> list[G]:
     """The goals that an instruction names, in order.
 
     Args:
-        scene: of the profile's simulation, ``table`` or ``trays``: only its goals are taken; those of any when None.
+        parse: the goal of one clause in lower case, or None.
+        example, usage: for the errors: an instruction, and what instructions look like.
 
     Raises:
         WallOSSError: the instruction is empty, or is none that the simulation can judge.
     """
     words = " ".join(text.lower().replace(".", " ").split())
     if not words:
-        example = "lift the red tray" if scene == "trays" else "put the red cube in the left tray"
         raise WallOSSError("The instruction is empty.", f'Say what to do, such as "{example}".')
     clauses = _JOIN.split(words)
-    goals = [_goal(clause, scene) for clause in clauses]
+    goals = [parse(clause) for clause in clauses]
     if None in goals:
-        ways = _USE.values() if scene is None else [_USE[scene]]
         raise WallOSSError(
             f'"{text}" is no task of the simulated table: "{clauses[goals.index(None)]}" was not understood.',
-            f"{'; for two arms: '.join(ways)}; colours are {', '.join(COLOURS)}.",
+            f"{usage}; colours are {', '.join(COLOURS)}.",
         )
-    if len(goals) > 1 and goals[0].kind == "lift":
-        raise WallOSSError(f'"{text}" names {len(goals)} trays, but two hands lift one.', _USE["trays"] + ".")
     return goals
 
 
-def _goal(clause: str, scene: str | None) -> Goal | None:
-    if scene != "trays":
-        if match := _PLACE.fullmatch(clause):
-            return Goal("place", match[1], match[2])
-        if match := _PICK.fullmatch(clause):
-            return Goal("pick", match[1])
-    if scene != "table" and (match := _LIFT.fullmatch(clause)):
-        return Goal("lift", match[1] or match[2])
-    return None
+def index_of(frame: np.void, colour: str) -> int | None:
+    """Which of the frame's things has that colour; None where none has."""
+    found = np.flatnonzero(frame["colours"] == COLOURS.index(colour))
+    return int(found[0]) if len(found) else None
+
+
+def absent(colour: str, thing: str) -> str:
+    return f"{prompts.ABSENT} {colour} {thing}"
+
+
+def plan_text(frame: np.void, goals: Sequence[Goal]) -> str:
+    """All subtasks, one a line; or what makes the instruction impossible."""
+    for goal in goals:
+        if index_of(frame, goal.colour) is None:
+            return absent(goal.colour, goal.thing)
+    return "\n".join(line for goal in goals for line in goal.subtasks())
+
+
+def first_undone(states: Sequence[str]) -> str:
+    """Of what several goals call for: what is impossible, else the first that is not done, else ``done``."""
+    missing = next((state for state in states if state.startswith(prompts.ABSENT)), None)
+    return missing or next((state for state in states if state != prompts.DONE), prompts.DONE)
+
+
+def nonsense(rng: np.random.Generator, words: Sequence[str]) -> str:
+    """Words that are no instruction."""
+    return " ".join(rng.choice(words, size=rng.integers(1, 8)))
+
+
+def point(pixel: np.ndarray) -> str:
+    """A grounded position in pixels of the view, in the model's notation; or that there is none."""
+    if not np.isfinite(pixel).all():
+        return NOT_IN_VIEW
+    return f"<point>[{int(pixel[0])}, {int(pixel[1])}]</point>"
+
+
+Material = Mapping[str, tuple[float, Callable[[np.random.Generator, np.void], tuple[str, str]]]]
+"""What may be asked about a frame, by kind: the share of the language samples, and the maker of prompt suffix and answer."""
+
+
+def draw(
+    material: Material, rng: np.random.Generator, frame: np.void, kinds: Mapping[str, float] | None = None
+) -> tuple[str, str, str]:
+    """One random language sample about the frame: (kind, prompt suffix, answer).
+
+    Args:
+        kinds: shares by kind, instead of the material's own.
+    """
+    names = list(kinds or material)
+    shares = np.array([kinds[name] if kinds else material[name][0] for name in names])
+    kind = names[rng.choice(len(names), p=shares / shares.sum())]
+    return (kind, *material[kind][1](rng, frame))

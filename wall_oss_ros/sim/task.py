@@ -9,18 +9,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy import prompts
-from wall_oss_ros.robots.profile import RobotProfile, load_profile
-from wall_oss_ros.sim.cubes.frames import HORIZON
+from wall_oss_ros.sim.environment import HORIZON, Environment
 from wall_oss_ros.sim.goals import Goal
-
-if TYPE_CHECKING:
-    from wall_oss_ros.sim.environment import Environment
+from wall_oss_ros.sim.scenery import Scenery
 
 DOF = 20
 """Entries of the released models' layout."""
@@ -30,21 +26,32 @@ class Task(ABC):
     """One kind of work. It has no state: one object serves all who use it.
 
     Attributes:
+        name: what a profile's ``simulation.scene`` calls it.
+        scenery: the scenes that it takes place in.
         frame: numpy's type of the record that comes with each frame of a dataset.
-        language: the module with what is said about such a record: ``sample``, ``instruction``, ``plan_text``,
-            ``active_subtask`` and ``vocabulary``, as in :mod:`wall_oss_ros.sim.cubes.language`.
+        language: the module with what is said about such a record and what may be asked for: ``sample``, ``instruction``,
+            ``plan_text``, ``active_subtask``, ``vocabulary``, ``goals``, ``random_goal`` and ``parse``, as in
+            :mod:`wall_oss_ros.sim.cubes.language`.
         slots: the entries of the 20-D layout that the task moves, those of the record's chunks.
         things: what may be seen in a picture, by name.
-        thing: what is taken and lifted, in a word.
+        thing: what is picked up, in a word.
         place: what it may be put into, in a word; None where it is put nowhere.
     """
 
+    name: str
+    scenery: type[Scenery]
     frame: np.dtype
-    language: ModuleType
     slots: slice
     things: tuple[str, ...]
-    thing: str
     place: str | None = None
+
+    @property
+    def language(self) -> ModuleType:
+        return self.scenery.language
+
+    @property
+    def thing(self) -> str:
+        return self.scenery.thing
 
     # To learn from
 
@@ -84,21 +91,9 @@ class Task(ABC):
     def environment(self, rng: np.random.Generator, robot: str) -> Environment:
         """A simulated robot with random scenes and a scripted expert."""
 
-    @abstractmethod
     def scene(self, rng: np.random.Generator) -> Any:
         """A random scene, as the environment's simulator takes it; ``colours`` are those of the things in it."""
-
-    @abstractmethod
-    def goals(self, scene: Any) -> list[Goal]:
-        """All that may be asked for in a scene, one goal each."""
-
-    @abstractmethod
-    def random_goal(self, rng: np.random.Generator, scene: Any) -> Goal:
-        """One of them."""
-
-    @abstractmethod
-    def text(self, goal: Goal) -> str:
-        """The plain instruction for a goal."""
+        return self.scenery.spec.random(rng)
 
     @abstractmethod
     def lifted(self, environment: Environment) -> str | None:
@@ -111,21 +106,3 @@ class Task(ABC):
     def reached(self, environment: Environment, goals: list[Goal]) -> bool:
         """Whether the simulator's state is what the goals ask for."""
         return self.language.active_subtask(environment.truth()[()], goals) == prompts.DONE
-
-
-def task_of(robot: str | RobotProfile) -> Task:
-    """The task of a robot's simulated scene.
-
-    Raises:
-        WallOSSError: there is no such profile, or it has no simulation.
-    """
-    profile = load_profile(robot) if isinstance(robot, str) else robot
-    if profile.simulation is None:
-        raise WallOSSError(
-            f"The robot {profile.name} has no simulation.",
-            "Add a simulation section to its profile (docs/how-to/new_robot.md).",
-        )
-    from wall_oss_ros.sim.cubes.task import CubeTask
-    from wall_oss_ros.sim.lifting.task import LiftingTask
-
-    return {"table": CubeTask, "trays": LiftingTask}[profile.simulation.scene]()

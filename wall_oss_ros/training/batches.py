@@ -11,7 +11,8 @@ from wall_oss_ros.model import WallOSS
 from wall_oss_ros.policy import prompts
 from wall_oss_ros.policy.images import image_patches
 from wall_oss_ros.policy.normalizer import Normalizer
-from wall_oss_ros.sim.cubes.frames import HORIZON, FrameSet
+from wall_oss_ros.sim.cubes.frames import FrameSet
+from wall_oss_ros.sim.environment import HORIZON
 from wall_oss_ros.sim.task import Task
 from wall_oss_ros.training.losses import Batch
 from wall_oss_ros.training.packing import pack

@@ -23,7 +23,8 @@ from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim.cubes.frames import FrameSet
 from wall_oss_ros.sim.dagger import practise
 from wall_oss_ros.sim.generate import generate
-from wall_oss_ros.sim.task import DOF, Task, task_of
+from wall_oss_ros.sim.registry import task_of
+from wall_oss_ros.sim.task import DOF, Task
 from wall_oss_ros.training.batches import Batches
 from wall_oss_ros.training.curves import draw_curves
 from wall_oss_ros.training.recipe import Recipe

@@ -15,11 +15,12 @@ import numpy as np
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.sim.cubes import expert
 from wall_oss_ros.sim.cubes.expert import PICK, PLACE, ExpertState
-from wall_oss_ros.sim.cubes.frames import FRAME, HORIZON, PLACES
+from wall_oss_ros.sim.cubes.frames import FRAME, PLACES
+from wall_oss_ros.sim.cubes.language import TRAYS
 from wall_oss_ros.sim.cubes.scene import CUBE_SIZE, SceneSpec
 from wall_oss_ros.sim.cubes.simulator import Simulator
-from wall_oss_ros.sim.environment import DT, Environment
-from wall_oss_ros.sim.goals import COLOURS, TRAYS
+from wall_oss_ros.sim.environment import DT, HORIZON, Environment
+from wall_oss_ros.sim.goals import COLOURS
 
 MOST_STEPS = 150
 ARM = slice(7, 14)

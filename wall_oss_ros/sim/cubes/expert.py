@@ -14,25 +14,23 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from wall_oss_ros.sim.cubes.scene import CUBE_SIZE, TRAY_FLOOR, TRAY_INNER, TRAY_WALL
+from wall_oss_ros.sim.reaching import FUNNEL, NEAR_SPEED, STILL, approach, move
 
 PICK, PLACE = "pick up", "place"
 Subtask = tuple[str, str]  # (PICK, colour) or (PLACE, side)
 
 OPEN, CLOSED = 0.08, 0.0  # m, what the gripper is told
-SPEED = 0.25  # m/s, fastest motion
-NEAR_SPEED = 0.15  # m/s, fastest vertical motion close to a cube or tray
 CARRY = 0.20  # m, height of the TCP when a cube is carried
 CLEAR = 0.15  # m, height of the TCP that has let go
 LIFTED = 0.08  # m above the table: a cube counts as picked up
 GRIPPER_SPEED = 0.1  # m/s of the opening
-_GAIN = 4.0  # 1/s, approach speed per distance left
 _HELD = CUBE_SIZE + 0.0035  # m, widest opening that holds a cube
 _FREE = 0.066  # m, opening at which a cube is let go for sure
 _GRASP_XY, _GRASP_Z = 0.012, 0.009  # m, where closing starts
 _GRASP_ON = 0.004  # m, how much farther off closing goes on, once begun
 _DROP_XY, _DROP_Z = 0.020, 0.010  # m, where opening starts
 _DROP_GAP = 0.004  # m, a cube is let go this far above the tray's floor
-_FUNNEL = 4.0  # height allowed per distance from the axis of approach
+_NEAR = 0.08  # m above a cube or tray: the hand sinks slowly
 _HOVER = 0.10  # m above a cube's centre, height of approach
 _SPOTS = (0.0, 0.047, -0.047)  # m along x from a tray's centre, where cubes are put
 
@@ -78,11 +76,11 @@ def target(state: ExpertState, subtask: Subtask | None) -> tuple[tuple[float, fl
         velocity of the TCP (3,) m/s, and the opening to command (m).
     """
     if subtask is None:
-        return (0.0, 0.0, 0.0), CLOSED if state.held else OPEN
+        return STILL, CLOSED if state.held else OPEN
     action, name = subtask
     if action == PICK:
         if state.held == name:
-            return _move(state.tcp, (state.tcp[0], state.tcp[1], CARRY)), CLOSED
+            return move(state.tcp, (state.tcp[0], state.tcp[1], CARRY)), CLOSED
         return _put_back(state) if state.held else _grasp(state, state.cubes[name])
     if action == PLACE:
         return _put_down(state, name) if state.held else _withdraw(state)
@@ -164,13 +162,13 @@ def _grasp(state: ExpertState, cube) -> tuple:
     off = math.hypot(cube[0] - x, cube[1] - y)
     more = _GRASP_ON if state.opening < _FREE else 0.0
     if off < _GRASP_XY + more and abs(z - cube[2]) < _GRASP_Z + more:
-        return (0.0, 0.0, 0.0), CLOSED
+        return STILL, CLOSED
     if state.opening < _FREE and _at_a_cube(state):
-        return (0.0, 0.0, 0.0), OPEN  # something is between the fingers: let go before moving
-    allowed = cube[2] + min(_HOVER, max(0.0, (off - 0.008) * _FUNNEL))
+        return STILL, OPEN  # something is between the fingers: let go before moving
+    allowed = cube[2] + min(_HOVER, max(0.0, (off - 0.008) * FUNNEL))
     if state.opening < _FREE:
         allowed = max(allowed, cube[2] + 0.07)
-    return _funnel(state.tcp, cube, allowed), OPEN
+    return approach(state.tcp, cube, allowed, _NEAR), OPEN
 
 
 def _put_down(state: ExpertState, side: str) -> tuple:
@@ -179,15 +177,15 @@ def _put_down(state: ExpertState, side: str) -> tuple:
     goal = tuple(s + t - c for s, t, c in zip(spot, state.tcp, cube))  # where the TCP is when the cube is there
     off = math.hypot(goal[0] - state.tcp[0], goal[1] - state.tcp[1])
     if off < _DROP_XY and state.tcp[2] - goal[2] < _DROP_Z:
-        return (0.0, 0.0, 0.0), OPEN
-    allowed = min(CARRY, goal[2] + max(0.0, (off - 0.014) * _FUNNEL))
-    return _funnel(state.tcp, goal, allowed), CLOSED
+        return STILL, OPEN
+    allowed = min(CARRY, goal[2] + max(0.0, (off - 0.014) * FUNNEL))
+    return approach(state.tcp, goal, allowed, _NEAR), CLOSED
 
 
 def _withdraw(state: ExpertState) -> tuple:
     if state.opening < _FREE:
-        return (0.0, 0.0, 0.0), OPEN
-    return _move(state.tcp, (state.tcp[0], state.tcp[1], max(CLEAR, state.tcp[2]))), OPEN
+        return STILL, OPEN
+    return move(state.tcp, (state.tcp[0], state.tcp[1], max(CLEAR, state.tcp[2]))), OPEN
 
 
 def _put_back(state: ExpertState) -> tuple:
@@ -203,8 +201,8 @@ def _put_back(state: ExpertState) -> tuple:
         away = (away[0] / length, away[1] / length) if length > 1e-6 else (-1.0, 0.0)
         return (away[0] * NEAR_SPEED, away[1] * NEAR_SPEED, 0.0), CLOSED
     if height < _DROP_Z:
-        return (0.0, 0.0, 0.0), OPEN
-    return _move(state.tcp, (state.tcp[0], state.tcp[1], state.tcp[2] - height)), CLOSED
+        return STILL, OPEN
+    return move(state.tcp, (state.tcp[0], state.tcp[1], state.tcp[2] - height)), CLOSED
 
 
 def _spot(state: ExpertState, tray) -> float:
@@ -212,26 +210,6 @@ def _spot(state: ExpertState, tray) -> float:
     others = [c for colour, c in state.cubes.items() if colour != state.held and _inside(c, tray)]
     room = [min((math.dist((tray[0] + s, tray[1]), c[:2]) for c in others), default=1.0) for s in _SPOTS]
     return next((s for s, r in zip(_SPOTS, room) if r > CUBE_SIZE * 1.4), _SPOTS[room.index(max(room))])
-
-
-def _funnel(tcp, goal, allowed: float) -> tuple[float, float, float]:
-    """Velocity towards ``goal``, no lower than ``allowed``: rise first where the TCP is too low, sink as it gets nearer."""
-    low = allowed - tcp[2]
-    ahead = (goal[0], goal[1], allowed if low > 0 else max(goal[2], allowed))
-    vx, vy, vz = _move(tcp, ahead)
-    slow = min(1.0, max(0.0, 1.0 - (low - 0.01) / 0.03))
-    if vz < 0 and tcp[2] - goal[2] < 0.08:
-        vz = max(vz, -NEAR_SPEED)
-    return vx * slow, vy * slow, vz
-
-
-def _move(tcp, goal) -> tuple[float, float, float]:
-    dx, dy, dz = goal[0] - tcp[0], goal[1] - tcp[1], goal[2] - tcp[2]
-    distance = math.sqrt(dx * dx + dy * dy + dz * dz)
-    if distance < 1e-6:
-        return 0.0, 0.0, 0.0
-    speed = min(SPEED, _GAIN * distance + 0.01, 10.0 * distance) / distance  # 10/s: not beyond the goal in 0.1 s
-    return dx * speed, dy * speed, dz * speed
 
 
 def _advance(state: ExpertState, velocity, opening: float, dt: float) -> None:

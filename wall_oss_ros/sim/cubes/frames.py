@@ -17,9 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from wall_oss_ros.errors import WallOSSError
-
-HORIZON = 10
-"""Rows of an action chunk."""
+from wall_oss_ros.sim.environment import HORIZON
 
 PLACES = ("table", "left tray", "right tray", "gripper")
 """Where a cube can be; ``FRAME["where"]`` holds the index."""

@@ -7,14 +7,33 @@ model's Inspiration material: pointing, naming and judging are what tie words to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
 
 import numpy as np
 
 from wall_oss_ros.policy import prompts
 from wall_oss_ros.sim.cubes.frames import PLACES
-from wall_oss_ros.sim.goals import COLOURS, TRAYS, Goal
+from wall_oss_ros.sim.goals import (
+    ANY_COLOUR,
+    COLOURS,
+    NOT_IN_VIEW,
+    Goal,
+    Material,
+    absent,
+    draw,
+    first_undone,
+    index_of,
+    nonsense,
+    parse_clauses,
+    plan_text,
+    point,
+)
 
+TRAYS = ("left", "right")
 PLACE_TEMPLATES = (
     "put the {c} cube in the {t} tray",
     "put the {c} cube in the {t} tray",
@@ -29,31 +48,76 @@ NONSENSE_WORDS = (
     "table gripper it all none point where is what"
 ).split()
 
-NOT_IN_VIEW = "not in view"
 LIFTED = 0.08
 """A held cube's centre above this height (m) counts as picked up."""
 CLEAR = 0.06
 """The hand is clear of a placed cube when its tool centre is this far (m) above it, or farther aside."""
 
 
-def absent(colour: str) -> str:
-    return f"{prompts.ABSENT} {colour} cube"
+def pick_text(colour: str) -> str:
+    return f"pick up the {colour} cube"
 
 
-def _cube(frame: np.void, colour: str) -> int | None:
-    found = np.flatnonzero(frame["colours"] == COLOURS.index(colour))
-    return int(found[0]) if len(found) else None
+def place_text(tray: str) -> str:
+    return f"place it in the {tray} tray"
 
 
-def goal_state(frame: np.void, goal: Goal) -> str:
+@dataclass(frozen=True)
+class CubeGoal(Goal):
+    """``kind`` is ``pick`` (the cube is held above the table) or ``place`` (it rests in ``tray``)."""
+
+    thing: ClassVar[str] = "cube"
+
+    def text(self) -> str:
+        return pick_text(self.colour) if self.kind == "pick" else f"put the {self.colour} cube in the {self.tray} tray"
+
+    def subtasks(self) -> list[str]:
+        lines = [pick_text(self.colour)]
+        return lines if self.kind == "pick" else [*lines, place_text(self.tray)]
+
+
+def goals(colours: Sequence[str]) -> list[CubeGoal]:
+    """All that may be asked for where there are cubes of these colours."""
+    return [CubeGoal("place", colour, tray) for colour in colours for tray in TRAYS]
+
+
+def random_goal(rng: np.random.Generator, colours: Sequence[str]) -> CubeGoal:
+    """One of them."""
+    return CubeGoal("place", str(rng.choice(colours)), str(rng.choice(TRAYS)))
+
+
+_COLOUR = f"(?:the )?{ANY_COLOUR} cube"
+_TRAY = f"(?:in|into|to) the ({'|'.join(TRAYS)}) tray"
+_PLACE = re.compile(rf"(?:(?:put|place|move|pick up) )?{_COLOUR}(?: and (?:place|put) it)? {_TRAY}")
+_PICK = re.compile(rf"(?:pick up|grasp|lift) {_COLOUR}")
+
+
+def _parse_clause(clause: str) -> CubeGoal | None:
+    if match := _PLACE.fullmatch(clause):
+        return CubeGoal("place", match[1], match[2])
+    match = _PICK.fullmatch(clause)
+    return CubeGoal("pick", match[1]) if match else None
+
+
+def parse(text: str) -> list[CubeGoal]:
+    """The goals that an instruction names, in order.
+
+    Raises:
+        WallOSSError: the instruction is empty, or is none that the simulation can judge.
+    """
+    usage = 'Use "put the COLOUR cube in the left|right tray" or "pick up the COLOUR cube"'
+    return parse_clauses(text, _parse_clause, "put the red cube in the left tray", usage)
+
+
+def goal_state(frame: np.void, goal: CubeGoal) -> str:
     """The subtask that ``goal`` calls for now, ``done``, or what is wrong with it.
 
     Everything follows from what the views show, so the model can learn to say it: a cube that was dropped has to be
     picked up again, one that is being let go in its tray is not yet placed.
     """
-    cube = _cube(frame, goal.colour)
+    cube = index_of(frame, goal.colour)
     if cube is None:
-        return absent(goal.colour)
+        return absent(goal.colour, goal.thing)
     position, where = frame["cubes"][cube], PLACES[frame["where"][cube]]
     pick = goal.subtasks()[0]
     held = where == "gripper"
@@ -70,26 +134,12 @@ def goal_state(frame: np.void, goal: Goal) -> str:
     return pick
 
 
-def active_subtask(frame: np.void, goals: Sequence[Goal]) -> str:
+def active_subtask(frame: np.void, goals: Sequence[CubeGoal]) -> str:
     """The subtask called for by several goals in order: that of the first which is not done."""
     return first_undone([goal_state(frame, goal) for goal in goals])
 
 
-def first_undone(states: Sequence[str]) -> str:
-    """Of what several goals call for: what is impossible, else the first that is not done, else ``done``."""
-    missing = next((state for state in states if state.startswith(prompts.ABSENT)), None)
-    return missing or next((state for state in states if state != prompts.DONE), prompts.DONE)
-
-
-def plan_text(frame: np.void, goals: Sequence[Goal]) -> str:
-    """All subtasks, one a line; or what makes the instruction impossible."""
-    for goal in goals:
-        if _cube(frame, goal.colour) is None:
-            return absent(goal.colour)
-    return "\n".join(line for goal in goals for line in goal.subtasks())
-
-
-def instruction(rng: np.random.Generator, frame: np.void, absent_share: float = 0.06) -> tuple[str, list[Goal]]:
+def instruction(rng: np.random.Generator, frame: np.void, absent_share: float = 0.06) -> tuple[str, list[CubeGoal]]:
     """A random instruction about the frame; now and then about a cube that is not there."""
     present = [COLOURS[i] for i in frame["colours"]]
     others = [c for c in COLOURS if c not in present]
@@ -99,21 +149,19 @@ def instruction(rng: np.random.Generator, frame: np.void, absent_share: float = 
 
     kind = rng.random()
     if kind < 0.15:
-        goal = Goal("pick", colour())
+        goal = CubeGoal("pick", colour())
         return str(rng.choice(PICK_TEMPLATES)).format(c=goal.colour), [goal]
     if kind < 0.85:
-        goal = Goal("place", colour(), str(rng.choice(TRAYS)))
+        goal = CubeGoal("place", colour(), str(rng.choice(TRAYS)))
         return str(rng.choice(PLACE_TEMPLATES)).format(c=goal.colour, t=goal.tray), [goal]
     first, second = rng.permutation(present)[:2]
-    goals = [Goal("place", str(first), str(rng.choice(TRAYS))), Goal("place", str(second), str(rng.choice(TRAYS)))]
+    goals = [
+        CubeGoal("place", str(first), str(rng.choice(TRAYS))),
+        CubeGoal("place", str(second), str(rng.choice(TRAYS))),
+    ]
     join = str(rng.choice([" and the {} cube in the {} tray", ", then put the {} cube in the {} tray"]))
     text = f"put the {first} cube in the {goals[0].tray} tray" + join.format(second, goals[1].tray)
     return text, goals
-
-
-def nonsense(rng: np.random.Generator, words: Sequence[str] = NONSENSE_WORDS) -> str:
-    """Words that are no instruction."""
-    return " ".join(rng.choice(words, size=rng.integers(1, 8)))
 
 
 def reason(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
@@ -123,16 +171,9 @@ def reason(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
 
 def plan(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
     if rng.random() < 0.15:
-        return prompts.plan_suffix(nonsense(rng)), prompts.NOT_UNDERSTOOD
+        return prompts.plan_suffix(nonsense(rng, NONSENSE_WORDS)), prompts.NOT_UNDERSTOOD
     text, goals = instruction(rng, frame, absent_share=0.15)
     return prompts.plan_suffix(text), plan_text(frame, goals)
-
-
-def point(pixel: np.ndarray) -> str:
-    """A grounded position in pixels of the view, in the model's notation; or that there is none."""
-    if not np.isfinite(pixel).all():
-        return NOT_IN_VIEW
-    return f"<point>[{int(pixel[0])}, {int(pixel[1])}]</point>"
 
 
 def point_front(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
@@ -156,16 +197,16 @@ def point_wrist(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
 
 def locate(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
     """All cubes with their places: the densest lesson in what is where."""
-    seen = [i for i in np.argsort(frame["colours"]) if np.isfinite(frame["cube_pixels"][i]).all()]
-    answer = ", ".join(f"{COLOURS[frame['colours'][i]]} {point(frame['cube_pixels'][i])}" for i in seen)
+    visible = [i for i in np.argsort(frame["colours"]) if np.isfinite(frame["cube_pixels"][i]).all()]
+    answer = ", ".join(f"{COLOURS[frame['colours'][i]]} {point(frame['cube_pixels'][i])}" for i in visible)
     return prompts.ask_suffix("Locate the cubes."), answer or NOT_IN_VIEW
 
 
 def where(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
     colour = COLOURS[int(rng.integers(len(COLOURS)))]
-    cube = _cube(frame, colour)
+    cube = index_of(frame, colour)
     if cube is None:
-        answer = absent(colour)
+        answer = absent(colour, "cube")
     else:
         place = PLACES[frame["where"][cube]]
         answer = f"on the {place}" if place == "table" else f"in the {place}"
@@ -183,7 +224,7 @@ def which_cubes(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
     return prompts.ask_suffix("Which cubes are there?"), ", ".join(names)
 
 
-MATERIAL: dict[str, tuple[float, Callable]] = {
+MATERIAL: Material = {
     "point_front": (0.24, point_front),
     "reason": (0.24, reason),
     "where": (0.22, where),
@@ -193,29 +234,8 @@ MATERIAL: dict[str, tuple[float, Callable]] = {
     "locate": (0.04, locate),
     "which_cubes": (0.02, which_cubes),
 }
-"""Name: (share of the language samples, maker)."""
-
-
-def sample(rng: np.random.Generator, frame: np.void, kinds: Mapping[str, float] | None = None) -> tuple[str, str, str]:
-    """One random language sample about the frame: (kind, prompt suffix, answer).
-
-    Args:
-        kinds: shares by name, instead of those of :data:`MATERIAL`.
-    """
-    return draw(MATERIAL, rng, frame, kinds)
-
-
-def draw(
-    material: Mapping[str, tuple[float, Callable]],
-    rng: np.random.Generator,
-    frame: np.void,
-    kinds: Mapping[str, float] | None,
-) -> tuple[str, str, str]:
-    """One sample of a task's material, see :func:`sample`."""
-    names = list(kinds or material)
-    shares = np.array([kinds[name] if kinds else material[name][0] for name in names])
-    kind = names[rng.choice(len(names), p=shares / shares.sum())]
-    return (kind, *material[kind][1](rng, frame))
+sample = partial(draw, MATERIAL)
+"""One random language sample about a frame, see :func:`wall_oss_ros.sim.goals.draw`."""
 
 
 def vocabulary() -> list[str]:

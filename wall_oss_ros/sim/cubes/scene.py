@@ -10,16 +10,9 @@ import mujoco
 import numpy as np
 
 from wall_oss_ros.robots.profile import RobotProfile
-from wall_oss_ros.sim import cell
-from wall_oss_ros.sim.cell import OBJECT, ROBOT
+from wall_oss_ros.sim.cell import COLOURS, OBJECT, ROBOT, TABLE_COLOUR, add_box, room
 
 CUBE_SIZE = 0.04  # m, edge
-COLOURS = {
-    "red": (0.86, 0.10, 0.09),
-    "green": (0.10, 0.62, 0.16),
-    "blue": (0.08, 0.22, 0.88),
-    "yellow": (0.97, 0.83, 0.05),
-}
 CUBES = 3
 CUBE_X, CUBE_Y = (0.38, 0.62), (-0.14, 0.14)  # m, where centres may lie
 CUBE_DISTANCE = 0.085  # m, least distance of two centres: an open gripper fits between
@@ -27,8 +20,6 @@ CUBE_YAW = math.radians(15)
 TRAYS = {"left": (0.50, 0.27), "right": (0.50, -0.27)}  # m; left is the robot's left, +y
 TRAY_JITTER = 0.025  # m
 TRAY_INNER, TRAY_WALL, TRAY_FLOOR = 0.15, 0.015, 0.003  # m: floor's edge, wall's height, floor's thickness
-TABLE_COLOUR = (0.66, 0.63, 0.60)
-TIMESTEP = 0.002  # s
 
 
 @dataclass(frozen=True)
@@ -96,30 +87,6 @@ def build_model(spec: SceneSpec, profile: RobotProfile) -> mujoco.MjModel:
     return model
 
 
-def room(profile: RobotProfile, floor: float) -> mujoco.MjSpec:
-    """The robot under a lamp, with how contacts are solved and pictures drawn; ``floor``: its height in the world, m."""
-    world = cell.load(profile)
-    world.option.timestep = TIMESTEP
-    world.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-    world.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
-    world.option.impratio = 10  # keeps a held object from creeping out of the fingers
-    world.visual.quality.shadowsize = 0
-    world.visual.quality.offsamples = 0
-    world.visual.quality.numslices = 16
-    world.visual.quality.numstacks = 8
-    world.visual.headlight.ambient = [0.45] * 3
-    world.visual.headlight.diffuse = [0.3] * 3
-    world.visual.headlight.specular = [0.0] * 3
-    world.visual.map.znear = 0.005
-    world.stat.extent, world.stat.center = 1.0, [0.4, 0, 0.2]
-    light = world.worldbody.add_light(name="lamp", pos=[0.6, 0.3, 2.0], dir=[0.1, -0.25, -1], castshadow=False)
-    light.type = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL
-    light.diffuse, light.specular = [0.45] * 3, [0.0] * 3
-    plane = world.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_PLANE, size=[4, 4, 0.1], pos=[0, 0, floor], group=2)
-    plane.rgba, plane.contype, plane.conaffinity = [0.42, 0.46, 0.50, 1], 0, 0
-    return world
-
-
 def apply(model: mujoco.MjModel, spec: SceneSpec) -> None:
     """Gives a compiled model this scene's colours and tray places. Cubes' poses are in the data: see ``place_cubes``."""
     for index, cube in enumerate(spec.cubes):
@@ -155,12 +122,3 @@ def _furniture(world: mujoco.MjSpec, spec: SceneSpec) -> None:
         geom = add_box(body, f"cube{index}", (CUBE_SIZE / 2,) * 3, (0, 0, 0), (1, 1, 1))
         geom.conaffinity = OBJECT | ROBOT
         geom.mass, geom.condim, geom.friction = 0.05, 4, [1.0, 0.01, 0.0001]
-
-
-def add_box(body, name: str, half_sizes, position, colour):
-    """A box that the robot can touch: half its edges and its place (3,) m in the body's frame. It may have no name."""
-    geom = body.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=half_sizes, pos=position, rgba=(*colour, 1), group=2)
-    if name:
-        geom.name = name
-    geom.contype, geom.conaffinity = OBJECT, ROBOT
-    return geom

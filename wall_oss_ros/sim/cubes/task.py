@@ -8,19 +8,18 @@ import numpy as np
 from wall_oss_ros.sim.cubes import language
 from wall_oss_ros.sim.cubes.demonstrations import ARM, CubeEnvironment
 from wall_oss_ros.sim.cubes.frames import FRAME, PLACES
-from wall_oss_ros.sim.cubes.scene import SceneSpec
-from wall_oss_ros.sim.goals import COLOURS, TRAYS, Goal, pick_text, place_text
+from wall_oss_ros.sim.cubes.language import TRAYS, pick_text, place_text
+from wall_oss_ros.sim.cubes.scenery import CubeScenery
+from wall_oss_ros.sim.goals import COLOURS
 from wall_oss_ros.sim.task import Task
 
 
 class CubeTask(Task):
     """Three cubes of four colours and two trays."""
 
-    frame = FRAME
-    language = language
-    slots = ARM
+    name, scenery, frame, slots = "table", CubeScenery, FRAME, ARM
     things = (*COLOURS, "left tray", "right tray", "hand")
-    thing, place = "cube", "tray"
+    place = "tray"
 
     def states(self, frames: np.ndarray) -> np.ndarray:
         return np.concatenate([frames["tcp"], frames["rotation"], frames["opening"][:, None]], axis=1)
@@ -45,18 +44,6 @@ class CubeTask(Task):
 
     def environment(self, rng: np.random.Generator, robot: str) -> CubeEnvironment:
         return CubeEnvironment(rng, robot)
-
-    def scene(self, rng: np.random.Generator) -> SceneSpec:
-        return SceneSpec.random(rng)
-
-    def goals(self, scene: SceneSpec) -> list[Goal]:
-        return [Goal("place", colour, tray) for colour in scene.colours for tray in TRAYS]
-
-    def random_goal(self, rng: np.random.Generator, scene: SceneSpec) -> Goal:
-        return Goal("place", str(rng.choice(scene.colours)), str(rng.choice(TRAYS)))
-
-    def text(self, goal: Goal) -> str:
-        return f"put the {goal.colour} cube in the {goal.tray} tray"
 
     def lifted(self, environment: CubeEnvironment) -> str | None:
         return environment.simulator.held() if environment.simulator.tcp[0][2] > language.LIFTED else None

@@ -10,8 +10,7 @@ import mujoco
 import numpy as np
 
 from wall_oss_ros.robots.profile import RobotProfile
-from wall_oss_ros.sim.cubes.frames import HORIZON
-from wall_oss_ros.sim.environment import DT, Environment
+from wall_oss_ros.sim.environment import DT, HORIZON, Environment
 from wall_oss_ros.sim.goals import COLOURS
 from wall_oss_ros.sim.lifting import expert
 from wall_oss_ros.sim.lifting.expert import LIFT, TAKE, LiftState

@@ -17,25 +17,22 @@ from wall_oss_ros.sim.lifting.frames import ARMS, LEFT, RIGHT
 from wall_oss_ros.sim.lifting.language import CALLED, LEVEL
 from wall_oss_ros.sim.lifting.scene import GRIP, TABLE, THICKNESS
 from wall_oss_ros.sim.lifting.simulator import LiftingSimulator
+from wall_oss_ros.sim.reaching import FUNNEL, GAIN, STILL, approach
 
 TAKE, LIFT = "take", "lift"
 Subtask = tuple[str, str]  # (TAKE, colour) or (LIFT, colour)
 
 OPEN, CLOSED = 0.08, 0.0  # m, what the grippers are told
-SPEED = 0.25  # m/s, fastest motion
-NEAR_SPEED = 0.15  # m/s, fastest vertical motion close to a tray
 LIFT_SPEED = 0.10  # m/s, of a tray
 TOP = 0.15  # m above the table, where a lifted tray is held
 GRIPPER_SPEED = 0.15  # m/s of the opening
 REST = TABLE + GRIP  # height of the place where a wall is gripped, while the tray stands on the table
-_GAIN = 4.0  # 1/s, approach speed per distance left
 _LEVELLING = 3.0  # 1/s, correction per difference in height
 _HELD = THICKNESS + 0.006  # m, widest opening that holds a wall
 _FREE = 0.06  # m, opening at which a wall is let go for sure
 _GRASP_X, _GRASP_Y, _GRASP_Z = 0.020, 0.008, 0.009  # m, where closing starts
 _GRASP_ON = 0.004  # m, how much farther off closing goes on, once begun
 _HOVER = 0.09  # m above the place to grip, height of approach
-_FUNNEL = 4.0  # height allowed per distance from the axis of approach
 _DROP = 0.008  # m above its rest: a tray is let go below this
 
 
@@ -99,7 +96,7 @@ def target(state: LiftState, subtask: Subtask | None) -> tuple[list[tuple[float,
         For each arm, the velocity of its TCP (3,) m/s, and the opening to command (m).
     """
     if subtask is None:
-        return [_STILL] * ARMS, [CLOSED if held else OPEN for held in map(any, zip(*state.gripped))]
+        return [STILL] * ARMS, [CLOSED if held else OPEN for held in map(any, zip(*state.gripped))]
     action, colour = subtask
     if action not in (TAKE, LIFT):
         raise ValueError(f"the expert knows {TAKE!r} and {LIFT!r}, not {action!r}")
@@ -107,9 +104,9 @@ def target(state: LiftState, subtask: Subtask | None) -> tuple[list[tuple[float,
     if not all(state.gripped[tray]):
         commands = [_take(state, tray, arm) for arm in range(ARMS)]
     elif action == TAKE:
-        commands = [(_STILL, CLOSED)] * ARMS
+        commands = [(STILL, CLOSED)] * ARMS
     else:
-        speed = max(-LIFT_SPEED, min(LIFT_SPEED, _GAIN * (TOP - state.raised(tray))))
+        speed = max(-LIFT_SPEED, min(LIFT_SPEED, GAIN * (TOP - state.raised(tray))))
         commands = [(_carry(state, tray, arm, speed), CLOSED) for arm in range(ARMS)]
     velocities, openings = zip(*commands)
     return list(velocities), list(openings)
@@ -133,7 +130,7 @@ def rollout(state: LiftState, subtask: Subtask | None, horizon: int = 10, dt: fl
         _advance(state, velocities, openings, dt)
         for arm, first in ((LEFT, 0), (RIGHT, 7)):
             chunk[row, first : first + 3] = [now - then for now, then in zip(state.tcps[arm], start[arm])]
-            turned_back = 1 - (1 - _GAIN * dt) ** (row + 1)
+            turned_back = 1 - (1 - GAIN * dt) ** (row + 1)
             chunk[row, first + 3 : first + 6] = [-angle * turned_back for angle in state.rotations[arm]]
             chunk[row, first + 6] = openings[arm]
     return chunk
@@ -153,9 +150,6 @@ def active_subtask(subtasks: list[Subtask], state: LiftState) -> int:
     return next((i for i, subtask in enumerate(subtasks) if not done(subtask, state)), len(subtasks))
 
 
-_STILL = (0.0, 0.0, 0.0)
-
-
 def _take(state: LiftState, tray: int, arm: int) -> tuple[tuple, float]:
     """One hand's command while the tray is not in both hands."""
     for other, gripped in enumerate(state.gripped):
@@ -165,22 +159,22 @@ def _take(state: LiftState, tray: int, arm: int) -> tuple[tuple, float]:
     dx, dy, dz = (w - t for w, t in zip(wall, tcp))
     more = _GRASP_ON if state.openings[arm] < _FREE else 0.0
     if abs(dx) < _GRASP_X + more and abs(dy) < _GRASP_Y + more and abs(dz) < _GRASP_Z + more:
-        return _STILL, CLOSED
+        return STILL, CLOSED
     off = math.hypot(dx, dy)
-    height = min(_HOVER, max(0.0, (off - 0.006) * _FUNNEL))
+    height = min(_HOVER, max(0.0, (off - 0.006) * FUNNEL))
     if state.openings[arm] < _FREE:
         if any(_between(tcp, walls[arm]) for walls in state.walls):
-            return _STILL, OPEN  # let go before moving
+            return STILL, OPEN  # let go before moving
         height = _HOVER
-    return _funnel(tcp, wall, wall[2] + height), OPEN
+    return approach(tcp, wall, wall[2] + height, _HOVER), OPEN
 
 
 def _set_down(state: LiftState, tray: int, arm: int, let_go: bool) -> tuple[tuple, float]:
     """Lowers a held tray to the table; there it is let go, or kept until the other hand has it, too."""
     height = state.walls[tray][arm][2] - REST
     if height < _DROP:
-        return _STILL, OPEN if let_go else CLOSED
-    return _carry(state, tray, arm, -min(LIFT_SPEED, _GAIN * height)), CLOSED
+        return STILL, OPEN if let_go else CLOSED
+    return _carry(state, tray, arm, -min(LIFT_SPEED, GAIN * height)), CLOSED
 
 
 def _carry(state: LiftState, tray: int, arm: int, speed: float) -> tuple[float, float, float]:
@@ -189,26 +183,6 @@ def _carry(state: LiftState, tray: int, arm: int, speed: float) -> tuple[float, 
         own = state.walls[tray][arm][2] - REST
         speed += max(-LIFT_SPEED / 2, min(LIFT_SPEED / 2, _LEVELLING * (state.raised(tray) - own)))
     return 0.0, 0.0, speed
-
-
-def _funnel(tcp, goal, allowed: float) -> tuple[float, float, float]:
-    """Velocity towards ``goal``, no lower than ``allowed``: rise first where the TCP is too low, sink as it gets nearer."""
-    low = allowed - tcp[2]
-    ahead = (goal[0], goal[1], allowed if low > 0 else max(goal[2], allowed))
-    vx, vy, vz = _move(tcp, ahead)
-    slow = min(1.0, max(0.0, 1.0 - (low - 0.01) / 0.03))
-    if vz < 0 and tcp[2] - goal[2] < _HOVER:
-        vz = max(vz, -NEAR_SPEED)
-    return vx * slow, vy * slow, vz
-
-
-def _move(tcp, goal) -> tuple[float, float, float]:
-    dx, dy, dz = goal[0] - tcp[0], goal[1] - tcp[1], goal[2] - tcp[2]
-    distance = math.sqrt(dx * dx + dy * dy + dz * dz)
-    if distance < 1e-6:
-        return _STILL
-    speed = min(SPEED, _GAIN * distance + 0.01, 10.0 * distance) / distance  # 10/s: not beyond the goal in 0.1 s
-    return dx * speed, dy * speed, dz * speed
 
 
 def _between(tcp, wall) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from wall_oss_ros.sim.cubes.frames import HORIZON
+from wall_oss_ros.sim.environment import HORIZON
 
 ARMS, TRAYS, VIEWS = 2, 2, 3
 RIGHT, LEFT = 0, 1

@@ -7,13 +7,30 @@ Each maker takes one record of :data:`wall_oss_ros.sim.lifting.frames.LIFT_FRAME
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
 
 import numpy as np
 
+from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy import prompts
-from wall_oss_ros.sim.cubes.language import draw, first_undone, nonsense, point
-from wall_oss_ros.sim.goals import COLOURS, Goal, lift_text, take_text
+from wall_oss_ros.sim.goals import (
+    ANY_COLOUR,
+    COLOURS,
+    Goal,
+    Material,
+    absent,
+    draw,
+    first_undone,
+    index_of,
+    nonsense,
+    parse_clauses,
+    plan_text,
+    point,
+)
 from wall_oss_ros.sim.lifting.frames import ARMS, TRAYS, VIEWS
 
 TEMPLATES = (
@@ -40,53 +57,91 @@ CALLED = 0.12
 """From this height on (m), the lifting is called done: above ``RAISED``, so that a judgement a little early is still right."""
 
 
-def absent(colour: str) -> str:
-    return f"{prompts.ABSENT} {colour} tray"
+def take_text(colour: str) -> str:
+    return f"take the {colour} tray with both hands"
 
 
-def tray_of(frame: np.void, colour: str) -> int | None:
-    """The index of the tray of that colour; None where there is none."""
-    found = np.flatnonzero(frame["colours"] == COLOURS.index(colour))
-    return int(found[0]) if len(found) else None
+def lift_text(colour: str) -> str:
+    return f"lift the {colour} tray"
 
 
-def goal_state(frame: np.void, goal: Goal, raised: float = CALLED) -> str:
+@dataclass(frozen=True)
+class LiftGoal(Goal):
+    """``kind`` is ``lift``: the wide tray of that colour is held level above the table by two hands."""
+
+    thing: ClassVar[str] = "tray"
+
+    def text(self) -> str:
+        return lift_text(self.colour)
+
+    def subtasks(self) -> list[str]:
+        return [take_text(self.colour), lift_text(self.colour)]
+
+
+def goals(colours: Sequence[str]) -> list[LiftGoal]:
+    """All that may be asked for where there are trays of these colours."""
+    return [LiftGoal("lift", colour) for colour in colours]
+
+
+def random_goal(rng: np.random.Generator, colours: Sequence[str]) -> LiftGoal:
+    """One of them."""
+    return LiftGoal("lift", str(rng.choice(colours)))
+
+
+_HANDS = "(?: with both hands)?"
+_LIFT = re.compile(
+    rf"(?:take|grasp) (?:the )?{ANY_COLOUR} tray{_HANDS} and lift it"
+    rf"|(?:lift|raise|pick up) (?:the )?{ANY_COLOUR} tray{_HANDS}"
+)
+_USAGE = 'Use "lift the COLOUR tray"'
+
+
+def _parse_clause(clause: str) -> LiftGoal | None:
+    match = _LIFT.fullmatch(clause)
+    return LiftGoal("lift", match[1] or match[2]) if match else None
+
+
+def parse(text: str) -> list[LiftGoal]:
+    """The goal that an instruction names.
+
+    Raises:
+        WallOSSError: the instruction is empty, or is none that the simulation can judge.
+    """
+    named = parse_clauses(text, _parse_clause, "lift the red tray", _USAGE)
+    if len(named) > 1:
+        raise WallOSSError(f'"{text}" names {len(named)} trays, but two hands lift one.', f"{_USAGE}.")
+    return named
+
+
+def goal_state(frame: np.void, goal: LiftGoal, raised: float = CALLED) -> str:
     """The subtask that ``goal`` calls for now, ``done``, or what is wrong with it.
 
     A tray that slipped out of a hand has to be taken again. ``raised``: from what height on it is done, m.
     """
-    tray = tray_of(frame, goal.colour)
+    tray = index_of(frame, goal.colour)
     if tray is None:
-        return absent(goal.colour)
+        return absent(goal.colour, goal.thing)
     if not frame["gripped"][tray].all():
         return take_text(goal.colour)
     lifted = frame["raised"][tray] >= raised and frame["tilt"][tray] <= LEVEL
     return prompts.DONE if lifted else lift_text(goal.colour)
 
 
-def active_subtask(frame: np.void, goals: Sequence[Goal]) -> str:
+def active_subtask(frame: np.void, goals: Sequence[LiftGoal]) -> str:
     """The subtask called for by the goals in order, ``done``, or what is impossible."""
     return first_undone([goal_state(frame, goal) for goal in goals])
 
 
-def reached(frame: np.void, goals: Sequence[Goal]) -> bool:
+def reached(frame: np.void, goals: Sequence[LiftGoal]) -> bool:
     """Whether all goals are reached now."""
     return all(goal_state(frame, goal, RAISED) == prompts.DONE for goal in goals)
 
 
-def plan_text(frame: np.void, goals: Sequence[Goal]) -> str:
-    """All subtasks, one a line; or what makes the instruction impossible."""
-    for goal in goals:
-        if tray_of(frame, goal.colour) is None:
-            return absent(goal.colour)
-    return "\n".join(line for goal in goals for line in goal.subtasks())
-
-
-def instruction(rng: np.random.Generator, frame: np.void, absent_share: float = 0.08) -> tuple[str, list[Goal]]:
+def instruction(rng: np.random.Generator, frame: np.void, absent_share: float = 0.08) -> tuple[str, list[LiftGoal]]:
     """A random instruction about the frame; now and then about a tray that is not there."""
     present = [COLOURS[i] for i in frame["colours"]]
     others = [c for c in COLOURS if c not in present]
-    goal = Goal("lift", str(rng.choice(others if rng.random() < absent_share else present)))
+    goal = LiftGoal("lift", str(rng.choice(others if rng.random() < absent_share else present)))
     return str(rng.choice(TEMPLATES)).format(c=goal.colour), [goal]
 
 
@@ -139,9 +194,9 @@ def _held_by(frame: np.void, tray: int) -> str | None:
 def where(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
     """Near or far says which of two trays is meant, and so where the hands have to go."""
     colour = COLOURS[int(rng.integers(len(COLOURS)))]
-    tray = tray_of(frame, colour)
+    tray = index_of(frame, colour)
     if tray is None:
-        answer = absent(colour)
+        answer = absent(colour, "tray")
     else:
         hands = _held_by(frame, tray)
         place = "near" if frame["near"] == tray else "far"
@@ -159,7 +214,7 @@ def which_trays(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
     return prompts.ask_suffix("Which trays are there?"), ", ".join(COLOURS[i] for i in sorted(frame["colours"]))
 
 
-MATERIAL: dict[str, tuple[float, Callable]] = {
+MATERIAL: Material = {
     "reason": (0.28, reason),
     "where": (0.24, where),
     "point_front": (0.20, point_front),
@@ -169,16 +224,8 @@ MATERIAL: dict[str, tuple[float, Callable]] = {
     "locate": (0.04, locate),
     "which_trays": (0.02, which_trays),
 }
-"""Name: (share of the language samples, maker)."""
-
-
-def sample(rng: np.random.Generator, frame: np.void, kinds: Mapping[str, float] | None = None) -> tuple[str, str, str]:
-    """One random language sample about the frame: (kind, prompt suffix, answer).
-
-    Args:
-        kinds: shares by name, instead of those of :data:`MATERIAL`.
-    """
-    return draw(MATERIAL, rng, frame, kinds)
+sample = partial(draw, MATERIAL)
+"""One random language sample about a frame, see :func:`wall_oss_ros.sim.goals.draw`."""
 
 
 def vocabulary() -> list[str]:

@@ -11,9 +11,7 @@ import numpy as np
 
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.sim import cell
-from wall_oss_ros.sim.cell import OBJECT, ROBOT
-from wall_oss_ros.sim.cubes import scene
-from wall_oss_ros.sim.cubes.scene import COLOURS, add_box
+from wall_oss_ros.sim.cell import COLOURS, OBJECT, ROBOT, TABLE_COLOUR, add_box
 
 TABLE = -0.55  # m, height of the table in the arms' base frame
 DEPTH, WIDTH, WALL = 0.11, 0.26, 0.05  # m, a tray's size along x and y, and the height of its side walls
@@ -68,10 +66,10 @@ def build_model(profile: RobotProfile) -> mujoco.MjModel:
     Raises:
         WallOSSError: the profile has no simulation section, or names what its URDF lacks.
     """
-    world = scene.room(profile, floor=0.0)
+    world = cell.room(profile, floor=0.0)
     position, quaternion = cell.base_pose(world, profile)
     table = world.worldbody.add_body(name="table", pos=position, quat=quaternion)
-    add_box(table, "table", (0.32, 0.5, 0.02), (0.52, 0, TABLE - 0.02), scene.TABLE_COLOUR)
+    add_box(table, "table", (0.32, 0.5, 0.02), (0.52, 0, TABLE - 0.02), TABLE_COLOUR)
     for index in range(2):
         _add_tray(world, f"tray{index}")
     return world.compile()

@@ -10,9 +10,10 @@ from dataclasses import replace
 import numpy as np
 
 from wall_oss_ros.robots.rotations import quaternion_from_matrix
-from wall_oss_ros.sim.goals import COLOURS, Goal, lift_text
+from wall_oss_ros.sim.goals import COLOURS
+from wall_oss_ros.sim.lifting import language
 from wall_oss_ros.sim.lifting.frames import ARMS, LIFT_FRAME
-from wall_oss_ros.sim.lifting.language import LEVEL, SIDES, reached
+from wall_oss_ros.sim.lifting.language import LEVEL, SIDES, LiftGoal
 from wall_oss_ros.sim.lifting.scene import LiftingSpec
 from wall_oss_ros.sim.lifting.simulator import LiftingSimulator
 from wall_oss_ros.sim.scenery import Scenery
@@ -23,10 +24,7 @@ _ON_TABLE = 0.005  # m that a tray is raised which still counts as standing on t
 class TrayScenery(Scenery):
     """Two wide trays, of which one is to be lifted level by both hands."""
 
-    thing = "tray"
-
-    def random(self, rng: np.random.Generator) -> LiftingSpec:
-        return LiftingSpec.random(rng)
+    language, spec, thing = language, LiftingSpec, "tray"
 
     def recoloured(self, spec: LiftingSpec, colours: tuple[str, ...]) -> LiftingSpec:
         return replace(spec, trays=tuple(replace(tray, colour=name) for tray, name in zip(spec.trays, colours)))
@@ -49,14 +47,14 @@ class TrayScenery(Scenery):
             }
         return {"wide_trays": trays}
 
-    def reached(self, goal: Goal, truth: Mapping) -> bool:
+    def reached(self, goal: LiftGoal, truth: Mapping) -> bool:
         """As for evaluation: see :func:`wall_oss_ros.sim.lifting.language.reached`."""
         record = np.zeros((), LIFT_FRAME)
         for index, (colour, tray) in enumerate(truth["wide_trays"].items()):
             record["colours"][index] = COLOURS.index(colour)
             record["gripped"][index] = [side in tray["hands"] for side in SIDES]
             record["raised"][index], record["tilt"][index] = tray["raised"], tray["tilt"]
-        return reached(record[()], [goal])
+        return language.reached(record[()], [goal])
 
     def where(self, colour: str, truth: Mapping) -> str:
         tray = truth["wide_trays"].get(colour)
@@ -69,6 +67,3 @@ class TrayScenery(Scenery):
         tilt = math.degrees(tray["tilt"])
         level = f"tilted by {tilt:.0f} degrees" if tray["tilt"] > LEVEL else "level"
         return f"is {100 * tray['raised']:.0f} cm above the table, {level}, {held}"
-
-    def instruction(self, colour: str) -> str:
-        return lift_text(colour)

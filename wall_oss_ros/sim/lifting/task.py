@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from wall_oss_ros.sim.goals import COLOURS, Goal, lift_text, take_text
+from wall_oss_ros.sim.goals import COLOURS
 from wall_oss_ros.sim.lifting import language
 from wall_oss_ros.sim.lifting.demonstrations import LiftingEnvironment
 from wall_oss_ros.sim.lifting.frames import ACTING, LEFT, LIFT_FRAME, RIGHT, VIEWS
-from wall_oss_ros.sim.lifting.scene import LiftingSpec
+from wall_oss_ros.sim.lifting.language import LiftGoal, lift_text, take_text
+from wall_oss_ros.sim.lifting.scenery import TrayScenery
 from wall_oss_ros.sim.task import Task
 
 _OFF_TABLE = 0.03  # m: a tray raised so far is no longer merely pushed or tipped
@@ -18,11 +19,8 @@ _OFF_TABLE = 0.03  # m: a tray raised so far is no longer merely pushed or tippe
 class LiftingTask(Task):
     """Two trays of four colours, and a hand for each side of them."""
 
-    frame = LIFT_FRAME
-    language = language
-    slots = ACTING
+    name, scenery, frame, slots = "trays", TrayScenery, LIFT_FRAME, ACTING
     things = (*COLOURS, "right hand", "left hand")
-    thing = "tray"
 
     def states(self, frames: np.ndarray) -> np.ndarray:
         parts = (frames["tcps"], frames["rotations"], frames["openings"][..., None])
@@ -54,19 +52,7 @@ class LiftingTask(Task):
     def environment(self, rng: np.random.Generator, robot: str) -> LiftingEnvironment:
         return LiftingEnvironment(rng, robot)
 
-    def scene(self, rng: np.random.Generator) -> LiftingSpec:
-        return LiftingSpec.random(rng)
-
-    def goals(self, scene: LiftingSpec) -> list[Goal]:
-        return [Goal("lift", colour) for colour in scene.colours]
-
-    def random_goal(self, rng: np.random.Generator, scene: LiftingSpec) -> Goal:
-        return Goal("lift", str(rng.choice(scene.colours)))
-
-    def text(self, goal: Goal) -> str:
-        return f"lift the {goal.colour} tray"
-
-    def reached(self, environment: LiftingEnvironment, goals: list[Goal]) -> bool:
+    def reached(self, environment: LiftingEnvironment, goals: list[LiftGoal]) -> bool:
         return language.reached(environment.truth()[()], goals)
 
     def lifted(self, environment: LiftingEnvironment) -> str | None:

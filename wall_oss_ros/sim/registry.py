@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tasks that can be simulated, by the name that a profile's ``simulation.scene`` gives: the one place that knows all."""
+
+from __future__ import annotations
+
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.robots.profile import RobotProfile, load_profile
+from wall_oss_ros.sim.cubes.task import CubeTask
+from wall_oss_ros.sim.lifting.task import LiftingTask
+from wall_oss_ros.sim.scenery import Scenery
+from wall_oss_ros.sim.task import Task
+
+TASKS: dict[str, Task] = {task.name: task for task in (CubeTask(), LiftingTask())}
+
+
+def task_of(robot: str | RobotProfile) -> Task:
+    """The task of a robot's simulated scene.
+
+    Raises:
+        WallOSSError: there is no such profile, or it has no simulation.
+    """
+    profile = load_profile(robot) if isinstance(robot, str) else robot
+    if profile.simulation is None:
+        raise WallOSSError(
+            f"The robot {profile.name} has no simulation.",
+            "Add a simulation section to its profile (docs/how-to/new_robot.md), or choose another robot.",
+        )
+    return TASKS[profile.simulation.scene]
+
+
+def scenery_of(profile: RobotProfile) -> Scenery:
+    """The scenery of a robot; errors as for :func:`task_of`."""
+    return task_of(profile).scenery(profile)
