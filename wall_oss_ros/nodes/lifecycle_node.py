@@ -113,9 +113,9 @@ class WallOSSNode(LifecycleNode):
     def serve(self, service_type, name: str, callback, **options):
         return self._keep(self.create_service(service_type, name, callback, **options), self.destroy_service)
 
-    def keep(self, entity):
-        """Has ``entity.destroy()`` called with the other entities of this state: action servers and clients."""
-        return self._keep(entity, lambda kept: kept.destroy())
+    def keep(self, entity, destroy=lambda entity: entity.destroy()):
+        """Has ``destroy`` called with the other entities of this state: for action servers and clients, and for tf."""
+        return self._keep(entity, destroy)
 
     def send(self, publisher, message) -> None:
         """Publishes, except while the process ends: Ctrl-C closes publishers at any moment, from another thread."""

@@ -12,7 +12,7 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.nodes.conversions import observation_from, plan_message, transform_pose
 from wall_oss_ros.nodes.lifecycle_node import ERROR, OK, WARN, WallOSSNode
 from wall_oss_ros.nodes.parameters import POLICY_PARAMETERS, Parameter, load_policy
-from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, SENSOR, STATIC
+from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, SENSOR
 from wall_oss_ros.nodes.running import run
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.uni_cot.grounding import SubtaskLocator
@@ -22,9 +22,10 @@ from wall_oss_ros.uni_cot.planner import PlannerSettings, UniCoTPlanner
 
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import String
-from tf2_msgs.msg import TFMessage
+from tf2_ros import Buffer, TransformException, TransformListener
 from wall_oss_msgs.action import ExecuteInstruction
 from wall_oss_msgs.msg import Observation, SubtaskPlan
 from wall_oss_msgs.srv import ApprovePlan, Ask
@@ -81,10 +82,11 @@ class PlannerNode(WallOSSNode):
         self._runner = PlanRunner(
             UniCoTPlanner(self._policy, settings), self._policy.ask, self.now, self._on_change,
             period=1.0 / self.value("progress_rate_hz"), approval=self.value("require_approval"),
-            patience=self.value("observation_timeout_s"), locate=self._locator if self.value("point") else lambda *_: None,
+            patience=self.value("observation_timeout_s"), locate=self._locate if self.value("point") else lambda *_: None,
         )  # fmt: skip
         if self.value("point"):
-            self.listen(TFMessage, "/tf_static", self._on_transforms, STATIC)
+            self._transforms = Buffer()
+            self.keep(TransformListener(self._transforms, self), TransformListener.unregister)
             self.listen(CameraInfo, self._locator.view.camera_info_topic, self._on_camera_info, SENSOR)
         # The action and the questions wait for the model, in threads of the executor beside everything else.
         waiting = ReentrantCallbackGroup()
@@ -127,11 +129,6 @@ class PlannerNode(WallOSSNode):
             self.get_logger().error(str(error), throttle_duration_sec=5.0)
         else:
             self._observed, self._unusable = self.steady(), ""
-
-    def _on_transforms(self, message: TFMessage) -> None:
-        for transform in message.transforms:
-            pose = transform_pose(transform)
-            self._locator.frames.mount(transform.header.frame_id, transform.child_frame_id, pose)
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         if message.k[0] > 0 and message.k[4] > 0:  # zeros say that it is not calibrated
@@ -192,6 +189,19 @@ class PlannerNode(WallOSSNode):
         if plan.active >= 0:
             feedback.active = message.subtasks[plan.active]
         handle.publish_feedback(feedback)
+
+    def _locate(self, obs, subtask: str) -> np.ndarray | None:
+        """Where the thing of a subtask is; called by the runner."""
+        camera, frames = self._locator.view.optical_frame, self._locator.frames
+        for link in frames.links:
+            try:
+                mount = self._transforms.lookup_transform(link, camera, Time())
+            except TransformException:
+                continue
+            if not any((mount.header.stamp.sec, mount.header.stamp.nanosec)):  # static all the way; joints are observed
+                frames.mount(link, camera, transform_pose(mount))
+                break
+        return self._locator(obs, subtask)
 
     # What goes out.
 

@@ -14,7 +14,6 @@ def _profile(depth: int, reliable: bool, latched: bool = False) -> QoSProfile:
 
 
 SENSOR = _profile(5, reliable=False)  # cameras and joint states, as subscriber: drivers publish either way
-STATIC = _profile(100, reliable=True, latched=True)  # fixed transforms, of which every publisher has some
 NEWEST = _profile(1, reliable=False)  # observations: an old one is worth nothing
 EVENTS = _profile(10, reliable=True)  # instructions, chunks, commands: none may be lost
 LATCHED = _profile(1, reliable=True, latched=True)  # plan, status, markers: a late subscriber sees the present

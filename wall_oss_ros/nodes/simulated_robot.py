@@ -31,7 +31,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Bool, Header, String
 from std_srvs.srv import Trigger
-from tf2_msgs.msg import TFMessage
+from tf2_ros import StaticTransformBroadcaster
 from trajectory_msgs.msg import JointTrajectoryPoint
 
 TICK = 0.01  # s of simulated time: the period of /clock
@@ -71,7 +71,8 @@ class SimulatedRobotNode(WallOSSNode):
         self._images_out = {v.name: self.publish_to(Image, v.image_topic, EVENTS) for v in profile.views}
         self._infos_out = {v.name: self.publish_to(CameraInfo, v.camera_info_topic, EVENTS) for v in profile.views}
         self._frames = {v.name: v.optical_frame for v in profile.views}
-        self._mounts_out = self.publish_to(TFMessage, "/tf_static", LATCHED)
+        self._mounts_out = StaticTransformBroadcaster(self)
+        self.keep(self._mounts_out.pub_tf, self.destroy_publisher)
 
     def start(self) -> None:
         profile, factor = self._profile, self.value("real_time_factor")
@@ -98,7 +99,7 @@ class SimulatedRobotNode(WallOSSNode):
         self._physics = PacedThread("physics", TICK / factor, self._tick, self._on_failure)
         for topic in {one.command.program_running_topic for one in profile.arms} - {None}:
             self.publish_to(Bool, topic, LATCHED).publish(Bool(data=True))
-        self._mounts_out.publish(TFMessage(transforms=[self._mount(camera) for camera in profile.simulation.cameras]))
+        self._mounts_out.sendTransform([self._mount(camera) for camera in profile.simulation.cameras])
         self._physics.start()
         try:
             self._cameras.start()

@@ -27,6 +27,11 @@ class Frames:
         self._data = self._model.createData()
         self._mounts: dict[str, tuple[str, np.ndarray]] = {}  # by child: parent and pose in it
 
+    @property
+    def links(self) -> list[str]:
+        """The URDF's links, from the root on."""
+        return [frame.name for frame in self._model.frames if frame.type == pinocchio.FrameType.BODY]
+
     def mount(self, parent: str, child: str, pose: np.ndarray) -> None:
         """Fixes a frame to another, of the URDF or fixed in this way itself."""
         self._mounts[child] = (parent, pose)
