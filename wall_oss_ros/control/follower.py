@@ -38,12 +38,16 @@ class TrackingPlan(NamedTuple):
 
 
 class JointCommand(NamedTuple):
-    """Joint targets for the next cycle: positions (n,) rad, velocities (n,) rad/s; whether all is well, or why not."""
+    """Joint targets for the next cycle: positions (n,) rad, velocities (n,) rad/s; and what is wrong, if anything."""
 
     q: np.ndarray
     qd: np.ndarray
-    ok: bool
     reason: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.reason
 
 
 class CartesianFollower:
@@ -144,8 +148,8 @@ class CartesianFollower:
         Args:
             now: the present time.
             times: (n,) increasing, when they are to be reached; those that have passed are skipped.
-            joints: (n, J) rad. They are clipped to the joints' range, and slowed to the profile's ``max_tcp_speed``. The
-                tool cannot be clipped to the workspace: joints that lead it out are refused, except on its way back.
+            joints: (n, J) rad. They are clipped to the joints' range, and slowed to the profile's ``max_tcp_speed``.
+                The tool cannot be clipped to the workspace: joints that lead it out are refused, save on its way back.
         """
         times, joints = np.asarray(times, float), np.asarray(joints, float)
         if joints.shape != (len(times), len(self._arm.home)):
@@ -224,9 +228,9 @@ class CartesianFollower:
             self._path = None
             self._stopping_check.rests(self.q)
             reason = reason or "no motion within the limits was found"
-            return JointCommand(self.q, np.zeros_like(self.qd), False, reason)
+            return JointCommand(self.q, np.zeros_like(self.qd), reason)
         self._next.pass_to_input(self._state)
-        return JointCommand(np.clip(self.q, self._arm.lower, self._arm.upper), self.qd, not reason, reason)
+        return JointCommand(np.clip(self.q, self._arm.lower, self._arm.upper), self.qd, reason)
 
     def _steer(self, goal) -> int:
         """Turns towards where the path will be in ``_LOOKAHEAD`` (None: brakes); the generator bounds the change.

@@ -110,8 +110,8 @@ class LatencyEstimate:
 
     Args:
         window: runs remembered.
-        quantile: 1 is the longest of them. Too short an estimate leaves the arm without targets, or with steps that were
-            not held; too long a one only holds more steps than needed.
+        quantile: 1 is the longest of them. Too short an estimate leaves the arm without targets, or with steps that
+            were not held; too long a one only holds more steps than needed.
     """
 
     def __init__(self, window: int = 20, quantile: float = 0.8):
@@ -120,7 +120,7 @@ class LatencyEstimate:
         self._first = True
 
     def record(self, seconds: float) -> None:
-        """Notes how long a run took; a negative time or one that is not finite, as after a jump of the clock, is ignored."""
+        """Notes how long a run took, s; what is negative or not finite, as after a jump of the clock, is ignored."""
         if not math.isfinite(seconds) or seconds < 0:
             return
         if self._first:

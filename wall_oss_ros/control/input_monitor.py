@@ -62,7 +62,7 @@ class InputMonitor:
         self._programs: dict[str, bool] = {}
 
     def expect(self, what: str, limit: float = math.inf, needed: bool = True) -> None:
-        """Something is to be heard of every ``limit`` s, at least once: from the start if needed, else once it has been."""
+        """Something is to be heard of every ``limit`` s: from the start if needed, else from the first time on."""
         self._sources[what] = _Source(limit, needed)
 
     def heard(self, what: str, now: float) -> None:
@@ -85,7 +85,7 @@ class InputMonitor:
         return next((watch.excess for watch in self._forces.values() if watch.excess), "")
 
     def cycle(self, now: float, steady: float) -> str:
-        """A control cycle begins. Returns how far the clock has jumped; empty when it has not. After a jump all starts over."""
+        """A control cycle begins. Returns how far the clock has jumped; if it has, all starts over. Empty if not."""
         self._cycle = steady
         leap = self._clock.update(now, steady)
         if leap:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Joints beside the arms, such as a head or a lift: they follow absolute targets within their limits, or come to rest."""
+"""Joints beside the arms, such as a head or a lift: they follow targets within their limits, or come to rest."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class JointGroupMotion:
     Args:
         profile: the robot.
         group: one of its groups of joints.
-        moves: (A,) bool, the entries of the layout that the model decides; other joints of the group stay where they are.
+        moves: (A,) bool, the entries of the layout that the model decides; the group's other joints stay put.
 
     Attributes:
         group: the profile's.

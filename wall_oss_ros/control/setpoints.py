@@ -73,13 +73,13 @@ class StreamedGripper:
     def append_to(
         self, setpoints: Sequence[Setpoint] | None, wanted: float | None, measured: float
     ) -> list[Setpoint] | None:
-        """The arm's setpoints with the gripper's joints appended, in their own unit; None where the arm is sent nothing.
+        """The arm's setpoints with the gripper's joints appended, in their own unit; None if the arm is sent nothing.
 
         Args:
             setpoints: of the arm (n joints), the first one cycle away, the last at rest.
             wanted: opening, m; None stops the fingers.
-            measured: opening now, m. Where commands begin anew, the fingers begin at what they were told last, so as not
-                to let go of what keeps them from closing; if they are closed further than that, at what is measured.
+            measured: opening now, m. Where commands begin anew, the fingers begin at what they were told last, so as
+                not to let go of what keeps them from closing; if they are closed further, at what is measured.
         """
         if setpoints is None:
             self._live, self._speed = False, 0.0

@@ -115,7 +115,7 @@ class StoppingCheck:
         return None
 
     def strays(self, q: np.ndarray, before: np.ndarray) -> float:
-        """How far the tool is outside the workspace at joints (n,) rad, m; 0 where that is little or on the way back."""
+        """How far the tool is outside the workspace at joints (n,) rad, m; 0 if that is little or on the way back."""
         outside = self._outside(q)
         return outside if outside > _EDGE and outside > self._outside(before) else 0.0
 

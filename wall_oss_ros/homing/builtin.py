@@ -41,8 +41,9 @@ class BuiltinPlanner:
     """Plans with what the profile knows: the arms, their limits and workspace, but no objects.
 
     First all tools go straight up to the height that they have at home, as far as that is free: whatever is held or
-    stands around the fingers is left upwards. From there, in this order: all joints straight to home; the tools straight
-    to home; the same with one arm after the other; and what a random search finds. The same start gives the same way.
+    stands around the fingers is left upwards. From there, in this order: all joints straight to home; the tools
+    straight to home; the same with one arm after the other; and what a random search finds. The same start gives the
+    same way.
     """
 
     name = "builtin"

@@ -21,8 +21,8 @@ def pace(profile: RobotProfile, arms: Sequence[Arm], knots: np.ndarray) -> tuple
     """Times (k,) s from the start and joints (k, n) rad there, along straight lines between ``knots`` (m, n) rad.
 
     Along each stretch without corners one number grows from rest to rest, jerk-limited by ruckig: the time that the way
-    takes at full speed, where the slowest joint or tool sets the pace. Joints then share velocity, acceleration and jerk
-    as far as the way is straight; what its bends ask for beyond that is bounded where commands are made.
+    takes at full speed, where the slowest joint or tool sets the pace. Joints then share velocity, acceleration and
+    jerk as far as the way is straight; what its bends ask for beyond that is bounded where commands are made.
     """
     limits = [one.arm.limits for one in profile.arms]
     bounds = zip(arms, limits, profile.arms)

@@ -13,7 +13,7 @@ from wall_oss_ros.control.robot_motion import RobotMotion
 from wall_oss_ros.control.setpoints import Setpoint, StreamedGripper
 from wall_oss_ros.nodes.command_publishers import CommandPublishers, Cycle
 from wall_oss_ros.nodes.conversions import seconds
-from wall_oss_ros.nodes.grippers import ActionGripper, TrajectoryGripper
+from wall_oss_ros.nodes.grippers import ActionGripper, GripperClient, TrajectoryGripper
 from wall_oss_ros.nodes.lifecycle_node import WallOSSNode
 from wall_oss_ros.nodes.qos import HOWEVER, SENSOR
 from wall_oss_ros.perception.joint_history import JointHistory
@@ -172,7 +172,7 @@ class _Limb:
         return {self._client.name: self._client.ready}
 
 
-def _client(node: WallOSSNode, profile: RobotProfile) -> ActionGripper | TrajectoryGripper:
+def _client(node: WallOSSNode, profile: RobotProfile) -> GripperClient:
     """What commands a gripper apart from its arm, and only when something changes."""
     if profile.gripper.action:
         return ActionGripper(node, profile.gripper)

@@ -38,8 +38,8 @@ class CommandPublisher(ABC):
         kind: of message.
 
     Attributes:
-        streams: whether it is sent its next position alone. Such commands do not end at rest by themselves: further ones
-            must follow until the joints rest.
+        streams: whether it is sent its next position alone. Such commands do not end at rest by themselves: further
+            ones must follow until the joints rest.
     """
 
     streams = False
@@ -164,7 +164,7 @@ def make_command_publisher(node: WallOSSNode, command: Command, joints: Sequence
 
 
 class CommandPublishers:
-    """The publishers of all of a robot's commands. Made once: they outlast any motion, so that what was sent last arrives.
+    """The publishers of all of a robot's commands. They outlast any motion, so that what was sent last arrives.
 
     Args:
         node: whose they are.
@@ -230,7 +230,7 @@ class Cycle:
 
 
 def come_to_rest(cycles: Sequence[Cycle], steady: Callable[[], float]) -> None:
-    """Goes on with cycles, each at its own pace, until all rest. Nothing else of the node runs meanwhile, for ``HOLD`` s.
+    """Goes on with cycles, each at its own pace, until all rest; for ``HOLD`` s nothing else of the node runs.
 
     Args:
         steady: gives the present time.

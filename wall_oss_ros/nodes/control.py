@@ -46,23 +46,23 @@ class ControlNode(WallOSSNode):
 
     PARAMETERS = (
         *POLICY_PARAMETERS,
-        Parameter("replan_every", 5, "Rows of a chunk that pass before the next is asked for.", 1, 256, live=True),
+        Parameter("replan_every", 5, "Steps of a chunk that pass before the next is asked for.", 1, 256, live=True),
         Parameter("denoising_steps", 0, "Euler steps of the flow; 0 is the checkpoint's number.", 0, 100, live=True),
         Parameter("chunk_joining", "real_time", "How a chunk is joined to the one before: blend fades over, switch goes"
-                  " over at once, ensemble averages all at hand, real_time has the model go on from the one before.",
+                  " over at once, ensemble averages all there are, real_time has the model go on from the one before.",
                   choices=JOININGS),
         Parameter("blend_s", 0.15, "Time to go over from one chunk's targets to the next's, s.", 0.0, 2.0),
-        Parameter("gripper_step_m", 0.005, "Smallest change of the opening that a gripper's action is told, m.", 0.0, 0.1,
-                  live=True),
+        Parameter("gripper_step_m", 0.005, "Smallest change of the opening that a gripper's action is sent, m.", 0.0,
+                  0.1, live=True),
         Parameter("planner_timeout_s", 3.0, "Silence of the planner after which the robot holds, s.", 1.5, 60.0),
         Parameter("watch_program", True, "Hold unless the robot's own program runs, where the profile names topics that"
                   " say so; false for mock hardware, which says nothing."),
-        Parameter("watch_forces", True, "Stop where an arm is pushed harder than its profile permits, where it names a topic"
-                  " that measures it; false for mock hardware, which does not."),
-        Parameter("check_description", True, "Hold where the robot's own description, on /robot_description, is not that of the"
-                  " profile's robot."),
-        Parameter("twists", "", "What a driving base is told by: plain twists, or stamped; empty as in the robot's profile.",
-                  choices=("", "plain", "stamped")),
+        Parameter("watch_forces", True, "Stop when an arm is pushed harder than its profile permits, where it names a"
+                  " topic that measures it; false for mock hardware, which does not."),
+        Parameter("check_description", True, "Hold where the robot's own description, on /robot_description, is not"
+                  " that of the profile's robot."),
+        Parameter("twists", "", "How a driving base is commanded: plain twists, or stamped; empty as in the robot's"
+                  " profile.", choices=("", "plain", "stamped")),
         *HOME_PARAMETERS,
         Parameter("stamp_commands", True, "Give commands the time they are for, which takes out jitter; false where the"
                   " controller's clock is not this one's."),
@@ -101,7 +101,7 @@ class ControlNode(WallOSSNode):
         self._plan = FollowedPlan()
         self._observation: Observation | None = None
         self._mode, self._reason = State.IDLE, "no plan yet"
-        self._task: tuple[int, str] | None = None  # plan id and subtask that the chunk at hand is for
+        self._task: tuple[int, str] | None = None  # plan id and subtask of the present chunk
         self._model_error = ""
         self._chunks = 0
         self._meter = RateMeter()
@@ -123,7 +123,7 @@ class ControlNode(WallOSSNode):
     def stop(self) -> None:
         self._mode, self._reason = State.IDLE, "not active"
         self._home.end()
-        # What was sent last ends at rest by itself, except the base's velocities and positions that are told one by one.
+        # What was sent last ends at rest by itself, but for the base's velocities and positions sent one by one.
         self._parts.halt()
         come_to_rest([*self._arms.braking(), *self._parts.braking()], self.steady)
         self._publish_status()
@@ -201,7 +201,7 @@ class ControlNode(WallOSSNode):
             self._meter.tick(self.steady())
 
     def against_homing(self) -> str:
-        """Why the arms may not go home now; an empty text when they may."""
+        """Why the arms may not go home now; empty when they may."""
         if self._plan.running:
             return "a plan is running; cancel it first"
         now = self.now()
@@ -210,14 +210,14 @@ class ControlNode(WallOSSNode):
         )
 
     def _target(self, time: float) -> np.ndarray | None:
-        """What the robot is to do at a time, s; the last target from the chunk's end on; None while it may not move."""
+        """Where the robot is to be at a time (s), at most the chunk's end; None while it may not move."""
         queue = self.motion.queue
         if self._mode != State.RUNNING or queue.target(self.now()) is None:
             return None
         return queue.target(min(time, queue.end))
 
     def _judge(self) -> None:
-        """Decides the state, and says so when it has changed."""
+        """Decides the state, and reports it when it has changed."""
         active, stamp = self._plan.active, self.motion.queue.stamp
         now = self.now()
         situation = Situation(
@@ -270,18 +270,18 @@ class ControlNode(WallOSSNode):
         if active != self._plan.active or measured is None:
             return  # it was for a subtask that is over
         state = np.asarray(observation.state, dtype=float)
-        rows = self.motion.follow_chunk(now, outcome.tag.stamp, state, outcome.value[0], measured)
-        if rows is None:
+        targets = self.motion.follow_chunk(now, outcome.tag.stamp, state, outcome.value[0], measured)
+        if targets is None:
             return
         self._task = active
         self._chunks += 1
         rate, took = self._profile.rate_hz, self._inference.seconds
-        self._chunk_out.publish(chunk_message(observation.header, *active, rows, rate, self._layout, took))
+        self._chunk_out.publish(chunk_message(observation.header, *active, targets, rate, self._layout, took))
 
     # What goes out.
 
     def _look(self) -> None:
-        """Sees who is there to be told."""
+        """Looks who listens to commands."""
         self._monitor.listeners = self._commands.listeners()
         self._monitor.servers = self._arms.look()
 

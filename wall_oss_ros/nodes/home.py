@@ -30,8 +30,8 @@ HOME_PARAMETERS = (
     Parameter("home_planner", "auto", "Who plans the way home: moveit, which knows the objects in its planning scene,"
               " builtin, which knows none, or auto: moveit where moveit_py is installed.", choices=PLANNERS),
     Parameter("planner", "", "The former name of home_planner.", choices=("", *PLANNERS)),
-    Parameter("check_targets", False, "Hold where something would touch, in MoveIt's planning scene, at an action chunk's"
-              " targets; needs moveit_py."),
+    Parameter("check_targets", False, "Hold where something would touch, in MoveIt's planning scene, at an action"
+              " chunk's targets; needs moveit_py."),
 )  # fmt: skip
 
 

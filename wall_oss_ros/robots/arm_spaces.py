@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a model says where an arm is and where it is to go: its tool's pose, with Euler angles or 6-D rotations; its joints.
+"""How a model says where an arm is and is to go: its tool's pose, with Euler angles or 6-D rotations, or its joints.
 
 Each way is a class that knows one arm's entries in the layout's vectors, all but its gripper's. Positions are m in the
 arm's base frame, angles rad. Rotations are written relative to the profile's ``tool_rotation`` R_ref: as R R_ref^T.
@@ -64,7 +64,7 @@ class ArmSpace(ABC):
         """Writes the displacement of an arm that stays into a vector (A,) of zeros."""
 
     def fault(self, rows: np.ndarray) -> str:
-        """Why these finite numbers say nothing, in words; an empty text when they do."""
+        """Why these finite numbers mean nothing, in words; empty when they do."""
         return ""
 
     def absolute(self, rows: np.ndarray, start: np.ndarray) -> None:

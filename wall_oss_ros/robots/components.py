@@ -135,7 +135,7 @@ class Gripper(Component):
     """A gripper. Openings are in m, between the fingers; joints and action count in their own unit, in proportion.
 
     It is commanded by an action; by a joint trajectory controller of its own; by single commands to its one joint; or,
-    where the driver gives it nothing of its own, by its arm's controller: its joints are then the last ones of the arm's.
+    where the driver gives it nothing of its own, by its arm's controller, whose last joints are then the gripper's.
 
     Attributes:
         joints: names in the joint states; they move alike.
@@ -226,8 +226,8 @@ class Command(Component):
 
     Attributes:
         sink: what is at ``topic``: a joint trajectory controller, which is told how to come to rest as well; a forward
-            position controller (std_msgs/Float64MultiArray) or a group of joints (interbotix_xs_msgs/JointGroupCommand),
-            which are told the next position alone.
+            position controller (std_msgs/Float64MultiArray) or a group of joints
+            (interbotix_xs_msgs/JointGroupCommand), which are told the next position alone.
         controller: its name; a group of joints has none.
         action, state_topic: of a joint trajectory controller.
         group: name of the group of joints.

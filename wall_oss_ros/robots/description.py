@@ -50,8 +50,8 @@ def compare(profile: RobotProfile, urdf: str) -> Comparison:
         mine, others = _Reach(ours, arm.joints, arm.base_frame, tool), _Reach(theirs, arm.joints, arm.base_frame, tool)
         distance = max(np.linalg.norm(mine.position(q) - others.position(q)) for q in _postures(mine, arm.home))
         if distance > ANOTHER:
-            words = f"has the tool of the {arm.name} up to {distance:.2f} m beside where the profile's has it: is it another model?"
-            return Comparison(f"the robot's description {words}", float(distance))
+            fault = f"the robot's description has the tool of the {arm.name} up to {distance:.2f} m beside where the "
+            return Comparison(f"{fault}profile's has it: is it another model?", float(distance))
         away = max(away, float(distance))
     return Comparison(away=away)
 

@@ -43,7 +43,7 @@ class Frames:
             positions: of joints by name, rad or m.
 
         Returns:
-            (4, 4); None where it is not known: a frame that is fixed to nothing in the URDF, or a joint without position.
+            (4, 4); None where it is not known: a frame is fixed to nothing in the URDF, or a joint has no position.
         """
         ends = [self._on_link(name) for name in (frame, base)]
         if None in ends:
@@ -67,7 +67,7 @@ class Frames:
         return frame, offset
 
     def _configuration(self, link: str, base: str, positions: Mapping[str, float]) -> np.ndarray | None:
-        """Joints for Pinocchio; None when one lacks a position that lies between the two links."""
+        """Joints for Pinocchio; None when one between the two links has no position."""
         paths = [
             set(self._model.supports[_joint_of(self._model.frames[self._model.getFrameId(n)])]) for n in (link, base)
         ]

@@ -42,7 +42,7 @@ def read_model(profile: RobotProfile) -> pinocchio.Model:
 
 
 def put(q: np.ndarray, joint: pinocchio.JointModel, position: float) -> None:
-    """Writes where a joint is, rad or m, into Pinocchio's vector; one that turns without end has its cosine and sine there."""
+    """Writes where a joint is, rad or m, into Pinocchio's vector: cosine and sine for one that turns without end."""
     value = position if joint.nq == 1 else (np.cos(position), np.sin(position))
     q[joint.idx_q : joint.idx_q + joint.nq] = value
 
@@ -63,7 +63,8 @@ class Arm:
         missing += [n for n in (arm.base_frame, arm.tcp_frame) if not full.existFrame(n)]
         if missing:
             raise WallOSSError(
-                f"{profile.urdf_path} has no joint or frame {', '.join(missing)}, which profile {profile.name!r} names.",
+                f"{profile.urdf_path} has no joint or frame {', '.join(missing)}, "
+                f"which profile {profile.name!r} names.",
                 "Correct the names in the profile.",
             )
         locked = [i for i, name in enumerate(full.names) if i > 0 and name not in arm.joints]

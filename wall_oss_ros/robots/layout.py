@@ -108,11 +108,11 @@ class Layout:
         return self.space.positions(np.asarray(vectors, float))
 
     def fault(self, rows) -> str:
-        """Why finite numbers (..., size) for the arms say nothing, in words; an empty text when they do."""
+        """Why finite numbers (..., size) for the arms mean nothing, in words; empty when they do."""
         return next((words for own in self.arms if (words := own.space.fault(np.asarray(rows, float)))), "")
 
     def absolute(self, chunk, state) -> np.ndarray:
-        """Absolute targets (horizon, size) of a chunk in the profile's action mode; ``state`` (size,) is what it began at.
+        """Absolute targets (horizon, size) of a chunk in the profile's action mode that began at ``state`` (size,).
 
         A base's displacements are along its own axes at the observation, its targets along those of its odometry.
         Targets are not numbers where ``fault`` objects to chunk or state.

@@ -189,7 +189,7 @@ class RobotProfile(Component):
 
     @property
     def dt(self) -> float:
-        """Seconds between two rows of an action chunk."""
+        """Seconds between two steps of an action chunk."""
         return 1.0 / self.rate_hz
 
     @property
@@ -219,7 +219,7 @@ def available_profiles() -> list[str]:
 def load_profile(name_or_path: str | Path) -> RobotProfile:
     """Reads a profile by the robot's name (``franka``) or from a YAML file.
 
-    Where a profile has variants, ``ur:ur10e`` (or ``mine.yaml:ur10e``) names one; without, it is the profile's own choice.
+    Where a profile has variants, ``ur:ur10e`` (or ``mine.yaml:ur10e``) names one; else it is the profile's own choice.
 
     Raises:
         WallOSSError: no such robot, variant or file, not YAML, or a field is missing, unknown or out of range.

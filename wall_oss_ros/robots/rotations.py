@@ -41,7 +41,7 @@ def six_from_matrix(rotation: np.ndarray) -> np.ndarray:
 def matrix_from_six(six) -> np.ndarray:
     """Rotation matrices (..., 3, 3) of 6-D rotations (..., 6), by Gram-Schmidt: the first column keeps its direction.
 
-    Not numbers where the columns give no direction: one shorter than 0.1, both within 0.1 rad of parallel, or not finite.
+    NaN where the columns give no directions: shorter than 0.1, not finite, or within 0.1 rad of parallel.
     """
     six = np.asarray(six, float)
     with np.errstate(all="ignore"):

@@ -11,7 +11,7 @@ from wall_oss_ros.robots.components import Component, Finite, Name, Positive, Ve
 
 
 class Servos(Component):
-    """Position servos, one for each joint of an arm or part. Of joints that slide, read m for rad, N for N m, kg for kg m2.
+    """Position servos, one for each joint of an arm or group. For joints that slide, m replaces rad, N N m, kg kg m2.
 
     Attributes:
         stiffness, damping: N m/rad, N m s/rad; near critical.

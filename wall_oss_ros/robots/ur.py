@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes the URDFs of the Universal Robots from their table of figures: ``python -m wall_oss_ros.robots.ur``.
 
-Links, joints and frames have the names and places of ur_description, so that a profile fits the real driver as well. The
-shapes are our own, from primitives, and so is the two-finger gripper at the flange, of the size of a Robotiq 2F-85: its
-fingers slide, and follow the knuckle joint that the real one's driver reports.
+Links, joints and frames have the names and places of ur_description, so that a profile fits the real driver as well.
+The shapes are our own, from primitives, and so is the two-finger gripper at the flange, of the size of a Robotiq 2F-85:
+its fingers slide, and follow the knuckle joint that the real one's driver reports.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def urdf(ur_type: str) -> str:
     lines = [
         '<?xml version="1.0"?>',
         "<!-- SPDX-License-Identifier: Apache-2.0 -->",
-        f"<!-- A {ur_type} with a two-finger gripper. Written by wall_oss_ros/robots/ur.py from types.yaml: edit these. -->",
+        f"<!-- A {ur_type} with a two-finger gripper. Written by wall_oss_ros/robots/ur.py from types.yaml: edit these."
+        " -->",
         f'<robot name="{ur_type}">',
         "  <!-- Read by MuJoCo only: keep the coloured visual shapes and every named frame. -->",
         '  <mujoco><compiler discardvisual="false" fusestatic="false" balanceinertia="true"/></mujoco>',
@@ -116,13 +117,13 @@ def _arm_joints(arm: dict) -> list[str]:
     )  # fmt: skip
     lines = [_fixed("base_link-base_link_inertia", "base_link", "base_link_inertia", (0, 0, 0), f"0 0 {full}")]
     for i, joint in enumerate(JOINTS):
-        reach = (
-            math.pi if joint == "elbow" else 2 * math.pi
-        )  # the elbow's half, as in ur_description: it cannot go farther
+        # The elbow's is half of the others', as in ur_description: it cannot go farther.
+        reach = math.pi if joint == "elbow" else 2 * math.pi
         place, rpy = origins[i]
         lines += [
             f'  <joint name="{joint}_joint" type="revolute">',
-            f'    <parent link="{links[i]}"/><child link="{links[i + 1]}"/><origin xyz="{_numbers(place)}" rpy="{rpy}"/>',
+            f'    <parent link="{links[i]}"/><child link="{links[i + 1]}"/>'
+            f'<origin xyz="{_numbers(place)}" rpy="{rpy}"/>',
             f'    <axis xyz="0 0 1"/><limit lower="{-reach:.6f}" upper="{reach:.6f}" effort="{arm["torque"][i]}" '
             f'velocity="{math.radians(arm["speed"][i]):.6f}"/>',
             "  </joint>",

@@ -31,7 +31,7 @@ def read_joints(profile: RobotProfile) -> dict[str, ElementTree.Element]:
 
 
 def position_limits(profile: RobotProfile, names: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Least and greatest position (n,) of each of these joints, rad or m; a full turn either way where there is no limit.
+    """Least and greatest position (n,) of each of these joints, rad or m; a full turn either way if it has no limit.
 
     Raises:
         WallOSSError: the URDF has no such joint.

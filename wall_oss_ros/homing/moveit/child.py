@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """MoveIt's side of the link, a process of its own: ``python -m wall_oss_ros.homing.moveit.child --robot franka``.
 
-It must be one: moveit_py's ``PlanningComponent.plan`` keeps Python's interpreter lock for as long as it plans, which would
-stop the control cycle. Requests come as lines of JSON at the standard input, answers leave at the standard output:
+It must be one: moveit_py's ``PlanningComponent.plan`` keeps Python's interpreter lock for as long as it plans, which
+would stop the control cycle. Requests come as lines of JSON on standard input, answers leave on standard output:
 
 ``{"id": 1, "do": "plan", "start": [...], "goal": [...]}`` is answered by ``{"id": 1, "knots": [[...], ...]}``,
 ``{"id": 2, "do": "check", "start": [...], "targets": [[...], ...]}`` by ``{"id": 2, "collides": 3}`` or null; either by

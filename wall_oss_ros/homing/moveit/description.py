@@ -15,8 +15,8 @@ from wall_oss_ros.robots.profile import RobotProfile
 GROUP = "arms"  # all arms' joints, planned for together
 _PLANNING_TIME = 5.0  # s
 _LONGEST = 0.005  # share of the joint space's extent between two states that OMPL looks at on a way
-# rclcpp declares these when it subscribes to /clock, which may be after MoveIt's TrajectoryExecutionManager has begun to
-# refuse all parameters but its own; that would end the process. Given from the start, they are declared already.
+# rclcpp declares these when it subscribes to /clock, which may be after MoveIt's TrajectoryExecutionManager has begun
+# to refuse all parameters but its own; that would end the process. Given from the start, they are declared already.
 _SIMULATED_CLOCK = {
     "/clock": {
         "subscription": {"depth": 1, "durability": "volatile", "history": "keep_last", "reliability": "best_effort"}
@@ -42,7 +42,7 @@ def semantic_description(profile: RobotProfile) -> str:
 
 
 def parameters(profile: RobotProfile, sim_time: bool = False) -> dict:
-    """Parameters of MoveItPy's node: the robot, its limits, and one planner, OMPL's RRT-Connect, which is its default."""
+    """Parameters of MoveItPy's node: the robot, its limits, and one planner, RRT-Connect, which is OMPL's default."""
     limits = {}
     for one in profile.arms:
         for joint, velocity, acceleration in zip(one.arm.joints, one.arm.limits.velocity, one.arm.limits.acceleration):

@@ -48,7 +48,7 @@ class MoveItPlanner:
 
 
 def wants_moveit(choice: str, profile: RobotProfile) -> bool:
-    """Whether MoveIt plans, by one of ``homing.PLANNERS``: auto is where it is installed and can read the robot's joints.
+    """Whether MoveIt plans, by one of ``homing.PLANNERS``; for auto, where it is installed and can read the joints.
 
     Raises:
         WallOSSError: it is to plan, and cannot read them.
