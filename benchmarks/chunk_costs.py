@@ -82,7 +82,7 @@ def _key_bytes(config: WallOSSConfig, tokens: int, size: int) -> int:
     return 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * tokens * size
 
 
-def words_cost(config: WallOSSConfig, setting: Setting, size: int) -> Cost:
+def prefill_cost(config: WallOSSConfig, setting: Setting, size: int) -> Cost:
     """What is new of prefix and prompt, once; the last layer need only leave keys and values."""
     keys, attention = _attention_weights(config, config.hidden_size)
     feed = 3 * config.hidden_size * config.experts[0].intermediate_size

@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 import torch
 import torch.nn.functional as F
-from chunk_costs import Setting, measure_peaks, step_cost, vision_cost, whole_step_cost, words_cost
+from chunk_costs import Setting, measure_peaks, prefill_cost, step_cost, vision_cost, whole_step_cost
 from chunk_models import VIEWS, load_model
 from rich.console import Console
 from rich.table import Table
@@ -131,13 +131,13 @@ class Prompt:
         self.noise = torch.randn(config.action_horizon, config.action_dim, generator=self.random)
         self.pictures = torch.randn(len(config.views), patches, vision.patch_dim, generator=self.random)
         self.engine = Engine(model)
-        run = self.engine.replays.run
+        run = self.engine.graphs.run
 
         def timed(key, work):  # each stage, where the engine starts its work
             with clock.measure(key[0]):
                 return run(key, work)
 
-        self.engine.replays.run = timed
+        self.engine.graphs.run = timed
         self.change(slice(None))
 
     def change(self, views: slice) -> None:
@@ -214,7 +214,7 @@ def costs(prompt: Prompt, options: argparse.Namespace, results: dict) -> None:
     results["peaks"] = {"gflops": peaks.operations / 1e9, "gigabytes_per_s": peaks.bytes / 1e9}
     counted = {
         "vision": (vision_cost(config, setting, kept), 1),
-        "words": (words_cost(config, setting, kept), 1),
+        "prefill": (prefill_cost(config, setting, kept), 1),
         "step": (step_cost(config, setting, stepped), setting.steps),
         "public vision": (vision_cost(config, setting, kept), 1),
         "public step": (whole_step_cost(config, setting, kept), setting.steps),
@@ -224,7 +224,7 @@ def costs(prompt: Prompt, options: argparse.Namespace, results: dict) -> None:
         stage = results["stages"][name]
         stage |= {"times": times, "gigaoperations": cost.operations / 1e9, "megabytes": cost.bytes / 1e6}
         stage |= {"floor_ms": floor, "over_floor": stage["median_ms"] / floor}
-    for chunk, stages in (("chunk", ("vision", "words", "step")), ("public chunk", ("public vision", "public step"))):
+    for chunk, stages in (("chunk", ("vision", "prefill", "step")), ("public chunk", ("public vision", "public step"))):
         parts = [results["stages"][name] for name in stages]
         total = results["stages"][chunk]
         if chunk == "public chunk" and options.public_steps != setting.steps:
@@ -246,7 +246,7 @@ ROWS = {
     "public step": "  each step: whole sequence",
     "chunk": "engine",
     "vision": "  images",
-    "words": "  what is new of prefix and prompt",
+    "prefill": "  what is new of prefix and prompt",
     "step": "  each step: actions alone",
     "last view new": "engine, only the last view new",
     "no view new": "engine, no view new",

@@ -9,6 +9,7 @@ from network_support import ACTION, END, IMAGE, PAD, PROPRI, START, VIDEO, make_
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS
+from wall_oss_ros.model.inputs import attention_mask, prepare
 
 # Each sample: text with (kind, frames, rows, columns of patches, seconds between frames) for each picture.
 SAMPLES = [
@@ -155,8 +156,8 @@ def test_masks_with_holes_leave_the_tokens_out(model, kind):
 
 def test_a_mask_may_say_itself_who_sees_whom(model):
     batch = make_batch(torch.tensor([row([5, 6])]))
-    prepared = model.prepare(batch)
-    usual = model.attention_mask(prepared)
+    prepared = prepare(model, batch)
+    usual = attention_mask(prepared)
     for mask in (usual, usual[:, 0].int()):
         with torch.no_grad():
             assert torch.allclose(model({**batch, "attention_mask": mask}).logits, model(batch).logits, atol=1e-6)
@@ -164,7 +165,7 @@ def test_a_mask_may_say_itself_who_sees_whom(model):
     blind[0, 0, -4:, 7] = False  # no action sees the word 5
     masked = {**batch, "attention_mask": blind}
     other = {**masked, "input_ids": torch.tensor([row([9, 6])])}
-    assert model.attention_mask(model.prepare(masked))[0, 0, -1, 7].item() is False
+    assert attention_mask(prepare(model, masked))[0, 0, -1, 7].item() is False
     seen, unseen = (model.sample_actions({**b, "attention_mask": usual}, steps=1) for b in (masked, other))
     assert not torch.allclose(seen, unseen, atol=1e-4)
     for use_cache in (True, False):

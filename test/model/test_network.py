@@ -146,4 +146,4 @@ def test_bad_batches_are_refused(model, break_it, message):
 def test_cache_refuses_more_than_it_holds():
     cache = KVCache(1, 1, 2, 4, 8)
     with pytest.raises(WallOSSError, match="do not fit"):
-        cache.extend(0, torch.zeros(1, 2, 5, 8), torch.zeros(1, 2, 5, 8))
+        cache.reserve(5)

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import ExpertConfig, WallOSS, WallOSSConfig
-from wall_oss_ros.model.rope import decoder_rotation, rotate
+from wall_oss_ros.model.positions import decoder_rotation, rotate
 
 
 @pytest.fixture(params=LINEAGE)

@@ -8,12 +8,12 @@ from torch.utils._pytree import tree_leaves
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import ExpertConfig, VisionConfig, WallOSS, WallOSSConfig
+from wall_oss_ros.model.decoder import decoder_layer
 from wall_oss_ros.policy import engine as engine_module
 from wall_oss_ros.policy import linear
 from wall_oss_ros.policy.engine import Engine
+from wall_oss_ros.policy.graph_cache import GraphCache
 from wall_oss_ros.policy.processor import Prefix
-from wall_oss_ros.policy.replays import Replays
-from wall_oss_ros.policy.runtime import _layer
 
 IMAGE, START, END, PROPRI, ACTION = 1, 2, 3, 4, 5
 GRIDS = [[1, 4, 4], [1, 4, 6], [1, 4, 4]]
@@ -214,7 +214,7 @@ def test_recorded_work_computes_with_new_contents(model):
 
         return replay
 
-    engine.replays = Replays(capture)
+    engine.graphs = GraphCache(capture)
     engine.warm_up(see(0, 1, 2), [len(SAY), len(ACT)])
     before = len(replayed)
     for seeds in ((0, 1, 2), (0, 1, 9), (7, 1, 9)):
@@ -230,7 +230,9 @@ def test_a_layer_compiles_whole_and_not_once_for_each_length(model, monkeypatch)
     monkeypatch.setattr(linear, "can_pack", lambda: False)  # as on a GPU
     torch._dynamo.reset()
     counted = []
-    compiled = torch.compile(_layer, fullgraph=True, backend=lambda graph, inputs: counted.append(1) or graph.forward)
+    compiled = torch.compile(
+        decoder_layer, fullgraph=True, backend=lambda graph, inputs: counted.append(1) or graph.forward
+    )
     engine, inputs = Engine(model), motion()
     engine.runtime._layer = compiled
     for seeds in ((0, 1, 2), (0, 1, 3), (0, 4, 3)):

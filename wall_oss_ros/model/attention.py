@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which kernel computes the decoder's attention, and what each token sees.
+"""The decoder's attention: by which kernel, what each token sees, and keys and values that are kept.
 
 Flash attention knows two kinds of sight: everything, and causal. That is all the fast path needs: a prefix is causal,
 and action tokens behind a cached prefix see everything. Any other mask (padding, a whole sequence with its island of
@@ -52,23 +52,28 @@ def check_backend(backend: str) -> str:
     return backend
 
 
-class Sight(NamedTuple):
+class AttentionSpec(NamedTuple):
     """What every layer of one run sees, and by which kernel."""
 
-    mask: Tensor | None  # bool, broadcastable to (B, 1, L, S)
+    mask: Tensor | None  # for PyTorch's kernel: bool, broadcastable to (B, 1, L, S); stacked: see below
     causal: bool
     kernel: Callable | None  # flash-attn's; None for PyTorch's
+    stacked: bool = False  # heads that share keys stand in one long row of queries; mask (heads / groups * L, S), added
 
 
-def make_sight(backend: str, x: Tensor, mask: Tensor | None, causal: bool, seen: int) -> Sight:
+def attention_spec(
+    backend: str, x: Tensor, mask: Tensor | None, causal: bool, cached: int, stacked: int | None = None
+) -> AttentionSpec:
     """Decided once for all layers.
 
     Args:
         backend: auto takes flash-attn where it is installed and fits, flash insists on it wherever no mask is needed.
         x: (B, L, W), the new tokens.
-        mask: bool, broadcastable to (B, 1, L, seen + L), True where a token sees another; None for none.
+        mask: bool, broadcastable to (B, 1, L, cached + L), True where a token sees another; None for none.
         causal: instead of a mask: each token sees the cached ones, itself and those before it.
-        seen: cached tokens.
+        cached: tokens before the new ones.
+        stacked: for PyTorch's kernel without a mask of one's own, how many heads share keys, to stack their queries:
+            faster for few tokens, as it copies no keys and makes larger products.
 
     Raises:
         WallOSSError: flash was asked for on a device or type of numbers that it does not know.
@@ -77,23 +82,83 @@ def make_sight(backend: str, x: Tensor, mask: Tensor | None, causal: bool, seen:
     causal = causal and mask is None and length > 1
     if mask is None and backend != "sdpa" and flash_kernel() is not None:
         if flash_fits(x.device, x.dtype):
-            return Sight(None, causal, flash_kernel())  # causal with cached tokens: its masks align at the last one
+            return AttentionSpec(None, causal, flash_kernel())  # its causal masks align at the last cached token
         if backend == "flash":
             raise WallOSSError(
                 f"Flash attention does not run on {x.device.type} in {x.dtype}.",
                 "Use it on a CUDA device in bfloat16 or float16, or set the backend auto.",
             )
-    if causal and seen:  # PyTorch's own causal mask aligns at the first token
-        ones = torch.ones(length, seen + length, dtype=torch.bool, device=x.device)
-        return Sight(ones.tril(seen), False, None)
-    return Sight(mask, causal, None)
+    if causal and (cached or stacked):  # PyTorch's own causal mask aligns at the first token
+        mask, causal = torch.ones(length, cached + length, dtype=torch.bool, device=x.device).tril(cached), False
+    if stacked is None:
+        return AttentionSpec(mask, causal, None)
+    if mask is not None:
+        hidden = torch.zeros(mask.shape, device=x.device, dtype=x.dtype).masked_fill_(~mask, float("-inf"))
+        mask = hidden.repeat(stacked, 1)
+    return AttentionSpec(mask, False, None, True)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, sight: Sight) -> Tensor:
-    """Grouped-query attention. q: (B, heads, L, D); k, v: (B, groups, S, D) -> (B, L, heads, D)."""
-    if sight.kernel is not None:
-        return sight.kernel(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), causal=sight.causal)
-    out = F.scaled_dot_product_attention(
-        q, k, v, attn_mask=sight.mask, is_causal=sight.causal, enable_gqa=q.shape[1] != k.shape[1]
-    )
-    return out.transpose(1, 2)
+def attend(q: Tensor, k: Tensor, v: Tensor, spec: AttentionSpec) -> Tensor:
+    """Grouped-query attention. q: (B, L, heads, D); k, v: (B, groups, S, D) -> (B, L, heads * D)."""
+    batch, length, heads, size = q.shape
+    groups = k.shape[1]
+    if spec.kernel is not None:
+        out = spec.kernel(q, k.transpose(1, 2), v.transpose(1, 2), causal=spec.causal)
+    elif spec.stacked:
+        q = q.reshape(batch, length, groups, -1, size).permute(0, 2, 3, 1, 4).reshape(batch, groups, -1, size)
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=spec.mask)  # (B, groups, heads / groups * L, D)
+        out = out.view(batch, groups, -1, length, size).permute(0, 3, 1, 2, 4)
+    else:
+        out = F.scaled_dot_product_attention(
+            q.transpose(1, 2), k, v, attn_mask=spec.mask, is_causal=spec.causal, enable_gqa=heads != groups
+        ).transpose(1, 2)
+    return out.reshape(batch, length, -1)
+
+
+class LayerCache(NamedTuple):
+    """Keys and values of one layer, in buffers allocated once."""
+
+    keys: Tensor  # (B, groups, capacity, D)
+    values: Tensor
+
+    def extend(self, start: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Writes (B, groups, L, D) at the tokens' places from ``start`` on; returns views of all up to their end."""
+        stop = start + key.shape[2]
+        self.keys[:, :, start:stop] = key
+        self.values[:, :, start:stop] = value
+        return self.keys[:, :, :stop], self.values[:, :, :stop]
+
+
+class KVCache:
+    """Keys and values of all layers, filled from the front.
+
+    ``length`` tokens are valid. What lies behind them may be overwritten at will: that is how every denoising step
+    reuses one prefix, and how several prompts continue one observation.
+    """
+
+    def __init__(
+        self, layers: int, batch: int, groups: int, capacity: int, head_dim: int, device=None, dtype=torch.float32
+    ):
+        shape = (2, layers, batch, groups, capacity, head_dim)
+        keys, values = torch.zeros(shape, device=device, dtype=dtype)
+        self.layers = [LayerCache(*pair) for pair in zip(keys, values)]
+        self.capacity = capacity
+        self.length = 0
+
+    def reserve(self, tokens: int) -> None:
+        """Makes sure that ``tokens`` more fit.
+
+        Raises:
+            WallOSSError: they do not.
+        """
+        if self.length + tokens > self.capacity:
+            raise WallOSSError(
+                f"{self.length + tokens} tokens do not fit the prefix cache of {self.capacity}.",
+                "Allocate it for the longest prompt and its answer.",
+            )
+
+    def truncate(self, length: int) -> None:
+        """Forgets everything behind the first ``length`` tokens."""
+        if not 0 <= length <= self.length:
+            raise ValueError(f"cannot truncate {self.length} tokens to {length}")
+        self.length = length

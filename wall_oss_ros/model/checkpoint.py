@@ -8,7 +8,7 @@ import logging
 import os
 from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 import torch
 from safetensors.torch import save_file
@@ -16,17 +16,17 @@ from torch import Tensor
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model.config import WallOSSConfig
+from wall_oss_ros.model.network import Network
 from wall_oss_ros.model.statistics import KINDS, Statistics, find_statistics
 from wall_oss_ros.model.weights import Differences, adopt_vocabulary, compare, listing, read_tensors, split_fused
-
-if TYPE_CHECKING:
-    from wall_oss_ros.model.wall_oss import WallOSS
 
 _HEAD = "action_preprocessor"
 _STATISTICS = tuple(
     f"{_HEAD}.normalizer_{owner}.{part}." for owner in ("action", "propri") for pair in KINDS.values() for part in pair
 )
 _FILES = ["*.safetensors", "*.json", "*.txt", "*.jinja"]
+
+N = TypeVar("N", bound=Network)
 
 _log = logging.getLogger(__name__)
 
@@ -134,9 +134,7 @@ def read_statistics(folder: Path, config: WallOSSConfig) -> tuple[Statistics, St
     return actions, states
 
 
-def load(
-    kind: type[WallOSS], path: str | os.PathLike, device, dtype: torch.dtype | None, strict: bool = True
-) -> WallOSS:
+def load(kind: type[N], path: str | os.PathLike, device, dtype: torch.dtype | None, strict: bool = True) -> N:
     """Builds the network that ``config.json`` describes and fills it.
 
     Args:
@@ -154,8 +152,8 @@ def load(
 
 
 def load_partially(
-    kind: type[WallOSS], path: str | os.PathLike, device="cpu", dtype: torch.dtype | None = None
-) -> tuple[WallOSS, Differences]:
+    kind: type[N], path: str | os.PathLike, device="cpu", dtype: torch.dtype | None = None
+) -> tuple[N, Differences]:
     """Takes the tensors that fit, such as those of a model with other degrees of freedom or without an action expert.
 
     Returns:
@@ -169,7 +167,7 @@ def load_partially(
     return model, Differences(differences.unknown, differences.missing, differences.misshapen | unfit)
 
 
-def _load(kind, path, device, dtype, strict) -> tuple[WallOSS, Differences, dict[str, str]]:
+def _load(kind, path, device, dtype, strict) -> tuple[Network, Differences, dict[str, str]]:
     folder = locate(path)
     config = read_config(folder)
     tensors = split_fused(read_tensors(folder), config)
@@ -219,7 +217,7 @@ def _adopt_token_ids(config: WallOSSConfig, folder: Path) -> None:
     config.action_token_id = added.get("<|action|>", config.action_token_id)
 
 
-def save(model: WallOSS, path: str | os.PathLike) -> None:
+def save(model: Network, path: str | os.PathLike) -> None:
     """Writes config.json and model.safetensors; a reader never meets half a file."""
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)

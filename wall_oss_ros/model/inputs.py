@@ -5,15 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from wall_oss_ros.errors import WallOSSError
-
-if TYPE_CHECKING:
-    from wall_oss_ros.model.wall_oss import WallOSS
+from wall_oss_ros.model.decoder import ACTION
+from wall_oss_ros.model.network import Network
 
 
 @dataclass
@@ -23,9 +21,9 @@ class Prepared:
     embeds: Tensor  # (B, L, H), action tokens not filled in yet
     positions: Tensor  # (3, B, L)
     types: Tensor  # (B, L)
-    alive: Tensor  # (B, L) bool, False for padding
-    padded: bool  # whether causal sight and the island of actions do not say it all
-    sight: Tensor | None = None  # (B, L, L) bool, who sees whom where the batch says so itself
+    valid: Tensor  # (B, L) bool, False for padding
+    masked: bool  # whether causal sight and the island of actions do not say it all
+    visible: Tensor | None = None  # (B, L, L) bool, who sees whom where the batch says so itself
 
 
 def _read_mask(mask: Tensor | None, ids: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -42,18 +40,18 @@ def _read_mask(mask: Tensor | None, ids: Tensor) -> tuple[Tensor, Tensor | None]
             f"attention_mask is {tuple(mask.shape)} for input_ids of {(batch, length)}.",
             "Give (B, L), nonzero for real tokens, or (B, L, L), nonzero where a token sees another.",
         )
-    sight = mask.bool()
-    return sight.diagonal(dim1=1, dim2=2), sight  # a token that does not even see itself is padding
+    visible = mask.bool()
+    return visible.diagonal(dim1=1, dim2=2), visible  # a token that does not even see itself is padding
 
 
-def prepare(model: WallOSS, batch: Mapping[str, Tensor]) -> Prepared:
+def prepare(model: Network, batch: Mapping[str, Tensor]) -> Prepared:
     """Embeds a batch: words, images, videos, proprioception.
 
     Raises:
         WallOSSError: the tokens for images, videos or states in the text do not match what the batch brings.
     """
     config, ids = model.config, batch["input_ids"]
-    alive, sight = _read_mask(batch.get("attention_mask"), ids)
+    valid, visible = _read_mask(batch.get("attention_mask"), ids)
     types = batch.get("moe_token_types")
     types = (ids == config.action_token_id).long() if types is None else types.long()
     embeds = model.embed_tokens(ids)
@@ -67,8 +65,8 @@ def prepare(model: WallOSS, batch: Mapping[str, Tensor]) -> Prepared:
     if batch.get("proprioception") is not None:
         states = model.embed_state(batch["proprioception"], batch["agent_pos_mask"]).flatten(0, 1)
         embeds = fill(embeds, ids == config.propri_token_id, states, "proprioception")
-    positions = model.position_ids(ids, grids, alive, videos, batch.get("second_per_grid_ts"))
-    return Prepared(embeds, positions, types, alive, sight is not None or not bool(alive.all()), sight)
+    positions = model.position_ids(ids, grids, valid, videos, batch.get("second_per_grid_ts"))
+    return Prepared(embeds, positions, types, valid, visible is not None or not bool(valid.all()), visible)
 
 
 def attention_mask(prepared: Prepared, causal_actions: bool = False) -> Tensor:
@@ -79,13 +77,13 @@ def attention_mask(prepared: Prepared, causal_actions: bool = False) -> Tensor:
     """
     length = prepared.types.shape[1]
     itself = torch.eye(length, dtype=torch.bool, device=prepared.types.device)
-    if prepared.sight is not None:
-        return (prepared.sight | itself)[:, None]
+    if prepared.visible is not None:
+        return (prepared.visible | itself)[:, None]
     sees = torch.ones_like(itself).tril()[None]
     if not causal_actions:
-        action = prepared.types == 1
+        action = prepared.types == ACTION
         sees = sees | (action[:, :, None] & action[:, None, :])
-    return ((sees & prepared.alive[:, None, :]) | itself)[:, None]
+    return ((sees & prepared.valid[:, None, :]) | itself)[:, None]
 
 
 def fill(embeds: Tensor, where: Tensor, values: Tensor, kind: str) -> Tensor:

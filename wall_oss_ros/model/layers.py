@@ -1,11 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small layers that the vision tower and the decoder share."""
+"""Small layers that the vision tower, the decoder and the inference engine share."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+class LinearMap:
+    """A linear map, and what usually follows it as methods: an engine that packs weights does both in one pass."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]):
+        """Args: function: (..., in) -> (..., out), such as a linear module."""
+        self.function = function
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(..., in) -> (..., out)."""
+        return self.function(x)
+
+    def silu(self, x: Tensor) -> Tensor:
+        """silu(map(x))."""
+        return F.silu(self(x))
+
+    def times(self, x: Tensor, other: Tensor) -> Tensor:
+        """map(x) * other."""
+        return self(x) * other
+
+    def plus(self, x: Tensor, other: Tensor) -> Tensor:
+        """map(x) + other."""
+        return self(x) + other
+
+
+def gated(x: Tensor, gate: LinearMap, up: LinearMap) -> Tensor:
+    """silu(gate(x)) * up(x): the inside of a SwiGLU (arXiv 2002.05202)."""
+    return up.times(x, gate.silu(x))
 
 
 class RMSNorm(nn.Module):
@@ -17,9 +48,7 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        wide = x.float()
-        wide = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
-        return self.weight * wide.to(x.dtype)
+        return F.rms_norm(x, x.shape[-1:], self.weight, self.eps)
 
 
 class SwiGLU(nn.Module):
@@ -32,4 +61,4 @@ class SwiGLU(nn.Module):
         self.down_proj = nn.Linear(inner, width, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+        return self.down_proj(gated(x, LinearMap(self.gate_proj), LinearMap(self.up_proj)))

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Positions in time, height and width: M-RoPE (arXiv 2409.12191, section 2.1) with Qwen2.5-VL's absolute time."""
+"""Positions in time, height and width, and how they turn queries and keys.
+
+M-RoPE (arXiv 2409.12191, section 2.1) with Qwen2.5-VL's absolute time in the decoder; two axes in the vision tower.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 
 import torch
@@ -21,7 +25,7 @@ class Pictures:
     seconds: list[float]  # between two frames of each; 0 for images
     used: int = 0
 
-    def take(self) -> tuple[list[int], float]:
+    def next(self) -> tuple[list[int], float]:
         """The next one's grid and seconds."""
         if self.used == len(self.grids):
             raise WallOSSError(
@@ -89,10 +93,10 @@ def multimodal_positions(
         video_token_id: _pictures("video", video_grid_thw, second_per_grid_ts),
     }
     ids = input_ids.tolist()
-    alive = attention_mask.bool().tolist() if attention_mask is not None else [[True] * length] * batch
+    valid = attention_mask.bool().tolist() if attention_mask is not None else [[True] * length] * batch
     positions = torch.ones(3, batch, length, dtype=torch.int64)
     for row in range(batch):
-        columns = [i for i in range(length) if alive[row][i]]
+        columns = [i for i in range(length) if valid[row][i]]
         pieces: list[Tensor] = []
         start = 0
         for token, group in groupby((ids[row][i] for i in columns), key=lambda t: t if t in pictures else None):
@@ -102,7 +106,7 @@ def multimodal_positions(
                 start += count
             while token is not None and count:  # pictures may touch
                 kind = pictures[token]
-                piece = _picture_positions(*kind.take(), merge, tokens_per_second)
+                piece = _picture_positions(*kind.next(), merge, tokens_per_second)
                 if piece.shape[1] > count or not piece.shape[1]:
                     raise WallOSSError(
                         f"{kind.kind.capitalize()} {kind.used - 1} needs {piece.shape[1]} {kind.kind} tokens in a row; "
@@ -121,3 +125,44 @@ def multimodal_positions(
                 f"Give one grid for each {kind.kind} in the text.",
             )
     return positions.to(input_ids.device)
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Turns the pairs (i, i + D/2) of the last axis. x: (..., D); cos, sin: (..., D/2), broadcast against x."""
+    first, second = x.chunk(2, dim=-1)
+    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+
+
+# Tables that were made while sampling must serve training too, hence inference_mode(False) beneath each cache.
+@lru_cache(maxsize=16)
+@torch.inference_mode(False)
+def _inverse_frequencies(half: int, theta: float, device: torch.device) -> Tensor:
+    return theta ** -(torch.arange(half, dtype=torch.float32, device=device) / half)
+
+
+@lru_cache(maxsize=16)
+@torch.inference_mode(False)
+def _axis_of_frequency(sections: tuple[int, ...], device: torch.device) -> Tensor:
+    return torch.repeat_interleave(torch.arange(len(sections)), torch.tensor(sections)).to(device)
+
+
+def decoder_rotation(position_ids: Tensor, head_dim: int, theta: float, sections: list[int], dtype: torch.dtype):
+    """cos and sin, each (B, L, 1, D/2), of positions (3, B, L).
+
+    The first ``sections[0]`` frequencies turn with time, the next with height, the last with width
+    (Qwen2-VL, arXiv 2409.12191, section 2.1).
+    """
+    device = position_ids.device
+    axis = _axis_of_frequency(tuple(sections), device)
+    angle = position_ids.float()[axis].permute(1, 2, 0) * _inverse_frequencies(
+        head_dim // 2, theta, device
+    )  # (B, L, D/2)
+    angle = angle.unsqueeze(2)
+    return angle.cos().to(dtype), angle.sin().to(dtype)
+
+
+def vision_rotation(rows: Tensor, columns: Tensor, head_dim: int) -> tuple[Tensor, Tensor]:
+    """cos and sin, each (P, 1, D/2): half the frequencies turn with the patch's row, half with its column."""
+    frequencies = _inverse_frequencies(head_dim // 4, 10000.0, rows.device)
+    angle = torch.cat((rows[:, None] * frequencies, columns[:, None] * frequencies), dim=-1).unsqueeze(1)
+    return angle.cos(), angle.sin()

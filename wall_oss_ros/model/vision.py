@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model.config import VisionConfig
 from wall_oss_ros.model.layers import RMSNorm, SwiGLU
-from wall_oss_ros.model.rope import rotate, vision_rotation
+from wall_oss_ros.model.positions import rotate, vision_rotation
 
 
 @dataclass(frozen=True)

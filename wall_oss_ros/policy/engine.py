@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Inference for one robot: what was seen and read already is kept, and only what is new runs.
+"""Inference for one robot: what has been seen and read already is kept, and only what is new runs.
 
 Exact, because words and images are causal: a token's keys and values depend on nothing behind it. So they stay valid up
 to the first token that differs from last time: the fixed words in front for ever, the views up to the first that has
@@ -9,9 +9,8 @@ by nothing, so a denoising step runs the action tokens alone, without a mask.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from functools import partial
 from itertools import combinations, islice
 
 import torch
@@ -19,13 +18,12 @@ from torch import Tensor
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS
+from wall_oss_ros.model.sampling import Guide, generate_tokens, integrate
+from wall_oss_ros.model.token_choice import TokenChoice
+from wall_oss_ros.policy.graph_cache import CudaCapture, GraphCache
 from wall_oss_ros.policy.linear import WideMatmuls, widening_pays
 from wall_oss_ros.policy.processor import Prefix
-from wall_oss_ros.policy.real_time_chunking import Guidance
-from wall_oss_ros.policy.replays import CudaCapture, Replays
 from wall_oss_ros.policy.runtime import Runtime
-
-Choice = Callable[[Tensor], Tensor]  # logits (1, V) -> token ids (1,)
 
 
 class Engine:
@@ -49,10 +47,10 @@ class Engine:
         with torch.inference_mode():
             dtype = torch.float32 if self._wide else model.dtype
             self.runtime = Runtime(model, capacity, dtype, torch.compile if gpu else None)
-        self.replays = Replays(CudaCapture() if gpu else None)
+        self.graphs = GraphCache(CudaCapture() if gpu else None)
         self._layout: tuple[list[int], list[list[int]]] | None = None  # ids and grids of the prefix
         self._places: list[slice] = []  # of each view's tokens
-        self._views: list[Tensor] = []  # patches that were seen last, on the CPU
+        self._views: list[Tensor] = []  # the last patches of each, on the CPU
         self._pixels = torch.empty(0)
         self._prefix: list[object] = []  # a label for each token: equal labels behind equal labels mean equal keys
         self._ran: list[object] = []  # labels of the tokens whose keys and values are there
@@ -80,7 +78,7 @@ class Engine:
         model, runtime = self.model, self.runtime
         positions = model.position_ids(prefix.input_ids, prefix.image_grid_thw)[:, 0]  # (3, P)
         merge = model.config.vision.spatial_merge_size
-        images = iter([i for i, word in enumerate(ids) if word == model.config.image_token_id])
+        images = iter([i for i, token in enumerate(ids) if token == model.config.image_token_id])
         places = []
         for t, h, w in grids:
             tokens = list(islice(images, t * (h // merge) * (w // merge)))
@@ -90,10 +88,10 @@ class Engine:
         self._reserve(len(ids))
         runtime.place(0, positions)
         self._place_following()
-        runtime.embeds[: len(ids)] = model.embed_tokens(prefix.input_ids.to(model.device))[0]
+        runtime.embeds[0, : len(ids)] = model.embed_tokens(prefix.input_ids.to(model.device))[0]
         self._views = [torch.empty(0)] * len(grids)
         self._pixels = torch.zeros(prefix.pixel_values.shape, device=model.device, dtype=model.dtype)
-        self.replays.clear()
+        self.graphs.clear()
         self._layout = (ids, grids)
 
     def _encode(self, views: list[int], patches: tuple[Tensor, ...], grids: list[list[int]]) -> None:
@@ -111,10 +109,10 @@ class Engine:
             tokens, start = self.model.encode_images(pixels, chosen), 0
             for place in (self._places[view] for view in views):
                 count = place.stop - place.start
-                self.runtime.embeds[place] = tokens[start : start + count]
+                self.runtime.embeds[0, place] = tokens[start : start + count]
                 start += count
 
-        self.replays.run(("vision", *views), encode)
+        self.graphs.run(("vision", *views), encode)
         for view in views:
             self._views[view] = patches[view].clone()
             self._changes += 1
@@ -124,7 +122,7 @@ class Engine:
     def _reserve(self, tokens: int) -> None:
         if tokens > self.runtime.capacity:
             self.runtime.grow(2 * tokens)
-            self.replays.clear()
+            self.graphs.clear()
             self._place_following()
 
     def _place_following(self) -> None:
@@ -157,14 +155,14 @@ class Engine:
         self._reserve(stop + more)
         embeds, labels = model.embed_tokens(torch.tensor([suffix], device=model.device))[0], [*self._prefix, *suffix]
         if state is not None:
-            where = [i for i, word in enumerate(suffix) if word == model.config.propri_token_id]
+            where = [i for i, token in enumerate(suffix) if token == model.config.propri_token_id]
             if len(where) != 1:
                 raise WallOSSError(
                     "The acting prompt needs exactly one <|propri|> token.", "Use uni_cot.prompts.act_suffix."
                 )
             embeds[where[0]] = model.embed_state(state.to(model.device), state_mask.to(model.device))
             labels[begin + where[0]] = (state.numpy().tobytes(), state_mask.numpy().tobytes())
-        self.runtime.embeds[begin:stop] = embeds
+        self.runtime.embeds[0, begin:stop] = embeds
         same = next((i for i, (new, old) in enumerate(zip(labels, self._ran)) if new != old), None)
         same = min(len(labels), len(self._ran)) if same is None else same
         self._ran = labels[:same]
@@ -176,7 +174,7 @@ class Engine:
 
     def _pieces(self, start: int, stop: int) -> list[tuple[int, int]]:
         """What to run at once, from ``start`` or before it. In one go; but recordings need few different lengths."""
-        if start >= stop or not self.replays.captures:
+        if start >= stop or not self.graphs.captures:
             return [(start, stop)] if start < stop else []
         begin = len(self._prefix)
         cuts = [0, *(place.start for place in self._places), begin]
@@ -184,7 +182,7 @@ class Engine:
         return [(start, begin), (begin, stop)] if start < begin else [(begin, stop)]
 
     def _run(self, start: int, stop: int, hidden: bool) -> Tensor | None:
-        return self.replays.run(("words", start, stop, hidden), lambda: self.runtime.prefill(start, stop, hidden))
+        return self.graphs.run(("prefill", start, stop, hidden), lambda: self.runtime.prefill(start, stop, hidden))
 
     def generate(
         self,
@@ -192,36 +190,31 @@ class Engine:
         max_new_tokens: int,
         state: Tensor | None = None,
         state_mask: Tensor | None = None,
-        choose: Choice | None = None,
+        choose: TokenChoice | None = None,
     ) -> list[int]:
         """Token ids behind the prefix and this suffix, up to the end token, which is left out.
 
         Args:
             state, state_mask: (A,), for a suffix with a proprioception token.
-            choose: see :class:`~wall_oss_ros.model.token_choice.TokenChoice`; the likeliest when None.
+            choose: which token comes next; the likeliest when None.
 
         Raises:
             WallOSSError: a logit is not finite.
         """
-        model, words = self.model, []
+        model, eos = self.model, self.model.config.eos_token_id
+
+        def advance(token: Tensor, _) -> Tensor:
+            place = len(self._ran)
+            self.runtime.embeds[0, place] = model.embed_tokens(token)[0]
+            hidden = self._run(place, place + 1, True)
+            self._ran.append(int(token))
+            return model.logits(hidden)
+
         with self._computing():
             hidden = self._prompt(suffix, max_new_tokens, True, state, state_mask)
-            while True:
-                logits = model.logits(hidden)
-                if not torch.isfinite(logits).all():
-                    raise WallOSSError(
-                        "The model computed logits that are not finite.", "Check the checkpoint and the observation."
-                    )
-                word = int(logits.argmax() if choose is None else choose(logits))
-                if word == model.config.eos_token_id:
-                    return words
-                words.append(word)
-                if len(words) >= max_new_tokens:
-                    return words
-                place = len(self._ran)
-                self.runtime.embeds[place] = model.embed_tokens(torch.tensor([word], device=model.device))[0]
-                hidden = self._run(place, place + 1, True)
-                self._ran.append(word)
+            choose = choose or TokenChoice()
+            ids = generate_tokens(model.logits(hidden), advance, choose, max_new_tokens, eos, eos)[0].tolist()
+        return ids[:-1] if ids[-1] == eos else ids
 
     def act(
         self,
@@ -231,13 +224,13 @@ class Engine:
         dof_mask: Tensor,
         noise: Tensor,
         steps: int,
-        guide: Guidance | None = None,
+        guide: Guide | None = None,
     ) -> Tensor:
         """One action chunk by Euler steps from noise (t = 0) to action (t = 1).
 
         Args:
             state, state_mask: (A,), normalised.
-            dof_mask: (A,), which degrees of freedom are alive.
+            dof_mask: (A,), which degrees of freedom the robot has.
             noise: (horizon, A), standard normal.
             guide: takes the steps, where the chunk is to go on from another one.
 
@@ -248,29 +241,27 @@ class Engine:
             WallOSSError: the noise has another shape, or the result is not finite.
         """
         runtime = self.runtime
-        if noise.shape != runtime.actions.shape:
+        if noise.shape != runtime.actions.shape[1:]:
             raise WallOSSError(
-                f"The noise is {tuple(noise.shape)}, the checkpoint's chunks are {tuple(runtime.actions.shape)}.",
-                "Give one row of noise for each row of the chunk.",
+                f"The noise is {tuple(noise.shape)}, the checkpoint's chunks are {tuple(runtime.actions.shape[1:])}.",
+                "Give noise for each step of the chunk.",
             )
         with self._computing():
             self._prompt(suffix, len(noise), False, state, state_mask)
-            seen = len(self._ran)
+            start = len(self._ran)
             runtime.actions.copy_(noise)
             runtime.stride.fill_(1 / steps)
-            advance = partial(self.replays.run, ("step", seen), lambda: runtime.step(seen))
-            for index, bias in enumerate(runtime.flow.biases(dof_mask.to(runtime.device), steps)):
-                runtime.bias.copy_(bias)
-                if guide is None:
-                    advance()
-                else:
-                    guide(runtime.actions, index / steps, 1 / steps, advance)
-            actions = runtime.actions.cpu().clone()
-        if not torch.isfinite(actions).all():
-            raise WallOSSError(
-                "The model computed actions that are not finite.", "Check the checkpoint and the observation."
-            )
-        return actions
+            biases = runtime.flow.biases(dof_mask.to(runtime.device), steps)
+
+            def advance(index: int) -> None:
+                runtime.bias.copy_(biases[index])
+                self._step(start)
+
+            integrate(runtime.actions, steps, advance, guide)
+            return runtime.actions[0].cpu().clone()
+
+    def _step(self, start: int) -> None:
+        self.graphs.run(("step", start), lambda: self.runtime.step(start))
 
     def warm_up(self, prefix: Prefix, lengths: Iterable[int]) -> None:
         """Runs, and on a GPU records, what later prompts need, so that none of them is slow.
@@ -279,13 +270,13 @@ class Engine:
             prefix: pictures of the sizes that the cameras give; what they show is forgotten.
             lengths: of the suffixes to come, in tokens.
         """
-        word, horizon = int(prefix.input_ids[0, 0]), len(self.runtime.actions)
+        token, horizon = int(prefix.input_ids[0, 0]), self.runtime.actions.shape[1]
         lengths, views = list(lengths), range(len(prefix.image_grid_thw))
-        again = self.replays.captures
+        again = self.graphs.captures
         subsets = [subset for size in views for subset in combinations(views, size + 1)] if again else [tuple(views)]
         self.observe(prefix)
         with self._computing():
-            self._prompt([word], horizon, False)  # all of the prefix has run, whatever runs again below
+            self._prompt([token], horizon, False)  # all of the prefix has run, whatever runs again below
         for _ in range(2 if again else 1):  # the first run of a kind sets up, the second records
             for subset in subsets:
                 for view in subset:
@@ -294,13 +285,12 @@ class Engine:
             for place in self._places:
                 self._ran = self._prefix[: place.start]
                 with self._computing():
-                    self._prompt([word], horizon, False)
+                    self._prompt([token], horizon, False)
             for length in lengths:
                 with self._computing():
                     for hidden in (False, True):
                         self._ran = self._prefix[:]
-                        self._prompt([word] * length, horizon, hidden)
-                    seen = len(self._ran)
-                    self.replays.run(("step", seen), lambda seen=seen: self.runtime.step(seen))
+                        self._prompt([token] * length, horizon, hidden)
+                    self._step(len(self._ran))
         self._views = [torch.empty(0) for _ in views]
         self._ran = self._ran[: min((place.start for place in self._places), default=0)]

@@ -11,6 +11,7 @@ Two measured facts decide (one core of an AMD EPYC without AVX-512, torch 2.13; 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import torch
@@ -19,33 +20,22 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.model.decoder import LANGUAGE
+from wall_oss_ros.model.layers import LinearMap, RMSNorm
 
 BLOCK = 1 << 21
 """Weights widened at a time: 8 MiB in float32, so that they are still in the processor's cache when they are used."""
 
 
-class Linear:
-    """x W^T + b on the layer's own weights. What usually follows has a method, so that it can be one pass."""
+class Linear(LinearMap):
+    """x W^T + b on given weights."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None):
         """Args: weight: (out, in); bias: (out,)."""
         self.weight, self.bias = weight, bias
 
     def __call__(self, x: Tensor) -> Tensor:
-        """(L, in) -> (L, out)."""
         return F.linear(x, self.weight, self.bias)
-
-    def silu(self, x: Tensor) -> Tensor:
-        """silu(x W^T + b)."""
-        return F.silu(self(x))
-
-    def times(self, x: Tensor, other: Tensor) -> Tensor:
-        """(x W^T + b) * other."""
-        return self(x) * other
-
-    def plus(self, x: Tensor, other: Tensor) -> Tensor:
-        """(x W^T + b) + other."""
-        return self(x) + other
 
 
 class PackedLinear(Linear):
@@ -101,18 +91,6 @@ def plain(module: nn.Linear) -> nn.Linear:
     return module
 
 
-def fused(modules: list[nn.Linear], rows: int, dtype: torch.dtype) -> Linear:
-    """One map for several on the same input, with their results side by side: a copy, small beside the experts.
-
-    Args:
-        rows: of the inputs that count, for packing.
-        dtype: in which it computes.
-    """
-    weight = torch.cat([plain(module).weight.detach() for module in modules]).to(dtype)
-    bias = None if modules[0].bias is None else torch.cat([module.bias.detach() for module in modules]).to(dtype)
-    return packed(weight, bias, rows)
-
-
 def packed(weight: Tensor, bias: Tensor | None, rows: int) -> Linear:
     """Packed where that can be done: float32 on a processor."""
     if weight.device.type == "cpu" and weight.dtype == torch.float32 and can_pack():
@@ -123,6 +101,46 @@ def packed(weight: Tensor, bias: Tensor | None, rows: int) -> Linear:
 def linear(module: nn.Linear) -> Linear:
     """On the module's own weights, no copy."""
     return Linear(plain(module).weight, module.bias)
+
+
+class EngineMaps:
+    """How the engine computes the decoder's maps; see :class:`~wall_oss_ros.model.decoder.Maps`.
+
+    Attention's maps and the action expert's run at every step: they are copied, joined and packed. The large expert of
+    words and images stays on the model's own weights.
+    """
+
+    def __init__(self, rows: int, dtype: torch.dtype):
+        """
+        Args:
+            rows: of the inputs that count, for packing.
+            dtype: in which to compute.
+        """
+        self._rows, self._dtype = rows, dtype
+        self._made: dict[tuple[int, ...], Linear] = {}  # what types of tokens share is copied once
+
+    def norm(self, module: RMSNorm) -> Callable[[Tensor], Tensor]:
+        return Norm(module.weight.detach().to(self._dtype), module.eps)
+
+    def linear(self, modules: Sequence[nn.Linear], role: str, kind: int) -> Linear:
+        if role == "feed_forward" and kind == LANGUAGE:
+            return linear(modules[0])
+        key = tuple(map(id, modules))
+        if key not in self._made:
+            weight = torch.cat([plain(module).weight.detach() for module in modules]).to(self._dtype)
+            biases = [module.bias.detach() for module in modules if module.bias is not None]
+            self._made[key] = packed(weight, torch.cat(biases).to(self._dtype) if biases else None, self._rows)
+        return self._made[key]
+
+
+class Norm:
+    """An RMSNorm's weights in the engine's type."""
+
+    def __init__(self, weight: Tensor, eps: float):
+        self.weight, self.eps = weight, eps
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x, x.shape[-1:], self.weight, self.eps)
 
 
 class WideMatmuls(TorchFunctionMode):

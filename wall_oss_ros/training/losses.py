@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from wall_oss_ros.model import WallOSS
-from wall_oss_ros.model.flow import sample_time
+from wall_oss_ros.model.flow import flow_loss, sample_time
 from wall_oss_ros.training.packing import IGNORED, Packed
 
 
@@ -30,7 +30,7 @@ class Batch:
 @dataclass(frozen=True)
 class Losses:
     cross_entropy: torch.Tensor  # mean over answer tokens
-    flow: torch.Tensor  # mean over alive action entries
+    flow: torch.Tensor  # mean over the action entries that the robot has
     logits: torch.Tensor  # (answer tokens, vocabulary)
     targets: torch.Tensor  # (answer tokens,)
 
@@ -65,7 +65,7 @@ def compute(model: WallOSS, batch: Batch, draws: int, generator: torch.Generator
     cross_entropy = F.cross_entropy(logits.float(), targets) if len(targets) else zero
     flow = zero
     if branches:
-        velocity = head.velocity(hidden[:, text:]).float().view_as(noisy)
-        error = (velocity - (actions - noise)) ** 2 * batch.dof_mask
-        flow = error.sum() / (batch.dof_mask.sum() * error[..., 0].numel())
+        velocity = head.velocity(hidden[:, text:]).view_as(noisy)
+        every = flow_loss(velocity, noise, actions, batch.dof_mask, t, model.config)
+        flow = every / batch.dof_mask.mean()  # a recipe's weight means the same however few entries the robot has
     return Losses(cross_entropy, flow, logits, targets)

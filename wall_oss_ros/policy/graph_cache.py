@@ -15,7 +15,7 @@ from wall_oss_ros.errors import WallOSSError
 Work = Callable[[], "torch.Tensor | None"]
 
 
-class Replays:
+class GraphCache:
     """Remembers work by its key.
 
     Work takes nothing and reads buffers that stay where they are, so doing the first work of a key again, with new
