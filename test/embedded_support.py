@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -68,6 +69,28 @@ def result_of(executor, future):
     executor.spin_until_future_complete(future, timeout_sec=PATIENCE)
     assert future.done(), "the future was not done in time"
     return future.result()
+
+
+def act_when(condition, action) -> threading.Thread:
+    """Starts a thread that does something as soon as a condition holds."""
+
+    def run():
+        deadline = time.monotonic() + PATIENCE
+        while not condition() and time.monotonic() < deadline:
+            time.sleep(0.001)
+        action()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+def act_when_waiting(executor, action) -> threading.Thread:
+    """Starts a thread that does something once an executor waits."""
+    waiter, waits = executor._get_waiter(), threading.Event()
+    wait = waiter.wait
+    waiter.wait = lambda *given: (waits.set(), wait(*given))[1]
+    return act_when(waits.is_set, action)
 
 
 class Child:

@@ -2,11 +2,9 @@
 """message_filters: what goes together, and what waits. Where ROS 2 is installed these are tests of its own."""
 
 import pytest
-from domains import own_domain
+from nodes_support import spin_until
 
-import rclpy
 from geometry_msgs.msg import PointStamped
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.time import Time
 from std_msgs.msg import String
 
@@ -103,24 +101,12 @@ def test_a_cache_keeps_the_last_messages_and_finds_them_by_time():
     assert seconds(cache.getLast()) == 4
 
 
-def test_a_subscriber_feeds_what_is_behind_it(monkeypatch):
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(own_domain()))
-    context = rclpy.Context()
-    rclpy.init(args=[], context=context)
-    node, executor, got = rclpy.create_node("filters", context=context), SingleThreadedExecutor(context=context), []
-    executor.add_node(node)
-    try:
-        source = message_filters.Subscriber(node, PointStamped, "points", qos_profile=5)
-        message_filters.TimeSynchronizer([source], 5).registerCallback(got.append)
-        assert source.getTopic() == "points"
-        publisher = node.create_publisher(PointStamped, "points", 5)
-        node.create_timer(0.02, lambda: publisher.publish(stamped(1, x=3)))
-        for _ in range(3000):
-            if got:
-                break
-            executor.spin_once(timeout_sec=0.1)
-        assert got[0].point.x == 3
-    finally:
-        executor.shutdown()
-        node.destroy_node()
-        rclpy.shutdown(context=context)
+def test_a_subscriber_feeds_what_is_behind_it(spun_node):
+    (node, executor), got = spun_node, []
+    source = message_filters.Subscriber(node, PointStamped, "points", qos_profile=5)
+    message_filters.TimeSynchronizer([source], 5).registerCallback(got.append)
+    assert source.getTopic() == "points"
+    publisher = node.create_publisher(PointStamped, "points", 5)
+    node.create_timer(0.02, lambda: publisher.publish(stamped(1, x=3)))
+    spin_until(executor, lambda: got)
+    assert got[0].point.x == 3

@@ -5,12 +5,10 @@ import math
 import threading
 
 import pytest
-from domains import own_domain
+from nodes_support import spin_until
 
-import rclpy
 from geometry_msgs.msg import TransformStamped
 from rclpy.duration import Duration
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.time import Time
 
 tf2_ros = pytest.importorskip("tf2_ros")
@@ -157,32 +155,14 @@ def test_a_lookup_can_wait_for_a_transform_that_another_thread_brings():
     assert not buffer.can_transform("odom", "nowhere", LATEST, Duration(seconds=0.01))
 
 
-def test_broadcasters_reach_a_listener_static_ones_also_a_late_one(monkeypatch):
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(own_domain()))
-    context = rclpy.Context()
-    rclpy.init(args=[], context=context)
-    node, executor = rclpy.create_node("frames", context=context), SingleThreadedExecutor(context=context)
-    executor.add_node(node)
-    try:
-        fixed, moving = tf2_ros.StaticTransformBroadcaster(node), tf2_ros.TransformBroadcaster(node)
-        fixed.sendTransform(pose("base", "camera", x=1))
-        fixed.sendTransform([pose("base", "tool", x=2)])  # both are now in the one latched message
-        buffer = tf2_ros.Buffer(node=node)
-        listener = tf2_ros.TransformListener(buffer, node)
-        moves = node.create_timer(0.02, lambda: moving.sendTransform(pose("odom", "base", 3, x=4)))
-
-        def both_known():
-            return all(buffer.can_transform("odom", frame, LATEST) for frame in ("camera", "tool"))
-
-        for _ in range(3000):
-            if both_known():
-                break
-            executor.spin_once(timeout_sec=0.1)
-        assert both_known()
-        assert flat(buffer.lookup_transform("odom", "camera", LATEST))[0] == pytest.approx(5)
-        moves.cancel()
-        listener.unregister()
-    finally:
-        executor.shutdown()
-        node.destroy_node()
-        rclpy.shutdown(context=context)
+def test_broadcasters_reach_a_listener_static_ones_also_a_late_one(spun_node):
+    node, executor = spun_node
+    fixed, moving = tf2_ros.StaticTransformBroadcaster(node), tf2_ros.TransformBroadcaster(node)
+    fixed.sendTransform(pose("base", "camera", x=1))
+    fixed.sendTransform([pose("base", "tool", x=2)])  # both are now in the one latched message
+    buffer = tf2_ros.Buffer(node=node)
+    listener = tf2_ros.TransformListener(buffer, node)
+    node.create_timer(0.02, lambda: moving.sendTransform(pose("odom", "base", 3, x=4)))
+    spin_until(executor, lambda: all(buffer.can_transform("odom", end, LATEST) for end in ("camera", "tool")))
+    assert flat(buffer.lookup_transform("odom", "camera", LATEST))[0] == pytest.approx(5)
+    listener.unregister()
