@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Adapters beside the routed projections: trained, saved, merged."""
 
+import json
 import sys
 
 import pytest
 import torch
 from network_support import LINEAGE, make_batch, row, small_model
+from safetensors.torch import save_file
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS
-from wall_oss_ros.training.lora import LoraSettings, add_lora, load_adapter, merge_lora, save_adapter
+from wall_oss_ros.training.lora import TARGETS, LoraSettings, add_lora, load_adapter, merge_lora, save_adapter
 
 pytest.importorskip("peft", reason="the optional package peft")
 
@@ -101,3 +103,49 @@ def test_without_peft_the_message_says_how_to_get_it(monkeypatch):
     with pytest.raises(WallOSSError, match="peft, which is not installed") as error:
         add_lora(small_model())
     assert "[lora]" in error.value.hint
+
+
+@pytest.mark.parametrize("kind", ["flow", "0.5"])
+def test_peft_itself_reads_what_is_saved_and_the_other_way_round(kind, batch, tmp_path):
+    peft = pytest.importorskip("peft")
+    model = small_model(**LINEAGE[kind])
+    add_lora(model, LoraSettings(rank=4))
+    train(model, batch)
+    adapted = outputs(model, batch)
+    save_adapter(model, tmp_path / "ours")
+    assert {file.name for file in (tmp_path / "ours").iterdir()} == {"adapter_config.json", "adapter_model.safetensors"}
+
+    theirs = peft.PeftModel.from_pretrained(small_model(**LINEAGE[kind]), tmp_path / "ours").eval()
+    assert torch.allclose(outputs(theirs.get_base_model(), batch), adapted, atol=1e-5)
+
+    theirs.save_pretrained(tmp_path / "theirs")
+    again = small_model(**LINEAGE[kind])
+    load_adapter(again, tmp_path / "theirs")
+    assert torch.allclose(outputs(again.eval(), batch), adapted, atol=1e-5)
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert trained == {name for name, p in again.named_parameters() if p.requires_grad}
+
+
+def test_adapters_in_the_earlier_format_are_still_read(batch, tmp_path):
+    model = small_model()
+    add_lora(model)
+    train(model, batch)
+    trained = {name: p.detach().contiguous() for name, p in model.named_parameters() if p.requires_grad}
+    save_file(trained, tmp_path / "adapter.safetensors")
+    values = dict(rank=8, alpha=32.0, dropout=0.1, targets=TARGETS, also_train=["action_preprocessor."])
+    (tmp_path / "adapter.json").write_text(json.dumps(values))
+    again = small_model()
+    load_adapter(again, tmp_path)
+    assert torch.allclose(outputs(again.eval(), batch), outputs(model, batch), atol=1e-5)
+
+
+def test_an_adapter_brings_its_statistics(tmp_path):
+    model = small_model()
+    size = model.config.action_dim
+    for table in (model.action_preprocessor.normalizer_action, model.action_preprocessor.normalizer_propri):
+        table.set("new_robot", torch.zeros(size), torch.ones(size))
+    add_lora(model)
+    save_adapter(model, tmp_path)
+    again = small_model()
+    load_adapter(again, tmp_path)
+    assert "new_robot" in again.action_preprocessor.normalizer_action.names()

@@ -1,29 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
 """LoRA (arXiv 2106.09685) through peft: small trained matrices beside frozen ones, to fine-tune large models.
 
-The public fine-tuning code adapts the decoder (rank 8, alpha 32, dropout 0.1) and trains what is outside of it in full.
-Here the projections around attention and those of every routed expert are adapted, and the flow head is trained in
-full.
+The public fine-tuning code adapts the decoder (rank 8, alpha 32, dropout 0.1) and trains everything else in full. Here the
+projections around attention and those of every routed expert are adapted, and the flow head is trained in full.
+
+Adapters are saved in peft's own format, which ``peft.PeftModel.from_pretrained`` reads onto the same checkpoint.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS
+from wall_oss_ros.model.checkpoint import is_statistic, take_statistics
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
 
 TARGETS = r"model\.layers\.\d+\.(self_attn\.[qkvo]_proj(_experts\.\d+)?|moe\.experts\.\d+\.(gate|up|down)_proj)"
 """All matrices of the decoder's layers, by the names of modules."""
-_WEIGHTS, _SETTINGS = "adapter.safetensors", "adapter.json"
+_WEIGHTS, _CONFIG, _PREFIX = "adapter_model.safetensors", "adapter_config.json", "base_model.model."
 
 
 @dataclass(frozen=True)
@@ -34,7 +42,7 @@ class LoraSettings:
     alpha: float = 32.0  # the update is scaled by alpha / rank
     dropout: float = 0.1
     targets: str = TARGETS  # a regular expression; the modules whose whole names match are adapted
-    also_train: tuple[str, ...] = ("action_preprocessor.",)  # parameters trained in full, by how their names start
+    also_train: tuple[str, ...] = ("action_preprocessor",)  # names of modules that are trained in full
 
     def __post_init__(self) -> None:
         if self.rank < 1 or self.alpha <= 0 or not 0 <= self.dropout < 1:
@@ -42,6 +50,21 @@ class LoraSettings:
                 f"LoRA of rank {self.rank}, alpha {self.alpha} and dropout {self.dropout} is not possible.",
                 "Use a positive rank and alpha, and a dropout from 0 to below 1.",
             )
+
+    def peft_config(self) -> LoraConfig:
+        """The same in peft's terms.
+
+        Raises:
+            WallOSSError: peft is missing.
+        """
+        return _peft().LoraConfig(
+            r=self.rank,
+            lora_alpha=self.alpha,
+            lora_dropout=self.dropout,
+            target_modules=self.targets,
+            modules_to_save=[name.rstrip(".") for name in self.also_train] or None,
+            bias="none",
+        )
 
 
 def _peft() -> ModuleType:
@@ -62,9 +85,8 @@ def add_lora(model: WallOSS, settings: LoraSettings | None = None) -> None:
     Raises:
         WallOSSError: peft is missing, the model is adapted already, or nothing matches the targets.
     """
-    peft, settings = _peft(), settings or LoraSettings()
-    if _adapted(model):
-        raise WallOSSError("This model has LoRA adapters already.", "Merge them first, or take the model without.")
+    settings = settings or LoraSettings()
+    config = settings.peft_config()
     try:
         found = any(re.fullmatch(settings.targets, name) for name, _ in model.named_modules())
     except re.error as error:
@@ -74,17 +96,24 @@ def add_lora(model: WallOSS, settings: LoraSettings | None = None) -> None:
             f"No module of the model is named like {settings.targets!r}.",
             "Name modules such as model.layers.0.self_attn.q_proj.",
         )
-    config = peft.LoraConfig(
-        r=settings.rank,
-        lora_alpha=settings.alpha,
-        lora_dropout=settings.dropout,
-        target_modules=settings.targets,
-        bias="none",
-    )
-    peft.inject_adapter_in_model(config, model)
+    _inject(model, config)
+
+
+def _inject(model: WallOSS, config: LoraConfig) -> None:
+    if _adapted(model):
+        raise WallOSSError("This model has LoRA adapters already.", "Merge them first, or take the model without.")
+    # Modules trained in full are trained in place: peft would train a copy beside the original.
+    whole, config.modules_to_save = config.modules_to_save, None
+    _peft().inject_adapter_in_model(config, model)
+    config.modules_to_save = whole
+    prefixes = tuple(f"{name}." for name in _whole(model, whole or ()))
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(".lora_" in name or name.startswith(settings.also_train))
-    model.lora_settings = settings
+        parameter.requires_grad_(".lora_" in name or name.startswith(prefixes))
+
+
+def _whole(model: nn.Module, names: Collection[str]) -> list[str]:
+    """Full names of the modules trained in full; as in peft, the end of a name is enough."""
+    return [name for name, _ in model.named_modules() if any(f".{name}".endswith(f".{end}") for end in names)]
 
 
 def _adapted(model: nn.Module) -> list[str]:
@@ -114,13 +143,20 @@ def merge_lora(model: WallOSS) -> None:
             raise WallOSSError(f"The adapter of {name} cannot be merged: {error}", "Train it again.") from error
         setattr(model.get_submodule(owner), child, layer.get_base_layer())
     model.requires_grad_(True)
-    for attribute in ("lora_settings", "peft_config"):
-        if hasattr(model, attribute):
-            delattr(model, attribute)
+    del model.peft_config
+
+
+def _tensors(model: WallOSS) -> dict[str, Tensor]:
+    """The adapters and the modules trained in full: live tensors, by peft's names without its prefix."""
+    config = model.peft_config["default"]
+    tensors = _peft().get_peft_model_state_dict(model, save_embedding_layers=False)
+    for name in _whole(model, config.modules_to_save or ()):
+        tensors |= {f"{name}.{part}": value for part, value in model.get_submodule(name).state_dict().items()}
+    return tensors
 
 
 def save_adapter(model: WallOSS, folder: str | Path) -> None:
-    """Writes the adapters and what was trained with them; a small part of the model.
+    """Writes the adapters and what was trained with them, with its statistics; a small part of the model.
 
     Raises:
         WallOSSError: the model has none.
@@ -129,30 +165,47 @@ def save_adapter(model: WallOSS, folder: str | Path) -> None:
         raise WallOSSError("This model has no LoRA adapters to save.", "Use save_pretrained for a plain model.")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    trained = {n: p.detach().contiguous().cpu() for n, p in model.named_parameters() if p.requires_grad}
-    save_file(trained, folder / _WEIGHTS)
-    (folder / _SETTINGS).write_text(json.dumps(asdict(model.lora_settings), indent=2) + "\n", encoding="utf-8")
+    tensors = {f"{_PREFIX}{name}": value.detach().contiguous().cpu() for name, value in _tensors(model).items()}
+    save_file(tensors, folder / _WEIGHTS, metadata={"format": "pt"})
+    model.peft_config["default"].save_pretrained(str(folder))
 
 
+@torch.no_grad()
 def load_adapter(model: WallOSS, folder: str | Path) -> None:
-    """Adapts a plain model by what :func:`save_adapter` wrote, in place.
+    """Adapts a plain model, in place, by what :func:`save_adapter` or peft wrote.
 
     Raises:
         WallOSSError: the files cannot be read, or are of another model.
     """
     folder = Path(folder)
     try:
-        values = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
-        settings = LoraSettings(**{**values, "also_train": tuple(values["also_train"])})
-        tensors = load_file(folder / _WEIGHTS)
+        config, tensors = _read(folder)
     except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
         raise WallOSSError(
             f"{folder} holds no LoRA adapter that can be read: {error!r}.", "Name a folder that save_adapter wrote."
         ) from None
-    add_lora(model, settings)
-    expected = {name: p.shape for name, p in model.named_parameters() if p.requires_grad}
-    if {name: tensor.shape for name, tensor in tensors.items()} != expected:
+    _inject(model, config)
+    actions, states, unfit = take_statistics(tensors, model.config, folder)
+    expected = {name: value for name, value in _tensors(model).items() if not is_statistic(name)}
+    if unfit or {n: t.shape for n, t in tensors.items()} != {n: t.shape for n, t in expected.items()}:
         raise WallOSSError(
             f"The adapter in {folder} is of another model.", "Load it onto the checkpoint that it was trained on."
         )
-    model.load_state_dict(tensors, strict=False)
+    for name, value in tensors.items():
+        expected[name].copy_(value)
+    if actions.names() or states.names():
+        head = model.action_preprocessor
+        device = next(head.parameters()).device
+        head.normalizer_action, head.normalizer_propri = actions.to(device), states.to(device)
+
+
+def _read(folder: Path) -> tuple[LoraConfig, dict[str, Tensor]]:
+    if (folder / "adapter.json").exists():  # as this project wrote adapters before it took up peft's format
+        values = json.loads((folder / "adapter.json").read_text(encoding="utf-8"))
+        tensors = load_file(folder / "adapter.safetensors")
+        config = LoraSettings(**{**values, "also_train": tuple(values["also_train"])}).peft_config()
+        return config, {name.replace(".default.", "."): value for name, value in tensors.items()}
+    if not (folder / _CONFIG).is_file():  # without it, peft would ask the hub
+        raise FileNotFoundError(_CONFIG)
+    config = _peft().LoraConfig.from_pretrained(str(folder))
+    return config, {name.removeprefix(_PREFIX): t for name, t in load_file(folder / _WEIGHTS).items()}
