@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tf_transformations and sensor_msgs_py: numbers worked out by hand. Where ROS 2 has them, these are tests of its own."""
+"""tf_transformations and sensor_msgs_py: numbers worked out by hand. On ROS 2 these tests are of its own packages."""
 
 import math
 

@@ -77,7 +77,7 @@ def parse(argv: list[str] | None = None) -> Arguments:
         argv: as sys.argv, which is the default.
 
     Raises:
-        WallOSSError: an argument between ``--ros-args`` and ``--`` makes no sense.
+        WallOSSError: an argument between ``--ros-args`` and ``--`` is not valid.
     """
     result, inside = Arguments(), False
     words = iter(list(sys.argv if argv is None else argv))

@@ -47,7 +47,7 @@ def init(
 
     Raises:
         RuntimeError: the context is running already.
-        WallOSSError: the arguments make no sense.
+        WallOSSError: the arguments are not valid.
     """
     if signal_handler_options is None:
         signal_handler_options = SignalHandlerOptions.NO if context is not None else SignalHandlerOptions.ALL

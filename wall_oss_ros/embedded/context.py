@@ -38,12 +38,12 @@ class Context:
 
         Args:
             args: command line without ROS's own meaning for the program's name, ``sys.argv`` by default.
-            initialize_logging: accepted for rclpy's sake.
+            initialize_logging: accepted because rclpy has it; no effect.
             domain_id: DDS domain; ROS_DOMAIN_ID by default.
 
         Raises:
             RuntimeError: it is already running.
-            WallOSSError: the arguments or ROS_DOMAIN_ID make no sense.
+            WallOSSError: the arguments or ROS_DOMAIN_ID are not valid.
         """
         with self._lock:
             if self._running:
@@ -93,7 +93,7 @@ class Context:
 
     @property
     def graph(self) -> Graph:
-        """What this process tells others of its nodes, and knows of theirs; made at first use."""
+        """The ROS graph: what this process announces of its nodes and knows of others'; made at first use."""
         with self._lock:
             if self._graph is None:
                 self._graph = Graph(self.participant)

@@ -189,7 +189,7 @@ class Reader:
             if not taken:
                 return None
             data, info = taken[0]
-            if info.valid_data:  # otherwise it only tells that a writer has gone
+            if info.valid_data:  # otherwise it only says that a writer has left
                 return data, info
 
     def matched(self) -> list[int]:
@@ -197,7 +197,7 @@ class Reader:
         return self._reader.get_matched_publications()
 
     def matched_user_data(self, handle: int) -> bytes | None:
-        """User data of a writer that it receives from; None when that has gone."""
+        """User data of a writer that it receives from; None when it has left."""
         endpoint = self._reader.get_matched_publication_data(handle)
         return None if endpoint is None else _user_data(endpoint)
 

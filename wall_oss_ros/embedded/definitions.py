@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Interfaces that rosbags' store lacks: services, actions, control_msgs, and what drivers of their own kind take.
+"""Interfaces that rosbags' store does not have: services, actions, control_msgs, and what some drivers expect.
 
 Only the fields, as the wire needs them; their meaning is documented in the packages that define them.
 """

@@ -105,7 +105,7 @@ class Timer(Entity):
         callback_group: which callbacks exclude it.
         timer_period_ns: period in ns, not negative.
         clock: whose time it follows.
-        context: accepted for rclpy's sake.
+        context: accepted because rclpy has it; no effect.
         autostart: False makes it wait for `reset`.
     """
 

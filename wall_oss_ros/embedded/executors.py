@@ -41,11 +41,11 @@ class ExternalShutdownException(Exception):
 
 
 class ConditionReachedException(Exception):
-    """Kept for rclpy's sake."""
+    """Here because rclpy has it; nothing raises it."""
 
 
 def wake_all() -> None:
-    """Makes every executor look around, from any thread."""
+    """Wakes every executor; from any thread."""
     for executor in list(_executors):
         executor.wake()
 
@@ -63,7 +63,7 @@ class Waiter:
         """Makes `wait` return, or the next one if nobody waits; from any thread."""
         try:
             self._guard.set(True)
-        except DDSException:  # the participant has gone
+        except DDSException:  # the participant has been closed
             pass
 
     def clear(self) -> None:
@@ -254,7 +254,7 @@ class Executor:
         except (DDSException, NotInitializedException):
             if self._context.ok():
                 raise
-            raise ExternalShutdownException() from None  # the participant has gone with the context
+            raise ExternalShutdownException() from None  # the participant was closed with the context
 
     def _get_waiter(self) -> Waiter:
         with self._waiter_lock:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is there: what this process announces of its nodes, and what it has heard of others'.
+"""The ROS graph: what this process announces of its nodes, and what it has heard of others'.
 
 ROS 2 nodes are not DDS entities: every process says on the topic ``ros_discovery_info`` which of its readers and
 writers belong to which node. Topics and services are read from DDS discovery itself.
@@ -50,7 +50,7 @@ class Graph:
         self._heard: dict[bytes, Any] = {}  # participant guid -> its latest message
 
     def update(self, node: Any, present: bool = True) -> None:
-        """Announces a node's endpoints as they are now, or that the node has gone."""
+        """Announces a node's endpoints as they are now, or that the node has been destroyed."""
         with self._lock:
             if present:
                 self._nodes[id(node)] = node

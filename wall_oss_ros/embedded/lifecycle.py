@@ -19,7 +19,7 @@ _SUCCESS = TransitionCallbackReturn.SUCCESS
 
 
 class ManagedEntity:
-    """Something that a managed node tells about its transitions."""
+    """Something that a managed node informs of its transitions."""
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         return _SUCCESS

@@ -183,7 +183,7 @@ def remove_handler(name: str) -> None:
 
 
 def initialize() -> None:
-    """For rclpy's sake: nothing needs to be set up."""
+    """Here because rclpy has it: nothing needs to be set up."""
 
 
 shutdown = clear_config = initialize

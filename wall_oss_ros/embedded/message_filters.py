@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Messages that belong together, with message_filters' names and rules: by equal stamps, or by stamps that are close."""
+"""Messages brought together by equal stamps or by close ones, with message_filters' names and rules."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class Node(NodeParameters, NodeEntities, NodeGraph):
         context: the default context if not given.
         cli_args: ROS arguments for this node alone, such as ``["--ros-args", "-p", "rate:=5.0"]``.
         namespace: absolute or not; ``/`` by default.
-        use_global_arguments: whether those of rclpy.init count too.
+        use_global_arguments: whether those of rclpy.init apply, too.
         enable_rosout: publish the node's log lines on /rosout.
         start_parameter_services: offer the services that ``ros2 param`` calls.
         parameter_overrides: list of `Parameter`, values that go before those declared.

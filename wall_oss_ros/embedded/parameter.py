@@ -22,11 +22,11 @@ class Parameter:
 
     Args:
         name: the parameter's name.
-        type_: its type; told from the value if not given.
+        type_: its type; that of the value if not given.
         value: bool, int, float, str, bytes, or a list or array of one of the first four; None for NOT_SET.
 
     Raises:
-        TypeError: the value's type cannot be told.
+        TypeError: the value is of none of these types.
         ValueError: value and type do not go together.
     """
 

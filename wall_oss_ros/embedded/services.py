@@ -33,7 +33,7 @@ def _endpoints(participant: dds.Participant, srv_type: type, name: str, role: st
 
     of_requests, of_replies = (dds.Writer, dds.Reader) if role == "client" else (dds.Reader, dds.Writer)
     request_topic, reply_topic = service_to_dds(name)
-    reply = open_endpoint(of_replies, reply_topic, srv_type.Response)  # first: whoever finds the other one finds it
+    reply = open_endpoint(of_replies, reply_topic, srv_type.Response)  # first, so that it is there when requests are
     return open_endpoint(of_requests, request_topic, srv_type.Request), reply
 
 
@@ -102,7 +102,7 @@ class Service(GraphEntity):
         self._writer.write(wire.serialize(response, wire.pack_service_header(*header[:2])))
 
     def _wait_for_client(self, request_writer: int) -> None:
-        """Waits until the client that wrote a request can hear the reply, briefly: it may have gone.
+        """Waits until the client that wrote a request can hear the reply, but not for long: it may have left.
 
         Args:
             request_writer: the handle of its writer, from the request's sample information.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SIGINT and SIGTERM end the contexts, and wake whoever waits."""
+"""SIGINT and SIGTERM end the contexts and wake the executors."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class ConnectivityException(TransformException):
 
 
 class ExtrapolationException(TransformException):
-    """The time lies outside of what is known."""
+    """The time lies outside the transforms that are kept."""
 
 
 class InvalidArgumentException(TransformException):
@@ -46,7 +46,7 @@ class InvalidArgumentException(TransformException):
 
 
 class TimeoutException(TransformException):
-    """For tf2's sake: nothing raises it."""
+    """Here because tf2 has it; nothing raises it."""
 
 
 class _Link(NamedTuple):
@@ -145,7 +145,7 @@ class BufferCore:
         self._lock = threading.RLock()
 
     def set_transform(self, transform: Any, authority: str) -> None:
-        """Keeps a geometry_msgs/TransformStamped for its stamp; one that makes no sense is logged and ignored."""
+        """Keeps a geometry_msgs/TransformStamped for its stamp; an invalid one is logged and ignored."""
         self._set(transform, authority, _History)
 
     def set_transform_static(self, transform: Any, authority: str) -> None:
@@ -193,7 +193,7 @@ class BufferCore:
             time: rclpy Time; 0 for the latest.
 
         Raises:
-            LookupException, ConnectivityException, ExtrapolationException, InvalidArgumentException: as they say.
+            LookupException, ConnectivityException, ExtrapolationException, InvalidArgumentException: as their names say.
         """
         with self._lock:
             return _message(target_frame, source_frame, *self._look_up(target_frame, source_frame, time.nanoseconds))
@@ -218,7 +218,7 @@ class BufferCore:
         return _succeeds(lambda: self.lookup_transform_full_core(*asked))
 
     def get_latest_common_time(self, target_frame: str, source_frame: str) -> Time:
-        """The latest time at which one can be told from the other; 0 when only static transforms are between."""
+        """The latest time at which one is known in the other; 0 when only static transforms lie between them."""
         with self._lock:
             return Time(nanoseconds=self._latest_common(target_frame, source_frame))
 

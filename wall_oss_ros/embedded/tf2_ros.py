@@ -198,7 +198,7 @@ class TransformBroadcaster:
 
 
 class StaticTransformBroadcaster:
-    """Publishes static transforms on /tf_static, always all that were sent; as in tf2_ros, a child's first one stays."""
+    """Publishes static transforms on /tf_static: all that were sent, of each child the first, as tf2_ros does."""
 
     def __init__(self, node: Any, qos: Any = None):
         profile = QoSProfile(depth=1, durability=_LATCHED) if qos is None else qos

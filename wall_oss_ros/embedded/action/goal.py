@@ -54,7 +54,7 @@ def uuid_key(goal_id: Any) -> bytes:
 
 
 class GoalStateError(RuntimeError):
-    """The goal cannot go from its present state where it was told to."""
+    """The goal cannot make this step from its present state."""
 
 
 class ServerGoalHandle:
@@ -128,4 +128,4 @@ class ServerGoalHandle:
         self._server._status_changed()
 
     def destroy(self) -> None:
-        """For rclpy's sake: nothing to release."""
+        """Here because rclpy has it: there is nothing to release."""

@@ -184,7 +184,7 @@ class ActionServer:
         try:
             result = callback(handle)
             result = await result if inspect.isawaitable(result) else result
-        except Exception:  # the client is told, and the server goes on
+        except Exception:  # the goal is aborted, and the server goes on
             self._node.get_logger().error(f"Error raised in execute callback:\n{traceback.format_exc().rstrip()}")
             result = None
         if handle.is_active:
