@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Between messages and the plain objects that the logic works with."""
+"""Conversions between messages and the plain objects that the logic works with."""
 
 from __future__ import annotations
 
@@ -29,14 +29,25 @@ def seconds(stamp) -> float:
     return stamp.sec + stamp.nanosec * 1e-9
 
 
-def to_stamp(time: float) -> Time:
-    """Seconds as a time message."""
-    nanoseconds = max(round(time * 1e9), 0)
-    return Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
+def to_stamp(time: float, kind: type = Time):
+    """Seconds as a time message, or as a ``Duration`` if that is the ``kind``; not below zero."""
+    sec, nanosec = divmod(max(round(time * 1e9), 0), 10**9)
+    return kind(sec=sec, nanosec=nanosec)
+
+
+def _xyz(kind: type, values):
+    """Three numbers as a ``Point`` or ``Vector3``."""
+    x, y, z = (float(value) for value in values)
+    return kind(x=x, y=y, z=z)
+
+
+def _quaternion(rotation: np.ndarray) -> Quaternion:
+    x, y, z, w = quaternion_from_matrix(rotation).tolist()
+    return Quaternion(x=x, y=y, z=z, w=w)
 
 
 def image_message(image: np.ndarray, header) -> Image:
-    """An rgb8 message of an image (H, W, 3) uint8."""
+    """An image (H, W, 3) uint8 as an rgb8 message."""
     height, width = image.shape[:2]
     message = Image(header=header, height=height, width=width, encoding="rgb8", is_bigendian=0, step=3 * width)
     # An array of bytes is taken over as it is; a list or bytes would be checked value by value.
@@ -48,7 +59,7 @@ def image_array(message: Image) -> np.ndarray:
     """The pixels (H, W, 3) uint8 of an rgb8 message, without a copy.
 
     Raises:
-        WallOSSError: another encoding, or fewer bytes than the size says.
+        WallOSSError: another encoding, or a number of bytes that does not match the size.
     """
     expected = message.height * message.step
     if message.encoding != "rgb8" or message.step < 3 * message.width or len(message.data) != expected:
@@ -62,10 +73,10 @@ def image_array(message: Image) -> np.ndarray:
 
 
 def observation_from(message) -> Observation:
-    """The plain observation of a wall_oss_msgs/Observation.
+    """A wall_oss_msgs/Observation as a plain observation.
 
     Raises:
-        WallOSSError: an image or the state is not what the message's definition says.
+        WallOSSError: an image or the state is not as the message's definition has it.
     """
     if len(message.view_names) != len(message.views):
         raise WallOSSError(
@@ -84,42 +95,39 @@ def trajectory_message(joints: Sequence[str], setpoints: Sequence[Setpoint], tim
     """Setpoints for a joint trajectory controller.
 
     Args:
-        joints: their names.
-        setpoints: what to go through.
-        time: the time the setpoints count from, s; None is the time of arrival.
+        joints: names of the joints.
+        setpoints: the points to go through.
+        time: from which the setpoints' times count, s; None is the time of arrival.
     """
     message = JointTrajectory(joint_names=list(joints))
     if time is not None:
         message.header.stamp = to_stamp(time)
     for setpoint in setpoints:
-        nanoseconds = round(setpoint.time * 1e9)
         point = JointTrajectoryPoint(positions=setpoint.position.tolist(), velocities=setpoint.velocity.tolist())
-        point.time_from_start = Duration(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
+        point.time_from_start = to_stamp(setpoint.time, Duration)
         message.points.append(point)
     return message
 
 
 def chunk_message(
-    header, plan_id: int, subtask: str, rows: np.ndarray, rate_hz: float, layout: Layout, inference_s: float
+    header, plan_id: int, subtask: str, targets: np.ndarray, rate_hz: float, layout: Layout, inference_s: float
 ) -> ActionChunk:
-    """A chunk of absolute targets (horizon, A), with the path they make. ``header``: the observation's."""
+    """A chunk of absolute targets (horizon, A) with the path of each arm. ``header``: the observation's."""
     message = ActionChunk(header=header, plan_id=plan_id, subtask=subtask, rate_hz=float(rate_hz))
-    message.horizon, message.dof = rows.shape
-    message.actions = np.where(layout.mask, rows, 0.0).astype(np.float32).ravel().tolist()
+    message.horizon, message.dof = targets.shape
+    message.actions = np.where(layout.mask, targets, 0.0).astype(np.float32).ravel().tolist()
     message.dof_mask = layout.mask.tolist()
     message.inference_s = float(inference_s)
-    message.path, *message.more_paths = (_path(header, rows, arm) for arm in layout.arms)
+    message.path, *message.more_paths = (_path(header, targets, arm) for arm in layout.arms)
     return message
 
 
-def _path(header, rows: np.ndarray, arm: Layout) -> PoseArray:
-    """One arm's poses in rows (horizon, A). The header is the chunk's, in the arm's own base frame."""
+def _path(header, targets: np.ndarray, arm: Layout) -> PoseArray:
+    """One arm's poses in a chunk's targets (horizon, A), in the arm's own base frame."""
     path = PoseArray(header=Header(stamp=header.stamp, frame_id=arm.profile.arm.base_frame))
-    for row in rows:
-        position, rotation, _ = arm.unpack(row)
-        x, y, z, w = quaternion_from_matrix(rotation).tolist()
-        pose = Pose(position=Point(**dict(zip("xyz", position.tolist()))), orientation=Quaternion(x=x, y=y, z=z, w=w))
-        path.poses.append(pose)
+    for target in targets:
+        position, rotation, _ = arm.unpack(target)
+        path.poses.append(Pose(position=_xyz(Point, position), orientation=_quaternion(rotation)))
     return path
 
 
@@ -131,25 +139,24 @@ def planar_pose(pose: Pose) -> np.ndarray:
 
 
 def transform_message(parent: str, child: str, pose: np.ndarray) -> TransformStamped:
-    """The pose (4, 4) of ``child`` in ``parent``, m."""
-    message = TransformStamped(child_frame_id=child)
-    message.header.frame_id = parent
-    message.transform.translation = Vector3(**dict(zip("xyz", pose[:3, 3].tolist())))
-    message.transform.rotation = Quaternion(**dict(zip("xyzw", quaternion_from_matrix(pose[:3, :3]).tolist())))
+    """The pose (4, 4) of ``child`` in ``parent``, m, as a transform."""
+    message = TransformStamped(header=Header(frame_id=parent), child_frame_id=child)
+    message.transform.translation = _xyz(Vector3, pose[:3, 3])
+    message.transform.rotation = _quaternion(pose[:3, :3])
     return message
 
 
 def transform_pose(message: TransformStamped) -> np.ndarray:
-    """The inverse: the pose (4, 4)."""
-    place, turn = message.transform.translation, message.transform.rotation
+    """The inverse of ``transform_message``: the pose (4, 4)."""
+    translation, rotation = message.transform.translation, message.transform.rotation
     pose = np.eye(4)
-    pose[:3, :3] = matrix_from_quaternion((turn.x, turn.y, turn.z, turn.w))
-    pose[:3, 3] = place.x, place.y, place.z
+    pose[:3, :3] = matrix_from_quaternion((rotation.x, rotation.y, rotation.z, rotation.w))
+    pose[:3, 3] = translation.x, translation.y, translation.z
     return pose
 
 
 def plan_message(plan: Plan, frame: str, time: float) -> SubtaskPlan:
-    """A plan as it stands at ``time`` (s); ``frame``: the robot's base."""
+    """A plan as it is at ``time`` (s); ``frame``: the robot's base frame."""
     message = SubtaskPlan(header=Header(stamp=to_stamp(time), frame_id=frame), plan_id=plan.id, active=plan.active)
     message.instruction, message.reasoning, message.message = plan.instruction, plan.reasoning, plan.message
     message.status = int(plan.status)
@@ -157,6 +164,6 @@ def plan_message(plan: Plan, frame: str, time: float) -> SubtaskPlan:
         item = Subtask(text=subtask.text, status=int(subtask.status))
         item.started, item.finished = to_stamp(subtask.started or 0.0), to_stamp(subtask.finished or 0.0)
         item.has_target = subtask.target is not None
-        item.target = Point(**dict(zip("xyz", subtask.target or (0.0, 0.0, 0.0))))
+        item.target = _xyz(Point, subtask.target or (0.0, 0.0, 0.0))
         message.subtasks.append(item)
     return message

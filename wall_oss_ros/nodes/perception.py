@@ -46,7 +46,7 @@ class PerceptionNode(WallOSSNode):
         self._robot = RobotStateHistory(profile)
         self._limit = RateLimit(self.value("rate_hz"))
         self._meter = RateMeter(window=3.0)
-        self._refused = ""  # the last input that could not be used
+        self._unusable = ""  # what was wrong with the last input that could not be used
         for view in profile.views:
             self.listen(Image, view.image_topic, partial(self._on_image, view.name), SENSOR)
         self.listen_to_joints(profile, self._on_joints)
@@ -54,15 +54,11 @@ class PerceptionNode(WallOSSNode):
             self.listen(Odometry, profile.base.odometry, self._on_odometry, SENSOR)
 
     def diagnose(self):
-        now = self.now()
-        complaints = self._views.complaints(now, self.value("stale_s"))
-        if self._robot.stamp is None:
-            complaints.append(f"no joint states on {' and '.join(self._profile.joint_sources)} yet")
-        elif now - self._robot.stamp > self.value("stale_s"):
-            complaints.append(f"last joint states are {now - self._robot.stamp:.1f} s old")
-        if self._refused:
-            complaints.append(self._refused)
-            self._refused = ""
+        now, limit = self.now(), self.value("stale_s")
+        complaints = self._views.complaints(now, limit) + self._robot.complaints(now, limit)
+        if self._unusable:
+            complaints.append(self._unusable)
+            self._unusable = ""
         rate, jitter = self._meter.measure(self.steady())
         values = {"observations_hz": f"{rate:.1f}", "jitter_s": f"{jitter:.4f}"}
         if complaints:
@@ -71,51 +67,46 @@ class PerceptionNode(WallOSSNode):
 
     def _on_joints(self, message: JointState) -> None:
         stamp = seconds(message.header.stamp)
-        if lacks := self._robot.add_joint_state(stamp, message.name, message.position, message.velocity):
-            self._complain(lacks)
+        if problem := self._robot.add_joint_state(stamp, message.name, message.position, message.velocity):
+            self._complain(problem)
 
     def _on_odometry(self, message: Odometry) -> None:
         self._robot.add_odometry(seconds(message.header.stamp), planar_pose(message.pose.pose))
 
     def _on_image(self, view: str, message: Image) -> None:
         self._views.add_image(view, seconds(message.header.stamp), message)
-        found = self._views.pop_synchronised()
-        if found is None:
+        synchronised = self._views.pop_synchronised()
+        if synchronised is None or not self._limit.permits(synchronised[0]):
             return
-        stamp, images = found
-        if not self._limit.permits(stamp):
-            return
-        # A set of views may be older than the joints' memory only when a camera lags far behind.
-        reading = self._robot.at(stamp)
-        if reading is None:
+        stamp, images = synchronised
+        state = self._robot.at(stamp)
+        if state is None:  # among other causes, a camera that lags far behind
             self._complain("no joint states at the time of the images")
             return
-        if reading.missing:
-            self._complain(f"nothing from {' nor '.join(reading.missing)} at the time of the images")
+        if state.missing:
+            self._complain(f"nothing from {' nor '.join(state.missing)} at the time of the images")
         try:
-            self._publish(stamp, images, reading)
+            self._publish(stamp, images, state)
         except (CvBridgeError, ValueError) as error:
             self._complain(f"an image cannot be used: {error}")
 
-    def _publish(self, stamp: float, images: dict[str, Image], reading: RobotState) -> None:
+    def _publish(self, stamp: float, images: dict[str, Image], robot: RobotState) -> None:
         size = self.value("image_size")
         message = Observation(header=Header(stamp=to_stamp(stamp), frame_id=self._profile.arm.base_frame))
-        message.robot = self._profile.name
-        message.view_names = list(images)
-        message.views = [
-            image_message(fit_square(self._bridge.imgmsg_to_cv2(image, "rgb8"), size), image.header)
-            for image in images.values()
-        ]
-        message.state = reading.state.tolist()
-        message.state_mask = reading.mask.tolist()
-        message.joint_names = list(reading.joints)
-        message.joint_positions = reading.positions.tolist()
-        message.joint_velocities = reading.velocities.tolist()
+        message.robot, message.view_names = self._profile.name, list(images)
+        for image in images.values():
+            pixels = fit_square(self._bridge.imgmsg_to_cv2(image, "rgb8"), size)
+            message.views.append(image_message(pixels, image.header))
+        message.state = robot.state.tolist()
+        message.state_mask = robot.mask.tolist()
+        message.joint_names = list(robot.joints)
+        message.joint_positions = robot.positions.tolist()
+        message.joint_velocities = robot.velocities.tolist()
         self._observations.publish(message)
         self._meter.tick(self.steady())
 
     def _complain(self, why: str) -> None:
-        self._refused = why
+        self._unusable = why
         self.get_logger().warning(why, throttle_duration_sec=5.0)
 
 

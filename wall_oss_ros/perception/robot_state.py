@@ -71,6 +71,13 @@ class RobotStateHistory:
             pose = pose + np.array([0.0, 0.0, 2 * np.pi * turns])
         history.add_joint_state(stamp, _POSE, pose.tolist(), ())
 
+    def complaints(self, now: float, limit: float) -> list[str]:
+        """A phrase if the arms have no joint states yet, or none of the last ``limit`` seconds."""
+        if self.stamp is None:
+            return [f"no joint states on {' and '.join(self._profile.joint_sources)} yet"]
+        age = now - self.stamp
+        return [f"last joint states are {age:.1f} s old"] if age > limit else []
+
     def at(self, stamp: float) -> RobotState | None:
         """The robot at ``stamp`` (s); None if the arms have no joint states close enough to that time."""
         tolerance = self._profile.watchdog.joint_state_age
