@@ -35,7 +35,8 @@ from rich.table import Table
 from wall_oss_ros.control.chunk_queue import JOININGS
 from wall_oss_ros.control.inference import LatencyEstimate
 from wall_oss_ros.control.robot_motion import RobotMotion
-from wall_oss_ros.policy.real_time_chunking import Previous, guidance
+from wall_oss_ros.policy.observation import PreviousChunk
+from wall_oss_ros.policy.real_time_chunking import guidance
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile, load_profile
@@ -68,7 +69,7 @@ class NoisyPolicy:
         self._mask = np.zeros(layout.size, bool)
         self._mask[layout.position] = True
 
-    def act(self, time: float, state: np.ndarray, previous: Previous | None) -> np.ndarray:
+    def act(self, time: float, state: np.ndarray, previous: PreviousChunk | None) -> np.ndarray:
         """A chunk (horizon, A), relative, from an observation at ``time`` (s)."""
         layout, horizon = self._layout, self._profile.horizon
         after = np.arange(1, horizon + 1) / self._profile.rate_hz
@@ -106,7 +107,7 @@ def run(joining: str, latency: float, args: argparse.Namespace) -> dict[str, flo
             state = layout.pack(*arm.fk(q), 0.08)[0].astype(float)
             previous, rows = None, motion.remaining(now, state)
             if joining == "real_time" and len(rows):
-                previous = Previous(rows, math.ceil((estimate.seconds or 0.0) * rate - 1e-6))
+                previous = PreviousChunk(rows, math.ceil((estimate.seconds or 0.0) * rate - 1e-6))
             pending = now, state, policy.act(now, state, previous)
         if pending is not None and now >= pending[0] + latency - 1e-9:
             before = queue.target(now)

@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A recipe that trains in seconds."""
+"""A recipe that trains in seconds, and a packed batch for the networks of network_support."""
 
+import torch
+from network_support import END, IMAGE, PAD, PROPRI, START
+
+from wall_oss_ros.training.losses import Batch
+from wall_oss_ros.training.packing import pack
 from wall_oss_ros.training.recipe import Recipe, load_recipe
 
 SMALL = {
@@ -28,3 +33,28 @@ def small_recipe(dagger_episodes: int = 0) -> Recipe:
         stage | {"name": "second", "dagger_episodes": dagger_episodes, "dagger_share": 0.5},
     ]
     return Recipe.model_validate(recipe)
+
+
+PREFIX = [2, START, *[IMAGE] * 4, END]
+HORIZON, WIDTH = 4, 20
+LANGUAGE = [("ask", [10, 11], [12, 13]), ("ask", [14], [15])]
+ACTING = [[20, PROPRI, 21], [22, PROPRI]]
+
+
+def packed_batch(model, rows: int = 2, draws: int = 2, acting=ACTING, language=LANGUAGE) -> Batch:
+    generator = torch.Generator().manual_seed(1)
+    grid = torch.tensor([[1, 4, 4]])
+    positions = model.position_ids(torch.tensor([PREFIX]), grid)[:, 0].numpy()
+    count = len(acting)
+    mask = torch.zeros(WIDTH)
+    mask[:7] = 1
+    return Batch(
+        packed=pack(PREFIX, positions, [language] * rows, [acting] * rows, draws if count else 0, HORIZON, PROPRI, PAD),
+        pixel_values=torch.randn(16 * rows, 1176, generator=generator),
+        image_grid_thw=grid.repeat(rows, 1),
+        image_positions=torch.tensor([i for i, token in enumerate(PREFIX) if token == IMAGE]),
+        state=torch.randn(rows, WIDTH, generator=generator),
+        state_mask=mask.expand(rows, -1),
+        actions=torch.randn(rows, count, HORIZON, WIDTH, generator=generator),
+        dof_mask=mask,
+    )

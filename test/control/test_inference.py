@@ -94,8 +94,8 @@ def test_the_model_is_told_what_the_robot_does_meanwhile(policy):
     one, motion = inference(policy), moving(3.0)
     compute(one, policy, 3.4, 3.45, 3.6, motion, goes_on=True)
     previous = policy.calls[-1][1]["previous"]
-    assert previous.rows == pytest.approx(motion.remaining(3.4, STATE)) and previous.committed == 1
-    assert previous.rows.shape == (6, LAYOUT.size)
+    assert previous.steps == pytest.approx(motion.remaining(3.4, STATE)) and previous.committed == 1
+    assert previous.steps.shape == (6, LAYOUT.size)
 
 
 @pytest.mark.parametrize("real_time, goes_on, stamp", [(False, True, 3.4), (True, False, 3.4), (True, True, 9.0)])

@@ -10,7 +10,8 @@ from checkpoint_support import ARM, VIEWS, make_checkpoint
 
 from wall_oss_ros.policy import Observation, Policy
 from wall_oss_ros.policy.normalizer import Normalizer
-from wall_oss_ros.policy.real_time_chunking import Guidance, Previous, guidance, weights
+from wall_oss_ros.policy.observation import PreviousChunk
+from wall_oss_ros.policy.real_time_chunking import Guidance, guidance, weights
 
 HORIZON, WIDTH, STEPS = 10, 3, 5
 
@@ -110,7 +111,7 @@ def test_rows_are_held_while_committed_softly_in_between_and_not_beyond():
 def test_only_entries_that_the_model_decides_are_held_in_its_own_units():
     normalizer = Normalizer(np.array([-0.2, 0.0, 0.0]), np.array([0.4, 0.0, 0.08]))
     rows = np.tile([0.1, 5.0, 0.08], (4, 1))
-    guide = guidance(Previous(rows, 2), normalizer.normalize, normalizer.mask(), 6)
+    guide = guidance(PreviousChunk(rows, 2), normalizer.normalize, normalizer.mask(), 6)
     assert guide._target[:4] == pytest.approx(np.tile([0.5, 0.0, 1.0], (4, 1)))
     assert (guide._hold[:, 1] == 0).all() and (guide._hold[4:] == 0).all() and (guide._hold[:2, 0] == 1).all()
 
@@ -124,7 +125,7 @@ def test_a_policy_goes_on_from_what_the_robot_does(tmp_path):
     rows = np.zeros((7, 20))
     rows[:, ARM] = np.linspace(0, 1, 7)[:, None] * [0.1, -0.05, 0.02, 0.0, 0.05, -0.05, 0.08]
     free = policy.act(obs, "pick up the red cube", seed=1)
-    guided = policy.act(obs, "pick up the red cube", seed=1, previous=Previous(rows, 3))
+    guided = policy.act(obs, "pick up the red cube", seed=1, previous=PreviousChunk(rows, 3))
     assert guided[:3] == pytest.approx(rows[:3], abs=1e-5)
     assert np.abs(free[:3] - rows[:3]).max() > 0.01, "without guidance it is elsewhere"
     assert (np.abs(guided - free)[3:7, ARM] > 1e-4).any(), "the rows behind are drawn along"

@@ -3,11 +3,12 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.model import ExpertConfig, VisionConfig, WallOSS, WallOSSConfig
+from wall_oss_ros.model import ExpertConfig, VisionConfig, WallOSS, WallOSSConfig, attention
 from wall_oss_ros.model.decoder import decoder_layer
 from wall_oss_ros.policy import engine as engine_module
 from wall_oss_ros.policy import linear
@@ -296,3 +297,28 @@ def test_what_does_not_fit_is_refused(model):
         engine.act(SAY, steps=STEPS, **inputs)
     with pytest.raises(WallOSSError, match=r"noise is \(3, 6\)"):
         engine.act(ACT, steps=STEPS, **{**inputs, "noise": torch.zeros(3, 6)})
+
+
+def test_attention_takes_the_backend_that_the_model_is_set_to(monkeypatch):
+    """The prompt is causal behind what is cached, actions see everything: flash-attn's two kinds of sight."""
+    calls = []
+
+    def flash_attn_func(q, k, v, causal):
+        calls.append((q.shape[1], k.shape[1], causal))
+        mask = torch.ones(q.shape[1], k.shape[1], dtype=torch.bool).tril(k.shape[1] - q.shape[1]) if causal else None
+        q, k, v = (tensor.transpose(1, 2) for tensor in (q, k, v))
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=True).transpose(1, 2)
+
+    monkeypatch.setattr(attention, "flash_kernel", lambda: flash_attn_func)
+    monkeypatch.setattr(attention, "flash_fits", lambda device, dtype: True)
+    model, prefix, inputs = build(), see(0, 1, 2), motion()
+    layers = model.config.num_hidden_layers
+    expected = expected_actions(model, prefix, ACT, inputs)
+    for backend, times in (("sdpa", 0), ("auto", 1)):
+        model.set_attention_backend(backend)
+        calls.clear()
+        engine = Engine(model)
+        engine.observe(prefix)
+        assert same(engine.act(ACT, steps=STEPS, **inputs), expected)
+        prompt = [(30, 30, True)] * (layers - 1)  # the last layer only leaves its keys and values
+        assert calls == times * (prompt + [(HORIZON, 30 + HORIZON, False)] * layers * STEPS)

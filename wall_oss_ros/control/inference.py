@@ -14,7 +14,7 @@ import numpy as np
 
 from wall_oss_ros.control.robot_motion import RobotMotion
 from wall_oss_ros.control.worker import Outcome, Worker
-from wall_oss_ros.policy.real_time_chunking import Previous
+from wall_oss_ros.policy.observation import PreviousChunk
 
 _SPARE = 1  # steps left when a chunk should come: it may take a little longer than estimated
 
@@ -79,7 +79,7 @@ class Inference:
         if self._real_time and goes_on:
             left = motion.remaining(request.stamp, np.asarray(request.observation.state, float))
             if len(left):
-                options["previous"] = Previous(left, self.committed(request.asked, request.stamp))
+                options["previous"] = PreviousChunk(left, self.committed(request.asked, request.stamp))
         policy, read = self._policy, self._read
 
         def infer() -> tuple[np.ndarray, float]:

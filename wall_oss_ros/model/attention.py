@@ -36,11 +36,14 @@ def flash_fits(device: torch.device, dtype: torch.dtype) -> bool:
     return device.type == "cuda" and dtype in (torch.float16, torch.bfloat16)
 
 
-def check_backend(backend: str) -> str:
+def check_backend(backend: str, device: torch.device | None = None, dtype: torch.dtype | None = None) -> str:
     """The name itself.
 
+    Args:
+        device, dtype: what it would run on, where that is known.
+
     Raises:
-        WallOSSError: it is unknown, or flash was asked for and is not installed.
+        WallOSSError: it is unknown, or flash was asked for and is not installed or does not fit.
     """
     if backend not in BACKENDS:
         raise WallOSSError(f"The attention backend {backend!r} is unknown.", f"Use one of: {', '.join(BACKENDS)}.")
@@ -48,6 +51,11 @@ def check_backend(backend: str) -> str:
         raise WallOSSError(
             "The attention backend flash was asked for, but flash-attn cannot be imported.",
             "pip install flash-attn --no-build-isolation, or use the backend auto or sdpa.",
+        )
+    if backend == "flash" and device is not None and not flash_fits(device, dtype):
+        raise WallOSSError(
+            f"Flash attention does not run on {device.type} in {dtype}.",
+            "Use it on a CUDA device in bfloat16 or float16, or set the backend auto.",
         )
     return backend
 
@@ -81,13 +89,9 @@ def attention_spec(
     length = x.shape[1]
     causal = causal and mask is None and length > 1
     if mask is None and backend != "sdpa" and flash_kernel() is not None:
+        check_backend(backend, x.device, x.dtype)
         if flash_fits(x.device, x.dtype):
             return AttentionSpec(None, causal, flash_kernel())  # its causal masks align at the last cached token
-        if backend == "flash":
-            raise WallOSSError(
-                f"Flash attention does not run on {x.device.type} in {x.dtype}.",
-                "Use it on a CUDA device in bfloat16 or float16, or set the backend auto.",
-            )
     if causal and (cached or stacked):  # PyTorch's own causal mask aligns at the first token
         mask, causal = torch.ones(length, cached + length, dtype=torch.bool, device=x.device).tril(cached), False
     if stacked is None:

@@ -41,7 +41,7 @@ class ControlNode(WallOSSNode):
     Services ``stop``, ``resume`` and ``home``, topic ``emergency_stop``; client of the grippers' actions.
 
     Args:
-        policy_loader: gives the policy for the parameters model, device and threads, and the robot's profile.
+        policy_loader: gives the policy for the values of ``POLICY_PARAMETERS`` and the robot's profile.
     """
 
     PARAMETERS = (
@@ -76,7 +76,7 @@ class ControlNode(WallOSSNode):
         self._profile = profile = load_profile(self.value("robot"))
         self._kinematics, self._layout = [Arm(one) for one in profile.arms], Layout(profile)
         self._home = self.keep(Home(self, profile))
-        self._policy = self._load_policy(self.value("model"), self.value("device"), self.value("threads"), profile)
+        self._policy = self._load_policy(*(self.value(parameter.name) for parameter in POLICY_PARAMETERS), profile)
         self._policy.warm_up()
         joining = self.value("chunk_joining")
         self._inference = Inference(self._policy, profile.rate_hz, observation_from, joining == "real_time")

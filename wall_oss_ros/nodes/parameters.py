@@ -67,10 +67,12 @@ POLICY_PARAMETERS = (
     ),
     Parameter("device", "cpu", "Torch device the model runs on, such as cpu or cuda:0."),
     Parameter("threads", 1, "Torch threads of the process; 0 leaves it to torch.", 0, 256),
-)
+    Parameter("attention", "auto", "Attention kernel: flash (flash-attn, on a GPU), sdpa (PyTorch's), or auto: flash where"
+              " it is installed and fits.", choices=("auto", "sdpa", "flash")),
+)  # fmt: skip
 
 
-def load_policy(model: str, device: str, threads: int, profile: RobotProfile):
+def load_policy(model: str, device: str, threads: int, attention: str, profile: RobotProfile):
     """Loads the ``Policy`` that ``POLICY_PARAMETERS`` name. torch is imported here, not before: it takes seconds.
 
     Raises:
@@ -80,7 +82,7 @@ def load_policy(model: str, device: str, threads: int, profile: RobotProfile):
     from wall_oss_ros.policy.policy import Policy
 
     folder = model_directory(model or None, profile)
-    return Policy.from_pretrained(folder, device=device, threads=threads or None, profile=profile)
+    return Policy.from_pretrained(folder, device, threads=threads or None, profile=profile, attention=attention)
 
 
 def declare(node, table: Iterable[Parameter]) -> None:

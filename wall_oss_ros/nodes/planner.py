@@ -39,7 +39,7 @@ class PlannerNode(WallOSSNode):
     ``approve_plan``.
 
     Args:
-        policy_loader: gives the policy for the parameters model, device and threads, and the robot's profile.
+        policy_loader: gives the policy for the values of ``POLICY_PARAMETERS`` and the robot's profile.
     """
 
     PARAMETERS = (
@@ -62,7 +62,7 @@ class PlannerNode(WallOSSNode):
 
     def setup(self) -> None:
         self._profile = load_profile(self.value("robot"))
-        parameters = (self.value(name) for name in ("model", "device", "threads"))
+        parameters = (self.value(parameter.name) for parameter in POLICY_PARAMETERS)
         self._policy = self._load_policy(*parameters, self._profile)
         self._policy.warm_up()
         self._plan_out = self.publish_to(SubtaskPlan, "plan", LATCHED)

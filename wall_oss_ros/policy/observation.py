@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the robot sees and feels at one instant, as plain arrays: the policy's only input besides words."""
+"""What the policy is given besides words, as plain arrays: what the robot sees and feels, and what it does meanwhile."""
 
 from __future__ import annotations
 
@@ -77,6 +77,20 @@ class Observation:
                 "Use a profile with the checkpoint's dof_config.",
             )
         return self
+
+
+@dataclass(frozen=True)
+class PreviousChunk:
+    """What is left of the chunk that the robot follows, told as the new chunk would tell it.
+
+    Attributes:
+        steps: (n, A) physical units, in the action mode and from the state of the new observation; step k is for the
+            same time as step k of the new chunk. n may be less than the horizon.
+        committed: steps that are over before the new chunk can come.
+    """
+
+    steps: np.ndarray
+    committed: int
 
 
 def _as_rgb(image: Any) -> np.ndarray:

@@ -12,6 +12,7 @@ import torch
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS
+from wall_oss_ros.model.attention import check_backend
 from wall_oss_ros.model.checkpoint import locate
 from wall_oss_ros.model.fast import NotAChunk
 from wall_oss_ros.policy import prompts
@@ -19,9 +20,9 @@ from wall_oss_ros.policy.engine import Engine
 from wall_oss_ros.policy.fast_actions import FastActions
 from wall_oss_ros.policy.fit import require_fit
 from wall_oss_ros.policy.normalizer import Normalizer, default_robot
-from wall_oss_ros.policy.observation import Observation
+from wall_oss_ros.policy.observation import Observation, PreviousChunk
 from wall_oss_ros.policy.processor import WallOSSProcessor
-from wall_oss_ros.policy.real_time_chunking import Previous, guidance
+from wall_oss_ros.policy.real_time_chunking import guidance
 from wall_oss_ros.robots.profile import RobotProfile
 
 SUBTASK_TOKENS, PLAN_TOKENS, ANSWER_TOKENS = 48, 256, 128
@@ -33,12 +34,12 @@ class Policy:
     """One checkpoint on one robot. Planner and control may share it: calls wait for each other.
 
     Attributes:
-        horizon: rows of an action chunk.
-        rate_hz: rows a second.
+        horizon: steps of an action chunk.
+        rate_hz: steps of it a second.
         views: the robot's views, in the order of the prompt.
         image_size: side in pixels of the square views that the checkpoint takes; None for the released resizing.
         robot: whose statistics are in use.
-        temperature: deviation of the noise that a chunk starts from; the checkpoint's ``sampling_temperature``, else 1.
+        temperature: standard deviation of the noise that a chunk starts from; the checkpoint's ``sampling_temperature``, else 1.
             At 0 the flow starts from the noise's mean: the same observation then always gives the same chunk.
         fast: makes chunks from the language head's FAST tokens; None where they come from the flow head.
     """
@@ -93,6 +94,7 @@ class Policy:
         robot: str | None = None,
         profile: RobotProfile | None = None,
         accelerate: bool = True,
+        attention: str = "auto",
     ) -> Policy:
         """Loads config.json, model.safetensors and tokenizer.json.
 
@@ -104,9 +106,10 @@ class Policy:
             robot: whose statistics to use, where the checkpoint has several; the profile's when None.
             profile: the robot that it is to move; its layout and units are compared with the checkpoint's.
             accelerate: on a GPU, compile and record CUDA graphs.
+            attention: the decoder's attention kernel: auto, sdpa or flash; see ``model/attention.py``.
 
         Raises:
-            WallOSSError: the checkpoint is incomplete, damaged, foreign or not for this robot; one sentence says why.
+            WallOSSError: flash was asked for and cannot be used, or the checkpoint is incomplete, damaged, foreign or not for this robot; one sentence says why.
         """
         if threads is not None:
             torch.set_num_threads(max(1, int(threads)))
@@ -115,7 +118,9 @@ class Policy:
             robot = require_fit(folder, profile, robot)
         if dtype is None:
             dtype = torch.float32 if torch.device(device).type == "cpu" else torch.bfloat16
+        check_backend(attention, torch.device(device), dtype)
         model = WallOSS.from_pretrained(folder, device, dtype)
+        model.set_attention_backend(attention)
         return cls(model, WallOSSProcessor.from_folder(model.config, folder), robot, folder, accelerate)
 
     @property
@@ -165,7 +170,7 @@ class Policy:
         subtask: str,
         steps: int | None = None,
         seed: int | None = None,
-        previous: Previous | None = None,
+        previous: PreviousChunk | None = None,
     ) -> np.ndarray:
         """An action chunk.
 

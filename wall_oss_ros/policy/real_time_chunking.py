@@ -2,14 +2,14 @@
 """Real-time chunking: a new action chunk is inpainted around what the robot does while it is being computed.
 
 Black, Galliker, Levine, "Real-Time Execution of Action Chunking Flow Policies", arXiv 2506.07339. While the flow
-denoises, pseudo-inverse guidance draws the rows that the robot will have followed by then to what it was told for them,
-and the rows behind them the less the later they are.
+denoises, pseudo-inverse guidance draws the steps that the robot will have followed by then to what it was told for
+them, and the steps behind them the less the later they are.
 
 The clean chunk seen from the noisy one x_t is x^ = x_t + (1 - t) v. The paper adds to the velocity v the error of x^,
 times the transposed Jacobian of x^ with respect to x_t, times (1 - t) / (t r^2), r^2 = (1 - t)^2 / (t^2 + (1 - t)^2).
 That r^2 is the variance of x^ where actions have mean 0 and variance 1; the Jacobian is then t / (t^2 + (1 - t)^2), and
 all factors together are 1 / (1 - t). That is used here for every network. It takes no run of the network backwards and
-meets the committed rows exactly; through its own Jacobian, a network whose chunks hardly depend on the noise, as the
+meets the committed steps exactly; through its own Jacobian, a network whose chunks hardly depend on the noise, as the
 shipped one, can hardly be guided at all (docs/control.md has the figures).
 
 Signs. Flow time t runs from noise (0) to action (1), as in the paper: x_t = t x_1 + (1 - t) x_0, v estimates x_1 - x_0,
@@ -20,38 +20,25 @@ is x_t - t v, and the same correction, with t for 1 - t, is subtracted.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-
-@dataclass(frozen=True)
-class Previous:
-    """What is left of the chunk that the robot follows, told as the new chunk would tell it.
-
-    Attributes:
-        rows: (n, A) physical units, in the action mode and from the state of the new observation; row k is for the same
-            time as row k of the new chunk. n may be less than the horizon.
-        committed: rows that are over before the new chunk can come.
-    """
-
-    rows: np.ndarray
-    committed: int
+from wall_oss_ros.policy.observation import PreviousChunk
 
 
 def weights(horizon: int, committed: int, overlap: int) -> np.ndarray:
-    """How firmly each row is held, (horizon,): 1 while committed, falling to 0 where the old chunk ends.
+    """How firmly each step is held, (horizon,): 1 while committed, falling to 0 where the old chunk ends.
 
-    With d = committed and e = overlap, row i in [d, e) weighs c (exp(c) - 1) / (exp(1) - 1), c = (e - i) / (e - d + 1):
+    With d = committed and e = overlap, step i in [d, e) weighs c (exp(c) - 1) / (exp(1) - 1), c = (e - i) / (e - d + 1):
     the paper's equation 5.
     """
     overlap = min(overlap, horizon)
     committed = min(max(committed, 0), overlap)
-    rows = np.arange(horizon)
-    c = np.clip((overlap - rows) / (overlap - committed + 1), 0.0, 1.0)
-    return np.where(rows < committed, 1.0, c * np.expm1(c) / np.expm1(1.0))
+    steps = np.arange(horizon)
+    c = np.clip((overlap - steps) / (overlap - committed + 1), 0.0, 1.0)
+    return np.where(steps < committed, 1.0, c * np.expm1(c) / np.expm1(1.0))
 
 
 class Guidance:
@@ -66,7 +53,7 @@ class Guidance:
         self._target, self._hold = target, hold
 
     def __call__(self, actions: Tensor, t: float, stride: float, advance: Callable[[], None]) -> None:
-        """One Euler step of ``actions`` (horizon, A) in place, from flow time ``t``.
+        """One Euler step of ``actions`` (..., horizon, A) in place, from flow time ``t``.
 
         Args:
             stride: length of the step.
@@ -81,17 +68,17 @@ class Guidance:
 
 
 def guidance(
-    previous: Previous, normalize: Callable[[np.ndarray], np.ndarray], mask: np.ndarray, horizon: int
+    previous: PreviousChunk, normalize: Callable[[np.ndarray], np.ndarray], mask: np.ndarray, horizon: int
 ) -> Guidance:
     """Guidance towards what is left of a chunk.
 
     Args:
         normalize: physical units to the model's, (n, A) to (n, A).
         mask: (A,), the entries that the model decides.
-        horizon: rows of the new chunk.
+        horizon: steps of the new chunk.
     """
-    rows = np.asarray(previous.rows, np.float32)[:horizon]
+    steps = np.asarray(previous.steps, np.float32)[:horizon]
     target = np.zeros((horizon, len(mask)), np.float32)
-    target[: len(rows)] = normalize(rows)
-    hold = weights(horizon, previous.committed, len(rows))[:, None] * np.asarray(mask, bool)
+    target[: len(steps)] = normalize(steps)
+    hold = weights(horizon, previous.committed, len(steps))[:, None] * np.asarray(mask, bool)
     return Guidance(torch.from_numpy(target), torch.from_numpy(hold.astype(np.float32)))

@@ -16,8 +16,7 @@ import numpy as np
 
 from wall_oss_ros.control.robot_motion import RobotMotion
 from wall_oss_ros.policy import Policy
-from wall_oss_ros.policy.observation import Observation
-from wall_oss_ros.policy.real_time_chunking import Previous
+from wall_oss_ros.policy.observation import Observation, PreviousChunk
 from wall_oss_ros.sim.environment import Environment
 from wall_oss_ros.sim.goals import Goal
 from wall_oss_ros.sim.registry import task_of
@@ -150,12 +149,12 @@ class ClosedLoop:
         queue = body.queue
         return queue.stamp is None or queue.steps_done(now) >= self.settings.replan_every
 
-    def _previous(self, body: RobotMotion, obs: Observation) -> Previous | None:
+    def _previous(self, body: RobotMotion, obs: Observation) -> PreviousChunk | None:
         """What the next chunk has to go on from, where chunks are joined so."""
         if self.settings.joining != "real_time":
             return None
         rows = body.remaining(obs.stamp, obs.state)
-        return Previous(rows, math.ceil(self.settings.latency_s * self.policy.rate_hz)) if len(rows) else None
+        return PreviousChunk(rows, math.ceil(self.settings.latency_s * self.policy.rate_hz)) if len(rows) else None
 
     def _observe(self) -> Observation:
         self.on_look()
