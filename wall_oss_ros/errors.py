@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one exception that a user is meant to read."""
+"""The one exception that a user is meant to read, also for a package that is not installed."""
+
+from __future__ import annotations
 
 
 class WallOSSError(Exception):
@@ -14,3 +16,25 @@ class WallOSSError(Exception):
         super().__init__(f"{message} {hint}".strip())
         self.message = message
         self.hint = hint
+
+
+_EXTRAS = {  # of pyproject.toml, by the modules that they bring
+    "model": ("huggingface_hub", "safetensors", "tokenizers", "torch", "transformers"),
+    "sim": ("mujoco", "rich"),
+    "page": ("viser", "yourdfpy"),
+    "embedded": ("cyclonedds", "rosbags"),
+    "train": ("matplotlib",),
+    "lora": ("peft",),
+}
+
+
+def missing_package(error: ModuleNotFoundError) -> WallOSSError | None:
+    """What to say when an import failed; None where the module is not one that pip brings."""
+    module = (error.name or "").split(".")[0]
+    extra = next((extra for extra, modules in _EXTRAS.items() if module in modules), None)
+    if extra is None:
+        return None
+    return WallOSSError(
+        f"The Python package {module} is not installed; it is in the extra {extra}.",
+        f"Run: pip install 'wall_oss_ros[{extra}]', or in a clone: pip install -e '.[{extra}]'.",
+    )

@@ -4,7 +4,7 @@
 import pytest
 import yaml
 
-from wall_oss_ros.commands import check
+from wall_oss_ros.commands.main import main
 from wall_oss_ros.paths import data_path
 
 
@@ -29,7 +29,7 @@ def _saved(tmp_path, content: dict) -> str:
 
 @pytest.mark.parametrize("robot", ["franka", "ur", "ur:ur3", "dual_arm", "dual_arm:tiago_dual"])
 def test_shipped_robots_are_well(robot, capsys):
-    assert check.main([robot]) == 0
+    assert main(["check", robot]) == 0
     assert "!" not in capsys.readouterr().out
 
 
@@ -43,17 +43,17 @@ def test_shipped_robots_are_well(robot, capsys):
     ],
 )
 def test_what_is_wrong_is_marked(tmp_path, capsys, part, fields, words):
-    assert check.main([_profile(tmp_path, **{part: fields})]) == 1
+    assert main(["check", _profile(tmp_path, **{part: fields})]) == 1
     assert words in capsys.readouterr().out
 
 
 def test_a_profile_that_does_not_load_is_an_error_in_one_line(tmp_path, capsys):
-    assert check.main([_profile(tmp_path, arm={"tcp_frame": "hand_tcp"})]) == 2
+    assert main(["check", _profile(tmp_path, arm={"tcp_frame": "hand_tcp"})]) == 2
     assert "no joint or frame hand_tcp" in capsys.readouterr().err
 
 
 def test_each_arm_and_part_is_looked_at(capsys):
-    assert check.main(["dual_arm"]) == 0
+    assert main(["check", "dual_arm"]) == 0
     said = capsys.readouterr().out
     for words in ("right arm, home:", "left arm, workspace:", "left arm, gripper: gripper_l_joint1", "head, home:",
                   "lift, home: lift_joint at -0.2 of -0.5 to 0",
@@ -83,5 +83,5 @@ def _too_far_for_both(content):
     ],
 )
 def test_what_is_wrong_with_two_arms_is_marked(tmp_path, capsys, change, words):
-    assert check.main([_dual(tmp_path, change)]) == 1
+    assert main(["check", _dual(tmp_path, change)]) == 1
     assert words in capsys.readouterr().out

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TOOLS = "bash cat chmod cksum cp date dirname env flock grep head id ln mkdir mv readlink rm sed sleep sort tail touch uname".split()
+TOOLS = (
+    "bash cat chmod cksum cp date dirname env flock grep head id ln mkdir mv readlink rm sed sleep sort tail touch uname"
+).split()
 CAN_RENDER = "libEGL.so.1 libGLESv2.so.2 libgallium.so"
 
 # A Python that makes an environment as venv does, and whose pip notes its calls and fails when told to.
@@ -37,7 +39,7 @@ def script(path: Path, text: str) -> None:
 def checkout(tmp_path):
     root = tmp_path / "checkout"
     root.mkdir()
-    for name in ("wall-oss", "setup.py", "setup.cfg", "constraints.txt"):
+    for name in ("wall-oss", "pyproject.toml", "setup.py", "setup.cfg", "constraints.txt"):
         shutil.copy(ROOT / name, root / name)
     tools = tmp_path / "tools"
     tools.mkdir()
@@ -107,7 +109,7 @@ def test_a_setup_that_was_broken_off_is_taken_up_again(checkout):
 
 
 def test_no_suitable_python(checkout):
-    assert "Python 3.10, 3.11 or 3.12 is needed" in error(start(checkout, OLD_PYTHON="yes"))
+    assert "Python 3.10, 3.11, 3.12 or 3.13 is needed" in error(start(checkout, OLD_PYTHON="yes"))
 
 
 @pytest.mark.parametrize(

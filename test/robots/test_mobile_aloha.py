@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from wall_oss_ros.commands.check import look_over
+from wall_oss_ros.commands.profile_check import look_over
 from wall_oss_ros.control.mobile_base import MobileBaseMotion
 from wall_oss_ros.control.self_collision import SelfCollision
 from wall_oss_ros.control.stopping_check import holdable_speed

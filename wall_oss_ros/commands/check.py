@@ -1,150 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Looks a robot's profile over before anything moves: ``python -m wall_oss_ros.commands.check my_robot.yaml``."""
+"""Looks a robot's profile over before anything moves: home, workspace, gripper, two hands together, simulation.
+
+exit status: 0 all is well, 1 something is not (its line begins with "!"), 2 the profile is refused
+
+examples:
+  wall-oss check my_robot.yaml
+  wall-oss check ur:ur10e
+"""
 
 from __future__ import annotations
 
 import argparse
-import itertools
-import math
 import sys
-from collections.abc import Iterator
-
-import numpy as np
-
-from wall_oss_ros.control.self_collision import SelfCollision
-from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.robots.kinematics import Arm
-from wall_oss_ros.robots.profile import RobotProfile, load_profile
-from wall_oss_ros.robots.rotations import matrix_from_quaternion
-from wall_oss_ros.robots.urdf import position_limits, read_joints
-
-_TURN = math.radians(5)  # how far the tool's rotation at home may be from the one that states are measured from
-_SPARE = 0.1  # rad, wanted between home and the joint limits
-_GRID = 3  # the workspace is looked at in the middle of this many parts along each axis
-_BESIDE = 0.13  # m: hands that work together are this far either side of the middle between them
 
 
-def look_over(profile: RobotProfile) -> Iterator[tuple[bool, str]]:
-    """What is found, line by line: whether it is well, and what it is.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "robot", metavar="ROBOT", help="a profile in config/robots, with :variant where it has some, or a path"
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    """Prints what is found; 0 when all is well, 1 when something is not.
 
     Raises:
-        WallOSSError: the URDF and the profile do not fit each other, so that there is nothing more to say.
+        WallOSSError: the profile is refused.
     """
-    arms = [Arm(one) for one in profile.arms]
-    for one, arm in zip(profile.arms, arms):
-        of = f"{one.arm.name}, " if len(arms) > 1 else ""
-        for well, line in (*_arm(one, arm), _gripper(one)):
-            yield well, of + line
-    yield from _parts(profile)
-    yield from _together(profile, arms)
-    yield from _simulated(profile, arms)
+    from wall_oss_ros.commands.profile_check import look_over
+    from wall_oss_ros.robots.profile import load_profile
 
-
-def _arm(profile: RobotProfile, arm: Arm) -> Iterator[tuple[bool, str]]:
-    space, rotation = profile.arm.workspace, matrix_from_quaternion(profile.arm.tool_rotation)
-    position, orientation = arm.fk(arm.home)
-    inside = bool((position > space.min).all() and (position < space.max).all())
-    yield inside, f"home: the tool is at {_metres(position)}, {'inside' if inside else 'outside'} the workspace"
-    turn = math.acos(min(1.0, max(-1.0, (np.trace(orientation @ rotation.T) - 1) / 2)))
-    yield turn < _TURN, f"home: the tool is turned {math.degrees(turn):.1f} degrees against tool_rotation"
-    spare = np.minimum(arm.home - arm.lower, arm.upper - arm.home)
-    nearest = profile.arm.joints[int(np.argmin(spare))]
-    yield spare.min() > _SPARE, f"home: {spare.min():.2f} rad to the nearest joint limit, that of {nearest}"
-    goals = list(itertools.product(*map(_middles, space.min, space.max)))
-    missed = [goal for goal in goals if not arm.ik(goal, rotation, arm.home).ok]
-    where = f"; not {_metres(missed[0])}" if missed else ""
-    # A box has corners that an arm has not: most of it is enough.
-    yield len(missed) < len(goals) / 3, f"workspace: {len(goals) - len(missed)} of {len(goals)} points reached{where}"
-
-
-def _gripper(profile: RobotProfile) -> tuple[bool, str]:
-    joints = read_joints(profile)
-    absent = [name for name in profile.gripper.joints if name not in joints]
-    said = (
-        f"the URDF has no joint {', '.join(absent)}" if absent else f"{', '.join(profile.gripper.joints)} in the URDF"
-    )
-    return not absent, f"gripper: {said}"
-
-
-def _parts(profile: RobotProfile) -> Iterator[tuple[bool, str]]:
-    """Whether head and lift stand within their limits at home."""
-    for part in profile.parts:
-        low, high = position_limits(profile, part.joints)
-        spare = np.minimum(np.subtract(part.home, low), np.subtract(high, part.home)) / np.maximum(high - low, 1e-9)
-        i = int(np.argmin(spare))
-        said = f"{part.joints[i]} at {part.home[i]:g} of {low[i]:g} to {high[i]:g}"
-        yield spare[i] >= 0, f"{part.name}, home: {said}{'' if spare[i] >= 0 else ', outside'}"
-
-
-def _together(profile: RobotProfile, arms: list[Arm]) -> Iterator[tuple[bool, str]]:
-    """Whether two hands can work side by side where their workspaces meet, with no link in the way of another."""
-    if len(arms) != 2:
-        return
-    collisions = SelfCollision(profile)
-    spaces = [one.arm.workspace for one in profile.arms]
-    low, high = np.max([space.min for space in spaces], axis=0), np.min([space.max for space in spaces], axis=0)
-    if not (low < high).all():
-        yield True, "both hands: the workspaces do not meet"
-        return
-    homes = [arm.fk(arm.home)[0] for arm in arms]
-    apart = (homes[0] - homes[1]) * (1, 1, 0)
-    apart *= _BESIDE / max(np.linalg.norm(apart), 1e-9)
-    free, words = 0, ""
-    places = [
-        (x, (homes[0][1] + homes[1][1]) / 2, z) for x in _middles(low[0], high[0]) for z in _middles(low[2], high[2])
-    ]
-    for place in places:
-        goals = [place + apart, place - apart]
-        rotations = [matrix_from_quaternion(one.arm.tool_rotation) for one in profile.arms]
-        found = [arm.ik(goal, rotation, arm.home) for arm, goal, rotation in zip(arms, goals, rotations)]
-        missed = [_metres(goal) for goal, solution in zip(goals, found) if not solution.ok]
-        touching = "" if missed else collisions.touching(np.concatenate([solution.q for solution in found]))
-        free += not (missed or touching)
-        words = words or (
-            f"; not {missed[0]}" if missed else f"; {touching} touch at {_metres(place)}" if touching else ""
-        )
-    side = f"side by side {200 * _BESIDE:.0f} cm apart"
-    yield free > 2 * len(places) / 3, f"both hands: {side}, {free} of {len(places)} places reached and free{words}"
-
-
-def _simulated(profile: RobotProfile, arms: list[Arm]) -> Iterator[tuple[bool, str]]:
-    if profile.simulation is None:
-        yield True, "simulation: none"
-        return
-    from wall_oss_ros.sim.registry import scenery_of  # MuJoCo
-
-    scenery = scenery_of(profile)
-    simulator = scenery.simulator(scenery.random(np.random.default_rng(0)))
-    apart = max(float(np.linalg.norm(hand.tcp[0] - arm.fk(hand.q)[0])) for hand, arm in zip(simulator.arms, arms))
-    yield apart < 1e-4, f"simulation: the tool is {1000 * apart:.2f} mm from where kinematics put it"
-    simulator.step(1.0)
-    moved = max(float(np.abs(joints.q - joints.home).max()) for joints in (*simulator.arms, *simulator.parts.values()))
-    yield moved < 0.01, f"simulation: after a second at rest the robot has moved {moved:.4f} (rad or m)"
-
-
-def _middles(low: float, high: float) -> list[float]:
-    return [low + (high - low) * (i + 0.5) / _GRID for i in range(_GRID)]
-
-
-def _metres(point) -> str:
-    return f"({', '.join(f'{value:.3f}' for value in point)}) m"
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Prints what is found; 0 when all is well, 1 when something is not, 2 when the profile is refused."""
-    parser = argparse.ArgumentParser(prog="python -m wall_oss_ros.commands.check", description="Looks a profile over.")
-    parser.add_argument("robot", help="a profile in config/robots, with :variant where it has some, or a path")
-    try:
-        profile = load_profile(parser.parse_args(arguments).robot)
-        wrong = 0
-        for well, line in look_over(profile):
-            print(f"{'  ' if well else '! '}{line}")
-            wrong += not well
-    except WallOSSError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    wrong = 0
+    for well, line in look_over(load_profile(args.robot)):
+        print(f"{'  ' if well else '! '}{line}")
+        wrong += not well
     return 1 if wrong else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from wall_oss_ros.commands.main import main as command
+
+    sys.exit(command(["check", *sys.argv[1:]]))

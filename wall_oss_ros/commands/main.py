@@ -7,8 +7,11 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
+from xml.etree import ElementTree
 
-from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.errors import WallOSSError, missing_package
+from wall_oss_ros.paths import data_path
 
 # Each module in wall_oss_ros.commands has add_arguments(parser) and main(args) -> exit status, and imports what is
 # heavy inside main, so that --help answers at once.
@@ -16,8 +19,9 @@ COMMANDS = {
     "run": "simulate a robot, follow an instruction, and judge the result",
     "eval": "measure a model in closed loop on scenes it was never trained on",
     "train": "make demonstrations and train a model on them",
+    "check": "look a robot's profile over before anything moves",
     "inspect": "show what a checkpoint holds, and what in it looks wrong",
-    "test": "run the test suite",
+    "test": "look the code over and run the test suite",
     "topic": "publish and watch topics, as ros2 topic does",
     "service": "call services, as ros2 service does",
 }
@@ -30,8 +34,15 @@ examples:
   wall-oss topic echo /wall_oss/plan
   wall-oss service call /wall_oss/home
   wall-oss eval --episodes 20
+  wall-oss check my_robot.yaml
   wall-oss inspect models/wall-oss-tiny
 """
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser, *_args) -> NoReturn:
+        print(ElementTree.parse(data_path("package.xml")).findtext("version"))
+        parser.exit()
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -42,6 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():
         module = importlib.import_module(f"wall_oss_ros.commands.{name}")
@@ -68,6 +80,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return args.command_main(args)
     except WallOSSError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        if (missing := missing_package(error)) is None:
+            raise
+        print(f"error: {missing}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
