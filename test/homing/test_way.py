@@ -83,10 +83,10 @@ def test_walls_are_seen(monkeypatch):
     start = clearance.home.copy()
     start[0] = 0.6
     monkeypatch.setattr(clearance, "_collisions", Wall(lambda q: 0.25 < q[0] < 0.35))
-    monkeypatch.setattr("wall_oss_ros.homing.search._NODES", 30)
+    monkeypatch.setattr("wall_oss_ros.homing.builtin._NODES", 30)
     refused = BuiltinPlanner(clearance).plan(start)
     assert refused.knots is None and "wall" in refused.reason
-    monkeypatch.setattr("wall_oss_ros.homing.search._NODES", 400)
+    monkeypatch.setattr("wall_oss_ros.homing.builtin._NODES", 400)
     monkeypatch.setattr(clearance, "_collisions", Wall(lambda q: 0.25 < q[0] < 0.35 and q[5] < 2.3))
     way = BuiltinPlanner(clearance).plan(start)
     assert way.knots is not None, way.reason

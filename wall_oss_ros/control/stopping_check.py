@@ -59,7 +59,7 @@ class RestPostures:
 
     def touching(self, arm: int, q) -> str:
         """Two links that touch with one arm at joints (n,) rad and the others where they come to rest; or empty."""
-        return self.all_touching([q if number == arm else rest for number, rest in enumerate(self._rest)])
+        return self._touching([q if number == arm else rest for number, rest in enumerate(self._rest)])
 
     def all_touching(self, postures: Sequence[np.ndarray] | None = None) -> str:
         """Two links that touch with each arm at its joints (n,) rad; empty when none do.
@@ -67,7 +67,10 @@ class RestPostures:
         Args:
             postures: None is where they come to rest.
         """
-        return self._collisions.touching(np.concatenate(self._rest if postures is None else postures), self.parts)
+        return self._touching(self._rest if postures is None else postures)
+
+    def _touching(self, postures: Sequence[np.ndarray]) -> str:
+        return self._collisions.touching(np.concatenate(postures), self.parts)
 
 
 class StoppingCheck:
