@@ -19,8 +19,8 @@ class World:
     """All is well, until something is changed."""
 
     def __init__(self):
-        self.health, self.now, self.steady = InputMonitor(PROFILE, [ARM], 0.0), 100.0, 0.0
-        self.health.expect(CONTROLLER, 0.5, needed=False)
+        self.monitor, self.now, self.steady = InputMonitor(PROFILE, [ARM], 0.0), 100.0, 0.0
+        self.monitor.expect(CONTROLLER, 0.5, needed=False)
         self.q, self.state, self.robot = ARM.home.copy(), STATE.copy(), PROFILE.name
         self.speaking, self.cycling = True, True
 
@@ -29,12 +29,12 @@ class World:
         for _ in range(round(seconds / 0.02)):
             self.now, self.steady = self.now + 0.02, self.steady + 0.02
             if self.cycling:
-                self.health.cycle(self.now, self.steady)
+                self.monitor.cycle(self.now, self.steady)
             if self.speaking:
-                self.health.heard(CONTROLLER, self.now)
-            self.health.joints(self.now, self.q)
-            self.health.observation(self.robot, self.now, self.state)
-        return self.health.fault(self.now, self.steady)
+                self.monitor.heard(CONTROLLER, self.now)
+            self.monitor.joints(self.now, self.q)
+            self.monitor.observation(self.robot, self.now, self.state)
+        return self.monitor.fault(self.now, self.steady)
 
 
 def move_tool(world: World) -> None:
@@ -43,8 +43,8 @@ def move_tool(world: World) -> None:
 
 
 def say(world: World, runs: bool) -> None:
-    world.health.expect(PROGRAM)
-    world.health.program(PROGRAM, runs, world.now)
+    world.monitor.expect(PROGRAM)
+    world.monitor.program(PROGRAM, runs, world.now)
 
 
 CHANGES = {
@@ -55,9 +55,9 @@ CHANGES = {
     "clock has not moved": (lambda world: setattr(world, "cycling", False), 0.6),
     "clock leapt ahead by 60.0 s": (lambda world: setattr(world, "now", world.now + 60), 0.02),
     "clock was set back by 50.0 s": (lambda world: setattr(world, "now", world.now - 50), 0.02),
-    "no controller listens at /b": (lambda world: world.health.listeners.update({"/a": 1, "/b": 0}), 0.02),
+    "no controller listens at /b": (lambda world: world.monitor.listeners.update({"/a": 1, "/b": 0}), 0.02),
     "no gripper server or controller at /b": (
-        lambda world: world.health.servers.update({"/a": True, "/b": False}),
+        lambda world: world.monitor.servers.update({"/a": True, "/b": False}),
         0.02,
     ),
     "robot's program is not running, says /program": (lambda world: say(world, False), 0.02),
@@ -72,7 +72,7 @@ def test_what_is_wrong_is_named_and_goes_away_with_its_cause(reason):
     change(world)
     assert reason in world.run(after)
     world.robot, world.speaking, world.cycling = PROFILE.name, True, True
-    world.health.listeners, world.health.servers = {"/a": 1, "/b": 1}, {"/a": True, "/b": True}
+    world.monitor.listeners, world.monitor.servers = {"/a": 1, "/b": 1}, {"/a": True, "/b": True}
     say(world, True)
     assert world.run(1.5) == ""
 
@@ -88,22 +88,22 @@ def test_ordinary_motion_and_a_controller_that_never_spoke_are_no_faults():
 
 def test_what_is_needed_from_the_start_is_missed_before_its_first_word():
     world = World()
-    world.health.expect(PROGRAM)
-    world.health.expect("the joints of the lift", 0.3)
+    world.monitor.expect(PROGRAM)
+    world.monitor.expect("the joints of the lift", 0.3)
     assert world.run(0.02) == "nothing from /program yet"
-    world.health.program(PROGRAM, True, world.now)
+    world.monitor.program(PROGRAM, True, world.now)
     assert world.run(0.02) == "nothing from the joints of the lift yet"
-    world.health.heard("the joints of the lift", world.now)
+    world.monitor.heard("the joints of the lift", world.now)
     assert world.run(0.2) == ""
     assert world.run(0.2) == "nothing from the joints of the lift for 0.4 s"
-    world.health.heard("the joints of the lift", world.now)
+    world.monitor.heard("the joints of the lift", world.now)
     assert world.run(0.02) == "", "and a program's state, which is said once, stays known"
 
 
 def test_which_arm_has_jumped_is_said():
     profile = load_profile("dual_arm")
     arms, layout = [Arm(one) for one in profile.arms], Layout(profile)
-    health = InputMonitor(profile, arms, 0.0)
+    monitor = InputMonitor(profile, arms, 0.0)
     home = np.concatenate([arm.home for arm in arms])
     state = layout.pack_all([(*arm.fk(arm.home), 0.05) for arm in arms])[0]
 
@@ -111,9 +111,9 @@ def test_which_arm_has_jumped_is_said():
         q, seen = home.copy(), state.copy()
         q[7] += turned  # the left arm's first
         seen[layout.arms[0].position.start] += shifted
-        health.joints(stamp, q)
-        health.observation(profile.name, stamp, seen)
-        return health.fault(stamp, 0.0)
+        monitor.joints(stamp, q)
+        monitor.observation(profile.name, stamp, seen)
+        return monitor.fault(stamp, 0.0)
 
     assert read(1.0) == read(1.02) == ""
     assert read(1.04, turned=0.5) == "a joint's reading of the left arm jumped by 0.50 rad in 0.02 s"
@@ -123,13 +123,13 @@ def test_which_arm_has_jumped_is_said():
 
 def test_a_force_counts_only_while_it_lasts_and_what_is_no_number_is_a_fault():
     world, force = World(), PROFILE.arm.force
-    world.health.expect(force.topic, 0.3)
+    world.monitor.expect(force.topic, 0.3)
     assert world.run(0.02) == f"nothing from {force.topic} yet"
 
     def push(newtons: float, newton_metres: float = 0.0, after: float = 0.002) -> str:
         world.now, world.steady = world.now + after, world.steady + after
-        world.health.wrench(force.topic, (0.6 * newtons, 0.8 * newtons, 0.0), (0.0, 0.0, newton_metres), world.now)
-        return world.health.pushed
+        world.monitor.wrench(force.topic, (0.6 * newtons, 0.8 * newtons, 0.0), (0.0, 0.0, newton_metres), world.now)
+        return world.monitor.pushed
 
     assert push(force.max_force) == push(force.max_force + 1) == "", "one reading of a sensor at 500 Hz means nothing"
     assert push(0.0) == push(force.max_force + 1) == push(0.0) == ""
@@ -138,13 +138,13 @@ def test_a_force_counts_only_while_it_lasts_and_what_is_no_number_is_a_fault():
     assert push(force.max_force + 1) == "a force of 101 N at the arm, 100 N permitted"
     assert push(0.0) == ""
     assert push(0.0, -20.0) == "" and push(0.0, 20.0, after=0.02) == "a torque of 20.0 N m at the arm, 15 N m permitted"
-    world.health.cycle(world.now + 60, world.steady + 0.02)
-    assert world.health.pushed == "", "after a leap of the clock all is new"
+    world.monitor.cycle(world.now + 60, world.steady + 0.02)
+    assert world.monitor.pushed == "", "after a leap of the clock all is new"
 
     world = World()
-    world.health.expect(force.topic, 0.3)
+    world.monitor.expect(force.topic, 0.3)
     for bad in (float("nan"), float("inf")):
         push(bad)
-        assert world.health.pushed == "" and world.run(0.02) == "the force at the arm is not a finite number"
+        assert world.monitor.pushed == "" and world.run(0.02) == "the force at the arm is not a finite number"
         push(0.0)
         assert world.run(0.02) == ""
