@@ -17,7 +17,6 @@ from wall_oss_ros.control.worker import Outcome
 from wall_oss_ros.nodes.arms import Arms
 from wall_oss_ros.nodes.command_publishers import CommandPublishers, come_to_rest
 from wall_oss_ros.nodes.conversions import chunk_message, observation_from, seconds
-from wall_oss_ros.nodes.followed_plan import FollowedPlan
 from wall_oss_ros.nodes.home import HOME_PARAMETERS, Home
 from wall_oss_ros.nodes.lifecycle_node import ERROR, OK, WARN, WallOSSNode
 from wall_oss_ros.nodes.parameters import POLICY_PARAMETERS, Parameter, load_policy
@@ -33,6 +32,15 @@ from wall_oss_ros.robots.profile import load_profile
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 from wall_oss_msgs.msg import ActionChunk, ControlStatus, Observation, SubtaskPlan
+
+_PLAN_STATUS = {
+    SubtaskPlan.AWAITING_APPROVAL: "the plan awaits approval",
+    SubtaskPlan.RUNNING: "no subtask is active",
+    SubtaskPlan.SUCCEEDED: "the plan has succeeded",
+    SubtaskPlan.FAILED: "the plan has failed",
+    SubtaskPlan.CANCELLED: "the plan was cancelled",
+    SubtaskPlan.REJECTED: "the plan was rejected",
+}
 
 
 class ControlNode(WallOSSNode):
@@ -304,6 +312,41 @@ class ControlNode(WallOSSNode):
         status.inference_s = float(self._inference.seconds)
         status.command_rate_hz, status.command_jitter_s = rate, jitter
         self.send(self._status_out, status)
+
+
+class FollowedPlan:
+    """The planner's newest plan, as control follows it.
+
+    Attributes:
+        heard: when it came, s of steady time; None before the first.
+    """
+
+    def __init__(self):
+        self._plan: SubtaskPlan | None = None
+        self.heard: float | None = None
+
+    def update(self, plan: SubtaskPlan, time: float) -> None:
+        """A message has come at ``time``, s of steady time."""
+        self._plan = plan if plan.plan_id else None  # 0: a planner that has no plan yet
+        self.heard = time
+
+    @property
+    def running(self) -> bool:
+        """Whether it is being carried out."""
+        return self._plan is not None and self._plan.status == SubtaskPlan.RUNNING
+
+    @property
+    def active(self) -> tuple[int, str] | None:
+        """The plan's id and the subtask to work on; None when there is none."""
+        plan = self._plan
+        if not self.running or not 0 <= plan.active < len(plan.subtasks):
+            return None
+        return plan.plan_id, plan.subtasks[plan.active].text
+
+    @property
+    def words(self) -> str:
+        """How the plan stands, for when no subtask is active."""
+        return "no plan yet" if self._plan is None else _PLAN_STATUS.get(self._plan.status, "no such plan status")
 
 
 def _since(then: float | None, now: float) -> float | None:
