@@ -122,6 +122,27 @@ def test_what_remains_is_told_in_the_times_of_the_new_chunk():
     assert q.remaining(1.0).shape[0] == 0 and q.remaining(-0.1).shape[0] == 0
 
 
+@pytest.mark.parametrize("stamp", [0.0, 0.1, 5.3, 1795975785.3])
+def test_steps_at_their_very_times_have_passed_and_all_are_left_at_the_beginning(stamp):
+    q = queue()
+    q.put(chunk(stamp), now=stamp)
+    assert [q.steps_done(stamp + k / 10) for k in range(12)] == [*range(11), 10]
+    assert len(q.remaining(stamp)) == 10
+    times, targets = q.ahead(stamp + 0.35)
+    assert times == pytest.approx(stamp + 0.1 * np.arange(4, 11))
+    assert targets[:, 7] == pytest.approx(0.1 * (times - stamp), abs=1e-6)
+
+
+def test_stamp_and_end_are_the_newest_chunks_and_none_without_one():
+    q = queue()
+    assert q.stamp is None and q.end is None and [len(part) for part in q.ahead(0.0)] == [0, 0]
+    q.put(chunk(0.0), now=0.0)
+    q.put(chunk(0.5), now=0.6)
+    assert q.stamp == 0.5 and q.end == 1.5
+    assert not q.put(chunk(0.6), now=1.6), "its last step is due now"
+    assert q.put(chunk(0.5, x=0.3), now=0.6), "another one from the same observation"
+
+
 def test_an_unknown_way_of_joining_is_refused():
     with pytest.raises(ValueError, match="real_time"):
         ChunkQueue([], [], 0.1, "glue")

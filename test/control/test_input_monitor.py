@@ -100,6 +100,41 @@ def test_what_is_needed_from_the_start_is_missed_before_its_first_word():
     assert world.run(0.02) == "", "and a program's state, which is said once, stays known"
 
 
+@pytest.mark.parametrize(
+    "seconds, share, wrong", [(1.0, 1.99, False), (1.0, 2.2, True), (1e-4, 0.0, False), (1e-4, 0.02, True)]
+)
+def test_twice_the_limits_and_a_little_slack_are_possible_and_no_more(seconds, share, wrong):
+    """``share``: of the limits' rates; where no time passes, of a whole metre and radian beyond the slack."""
+    for joints in (False, True):
+        monitor, slack = InputMonitor(PROFILE, [ARM], 0.0), 0.15 if joints else 0.05
+        q, state = ARM.home.copy(), STATE.astype(float)
+        monitor.joints(10.0, q.copy())
+        monitor.observation(PROFILE.name, 10.0, state.copy())
+        fastest = ARM.velocity[0] if joints else PROFILE.arm.max_tcp_speed
+        change = 0.99 * slack + share * (fastest * seconds if seconds == 1.0 else 1.0)
+        if joints:
+            q[0] += change
+            monitor.joints(10.0 + seconds, q)
+        else:
+            state[LAYOUT.position.start] += change
+            monitor.observation(PROFILE.name, 10.0 + seconds, state)
+        assert ("jumped" in monitor.fault(10.0, 0.0)) == wrong
+
+
+def test_a_leap_of_the_clock_starts_over_but_for_what_is_said_only_once():
+    world = World()
+    world.monitor.expect(PROGRAM)
+    world.monitor.expect("the joints of the lift", 0.3)
+    world.monitor.cycle(world.now, world.steady)
+    world.monitor.program(PROGRAM, True, world.now)
+    world.monitor.heard("the joints of the lift", world.now)
+    assert world.monitor.fault(world.now, world.steady) == ""
+    world.monitor.cycle(world.now - 50, world.steady + 0.02)
+    assert world.monitor.fault(world.now - 50, world.steady + 1.1) == "the clock has not moved for 1.1 s"
+    world.monitor.cycle(world.now - 49, world.steady + 1.1)
+    assert world.monitor.fault(world.now - 49, world.steady + 1.1) == "nothing from the joints of the lift yet"
+
+
 def test_which_arm_has_jumped_is_said():
     profile = load_profile("dual_arm")
     arms, layout = [Arm(one) for one in profile.arms], Layout(profile)

@@ -104,6 +104,38 @@ def test_what_ships_rests_in_time_from_its_fastest(name):
         assert not motion.moving
 
 
+def test_without_a_target_it_is_sent_on_until_it_rests():
+    head = JointGroupMotion(ROBOT, HEAD, ALL)
+    q = np.array(HEAD.home)
+    assert head.step(None, q) is None
+    for _ in range(8):
+        q = head.step(target(head_actions=[0.2, 0.0]), q)[0].position
+    sent = []
+    while (setpoints := head.step(None, q)) is not None:
+        sent.append(setpoints[0])
+        q = setpoints[0].position
+    assert len(sent) > 1 and np.abs(sent[0].velocity).max() > 0.1 and np.abs(sent[-1].velocity).max() < 1e-3
+
+
+def test_joints_that_somebody_has_moved_meanwhile_begin_where_they_are():
+    lift = JointGroupMotion(ROBOT, LIFT, ALL)
+    assert lift.step(None, np.array([-0.4])) is None
+    first = lift.step(target(height=-0.4), np.array([-0.4]))[0]
+    assert first.position == pytest.approx([-0.4]) and first.velocity == pytest.approx([0.0])
+
+
+@pytest.mark.parametrize("seconds, lost", [(0.9, False), (1.1, True)])
+def test_one_joint_more_than_a_second_behind_at_its_full_speed_is_lost(seconds, lost):
+    head = JointGroupMotion(ROBOT, HEAD, ALL)
+    q = np.array(HEAD.home)
+    commanded = head.step(target(head_actions=HEAD.home), q)[0].position
+    behind = commanded - [0.0, seconds * head.velocity[1]]
+    head.step(target(head_actions=HEAD.home), behind)
+    assert head.fault == ("head_joint2 of the head does not follow its commands" if lost else "")
+    head.step(None, behind)
+    assert head.fault == "", "told once"
+
+
 def test_entries_that_the_model_does_not_decide_stay_where_they_are():
     moves = ALL.copy()
     moves[Layout(ROBOT).slots["head_actions"].start] = False
@@ -177,6 +209,23 @@ def test_a_base_drives_to_displacements_along_its_own_axes():
     ahead, aside = np.array([np.cos(3.0), np.sin(3.0)]), np.array([-np.sin(3.0), np.cos(3.0)])
     assert wheels.pose[:2] == pytest.approx([1.0, 2.0] + 0.3 * ahead - 0.1 * aside, abs=2e-3)
     assert wheels.pose[2] == pytest.approx(3.4, abs=2e-3), "through pi, the short way round"
+
+
+@pytest.mark.parametrize(
+    "pose, aim, along",
+    [
+        ([0, 0, np.pi / 2], [0.1, 0, np.pi / 2], (0, -1, 0)),
+        ([0, 0, np.pi / 2], [0, 0.1, np.pi / 2], (1, 0, 0)),
+        ([0, 0, np.pi / 6], [0.1, 0, np.pi / 6], (np.cos(np.pi / 6), -0.5, 0)),
+        ([0, 0, np.pi / 6], [0, 0.1, np.pi / 6], (0.5, np.cos(np.pi / 6), 0)),
+        ([0, 0, 3.1], [0, 0, -3.1], (0, 0, 1)),
+        ([0, 0, -3.1], [0, 0, 3.1], (0, 0, -1)),
+    ],
+)
+def test_its_velocities_are_along_its_own_axes_and_turn_the_short_way(pose, aim, along):
+    motion = MobileBaseMotion(driving())
+    speed = [motion.step(target(car_pose=aim), np.array(pose, float)) for _ in range(20)][-1]
+    assert speed / np.linalg.norm(speed) == pytest.approx(along, abs=1e-6) and motion.moving
 
 
 def test_it_follows_a_moving_target_without_lag():

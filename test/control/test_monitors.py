@@ -7,7 +7,7 @@ import pytest
 from wall_oss_ros.control.monitors import ClockMonitor, JumpMonitor
 
 
-def continuity() -> JumpMonitor:
+def tool() -> JumpMonitor:
     watch = JumpMonitor("the tool", "m", 1.0, 0.05, again=3)
     for k in range(5):
         assert watch.update(0.1 * k, [0.1 * k, 0.0]) == ""
@@ -25,7 +25,7 @@ def continuity() -> JumpMonitor:
     ],
 )
 def test_a_jump_is_named_and_trust_comes_back_with_good_readings(stamp, values, words):
-    watch = continuity()
+    watch = tool()
     assert words in watch.update(stamp, values)
     last = watch._stamp
     for k in range(1, 4):
@@ -35,7 +35,7 @@ def test_a_jump_is_named_and_trust_comes_back_with_good_readings(stamp, values, 
 
 
 def test_the_same_reading_again_changes_nothing():
-    watch = continuity()
+    watch = tool()
     watch.update(0.5, [9.0, 0.0])
     for _ in range(5):
         assert watch.update(0.5, [9.0, 0.0])
@@ -56,3 +56,10 @@ def test_a_slow_machine_or_a_fast_simulation_is_no_leap():
     watch = ClockMonitor()
     watch.update(0.0, 0.0)
     assert watch.update(3.0, 3.0) == "" and watch.update(4.0, 3.1) == ""
+
+
+@pytest.mark.parametrize("ahead, leapt", [(0.89, False), (0.91, True), (-1e-7, False), (-1e-3, True)])
+def test_a_clock_may_run_at_20_times_real_time_and_half_a_second_on_top(ahead, leapt):
+    watch = ClockMonitor()
+    watch.update(50.0, 100.0)
+    assert bool(watch.update(50.0 + ahead, 100.02)) == leapt
