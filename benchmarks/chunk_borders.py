@@ -44,7 +44,7 @@ from wall_oss_ros.robots.profile import RobotProfile, load_profile
 BORDER = 0.2  # s after a chunk has come that count as its border
 RANGE = 0.2  # m that the policy calls 1
 RECOVERY = 0.3  # s in which a chunk leads back to the curve
-SMOOTH = 3.0  # rows over which a chunk's own error hangs together
+SMOOTH = 3.0  # steps over which a chunk's own error hangs together
 STEPS = 5  # of the flow
 START = 1.0  # s that are left out
 
@@ -62,8 +62,8 @@ class NoisyPolicy:
 
     def __init__(self, profile: RobotProfile, layout: Layout, spread: float, seed: int):
         self._profile, self._layout = profile, layout
-        rows = torch.arange(profile.horizon, dtype=torch.float64)
-        kernel = torch.exp(-(((rows[:, None] - rows) / SMOOTH) ** 2) / 2) + 1e-6 * torch.eye(len(rows))
+        steps = torch.arange(profile.horizon, dtype=torch.float64)
+        kernel = torch.exp(-(((steps[:, None] - steps) / SMOOTH) ** 2) / 2) + 1e-6 * torch.eye(len(steps))
         self._covariance = (spread / RANGE) ** 2 * kernel
         self._noise = torch.Generator().manual_seed(seed)
         self._mask = np.zeros(layout.size, bool)
@@ -77,7 +77,7 @@ class NoisyPolicy:
         path = curve(time + after) + np.exp(-after / RECOVERY)[:, None] * (here - curve(time)) - here
         mean = torch.zeros(horizon, layout.size, dtype=torch.float64)
         mean[:, layout.position] = torch.from_numpy(path / RANGE)
-        guide = previous and guidance(previous, lambda rows: rows / RANGE, self._mask, horizon)
+        guide = previous and guidance(previous, lambda steps: steps / RANGE, self._mask, horizon)
         actions = torch.randn(mean.shape, generator=self._noise, dtype=torch.float64)
 
         def advance(t: float) -> None:
@@ -105,9 +105,9 @@ def run(joining: str, latency: float, args: argparse.Namespace) -> dict[str, flo
         now, queue = n * dt, motion.queue
         if pending is None and (queue.stamp is None or queue.steps_done(now) >= args.replan_every):
             state = layout.pack(*arm.fk(q), 0.08)[0].astype(float)
-            previous, rows = None, motion.remaining(now, state)
-            if joining == "real_time" and len(rows):
-                previous = PreviousChunk(rows, math.ceil((estimate.seconds or 0.0) * rate - 1e-6))
+            previous, left = None, motion.remaining(now, state)
+            if joining == "real_time" and len(left):
+                previous = PreviousChunk(left, math.ceil((estimate.seconds or 0.0) * rate - 1e-6))
             pending = now, state, policy.act(now, state, previous)
         if pending is not None and now >= pending[0] + latency - 1e-9:
             before = queue.target(now)
@@ -180,7 +180,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=10.0, help="of motion, for each run (10)")
     parser.add_argument("--latencies", type=float, nargs="+", default=[0, 100, 200, 300], help="ms (0 100 200 300)")
     parser.add_argument("--spread", type=float, default=0.01, help="by how much chunks disagree, m (0.01)")
-    parser.add_argument("--replan-every", type=int, default=5, help="rows of a chunk before the next is asked for (5)")
+    parser.add_argument("--replan-every", type=int, default=5, help="steps of a chunk before the next is asked for (5)")
     parser.add_argument("--robot", default="franka", help="robot profile; the curve fits franka")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--plot", type=Path, help="PNG to write")

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a cycle of control costs: the commands of all of a robot's arms, and taking in a chunk, in processor time.
 
-The arms follow their commands exactly; chunks lead each hand 5 cm up and down around its home, so that each cycle is one
-in motion. `cycle` is all arms' commands, with the look at where they would come to rest; `chunk` is taking in one chunk,
-with inverse kinematics and the look at links that would touch on its way; `links` is one such look alone.
+The arms follow their commands exactly; chunks lead each hand 5 cm up and down around its home, so that each cycle is
+one in motion. `cycle` is all arms' commands, with the check of where they would come to rest; `chunk` is taking in one
+chunk, with inverse kinematics and the check of links that would touch on its way; `links` is one such check alone.
 
     python benchmarks/control_cycle.py
     python benchmarks/control_cycle.py --robots franka ur:ur10e dual_arm --seconds 20
@@ -36,9 +36,9 @@ PERIOD = 4.0  # s
 def measure(profile: RobotProfile, seconds: float) -> dict[str, np.ndarray]:
     """Milliseconds of processor time of each cycle, chunk and look at the links."""
     links = SelfCollision(profile)
-    body = RobotMotion(profile, joining="real_time", collisions=links)
-    q, layout, dt = np.concatenate([arm.home for arm in body.arms]), body.layout, 1.0 / profile.command.rate_hz
-    home = [arm.fk(arm.home)[0] for arm in body.arms]
+    motion = RobotMotion(profile, joining="real_time", collisions=links)
+    q, layout, dt = np.concatenate([arm.home for arm in motion.arms]), motion.layout, 1.0 / profile.command.rate_hz
+    home = [arm.fk(arm.home)[0] for arm in motion.arms]
     after = np.arange(1, profile.horizon + 1) / profile.rate_hz
     spent: dict[str, list[float]] = {"cycle": [], "chunk": [], "links": []}
 
@@ -51,22 +51,24 @@ def measure(profile: RobotProfile, seconds: float) -> dict[str, np.ndarray]:
     for n in range(round(seconds / dt)):
         now = n * dt
         if n % round(REPLAN / dt) == 0:
-            state = layout.pack_all([(*arm.fk(x), 0.05) for arm, x in zip(body.arms, _split(q, body))])[0].astype(float)
-            rows = np.zeros((profile.horizon, layout.size))
+            state = layout.pack_all([(*arm.fk(x), 0.05) for arm, x in zip(motion.arms, _split(q, motion))])[0].astype(
+                float
+            )
+            actions = np.zeros((profile.horizon, layout.size))
             for own, start in zip(layout.arms, home):
-                rows[:, own.position] = start - state[own.position]
-                rows[:, own.position.start + 2] += SWING * np.sin(2 * np.pi * (now + after) / PERIOD)
-            timed("chunk", body.take, now, now, state, rows, q)
-            if body.fault:
-                raise RuntimeError(f"the benchmark's own chunk was refused: {body.fault}")
-        sent = timed("cycle", body.step, now, True, q)
+                actions[:, own.position] = start - state[own.position]
+                actions[:, own.position.start + 2] += SWING * np.sin(2 * np.pi * (now + after) / PERIOD)
+            timed("chunk", motion.follow_chunk, now, now, state, actions, q)
+            if motion.fault:
+                raise RuntimeError(f"the benchmark's own chunk was refused: {motion.fault}")
+        sent = timed("cycle", motion.step, now, True, q)
         q = np.concatenate([points[0].position for points in sent])
         timed("links", links.touching, q)
     return {what: np.array(times) for what, times in spent.items()}
 
 
-def _split(q: np.ndarray, body: RobotMotion) -> list[np.ndarray]:
-    return np.split(q, np.cumsum([len(arm.home) for arm in body.arms])[:-1])
+def _split(q: np.ndarray, motion: RobotMotion) -> list[np.ndarray]:
+    return np.split(q, np.cumsum([len(arm.home) for arm in motion.arms])[:-1])
 
 
 def main(argv: Sequence[str] | None = None) -> int:

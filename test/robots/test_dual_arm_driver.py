@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The simulated AI Worker over topics and actions: its vendor's names, and what the planner makes of its cameras' places."""
+"""The simulated AI Worker over topics and actions: its vendor's names, and what the planner makes of its cameras."""
 
 import json
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mobile ALOHA: the places of its joints are the vendor's, its hands work side by side, and all comes to rest in time."""
+"""Mobile ALOHA: its joints are where the vendor has them, its hands work side by side, and all rests in time."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_all_is_well_by_the_check():
 
 
 def test_stretched_arms_are_as_long_as_the_vendors():
-    """Down the vendor's offsets: waist, shoulder, upper arm, elbow, forearm, wrist, gripper; then the fingers, less 2 cm."""
+    """By the vendor's offsets: waist, shoulder, upper arm, elbow, forearm, wrist, gripper; then fingers, less 2 cm."""
     fingers = 0.042825 + 0.025875 + 0.0678 - 0.02
     for arm, side in zip(ARMS, SIDES):
         position, rotation = arm.fk(np.zeros(6))
