@@ -111,7 +111,7 @@ def _simulated(profile: RobotProfile, arms: list[Arm]) -> Iterator[tuple[bool, s
     from wall_oss_ros.sim.registry import scenery_of  # MuJoCo
 
     scenery = scenery_of(profile)
-    simulator = scenery.simulator(scenery.random(np.random.default_rng(0)))
+    simulator = scenery.simulator(scenery.scene(0))
     apart = max(float(np.linalg.norm(hand.tcp[0] - arm.fk(hand.q)[0])) for hand, arm in zip(simulator.arms, arms))
     yield apart < 1e-4, f"simulation: the tool is {1000 * apart:.2f} mm from where kinematics put it"
     simulator.step(1.0)
