@@ -19,7 +19,7 @@ def control(context):
         "autostart": switch(context, "autostart"),
         "device": value(context, "device"),
         "twists": value(context, "twists"),
-        "planner": value(context, "home_planner"),
+        "home_planner": value(context, "home_planner"),
         "check_targets": switch(context, "check_targets"),
     }
     if not switch(context, "sim") and switch(context, "use_mock_hardware", "false"):
