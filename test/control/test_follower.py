@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from wall_oss_ros.control.follower import CartesianFollower
+from wall_oss_ros.control.follower import CartesianFollower, _Path
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.profile import load_profile
 
@@ -128,3 +128,57 @@ def test_an_arm_that_does_not_follow_is_stopped(follower, arm, reading):
     assert not command.ok and "away from its command" in command.reason
     _run(follower, 1.0)
     assert not follower.moving
+
+
+@pytest.mark.parametrize("away, lost", [(0.34, False), (-0.34, False), (0.36, True), (-0.36, True)])
+def test_one_joint_far_from_its_command_is_enough(follower, away, lost):
+    measured = follower.q + away * np.eye(7)[3]
+    assert follower.step(0.0, measured).ok != lost
+
+
+def test_a_path_follows_a_parabola_exactly_and_ends_at_rest():
+    """Centred slopes are exact for parabolas; the first slope is the arm's present speed, the last is none."""
+    times = np.array([2.0, 2.1, 2.2, 2.3])
+    path = _Path(times, ((times - 1.0) ** 2)[:, None], np.array([2.0]))
+    for time in np.linspace(2.0, 2.2, 11):
+        assert path.at(time)[0] == pytest.approx((time - 1.0) ** 2, abs=1e-12), time
+    assert path.at(1.0)[0] == 1.0 and path.at(2.3)[0] == path.at(9.0)[0] == pytest.approx(1.69)
+    before = [path.at(2.3 - after)[0] for after in (1e-3, 2e-3)]
+    assert 1.69 - before[0] < 1e-4 and 1.69 - before[1] < 3e-4, "at rest"
+
+
+def test_joints_that_would_leap_between_two_targets_are_refused(follower, arm):
+    """More than 0.3 rad and three times the fastest they may move in that time."""
+    most = 0.3 + 3.0 * follower.velocity[6] * 0.1
+    for share, fine in ((0.99, True), (1.01, False)):
+        goal = arm.home + share * most * np.eye(7)[6]
+        plan = follower.plan_joints(0.0, [0.1], [goal])
+        assert plan.ok == fine and (fine or "a joint would have to move" in plan.reason)
+
+
+@pytest.mark.parametrize("beyond, fine", [(0.029, True), (0.031, False)])
+def test_joints_a_little_beyond_their_range_are_clipped_and_others_refused(follower, arm, beyond, fine):
+    for end, side in ((arm.lower, -1.0), (arm.upper, 1.0)):
+        goal = arm.home.copy()
+        goal[6] = end[6] + side * beyond
+        follower.reset(np.where(np.arange(7) == 6, end - side * 0.01, arm.home))
+        plan = follower.plan_joints(0.0, [0.1], [goal])
+        assert plan.ok == fine
+        if fine:
+            assert arm.lower[6] <= plan.knots[-1][6] <= arm.upper[6]
+        else:
+            assert plan.reason == f"{follower._profile.arm.joints[6]} would have to go 0.03 rad beyond its range"
+
+
+def test_targets_that_have_passed_are_skipped_and_those_within_half_a_cycle(follower, arm):
+    for now, left in ((0.0, 10), (0.1, 9), (0.1 - 0.6 * follower.dt, 10), (0.1 - 0.4 * follower.dt, 9)):
+        plan = follower.plan_joints(now, TIMES, np.tile(arm.home, (10, 1)))
+        assert len(plan.times) == left + 1 and plan.times[0] == now
+        plan = follower.plan(now, TIMES, _line(arm, (0.01, 0, 0)), _rotations())
+        assert len(plan.times) == left + 1 and len(plan.knots) == left + 1
+
+
+def test_a_pose_out_of_reach_is_refused_with_its_place(follower, arm, profile):
+    there = np.tile(np.array([*profile.arm.workspace.max]), (10, 1))  # a far corner
+    plan = follower.plan(0.0, 3.0 * TIMES, there, _rotations())
+    assert not plan.ok and "out of reach" in plan.reason and len(plan.times) == 0

@@ -47,6 +47,27 @@ def test_each_gripper_is_its_own():
     assert bench.motion.openings(0.1) == [None, None]
 
 
+def test_what_is_wrong_elsewhere_brings_both_arms_to_rest_and_is_said_until_the_next_chunk():
+    bench = Bench("dual_arm")
+    drift(bench)
+    bench.motion.fail("the lift does not follow")
+    assert bench.motion.queue.target(bench.now) is None and bench.motion.moving
+    for _ in range(round(HOLD / DT)):
+        bench.send(bench.motion.step(bench.now, True, bench.q))
+        bench.now += DT
+    assert not bench.motion.moving and bench.motion.fault == "the lift does not follow"
+    bench.go(APART)
+    assert bench.motion.fault == ""
+
+
+def test_it_moves_while_either_arm_does():
+    bench = Bench("dual_arm")
+    bench.go([APART[0], tools(bench.q)[1]])
+    bench.run(20)
+    right, left = DUAL.split(bench.history[-1])
+    assert np.abs(right).max() > 0.05 and np.abs(left).max() < 1e-3 and bench.motion.moving
+
+
 def test_a_chunk_that_would_make_the_arms_touch_is_refused_by_the_names_of_the_links():
     bench = Bench("dual_arm")
     bench.go(CROSSED)

@@ -53,7 +53,7 @@ class Swinging(FakePolicy):
 
 
 class Aloha:
-    """Drivers of two arms, three cameras and a base that stands, and a plan. A side in ``silent`` says no joint states."""
+    """Drivers of two arms, three cameras and a base that stands, a plan. A side in ``silent`` has no joint states."""
 
     def __init__(self, bench):
         self.node, self.silent = bench.node, set()

@@ -8,8 +8,8 @@ from wall_oss_ros.nodes.grippers import TrajectoryGripper
 from wall_oss_ros.robots.components import Gripper, Stroke
 
 PROFILE = Gripper(
-    dof="gripper", closed=0.0, open=0.09, joints=("right_finger", "left_finger"), topic="/gripper_controller/joint_trajectory",
-    joint_positions=Stroke(closed=0.0, open=0.045), speed=0.05,
+    dof="gripper", closed=0.0, open=0.09, joints=("right_finger", "left_finger"),
+    topic="/gripper_controller/joint_trajectory", joint_positions=Stroke(closed=0.0, open=0.045), speed=0.05,
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 
 Written from moveit_py's bindings of MoveIt 2 (moveit_py/src/moveit, branches jazzy and main, 2026). Only what this
 project calls is here, and what bindings refuse is refused: unknown keywords, missing arguments, wrong types. Its robot
-is the URDF it is given, as joint names. What is in the way is read from the file that WALL_OSS_STAND_IN names: JSON with
-``blocked``, a list of [joint, low, high] in which everything touches, ``detour``, postures to go through, and ``exit``.
+is the URDF it is given, as joint names. What is in the way is read from the file that WALL_OSS_STAND_IN names: JSON
+with ``blocked``, a list of [joint, low, high] in which everything touches, ``detour``, postures to go through, and
+``exit``.
 """
