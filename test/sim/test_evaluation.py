@@ -13,7 +13,7 @@ from wall_oss_ros.sim.cubes.demonstrations import ARM, CubeEnvironment
 from wall_oss_ros.sim.cubes.frames import PLACES
 from wall_oss_ros.sim.cubes.language import TRAYS, CubeGoal
 from wall_oss_ros.sim.cubes.task import CubeTask
-from wall_oss_ros.sim.generate import generate
+from wall_oss_ros.sim.datasets import generate
 from wall_oss_ros.sim.goals import COLOURS
 from wall_oss_ros.sim.lifting.language import LiftGoal
 from wall_oss_ros.sim.lifting.task import LiftingTask

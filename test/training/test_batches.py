@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from training_support import SMALL
 
+from wall_oss_ros.data.frames import FrameSet
 from wall_oss_ros.model import WallOSS
 from wall_oss_ros.policy.normalizer import Normalizer
-from wall_oss_ros.sim.cubes.frames import FrameSet
 from wall_oss_ros.sim.cubes.task import CubeTask
+from wall_oss_ros.sim.datasets import SimulatedDataset
 from wall_oss_ros.sim.lifting.task import LiftingTask
 from wall_oss_ros.training.batches import Batches
 from wall_oss_ros.training.pipeline import make_config, make_tokenizer, set_statistics
@@ -53,11 +54,12 @@ class Made:
         self.frames = random_frames(self.task)
         views = 2 if name == "cubes" else 3
         images = np.random.default_rng(1).integers(256, size=(COUNT, views, 56, 56, 3), dtype=np.uint8)
-        self.data = FrameSet(images, self.frames, {})
-        tokenizer = make_tokenizer(self.recipe, self.data, self.task, folder)
-        self.model = WallOSS(make_config(self.recipe, self.task, tokenizer))
-        set_statistics(self.model, self.data, self.task, self.recipe.robots)
-        self.batches = Batches(self.data, self.task, tokenizer, self.model, self.robot, seed=3)
+        self.stored = FrameSet(images, self.frames, {})
+        self.data = SimulatedDataset(self.stored, self.task, self.recipe.robots)
+        tokenizer = make_tokenizer(self.recipe, self.data, folder)
+        self.model = WallOSS(make_config(self.recipe, self.data, tokenizer))
+        set_statistics(self.model, self.data)
+        self.batches = Batches(self.data, tokenizer, self.model, seed=3)
         self.tokenizer = tokenizer
 
 
@@ -68,7 +70,7 @@ def made(tmp_path_factory):
 
 def test_statistics_go_by_the_name_that_a_robots_profile_says(made):
     cubes = made["cubes"]
-    set_statistics(cubes.model, cubes.data, cubes.task, ["franka", "ur:ur10e"])
+    set_statistics(cubes.model, SimulatedDataset(cubes.stored, cubes.task, ["franka", "ur:ur10e"]))
     head = cubes.model.action_preprocessor
     for statistics in (head.normalizer_action, head.normalizer_propri):
         assert {"franka", "ur"} <= set(statistics.names()) and "ur:ur10e" not in statistics.names()

@@ -6,12 +6,13 @@ import pytest
 import torch
 from torch import nn
 
+from wall_oss_ros.data.frames import FrameSet
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model.config import NoiseConfig
 from wall_oss_ros.model.flow import sample_time
 from wall_oss_ros.policy import prompts
 from wall_oss_ros.sim.cubes import language
-from wall_oss_ros.sim.cubes.frames import FRAME, PLACES, FrameSet
+from wall_oss_ros.sim.cubes.frames import FRAME, PLACES
 from wall_oss_ros.sim.cubes.language import TRAYS, CubeGoal
 from wall_oss_ros.sim.goals import COLOURS
 from wall_oss_ros.training import checkpointing
@@ -186,12 +187,12 @@ def test_the_shipped_recipe_is_valid_and_a_wrong_one_names_its_field(tmp_path):
 
 def test_a_foreign_dataset_is_refused(tmp_path):
     with pytest.raises(WallOSSError, match="no readable dataset"):
-        FrameSet.open(tmp_path)
+        FrameSet.open(tmp_path, FRAME)
     (tmp_path / "meta.json").write_text("{}")
     np.save(tmp_path / "images.npy", np.zeros((2, 2, 4, 4, 3), np.uint8))
     np.save(tmp_path / "frames.npy", np.zeros(3, FRAME))
     with pytest.raises(WallOSSError, match="2 images, 3 frames"):
-        FrameSet.open(tmp_path)
+        FrameSet.open(tmp_path, FRAME)
 
 
 def test_colours_of_the_scene_are_those_of_the_language():

@@ -1,29 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A recipe becomes a checkpoint: data, tokenizer, vision, stages, practice; and a run goes on where it stopped."""
+"""A recipe becomes a checkpoint: data, tokenizer, vision, stages, DAgger; and a run goes on where it stopped."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from training_support import small_recipe
 
+from wall_oss_ros.data.frames import FrameSet, JoinedImages, is_made, write_frames
 from wall_oss_ros.policy import Policy
-from wall_oss_ros.sim.cubes.frames import FRAME, FrameSet, JoinedImages, is_made, write_frames
+from wall_oss_ros.sim.cubes.frames import FRAME
+from wall_oss_ros.sim.dagger import Dagger
+from wall_oss_ros.sim.datasets import make_dataset
 from wall_oss_ros.training.pipeline import train
 from wall_oss_ros.training.trainer import Trainer
 
 
 @pytest.mark.timeout(400)
-def test_a_recipe_with_practice_becomes_a_checkpoint_and_a_run_resumes(tmp_path):
+def test_a_recipe_with_dagger_becomes_a_checkpoint_and_a_run_resumes(tmp_path):
     output, data = tmp_path / "out", tmp_path / "data"
-    train(small_recipe(), output, data, minutes=1e-6, workers=1)  # stops before its first step, but leaves a checkpoint
+    recipe = small_recipe()
+    train(recipe, output, make_dataset(recipe, data, workers=1), minutes=1e-6)  # stops at once, but leaves a checkpoint
     assert json.loads((output / "training.json").read_text())["steps"] == 0
     words = (output / "tokenizer.json").read_text()
-    train(small_recipe(dagger_episodes=1), output, data, resume=True, workers=1)
+    recipe = small_recipe(dagger_episodes=1)
+    train(recipe, output, make_dataset(recipe, data), Dagger(recipe, workers=1), resume=True)
     report = json.loads((output / "training.json").read_text())
-    practice = FrameSet.open(output / "run" / "practice-1")
+    collected = FrameSet.open(output / "run" / "dagger-1", FRAME)
     assert report["steps"] == 4
-    assert report["frames"] == len(FrameSet.open(data)) + len(practice) and len(practice) > 20
+    assert report["frames"] == len(FrameSet.open(data, FRAME)) + len(collected) and len(collected) > 20
     assert (output / "tokenizer.json").read_text() == words, "a run keeps its tokenizer"
     assert Policy.from_pretrained(output).horizon == 10
     rows = (output / "log.csv").read_text().splitlines()
@@ -39,7 +45,7 @@ def test_sets_of_frames_join(tmp_path):
         )
         write_frames(folder, [images[:2], images[2:]], [frames[:2], frames[2:]], {"first": first})
         assert is_made(folder, {"first": first}) and not is_made(folder, {"first": first + 1})
-        return FrameSet.open(folder)
+        return FrameSet.open(folder, FRAME)
 
     joined = made(tmp_path / "a", 100, 5).after([made(tmp_path / "b", 10, 3), made(tmp_path / "c", 20, 4)])
     expected = [10, 11, 12, 20, 21, 22, 23, 100, 101, 102, 103, 104]
@@ -49,13 +55,20 @@ def test_sets_of_frames_join(tmp_path):
     assert joined.images[order][:, 0, 0, 0, 0].tolist() == [expected[i] for i in order]
 
 
+class Data:
+    held_out = 16
+
+    def __len__(self):
+        return 130
+
+
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
-def test_practice_has_its_share_of_frames_and_held_out_ones_are_left_alone(share):
+def test_dagger_has_its_share_of_frames_and_held_out_ones_are_left_alone(share):
     trainer = object.__new__(Trainer)
     trainer.recipe = small_recipe(dagger_episodes=2)
     stage = trainer.recipe.stages[1].model_copy(update={"batch": 4000, "dagger_share": share})
-    trainer._practised = 30
-    trainer.batches = type("Batches", (), {"data": range(130)})
+    trainer._collected = 30
+    trainer.batches = SimpleNamespace(data=Data())
     chosen = trainer._choose(stage, 5)
     assert chosen.max() < 130 - 16
     assert (chosen < 30).mean() == pytest.approx(share, abs=0.03)

@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Several robots in one recipe: they must be of one kind, and take turns in demonstrations and in practice."""
+"""Several robots in one recipe: they must be of one kind, and take turns in demonstrations and in DAgger's episodes."""
 
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from wall_oss_ros.data.frames import FrameSet, is_made
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy import prompts
 from wall_oss_ros.robots.profile import load_profile
-from wall_oss_ros.sim import dagger as practice
-from wall_oss_ros.sim import generate
+from wall_oss_ros.sim import dagger, datasets
 from wall_oss_ros.sim.cubes.demonstrations import CubeEnvironment
-from wall_oss_ros.sim.cubes.frames import FrameSet
+from wall_oss_ros.sim.cubes.frames import FRAME
+from wall_oss_ros.sim.datasets import shared_task
 from wall_oss_ros.sim.lifting.task import LiftingTask
 from wall_oss_ros.sim.registry import task_of
-from wall_oss_ros.training.pipeline import recipe_task
 from wall_oss_ros.training.recipe import load_recipe
 
 
@@ -24,10 +24,10 @@ def recipe(*robots):
 
 
 def test_robots_of_different_views_or_without_a_simulation_cannot_share_a_recipe(tmp_path):
-    assert isinstance(recipe_task(load_recipe("dual_arm")), LiftingTask)
-    assert type(recipe_task(recipe("franka", "ur"))) is type(task_of("franka"))
+    assert isinstance(shared_task(load_recipe("dual_arm")), LiftingTask)
+    assert type(shared_task(recipe("franka", "ur"))) is type(task_of("franka"))
     with pytest.raises(WallOSSError, match=r"franka, dual_arm, whose views differ.*left_wrist_view"):
-        recipe_task(recipe("franka", "dual_arm"))
+        shared_task(recipe("franka", "dual_arm"))
     with pytest.raises(WallOSSError, match="franka has no simulation"):
         task_of(load_profile("franka").model_copy(update={"simulation": None}))
 
@@ -35,9 +35,9 @@ def test_robots_of_different_views_or_without_a_simulation_cannot_share_a_recipe
 class Here:
     """A pool of no processes: what it is given is done at once, here."""
 
-    def __init__(self, processes, initializer=None, arguments=()):
+    def __init__(self, processes, initializer=None, initargs=()):
         if initializer is not None:
-            initializer(*arguments)
+            initializer(*initargs)
 
     def __enter__(self):
         return self
@@ -50,13 +50,10 @@ class Here:
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch):
-    for module in (generate, practice):
-        monkeypatch.setattr(
-            module, "multiprocessing", SimpleNamespace(get_context=lambda _: SimpleNamespace(Pool=Here))
-        )
-    monkeypatch.setattr(generate, "POSED_PER_JOB", 2)
-    monkeypatch.setattr(generate, "EPISODES_PER_JOB", 1)
-    monkeypatch.setattr(practice, "_loops", [])
+    monkeypatch.setattr(datasets, "multiprocessing", SimpleNamespace(get_context=lambda _: SimpleNamespace(Pool=Here)))
+    monkeypatch.setattr(datasets, "POSED_PER_JOB", 2)
+    monkeypatch.setattr(datasets, "EPISODES_PER_JOB", 1)
+    monkeypatch.setattr(dagger, "_loops", [])
     monkeypatch.setattr(CubeEnvironment, "chunks", lambda environment: np.zeros((5, 10, 7)))
 
 
@@ -79,15 +76,15 @@ def runs(names) -> list[str]:
 
 
 def test_demonstrations_are_of_all_robots_in_equal_shares(tmp_path, environments):
-    made = FrameSet.open(generate.generate(tmp_path / "data", 2, 8, 40, seed=3, robots=("franka", "ur")))
+    made = FrameSet.open(datasets.generate(tmp_path / "data", 2, 8, 40, seed=3, robots=("franka", "ur")), FRAME)
     assert len(made) == len(environments) and made.meta["settings"]["robots"] == ["franka", "ur"]
     posed = {name: environments.count(name) for name in set(environments)}
     assert set(posed) == {"franka", "ur"} and min(posed.values()) >= 5, "four posed frames and a demonstration each"
     count = len(environments)
-    generate.generate(tmp_path / "data", 2, 8, 40, seed=3, robots=("franka", "ur"))
+    datasets.generate(tmp_path / "data", 2, 8, 40, seed=3, robots=("franka", "ur"))
     assert len(environments) == count, "what is there is left alone"
-    assert generate.is_made(tmp_path / "data", made.meta["settings"])
-    assert not generate.is_made(tmp_path / "data", made.meta["settings"] | {"robots": ["franka"]})
+    assert is_made(tmp_path / "data", made.meta["settings"])
+    assert not is_made(tmp_path / "data", made.meta["settings"] | {"robots": ["franka"]})
 
 
 class Idler:
@@ -108,14 +105,14 @@ class Idler:
         return np.zeros((10, 20), np.float32)
 
 
-def test_in_practice_robots_take_turns_episode_by_episode(tmp_path, environments, monkeypatch):
+def test_in_dagger_robots_take_turns_episode_by_episode(tmp_path, environments, monkeypatch):
     asked = []
     monkeypatch.setattr(
-        practice.Policy, "from_pretrained", lambda *args, **kwargs: asked.append((args, kwargs)) or Idler()
+        dagger.Policy, "from_pretrained", lambda *args, **kwargs: asked.append((args, kwargs)) or Idler()
     )
-    folder = practice.practise(tmp_path / "model", tmp_path / "data", 3, 5, ("franka", "ur"))
+    folder = dagger.collect(tmp_path / "model", tmp_path / "data", 3, 5, ("franka", "ur"))
     assert asked == [((str(tmp_path / "model"),), {"threads": 1, "robot": "franka"})]
-    made = FrameSet.open(folder)
+    made = FrameSet.open(folder, FRAME)
     assert runs(environments) == ["franka", "ur", "franka"] and len(made) == len(environments)
-    for loop in practice._loops:
+    for loop in dagger._loops:
         loop.environment.simulator.close()

@@ -52,10 +52,13 @@ def main(args: argparse.Namespace) -> int:
             f"{output} already has a training run.", "Add --resume to go on with it, or name another --output."
         )
 
+    from wall_oss_ros.sim.dagger import Dagger
+    from wall_oss_ros.sim.datasets import make_dataset
     from wall_oss_ros.training.pipeline import train
     from wall_oss_ros.training.recipe import load_recipe
 
     recipe = load_recipe(args.recipe)
-    train(recipe, output, args.data or output / "data", minutes=args.minutes, resume=args.resume)
+    data = make_dataset(recipe, args.data or output / "data")
+    train(recipe, output, data, Dagger(recipe), args.minutes, args.resume)
     print(f"written to {output}; try it: wall-oss run --model {output}")
     return 0

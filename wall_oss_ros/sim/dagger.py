@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Practice: the model acts, and the expert says what should have been done wherever that led.
+"""DAgger: the model acts, and the expert says what should have been done wherever that led.
 
 Demonstrations only show states that an expert, or chance, gets into. A model makes mistakes of its own and then stands
 where no demonstration has been; labelled, these states are what it learns most from (DAgger, arXiv 1011.0686).
@@ -7,72 +7,77 @@ where no demonstration has been; labelled, these states are what it learns most 
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from rich.progress import track
 
+from wall_oss_ros.data.frames import FrameSet, is_made, write_frames
 from wall_oss_ros.policy import Policy
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim.closed_loop import ClosedLoop
-from wall_oss_ros.sim.cubes.frames import is_made, write_frames
+from wall_oss_ros.sim.datasets import SimulatedDataset, in_processes, shared_task, stacked
 from wall_oss_ros.sim.registry import task_of
+from wall_oss_ros.training.recipe import Recipe
 
-_loops: list[ClosedLoop] = []  # one a robot
-_seen: list[tuple[np.ndarray, np.void]] = []
+_loops: list[ClosedLoop] = []  # one for each robot
+_frames: list[tuple[np.ndarray, np.void]] = []  # of the running episode
+
+
+class Dagger:
+    """Collects, for a recipe, what its model meets when it acts; as training calls it.
+
+    Args:
+        workers: processes; 0 for one a core.
+    """
+
+    def __init__(self, recipe: Recipe, workers: int = 0):
+        self._recipe, self._workers = recipe, workers
+
+    def __call__(self, model: Path, folder: Path, episodes: int, stage: int) -> SimulatedDataset:
+        """What the checkpoint ``model`` meets in so many episodes, collected in ``folder``; stages get other scenes."""
+        recipe, task = self._recipe, shared_task(self._recipe)
+        collect(model, folder, episodes, recipe.data.seed + stage, recipe.robots, self._workers)
+        return SimulatedDataset(FrameSet.open(folder, task.frame), task, recipe.robots)
+
+
+def collect(model: Path, folder: Path, episodes: int, seed: int, robots: Sequence[str], workers: int = 0) -> Path:
+    """Stores what a model meets while it follows random instructions, or leaves it if it is there already.
+
+    Args:
+        model: checkpoint folder.
+        folder: for the frames.
+        episodes: instructions to follow, each on a scene of its own.
+        seed: decides scenes, instructions and noise.
+        robots: profiles that take turns, episode by episode; all of one task.
+        workers: processes; 0 for one a core.
+    """
+    settings = {"dagger": episodes, "seed": seed, "robots": list(robots), "version": 1}
+    if is_made(folder, settings):
+        return folder
+    jobs = [(seed, number) for number in range(episodes)]
+    worker = (_start_worker, (str(model), tuple(robots)))
+    images, frames, reached = map(list, zip(*in_processes(_follow, jobs, "DAgger", workers, *worker)))
+    print(f"DAgger: {sum(reached)} of {episodes} instructions followed, {sum(map(len, frames))} frames to learn from")
+    write_frames(folder, images, frames, settings)
+    return folder
 
 
 def _start_worker(model: str, robots: Sequence[str]) -> None:
     policy = Policy.from_pretrained(model, threads=1, robot=load_profile(robots[0]).trained_as)
     for robot in robots:
         environment = task_of(robot).environment(np.random.default_rng(0), robot)
-        _loops.append(
-            ClosedLoop(policy, environment, on_look=lambda environment=environment: _seen.append(environment.frame()))
-        )
+        _loops.append(ClosedLoop(policy, environment, on_look=lambda e=environment: _frames.append(e.frame())))
 
 
-def _practise(arguments: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, bool]:
-    seed, number = arguments
+def _follow(job: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, bool]:
+    seed, number = job
     rng = np.random.default_rng([seed, 2, number])
     loop = _loops[number % len(_loops)]
     task = loop.task
     scene = task.scene(rng)
     loop.environment.simulator.reset(scene)
     instruction, goals = task.language.instruction(rng, loop.environment.truth()[()], absent_share=0.0)
-    _seen.clear()
+    _frames.clear()
     episode = loop.run(scene, instruction, goals, seed=int(rng.integers(2**31)))
-    return (
-        np.stack([images for images, _ in _seen]),
-        np.array([record for _, record in _seen], task.frame),
-        episode.success,
-    )
-
-
-def practise(model: Path, folder: Path, episodes: int, seed: int, robots: Sequence[str], workers: int = 0) -> Path:
-    """Makes a dataset of what a model sees while it follows random instructions, or leaves it if it is there already.
-
-    Args:
-        model: checkpoint folder.
-        folder: for the dataset.
-        episodes: instructions to follow, each on a scene of its own.
-        seed: decides scenes, instructions and noise.
-        robots: profiles that take turns, episode by episode; all of one task.
-        workers: processes; 0 for one a core.
-    """
-    settings = {"practice": episodes, "seed": seed, "robots": list(robots), "version": 1}
-    if is_made(folder, settings):
-        return folder
-    images, frames, reached = [], [], 0
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(workers or os.cpu_count(), _start_worker, (str(model), tuple(robots))) as pool:
-        results = pool.imap(_practise, [(seed, number) for number in range(episodes)])
-        for some_images, some_frames, success in track(results, "practice", total=episodes):
-            images.append(some_images)
-            frames.append(some_frames)
-            reached += success
-    print(f"practice: {reached} of {episodes} instructions followed, {sum(map(len, frames))} frames to learn from")
-    write_frames(folder, images, frames, settings)
-    return folder
+    return (*stacked(_frames, task), episode.success)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns frames into training batches: draws instructions and questions, tokenizes, normalises, packs."""
+"""Turns samples of a dataset into training batches: draws texts and motion, tokenizes, normalises, packs."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
+from wall_oss_ros.data.dataset import Dataset
 from wall_oss_ros.model import WallOSS
 from wall_oss_ros.policy import prompts
 from wall_oss_ros.policy.images import image_patches
 from wall_oss_ros.policy.normalizer import Normalizer
-from wall_oss_ros.sim.cubes.frames import FrameSet
-from wall_oss_ros.sim.environment import HORIZON
-from wall_oss_ros.sim.task import Task
 from wall_oss_ros.training.losses import Batch
 from wall_oss_ros.training.packing import pack
 from wall_oss_ros.training.recipe import Stage
@@ -22,18 +20,18 @@ from wall_oss_ros.training.recipe import Stage
 class Batches:
     """Batches of one dataset, each a function of (seed, step) alone, so that a resumed run continues the same stream."""
 
-    def __init__(self, data: FrameSet, task: Task, tokenizer: Tokenizer, model: WallOSS, robot: str, seed: int):
-        self.data, self.task, self.tokenizer, self.seed = data, task, tokenizer, seed
-        self.head, self.robot, vision = model.action_preprocessor, robot, model.config.vision
-        self.views, self.patch, self.merge = model.config.views, vision.patch_size, vision.spatial_merge_size
-        height, width = data.images.shape[2:4]
+    def __init__(self, data: Dataset, tokenizer: Tokenizer, model: WallOSS, seed: int):
+        self.data, self.tokenizer, self.seed = data, tokenizer, seed
+        self.head, vision = model.action_preprocessor, model.config.vision
+        self.patch, self.merge = vision.patch_size, vision.spatial_merge_size
+        height, width = data.images(np.array([0])).shape[2:4]
         self.grid = torch.tensor([[1, height // self.patch, width // self.patch]])
         tokens = int(self.grid[0].prod()) // self.merge**2
         image = tokenizer.token_to_id("<|image_pad|>")
-        ids = tokenizer.encode(prompts.observation_prompt(self.views)).ids
+        ids = tokenizer.encode(prompts.observation_prompt(data.views)).ids
         self.prefix = [i for token in ids for i in ([token] * tokens if token == image else [token])]
         prefix = torch.tensor([self.prefix])
-        grids = self.grid.repeat(len(self.views), 1)
+        grids = self.grid.repeat(len(data.views), 1)
         self.positions = model.position_ids(prefix, grids, torch.ones_like(prefix))[:, 0].numpy()
         self.image_positions = torch.nonzero(prefix[0] == image).flatten()
         self.end = [tokenizer.token_to_id(prompts.END)]
@@ -45,41 +43,40 @@ class Batches:
         return self._cache[text]
 
     def draw(self, indices: np.ndarray, stage: Stage, step: int) -> Batch:
-        """One batch of the frames ``indices`` (B,)."""
-        rng = np.random.default_rng([self.seed, step, 1])
-        frames = self.data.frames[indices]
-        talk, act, chunks = [], [], []
-        for frame in frames:
-            samples = [self.task.language.sample(rng, frame, stage.kinds) for _ in range(stage.language_branches)]
-            talk.append([(kind, self._ids(prompt), self._ids(answer) + self.end) for kind, prompt, answer in samples])
-            chosen = self.task.acting(rng, frame, stage.acting_branches) if stage.acting_branches else []
-            act.append([self._ids(prompts.act_suffix(text)) for text, _ in chosen])
-            chunks.append([frame["chunks"][i] for _, i in chosen])
+        """One batch of the samples ``indices`` (B,)."""
+        rng, data = np.random.default_rng([self.seed, step, 1]), self.data
+        language, acting = [], []
+        for index in indices:
+            texts = [data.language(rng, index, stage.kinds) for _ in range(stage.language_branches)]
+            language.append([(one.kind, self._ids(one.prompt), self._ids(one.answer) + self.end) for one in texts])
+            acting.append(data.acting(rng, index, stage.acting_branches) if stage.acting_branches else [])
         packed = pack(
             self.prefix,
             self.positions,
-            talk,
-            act,
+            language,
+            [[self._ids(prompts.act_suffix(one.text)) for one in branches] for branches in acting],
             stage.draws if stage.acting_branches else 0,
-            HORIZON,
+            data.horizon,
             self.tokenizer.token_to_id(prompts.PROPRIOCEPTION),
             self.tokenizer.token_to_id("<|endoftext|>"),
         )
         # Asked for each time: a resumed run takes its statistics from the save, not from the data.
-        states = Normalizer.from_statistics(self.head.normalizer_propri, self.robot)
-        moves = Normalizer.from_statistics(self.head.normalizer_action, self.robot)
-        state = self.task.state(frames)
-        actions = self.task.actions(
-            np.reshape(chunks, (len(frames), stage.acting_branches, *frames["chunks"].shape[2:]))
-        )
-        images = self.data.images[indices].reshape(-1, *self.data.images.shape[2:])
+        states = Normalizer.from_statistics(self.head.normalizer_propri, data.robots[0])
+        moves = Normalizer.from_statistics(self.head.normalizer_action, data.robots[0])
+        state, known = data.states(indices)
+        shape = (len(indices), stage.acting_branches, data.horizon, state.shape[1])
+        actions = np.array([[one.chunk for one in branches] for branches in acting], np.float32).reshape(shape)
+        # The loss has one mask for all chunks of a batch: an entry that any of them lacks is left out.
+        in_all = np.array([[one.mask for one in branches] for branches in acting], bool).reshape(shape).all((0, 1, 2))
+        images = data.images(indices)
+        images = images.reshape(-1, *images.shape[2:])
         return Batch(
             packed=packed,
             pixel_values=torch.from_numpy(image_patches(images, self.patch, self.merge)),
             image_grid_thw=self.grid.repeat(len(images), 1),
             image_positions=self.image_positions,
             state=torch.from_numpy(states.normalize(state)),
-            state_mask=torch.from_numpy(states.mask()).float().expand(len(frames), -1),
+            state_mask=torch.from_numpy(known & states.mask()).float(),
             actions=torch.from_numpy(moves.normalize(actions)),
-            dof_mask=torch.from_numpy(moves.mask()).float(),
+            dof_mask=torch.from_numpy(in_all & moves.mask()).float(),
         )

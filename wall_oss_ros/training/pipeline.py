@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a recipe to a checkpoint: data, tokenizer, statistics, training, export."""
+"""From a recipe and a dataset to a checkpoint: tokenizer, statistics, training, export."""
 
 from __future__ import annotations
 
@@ -7,24 +7,17 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
 from tokenizers import Tokenizer
 
+from wall_oss_ros.data.dataset import Dataset
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS, WallOSSConfig
 from wall_oss_ros.policy import prompts
-from wall_oss_ros.policy.normalizer import from_values
-from wall_oss_ros.robots.layout import Layout
-from wall_oss_ros.robots.profile import load_profile
-from wall_oss_ros.sim.cubes.frames import FrameSet
-from wall_oss_ros.sim.dagger import practise
-from wall_oss_ros.sim.generate import generate
-from wall_oss_ros.sim.registry import task_of
-from wall_oss_ros.sim.task import DOF, Task
 from wall_oss_ros.training.batches import Batches
 from wall_oss_ros.training.curves import draw_curves
 from wall_oss_ros.training.recipe import Recipe
@@ -36,34 +29,7 @@ from wall_oss_ros.training.vision import pretrain_vision
 TOKENIZER_SAMPLES = 6000
 
 
-def make_data(recipe: Recipe, folder: Path, workers: int = 0) -> FrameSet:
-    """The recipe's dataset, made in ``folder`` if it is not there."""
-    d, task = recipe.data, recipe_task(recipe)
-    made = generate(folder, d.episodes, d.posed_frames, d.keep_every, d.seed, workers, recipe.robots)
-    return FrameSet.open(made, task.frame)
-
-
-def recipe_task(recipe: Recipe) -> Task:
-    """What the recipe's robots are to learn.
-
-    Raises:
-        WallOSSError: their scenes, or their views, differ.
-    """
-    profiles = [load_profile(robot) for robot in recipe.robots]
-    tasks = [task_of(profile) for profile in profiles]
-    for what, values in (
-        ("views", [[view.name for view in profile.views] for profile in profiles]),
-        ("tasks", [type(task).__name__ for task in tasks]),
-    ):
-        if any(value != values[0] for value in values):
-            raise WallOSSError(
-                f"The recipe {recipe.name} trains on {', '.join(recipe.robots)}, whose {what} differ: {values}.",
-                f"Train robots with different {what} each by a recipe of its own.",
-            )
-    return tasks[0]
-
-
-def make_tokenizer(recipe: Recipe, data: FrameSet, task: Task, run: Path) -> Tokenizer:
+def make_tokenizer(recipe: Recipe, data: Dataset, run: Path) -> Tokenizer:
     """A tokenizer for everything that is said about this data; the run's own where it has one.
 
     A run keeps its tokenizer: other data would give other numbers to the same words.
@@ -74,16 +40,16 @@ def make_tokenizer(recipe: Recipe, data: FrameSet, task: Task, run: Path) -> Tok
     rng = np.random.default_rng(recipe.seed)
     texts = []
     for index in rng.integers(len(data), size=TOKENIZER_SAMPLES):
-        _, prompt, answer = task.language.sample(rng, data.frames[index])
-        texts += [prompt.replace(prompts.ASSISTANT, ""), answer]
+        sample = data.language(rng, index)
+        texts += [sample.prompt.replace(prompts.ASSISTANT, ""), sample.answer]
     tokenizer = train_tokenizer(texts, recipe.vocab_size)
     run.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(file))
     return tokenizer
 
 
-def make_config(recipe: Recipe, task: Task, tokenizer: Tokenizer) -> WallOSSConfig:
-    """The recipe's sizes with this tokenizer's ids."""
+def make_config(recipe: Recipe, data: Dataset, tokenizer: Tokenizer) -> WallOSSConfig:
+    """The recipe's sizes with this tokenizer's ids, and the data's views and words."""
     names = {
         "image_token_id": "<|image_pad|>",
         "video_token_id": "<|video_pad|>",
@@ -96,78 +62,77 @@ def make_config(recipe: Recipe, task: Task, tokenizer: Tokenizer) -> WallOSSConf
         "action_token_id": prompts.ACTION,
     }
     ids = {key: tokenizer.token_to_id(token) for key, token in names.items()}
-    views = [view.name for view in load_profile(recipe.robots[0]).views]
     return WallOSSConfig.from_dict(
         {
             **recipe.model,
             **ids,
             "vocab_size": tokenizer.get_vocab_size(),
-            "views": views,
-            "known_words": task.language.vocabulary(),
+            "views": list(data.views),
+            "known_words": data.vocabulary(),
         }
     )
 
 
-def set_statistics(model: WallOSS, data: FrameSet, task: Task, robots: Sequence[str]) -> None:
-    """Least value and range of states and action chunks, over the dataset, for all its robots alike.
-
-    A position or angle that never moves more than 0.1 (m or rad) gets that range around its middle, so that noise in it
-    is not blown up.
-    """
-    chunks = data.frames["chunks"]
-    grippers = [layout.gripper for layout in Layout(load_profile(robots[0])).arms]
-    least = np.where(np.isin(np.arange(DOF), grippers), 0.0, 0.1)[task.slots]
+def set_statistics(model: WallOSS, data: Dataset) -> None:
+    """Stores the data's statistics of states and actions under the names of all its robots."""
     head = model.action_preprocessor
-    for values, statistics in (
-        (task.states(data.frames), head.normalizer_propri),
-        (chunks.reshape(-1, chunks.shape[-1]), head.normalizer_action),
-    ):
-        known = from_values(values, least=least, dof_mask=np.ones(len(least), bool)).placed(DOF, task.slots)
-        for robot in robots:
-            known.store(statistics, load_profile(robot).trained_as)
+    for known, statistics in zip(data.statistics(), (head.normalizer_propri, head.normalizer_action)):
+        for robot in data.robots:
+            known.store(statistics, robot)
+
+
+class Dagger(Protocol):
+    """Collects samples where the model's own mistakes lead, labelled by an expert (DAgger, arXiv 1011.0686)."""
+
+    def __call__(self, model: Path, folder: Path, episodes: int, stage: int) -> Dataset:
+        """What the checkpoint ``model`` meets in so many episodes, kept in ``folder``; stages differ in what they meet."""
 
 
 def train(
     recipe: Recipe,
     output: Path,
-    data_folder: Path,
+    data: Dataset,
+    dagger: Dagger | None = None,
     minutes: float | None = None,
     resume: bool = False,
-    workers: int = 0,
 ) -> Path:
     """Trains by the recipe and writes a checkpoint that ``Policy.from_pretrained`` loads.
 
     Args:
         recipe: what to train.
         output: folder for the checkpoint; the run's saves and log are in its subfolder ``run``.
-        data_folder: where the demonstrations are, or go.
+        data: what to learn from.
+        dagger: collects more while training; needed where a stage has ``dagger_episodes``.
         minutes: stop (and export) after about this long; otherwise at the recipe's end.
         resume: go on from the last save in ``output/run``.
-        workers: processes that make data; 0 for one a core.
+
+    Raises:
+        WallOSSError: the recipe wants DAgger and nothing collects for it.
     """
+    if dagger is None and any(stage.dagger_episodes for stage in recipe.stages):
+        raise WallOSSError(
+            f"The recipe {recipe.name} wants DAgger, for which the model has to act: these data have no simulator.",
+            "Leave out dagger_episodes and dagger_share.",
+        )
     output, run = Path(output), Path(output) / "run"
-    task = recipe_task(recipe)
-    data = make_data(recipe, data_folder, workers)
     torch.manual_seed(recipe.seed)
-    tokenizer = make_tokenizer(recipe, data, task, run)
-    model = WallOSS(make_config(recipe, task, tokenizer))
+    tokenizer = make_tokenizer(recipe, data, run)
+    model = WallOSS(make_config(recipe, data, tokenizer))
     if recipe.start is not None:
         start_from(model, tokenizer, recipe.start)
-    set_statistics(model, data, task, recipe.robots)
-    pretrain_vision(model, data, task, recipe, run)
-    batches = Batches(data, task, tokenizer, model, load_profile(recipe.robots[0]).trained_as, recipe.seed)
+    set_statistics(model, data)
+    pretrain_vision(model, data, recipe, run)
+    batches = Batches(data, tokenizer, model, recipe.seed)
     trainer = Trainer(model, batches, recipe, run, resume and (run / "progress.json").exists())
     deadline = time.monotonic() + 60 * minutes if minutes else math.inf
-    practice: list[FrameSet] = []
+    collected: list[Dataset] = []
     end = 0
     for number, stage in enumerate(recipe.stages):
         end += stage.steps
         if stage.dagger_episodes and time.monotonic() < deadline:
             export(model, tokenizer, recipe, trainer, output)
-            seed = recipe.data.seed + number
-            folder = practise(output, run / f"practice-{number}", stage.dagger_episodes, seed, recipe.robots, workers)
-            practice.append(FrameSet.open(folder, task.frame))
-            trainer.learn_from(practice)
+            collected.append(dagger(output, run / f"dagger-{number}", stage.dagger_episodes, number))
+            trainer.learn_from(collected)
         if trainer.step < end:
             trainer.run(end, deadline)
     export(model, tokenizer, recipe, trainer, output)

@@ -16,8 +16,8 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
+from wall_oss_ros.data.dataset import Dataset
 from wall_oss_ros.model import WallOSS
-from wall_oss_ros.sim.cubes.frames import FrameSet
 from wall_oss_ros.training import checkpointing
 from wall_oss_ros.training.batches import Batches
 from wall_oss_ros.training.losses import Losses, compute
@@ -89,12 +89,12 @@ class Trainer:
             progress = checkpointing.load(self.folder, model, self.optimizer)
             self.step, self.seconds = progress["step"], progress["seconds"]
         self._maker, self._next = ThreadPoolExecutor(1), None
-        self._data, self._practised = batches.data, 0
+        self._data, self._collected = batches.data, 0
 
-    def learn_from(self, practice: Sequence[FrameSet]) -> None:
-        """Adds frames from practice; a stage says how many of its frames are taken from them."""
-        self.batches.data = self._data.after(practice)
-        self._practised = sum(map(len, practice))
+    def learn_from(self, collected: Sequence[Dataset]) -> None:
+        """Trains on these DAgger samples, too; a stage says which share of its samples is drawn from them."""
+        self.batches.data = self._data.after(collected)
+        self._collected = sum(map(len, collected))
 
     def run(self, until: int, deadline: float = math.inf) -> None:
         """Trains up to step ``until`` of the recipe, or to ``deadline`` (of time.monotonic); saves in either case."""
@@ -142,13 +142,12 @@ class Trainer:
             self._next = self._maker.submit(self.batches.draw, self._choose(stage, step), stage, step)
 
     def _choose(self, stage: Stage, step: int) -> np.ndarray:
-        """The frames of a step. Those from practice come first in the data, those held out last."""
-        rng = np.random.default_rng([self.recipe.seed, step])
-        end = len(self.batches.data) - self.recipe.data.held_out
-        chosen = rng.integers(self._practised, end, size=stage.batch)
-        if self._practised:
-            practised = rng.random(stage.batch) < stage.dagger_share
-            chosen[practised] = rng.integers(self._practised, size=practised.sum())
+        """The samples of a step. Those from DAgger come first in the data, those held out last."""
+        rng, data = np.random.default_rng([self.recipe.seed, step]), self.batches.data
+        chosen = rng.integers(self._collected, len(data) - data.held_out, size=stage.batch)
+        if self._collected:
+            corrected = rng.random(stage.batch) < stage.dagger_share
+            chosen[corrected] = rng.integers(self._collected, size=corrected.sum())
         return chosen
 
     def _position(self, step: int) -> tuple[Stage, int] | None:
@@ -184,10 +183,10 @@ class Trainer:
 
     @torch.no_grad()
     def validate(self, stage: Stage) -> str:
-        """One line: losses and the share of right answers by kind, on held-out frames."""
+        """One line: losses and the share of right answers by kind, on held-out samples."""
         counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
         entropies, flows = [], []
-        held_out = np.arange(len(self.batches.data))[-self.recipe.data.held_out :]
+        held_out = np.arange(len(self.batches.data))[-self.batches.data.held_out :]
         for part in range(2):
             indices = held_out[part * stage.batch : (part + 1) * stage.batch]
             batch = self.batches.draw(indices, stage, 1_000_000_000 + part)

@@ -3,8 +3,8 @@
 
 The released WALL-OSS starts from Qwen2.5-VL's tower, which has seen billions of pictures. A small tower starts from
 nothing, and language alone, a few answer tokens a picture, teaches it too slowly. So each of its image tokens first
-learns to tell, through linear heads that are thrown away afterwards, what lies in its cell and where: the simulator
-knows.
+learns to tell, through linear heads that are thrown away afterwards, what lies in its cell and where, from data that
+know it, as a simulator's do.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional as F
 
+from wall_oss_ros.data.dataset import Dataset
+from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS
 from wall_oss_ros.policy.images import image_patches
-from wall_oss_ros.sim.cubes.frames import FrameSet
-from wall_oss_ros.sim.task import Task
 from wall_oss_ros.training.recipe import Recipe
 
 
@@ -29,7 +29,7 @@ def cell_labels(pixels: np.ndarray, size: int, cells: int) -> tuple[np.ndarray, 
     """What lies in each image token's cell.
 
     Args:
-        pixels: (B, V, things, 2) x and y of each thing in each view; NaN where it is not seen.
+        pixels: (B, V, things, 2) x and y of each thing in each view; NaN where it is not in view.
         size: side of a view in pixels.
         cells: cells along a side.
 
@@ -39,12 +39,12 @@ def cell_labels(pixels: np.ndarray, size: int, cells: int) -> tuple[np.ndarray, 
     """
     count, views, things = pixels.shape[:3]
     scaled = pixels / (size / cells)  # in cells
-    seen = np.isfinite(scaled).all(-1)
+    visible = np.isfinite(scaled).all(-1)
     place = np.floor(np.nan_to_num(scaled)).clip(0, cells - 1)
     index = (place[..., 1] * cells + place[..., 0]).astype(int)
     presence = np.zeros((count, views, cells * cells, things), np.float32)
     offsets = np.zeros((*presence.shape, 2), np.float32)
-    b, v, t = np.nonzero(seen)
+    b, v, t = np.nonzero(visible)
     presence[b, v, index[b, v, t], t] = 1
     offsets[b, v, index[b, v, t], t] = 2 * (scaled - place)[b, v, t] - 1
     return presence, offsets
@@ -62,11 +62,11 @@ class Heads(nn.Module):
     def loss(self, tokens: torch.Tensor, presence: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
         """tokens (B, V, cells, H); labels as :func:`cell_labels` gives them."""
         rare = torch.tensor(5.0)
-        seen = F.binary_cross_entropy_with_logits(self.presence(tokens), presence, pos_weight=rare)
+        found = F.binary_cross_entropy_with_logits(self.presence(tokens), presence, pos_weight=rare)
         error = (self.offset(tokens).view_as(offsets) - offsets).abs().sum(-1) * presence
         own = torch.arange(self.cell.out_features).expand(len(tokens), -1)
         where = F.cross_entropy(self.cell(tokens).flatten(0, 2), own.flatten())
-        return 4 * seen + error.sum() / presence.sum().clamp(min=1) + 0.3 * where
+        return 4 * found + error.sum() / presence.sum().clamp(min=1) + 0.3 * where
 
     @torch.no_grad()
     def recall(self, tokens: torch.Tensor, presence: torch.Tensor) -> float:
@@ -76,19 +76,28 @@ class Heads(nn.Module):
         return float((presence.argmax(2) == best)[there].float().mean())
 
 
-def pretrain_vision(model: WallOSS, data: FrameSet, task: Task, recipe: Recipe, folder: Path) -> None:
-    """Trains ``model.visual`` by ``recipe.vision``; takes the result from ``folder`` if it is there already."""
+def pretrain_vision(model: WallOSS, data: Dataset, recipe: Recipe, folder: Path) -> None:
+    """Trains ``model.visual`` by ``recipe.vision``; takes the result from ``folder`` if it is there already.
+
+    Raises:
+        WallOSSError: the data do not tell what is where.
+    """
     settings, file = recipe.vision, Path(folder) / "vision.safetensors"
     if settings is None:
         return
+    if not data.things:
+        raise WallOSSError(
+            f"The recipe {recipe.name} teaches a vision tower from what is where, which these data do not tell.",
+            "Leave out vision, and start from a checkpoint whose tower can see.",
+        )
     if file.exists():
         model.visual.load_state_dict(load_file(file))
         return
     vision = model.config.vision
-    views, size = data.images.shape[1:3]
+    views, size = data.images(np.array([0])).shape[1:3]
     side = size // vision.patch_size
     cells = side // vision.spatial_merge_size
-    heads = Heads(model.config.hidden_size, cells, views, len(task.things))
+    heads = Heads(model.config.hidden_size, cells, views, len(data.things))
     parameters = [*model.visual.parameters(), *heads.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, betas=(0.9, 0.95), fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -97,12 +106,12 @@ def pretrain_vision(model: WallOSS, data: FrameSet, task: Task, recipe: Recipe, 
     recalls = []
     for step in track(range(settings.steps), "vision"):
         rng = np.random.default_rng([recipe.seed, 2, step])
-        chosen = rng.integers(len(data) - recipe.data.held_out, size=settings.batch)
-        images = data.images[chosen]
+        chosen = rng.integers(len(data) - data.held_out, size=settings.batch)
+        images = data.images(chosen)
         patches = torch.from_numpy(image_patches(images.reshape(-1, *images.shape[2:]), vision.patch_size))
         grid = torch.tensor([[1, side, side]]).repeat(views * settings.batch, 1)
         tokens = model.encode_images(patches, grid).view(settings.batch, views, cells * cells, -1)
-        presence, offsets = map(torch.from_numpy, cell_labels(task.pixels(data.frames[chosen]), size, cells))
+        presence, offsets = map(torch.from_numpy, cell_labels(data.vision_targets(chosen), size, cells))
         loss = heads.loss(tokens, presence, offsets)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What training asks of a dataset, wherever it comes from: a simulator, or recordings of a robot.
+
+A sample is one observation of a robot with several views, and what can be learnt from it: texts with their answers, and
+instructions or subtasks with the motion that follows them. Which of these are drawn may be left to chance; all chance comes
+from the generator that is passed in, so that a resumed run draws the same.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from wall_oss_ros.policy.normalizer import Normalizer
+
+
+class LanguageSample(NamedTuple):
+    """Something to be answered about an observation."""
+
+    kind: str  # such as "plan"; accuracy is reported for each kind
+    prompt: str  # what follows the views, see policy.prompts
+    answer: str  # without the end token
+
+
+class ActingSample(NamedTuple):
+    """Something to be done, and how. H steps of a chunk, A degrees of freedom."""
+
+    text: str  # the subtask or instruction
+    chunk: np.ndarray  # (H, A) float32, physical units
+    mask: np.ndarray  # (H, A) bool: entries of the chunk that are known
+
+
+class Dataset(ABC):
+    """Samples of one embodiment, by index. V views, A degrees of freedom of the model's layout.
+
+    Attributes:
+        robots: names under which a checkpoint stores the statistics; the data are of all these robots alike.
+        views: names of the views, in order.
+        horizon: steps of a chunk (H).
+        held_out: how many of the last samples are kept for validation.
+        things: names of what ``vision_targets`` tells of; empty where nobody knows what is where.
+    """
+
+    robots: tuple[str, ...]
+    views: tuple[str, ...]
+    horizon: int
+    held_out: int
+    things: tuple[str, ...] = ()
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def images(self, indices: np.ndarray) -> np.ndarray:
+        """The views of samples (B,): (B, V, height, width, 3) uint8 RGB."""
+
+    @abstractmethod
+    def states(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """States of samples (B,): (B, A) float32 in physical units, and which entries are known, (B, A) bool."""
+
+    @abstractmethod
+    def language(
+        self, rng: np.random.Generator, index: int, kinds: Mapping[str, float] | None = None
+    ) -> LanguageSample:
+        """Draws something to be answered about a sample; ``kinds``: shares by kind, instead of the dataset's own."""
+
+    @abstractmethod
+    def acting(self, rng: np.random.Generator, index: int, count: int) -> list[ActingSample]:
+        """Draws ``count`` different things to be done, with the motion for each from this sample on."""
+
+    @abstractmethod
+    def statistics(self) -> tuple[Normalizer, Normalizer]:
+        """Of all states, and of the steps of all chunks; each for A degrees of freedom."""
+
+    @abstractmethod
+    def vocabulary(self) -> list[str]:
+        """Every word that may be asked about; the model declines others."""
+
+    @abstractmethod
+    def after(self, earlier: Sequence[Dataset]) -> Dataset:
+        """One dataset of the samples of ``earlier``, of the same kind as this one, and then its own."""
+
+    def vision_targets(self, indices: np.ndarray) -> np.ndarray:
+        """Where each of ``things`` is: (B, V, things, 2) pixels x and y; NaN where it is not in view."""
+        raise NotImplementedError(f"{type(self).__name__} does not know what is where in its pictures")

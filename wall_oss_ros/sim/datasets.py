@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Datasets from the simulator, as training reads them, and how they are made: scripted demonstrations and posed scenes.
+
+Each frame carries labels for every subtask that could be asked for, because the same picture is shown to the model with
+different instructions: only then do the words, not the picture alone, decide what the arm does. Work is split into numbered
+jobs with a seed each, so the result does not depend on how many processes share it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.progress import track
+
+from wall_oss_ros.data.dataset import ActingSample, Dataset, LanguageSample
+from wall_oss_ros.data.frames import FrameSet, is_made, write_frames
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.policy.normalizer import Normalizer, from_values
+from wall_oss_ros.robots.layout import Layout
+from wall_oss_ros.robots.profile import load_profile
+from wall_oss_ros.sim.environment import HORIZON
+from wall_oss_ros.sim.registry import task_of
+from wall_oss_ros.sim.task import DOF, Task
+from wall_oss_ros.training.recipe import Recipe
+
+POSED_PER_JOB = 100
+EPISODES_PER_JOB = 4
+_LEAST_RANGE = 0.1  # m or rad
+Frames = tuple[np.ndarray, np.ndarray]
+"""Images (n, V, H, W, 3) and records (n,)."""
+
+
+class SimulatedDataset(Dataset):
+    """Frames of a task. What is asked about a frame, and which of its chunks are shown, the task draws.
+
+    Args:
+        frames: with the task's records.
+        robots: the profiles they are of, which share views and statistics.
+        held_out: how many of the last frames are kept for validation.
+    """
+
+    horizon = HORIZON
+
+    def __init__(self, frames: FrameSet, task: Task, robots: Sequence[str], held_out: int = 0):
+        self.frames, self.task, self.held_out, self.things = frames, task, held_out, task.things
+        profiles = [load_profile(robot) for robot in robots]
+        self.robots = tuple(profile.trained_as for profile in profiles)
+        self.views = tuple(view.name for view in profiles[0].views)
+        self._grippers = [layout.gripper for layout in Layout(profiles[0]).arms]
+        self._mask = np.isin(np.arange(DOF), np.arange(DOF)[task.slots])
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def images(self, indices: np.ndarray) -> np.ndarray:
+        return self.frames.images[indices]
+
+    def states(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        states = self.task.state(self.frames.frames[indices])
+        return states, np.broadcast_to(self._mask, states.shape)
+
+    def language(
+        self, rng: np.random.Generator, index: int, kinds: Mapping[str, float] | None = None
+    ) -> LanguageSample:
+        return LanguageSample(*self.task.language.sample(rng, self.frames.frames[index], kinds))
+
+    def acting(self, rng: np.random.Generator, index: int, count: int) -> list[ActingSample]:
+        frame = self.frames.frames[index]
+        chosen = self.task.acting(rng, frame, count)
+        mask = np.broadcast_to(self._mask, (HORIZON, DOF))
+        return [ActingSample(text, self.task.actions(frame["chunks"][i]), mask) for text, i in chosen]
+
+    def statistics(self) -> tuple[Normalizer, Normalizer]:
+        """Least value and range. A position or angle that hardly moves gets ``_LEAST_RANGE`` around its middle, so that
+        noise in it is not blown up."""
+        frames, slots = self.frames.frames, self.task.slots
+        least = np.where(np.isin(np.arange(DOF), self._grippers), 0.0, _LEAST_RANGE)[slots]
+        chunks = frames["chunks"].reshape(-1, len(least))
+        states, actions = (
+            from_values(values, least=least, dof_mask=np.ones(len(least), bool)).placed(DOF, slots)
+            for values in (self.task.states(frames), chunks)
+        )
+        return states, actions
+
+    def vocabulary(self) -> list[str]:
+        return self.task.language.vocabulary()
+
+    def vision_targets(self, indices: np.ndarray) -> np.ndarray:
+        return self.task.pixels(self.frames.frames[indices])
+
+    def after(self, earlier: Sequence[SimulatedDataset]) -> SimulatedDataset:
+        joined = object.__new__(SimulatedDataset)
+        joined.__dict__ |= self.__dict__ | {"frames": self.frames.after([one.frames for one in earlier])}
+        return joined
+
+
+def shared_task(recipe: Recipe) -> Task:
+    """What the recipe's robots are to learn.
+
+    Raises:
+        WallOSSError: their scenes, or their views, differ.
+    """
+    profiles = [load_profile(robot) for robot in recipe.robots]
+    tasks = [task_of(profile) for profile in profiles]
+    for what, values in (
+        ("views", [[view.name for view in profile.views] for profile in profiles]),
+        ("tasks", [type(task).__name__ for task in tasks]),
+    ):
+        if any(value != values[0] for value in values):
+            raise WallOSSError(
+                f"The recipe {recipe.name} trains on {', '.join(recipe.robots)}, whose {what} differ: {values}.",
+                f"Train robots with different {what} each by a recipe of its own.",
+            )
+    return tasks[0]
+
+
+def make_dataset(recipe: Recipe, folder: Path, workers: int = 0) -> SimulatedDataset:
+    """The recipe's dataset, made in ``folder`` if it is not there; errors as for :func:`shared_task`."""
+    d, task = recipe.data, shared_task(recipe)
+    generate(folder, d.episodes, d.posed_frames, d.keep_every, d.seed, workers, recipe.robots)
+    return SimulatedDataset(FrameSet.open(folder, task.frame), task, recipe.robots, d.held_out)
+
+
+def generate(
+    folder: str | Path,
+    episodes: int,
+    posed_frames: int,
+    keep_every: int,
+    seed: int,
+    workers: int = 0,
+    robots: Sequence[str] = ("franka",),
+) -> Path:
+    """Makes frames in ``folder``, or leaves them if they are there already with the same settings.
+
+    Args:
+        episodes: demonstrations, rounded up to whole jobs.
+        posed_frames: posed frames, rounded up to whole jobs.
+        keep_every: keep each n-th frame (0.1 s apart) of a demonstration.
+        seed: decides every scene and disturbance.
+        workers: processes; 0 for one a core.
+        robots: profiles that take turns, job by job; all of one task.
+    """
+    settings = {
+        "episodes": episodes, "posed_frames": posed_frames, "keep_every": keep_every, "seed": seed,
+        "robots": list(robots), "version": 2,
+    }  # fmt: skip
+    if not is_made(Path(folder), settings):
+        turn = itertools.cycle(robots)
+        jobs = [("posed", n, seed, keep_every, next(turn)) for n in range(-(-posed_frames // POSED_PER_JOB))]
+        jobs += [("demonstrated", n, seed, keep_every, next(turn)) for n in range(-(-episodes // EPISODES_PER_JOB))]
+        # Kinds mix, also in the held-out end.
+        jobs = [jobs[i] for i in np.random.default_rng(seed).permutation(len(jobs))]
+        images, records = map(list, zip(*in_processes(_demonstrate, jobs, "demonstrations", workers)))
+        write_frames(Path(folder), images, records, settings)
+    return Path(folder)
+
+
+def in_processes(
+    work: Callable, jobs: Sequence, title: str, workers: int, initializer: Callable | None = None, arguments: tuple = ()
+) -> list:
+    """What ``work`` gives for each job, in their order, by ``workers`` processes (0: one a core), with a bar of progress."""
+    with multiprocessing.get_context("spawn").Pool(workers or os.cpu_count(), initializer, arguments) as pool:
+        return list(track(pool.imap(work, jobs), title, total=len(jobs)))
+
+
+def stacked(frames: Sequence[tuple[np.ndarray, np.void]], task: Task) -> Frames:
+    """Frames as an environment gives them, one by one, as two arrays."""
+    return np.stack([images for images, _ in frames]), np.array([record for _, record in frames], task.frame)
+
+
+def _demonstrate(job: tuple[str, int, int, int, str]) -> Frames:
+    kind, number, seed, keep_every, robot = job
+    rng = np.random.default_rng([seed, 0 if kind == "posed" else 1, number])
+    task = task_of(robot)
+    environment = task.environment(rng, robot)
+    frames: list[tuple[np.ndarray, np.void]] = []
+    if kind == "posed":
+        while len(frames) < POSED_PER_JOB:
+            if environment.pose():
+                frames.append(environment.frame())
+    else:
+        for _ in range(EPISODES_PER_JOB):
+            frames.extend(environment.demonstrate(keep_every))
+    environment.simulator.close()
+    return stacked(frames, task)
