@@ -35,15 +35,15 @@ def joints(urdf):
 def test_the_table_is_the_simulated_one(robot):
     import mujoco
 
-    from wall_oss_ros.sim.cubes import scene
-    from wall_oss_ros.sim.lifting import scene as lifting  # before MuJoCo, whose back-end it chooses
+    from wall_oss_ros.sim.cubes import simulator as cubes
+    from wall_oss_ros.sim.lifting import simulator as lifting  # before MuJoCo, whose back-end it chooses
 
     profile = load_profile(robot)
     table = yaml.safe_load(data_path("urdf/cells/tables.yaml").read_text())[profile.simulation.scene]
     if profile.simulation.scene == "trays":
         model = lifting.build_model(profile)
     else:
-        model = scene.build_model(scene.SceneSpec.random(np.random.default_rng(0)), profile)
+        model = cubes.build_model(cubes.SceneSpec.random(np.random.default_rng(0)), profile)
     data = mujoco.MjData(model)
     mujoco.mj_forward(model, data)
     body = data.body(profile.arm.base_frame if table["frame"] == "world" else table["frame"])

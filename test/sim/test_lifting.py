@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wall_oss_ros.control.robot_motion import RobotMotion
-from wall_oss_ros.sim.cell import COLOURS
+from wall_oss_ros.sim.goals import COLOURS
 from wall_oss_ros.sim.lifting import expert
 from wall_oss_ros.sim.lifting.demonstrations import LiftingEnvironment
 from wall_oss_ros.sim.lifting.expert import (

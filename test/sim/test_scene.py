@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wall_oss_ros.robots.profile import load_profile
-from wall_oss_ros.sim.cubes import scene
+from wall_oss_ros.sim.cell import RGB
+from wall_oss_ros.sim.cubes import simulator
 from wall_oss_ros.sim.cubes.scene import CUBE_DISTANCE, SceneSpec
 
 
@@ -31,9 +32,9 @@ def test_a_seed_fixes_the_scene():
 def test_a_model_has_the_robots_own_joints_and_takes_another_scene():
     specs = [SceneSpec.random(np.random.default_rng(seed)) for seed in (0, 1)]
     profile = load_profile("franka")
-    model = scene.build_model(specs[0], profile)
+    model = simulator.build_model(specs[0], profile)
     assert [model.joint(i).name for i in range(7)] == list(profile.arm.joints)
-    scene.apply(model, specs[1])
+    simulator.apply(model, specs[1])
     for index, cube in enumerate(specs[1].cubes):
-        assert model.geom(f"cube{index}").rgba[:3] == pytest.approx(scene.COLOURS[cube.colour])
+        assert model.geom(f"cube{index}").rgba[:3] == pytest.approx(RGB[cube.colour])
     assert model.body("left_tray").pos[:2] == pytest.approx(specs[1].tray("left")[:2])

@@ -11,7 +11,8 @@ import pytest
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.profile import load_profile
-from wall_oss_ros.sim.cubes.scene import COLOURS, CUBE_SIZE, SceneSpec
+from wall_oss_ros.sim.cell import RGB
+from wall_oss_ros.sim.cubes.scene import CUBE_SIZE, SceneSpec
 from wall_oss_ros.sim.cubes.simulator import Simulator
 
 DOWN = np.diag([1.0, -1.0, -1.0])
@@ -127,7 +128,7 @@ def test_every_cube_appears_where_it_projects(simulator, arm, view):
         u, v = simulator.project(view, position)
         if 2 < u < 110 and 20 < v < 110:
             pixel = image[int(v), int(u)] / max(1, image[int(v), int(u)].max())
-            nearest = min(COLOURS, key=lambda name: np.abs(np.array(COLOURS[name]) / max(COLOURS[name]) - pixel).sum())
+            nearest = min(RGB, key=lambda name: np.abs(np.array(RGB[name]) / max(RGB[name]) - pixel).sum())
             assert nearest == colour
             seen += 1
     assert seen >= 2

@@ -196,6 +196,7 @@ def test_a_foreign_dataset_is_refused(tmp_path):
 
 
 def test_colours_of_the_scene_are_those_of_the_language():
+    from wall_oss_ros.sim.cell import RGB
     from wall_oss_ros.sim.cubes import scene
 
-    assert tuple(scene.COLOURS) == COLOURS and tuple(scene.TRAYS) == TRAYS
+    assert tuple(RGB) == COLOURS and tuple(scene.TRAYS) == TRAYS

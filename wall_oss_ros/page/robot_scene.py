@@ -9,10 +9,11 @@ import numpy as np
 import viser
 from viser.extras import ViserUrdf
 
-from wall_oss_ros.page.task_scene import Cubes, things_of
+from wall_oss_ros.page.task_scene import Things
 from wall_oss_ros.robots.frames import ROOT, Frames
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.robots.rotations import quaternion_from_matrix
+from wall_oss_ros.sim.registry import drawing_of
 
 PATH_COLOUR, TARGET_COLOUR = (14, 165, 233), (219, 39, 119)
 TABLE_HEIGHT = 0.72  # m above the floor, of a robot that stands on its table
@@ -37,8 +38,8 @@ class RobotScene:
         limbs = [one.arm for one in profile.arms] + list(profile.parts)
         self.show_joints({name: place for limb in limbs for name, place in zip(limb.joints, limb.home)})
         self._scene.add_frame("/room", show_axes=False, position=self._base.position, wxyz=self._base.wxyz)
-        things = things_of(profile.simulation.scene) if profile.simulation else Cubes
-        self._things = things(self._scene, "/room", "/base")
+        drawing = drawing_of(profile.simulation.scene if profile.simulation else "table")
+        self._things = Things(drawing, self._scene, "/room", "/base")
         # A robot that carries its arms above their table stands on the floor, any other on the table.
         stands = max(abs(value) for value in self._base.position) > 0
         self._scene.add_grid(
@@ -49,8 +50,8 @@ class RobotScene:
         self._path: list = []
         self._target: viser.IcosphereHandle | None = None
         origin = np.array(self._base.position)
-        server.initial_camera.position = tuple(origin + self._things.looked_from)
-        server.initial_camera.look_at = tuple(origin + self._things.looked_at)
+        server.initial_camera.position = tuple(origin + drawing.looked_from)
+        server.initial_camera.look_at = tuple(origin + drawing.looked_at)
 
     def show_joints(self, positions: Mapping[str, float]) -> None:
         """Moves the robot; joints that the URDF lacks are passed over, and it keeps those that are not named."""

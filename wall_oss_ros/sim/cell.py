@@ -12,7 +12,7 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.robots.simulation import Camera
 
-COLOURS = {
+RGB = {
     "red": (0.86, 0.10, 0.09),
     "green": (0.10, 0.62, 0.16),
     "blue": (0.08, 0.22, 0.88),

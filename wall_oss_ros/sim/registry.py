@@ -3,14 +3,25 @@
 
 from __future__ import annotations
 
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING
+
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.profile import RobotProfile, load_profile
-from wall_oss_ros.sim.cubes.task import CubeTask
-from wall_oss_ros.sim.lifting.task import LiftingTask
-from wall_oss_ros.sim.scenery import Scenery
-from wall_oss_ros.sim.task import Task
+from wall_oss_ros.sim.drawing import Drawing
 
-TASKS: dict[str, Task] = {task.name: task for task in (CubeTask(), LiftingTask())}
+if TYPE_CHECKING:
+    from wall_oss_ros.sim.scenery import Scenery
+    from wall_oss_ros.sim.task import Task
+
+FOLDERS = {"table": "cubes", "trays": "lifting"}
+"""The subpackage of each task. Its modules are imported when asked for: what only draws a scene needs no MuJoCo."""
+
+
+def drawing_of(scene: str) -> Drawing:
+    """How the scene of that name is drawn."""
+    return _module(scene, "scene").DRAWING
 
 
 def task_of(robot: str | RobotProfile) -> Task:
@@ -25,9 +36,13 @@ def task_of(robot: str | RobotProfile) -> Task:
             f"The robot {profile.name} has no simulation.",
             "Add a simulation section to its profile (docs/how-to/new_robot.md), or choose another robot.",
         )
-    return TASKS[profile.simulation.scene]
+    return _module(profile.simulation.scene, "task").TASK
 
 
 def scenery_of(profile: RobotProfile) -> Scenery:
     """The scenery of a robot; errors as for :func:`task_of`."""
     return task_of(profile).scenery(profile)
+
+
+def _module(scene: str, name: str) -> ModuleType:
+    return importlib.import_module(f"wall_oss_ros.sim.{FOLDERS[scene]}.{name}")

@@ -26,7 +26,6 @@ class Task(ABC):
     """One kind of work. It has no state: one object serves all who use it.
 
     Attributes:
-        name: what a profile's ``simulation.scene`` calls it.
         scenery: the scenes that it takes place in.
         frame: numpy's type of the record that comes with each frame of a dataset.
         language: the module with what is said about such a record and what may be asked for: ``sample``, ``instruction``,
@@ -38,7 +37,6 @@ class Task(ABC):
         place: what it may be put into, in a word; None where it is put nowhere.
     """
 
-    name: str
     scenery: type[Scenery]
     frame: np.dtype
     slots: slice

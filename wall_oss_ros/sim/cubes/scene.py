@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands on the table, and the MuJoCo model of it: a robot, three cubes, two trays."""
+"""What stands on the table: three cubes and two trays, their sizes and places, and how they are drawn."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import mujoco
 import numpy as np
 
-from wall_oss_ros.robots.profile import RobotProfile
-from wall_oss_ros.sim.cell import COLOURS, OBJECT, ROBOT, TABLE_COLOUR, add_box, room
+from wall_oss_ros.sim.drawing import Box, Drawing, Thing
+from wall_oss_ros.sim.goals import COLOURS
 
 CUBE_SIZE = 0.04  # m, edge
 CUBES = 3
@@ -56,7 +56,7 @@ class SceneSpec:
             gaps = [np.linalg.norm(centres[i] - centres[j]) for i in range(CUBES) for j in range(i)]
             if min(gaps) >= CUBE_DISTANCE:
                 break
-        colours = rng.permutation(list(COLOURS))[:CUBES]
+        colours = rng.permutation(COLOURS)[:CUBES]
         yaws = rng.uniform(-CUBE_YAW, CUBE_YAW, CUBES)
         cubes = tuple(Cube(str(c), float(p[0]), float(p[1]), float(a)) for c, p, a in zip(colours, centres, yaws))
         jitter = rng.uniform(-TRAY_JITTER, TRAY_JITTER, (len(TRAYS), 2))
@@ -74,51 +74,29 @@ class SceneSpec:
         return np.array([tray.x, tray.y, TRAY_FLOOR])
 
 
-def build_model(spec: SceneSpec, profile: RobotProfile) -> mujoco.MjModel:
-    """Compiles the scene. Another scene of the same number of cubes needs only ``apply`` (microseconds).
-
-    Raises:
-        WallOSSError: the profile has no simulation section, or names what its URDF lacks.
-    """
-    world = room(profile, floor=-0.75)
-    _furniture(world, spec)
-    model = world.compile()
-    apply(model, spec)
-    return model
+_WALL = 0.004  # m, thickness of a tray's walls as drawn
+_OFF, _LONG = (TRAY_INNER + _WALL) / 2, TRAY_INNER + 2 * _WALL
+_TRAY = {
+    "floor": Box((TRAY_INNER, TRAY_INNER, TRAY_FLOOR), (0.0, 0.0, TRAY_FLOOR / 2)),
+    "front": Box((_WALL, _LONG, TRAY_WALL), (_OFF, 0.0, TRAY_WALL / 2)),
+    "back": Box((_WALL, _LONG, TRAY_WALL), (-_OFF, 0.0, TRAY_WALL / 2)),
+    "left": Box((TRAY_INNER, _WALL, TRAY_WALL), (0.0, _OFF, TRAY_WALL / 2)),
+    "right": Box((TRAY_INNER, _WALL, TRAY_WALL), (0.0, -_OFF, TRAY_WALL / 2)),
+}
 
 
-def apply(model: mujoco.MjModel, spec: SceneSpec) -> None:
-    """Gives a compiled model this scene's colours and tray places. Cubes' poses are in the data: see ``place_cubes``."""
-    for index, cube in enumerate(spec.cubes):
-        model.geom(f"cube{index}").rgba[:3] = COLOURS[cube.colour]
-    for tray in spec.trays:
-        model.body(f"{tray.side}_tray").pos[:] = (tray.x, tray.y, 0)
+def _things(truth: Mapping) -> Iterator[Thing]:
+    for side, (x, y) in truth["trays"].items():
+        yield Thing(f"tray/{side}", _TRAY, (x, y, 0.0), label=side)
+    for colour, cube in truth["cubes"].items():
+        turned = (math.cos(cube["yaw"] / 2), 0.0, 0.0, math.sin(cube["yaw"] / 2))
+        yield Thing(f"cube/{colour}", {"body": Box((CUBE_SIZE,) * 3)}, tuple(cube["position"]), turned, colour)
 
 
-def place_cubes(model: mujoco.MjModel, data: mujoco.MjData, spec: SceneSpec) -> None:
-    """Puts the cubes on the table, at rest."""
-    for index, cube in enumerate(spec.cubes):
-        data.joint(f"cube{index}").qpos[:] = (
-            cube.x, cube.y, CUBE_SIZE / 2, math.cos(cube.yaw / 2), 0, 0, math.sin(cube.yaw / 2),
-        )  # fmt: skip
-        data.joint(f"cube{index}").qvel[:] = 0
-
-
-def _furniture(world: mujoco.MjSpec, spec: SceneSpec) -> None:
-    ground = world.worldbody
-    add_box(ground, "table", (0.75, 0.8, 0.02), (0.40, 0, -0.02), TABLE_COLOUR)
-    for tray in spec.trays:
-        body = ground.add_body(name=f"{tray.side}_tray", pos=[tray.x, tray.y, 0])
-        half, thin, high = TRAY_INNER / 2, 0.002, TRAY_WALL / 2
-        add_box(
-            body, f"{tray.side}_tray_floor", (half, half, TRAY_FLOOR / 2), (0, 0, TRAY_FLOOR / 2), (0.34, 0.34, 0.37)
-        )
-        for sign in (-1, 1):
-            add_box(body, "", (thin, half + 2 * thin, high), (sign * (half + thin), 0, high), (0.16, 0.16, 0.18))
-            add_box(body, "", (half, thin, high), (0, sign * (half + thin), high), (0.16, 0.16, 0.18))
-    for index in range(len(spec.cubes)):
-        body = ground.add_body(name=f"cube{index}", pos=[0.5, 0.1 * index, CUBE_SIZE / 2])
-        body.add_freejoint(name=f"cube{index}")
-        geom = add_box(body, f"cube{index}", (CUBE_SIZE / 2,) * 3, (0, 0, 0), (1, 1, 1))
-        geom.conaffinity = OBJECT | ROBOT
-        geom.mass, geom.condim, geom.friction = 0.05, 4, [1.0, 0.01, 0.0001]
+DRAWING = Drawing(
+    table=Box((1.25, 1.3, 0.04), (0.35, 0.0, -0.0201)),  # it carries the robot, too
+    legs=tuple(Box((0.05, 0.05, 0.68), (x, y, -0.38)) for x in (-0.2, 0.9) for y in (-0.58, 0.58)),
+    things=_things,
+    looked_from=(1.15, 0.62, 0.68),
+    looked_at=(0.33, 0.02, 0.15),
+)

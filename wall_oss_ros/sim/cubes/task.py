@@ -17,7 +17,7 @@ from wall_oss_ros.sim.task import Task
 class CubeTask(Task):
     """Three cubes of four colours and two trays."""
 
-    name, scenery, frame, slots = "table", CubeScenery, FRAME, ARM
+    scenery, frame, slots = CubeScenery, FRAME, ARM
     things = (*COLOURS, "left tray", "right tray", "hand")
     place = "tray"
 
@@ -51,3 +51,6 @@ class CubeTask(Task):
     def placed(self, environment: CubeEnvironment, colour: str) -> str | None:
         where = environment.simulator.where(colour)
         return where.removesuffix(" tray") if where.endswith(" tray") else None
+
+
+TASK = CubeTask()

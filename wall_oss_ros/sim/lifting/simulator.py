@@ -9,9 +9,21 @@ import mujoco
 import numpy as np
 
 from wall_oss_ros.robots.profile import RobotProfile
-from wall_oss_ros.sim.lifting import scene
+from wall_oss_ros.sim import cell
+from wall_oss_ros.sim.cell import OBJECT, RGB, ROBOT, TABLE_COLOUR, add_box
 from wall_oss_ros.sim.lifting.frames import LEFT, RIGHT
-from wall_oss_ros.sim.lifting.scene import DEPTH, GRIP, SIDE, TABLE, THICKNESS, WALL, LiftingSpec
+from wall_oss_ros.sim.lifting.scene import (
+    DEPTH,
+    GRIP,
+    MASS,
+    RIM,
+    SIDE,
+    TABLE,
+    THICKNESS,
+    WALL,
+    WIDTH,
+    LiftingSpec,
+)
 from wall_oss_ros.sim.world import World
 
 SIDES = {RIGHT: -1, LEFT: 1}  # the side wall that each arm takes: the one on its own side
@@ -26,7 +38,7 @@ class LiftingSimulator(World):
     spec: LiftingSpec
 
     def __init__(self, spec: LiftingSpec, profile: RobotProfile):
-        super().__init__(scene.build_model(profile), profile)
+        super().__init__(build_model(profile), profile)
         self._trays = [self.model.body(f"tray{index}").id for index in range(2)]
         self.reset(spec)
 
@@ -35,7 +47,7 @@ class LiftingSimulator(World):
             raise ValueError(f"the model has 2 trays, the scene has {len(spec.trays)}")
 
     def _lay_out(self) -> None:
-        scene.apply(self.model, self.spec)
+        apply(self.model, self.spec)
 
     def reset(self, spec: LiftingSpec | None = None) -> None:
         super().reset(spec)
@@ -80,6 +92,49 @@ class LiftingSimulator(World):
         base = self.data.xmat[self._base].reshape(3, 3)
         joint = self.data.joint(f"tray{index}")
         joint.qpos[:3] = self.data.xpos[self._base] + base @ np.asarray(position, float)
-        mujoco.mju_mulQuat(joint.qpos[3:], self.data.xquat[self._base], scene.yaw_quaternion(yaw, roll))
+        mujoco.mju_mulQuat(joint.qpos[3:], self.data.xquat[self._base], _yaw_quaternion(yaw, roll))
         joint.qvel[:] = 0
         mujoco.mj_forward(self.model, self.data)
+
+
+def build_model(profile: RobotProfile) -> mujoco.MjModel:
+    """Compiles the scene, for any ``LiftingSpec``: see ``apply`` and ``place_tray``.
+
+    Raises:
+        WallOSSError: the profile has no simulation section, or names what its URDF lacks.
+    """
+    world = cell.room(profile, floor=0.0)
+    position, quaternion = cell.base_pose(world, profile)
+    table = world.worldbody.add_body(name="table", pos=position, quat=quaternion)
+    add_box(table, "table", (0.32, 0.5, 0.02), (0.52, 0, TABLE - 0.02), TABLE_COLOUR)
+    for index in range(2):
+        _add_tray(world, f"tray{index}")
+    return world.compile()
+
+
+def apply(model: mujoco.MjModel, spec: LiftingSpec) -> None:
+    """Gives a compiled model this scene's colours. Trays' poses are in the data."""
+    for index, tray in enumerate(spec.trays):
+        body = model.body(f"tray{index}")
+        first, count = body.geomadr[0], body.geomnum[0]
+        model.geom_rgba[first : first + count, :3] = RGB[tray.colour]
+
+
+def _add_tray(world: mujoco.MjSpec, name: str) -> None:
+    body = world.worldbody.add_body(name=name)
+    body.add_freejoint(name=name)
+    wide, deep, thin = WIDTH / 2, DEPTH / 2, THICKNESS / 2
+    boxes = [((deep, wide, 0.002), (0, 0, 0.002))]
+    for sign in (-1, 1):
+        boxes.append(((deep, thin, WALL / 2), (0, sign * SIDE, WALL / 2)))
+        boxes.append(((0.002, wide - THICKNESS, RIM / 2), (sign * (deep - 0.002), 0, RIM / 2)))
+    for half_sizes, position in boxes:
+        geom = add_box(body, "", half_sizes, position, (1, 1, 1))
+        geom.conaffinity = OBJECT | ROBOT
+        geom.mass, geom.condim, geom.friction = MASS / len(boxes), 4, [1.0, 0.01, 0.0001]
+
+
+def _yaw_quaternion(yaw: float, roll: float = 0.0) -> np.ndarray:
+    """(4,) w first: rotation by ``roll`` about x, then by ``yaw`` about z, rad."""
+    cy, sy, cr, sr = math.cos(yaw / 2), math.sin(yaw / 2), math.cos(roll / 2), math.sin(roll / 2)
+    return np.array([cy * cr, cy * sr, sy * sr, sy * cr])

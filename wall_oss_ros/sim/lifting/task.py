@@ -19,7 +19,7 @@ _OFF_TABLE = 0.03  # m: a tray raised so far is no longer merely pushed or tippe
 class LiftingTask(Task):
     """Two trays of four colours, and a hand for each side of them."""
 
-    name, scenery, frame, slots = "trays", TrayScenery, LIFT_FRAME, ACTING
+    scenery, frame, slots = TrayScenery, LIFT_FRAME, ACTING
     things = (*COLOURS, "right hand", "left hand")
 
     def states(self, frames: np.ndarray) -> np.ndarray:
@@ -59,3 +59,6 @@ class LiftingTask(Task):
         truth = environment.truth()
         highest = int(truth["raised"].argmax())
         return COLOURS[truth["colours"][highest]] if truth["raised"][highest] > _OFF_TABLE else None
+
+
+TASK = LiftingTask()
