@@ -47,12 +47,12 @@ class PlannerNode(WallOSSNode):
         Parameter("require_approval", False, "Whether a plan waits for the service approve_plan before the arm moves."),
         Parameter("progress_rate_hz", 2.0, "How often the model judges progress, at most, Hz.", 0.1, 20.0),
         Parameter("confirmations", _DEFAULTS.confirmations, "Equal answers in a row before the plan moves on.", 1, 20),
-        Parameter("stray_answers", _DEFAULTS.stray_answers, "Answers in a row that are not in the plan, before it is"
+        Parameter("stray_answers", _DEFAULTS.stray_answers, "Answers in a row that are not in the plan before it is"
                   " made anew.", 1, 100),
         Parameter("replans", _DEFAULTS.replans, "How often a plan is made anew before it counts as failed.", 0, 100),
         Parameter("subtask_timeout_s", _DEFAULTS.subtask_timeout_s, "Longest time for one subtask, s.", 1.0, 3600.0),
         Parameter("observation_timeout_s", 5.0, "How long an instruction waits for an observation, s.", 0.1, 60.0),
-        Parameter("point", True, "Whether the model is asked where the thing of each subtask is, once, to show it."),
+        Parameter("point", True, "Whether the model is asked, once, where the object of each subtask is, to show it."),
         Parameter("ask_timeout_s", 20.0, "How long the service ask waits for the model, s.", 0.1, 600.0, live=True),
     )  # fmt: skip
 
@@ -68,9 +68,9 @@ class PlannerNode(WallOSSNode):
         self._plan_out = self.publish_to(SubtaskPlan, "plan", LATCHED)
 
     def start(self) -> None:
-        # The plan as last published. A new planner has none and says so, to whoever follows that of one that died.
+        # As last published. A new planner says that it has none, to those who still follow the plan of one that died.
         self._message = self._to_message(Plan(0, "", status=PlanStatus.CANCELLED))
-        self._observed: float | None = None  # when the last observation came, steady time
+        self._observed: float | None = None  # when the last observation came, s of steady time
         self._unusable = ""
         self._locator = SubtaskLocator(self._policy, self._profile)
         settings = PlannerSettings(
@@ -80,15 +80,20 @@ class PlannerNode(WallOSSNode):
             subtask_timeout_s=self.value("subtask_timeout_s"),
         )
         self._runner = PlanRunner(
-            UniCoTPlanner(self._policy, settings), self._policy.ask, self.now, self._on_change,
-            period=1.0 / self.value("progress_rate_hz"), approval=self.value("require_approval"),
-            patience=self.value("observation_timeout_s"), locate=self._locate if self.value("point") else lambda *_: None,
-        )  # fmt: skip
+            UniCoTPlanner(self._policy, settings),
+            self._policy.ask,
+            self.now,
+            self._on_change,
+            period=1.0 / self.value("progress_rate_hz"),
+            approval=self.value("require_approval"),
+            patience=self.value("observation_timeout_s"),
+            locate=self._locate if self.value("point") else lambda *_: None,
+        )
         if self.value("point"):
             self._transforms = Buffer()
             self.keep(TransformListener(self._transforms, self), TransformListener.unregister)
             self.listen(CameraInfo, self._locator.view.camera_info_topic, self._on_camera_info, SENSOR)
-        # The action and the questions wait for the model, in threads of the executor beside everything else.
+        # The action and the questions wait for the model, in threads of the executor, while all else goes on.
         waiting = ReentrantCallbackGroup()
         self.listen(Observation, "observation", self._on_observation, NEWEST)
         self.listen(String, "instruction", self._on_instruction, EVENTS)
@@ -115,7 +120,7 @@ class PlannerNode(WallOSSNode):
             return WARN, "no observations", values
         if not message.plan_id:
             return OK, "no instruction yet", values
-        status = PlanStatus(message.status).name.lower().replace("_", " ")
+        status = PlanStatus(message.status).label
         return OK, f"plan {message.plan_id} {status}: {message.message or message.instruction}", values
 
     # What comes in.
@@ -157,12 +162,12 @@ class PlannerNode(WallOSSNode):
         """Follows one goal of the action to its end; runs in a thread of the executor."""
         result = ExecuteInstruction.Result()
         ticket = self._runner.instruct(handle.request.instruction)
-        seen: Plan | None = None
+        last: Plan | None = None
         cancelled = False
         while True:
-            plan = self._runner.follow(ticket, seen, timeout=0.2)
-            if plan is not None and plan is not seen:
-                seen = plan
+            plan = self._runner.follow(ticket, last, timeout=0.2)
+            if plan is not None and plan is not last:
+                last = plan
                 self._feed_back(handle, plan)
             if ticket.over or not self.active:
                 break
@@ -171,8 +176,8 @@ class PlannerNode(WallOSSNode):
         plan = ticket.plan
         if plan is not None:
             result.plan = self._to_message(plan)
-        none = "Cancelled before there was a plan." if cancelled else "Replaced by another instruction."
-        result.message = none if plan is None else plan.message
+        without_plan = "Cancelled before there was a plan." if cancelled else "Replaced by another instruction."
+        result.message = without_plan if plan is None else plan.message
         result.success = plan is not None and plan.status == PlanStatus.SUCCEEDED
         if cancelled and handle.is_cancel_requested:
             handle.canceled()

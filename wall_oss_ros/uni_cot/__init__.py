@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Uni-CoT: from an instruction to subtasks to motion, all by the one model."""
+"""Uni-CoT: one model decomposes an instruction into subtasks, judges progress, and replans. No torch, no ROS."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A plan and its life: subtasks in the model's words, each with its state."""
+"""A plan: subtasks in the model's words, each with its status."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 
-class SubtaskStatus(IntEnum):
+class _Status(IntEnum):
+    @property
+    def label(self) -> str:
+        """Its name for people."""
+        return self.name.lower().replace("_", " ")
+
+
+class SubtaskStatus(_Status):
     """The values of ``wall_oss_msgs/Subtask.status``."""
 
     PENDING = 0
@@ -17,7 +24,7 @@ class SubtaskStatus(IntEnum):
     CANCELLED = 4
 
 
-class PlanStatus(IntEnum):
+class PlanStatus(_Status):
     """The values of ``wall_oss_msgs/SubtaskPlan.status``."""
 
     AWAITING_APPROVAL = 0
@@ -33,8 +40,8 @@ class Subtask:
     """One step of a plan.
 
     Attributes:
-        started, finished: stamps in s, None until then.
-        target: where it is to happen, (3,) m in the base frame; None while that is not known.
+        started, finished: stamps, s; None until then.
+        target: where it is to happen, (3,) m in the base frame; None while unknown.
     """
 
     text: str
@@ -46,14 +53,14 @@ class Subtask:
 
 @dataclass
 class Plan:
-    """What is to be done, and how far it is.
+    """What is to be done, and how far it has got.
 
     Attributes:
         id: increases with every instruction.
         instruction: as the user gave it.
-        reasoning: what the model wrote, from which the subtasks were read.
+        reasoning: what the model wrote; the subtasks are its lines.
         active: index of the active subtask, -1 for none.
-        message: why it ended, or what happened last; for people.
+        message: why it ended, or what happened last, for people.
     """
 
     id: int
@@ -70,7 +77,7 @@ class Plan:
 
     @property
     def active_text(self) -> str:
-        """The active subtask in words, empty when the robot has nothing to do."""
+        """The active subtask in words; empty when the robot has nothing to do."""
         return self.subtasks[self.active].text if self.running and self.active >= 0 else ""
 
     @property
@@ -81,7 +88,7 @@ class Plan:
         return sum(s.status == SubtaskStatus.DONE for s in self.subtasks) / len(self.subtasks)
 
     def activate(self, index: int, stamp: float) -> None:
-        """Makes a subtask the active one: those before it are done, those from it on are still to do."""
+        """Makes a subtask the active one: those before it are done, those after it pending."""
         for i, subtask in enumerate(self.subtasks):
             if i < index and subtask.status != SubtaskStatus.DONE:
                 subtask.status, subtask.finished = SubtaskStatus.DONE, stamp
@@ -90,11 +97,11 @@ class Plan:
         if index < len(self.subtasks):
             current = self.subtasks[index]
             current.status, current.started, current.finished = SubtaskStatus.ACTIVE, stamp, None
-            current.target = None  # things may have moved since it was active before
+            current.target = None  # objects may have moved since it was last active
         self.active = index
 
     def finish(self, status: PlanStatus, message: str, stamp: float) -> None:
-        """Ends the plan; what was active or pending takes the matching state."""
+        """Ends the plan; subtasks that were active or pending take the matching status."""
         ends = {PlanStatus.SUCCEEDED: SubtaskStatus.DONE, PlanStatus.FAILED: SubtaskStatus.FAILED}
         for subtask in self.subtasks:
             if subtask.status == SubtaskStatus.ACTIVE:

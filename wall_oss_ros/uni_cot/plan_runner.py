@@ -17,11 +17,11 @@ _FAILURES = 3  # errors of the model in a row that end a plan
 
 
 class Ticket:
-    """An instruction on its way. Read it with ``PlanRunner.follow``.
+    """An instruction under way. Wait for changes with ``PlanRunner.follow``.
 
     Attributes:
-        plan: the plan as it stood last; None until the model has answered.
-        over: nothing more will happen to it.
+        plan: its plan as last published; None until the model has answered.
+        over: whether nothing more will happen to it.
     """
 
     def __init__(self, instruction: str):
@@ -34,15 +34,15 @@ class PlanRunner:
     """Plans instructions, and has the model judge progress on fresh observations.
 
     Args:
-        planner: a ``uni_cot.planner.Planner``; only this thread calls it.
+        planner: a ``UniCoTPlanner``; only this thread calls it.
         ask: ``Policy.ask``.
         clock: the present time, s, in the clock of the observations' stamps.
-        changed: called with a copy of the plan whenever it has changed; from any thread, one at a time.
+        on_change: called with a copy of the plan whenever it has changed; from any thread, one call at a time.
         period: least time between two judgements of progress, s.
-        approval: plans wait for ``approve``.
+        approval: whether plans wait for ``approve``.
         patience: how long an instruction waits for an observation, s of wall time.
-        locate: gives the place (3,) of what a subtask names, m, or None; asked once whenever a subtask becomes active,
-            after the plan was shown.
+        locate: returns the place (3,) of the object that a subtask names, m, or None; called once whenever a subtask
+            becomes active, after the plan was published.
     """
 
     def __init__(
@@ -50,20 +50,20 @@ class PlanRunner:
         planner,
         ask: Callable[[Observation, str], str],
         clock: Callable[[], float],
-        changed: Callable[[Plan], None],
+        on_change: Callable[[Plan], None],
         period: float = 0.5,
         approval: bool = False,
         patience: float = 5.0,
         locate: Callable[[Observation, str], Sequence[float] | None] = lambda *_: None,
     ):
-        self._planner, self._ask_model, self._clock, self._changed = planner, ask, clock, changed
+        self._planner, self._ask_model, self._clock, self._on_change = planner, ask, clock, on_change
         self._period, self._approval, self._patience, self._locate = period, approval, patience, locate
-        self._located: tuple | None = None  # the activation of a subtask that the place was last asked for
+        self._located: tuple | None = None  # the activation for which a place was last looked for
         self._condition = threading.Condition(threading.RLock())
         self._requests: deque[Callable[[], None]] = deque()
         self._ticket: Ticket | None = None  # the newest instruction's
-        self._shown: Ticket | None = None  # whose plan was published last: the one being followed
-        self._plan: Plan | None = None  # the thread's own; others see the ticket's copy
+        self._followed: Ticket | None = None  # the one whose plan was published last
+        self._plan: Plan | None = None  # the thread's own; others get the ticket's copy
         self._count = 0
         self._observation: Observation | None = None
         self._judged: Observation | None = None  # what progress was last judged on
@@ -76,34 +76,34 @@ class PlanRunner:
     # From any thread.
 
     def observe(self, observation: Observation) -> None:
-        """The newest observation."""
+        """Takes the newest observation."""
         with self._condition:
             self._observation = observation
             self._condition.notify_all()
 
     def instruct(self, instruction: str) -> Ticket:
-        """Has an instruction followed from now on; the one before goes on until this one's plan is there."""
+        """Follows this instruction from now on; the one before goes on until this one has a plan."""
         with self._condition:
             self._ticket = ticket = Ticket(instruction)
             self._request(lambda: self._start(ticket))
         return ticket
 
     def cancel(self, message: str, ticket: Ticket | None = None) -> bool:
-        """Withdraws the newest instruction, at once; only if it is ``ticket``'s, when that is given."""
+        """Withdraws the newest instruction at once; where ``ticket`` is given, only if it is that one's."""
         with self._condition:
             current = self._ticket
             if current is None or current.over or (ticket is not None and ticket is not current):
                 return False
             current.over = True
-            followed = self._shown  # the same, or the one before while the model still thinks about this one
+            followed = self._followed  # the same, or the previous one while the model is still thinking about this one
             if followed is not None and followed.plan is not None and followed.plan.status in _UNFINISHED:
                 self._end(followed, message)
-                self._changed(followed.plan)
+                self._on_change(followed.plan)
             self._condition.notify_all()
             return True
 
     def approve(self, plan_id: int, approved: bool, reason: str) -> tuple[bool, str]:
-        """Lets the plan that awaits approval run, or rejects it. ``plan_id`` 0 is whichever that is."""
+        """Lets the plan that awaits approval run, or rejects it. ``plan_id`` 0 means whichever that is."""
         with self._condition:
             ticket = self._ticket
             plan = None if ticket is None else ticket.plan
@@ -111,20 +111,20 @@ class PlanRunner:
                 return False, "no plan awaits approval"
             if plan_id not in (0, plan.id):
                 return False, f"plan {plan_id} does not await approval, plan {plan.id} does"
-            plan = self._plan  # the thread leaves a plan alone that does not run
+            plan = self._plan  # the thread leaves plans alone that do not run
             if approved:
                 plan.status, plan.message = PlanStatus.RUNNING, reason
                 plan.activate(0, self._clock())
             else:
                 plan.finish(PlanStatus.REJECTED, reason or "Not approved.", self._clock())
-            self._show(ticket)
+            self._publish(ticket)
             return True, f"plan {plan.id} was {'approved' if approved else 'rejected'}"
 
     def ask(self, question: str, timeout: float) -> tuple[str | None, str]:
-        """The model's answer about what it sees now; or None, and why not. Waits up to ``timeout`` s."""
+        """The model's answer about what it sees now, and ""; or None, and why. Waits for up to ``timeout`` s."""
         outcome: list[tuple[str | None, str]] = []
 
-        def put() -> None:
+        def answer() -> None:
             try:
                 outcome.append((self._ask_model(observation, question), ""))
             except Exception as error:
@@ -136,14 +136,14 @@ class PlanRunner:
                 return None, "the question is empty"
             if observation is None:
                 return None, "there is no observation yet"
-            self._request(put)
+            self._request(answer)
             self._condition.wait_for(lambda: outcome or self._closing, timeout)
         return outcome[0] if outcome else (None, f"the model did not answer within {timeout:g} s")
 
-    def follow(self, ticket: Ticket, seen: Plan | None, timeout: float) -> Plan | None:
-        """Waits until the ticket's plan is another than ``seen``, or it is over, or ``timeout`` s; gives the plan."""
+    def follow(self, ticket: Ticket, last: Plan | None, timeout: float) -> Plan | None:
+        """The ticket's plan, as soon as it is another than ``last``, or the ticket is over, or after ``timeout`` s."""
         with self._condition:
-            self._condition.wait_for(lambda: ticket.plan is not seen or ticket.over or self._closing, timeout)
+            self._condition.wait_for(lambda: ticket.plan is not last or ticket.over or self._closing, timeout)
             return ticket.plan
 
     def close(self, timeout: float = 5.0) -> None:
@@ -183,7 +183,7 @@ class PlanRunner:
         with self._condition:
             if ticket is self._ticket and not ticket.over:
                 self._condition.wait_for(lambda: self._observation is not None or self._closing, self._patience)
-            if ticket is not self._ticket or ticket.over or self._closing:  # a newer one came, or it was withdrawn
+            if ticket is not self._ticket or ticket.over or self._closing:  # replaced, or withdrawn
                 ticket.over = True
                 return
             observation = self._observation
@@ -191,9 +191,9 @@ class PlanRunner:
         self._count += 1
         plan.id = self._count
         self._plan, self._failures, self._judged, self._judged_at = plan, 0, observation, time.monotonic()
-        self._withhold(plan)
+        self._await_approval(plan)
         with self._condition:
-            self._show(ticket)
+            self._publish(ticket)
         self._find_target(observation)
 
     def _decompose(self, instruction: str, observation: Observation | None) -> Plan:
@@ -201,7 +201,7 @@ class PlanRunner:
             message = f"No observation came within {self._patience:g} s: see whether perception and the cameras work."
         else:
             try:
-                blank = Observation(self._clock(), {}, None, None)  # an empty instruction is refused without a look
+                blank = Observation(self._clock(), {}, None, None)  # is enough to refuse an empty instruction
                 return self._planner.start(observation or blank, instruction)
             except Exception as error:
                 message = f"The model failed: {error}"
@@ -221,21 +221,21 @@ class PlanRunner:
             self._failures += 1
             if self._failures >= _FAILURES:
                 plan.finish(PlanStatus.FAILED, f"The model failed: {error}", observation.stamp)
-        if plan.running and plan.subtasks is not subtasks:  # planned anew
-            self._withhold(plan)
+        if plan.running and plan.subtasks is not subtasks:  # replanned
+            self._await_approval(plan)
         if plan != before:
-            self._show_current()
+            self._publish_current()
         self._find_target(observation)
 
-    def _show_current(self) -> None:
-        """Gives everyone the thread's plan; a newer instruction may have come, but until its plan is there, this one counts."""
+    def _publish_current(self) -> None:
+        """Publishes the thread's plan, unless a newer instruction has come meanwhile."""
         with self._condition:
             ticket = self._ticket
             if ticket is not None and ticket.plan is not None and ticket.plan.id == self._plan.id:
-                self._show(ticket)
+                self._publish(ticket)
 
     def _find_target(self, observation: Observation | None) -> None:
-        """Has the place of the active subtask found, once for each time that it becomes active."""
+        """Locates the active subtask, once for each time that it becomes active."""
         plan = self._plan
         if observation is None or not plan.active_text:
             return
@@ -245,28 +245,28 @@ class PlanRunner:
         self._located = activation
         try:
             target = self._locate(observation, subtask.text)
-        except Exception:  # a place to show is not worth the plan; a broken model shows in the next judgement
+        except Exception:  # no reason to end the plan: if the model is broken, the next judgement shows it
             return
         if target is not None:
             subtask.target = tuple(float(value) for value in target)
-            self._show_current()
+            self._publish_current()
 
-    def _withhold(self, plan: Plan) -> None:
+    def _await_approval(self, plan: Plan) -> None:
         if self._approval and plan.running:
             plan.status, plan.active = PlanStatus.AWAITING_APPROVAL, -1
             for subtask in plan.subtasks:
                 subtask.status, subtask.started = SubtaskStatus.PENDING, None
 
-    def _show(self, ticket: Ticket) -> None:
-        """Gives everyone a copy of the plan, unless it was cancelled meanwhile. With the condition held."""
+    def _publish(self, ticket: Ticket) -> None:
+        """Publishes a copy of the plan, unless it was cancelled meanwhile. With the condition held."""
         if ticket.over:
             return
-        if self._shown is not None and self._shown is not ticket and not self._shown.over:
-            self._end(self._shown, "Replaced by another instruction.")
-        self._shown = ticket
+        if self._followed is not None and self._followed is not ticket and not self._followed.over:
+            self._end(self._followed, "Replaced by another instruction.")
+        self._followed = ticket
         ticket.plan = copy.deepcopy(self._plan)
         ticket.over = self._plan.status not in _UNFINISHED
-        self._changed(ticket.plan)
+        self._on_change(ticket.plan)
         self._condition.notify_all()
 
     def _end(self, ticket: Ticket, message: str) -> None:

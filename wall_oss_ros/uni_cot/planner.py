@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Uni-CoT planning: the model decomposes the instruction, judges progress, and thinks again when that fails.
+"""Uni-CoT planning: the model decomposes the instruction, judges progress, and plans anew when that fails.
 
-Nothing here knows a task. The subtasks are lines that the model wrote. Which of them is active follows from asking the
-model, on fresh observations, what the instruction calls for now. A new plan begins there. When its answer moves on to a
-later subtask, or is that nothing is left, the earlier ones are done; when it goes back to an earlier one (a cube was
-dropped), so does the plan; when it keeps answering what is not in the plan, the plan is made anew. An answer counts once
-it was given several times in a row, since one frame can mislead.
+Nothing here knows any task. The subtasks are lines that the model wrote. Which of them is active follows from asking
+the model, on fresh observations, what the instruction calls for now; that is where a new plan begins. When the answer
+is a later subtask, or that nothing is left, the subtasks before it are done; when it is an earlier one (a cube was
+dropped), the plan goes back; when the model keeps giving answers that are not in the plan, the plan is made anew.
+Answers count only once they have been given several times in a row, since a single frame can mislead.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Reasoner(Protocol):
 @dataclass(frozen=True)
 class PlannerSettings:
     """Attributes:
-    confirmations: equal answers in a row before the plan moves.
-    stray_answers: answers in a row that are not in the plan, before it is made anew.
+    confirmations: equal answers in a row before the plan moves on.
+    stray_answers: answers in a row that are not in the plan before it is made anew.
     replans: how often a plan is made anew before it counts as failed.
     subtask_timeout_s: longest time for one subtask, s.
     """
@@ -44,12 +44,12 @@ class PlannerSettings:
 
 
 def normalise(text: str) -> str:
-    """An instruction as the model was trained to read it: lower case, single spaces, no closing punctuation."""
+    """An instruction in the form that the model was trained on: lower case, single spaces, no final punctuation."""
     return " ".join(text.lower().split()).rstrip(" .!?")
 
 
 def refusal(answer: str) -> bool:
-    """Whether the model says that it cannot, or not with what it sees."""
+    """Whether the model says that it does not understand, or that something is not there."""
     return answer.startswith((prompts.NOT_UNDERSTOOD, prompts.ABSENT))
 
 
@@ -64,7 +64,7 @@ class UniCoTPlanner:
         self.judgement = ""
 
     def start(self, obs: Observation, instruction: str) -> Plan:
-        """Plans an instruction. An empty, unknown or impossible one gives a FAILED plan that says why."""
+        """Plans an instruction. One that is empty, unknown or impossible gives a FAILED plan that says why."""
         self._count += 1
         self._replans = 0
         self.plan = Plan(self._count, instruction)
@@ -72,7 +72,7 @@ class UniCoTPlanner:
         return self.plan
 
     def update(self, obs: Observation) -> Plan:
-        """Lets the model judge a fresh observation and moves the plan accordingly.
+        """Has the model judge a fresh observation, and moves the plan accordingly.
 
         Raises:
             RuntimeError: nothing was started.
@@ -99,7 +99,7 @@ class UniCoTPlanner:
         return plan
 
     def cancel(self, stamp: float, message: str = "Cancelled.") -> Plan | None:
-        """Ends the running plan; gives it back, or None when there was none."""
+        """Ends the running plan and returns it; None if there was none."""
         if self.plan is not None and self.plan.status in (PlanStatus.RUNNING, PlanStatus.AWAITING_APPROVAL):
             self.plan.finish(PlanStatus.CANCELLED, message, stamp)
             return self.plan
@@ -127,10 +127,10 @@ class UniCoTPlanner:
         plan.activate(self._beginning(obs, text), obs.stamp)
 
     def _beginning(self, obs: Observation, text: str) -> int:
-        """Where to begin: at what the model calls for now.
+        """Index of the subtask to begin with: the one that the model calls for now.
 
-        When it says that nothing is left, with the last subtask: the next judgements confirm it or go back, and what
-        was done already is not begun again meanwhile.
+        When it says that nothing is left, that is the last one: the next judgements confirm this or go back, and
+        meanwhile nothing that has been done is begun again.
         """
         self.judgement = self._judged = self._policy.reason(obs, text)
         self._repeats = 1
@@ -162,7 +162,7 @@ class UniCoTPlanner:
             plan.message = f'Planned anew, since the model kept answering "{answer}".'
 
     def _find(self, answer: str) -> int | None:
-        """The nearest subtask of these words, later ones first: the same words can stand in a plan twice."""
+        """Index of the nearest subtask with these words, later ones first: a plan may contain them twice."""
         count, start = len(self.plan.subtasks), self.plan.active + 1
         order = [*range(start, count), *range(start - 2, -1, -1)]
         return next((i for i in order if self.plan.subtasks[i].text == answer), None)
