@@ -85,17 +85,17 @@ def test_hold_stops_where_the_arm_is(driver, arm):
 
 
 def test_the_gripper_arrives_or_is_stopped_by_what_it_grasps(driver, fingers):
-    fingers.move_gripper(0.03)
+    fingers.move(0.03)
     advance(driver, 0.2)
-    assert not fingers.gripper()[1]
+    assert not fingers.state()[1]
     advance(driver, 0.8)
-    opening, reached, stalled = fingers.gripper()
+    opening, reached, stalled = fingers.state()
     assert opening == pytest.approx(0.03, abs=0.002) and reached and not stalled
     colour = driver._simulator.spec.colours[0]
     driver._simulator.hold(colour)
-    fingers.move_gripper(0.0)
+    fingers.move(0.0)
     advance(driver, 1.0)
-    opening, reached, stalled = fingers.gripper()
+    opening, reached, stalled = fingers.state()
     assert stalled and not reached and opening > 0.03
     assert driver.ground_truth()["cubes"][colour]["where"] == "gripper"
 

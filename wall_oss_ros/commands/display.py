@@ -10,7 +10,8 @@ from rich.live import Live
 from rich.text import Text
 
 from wall_oss_ros.commands.monitor import Monitor
-from wall_oss_ros.page.status_text import CONTROL, PLAN, SUBTASK_MARKS, printable, seconds
+from wall_oss_ros.nodes.conversions import seconds
+from wall_oss_ros.page.status_text import CONTROL, PLAN, SUBTASK_MARKS, printable
 
 from wall_oss_msgs.msg import SubtaskPlan  # isort: skip  known once the above has been imported
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Node mock_gripper: a gripper that only pretends, for mock hardware, which moves an arm's joints but has no hand.
+"""Node mock_gripper: a pretended gripper for mock hardware, which moves an arm's joints but has no gripper.
 
-It serves the action of each gripper that has one, and says in joint states where its fingers would be. It never stands in for a real hand
-unless asked to, and every line of its diagnostics says what it is.
+It serves the action of each gripper that has one, and publishes where its fingers would be. It never stands in for a
+real gripper unless asked to, and every line of its diagnostics says what it is.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from sensor_msgs.msg import JointState
 
 _RATE = 50.0  # Hz
-_THERE = 1e-4  # m
+_TOLERANCE = 1e-4  # m
 
 
 class MockGripperDriver:
-    """Fingers without a hand: they go where they are sent, and meet nothing.
+    """Fingers that go where they are sent and never touch anything.
 
     Args:
-        opening: where they begin, m.
-        speed: m/s of the opening.
+        opening: at first, m.
+        speed: at which the opening changes, m/s.
     """
 
     def __init__(self, opening: float, speed: float):
         self._opening = self._goal = opening
         self._speed, self._lock = speed, threading.Lock()
 
-    def move_gripper(self, opening: float) -> None:
-        """Sends them to an opening, m."""
+    def move(self, opening: float) -> None:
+        """Sends the fingers to an opening, m."""
         with self._lock:
             self._goal = opening
 
-    def gripper(self) -> tuple[float, bool, bool]:
-        """Opening (m), whether the goal is reached, and whether something stopped them, which nothing does."""
+    def state(self) -> tuple[float, bool, bool]:
+        """Opening (m), whether the goal is reached, and whether something stopped the fingers, which nothing does."""
         with self._lock:
-            return self._opening, abs(self._opening - self._goal) < _THERE, False
+            return self._opening, abs(self._opening - self._goal) < _TOLERANCE, False
 
     def tick(self, period: float) -> float:
-        """Goes on for ``period`` seconds; the opening then, m."""
+        """Moves on by ``period`` seconds; returns the opening, m."""
         with self._lock:
             step = self._speed * period
             self._opening += min(max(self._goal - self._opening, -step), step)
@@ -76,26 +76,26 @@ class MockGripperNode(WallOSSNode):
             )
         if not profile.plain_joints:
             raise WallOSSError(
-                f"The joints of robot {profile.name} have other names in its driver, which the mock gripper does not know.",
+                f"The driver of robot {profile.name} has other joint names, which the mock gripper does not know.",
                 "Leave the mock gripper out.",
             )
-        self._fingers = [MockGripperDriver(gripper.open, self.value("speed")) for gripper in self._grippers]
+        self._drivers = [MockGripperDriver(gripper.open, self.value("speed")) for gripper in self._grippers]
         self._states = self.publish_to(JointState, self.value("joint_states"), EVENTS)
 
     def start(self) -> None:
         group = ReentrantCallbackGroup()
-        for fingers, gripper in zip(self._fingers, self._grippers):
-            self.keep(GripperServer(self, fingers, gripper, group))
+        for driver, gripper in zip(self._drivers, self._grippers):
+            self.keep(GripperServer(self, driver, gripper, group))
         self.every(1.0 / _RATE, self._tick)
 
     def diagnose(self):
-        openings = ", ".join(f"{fingers.gripper()[0]:.4f}" for fingers in self._fingers)
+        openings = ", ".join(f"{driver.state()[0]:.4f}" for driver in self._drivers)
         return WARN, "a mock gripper: nothing is held", {"opening_m": openings}
 
     def _tick(self) -> None:
         message = JointState()
-        for fingers, gripper in zip(self._fingers, self._grippers):
-            position = gripper.joint_position(fingers.tick(1.0 / _RATE))
+        for driver, gripper in zip(self._drivers, self._grippers):
+            position = gripper.joint_position(driver.tick(1.0 / _RATE))
             message.name = [*message.name, *gripper.joints]
             message.position = [*message.position, *[position] * len(gripper.joints)]
         message.header.stamp = self.get_clock().now().to_msg()

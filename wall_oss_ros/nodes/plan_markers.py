@@ -12,36 +12,24 @@ from wall_oss_ros.nodes.qos import EVENTS, LATCHED
 from wall_oss_ros.nodes.running import run
 from wall_oss_ros.robots.components import Workspace
 from wall_oss_ros.robots.profile import load_profile
+from wall_oss_ros.uni_cot.plan import PlanStatus
 
 from geometry_msgs.msg import Point
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 from wall_oss_msgs.msg import ActionChunk, Subtask, SubtaskPlan
 
-_COLOURS = {
-    Subtask.PENDING: (0.75, 0.75, 0.75),
-    Subtask.ACTIVE: (1.0, 0.8, 0.1),
-    Subtask.DONE: (0.3, 0.85, 0.35),
-    Subtask.FAILED: (0.95, 0.25, 0.2),
-    Subtask.CANCELLED: (0.55, 0.45, 0.45),
-}
-_SIGNS = {
-    Subtask.PENDING: "o",
-    Subtask.ACTIVE: ">",
-    Subtask.DONE: "+",
-    Subtask.FAILED: "x",
-    Subtask.CANCELLED: "-",
-}
-_PLAN_WORDS = {
-    SubtaskPlan.AWAITING_APPROVAL: "awaiting approval",
-    SubtaskPlan.RUNNING: "running",
-    SubtaskPlan.SUCCEEDED: "succeeded",
-    SubtaskPlan.FAILED: "failed",
-    SubtaskPlan.CANCELLED: "cancelled",
-    SubtaskPlan.REJECTED: "rejected",
-}
-_SPACE = 0.6  # width of the space between words, by the height of a letter: left to itself, rviz2 takes letters of 1 m for it
 _WHITE = (0.95, 0.95, 0.95)
+_SUBTASK_STYLES = {  # mark and colour
+    Subtask.PENDING: ("o", (0.75, 0.75, 0.75)),
+    Subtask.ACTIVE: (">", (1.0, 0.8, 0.1)),
+    Subtask.DONE: ("+", (0.3, 0.85, 0.35)),
+    Subtask.FAILED: ("x", (0.95, 0.25, 0.2)),
+    Subtask.CANCELLED: ("-", (0.55, 0.45, 0.45)),
+}
+_UNKNOWN_STYLE = ("?", _WHITE)
+_PLAN_LABELS = {status.value: status.label for status in PlanStatus}
+_SPACE = 0.6  # width of a space as a share of a letter's height; left to itself, rviz2 takes it from letters of 1 m
 _PATH = (0.15, 0.6, 1.0)
 _TARGET = (1.0, 0.3, 0.8)
 _WORKSPACE = (0.45, 0.75, 0.55)
@@ -51,18 +39,18 @@ class PlanMarkersNode(WallOSSNode):
     """Topics: ``plan`` and ``action_chunk`` in, ``plan_markers`` (MarkerArray, latched) out."""
 
     PARAMETERS = (
-        Parameter("text_x", 0.5, "Where the plan's first line stands in the base frame, m.", -10.0, 10.0, live=True),
-        Parameter("text_y", 0.0, "Where the plan's first line stands in the base frame, m.", -10.0, 10.0, live=True),
-        Parameter("text_z", 0.85, "Where the plan's first line stands in the base frame, m.", -10.0, 10.0, live=True),
+        Parameter("text_x", 0.5, "Position of the plan's first line in the base frame, x, m.", -10.0, 10.0, live=True),
+        Parameter("text_y", 0.0, "Position of the plan's first line in the base frame, y, m.", -10.0, 10.0, live=True),
+        Parameter("text_z", 0.85, "Position of the plan's first line in the base frame, z, m.", -10.0, 10.0, live=True),
         Parameter("text_height", 0.04, "Height of a letter, m.", 0.005, 1.0, live=True),
-        Parameter("rate_hz", 5.0, "Most often that the markers are published, Hz.", 0.1, 60.0),
+        Parameter("rate_hz", 5.0, "Highest rate at which the markers are published, Hz.", 0.1, 60.0),
     )
 
     def __init__(self, **options):
         super().__init__("plan_markers", **options)
         self._plan: SubtaskPlan | None = None
         self._chunk: ActionChunk | None = None
-        self._changed = True  # the workspace is to be seen before there is a plan
+        self._changed = True  # the workspace is shown before there is a plan
 
     def setup(self) -> None:
         arms = [one.arm for one in load_profile(self.value("robot")).arms]
@@ -79,7 +67,7 @@ class PlanMarkersNode(WallOSSNode):
         return OK, shown, {}
 
     def _on_plan(self, plan: SubtaskPlan) -> None:
-        if self._plan is None or self._plan.header.stamp != plan.header.stamp:  # the planner also repeats itself
+        if self._plan is None or self._plan.header.stamp != plan.header.stamp:  # the planner repeats itself
             self._plan, self._changed = plan, True
         if plan.status != SubtaskPlan.RUNNING:
             self._chunk = None  # no motion ahead
@@ -105,13 +93,16 @@ def plan_markers(plan: SubtaskPlan, position: tuple[float, float, float], height
 
     Args:
         plan: what to show.
-        position: of the first line in the plan's frame, m; further lines are below it.
+        position: of the first line in the plan's frame, m; the others are below it.
         height: of a letter, m.
     """
-    state = f"[{_PLAN_WORDS.get(plan.status, '?')}]"
-    heading = f"{plan.instruction or 'no instruction'}  {state}" if plan.plan_id else "waiting for an instruction"
+    heading = "waiting for an instruction"
+    if plan.plan_id:
+        heading = f"{plan.instruction or 'no instruction'}  [{_PLAN_LABELS.get(plan.status, '?')}]"
     lines = [(heading, _WHITE)]
-    lines += [(f"{_SIGNS.get(s.status, '?')} {s.text}", _COLOURS.get(s.status, _WHITE)) for s in plan.subtasks]
+    for subtask in plan.subtasks:
+        mark, colour = _SUBTASK_STYLES.get(subtask.status, _UNKNOWN_STYLE)
+        lines.append((f"{mark} {subtask.text}", colour))
     if plan.message:
         lines.append((plan.message, _WHITE))
     markers = []
@@ -132,7 +123,7 @@ def plan_markers(plan: SubtaskPlan, position: tuple[float, float, float], height
 
 
 def path_markers(chunk: ActionChunk) -> list[Marker]:
-    """The path of each arm's end effector that a chunk foresees: a line, and a ball where it ends."""
+    """The path that a chunk foresees for each arm's end effector: a line, and a ball where it ends."""
     markers = []
     for path in (chunk.path, *chunk.more_paths):
         points = [pose.position for pose in path.poses]
@@ -149,7 +140,7 @@ def path_markers(chunk: ActionChunk) -> list[Marker]:
 
 
 def workspace_marker(header, workspace: Workspace, number: int = 0) -> Marker:
-    """The edges of the box that a tool stays in; ``number``: the arm's."""
+    """The edges of the box that an arm's tool stays in; ``number`` is the arm's."""
     marker = _marker(header, "workspace", number, Marker.LINE_LIST, _WORKSPACE, alpha=0.5)
     marker.scale.x = 0.003
     corners = list(itertools.product(*zip(workspace.min, workspace.max)))
@@ -161,13 +152,12 @@ def workspace_marker(header, workspace: Workspace, number: int = 0) -> Marker:
 
 def marker_array(markers: list[Marker]) -> MarkerArray:
     """The markers, after one that removes whatever was shown before."""
-    clear = Marker(action=Marker.DELETEALL)
-    return MarkerArray(markers=[clear, *markers])
+    return MarkerArray(markers=[Marker(action=Marker.DELETEALL), *markers])
 
 
 def _marker(header, namespace: str, number: int, kind: int, colour, alpha: float = 1.0) -> Marker:
     marker = Marker(ns=namespace, id=number, type=kind, action=Marker.ADD)
-    # A zero stamp has rviz use the newest transform, which it has; the plan's own time may be long past.
+    # With a zero stamp, rviz uses the newest transform; the plan's own time may be long past.
     marker.header.frame_id = header.frame_id
     marker.pose.orientation.w = 1.0
     red, green, blue = colour

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The simulated robot's controllers: joint_trajectory_controller and gripper action, as their users see them."""
+"""The simulated robot's controllers as their users see them: joint_trajectory_controller and the gripper's action."""
 
 from __future__ import annotations
 
-import itertools
 import math
 import threading
 from typing import Protocol
@@ -17,17 +16,17 @@ from control_msgs.action import FollowJointTrajectory, GripperCommand
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-_POLL = 0.02  # s of wall time between two looks at a goal's progress
+_POLL = 0.02  # s of wall time between two checks of a goal's progress
 
 
 class GripperDriver(Protocol):
-    """A gripper, simulated or pretended."""
+    """Moves a gripper, simulated or pretended."""
 
-    def move_gripper(self, opening: float) -> None:
+    def move(self, opening: float) -> None:
         """Sends the fingers to an opening, m."""
 
-    def gripper(self) -> tuple[float, bool, bool]:
-        """Opening (m), whether the goal is reached, and whether something stopped the fingers before it."""
+    def state(self) -> tuple[float, bool, bool]:
+        """Opening (m), whether the goal is reached, and whether something stopped the fingers short of it."""
 
 
 def _follow(controller: JointController, message: JointTrajectory) -> Trajectory:
@@ -40,7 +39,7 @@ def _follow(controller: JointController, message: JointTrajectory) -> Trajectory
 
 
 class TrajectoryServer:
-    """Topic and action of a joint trajectory controller. A new trajectory, by either way, replaces the running one."""
+    """Topic and action of a joint trajectory controller. A new trajectory by either way replaces the running one."""
 
     def __init__(self, node, controller: JointController, group):
         self._node, self._controller, self._closing = node, controller, threading.Event()
@@ -129,11 +128,11 @@ class TrajectoryServer:
 
 
 class GripperServer:
-    """The GripperCommand action of the hand. A new goal replaces the one before."""
+    """The GripperCommand action of a gripper. A new goal replaces the previous one."""
 
-    def __init__(self, node, fingers: GripperDriver, gripper: Gripper, group):
-        self._node, self._fingers, self._gripper, self._closing = node, fingers, gripper, threading.Event()
-        self._numbers, self._newest = itertools.count(1), 0
+    def __init__(self, node, driver: GripperDriver, gripper: Gripper, group):
+        self._node, self._driver, self._gripper, self._closing = node, driver, gripper, threading.Event()
+        self._newest = None  # the goal handle that counts
         self._server = ActionServer(
             node, GripperCommand, gripper.action, execute_callback=self._execute, goal_callback=self._on_goal,
             cancel_callback=lambda _: CancelResponse.ACCEPT, callback_group=group,
@@ -152,18 +151,18 @@ class GripperServer:
         return GoalResponse.REJECT
 
     def _execute(self, handle):
-        number = self._newest = next(self._numbers)
-        self._fingers.move_gripper(self._gripper.action_opening(handle.request.command.position))
+        self._newest = handle
+        self._driver.move(self._gripper.action_opening(handle.request.command.position))
         result = GripperCommand.Result()
         while not self._closing.wait(_POLL):
-            opening, reached, stalled = self._fingers.gripper()
+            opening, reached, stalled = self._driver.state()
             result.position = self._gripper.action_position(opening)
             result.reached_goal, result.stalled = reached, stalled
             if handle.is_cancel_requested:
-                self._fingers.move_gripper(opening)
+                self._driver.move(opening)
                 handle.canceled()
                 return result
-            if number != self._newest:
+            if handle is not self._newest:
                 break
             if reached or stalled:
                 handle.succeed()

@@ -28,13 +28,13 @@ class SimulatedGripper:
         self._arm, self._lock = arm, lock
         self.restart()
 
-    def move_gripper(self, opening: float) -> None:
+    def move(self, opening: float) -> None:
         """Sends the fingers to an opening, m."""
         with self._lock:
             self._arm.set_gripper(opening)
             self._goal, self._still = opening, 0.0
 
-    def gripper(self) -> tuple[float, bool, bool]:
+    def state(self) -> tuple[float, bool, bool]:
         """Opening (m), whether the goal is reached, and whether the fingers were stopped by something before it."""
         with self._lock:
             opening = self._arm.gripper_width
