@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The scripted expert in the model's place, in closed loop: planner, chunk queue, limits and looks at links let both tasks happen."""
+"""The scripted expert in the model's place, in closed loop: planner, chunk queue and limits let both tasks happen."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two-handed task: scenes, ground truth by contact, an expert that is right from any state and able with real contacts."""
+"""The two-handed task: scenes, ground truth by contact, an expert right from any state and able with real contacts."""
 
 import numpy as np
 import pytest

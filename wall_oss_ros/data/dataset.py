@@ -2,8 +2,8 @@
 """What training asks of a dataset, wherever it comes from: a simulator, or recordings of a robot.
 
 A sample is one observation of a robot with several views, and what can be learnt from it: texts with their answers, and
-instructions or subtasks with the motion that follows them. Which of these are drawn may be left to chance; all chance comes
-from the generator that is passed in, so that a resumed run draws the same.
+instructions or subtasks with the motion that follows them. Which of these are drawn may be left to chance; all chance
+comes from the generator that is passed in, so that a resumed run draws the same.
 """
 
 from __future__ import annotations

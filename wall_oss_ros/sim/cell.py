@@ -61,7 +61,7 @@ def load(profile: RobotProfile) -> mujoco.MjSpec:
 
 
 def room(profile: RobotProfile, floor: float) -> mujoco.MjSpec:
-    """The robot under a lamp, with how contacts are solved and pictures drawn; ``floor``: its height in the world, m."""
+    """The robot under a lamp, with how contacts are solved and pictures drawn; ``floor``: its height in m."""
     world = load(profile)
     world.option.timestep = TIMESTEP
     world.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
@@ -90,7 +90,7 @@ def base_body(model: mujoco.MjModel, profile: RobotProfile) -> int:
 
 
 def base_pose(world: mujoco.MjSpec, profile: RobotProfile) -> tuple[np.ndarray, np.ndarray]:
-    """Where the arms' base frame is in the world while the robot's parts are at home: position (3,), quaternion (w first)."""
+    """Where the arms' base frame is in the world with the robot's parts at home: position (3,), quaternion w first."""
     model = world.compile()
     data = mujoco.MjData(model)
     for part in profile.parts:
@@ -128,7 +128,8 @@ def _require(profile: RobotProfile, world: mujoco.MjSpec, joints: set[str], fing
     missing = sorted(joints - {joint.name for joint in world.joints}) + sorted(named - links)
     if missing:
         raise WallOSSError(
-            f"{profile.urdf_path} has no joint or link {', '.join(missing)}, which the simulation of {profile.name!r} needs.",
+            f"{profile.urdf_path} has no joint or link {', '.join(missing)}, "
+            f"which the simulation of {profile.name!r} needs.",
             "Correct the names in the profile's simulation section.",
         )
 

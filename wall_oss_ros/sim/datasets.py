@@ -2,8 +2,8 @@
 """Datasets from the simulator, as training reads them, and how they are made: scripted demonstrations and posed scenes.
 
 Each frame carries labels for every subtask that could be asked for, because the same picture is shown to the model with
-different instructions: only then do the words, not the picture alone, decide what the arm does. Work is split into numbered
-jobs with a seed each, so the result does not depend on how many processes share it.
+different instructions: only then do the words, not the picture alone, decide what the arm does. Work is split into
+numbered jobs with a seed each, so the result does not depend on how many processes share it.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def generate(
 def in_processes(
     work: Callable, jobs: Sequence, title: str, workers: int, initializer: Callable | None = None, arguments: tuple = ()
 ) -> list:
-    """What ``work`` gives for each job, in their order, by ``workers`` processes (0: one a core), with a bar of progress."""
+    """What ``work`` gives for each job, in their order, by ``workers`` processes (0: one a core); shows progress."""
     with multiprocessing.get_context("spawn").Pool(workers or os.cpu_count(), initializer, arguments) as pool:
         return list(track(pool.imap(work, jobs), title, total=len(jobs)))
 

@@ -107,7 +107,7 @@ class SimulatedDriver:
             return names, np.concatenate([one.q for _, one in moved]), np.concatenate([one.qd for _, one in moved])
 
     def wrench(self, arm: int) -> tuple[np.ndarray, np.ndarray]:
-        """What touches the arm of that number does to it: force (3,) N, torque (3,) N m about its tool, in its base frame."""
+        """What an arm feels of whatever touches it: force (3,) N, torque (3,) N m about its tool, in its base frame."""
         with self._lock:
             return self._simulator.arms[arm].external_wrench
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every simulated environment has in common: a robot in random scenes, seen by its cameras and moved by its arms' servos."""
+"""A robot in random scenes, seen by its cameras and moved by its arms' servos: what all tasks have in common."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Environment(ABC):
         return distance * np.array([np.cos(angle), np.sin(angle)])
 
     def move(self, positions: Sequence[np.ndarray], openings: Sequence[float]) -> None:
-        """Moves each arm's tool, pointing down, to a position (3,) within ``DT``, and sends its gripper to an opening."""
+        """Moves each arm's tool, pointing down, to a position (3,) within ``DT``, and its gripper to an opening."""
         paths = []
         for hand, arm, position, opening in zip(self.simulator.arms, self.arms, positions, openings, strict=True):
             hand.set_gripper(opening)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What may be asked for in simulation, as goals, and what all tasks share in putting a frame into words.
 
-Goals make training instructions and judge a run from the simulator's state. The planner does not use them: subtasks come
-from the model. A frame is a record of a task's dataset; ``frame["colours"]`` are the colours of what lies in the scene.
+Goals make training instructions and judge a run from the simulator's state. The planner does not use them: subtasks
+come from the model. A frame is a record of a task's dataset; ``frame["colours"]`` are the colours of its things.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def point(pixel: np.ndarray) -> str:
 
 
 Material = Mapping[str, tuple[float, Callable[[np.random.Generator, np.void], tuple[str, str]]]]
-"""What may be asked about a frame, by kind: the share of the language samples, and the maker of prompt suffix and answer."""
+"""What may be asked about a frame, by kind: its share of the samples, and what makes prompt suffix and answer."""
 
 
 def draw(

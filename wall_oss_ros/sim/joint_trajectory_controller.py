@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A joint trajectory controller as ros2_control has it: checks trajectories, interpolates, and drives simulated joints."""
+"""ros2_control's joint trajectory controller for simulated joints: checks trajectories, interpolates, and follows."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def _loads(*names: str) -> ctypes.CDLL | None:
 
 
 def egl_works() -> bool:
-    """Whether some EGL device can be opened. It is asked through ctypes: PyOpenGL cannot change its mind once imported."""
+    """Whether some EGL device opens. It is asked through ctypes: PyOpenGL cannot change its mind once imported."""
     egl = _loads("libEGL.so.1")
     if egl is None:
         return False
@@ -52,7 +52,7 @@ def osmesa_works() -> bool:
 
 
 def choose_backend() -> str:
-    """Sets ``MUJOCO_GL`` unless the user did, and returns it: ``egl``, ``osmesa`` or ``disabled`` (physics still runs)."""
+    """Sets ``MUJOCO_GL`` unless the user did: ``egl``, ``osmesa`` or ``disabled`` (physics still runs). Returns it."""
     chosen = os.environ.get("MUJOCO_GL", "").lower()
     if not chosen:
         chosen = "egl" if egl_works() else "osmesa" if osmesa_works() else "disabled"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How both scripted experts move a tool centre point (TCP): velocities from positions, m and m/s in the arms' base frame."""
+"""How the scripted experts move a tool centre point (TCP): velocities from positions, m/s and m in the base frame."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def move(tcp, goal) -> tuple[float, float, float]:
 
 
 def approach(tcp, goal, allowed: float, near: float) -> tuple[float, float, float]:
-    """Velocity towards ``goal`` through a funnel: rise first where the TCP is below ``allowed``, sink as it gets nearer.
+    """Velocity towards ``goal`` through a funnel: rises where the TCP is below ``allowed``, sinks as it gets nearer.
 
     Args:
         allowed: the lowest height at this distance from the goal.

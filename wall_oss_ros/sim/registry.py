@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tasks that can be simulated, by the name that a profile's ``simulation.scene`` gives: the one place that knows all."""
+"""The one place that knows all tasks, by the name that a profile's ``simulation.scene`` gives."""
 
 from __future__ import annotations
 

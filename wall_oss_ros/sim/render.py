@@ -31,7 +31,7 @@ class Renderer:
         model.vis.global_.offheight = max(model.vis.global_.offheight, height)
         model.vis.global_.offwidth = max(model.vis.global_.offwidth, width)
         try:
-            # The contexts of MuJoCo's own back-ends, without its Renderer: one context is kept current, none is per frame.
+            # MuJoCo's own back-ends without its Renderer: one context is kept current, none is made for a frame.
             self._gl = importlib.import_module(f"mujoco.{backend}").GLContext(width, height)
             self._gl.make_current()
             self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50)

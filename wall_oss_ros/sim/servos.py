@@ -99,7 +99,7 @@ class ServoArm(ServoJoints):
 
     @property
     def external_wrench(self) -> tuple[np.ndarray, np.ndarray]:
-        """What all that touches arm and gripper does to them: force (3,) N, torque (3,) N m about the tool, base frame."""
+        """What touches arm and gripper does to them: force (3,) N, torque (3,) N m about the tool, base frame."""
         model, data = self._model, self._data
         force, torque, felt = np.zeros(3), np.zeros(3), np.empty(6)
         ours = self._bodies[model.geom_bodyid[data.contact.geom]]  # (contacts, 2)

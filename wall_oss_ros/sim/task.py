@@ -28,9 +28,9 @@ class Task(ABC):
     Attributes:
         scenery: the scenes that it takes place in.
         frame: numpy's type of the record that comes with each frame of a dataset.
-        language: the module with what is said about such a record and what may be asked for: ``sample``, ``instruction``,
-            ``plan_text``, ``active_subtask``, ``vocabulary``, ``goals``, ``random_goal`` and ``parse``, as in
-            :mod:`wall_oss_ros.sim.cubes.language`.
+        language: the module with what is said about such a record and what may be asked for: ``sample``,
+            ``instruction``, ``plan_text``, ``active_subtask``, ``vocabulary``, ``goals``, ``random_goal`` and
+            ``parse``, as in :mod:`wall_oss_ros.sim.cubes.language`.
         slots: the entries of the 20-D layout that the task moves, those of the record's chunks.
         things: what may be seen in a picture, by name.
         thing: what is picked up, in a word.

@@ -44,7 +44,7 @@ class World(ABC):
         self._renderers: dict[tuple[int, int], Renderer] = {}
 
     def reset(self, spec=None) -> None:
-        """Robot at home with open grippers, objects where ``spec`` says, time 0. Without a spec, the same scene again."""
+        """Robot at home, grippers open, objects where ``spec`` says, time 0. Without a spec, the same scene again."""
         if spec is not None:
             self._check(spec)
             self.spec = spec
@@ -92,7 +92,7 @@ class World(ABC):
         return self._renderers[height, width].render(self.data, view)
 
     def camera(self, view: str) -> dict:
-        """``fov`` (vertical, rad), ``position`` (3,) and ``rotation`` (3, 3) in the base frame, optical axes (z forward)."""
+        """``fov`` (vertical, rad); ``position`` (3,), ``rotation`` (3, 3) in the base frame; z is forward."""
         index = self.model.camera(view).id
         rotation = self.data.cam_xmat[index].reshape(3, 3) * (1, -1, -1)  # MuJoCo looks along -z with y up
         base = self.data.xmat[self._base].reshape(3, 3)

@@ -18,7 +18,7 @@ from wall_oss_ros.training.recipe import Stage
 
 
 class Batches:
-    """Batches of one dataset, each a function of (seed, step) alone, so that a resumed run continues the same stream."""
+    """Batches of one dataset, each a function of (seed, step) alone: a resumed run continues the same stream."""
 
     def __init__(self, data: Dataset, tokenizer: Tokenizer, model: WallOSS, seed: int):
         self.data, self.tokenizer, self.seed = data, tokenizer, seed

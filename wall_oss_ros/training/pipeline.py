@@ -85,7 +85,7 @@ class Dagger(Protocol):
     """Collects samples where the model's own mistakes lead, labelled by an expert (DAgger, arXiv 1011.0686)."""
 
     def __call__(self, model: Path, folder: Path, episodes: int, stage: int) -> Dataset:
-        """What the checkpoint ``model`` meets in so many episodes, kept in ``folder``; stages differ in what they meet."""
+        """What the checkpoint ``model`` meets in these episodes, kept in ``folder``; each stage meets other scenes."""
 
 
 def train(

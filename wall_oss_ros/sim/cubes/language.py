@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Language about a frame of the table with cubes: instructions, the subtask called for, plans, questions with answers.
 
-Each function takes one record of :data:`wall_oss_ros.sim.cubes.frames.FRAME` and gives (prompt suffix, answer). This is the
-model's Inspiration material: pointing, naming and judging are what tie words to pixels.
+Each maker takes one record of :data:`wall_oss_ros.sim.cubes.frames.FRAME` and gives (prompt suffix, answer). This is
+the model's Inspiration material: pointing, naming and judging are what tie words to pixels.
 """
 
 from __future__ import annotations

@@ -147,7 +147,7 @@ def build_model(spec: SceneSpec, profile: RobotProfile) -> mujoco.MjModel:
 
 
 def apply(model: mujoco.MjModel, spec: SceneSpec) -> None:
-    """Gives a compiled model this scene's colours and tray places. Cubes' poses are in the data: see ``place_cubes``."""
+    """Gives a compiled model this scene's colours and tray places. Cubes' poses are data: see ``place_cubes``."""
     for index, cube in enumerate(spec.cubes):
         model.geom(f"cube{index}").rgba[:3] = RGB[cube.colour]
     for tray in spec.trays:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The environment of the two-handed task: random scenes, posed hands and trays, and demonstrations with disturbances."""
+"""The two-handed task's environment: random scenes, posed hands and trays, demonstrations with disturbances."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A scripted expert for two hands: what they would do next to take a tray and to lift it, told from the true state alone.
+"""A scripted expert for two hands: what they would do next to take a tray and to lift it, told from the true state.
 
-It has no memory, as :mod:`wall_oss_ros.sim.cubes.expert`: whatever state the hands get into, it says how to go on from there.
-Hands point straight down; turned ones turn back. Arms are in the profile's order. Positions in m in the arms' base frame.
+It has no memory, as :mod:`wall_oss_ros.sim.cubes.expert`: whatever state the hands get into, it says how to go on from
+there. Hands point straight down; turned ones turn back. Arms are in the profile's order. Positions in m in the arms'
+base frame.
 """
 
 from __future__ import annotations
@@ -89,8 +90,8 @@ def target(state: LiftState, subtask: Subtask | None) -> tuple[list[tuple[float,
 
     Args:
         state: where everything is.
-        subtask: ``("take", colour)``, ``("lift", colour)``, or None when there is nothing left to do. A tray that is to be
-            lifted but is not in both hands is taken first.
+        subtask: ``("take", colour)``, ``("lift", colour)``, or None when there is nothing left to do. A tray to be
+            lifted that is not in both hands is taken first.
 
     Returns:
         For each arm, the velocity of its TCP (3,) m/s, and the opening to command (m).
@@ -119,9 +120,9 @@ def rollout(state: LiftState, subtask: Subtask | None, horizon: int = 10, dt: fl
         state: left as it is.
 
     Returns:
-        (horizon, 14) float32, the first entries of the layout: left arm, then right arm, each with the TCP's displacement
-        at (k + 1) dt from where it is now, its rotation from what it is now back to straight down (were it told to keep
-        its rotation instead, small errors would add up from chunk to chunk), and the commanded opening.
+        (horizon, 14) float32, the first entries of the layout: left arm, then right arm, each with the TCP's
+        displacement at (k + 1) dt from where it is now, its rotation from what it is now back to straight down (were it
+        told to keep its rotation instead, small errors would add up from chunk to chunk), and the commanded opening.
     """
     start, state = state.tcps, state.copy()
     chunk = np.zeros((horizon, 14), np.float32)

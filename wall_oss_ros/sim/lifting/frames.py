@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The record of a frame of the two-handed task: where hands and trays are, and what the expert would do.
 
-Arms are in the profile's order (first right, then left), trays in the scene's, views in the profile's. Positions in m in
-the arms' common base frame.
+Arms are in the profile's order (first right, then left), trays in the scene's, views in the profile's. Positions in m
+in the arms' common base frame.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ RAISED = 0.10
 """A tray this high (m) above where it rested counts as lifted, if it is level and in both hands."""
 LEVEL = math.radians(10)
 CALLED = 0.12
-"""From this height on (m), the lifting is called done: above ``RAISED``, so that a judgement a little early is still right."""
+"""From this height on (m), the lifting is called done; above ``RAISED``, so that a little early is still right."""
 
 
 def take_text(colour: str) -> str:

@@ -33,8 +33,8 @@ class TrayScenery(Scenery):
         return LiftingSimulator(spec, self.profile)
 
     def truth(self, simulator: LiftingSimulator) -> dict:
-        """``wide_trays`` by colour: middle of the underside, its quaternion (x, y, z, w), how far it is raised and tilted,
-        and the hands that hold it."""
+        """``wide_trays`` by colour: middle of the underside, quaternion (x, y, z, w), how far raised and tilted, and
+        the hands that hold it."""
         trays = {}
         for index, colour in enumerate(simulator.spec.colours):
             position, rotation = simulator.tray(index)
