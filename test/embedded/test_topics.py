@@ -4,6 +4,7 @@
 import pytest
 from embedded_support import PATIENCE, Child, context, executor, make_node, spin_until  # noqa: F401
 
+from wall_oss_ros.embedded import dds
 from wall_oss_ros.embedded.arguments import parse
 from wall_oss_ros.embedded.exceptions import (
     InvalidNodeNameException,
@@ -11,7 +12,7 @@ from wall_oss_ros.embedded.exceptions import (
     NotInitializedException,
     NoTypeSupportImportedException,
 )
-from wall_oss_ros.embedded.interfaces import get_message
+from wall_oss_ros.embedded.interfaces import get_message, register_message
 from wall_oss_ros.embedded.node import Node
 from wall_oss_ros.embedded.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from wall_oss_ros.errors import WallOSSError
@@ -31,6 +32,20 @@ def test_messages_arrive_in_order_and_unchanged(make_node, executor):
         publisher.publish(String(data=f"{index} ä"))
     assert spin_until(executor, lambda: len(got) == 5)
     assert [message.data for message in got] == [f"{index} ä" for index in range(5)]
+
+
+def test_a_type_is_described_once_for_all_its_topics(monkeypatch, make_node, executor):
+    register_message("mine_msgs", "Described", "geometry_msgs/Pose[] poses\nint32 number")
+    Described, made, got = get_message("mine_msgs/msg/Described"), [], []
+    describe = dds.Topic
+    monkeypatch.setattr(dds, "Topic", lambda *given: made.append(given[1]) or describe(*given))
+    node = make_node("node")
+    made.clear()
+    for name in ("a", "b", "c"):
+        node.create_subscription(Described, name, got.append, LATCHED)
+        node.create_publisher(Described, name, LATCHED).publish(Described(number=len(made)))
+    assert spin_until(executor, lambda: len(got) == 3) and made == ["rt/a"]
+    assert all(message == Described(number=1) for message in got)
 
 
 def test_two_processes_exchange_images(make_node, executor):

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
 from typing import Any
 
 from cyclonedds._clayer import ddspy_take, ddspy_write
-from cyclonedds.core import DDSException, GuardCondition, InstanceState, ReadCondition, SampleState, ViewState, WaitSet
+from cyclonedds.core import DDSException, Entity, InstanceState, ReadCondition, SampleState, ViewState
 from cyclonedds.domain import Domain, DomainParticipant
 from cyclonedds.pub import DataWriter
 from cyclonedds.qos import Policy, Qos
@@ -20,12 +21,10 @@ from wall_oss_ros.embedded import qos as ros_qos
 from wall_oss_ros.embedded.time import Infinite
 from wall_oss_ros.errors import WallOSSError
 
-__all__ = ["GuardCondition", "Participant", "Reader", "WaitSet", "Writer", "domain_id_from_environment"]
-
 ANY = SampleState.Any | ViewState.Any | InstanceState.Any
 # A blocked reliable write holds the interpreter, so it may not last: better to lose a sample than to stall control.
 MAX_BLOCKING = duration(milliseconds=100)
-_domains: dict[int, Domain] = {}
+_domains: dict[int, Domain] = {}  # kept to the end, and with them their threads and types
 _lock = threading.Lock()
 
 
@@ -207,6 +206,47 @@ class Reader:
         _delete(self._reader)
 
 
+class _TopicOfKnownType(Topic):
+    """A topic with the C library's description of a type that another topic of the domain has had made."""
+
+    def __init__(self, participant: DomainParticipant, name: str, struct_class: type, description: int):
+        self.data_type = struct_class
+        _ref_type(description)  # the domain takes this reference
+        handle = _create_topic(participant._ref, name.encode(), ctypes.byref(ctypes.c_void_p(description)), *[None] * 3)
+        Entity.__init__(self, handle)  # raises DDSException for an error code
+        self._keepalive_entities = [participant]
+
+
+_types: dict[tuple[int, type], int] = {}  # domain, type: the description, an address that stays valid
+_types_lock = threading.Lock()
+_create_topic, _ref_type, _get_type = (
+    getattr(Topic._dll_handle, name)
+    for name in ("dds_create_topic_sertype", "ddsi_sertype_ref", "dds_get_entity_sertype")
+)
+_create_topic.argtypes = [ctypes.c_int32, ctypes.c_char_p, *[ctypes.c_void_p] * 4]
+_create_topic.restype = _get_type.restype = ctypes.c_int32
+_ref_type.argtypes, _ref_type.restype = [ctypes.c_void_p], ctypes.c_void_p
+_get_type.argtypes = [ctypes.c_int32, ctypes.c_void_p]
+
+
+def _make_topic(participant: Participant, name: str, struct_class: type) -> Topic:
+    """A topic; its type is described to the C library only if this is the domain's first topic of that type.
+
+    cyclonedds would describe it for each `Topic`, in place of the description that the type's other topics use (11.0.1,
+    clayer/pysertype.c, init_cdrstream_descriptor). Meanwhile samples for those may be refused. Worse, Cyclone's
+    ddsi_topic_descriptor_from_type reads the domain's table of types without its lock, so that the process crashes if
+    another's endpoints come or go at that moment. Once for each type, early in a process, is as seldom as can be.
+    """
+    key = participant.domain_id, struct_class
+    with _types_lock:
+        if key in _types:
+            return _TopicOfKnownType(participant.dds, name, struct_class, _types[key])
+        topic, description = Topic(participant.dds, name, struct_class), ctypes.c_void_p()
+        if _get_type(topic._ref, ctypes.byref(description)) == 0:
+            _types[key] = _ref_type(description)
+        return topic
+
+
 class Participant:
     """This process in one DDS domain.
 
@@ -218,11 +258,10 @@ class Participant:
         self.domain_id = domain_id
         with _lock:
             try:
-                config = configuration()
-                if config is not None and domain_id not in _domains:
-                    _domains[domain_id] = Domain(domain_id, config)
+                if domain_id not in _domains:
+                    _domains[domain_id] = Domain(domain_id, configuration() or os.environ.get("CYCLONEDDS_URI", ""))
                 self.dds = DomainParticipant(domain_id)
-            except DDSException as error:
+            except (DDSException, UnicodeEncodeError) as error:
                 raise _network_error(error) from error
         self.guid: bytes = self.dds.guid.bytes
         self._topics: dict[str, Topic] = {}
@@ -237,7 +276,7 @@ class Participant:
         with self._topics_lock:
             topic = self._topics.get(name)
             if topic is None:
-                topic = self._topics[name] = Topic(self.dds, name, struct_class)
+                topic = self._topics[name] = _make_topic(self, name, struct_class)
             elif topic.data_type is not struct_class:
                 raise WallOSSError(
                     f"Topic {name[2:]} has type {topic.typename} in this process, not {struct_class.__idl_typename__}.",

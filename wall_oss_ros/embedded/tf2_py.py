@@ -193,7 +193,7 @@ class BufferCore:
             time: rclpy Time; 0 for the latest.
 
         Raises:
-            LookupException, ConnectivityException, ExtrapolationException, InvalidArgumentException: as their names say.
+            TransformException: one of its kinds above, as their names say.
         """
         with self._lock:
             return _message(target_frame, source_frame, *self._look_up(target_frame, source_frame, time.nanoseconds))
