@@ -143,7 +143,10 @@ def test_parts_that_a_checkpoint_was_not_trained_on_are_no_mismatch(config):
     "entries, messages",
     [
         (dict(at6=(0, 0)), ["state follow_left_gripper has no range", "action follow_left_gripper has no range"]),
-        (dict(at3=(-180, 180)), ["state follow_left_ee_rotation .* degrees", "action follow_left_ee_rotation .* degrees"]),
+        (
+            dict(at3=(-180, 180)),
+            ["state follow_left_ee_rotation .* degrees", "action follow_left_ee_rotation .* degrees"],
+        ),
         (dict(at6=(0, 1)), ["state follow_left_gripper .* share", "action follow_left_gripper .* share"]),
         (dict(at14=(-20, 40)), ["state head_actions spans .* degrees", "action head_actions spans"]),
         (dict(at16=(-500, 0)), ["state height spans .* millimetres", "action height spans"]),
@@ -163,8 +166,8 @@ def test_the_other_arm_alone_does_not_fit_a_robot_with_two(config):
 
 def test_a_profiles_ranges_of_two_arms_head_lift_and_base():
     base = Base(
-        dof="car_pose", frame="base_link", holonomic=False, topic="/cmd_vel", stamped=True, odometry="/odom", rate_hz=20,
-        limits=Limits(velocity=(0.3, 0.3, 0.5), acceleration=(1, 1, 1), jerk=(5, 5, 5)),
+        dof="car_pose", frame="base_link", holonomic=False, topic="/cmd_vel", stamped=True, odometry="/odom",
+        rate_hz=20, limits=Limits(velocity=(0.3, 0.3, 0.5), acceleration=(1, 1, 1), jerk=(5, 5, 5)),
     )  # fmt: skip
     found, relative = from_profile(DUAL.model_copy(update={"base": base}))
     low, high = found.bounds()

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Batches from observations and words: the texts of the released weights, padding, labels, units."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -167,3 +169,22 @@ def test_units_are_those_of_the_robot_that_was_named(folder, tmp_path):
 def test_what_cannot_be_a_batch_is_refused(processor, arguments, options, message):
     with pytest.raises(WallOSSError, match=message):
         processor(*arguments, **options)
+
+
+def test_a_tokenizer_of_vocabulary_and_merges_is_read_by_transformers(folder, processor, tmp_path):
+    pytest.importorskip("transformers")
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["propri_token_id"], config["action_token_id"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    known = processor.tokenizer.get_vocab()
+    processor.tokenizer.model.save(str(tmp_path))  # vocab.json and merges.txt
+    (tmp_path / "added_tokens.json").write_text(json.dumps({t: i for t, i in known.items() if t.startswith("<|")}))
+    again = WallOSSProcessor.from_pretrained(tmp_path)
+    text = f"<|im_start|>{INSTRUCTION}, 12 <|propri|><|im_end|>"
+    assert again.encode(text) == processor.encode(text)
+    (tmp_path / "merges.txt").write_text("no merges")
+    (tmp_path / "vocab.json").write_text("{")
+    with pytest.raises(WallOSSError, match="is not a tokenizer"):
+        WallOSSProcessor.from_pretrained(tmp_path)

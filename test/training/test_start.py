@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training that starts from another checkpoint: what fits is taken, token by token, and what does not is named."""
 
+import re
+
 import pytest
 import torch
 from checkpoint_support import make_checkpoint, small_config
@@ -92,3 +94,39 @@ def test_a_checkpoint_that_is_not_there_or_has_no_words_is_refused(checkpoint, t
         (tmp_path / file).write_bytes((checkpoint / file).read_bytes())
     with pytest.raises(WallOSSError, match=r"no tokenizer\.json"):
         start_from(model, tokenizer, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["flow", "0.5"])
+def test_a_plain_qwen_becomes_the_vision_tower_and_the_vision_language_expert(kind, checkpoint, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    lineage = {} if kind == "flow" else dict(attention_moe=True, norm_moe=True)
+    model, tokenizer, before = fresh(**lineage)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    vision = {key: value for key, value in vars(model.config.vision).items() if key != "hidden_act"}
+    text = dict(
+        vocab_size=model.config.vocab_size, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, bos_token_id=0, eos_token_id=0, pad_token_id=0,
+        rope_parameters={"rope_type": "default", "rope_theta": 1e6, "mrope_section": [2, 1, 1]},
+    )  # fmt: skip
+    ids = {key: getattr(model.config, key) for key in ("image_token_id", "video_token_id", "vision_start_token_id")}
+    qwen = transformers.Qwen2_5_VLForConditionalGeneration(
+        transformers.Qwen2_5_VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=False, **ids)
+    ).eval()
+    qwen.save_pretrained(tmp_path)
+
+    left = start_from(model, tokenizer, tmp_path)
+    new = re.compile(r"action_preprocessor\..*|.*(experts|norms)\.1\..*")
+    assert left and set(left) == {name for name in before if new.fullmatch(name)}
+
+    image, start, end = (tokenizer.token_to_id(t) for t in ("<|image_pad|>", "<|vision_start|>", "<|vision_end|>"))
+    inputs = {
+        "input_ids": torch.tensor([[7, start, *[image] * 4, end, 9, 12, 30]]),
+        "pixel_values": torch.randn(16, 1176, generator=torch.Generator().manual_seed(1)),
+        "image_grid_thw": torch.tensor([[1, 4, 4]]),
+    }
+    with torch.no_grad():
+        kinds = (inputs["input_ids"] == image).int()
+        expected = qwen(**inputs, mm_token_type_ids=kinds).logits
+        found = model.eval()({**inputs, "attention_mask": torch.ones_like(inputs["input_ids"])}).logits
+    assert float(expected.std()) > 0.01
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-3)

@@ -204,13 +204,14 @@ def _load(kind, path, device, dtype, strict) -> tuple[Network, Differences, dict
 
 def _adopt_token_ids(config: WallOSSConfig, folder: Path) -> None:
     """The tokenizer knows the robot tokens' ids where config.json does not say."""
-    file = folder / "tokenizer.json"
-    if not file.exists():
+    files = [folder / name for name in ("tokenizer.json", "added_tokens.json") if (folder / name).exists()]
+    if not files:
         return
+    file = files[0]
     try:
-        added = {
-            token["content"]: token["id"] for token in json.loads(file.read_text(encoding="utf-8"))["added_tokens"]
-        }
+        added = json.loads(file.read_text(encoding="utf-8"))
+        if file.name == "tokenizer.json":
+            added = {token["content"]: token["id"] for token in added["added_tokens"]}
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise WallOSSError(f"{file} is not a tokenizer: {error!r}.", "Fetch or train the checkpoint again.") from None
     config.propri_token_id = added.get("<|propri|>", config.propri_token_id)

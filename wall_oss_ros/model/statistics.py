@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a robot's numbers are normalised by.
 
-Statistics are kept with the weights, as ``normalizer_action.min.franka`` and so on. Other code bases write them to files
-beside the weights, which are read where the weights have none:
+Statistics are kept with the weights, as ``normalizer_action.min.franka`` and so on. Other code bases write them to
+files beside the weights, which are read where the weights have none:
 
 - ``norm_stats.json`` of the public WALL-OSS code: 1 % and 99 % quantiles, which it uses as least and greatest value.
 - ``policy_preprocessor.json`` and a safetensors file of LeRobot: tensors such as ``observation.state.mean``, and a map

@@ -43,30 +43,20 @@ def mismatches(config: WallOSSConfig, states: Normalizer, actions: Normalizer, p
     cameras = {view.name for view in profile.views}
     if absent := [view for view in config.views if view not in cameras]:
         found.append(f"it wants the views {', '.join(absent)}, which the robot does not have")
-    return found + list(_states(states, profile)) + list(_actions(actions, profile))
+    return [*found, *_problems("state", states, profile), *_problems("action", actions, profile)]
 
 
-def _states(states: Normalizer, profile: RobotProfile) -> Iterator[str]:
+def _problems(what: str, normalizer: Normalizer, profile: RobotProfile) -> Iterator[str]:
     layout = Layout(profile)
-    yield from _still("state", states, layout)
+    yield from _still(what, normalizer, layout)
     for own, one in zip(layout.arms, profile.arms):
-        yield from _places("state", states, own, one)
-        yield from _rotation("state", states, own, one)
-        yield from _gripper("state", states, own, one)
-    yield from _parts("state", states, layout)
-
-
-def _actions(actions: Normalizer, profile: RobotProfile) -> Iterator[str]:
-    layout = Layout(profile)
-    yield from _still("action", actions, layout)
-    for own, one in zip(layout.arms, profile.arms):
-        yield from _rotation("action", actions, own, one)
-        yield from _gripper("action", actions, own, one)
-        if profile.action_mode == "absolute":
-            yield from _places("action", actions, own, one)
+        if what == "action" and profile.action_mode == "relative":
+            yield from _displacements(normalizer, own, one)
         else:
-            yield from _displacements(actions, own, one)
-    yield from _parts("action", actions, layout)
+            yield from _places(what, normalizer, own, one)
+        yield from _rotation(what, normalizer, own, one)
+        yield from _gripper(what, normalizer, own, one)
+    yield from _parts(what, normalizer, layout)
 
 
 def _displacements(actions: Normalizer, layout: Layout, profile: RobotProfile) -> Iterator[str]:
@@ -176,8 +166,8 @@ def require_fit(folder: Path, profile: RobotProfile, robot: str | None = None) -
     """Refuses a checkpoint that must not move the robot; reads its statistics, not its weights.
 
     Args:
-        robot: whose statistics to use. When None, those that the profile names and no others; where it names none, those
-            of its own name, or the only ones there are.
+        robot: whose statistics to use. When None, those that the profile names and no others; where it names none,
+            those of its own name, or the only ones there are.
 
     Returns:
         Whose statistics fit.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Physical units to the model's and back, by the statistics of each degree of freedom.
 
-Statistics come from a checkpoint; where it has none for a robot, from a dataset (:func:`from_values`) or from the robot's
-profile (:func:`from_profile`).
+Statistics come from a checkpoint; where it has none for a robot, from a dataset (:func:`from_values`) or from the
+robot's profile (:func:`from_profile`).
 """
 
 from __future__ import annotations
@@ -162,11 +162,12 @@ def from_profile(profile: RobotProfile) -> tuple[Normalizer, Normalizer]:
     """Ranges of states and of actions that cover all the robot may do, for fine-tuning before there is a dataset.
 
     Positions span the workspace, Euler angles a full turn, numbers of a 6-D rotation -1 to 1, a gripper its stroke,
-    joints of arms, head and lift the URDF's limits. Displacements (``action_mode: relative``, and a base's always) go as
-    far as the tool, the arm's joints or the base may travel within one chunk, those of rotations as rotations; where the base stands is not told. Coarser than a dataset's ranges: prefer those.
+    joints of arms, head and lift the URDF's limits. Displacements (``action_mode: relative``, and a base's always) go
+    as far as the tool, the arm's joints or the base may travel within one chunk, those of rotations as far as rotations
+    do. A base's place is no part of the state. Coarser than a dataset's ranges: prefer those.
 
     Raises:
-        WallOSSError: the URDF lacks a joint of a part.
+        WallOSSError: the URDF lacks a joint of the profile.
     """
     layout, duration = Layout(profile), profile.horizon * profile.dt
     low, high = np.zeros(layout.size), np.zeros(layout.size)

@@ -163,8 +163,8 @@ class WallOSSProcessor:
         sizes = self._sizes(grids, batch.get("video_grid_thw"))
         tail = prompts.ACTION * self.config.action_horizon if kind == "act" else ""
         for index, instruction in enumerate(instructions):
-            seen = prompts.observation_prompt(views) + (VIDEO if videos else "")
-            text = seen + KINDS[kind](self.clean(instruction)) + tail
+            shown = prompts.observation_prompt(views) + (VIDEO if videos else "")
+            text = shown + KINDS[kind](self.clean(instruction)) + tail
             answer = [] if answers is None else self.encode(answers[index] + prompts.END)
             prompt = self._expand(text, sizes)
             rows.append(prompt + answer)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -24,27 +25,38 @@ PROMPT_TOKENS = {
 
 
 def read_tokenizer(folder: Path) -> Tokenizer:
-    """A checkpoint's ``tokenizer.json``.
+    """A checkpoint's ``tokenizer.json``; without one, what transformers makes of ``vocab.json`` and ``merges.txt``.
 
     Raises:
         WallOSSError: it is missing or damaged.
     """
     file = folder / "tokenizer.json"
-    if not file.exists():
+    if not file.exists() and not (folder / "vocab.json").exists():
         raise WallOSSError(f"{folder} has no tokenizer.json.", "Use a complete checkpoint.")
     try:
+        if not file.exists():
+            from transformers import Qwen2Tokenizer  # takes seconds to import, and most checkpoints need not
+
+            file = folder / "vocab.json"
+            return Qwen2Tokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
         return Tokenizer.from_file(str(file))
     except Exception as error:  # the tokenizers library raises plain Exception
         raise WallOSSError(f"{file} is not a tokenizer: {error}.", "Fetch or train the checkpoint again.") from None
 
 
-def check_special_tokens(tokenizer: Tokenizer, config: WallOSSConfig) -> None:
-    """Raises WallOSSError when the tokenizer lacks a special token, or has it at another id than the weights."""
+def misplaced_tokens(tokenizer: Tokenizer, config: WallOSSConfig) -> Iterator[tuple[str, int | None, int | None]]:
+    """The special tokens that are missing or have another id than the weights: token, its id, the id expected."""
     for token, key in PROMPT_TOKENS.items():
         found = tokenizer.token_to_id(token)
         wanted = getattr(config, key) if key else found
         if found is None or found != wanted:
-            raise WallOSSError(
-                f"The tokenizer has {token} at {found}, the checkpoint expects {wanted}.",
-                "Use the tokenizer.json that was saved with the weights.",
-            )
+            yield token, found, wanted
+
+
+def check_special_tokens(tokenizer: Tokenizer, config: WallOSSConfig) -> None:
+    """Raises WallOSSError for the first of :func:`misplaced_tokens`."""
+    for token, found, wanted in misplaced_tokens(tokenizer, config):
+        raise WallOSSError(
+            f"The tokenizer has {token} at {found}, the checkpoint expects {wanted}.",
+            "Use the tokenizer.json that was saved with the weights.",
+        )

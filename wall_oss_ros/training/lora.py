@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """LoRA (arXiv 2106.09685) through peft: small trained matrices beside frozen ones, to fine-tune large models.
 
-The public fine-tuning code adapts the decoder (rank 8, alpha 32, dropout 0.1) and trains everything else in full. Here the
-projections around attention and those of every routed expert are adapted, and the flow head is trained in full.
+The public fine-tuning code adapts the decoder (rank 8, alpha 32, dropout 0.1) and trains everything else in full. Here
+the projections around attention and those of every routed expert are adapted, and the flow head is trained in full.
 
 Adapters are saved in peft's own format, which ``peft.PeftModel.from_pretrained`` reads onto the same checkpoint.
 """

@@ -3,24 +3,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from wall_oss_ros.commands.inspection import statistics, weights
+from wall_oss_ros.commands.inspection import weights
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS, WallOSSConfig
 from wall_oss_ros.model.checkpoint import is_statistic, locate, read_config, read_statistics
 from wall_oss_ros.model.statistics import Statistics
 from wall_oss_ros.model.weights import INDEX, PICKLES, Header, adopt_vocabulary, compare, read_headers, split_fused
-from wall_oss_ros.policy.fit import mismatches
+from wall_oss_ros.policy.fit import TURN, mismatches
 from wall_oss_ros.policy.normalizer import Normalizer
 from wall_oss_ros.policy.prompts import VIEW_NAMES
-from wall_oss_ros.policy.tokens import PROMPT_TOKENS, read_tokenizer
+from wall_oss_ros.policy.tokens import PROMPT_TOKENS, misplaced_tokens, read_tokenizer
 from wall_oss_ros.robots.profile import RobotProfile, available_profiles, load_profile
+
+UNITS = {  # the first whose key is in the degree of freedom's name; by the layout of the released models
+    "rotation": "rad",
+    "_rot": "rad",
+    "head": "rad",
+    "gripper": "m",
+    "pos": "m",
+    "height": "m",
+}
+MOST = {"rad": TURN, "m": 10.0, "gripper": 0.5}
+"""Beyond these, a number is hardly in rad or m; a gripper that opens half a metre has not been seen."""
+FINE = 1e-3
+"""Below a range of 1 mm or 1 mrad, a model is mostly shown noise."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One number of a state or an action."""
+
+    name: str
+    unit: str
+    low: float
+    high: float
+    note: str = ""  # why there is no range to speak of
+
+    @property
+    def used(self) -> bool:
+        return not self.note
 
 
 @dataclass
@@ -92,7 +120,7 @@ def architecture(config: WallOSSConfig, headers: dict[str, Header]) -> dict[str,
         "image size": f"{config.image_size} px square" if config.image_size else "released: longer side 256 px",
         "numbers in an action": config.action_dim,
         "numbers in a state": config.propri_dim,
-        "chunk": f"{config.action_horizon} rows at {config.action_rate_hz:g} Hz",
+        "chunk": f"{config.action_horizon} steps at {config.action_rate_hz:g} Hz",
         "flow steps": config.noise_scheduler.num_inference_timesteps,
         "tensors": len(headers),
     }
@@ -118,11 +146,11 @@ def _shape_suspicions(config: WallOSSConfig, headers: dict[str, Header], folder:
     with torch.device("meta"):
         found = {name: torch.empty(header.shape) for name, header in headers.items() if not is_statistic(name)}
         found = split_fused(found, config)
-        words = config.vocab_size
+        vocab_size = config.vocab_size
         adopt_vocabulary(found, config, folder)
         expected = {name: tensor.shape for name, tensor in WallOSS(config, initialise=False).state_dict().items()}
-    if config.vocab_size != words:
-        yield f"config.json: vocab_size {words}, but the weights have {config.vocab_size} words; theirs are used"
+    if config.vocab_size != vocab_size:
+        yield f"config.json: vocab_size {vocab_size}, but the weights have {config.vocab_size} tokens; theirs are used"
     if config.tie_word_embeddings:
         found.setdefault("lm_head.weight", found.get("model.embed_tokens.weight", torch.empty(0)))
     for line in compare(expected, {name: tensor.shape for name, tensor in found.items()}).lines(6):
@@ -151,16 +179,15 @@ def tokens(config: WallOSSConfig, folder: Path) -> tuple[dict[str, Any], list[st
     vocabulary = tokenizer.get_vocab(with_added_tokens=True)
     special = {token: vocabulary.get(token) for token in PROMPT_TOKENS}
     fast = sum(token.startswith("<|action_token_") for token in vocabulary)
-    words = max(vocabulary.values(), default=-1) + 1
-    found = [f"tokenizer: {token} is missing" for token, number in special.items() if number is None]
-    found += [
-        f"tokenizer: {token} is {special[token]}, config.json's {key} is {getattr(config, key)}"
-        for token, key in PROMPT_TOKENS.items()
-        if key and special[token] is not None and special[token] != getattr(config, key)
-    ]
-    if words > config.vocab_size:
-        found.append(f"tokenizer: {words} tokens, but the weights know {config.vocab_size}")
-    return {"tokens": words, "special": special, "FAST action tokens": fast}, found
+    size = max(vocabulary.values(), default=-1) + 1
+    found = [
+        f"tokenizer: {token} is missing" if number is None
+        else f"tokenizer: {token} is {number}, config.json's {PROMPT_TOKENS[token]} is {wanted}"
+        for token, number, wanted in misplaced_tokens(tokenizer, config)
+    ]  # fmt: skip
+    if size > config.vocab_size:
+        found.append(f"tokenizer: {size} tokens, but the weights know {config.vocab_size}")
+    return {"tokens": size, "special": special, "FAST action tokens": fast}, found
 
 
 def _robot(config: WallOSSConfig, name: str, states: Statistics, actions: Statistics) -> dict[str, Any]:
@@ -168,7 +195,7 @@ def _robot(config: WallOSSConfig, name: str, states: Statistics, actions: Statis
     for what, table, layout in (("state", states, config.agent_pos_config), ("action", actions, config.dof_config)):
         if name in table.names():
             shown[f"{what} kind"] = table.kind(name)
-            shown[what] = statistics.entries(layout, Normalizer.from_statistics(table, name))
+            shown[what] = entries(layout, Normalizer.from_statistics(table, name))
     return shown
 
 
@@ -189,7 +216,7 @@ def _statistic_suspicions(
             if name not in table.names():
                 yield f"statistics of {name}: none for the {what}"
                 continue
-            for line in statistics.suspicions(what, layout, Normalizer.from_statistics(table, name)):
+            for line in _range_suspicions(what, layout, Normalizer.from_statistics(table, name)):
                 yield f"statistics of {name}: {line}"
         for profile in _profiles(name, names, robot):
             if name in states.names() and name in actions.names():
@@ -204,3 +231,43 @@ def _profiles(name: str, names: list[str], wanted: str | None) -> list[RobotProf
         return [load_profile(name)] if name in available_profiles() else []
     profile = load_profile(wanted)
     return [profile] if profile.trained_as == name or not (profile.statistics or profile.name in names) else []
+
+
+def unit_of(name: str) -> str:
+    """rad, m, or nothing where the name does not tell."""
+    return next((unit for key, unit in UNITS.items() if key in name), "")
+
+
+def entries(layout: Mapping[str, int], normalizer: Normalizer) -> list[Entry]:
+    """One for each number, in the order of the layout."""
+    low, high = normalizer.bounds()
+    found = []
+    for name, size in layout.items():
+        for index in range(size):
+            at = len(found)
+            note = "" if normalizer.varies[at] else "no range"
+            if normalizer.kind == "min_max" and (low[at], high[at]) == (0, 1):
+                note = "0 to 1: never set"  # what the public code writes where its data had no such entry
+            label = name if size == 1 else f"{name}[{index}]"
+            found.append(Entry(label, unit_of(name), float(low[at]), float(high[at]), note))
+    return found
+
+
+def _range_suspicions(what: str, layout: Mapping[str, int], normalizer: Normalizer) -> Iterator[str]:
+    """Args: what: ``state`` or ``action``, to begin the sentences with."""
+    found, start = entries(layout, normalizer), 0
+    if not any(entry.used for entry in found):
+        yield f"{what}: nothing has a range"
+    for name, size in layout.items():
+        group, start = found[start : start + size], start + size
+        used = [entry for entry in group if entry.used]
+        if used and len(used) < size:
+            yield f"{what} {name}: {size - len(used)} of {size} entries have no range"
+        most = MOST.get("gripper" if "gripper" in name else unit_of(name), float("inf"))
+        for entry in used:
+            span = f"{entry.low:.4g} to {entry.high:.4g} {entry.unit}"
+            if max(abs(entry.low), abs(entry.high)) > most:
+                units = "degrees?" if entry.unit == "rad" else "millimetres, or a unit of its own?"
+                yield f"{what} {entry.name}: {span}; {units}"
+            elif entry.high - entry.low < FINE:
+                yield f"{what} {entry.name}: {span} is so narrow that noise is blown up"

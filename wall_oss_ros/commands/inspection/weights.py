@@ -13,7 +13,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from wall_oss_ros.model.weights import Header, opened
+from wall_oss_ros.model.weights import Header, listing, opened
 
 PARTS = {  # the first that matches a tensor's name has it
     "vision tower": r"visual\.",
@@ -44,10 +44,10 @@ class Part:
 
 
 @dataclass
-class Health:
+class TensorSummary:
     """What reading a tensor once told."""
 
-    wild: int = 0  # numbers that are not finite
+    not_finite: int = 0  # numbers that are not finite
     largest: float = 0.0  # absolute, of the finite ones
     least: float = float("inf")
     greatest: float = float("-inf")
@@ -56,6 +56,17 @@ class Health:
     @property
     def constant(self) -> bool:
         return self.least == self.greatest
+
+    def include(self, block: Tensor) -> None:
+        """Counts some of the tensor's numbers."""
+        self.checksum = zlib.crc32(block.contiguous().reshape(-1).view(torch.uint8).numpy(), self.checksum)
+        values = block.float()
+        finite = values[values.isfinite()]
+        self.not_finite += values.numel() - finite.numel()
+        if finite.numel():
+            least, greatest = float(finite.min()), float(finite.max())
+            self.least, self.greatest = min(self.least, least), max(self.greatest, greatest)
+            self.largest = max(self.largest, abs(least), abs(greatest))
 
 
 def parts(headers: Mapping[str, Header]) -> list[Part]:
@@ -76,57 +87,45 @@ def parts(headers: Mapping[str, Header]) -> list[Part]:
     ]
 
 
-def examine(headers: Mapping[str, Header]) -> Iterator[tuple[str, Health]]:
+def examine(headers: Mapping[str, Header]) -> Iterator[tuple[str, TensorSummary]]:
     """Reads every tensor, a block at a time; never holds more than :data:`BLOCK` numbers."""
     for file in sorted({header.file for header in headers.values()}):
         with opened(file) as content:
             for name, header in headers.items():
                 if header.file == file:
-                    yield name, _health(content, name, header)
+                    yield name, _summary(content, name, header)
 
 
-def _health(content, name: str, header: Header) -> Health:
-    health = Health()
+def _summary(content, name: str, header: Header) -> TensorSummary:
+    summary = TensorSummary()
     if not header.shape:
-        _add(health, content.get_tensor(name).reshape(1))
+        summary.include(content.get_tensor(name).reshape(1))
     elif prod(header.shape):
         view = content.get_slice(name)
         rows = max(1, BLOCK // prod(header.shape[1:]))
         for start in range(0, header.shape[0], rows):
-            _add(health, view[start : start + rows])
-    return health
-
-
-def _add(health: Health, block: Tensor) -> None:
-    health.checksum = zlib.crc32(block.contiguous().reshape(-1).view(torch.uint8).numpy(), health.checksum)
-    values = block.float()
-    finite = values[values.isfinite()] if not bool(values.isfinite().all()) else values
-    health.wild += values.numel() - finite.numel()
-    if finite.numel():
-        least, greatest = float(finite.min()), float(finite.max())
-        health.least, health.greatest = min(health.least, least), max(health.greatest, greatest)
-        health.largest = max(health.largest, abs(least), abs(greatest))
+            summary.include(view[start : start + rows])
+    return summary
 
 
 def suspicions(headers: Mapping[str, Header]) -> Iterator[str]:
     """Reads all weights and says what is wrong with them."""
-    wild, still, huge, same = [], [], [], defaultdict(list)
-    for name, health in examine(headers):
+    not_finite, still, huge, same = [], [], [], defaultdict(list)
+    for name, summary in examine(headers):
         shape = headers[name].shape
-        if health.wild:
-            wild.append(f"{name} ({health.wild})")
-        if health.largest > HUGE:
-            huge.append(f"{name} ({health.largest:.3g})")
-        if len(shape) > 1 and health.constant:
-            still.append(f"{name} (all {health.least:g})")
+        if summary.not_finite:
+            not_finite.append(f"{name} ({summary.not_finite})")
+        if summary.largest > HUGE:
+            huge.append(f"{name} ({summary.largest:.3g})")
+        if len(shape) > 1 and summary.constant:
+            still.append(f"{name} (all {summary.least:g})")
         elif len(shape) > 1:  # a vector of ones or zeros is how norms and biases begin
-            same[health.checksum, shape].append(name)
+            same[summary.checksum, shape].append(name)
     for title, names in (
-        ("not finite", wild),
+        ("not finite", not_finite),
         ("one number throughout", still),
         (f"beyond {HUGE:g}", huge),
         ("the same numbers", [" = ".join(names) for names in same.values() if len(names) > 1]),
     ):
         if names:
-            more = f" and {len(names) - 6} more" if len(names) > 6 else ""
-            yield f"{title}: {', '.join(names[:6])}{more}"
+            yield f"{title}: {listing(names, 6)}"
