@@ -105,7 +105,7 @@ def test_a_plain_qwen_becomes_the_vision_tower_and_the_vision_language_expert(ki
     vision = {key: value for key, value in vars(model.config.vision).items() if key != "hidden_act"}
     text = dict(
         vocab_size=model.config.vocab_size, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
-        num_attention_heads=4, num_key_value_heads=2, bos_token_id=0, eos_token_id=0, pad_token_id=0,
+        num_attention_heads=4, num_key_value_heads=2, rms_norm_eps=1e-6, bos_token_id=0, eos_token_id=0, pad_token_id=0,
         rope_parameters={"rope_type": "default", "rope_theta": 1e6, "mrope_section": [2, 1, 1]},
     )  # fmt: skip
     ids = {key: getattr(model.config, key) for key in ("image_token_id", "video_token_id", "vision_start_token_id")}

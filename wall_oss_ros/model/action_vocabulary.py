@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Action chunks as words of the language model: FAST token N is ``<|action_token_N|>``, ``<|im_end|>`` ends a chunk.
+"""Action chunks as tokens of the language model: FAST token N is ``<|action_token_N|>``, ``<|im_end|>`` ends a chunk.
 
 A chunk is written without the degrees of freedom that the robot does not have; they come back as 0.
 """
@@ -70,17 +70,17 @@ class ActionVocabulary:
         """The normalised chunk (horizon, A) float32 of an answer; what follows the end token is ignored.
 
         Raises:
-            NotAChunk: there is no end token, a word that is no action token, or tokens that make no chunk.
+            NotAChunk: there is no end token, a token that is no action token, or the tokens encode no chunk.
         """
         ids = list(ids)
         if self.end not in ids:
             raise NotAChunk(f"no end after {len(ids)} tokens")
         answer = ids[: ids.index(self.end)]
-        foreign = [word for word in answer if word not in self._numbers]
+        foreign = [token for token in answer if token not in self._numbers]
         if foreign:
             raise NotAChunk(f"token {foreign[0]} of the language model is no action token")
         chunk = np.zeros((horizon, len(dof_mask)), np.float32)
-        numbers = [self._numbers[word] for word in answer]
+        numbers = [self._numbers[token] for token in answer]
         chunk[:, dof_mask] = self.fast.decode(numbers, horizon, int(np.sum(dof_mask)), self.limit)
         return chunk
 
@@ -112,7 +112,7 @@ def generate_chunks(
         (B, horizon, A) float32, normalised, on the CPU.
 
     Raises:
-        NotAChunk: a row's tokens make no chunk.
+        NotAChunk: a row's tokens encode no chunk.
         WallOSSError: a logit is not finite.
     """
     horizon = model.config.action_horizon

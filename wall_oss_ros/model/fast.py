@@ -33,7 +33,7 @@ _CODES = 0xD800  # characters from here on are surrogates, which no text can hol
 
 
 class NotAChunk(WallOSSError):
-    """Tokens that are no encoding of any normalised action chunk. The robot has to hold."""
+    """Tokens that encode no normalised action chunk. The robot has to hold."""
 
     def __init__(self, problem: str):
         super().__init__(
@@ -76,7 +76,7 @@ class FastTokenizer:
         """The tokens of a chunk (T, D), normalised to [-1, 1].
 
         Raises:
-            WallOSSError: the chunk is not finite, of another size than the tokenizer's, or beyond what it can write.
+            WallOSSError: the chunk is not finite, of another size than the tokenizer's, or beyond what it can encode.
         """
         chunk = np.asarray(chunk, np.float64)
         own = (self.horizon, self.width)
@@ -111,15 +111,15 @@ class FastTokenizer:
         width: int | None = None,
         limit: float | None = 1.0,
     ) -> np.ndarray:
-        """The chunk (T, D) float32 that the tokens say, nearly within [-limit, limit].
+        """The chunk (T, D) float32 that the tokens encode, within [-limit, limit] but for rounding.
 
         Args:
             horizon, width: T and D; the tokenizer's own when None.
-            limit: largest magnitude of a normalised value. A value farther out than rounding can bring it comes from
-                no normalised chunk. None accepts any.
+            limit: largest magnitude of a normalised value; one that exceeds it by more than rounding explains is
+                refused. None accepts any.
 
         Raises:
-            NotAChunk: an unknown token, bytes that are no text, a wrong number of coefficients, a value out of range.
+            NotAChunk: an unknown token, bytes that are not text, a wrong number of coefficients, a value out of range.
         """
         horizon, width = horizon or self.horizon, width or self.width
         if not horizon or not width:

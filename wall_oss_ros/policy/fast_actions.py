@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 FOLDER = "action_tokenizer"
 LIMITS = {"min_max": 1.0, "mean_std": 10.0}
-"""Largest magnitude of a normalised action by the kind of statistics. Deviations know no bound, but by Chebyshev's
-inequality no more than one in a hundred of any dataset's values is ten of them from the mean."""
+"""Largest magnitude of a normalised action by the kind of statistics. With mean_std there is no bound, but by
+Chebyshev's inequality at most one in a hundred of any dataset's values is ten deviations or more from the mean."""
 
 
 def speaks_fast(config: WallOSSConfig) -> bool:
@@ -98,7 +98,7 @@ class FastActions:
             state, state_mask: (A,), normalised.
 
         Raises:
-            NotAChunk: the model's tokens make no chunk.
+            NotAChunk: the model's tokens encode no chunk.
             WallOSSError: a logit is not finite.
         """
         limit = self.vocabulary.longest(self.horizon, self.dof_mask)
@@ -126,6 +126,6 @@ def fast_answers(chunks: np.ndarray, actions: Normalizer, vocabulary: ActionVoca
         actions: the robot's statistics, by which :class:`~wall_oss_ros.policy.Policy` will turn answers back.
 
     Raises:
-        WallOSSError: a chunk is beyond what the tokenizer can write.
+        WallOSSError: a chunk is beyond what the tokenizer can encode.
     """
     return [vocabulary.spell(chunk, actions.mask()) for chunk in actions.normalize(chunks)]

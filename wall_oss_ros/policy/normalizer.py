@@ -52,7 +52,7 @@ class Normalizer:
         return cls(first.cpu().numpy(), second.cpu().numpy(), statistics.kind(robot))
 
     def __eq__(self, other: object) -> bool:
-        """Whether both say the same of every number."""
+        """Whether both normalise every number alike."""
         if not isinstance(other, Normalizer):
             return NotImplemented
         same = np.array_equal(self.offset, other.offset) and np.array_equal(self.scale, other.scale)
@@ -103,7 +103,7 @@ class Normalizer:
 
 
 def default_robot(actions: Statistics, states: Statistics) -> str | None:
-    """Whose statistics serve a robot that is not named: the only ones, or the first of several that say the same."""
+    """Whose statistics serve a robot that is not named: the only ones, or the first of several that are equal."""
     known = actions.names()
     for table in (actions, states):
         if any(
