@@ -28,8 +28,8 @@ import numpy as np
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
 from wall_oss_ros.bringup.system import system
+from wall_oss_ros.commands.instruction import choose
 from wall_oss_ros.commands.processes import Processes
-from wall_oss_ros.commands.scenes import choose
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED
 from wall_oss_ros.robots.profile import load_profile

@@ -3,8 +3,7 @@
 
 import pytest
 
-from wall_oss_ros.commands.scenes import choose
-from wall_oss_ros.commands.verdict import Judge
+from wall_oss_ros.commands.instruction import Judge, choose
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim.registry import scenery_of

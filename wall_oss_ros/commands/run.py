@@ -74,8 +74,8 @@ def main(args: argparse.Namespace) -> int:
     """
     started = time.monotonic()
     from wall_oss_ros.bringup.system import system
+    from wall_oss_ros.commands.instruction import choose
     from wall_oss_ros.commands.processes import Processes
-    from wall_oss_ros.commands.scenes import choose
     from wall_oss_ros.robots.profile import load_profile
     from wall_oss_ros.sim.registry import scenery_of
 
@@ -186,7 +186,7 @@ class Session:
 
     def _judge_when_over(self) -> int:
         """Watches the newest plan to its end; an instruction that replaces another takes its place here too."""
-        from wall_oss_ros.commands.verdict import Judge
+        from wall_oss_ros.commands.instruction import Judge
 
         judge, plan_id, begun, ended = None, None, 0.0, None
         while True:

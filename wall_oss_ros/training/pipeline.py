@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import shutil
 import time
+from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
@@ -19,7 +21,6 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS, WallOSSConfig
 from wall_oss_ros.policy import prompts
 from wall_oss_ros.training.batches import Batches
-from wall_oss_ros.training.curves import draw_curves
 from wall_oss_ros.training.recipe import Recipe
 from wall_oss_ros.training.start import start_from
 from wall_oss_ros.training.tokenizer import train_tokenizer
@@ -81,7 +82,7 @@ def set_statistics(model: WallOSS, data: Dataset) -> None:
             known.store(statistics, robot)
 
 
-class Dagger(Protocol):
+class DaggerCollector(Protocol):
     """Collects samples where the model's own mistakes lead, labelled by an expert (DAgger, arXiv 1011.0686)."""
 
     def __call__(self, model: Path, folder: Path, episodes: int, stage: int) -> Dataset:
@@ -92,7 +93,7 @@ def train(
     recipe: Recipe,
     output: Path,
     data: Dataset,
-    dagger: Dagger | None = None,
+    dagger: DaggerCollector | None = None,
     minutes: float | None = None,
     resume: bool = False,
 ) -> Path:
@@ -157,3 +158,32 @@ def export(model: WallOSS, tokenizer: Tokenizer, recipe: Recipe, trainer: Traine
     )
     shutil.copy(trainer.folder / "log.csv", output / "log.csv")
     draw_curves(output / "log.csv", output / "curves.png")
+
+
+def draw_curves(log: Path, picture: Path) -> None:
+    """Draws both losses of a run's ``log.csv`` over its steps, smoothed, one colour a stage."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    with open(log, newline="") as file:
+        rows = list(csv.DictReader(file))
+    figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), constrained_layout=True)
+    for axis, key, title in zip(axes, ("cross_entropy", "flow"), ("language: cross-entropy", "motion: flow matching")):
+        for number, (stage, part) in enumerate(groupby(rows, key=lambda row: row["stage"])):
+            part = list(part)
+            steps = np.array([int(row["step"]) for row in part])
+            values = np.array([float(row[key]) for row in part])
+            if not values.any():
+                continue
+            width = min(25, len(values))
+            smooth = np.convolve(values, np.ones(width) / width, "valid")
+            axis.plot(steps, values, color=f"C{number}", alpha=0.2, linewidth=0.7)
+            axis.plot(steps[width - 1 :], smooth, color=f"C{number}", label=stage)
+        axis.set(title=title, xlabel="step", yscale="log")
+        axis.grid(alpha=0.3)
+        if axis.has_data():
+            axis.legend()
+    figure.savefig(picture, dpi=110)
+    plt.close(figure)
