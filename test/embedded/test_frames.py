@@ -120,12 +120,15 @@ def test_what_cannot_be_told_is_an_error_of_its_kind(target, source, seconds, er
 
 def test_what_makes_no_sense_is_ignored():
     bent = pose("odom", "base", 1)
-    bent.transform.rotation.w = 2.0
+    bent.transform.rotation.w = 0.0
     broken = pose("odom", "base", 1, x=math.nan)
     buffer = buffer_of(bent, broken, pose("odom", "odom", 1), pose("", "base", 1), pose("odom", "", 1))
     assert not buffer.can_transform("odom", "base", LATEST)
     buffer.set_transform(pose("/odom", "/base", 1, x=1), "old style")
     assert flat(buffer.lookup_transform("odom", "base", LATEST))[0] == 1
+    bent.transform.rotation.z = bent.transform.rotation.w = 2.0  # any length will do
+    buffer.set_transform_static(bent, "careless")
+    assert flat(buffer.lookup_transform("odom", "base", LATEST))[2:] == pytest.approx((HALF, HALF))
 
 
 def test_transforms_are_kept_for_the_time_asked():

@@ -21,7 +21,6 @@ from wall_oss_ros.embedded.interfaces import get_interface
 from wall_oss_ros.embedded.logging import get_logger
 from wall_oss_ros.embedded.time import Duration, Time
 
-_NORM_TOLERANCE = 1e-2  # how far the square of a quaternion's norm may be from 1
 TransformStamped = get_interface("geometry_msgs", "msg", "TransformStamped")
 
 
@@ -161,7 +160,7 @@ class BufferCore:
             else "it has no child_frame_id" if not child
             else "it has no frame_id" if not parent
             else "it has a NaN" if np.isnan([*turn, *place]).any()
-            else "its quaternion is not normalised" if abs(turn @ turn - 1.0) >= _NORM_TOLERANCE
+            else "its quaternion is all zeros" if not turn.any()
             else ""
         )  # fmt: skip
         if problem:
