@@ -31,7 +31,7 @@ class Settings:
     latency_s: float = 0.1
     joining: str = "real_time"  # of chunks, as the control node's parameter chunk_joining
     judge_every_s: float = 0.5
-    replan_every: int = 5  # rows of a chunk that pass before the next observation is taken
+    replan_every: int = 5  # steps of a chunk that pass before the next observation is taken
     denoising_steps: int | None = None
     time_limit_s: float = 25.0  # for each goal
     settle_s: float = 1.0  # simulated after the plan's end, before the truth is read
@@ -89,7 +89,7 @@ class ClosedLoop:
         environment, simulator, settings, task = self.environment, self.environment.simulator, self.settings, self.task
         simulator.reset(scene)
         episode = Episode(instruction, goals)
-        body = RobotMotion(environment.profile, environment.arms, joining=settings.joining)
+        motion = RobotMotion(environment.profile, environment.arms, joining=settings.joining)
         planner = UniCoTPlanner(self.policy)
         obs = self._observe()
         plan = planner.start(obs, instruction)
@@ -108,18 +108,18 @@ class ClosedLoop:
                 self._snap(episode)
             if not plan.running and ends is None:
                 ends = now + settings.settle_s
-            if plan.running and pending is None and self._wants_chunk(body, now):
+            if plan.running and pending is None and self._wants_chunk(motion, now):
                 obs = self._observe()
-                previous = self._previous(body, obs) if plan.active_text == doing else None
+                previous = self._previous(motion, obs) if plan.active_text == doing else None
                 doing = plan.active_text
                 actions = self.policy.act(obs, doing, settings.denoising_steps, seed + episode.chunks, previous)
                 pending = (now + settings.latency_s, obs, actions)
                 episode.chunks += 1
             if pending is not None and now >= pending[0]:
-                body.follow_chunk(now, pending[1].stamp, pending[1].state, pending[2], self._joints())
-                episode.faults += bool(body.fault)
+                motion.follow_chunk(now, pending[1].stamp, pending[1].state, pending[2], self._joints())
+                episode.faults += bool(motion.fault)
                 pending = None
-            self._move(body, now, plan.running)
+            self._move(motion, now, plan.running)
             simulator.step(self.dt)
             if episode.taken is None:
                 episode.taken = task.lifted(environment)
@@ -134,27 +134,27 @@ class ClosedLoop:
         """(n,) of all arms, in the profile's order."""
         return np.concatenate([arm.q for arm in self.environment.simulator.arms])
 
-    def _move(self, body: RobotMotion, now: float, running: bool) -> None:
+    def _move(self, motion: RobotMotion, now: float, running: bool) -> None:
         """Gives each arm and gripper what it is to do in this cycle."""
-        openings = body.openings(now)
+        openings = motion.openings(now)
         for arm, setpoints, opening in zip(
-            self.environment.simulator.arms, body.step(now, running, self._joints()), openings
+            self.environment.simulator.arms, motion.step(now, running, self._joints()), openings
         ):
             if setpoints:
                 arm.set_joint_targets(setpoints[0].position, setpoints[0].velocity)
             if opening is not None and running:
                 arm.set_gripper(opening)
 
-    def _wants_chunk(self, body: RobotMotion, now: float) -> bool:
-        queue = body.queue
+    def _wants_chunk(self, motion: RobotMotion, now: float) -> bool:
+        queue = motion.queue
         return queue.stamp is None or queue.steps_done(now) >= self.settings.replan_every
 
-    def _previous(self, body: RobotMotion, obs: Observation) -> PreviousChunk | None:
+    def _previous(self, motion: RobotMotion, obs: Observation) -> PreviousChunk | None:
         """What the next chunk has to go on from, where chunks are joined so."""
         if self.settings.joining != "real_time":
             return None
-        rows = body.remaining(obs.stamp, obs.state)
-        return PreviousChunk(rows, math.ceil(self.settings.latency_s * self.policy.rate_hz)) if len(rows) else None
+        steps = motion.remaining(obs.stamp, obs.state)
+        return PreviousChunk(steps, math.ceil(self.settings.latency_s * self.policy.rate_hz)) if len(steps) else None
 
     def _observe(self) -> Observation:
         self.on_look()

@@ -61,7 +61,7 @@ class SimulatedDataset(Dataset):
         return self.frames.images[indices]
 
     def states(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        states = self.task.state(self.frames.frames[indices])
+        states = self.task.states(self.frames.frames[indices])
         return states, np.broadcast_to(self._mask, states.shape)
 
     def language(
@@ -83,7 +83,7 @@ class SimulatedDataset(Dataset):
         chunks = frames["chunks"].reshape(-1, len(least))
         states, actions = (
             from_values(values, least=least, dof_mask=np.ones(len(least), bool)).placed(DOF, slots)
-            for values in (self.task.states(frames), chunks)
+            for values in (self.task.arm_states(frames), chunks)
         )
         return states, actions
 

@@ -32,7 +32,7 @@ class Task(ABC):
             ``instruction``, ``plan_text``, ``active_subtask``, ``vocabulary``, ``goals``, ``random_goal`` and
             ``parse``, as in :mod:`wall_oss_ros.sim.cubes.language`.
         slots: the entries of the 20-D layout that the task moves, those of the record's chunks.
-        things: what may be seen in a picture, by name.
+        things: what may be in view, by name.
         thing: what is picked up, in a word.
         place: what it may be put into, in a word; None where it is put nowhere.
     """
@@ -54,12 +54,12 @@ class Task(ABC):
     # To learn from
 
     @abstractmethod
-    def states(self, frames: np.ndarray) -> np.ndarray:
+    def arm_states(self, frames: np.ndarray) -> np.ndarray:
         """The ``slots`` of the state of records (B,): (B, n), m and rad."""
 
     @abstractmethod
     def pixels(self, frames: np.ndarray) -> np.ndarray:
-        """Where each of ``things`` is in each view: (B, views, things, 2) x and y; NaN where it is not seen."""
+        """Where each of ``things`` is in each view: (B, views, things, 2) x and y; NaN where it is not in view."""
 
     @abstractmethod
     def subtasks(self, frame: np.void) -> tuple[list[str], np.ndarray]:
@@ -71,10 +71,10 @@ class Task(ABC):
         chosen = rng.choice(len(names), size=count, replace=False, p=weights)
         return [(names[i], int(i)) for i in chosen]
 
-    def state(self, frames: np.ndarray) -> np.ndarray:
+    def states(self, frames: np.ndarray) -> np.ndarray:
         """The whole state of records (B,): (B, 20) float32, 0 where the task does not move."""
         state = np.zeros((len(frames), DOF), np.float32)
-        state[:, self.slots] = self.states(frames)
+        state[:, self.slots] = self.arm_states(frames)
         return state
 
     def actions(self, chunks: np.ndarray) -> np.ndarray:

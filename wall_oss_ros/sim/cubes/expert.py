@@ -93,20 +93,20 @@ def rollout(state: ExpertState, subtask: Subtask | None, horizon: int = 10, dt: 
 
     Args:
         state: left as it is.
-        size, position, gripper: the layout: length of a row, first position entry, gripper entry.
+        size, position, gripper: the layout: length of a step, first position entry, gripper entry.
 
     Returns:
-        (horizon, size) float32, relative: row k holds the TCP's displacement at (k + 1) dt from where it is now,
+        (horizon, size) float32, relative: step k holds the TCP's displacement at (k + 1) dt from where it is now,
         rotation zero (the tool keeps pointing down), and the commanded opening.
     """
     state = ExpertState(state.tcp, state.opening, state.held, dict(state.cubes), state.trays)
     start = state.tcp
     chunk = np.zeros((horizon, size), np.float32)
-    for row in range(horizon):
+    for step in range(horizon):
         velocity, opening = target(state, subtask)
         _advance(state, velocity, opening, dt)
-        chunk[row, position : position + 3] = [now - then for now, then in zip(state.tcp, start)]
-        chunk[row, gripper] = opening
+        chunk[step, position : position + 3] = [now - then for now, then in zip(state.tcp, start)]
+        chunk[step, gripper] = opening
     return chunk
 
 

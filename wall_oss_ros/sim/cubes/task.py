@@ -21,14 +21,14 @@ class CubeTask(Task):
     things = (*COLOURS, "left tray", "right tray", "hand")
     place = "tray"
 
-    def states(self, frames: np.ndarray) -> np.ndarray:
+    def arm_states(self, frames: np.ndarray) -> np.ndarray:
         return np.concatenate([frames["tcp"], frames["rotation"], frames["opening"][:, None]], axis=1)
 
     def pixels(self, frames: np.ndarray) -> np.ndarray:
         pixels = np.full((len(frames), 2, len(self.things), 2), np.nan, np.float32)
-        rows = np.arange(len(frames))[:, None]
-        pixels[rows, 0, frames["colours"]] = frames["cube_pixels"]
-        pixels[rows, 1, frames["colours"]] = frames["cube_wrist_pixels"]
+        index = np.arange(len(frames))[:, None]
+        pixels[index, 0, frames["colours"]] = frames["cube_pixels"]
+        pixels[index, 1, frames["colours"]] = frames["cube_wrist_pixels"]
         pixels[:, 0, 4:6] = frames["tray_pixels"]
         pixels[:, 0, 6] = frames["hand_pixel"]
         return pixels

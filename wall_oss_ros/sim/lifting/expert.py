@@ -126,14 +126,14 @@ def rollout(state: LiftState, subtask: Subtask | None, horizon: int = 10, dt: fl
     """
     start, state = state.tcps, state.copy()
     chunk = np.zeros((horizon, 14), np.float32)
-    for row in range(horizon):
+    for k in range(horizon):
         velocities, openings = target(state, subtask)
         _advance(state, velocities, openings, dt)
         for arm, first in ((LEFT, 0), (RIGHT, 7)):
-            chunk[row, first : first + 3] = [now - then for now, then in zip(state.tcps[arm], start[arm])]
-            turned_back = 1 - (1 - GAIN * dt) ** (row + 1)
-            chunk[row, first + 3 : first + 6] = [-angle * turned_back for angle in state.rotations[arm]]
-            chunk[row, first + 6] = openings[arm]
+            chunk[k, first : first + 3] = [now - then for now, then in zip(state.tcps[arm], start[arm])]
+            turned_back = 1 - (1 - GAIN * dt) ** (k + 1)
+            chunk[k, first + 3 : first + 6] = [-angle * turned_back for angle in state.rotations[arm]]
+            chunk[k, first + 6] = openings[arm]
     return chunk
 
 

@@ -22,16 +22,16 @@ class LiftingTask(Task):
     scenery, frame, slots = TrayScenery, LIFT_FRAME, ACTING
     things = (*COLOURS, "right hand", "left hand")
 
-    def states(self, frames: np.ndarray) -> np.ndarray:
+    def arm_states(self, frames: np.ndarray) -> np.ndarray:
         parts = (frames["tcps"], frames["rotations"], frames["openings"][..., None])
         arms = np.concatenate(parts, axis=-1)  # (B, arms, 7)
         return np.concatenate([arms[:, LEFT], arms[:, RIGHT]], axis=1)
 
     def pixels(self, frames: np.ndarray) -> np.ndarray:
         pixels = np.full((len(frames), VIEWS, len(self.things), 2), np.nan, np.float32)
-        rows = np.arange(len(frames))
+        index = np.arange(len(frames))
         for tray in range(frames["colours"].shape[1]):
-            pixels[rows, :, frames["colours"][:, tray]] = frames["tray_pixels"][:, :, tray]
+            pixels[index, :, frames["colours"][:, tray]] = frames["tray_pixels"][:, :, tray]
         pixels[:, :, len(COLOURS) :] = frames["hand_pixels"]
         return pixels
 
