@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 import torch
-from network_support import ACTION, small_model
+from network_support import ACTION, LINEAGE, small_model
 from torch.nn import functional as F
 from training_support import ACTING, HORIZON, LANGUAGE, PREFIX, WIDTH, packed_batch
 
@@ -25,10 +25,11 @@ def draws_of(model, batch: Batch, draws: int, seed: int = 0):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("kind", LINEAGE)
 @pytest.mark.parametrize("use_x_loss", [False, True])
-def test_the_flow_loss_is_that_of_the_same_prompts_one_by_one(use_x_loss):
+def test_the_flow_loss_is_that_of_the_same_prompts_one_by_one(kind, use_x_loss):
     """Of the whole network on each prompt: sign, path, mask and weighting included."""
-    model = small_model(use_x_loss=use_x_loss)
+    model = small_model(**LINEAGE[kind], use_x_loss=use_x_loss)
     batch = packed_batch(model)
     time, noise = draws_of(model, batch, 2)
     alone = []

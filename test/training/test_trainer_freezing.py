@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stage trains the parameters that it names, and leaves every other one exactly as it is."""
+"""A stage trains the parameters that it names, down both losses, and leaves every other one exactly as it is."""
+
+import csv
 
 import pytest
 import torch
@@ -19,13 +21,20 @@ class Same:
         return self.batch
 
 
-def changed(tmp_path, model, **stage) -> set[str]:
-    """Names of the parameters that two steps of such a stage change."""
+def run(folder, model, steps: int, **stage) -> list[dict]:
+    """Trains that many steps by one stage. The lines of its log."""
     recipe = small_recipe()
-    values = {"steps": 2, "warmup": 0, "decay": 0, "batch": 2, "draws": 2, "learning_rate": 1e-3, **stage}
+    values = {"steps": steps, "warmup": 0, "decay": 0, "batch": 2, "draws": 2, "learning_rate": 1e-3, **stage}
     recipe = recipe.model_copy(update={"stages": [recipe.stages[0].model_copy(update=values)]})
+    Trainer(model, Same(packed_batch(model)), recipe, folder).run(steps)
+    with open(folder / "log.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def changed(folder, model, **stage) -> set[str]:
+    """Names of the parameters that two steps of such a stage change."""
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
-    Trainer(model, Same(packed_batch(model)), recipe, tmp_path).run(2)
+    run(folder, model, 2, **stage)
     return {name for name, parameter in model.named_parameters() if not torch.equal(parameter, before[name])}
 
 
@@ -49,3 +58,10 @@ def test_stages_thaw_what_the_one_before_froze(tmp_path):
     model = small_model()
     changed(tmp_path / "first", model, trains="action_expert")
     assert "model.embed_tokens.weight" in changed(tmp_path / "second", model, trains="language")
+
+
+def test_both_losses_fall(tmp_path):
+    log = run(tmp_path, small_model(), 40, trains="all", learning_rate=3e-3)
+    for name in ("flow", "cross_entropy"):
+        values = [float(line[name]) for line in log]
+        assert sum(values[-5:]) < 0.7 * sum(values[:5]), name

@@ -57,7 +57,10 @@ def compute(model: WallOSS, batch: Batch, draws: int, generator: torch.Generator
         steps = noisy.shape[3]
         tokens = head.embed_actions(noisy, batch.dof_mask.expand_as(noisy), time[..., None].expand(*time.shape, steps))
         embeds = torch.cat([embeds, tokens.reshape(rows, -1, embeds.shape[-1])], dim=1)
-    hidden = model.decode(embeds, packed.position_ids, packed.attention_mask, token_types=text)
+    mask = packed.attention_mask
+    if model.config.causal_action_attention_mask:
+        mask = mask.tril()  # in the order of a row, nothing but a chunk sees what follows
+    hidden = model.decode(embeds, packed.position_ids, mask, token_types=text)
 
     speaks = packed.labels != IGNORED
     targets = packed.labels[speaks]
