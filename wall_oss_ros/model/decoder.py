@@ -4,9 +4,9 @@
 With ``attention_moe`` the type also chooses the projections around attention, with ``norm_moe`` the norms. Attention
 itself is one for all.
 
-What a layer computes is written once, in :func:`decoder_layer`. By which maps it does so is :class:`LayerWeights`: the
-modules themselves in training, packed or fused copies of them in the inference engine. Tokens of several types in one
-run go through :class:`RoutedWeights`.
+What a layer computes is written once, in :func:`decoder_layer`, as a function of its :class:`LayerWeights`: the modules
+themselves in training, packed copies of them in the inference engine (:class:`Kernels`). Where tokens of several types
+are mixed in one run, :class:`RoutedWeights` sends each through those of its type.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -88,34 +87,23 @@ def decoder_layer(
     return weights.feed_forward(weights.feed_forward_norm(x), x)
 
 
-class Maps(Protocol):
-    """How a layer's modules are computed."""
+class Kernels:
+    """How a layer's modules are computed: by themselves, unless a subclass has another way."""
 
     def norm(self, module: RMSNorm) -> Callable[[Tensor], Tensor]:
         """(..., H) -> (..., H)."""
+        return module
 
     def linear(self, modules: Sequence[nn.Module], role: str, kind: int) -> LinearMap:
         """Linear modules on one input, their results side by side.
 
         Args:
             role: ``attention`` or ``feed_forward``.
-            kind: of the tokens.
+            kind: the type of token.
         """
-
-
-class ModuleMaps:
-    """By the modules themselves."""
-
-    def norm(self, module: RMSNorm) -> Callable[[Tensor], Tensor]:
-        return module
-
-    def linear(self, modules: Sequence[nn.Module], role: str, kind: int) -> LinearMap:
         if len(modules) == 1:
             return LinearMap(modules[0])
         return LinearMap(lambda x: torch.cat([module(x) for module in modules], dim=-1))
-
-
-MODULES = ModuleMaps()
 
 
 # Routing: each token through the part of the network that serves its type
@@ -243,21 +231,17 @@ class DecoderLayer(nn.Module):
         self.moe = nn.Module()
         self.moe.experts = nn.ModuleList(SwiGLU(e.hidden_size, e.intermediate_size) for e in config.experts)
 
-    def weights(self, kind: int, maps: Maps) -> LayerWeights:
-        """What tokens of one type meet, computed by ``maps``."""
-        attention, expert = self.self_attn, self.moe.experts[kind]
-        gate, up, down = (
-            maps.linear([module], "feed_forward", kind)
-            for module in (expert.gate_proj, expert.up_proj, expert.down_proj)
-        )
+    def weights(self, kind: int, kernels: Kernels | None = None) -> LayerWeights:
+        """What tokens of one type meet; computed by the modules themselves where no ``kernels`` are given."""
+        kernels, attention, expert = kernels or Kernels(), self.self_attn, self.moe.experts[kind]
         return LayerWeights(
-            attention_norm=maps.norm(_part(self, "input_layernorm", kind)),
-            qkv=maps.linear([_part(attention, f"{name}_proj", kind) for name in "qkv"], "attention", kind),
-            out=maps.linear([_part(attention, "o_proj", kind)], "attention", kind),
-            feed_forward_norm=maps.norm(_part(self, "post_attention_layernorm", kind)),
-            gate=gate,
-            up=up,
-            down=down,
+            attention_norm=kernels.norm(_part(self, "input_layernorm", kind)),
+            qkv=kernels.linear([_part(attention, f"{name}_proj", kind) for name in "qkv"], "attention", kind),
+            out=kernels.linear([_part(attention, "o_proj", kind)], "attention", kind),
+            feed_forward_norm=kernels.norm(_part(self, "post_attention_layernorm", kind)),
+            gate=kernels.linear([expert.gate_proj], "feed_forward", kind),
+            up=kernels.linear([expert.up_proj], "feed_forward", kind),
+            down=kernels.linear([expert.down_proj], "feed_forward", kind),
         )
 
     def forward(
@@ -271,7 +255,7 @@ class DecoderLayer(nn.Module):
         start: int = 0,
     ) -> Tensor:
         """See :func:`decoder_layer`."""
-        types = {kind: self.weights(kind, MODULES) for kind, _ in route}
+        types = {kind: self.weights(kind) for kind, _ in route}
         weights = types[route[0][0]] if len(route) == 1 else RoutedWeights(types, self.config, route)
         return decoder_layer(x, weights, cos, sin, self.config.num_key_value_heads, spec, cache, start)
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.model.decoder import LANGUAGE
+from wall_oss_ros.model.decoder import LANGUAGE, Kernels
 from wall_oss_ros.model.layers import LinearMap, RMSNorm
 
 BLOCK = 1 << 21
@@ -103,8 +103,8 @@ def linear(module: nn.Linear) -> Linear:
     return Linear(plain(module).weight, module.bias)
 
 
-class EngineMaps:
-    """How the engine computes the decoder's maps; see :class:`~wall_oss_ros.model.decoder.Maps`.
+class PackedKernels(Kernels):
+    """How the engine computes the decoder's layers.
 
     Attention's maps and the action expert's run at every step: they are copied, joined and packed. The large expert of
     words and images stays on the model's own weights.
@@ -120,27 +120,22 @@ class EngineMaps:
         self._made: dict[tuple[int, ...], Linear] = {}  # what types of tokens share is copied once
 
     def norm(self, module: RMSNorm) -> Callable[[Tensor], Tensor]:
-        return Norm(module.weight.detach().to(self._dtype), module.eps)
+        weight, eps = module.weight.detach().to(self._dtype), module.eps
+        return lambda x: F.rms_norm(x, x.shape[-1:], weight, eps)
 
     def linear(self, modules: Sequence[nn.Linear], role: str, kind: int) -> Linear:
         if role == "feed_forward" and kind == LANGUAGE:
             return linear(modules[0])
         key = tuple(map(id, modules))
         if key not in self._made:
-            weight = torch.cat([plain(module).weight.detach() for module in modules]).to(self._dtype)
+            weights = [plain(module).weight.detach() for module in modules]
             biases = [module.bias.detach() for module in modules if module.bias is not None]
-            self._made[key] = packed(weight, torch.cat(biases).to(self._dtype) if biases else None, self._rows)
+            weight, bias = (
+                (torch.cat(parts) if len(parts) > 1 else parts[0]).to(self._dtype) if parts else None
+                for parts in (weights, biases)
+            )
+            self._made[key] = packed(weight, bias, self._rows)
         return self._made[key]
-
-
-class Norm:
-    """An RMSNorm's weights in the engine's type."""
-
-    def __init__(self, weight: Tensor, eps: float):
-        self.weight, self.eps = weight, eps
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return F.rms_norm(x, x.shape[-1:], self.weight, self.eps)
 
 
 class WideMatmuls(TorchFunctionMode):

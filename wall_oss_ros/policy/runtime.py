@@ -16,7 +16,7 @@ from wall_oss_ros.model.attention import AttentionSpec, attention_spec
 from wall_oss_ros.model.decoder import ACTION, LANGUAGE, decoder_layer
 from wall_oss_ros.model.flow import FoldedActions
 from wall_oss_ros.model.positions import decoder_rotation
-from wall_oss_ros.policy.linear import EngineMaps
+from wall_oss_ros.policy.linear import PackedKernels
 
 
 class Runtime:
@@ -43,10 +43,10 @@ class Runtime:
         self.dtype, self.device = dtype, model.device
         self._model, decoder = model, model.model
         horizon, flow = config.action_horizon, model.action_preprocessor
-        maps = EngineMaps(horizon, dtype)
-        self._layers = [[layer.weights(kind, maps) for layer in decoder.layers] for kind in (LANGUAGE, ACTION)]
-        self._norms = [maps.norm(decoder.final_norm(kind)) for kind in (LANGUAGE, ACTION)]
-        self.flow = FoldedActions(flow, maps.linear([flow.w3], "flow", ACTION), dtype)
+        kernels = PackedKernels(horizon, dtype)
+        self._layers = [[layer.weights(kind, kernels) for layer in decoder.layers] for kind in (LANGUAGE, ACTION)]
+        self._norms = [kernels.norm(decoder.final_norm(kind)) for kind in (LANGUAGE, ACTION)]
+        self.flow = FoldedActions(flow, kernels.linear([flow.w3], "flow", ACTION), dtype)
         self._layer = decoder_layer if compiler is None else compiler(decoder_layer)
         self._allocate(capacity)
         self.actions = torch.zeros(1, horizon, config.action_dim, device=self.device)
