@@ -150,7 +150,7 @@ def test_node_shows_plan_and_joints_and_sends_instructions(graph):
 
     def arm_has_turned() -> bool:
         joints.publish(JointState(name=["fr3_joint1"], position=[0.3]))
-        return viewer._table._shown_joints[0] == pytest.approx(0.3)
+        return viewer._scene._shown_joints[0] == pytest.approx(0.3)
 
     spin_until(arm_has_turned)
 

@@ -20,7 +20,7 @@ from wall_oss_ros.nodes.conversions import chunk_message, observation_from, seco
 from wall_oss_ros.nodes.home import HOME_PARAMETERS, Home
 from wall_oss_ros.nodes.lifecycle_node import ERROR, OK, WARN, WallOSSNode
 from wall_oss_ros.nodes.parameters import POLICY_PARAMETERS, Parameter, load_policy
-from wall_oss_ros.nodes.qos import EVENTS, HOWEVER, LATCHED, NEWEST
+from wall_oss_ros.nodes.qos import ANY_PUBLISHER, EVENTS, LATCHED, NEWEST
 from wall_oss_ros.nodes.running import run
 from wall_oss_ros.nodes.torso_and_base import TorsoAndBase
 from wall_oss_ros.perception.rates import RateMeter
@@ -118,7 +118,7 @@ class ControlNode(WallOSSNode):
         # Drivers that call joints otherwise describe them otherwise, too.
         if self.value("check_description") and profile.plain_joints:
             self.listen(String, "/robot_description", self._on_description, LATCHED)
-        for qos in HOWEVER:
+        for qos in ANY_PUBLISHER:
             self.listen(Bool, "emergency_stop", self._on_emergency, qos)
         self.serve(Trigger, "stop", self._on_stop)
         self.serve(Trigger, "resume", self._on_resume)

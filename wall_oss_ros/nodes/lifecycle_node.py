@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lifecycle node that all nodes of the project are made from."""
+"""The lifecycle node that all nodes of the project derive from."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from sensor_msgs.msg import JointState
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 COMMON_PARAMETERS = (
-    Parameter("autostart", True, "Configure and activate as soon as the node runs; false leaves it to a manager."),
+    Parameter("autostart", True, "Configure and activate as soon as the node runs; false leaves that to a manager."),
     Parameter("robot", "franka", "Name of the robot profile in config/robots, or a path to one."),
 )
 
 
 class WallOSSNode(LifecycleNode):
-    """A managed node with declared parameters, diagnostics, and entities that live as long as a state.
+    """A managed node with declared parameters, diagnostics, and entities that live as long as a lifecycle state.
 
-    A node overrides the hooks ``setup`` (configure), ``start`` (activate), ``stop`` (deactivate), ``teardown``
-    (clean up) and ``diagnose``. What it creates with ``publish_to``, ``listen``, ``every``, ``serve`` and ``keep`` in
-    ``setup`` is destroyed after ``teardown``; what it creates in ``start`` is destroyed after ``stop``.
+    Subclasses override the hooks ``setup`` (configure), ``start`` (activate), ``stop`` (deactivate), ``teardown``
+    (clean up) and ``diagnose``. What they create with ``publish_to``, ``listen``, ``every``, ``serve`` and ``keep`` in
+    ``setup`` is destroyed after ``teardown``, and what they create in ``start``, after ``stop``.
 
     Raises:
         WallOSSError: a parameter has a value that is not permitted.
@@ -47,39 +47,39 @@ class WallOSSNode(LifecycleNode):
         self._phase = "setup"
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        # Steady time: a stopped simulation clock must not silence the diagnostics.
+        # Steady time, since a stopped simulation clock must not silence the diagnostics.
         self._diagnostics_timer = self.create_timer(1.0, self.publish_diagnostics, clock=self._steady)
 
-    # What a node overrides.
+    # To be overridden.
 
     def setup(self) -> None:
         """Loads what the node needs. Raises WallOSSError when it cannot."""
 
     def start(self) -> None:
-        """Begins to work."""
+        """Starts working."""
 
     def stop(self) -> None:
-        """Ceases to work."""
+        """Stops working."""
 
     def teardown(self) -> None:
-        """Lets go of what ``setup`` loaded."""
+        """Releases what ``setup`` loaded."""
 
     def diagnose(self) -> tuple[bytes, str, dict[str, object]]:
         """Level (OK, WARN or ERROR), one line, and values worth watching."""
         return OK, "running", {}
 
-    # What a node uses.
+    # For subclasses to use.
 
     def value(self, name: str):
-        """The present value of a parameter."""
+        """The current value of a parameter."""
         return self.get_parameter(name).value
 
     def now(self) -> float:
-        """The node's time in seconds: simulated time where that is in use."""
+        """The node's time, s: simulated time where that is in use."""
         return self.get_clock().now().nanoseconds * 1e-9
 
     def steady(self) -> float:
-        """Seconds that never stop or jump, for watchdogs."""
+        """A time in s that never stops or jumps, for watchdogs."""
         return self._steady.now().nanoseconds * 1e-9
 
     def publish_to(self, message_type, topic: str, qos):
@@ -91,10 +91,9 @@ class WallOSSNode(LifecycleNode):
         )
 
     def listen_to_joints(self, profile: RobotProfile, callback: Callable[[JointState], None]) -> None:
-        """Listens to all topics on which the robot's joint states come.
+        """Subscribes to all topics of the robot's joint states.
 
-        ``callback`` gets them under the names that the profile and the URDF give the joints, whatever the driver calls
-        them.
+        ``callback`` gets them with the joint names of the profile and the URDF, whatever the driver calls the joints.
         """
 
         def renamed(prefix: str, message: JointState) -> None:
@@ -105,7 +104,7 @@ class WallOSSNode(LifecycleNode):
             self.listen(JointState, topic, partial(renamed, prefix) if prefix else callback, SENSOR)
 
     def every(self, period: float, callback, ros_time: bool = False, **options):
-        """A timer, ``period`` in seconds: of the steady clock, or of the node's own, which simulation may stop."""
+        """A timer with ``period`` in s, of the steady clock or of the node's own, which a simulation may stop."""
         clock = self.get_clock() if ros_time else self._steady
         timer = self.create_timer(period, callback, clock=clock, **options)
         return self._keep(timer, self.destroy_timer)
@@ -118,7 +117,7 @@ class WallOSSNode(LifecycleNode):
         return self._keep(entity, destroy)
 
     def send(self, publisher, message) -> None:
-        """Publishes, except while the process ends: Ctrl-C closes publishers at any moment, from another thread."""
+        """Publishes, except while the process ends: Ctrl-C closes publishers at any moment from another thread."""
         try:
             publisher.publish(message)
         except Exception:
@@ -126,7 +125,7 @@ class WallOSSNode(LifecycleNode):
                 raise
 
     def publish_diagnostics(self) -> None:
-        """Publishes what ``diagnose`` says; every second by itself, and whenever a node calls it."""
+        """Publishes what ``diagnose`` says: every second, and whenever a node calls this."""
         if self.active:
             level, message, values = self.diagnose()
         elif self.failure is not None:
@@ -161,12 +160,12 @@ class WallOSSNode(LifecycleNode):
         return super().on_shutdown(state)
 
     def close(self) -> None:
-        """Stops and lets go of everything, in whatever state the node is."""
+        """Stops and releases everything, whatever state the node is in."""
         self._deactivate()
         self._clean_up()
 
     def autostart(self) -> None:
-        """Configures and activates the node, where its parameter says so.
+        """Configures and activates the node if its parameter says so.
 
         Raises:
             WallOSSError: either failed.
@@ -184,7 +183,7 @@ class WallOSSNode(LifecycleNode):
             hook()
         except WallOSSError as error:
             self.failure = error
-            if not self.value("autostart"):  # otherwise it ends the process, with this as its last line
+            if not self.value("autostart"):  # otherwise it ends the process with this as its last line
                 self.get_logger().error(str(error))
             self._release(phase)
             return TransitionCallbackReturn.FAILURE

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parameters as a table: one line each, typed, bounded and described."""
+"""Parameters as a table, one line each: typed, bounded and described."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wall_oss_ros.robots.profile import RobotProfile
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.exceptions import ParameterException
 
-_TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number with a decimal point", str: "a text"}
+_TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number with a decimal point", str: "a string"}
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,10 @@ class Parameter:
 
     Args:
         name: its name in ROS.
-        default: its default; the parameter keeps this type.
+        default: its default value, which also gives its type.
         description: what it does, with its unit, for ``ros2 param describe``.
-        low: smallest permitted value, of numbers.
-        high: largest permitted value, of numbers.
-        choices: permitted values, of texts; None permits any.
+        low, high: smallest and largest permitted value of a number.
+        choices: permitted values of a string; None permits any.
         live: whether it may change while the node runs.
     """
 
@@ -48,7 +47,7 @@ class Parameter:
         return words
 
     def descriptor(self) -> ParameterDescriptor:
-        """The same for ROS, which enforces type and range."""
+        """The parameter as ROS is told of it, which enforces type and range."""
         descriptor = ParameterDescriptor(name=self.name, description=self.description, read_only=not self.live)
         if self.choices is not None:
             descriptor.additional_constraints = self.expected()
@@ -67,8 +66,8 @@ POLICY_PARAMETERS = (
     ),
     Parameter("device", "cpu", "Torch device the model runs on, such as cpu or cuda:0."),
     Parameter("threads", 1, "Torch threads of the process; 0 leaves it to torch.", 0, 256),
-    Parameter("attention", "auto", "Attention kernel: flash (flash-attn, on a GPU), sdpa (PyTorch's), or auto: flash where"
-              " it is installed and fits.", choices=("auto", "sdpa", "flash")),
+    Parameter("attention", "auto", "Attention kernel: flash (flash-attn, on a GPU), sdpa (PyTorch's), or auto: flash"
+              " where it is installed and fits.", choices=("auto", "sdpa", "flash")),
 )  # fmt: skip
 
 
@@ -86,7 +85,7 @@ def load_policy(model: str, device: str, threads: int, attention: str, profile: 
 
 
 def declare(node, table: Iterable[Parameter]) -> None:
-    """Declares the table's parameters on a node.
+    """Declares the parameters of a table on a node.
 
     Raises:
         WallOSSError: the value given on the command line or in a parameter file is not permitted.

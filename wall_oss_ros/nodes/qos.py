@@ -13,9 +13,10 @@ def _profile(depth: int, reliable: bool, latched: bool = False) -> QoSProfile:
     )
 
 
-SENSOR = _profile(5, reliable=False)  # cameras and joint states, as subscriber: drivers publish either way
+SENSOR = _profile(5, reliable=False)  # to subscribe to cameras and joint states: drivers publish either way
 NEWEST = _profile(1, reliable=False)  # observations: an old one is worth nothing
 EVENTS = _profile(10, reliable=True)  # instructions, chunks, commands: none may be lost
-LATCHED = _profile(1, reliable=True, latched=True)  # plan, status, markers: a late subscriber sees the present
-# Together these hear what was said before; what is said once, which a best-effort reader can lose; and any publisher.
-HOWEVER = (LATCHED, EVENTS, SENSOR)
+LATCHED = _profile(1, reliable=True, latched=True)  # plan, status, markers: a late subscriber sees the current one
+# Together these receive what was published earlier, what is published once (which a best-effort reader can lose), and
+# from any publisher.
+ANY_PUBLISHER = (LATCHED, EVENTS, SENSOR)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a node's process runs, and how it ends."""
+"""How a node's process runs and how it ends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
-_HANGS = 5.0  # s after a signal, from which on another one does not wait
+_HANGS = 5.0  # s after a signal, from which on another one ends the process at once
 
 
 def run(
@@ -27,13 +27,13 @@ def run(
     """Runs one node until it is told to end; the body of every node's ``main``.
 
     Args:
-        make_node: makes the node; called after rclpy is initialised.
-        threads: threads of the executor; more than one where a callback waits, as an action's does.
-        arguments: instead of those of the process.
+        make_node: makes the node; called once rclpy is initialised.
+        threads: of the executor; more than one where a callback waits, as an action's does.
+        arguments: used instead of the process's own.
         last_words: whether the node must still be able to publish when a signal ends it.
 
     Returns:
-        The exit status: 0, or 2 after an error that the user can put right, which is printed in one line.
+        The exit status: 0, or 2 after an error that the user can mend, which is printed on one line.
     """
     node, ending = None, _Ending()
     try:
@@ -52,11 +52,11 @@ def run(
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except WallOSSError as error:
-        if rclpy.ok():  # otherwise it was told to end while it was starting
+        if rclpy.ok():  # otherwise it was told to end during its start
             print(f"error: {error}", file=sys.stderr)
             return 2
     except Exception:
-        if rclpy.ok():  # otherwise an executor that was busy when the context was shut down
+        if rclpy.ok():  # otherwise the executor was busy when the context was shut down
             raise
     finally:
         ending.begin()
@@ -69,32 +69,32 @@ def run(
 
 
 class _Ending:
-    """Ends a node once: a terminal and what started the node may both send SIGINT or SIGTERM, and nothing is to be cut short.
+    """Ends a node once, though a terminal and the process that started the node may both send SIGINT or SIGTERM.
 
-    It can also have the node end between two callbacks, where rclpy's own handlers would close all publishers at once.
+    It can also end the node between two callbacks, where rclpy's own handlers would close all publishers at once.
     """
 
     def __init__(self):
         self._spins, self._asked = False, None
 
     def listen(self) -> None:
-        """Takes signals from now on."""
+        """Handles signals from now on."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
 
     def spin(self, executor) -> None:
-        """Until a signal comes. It is heeded at the next event, of which a node has at least one a second."""
+        """Runs until a signal comes, which is heeded at the next event; a node has at least one a second."""
         self._spins = True
         while rclpy.ok() and self._asked is None:
             executor.spin_once()
 
     def begin(self) -> None:
-        """The node ends, for whatever reason; further signals have nothing to add."""
+        """Called when the node ends, for whatever reason; further signals are then ignored."""
         self._asked = time.monotonic() if self._asked is None else self._asked
         self.listen()
 
     def _on_signal(self, *_) -> None:
         now = time.monotonic()
         if not (self._spins or self._asked) or (self._asked is not None and now - self._asked > _HANGS):
-            raise KeyboardInterrupt  # still starting, which may take minutes; or hanging
+            raise KeyboardInterrupt  # still starting, which may take minutes, or hanging
         self._asked = now if self._asked is None else self._asked

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Node simulated_robot: a robot in simulation with a real driver's face, so that no other node can tell.
+"""Node simulated_robot: a simulated robot with the interface of a real driver, so that no other node can tell.
 
 Beside the driver's topics and actions it has what only a simulation can have: /clock, the ground truth, and a reset.
 """
@@ -42,12 +42,16 @@ class SimulatedRobotNode(WallOSSNode):
     """Topics, actions, services: those the profile names, and /clock, /simulation/ground_truth, /simulation/reset."""
 
     PARAMETERS = (
-        Parameter("seed", 0, "Which scene; a reset takes it up.", 0, 2**31 - 1, live=True),
-        Parameter("colours", "", "Of the cubes or trays, such as red,green,blue; empty: the seed's.", live=True),
+        Parameter("seed", 0, "Seed of the scene; takes effect at the next reset.", 0, 2**31 - 1, live=True),
+        Parameter(
+            "colours", "", "Colours of the cubes or trays, such as red,green,blue; empty: those of the seed.", live=True
+        ),
         Parameter("real_time_factor", 1.0, "Simulated seconds in a second of wall time.", 0.05, 20.0),
-        Parameter("camera_rate_hz", 0.0, "Pictures of each camera per second of wall time; 0: profile's.", 0.0, 120.0),
-        Parameter("image_width", 0, "Width of the pictures, pixels; 0 is the profile's.", 0, 1920),
-        Parameter("image_height", 0, "Height of the pictures, pixels; 0 is the profile's.", 0, 1080),
+        Parameter(
+            "camera_rate_hz", 0.0, "Images of each camera per second of wall time; 0 is the profile's.", 0.0, 120.0
+        ),
+        Parameter("image_width", 0, "Width of the images, pixels; 0 is the profile's.", 0, 1920),
+        Parameter("image_height", 0, "Height of the images, pixels; 0 is the profile's.", 0, 1080),
     )
 
     def __init__(self, **options):
@@ -76,13 +80,13 @@ class SimulatedRobotNode(WallOSSNode):
 
     def start(self) -> None:
         profile, factor = self._profile, self.value("real_time_factor")
-        # Actions wait for the arm in threads of the executor, beside everything else.
+        # Actions wait for the arm in threads of the executor, while all else goes on.
         group = ReentrantCallbackGroup()
         for controller in self.driver.controllers:
             self.keep(TrajectoryServer(self, controller, group))
-        for fingers, one in zip(self.driver.grippers, profile.arms):
-            if fingers is not None:
-                self.keep(GripperServer(self, fingers, one.gripper, group))
+        for gripper, one in zip(self.driver.grippers, profile.arms):
+            if gripper is not None:
+                self.keep(GripperServer(self, gripper, one.gripper, group))
         self.serve(Trigger, "/simulation/reset", self._reset)
         size = profile.simulation.image_size
         self._size = (self.value("image_height") or size, self.value("image_width") or size)

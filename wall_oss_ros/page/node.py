@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Node viewer: keeps the page in the browser up to date, and sends on what is entered there."""
+"""Node viewer: keeps the page in the browser up to date, and publishes and calls what is entered there."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 from wall_oss_msgs.msg import ActionChunk, ControlStatus, Observation, Subtask, SubtaskPlan
 
-SCENE_PERIOD, PANEL_PERIOD = 0.06, 0.25  # s between renewals of the scene, and of pictures and figures
+SCENE_PERIOD, PANEL_PERIOD = 0.06, 0.25  # s between updates of the scene, and of images and figures
 
 
 class PageNode(WallOSSNode):
@@ -36,9 +36,13 @@ class PageNode(WallOSSNode):
 
     PARAMETERS = (
         Parameter("port", 8080, "Port of the page.", 1, 65535),
-        Parameter("example", "put the red cube in the left tray", "What the field for an instruction holds at first."),
         Parameter(
-            "host", "127.0.0.1", "Address the page is served on; 0.0.0.0 lets other machines see and command it."
+            "example", "put the red cube in the left tray", "What the field for an instruction contains at first."
+        ),
+        Parameter(
+            "host",
+            "127.0.0.1",
+            "Address to serve the page on; 0.0.0.0 lets other machines see it and command the robot.",
         ),
     )
 
@@ -48,8 +52,8 @@ class PageNode(WallOSSNode):
     def setup(self) -> None:
         self._profile = profile = load_profile(self.value("robot"))
         self._server = open_server(self.value("host"), self.value("port"))
-        self._table = RobotScene(self._server, profile)
-        # What is clicked arrives in the server's threads; the node works it off in its own.
+        self._scene = RobotScene(self._server, profile)
+        # Clicks arrive in the server's threads; the node handles them in its own.
         self._clicks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         put = self._clicks.put
         self._actions = Actions(
@@ -71,8 +75,8 @@ class PageNode(WallOSSNode):
         self.listen(ActionChunk, "action_chunk", self._on_chunk, NEWEST)
         self.listen(ControlStatus, "status", self._on_status, LATCHED)
         self.listen(Observation, "observation", self._on_observation, NEWEST)
-        self.every(SCENE_PERIOD, self._renew_scene)
-        self.every(PANEL_PERIOD, self._renew_panel)
+        self.every(SCENE_PERIOD, self._update_scene)
+        self.every(PANEL_PERIOD, self._update_panel)
 
     def stop(self) -> None:
         for client in self._callers.values():
@@ -104,25 +108,25 @@ class PageNode(WallOSSNode):
         state, tone = PLAN.get(plan.status, ("?", "quiet")) if plan.plan_id else ("waiting for an instruction", "quiet")
         self._panel.show_plan(printable(plan.instruction), state, tone, lines, printable(plan.message))
         if plan.status != SubtaskPlan.RUNNING:
-            self._table.show_paths([])
+            self._scene.show_paths([])
         active = plan.subtasks[plan.active] if 0 <= plan.active < len(plan.subtasks) else None
-        self._table.show_target(_point(active.target) if active is not None and active.has_target else None)
+        self._scene.show_target(_point(active.target) if active is not None and active.has_target else None)
 
     def _on_chunk(self, chunk: ActionChunk) -> None:
         paths = (chunk.path, *chunk.more_paths)
-        self._table.show_paths([[_point(pose.position) for pose in path.poses] for path in paths])
+        self._scene.show_paths([[_point(pose.position) for pose in path.poses] for path in paths])
 
-    def _renew_scene(self) -> None:
+    def _update_scene(self) -> None:
         while not self._clicks.empty():
             self._clicks.get()()
         with self._server.atomic():
             if self._joints:
-                self._table.show_joints(self._joints)
+                self._scene.show_joints(self._joints)
             if self._truth is not None:
-                self._table.show_truth(self._truth)
+                self._scene.show_truth(self._truth)
                 self._truth = None
 
-    def _renew_panel(self) -> None:
+    def _update_panel(self) -> None:
         if self._observation is not None:
             self._panel.show_pictures([picture(image) for image in self._observation.views])
             self._observation = None
@@ -146,13 +150,13 @@ class PageNode(WallOSSNode):
         if self._callers[service].service_is_ready():
             self._panel.show_answer(service, "busy", "called")
             self._callers[service].call_async(Trigger.Request()).add_done_callback(
-                lambda done: self._told(service, done)
+                lambda done: self._on_answer(service, done)
             )
         else:
             self._panel.show_answer(service, "bad", "the control node does not answer")
             self.get_logger().error(f"The control node does not answer; {service} had no effect.")
 
-    def _told(self, service: str, answer: Future) -> None:
+    def _on_answer(self, service: str, answer: Future) -> None:
         if not answer.cancelled() and answer.exception() is None:
             self._panel.show_answer(
                 service, "good" if answer.result().success else "bad", printable(answer.result().message)
@@ -169,10 +173,10 @@ def picture(image) -> np.ndarray:
 
 
 def open_server(host: str, port: int) -> viser.ViserServer:
-    """The page's server on exactly that port; viser by itself would take the next free one.
+    """The page's server on exactly that port; viser itself would take the next free one.
 
     Raises:
-        WallOSSError: the port is taken, or may not be used.
+        WallOSSError: the port is taken or may not be used.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

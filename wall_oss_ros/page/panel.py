@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The panel beside the scene: instruction, plan, cameras and figures."""
+"""The panel beside the 3-D scene: instruction, plan, cameras and figures."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import numpy as np
 import viser
 from PIL import Image
 
-VIEW_HEIGHT = 224  # pixels of a picture on the page
-GAP = 6  # pixels between pictures
+VIEW_HEIGHT = 224  # pixels, of an image on the page
+GAP = 6  # pixels between images
 BADGES = {"good": "#16a34a", "busy": "#d97706", "bad": "#dc2626", "quiet": "#6b7280"}
-SERVICES = {"stop": "red", "resume": "green", "home": "gray"}  # of control, with the colour of its button
+SERVICES = {"stop": "red", "resume": "green", "home": "gray"}  # control's, each with the colour of its button
 
 
 @dataclass(frozen=True)
 class PlanLine:
-    """A subtask as it is shown: ``mark`` is one sign, ``tone`` one of BADGES, ``active`` the one in work."""
+    """A subtask as shown: ``mark`` is one character, ``tone`` one of BADGES, ``active`` whether it is being done."""
 
     mark: str
     text: str
@@ -29,7 +29,7 @@ class PlanLine:
 
 @dataclass(frozen=True)
 class Actions:
-    """What the panel's controls do; called from the server's threads. ``call`` is given a name of ``SERVICES``."""
+    """What the panel's controls do, called from the server's threads. ``call`` gets a name of ``SERVICES``."""
 
     instruct: Callable[[str], None]
     call: Callable[[str], None]
@@ -41,7 +41,7 @@ class Panel:
     Args:
         server: whose panel it is.
         title: shown above everything.
-        example: what the field for the instruction holds at first.
+        example: what the field for the instruction contains at first.
         actions: what the controls do.
     """
 
@@ -80,7 +80,7 @@ class Panel:
         self._set(self._plan, "".join(rows))
 
     def show_answer(self, service: str, tone: str, words: str) -> None:
-        """What control said to the service that was called last."""
+        """What control answered to the last service call."""
         self._set(self._answer, f"{_badge(service, tone)} {escape(words)}")
 
     def show_control(self, state: str, tone: str, reason: str, figures: Mapping[str, str]) -> None:
@@ -105,7 +105,7 @@ class Panel:
 
 
 def mosaic(pictures: Sequence[np.ndarray]) -> np.ndarray:
-    """Up to two pictures side by side; of more, the first, and the others in a column beside it. uint8 RGB."""
+    """One or two images side by side, or the first with the others in a column beside it. (H, W, 3) uint8 RGB."""
     if len(pictures) <= 2:
         return _joined([_scaled(picture, VIEW_HEIGHT) for picture in pictures], axis=1)
     first, *others = pictures
@@ -123,7 +123,7 @@ def _scaled(picture: np.ndarray, height: int) -> np.ndarray:
 
 
 def _joined(pictures: Sequence[np.ndarray], axis: int) -> np.ndarray:
-    """Pictures in a row (axis 1) or a column (axis 0), with gaps; all as wide, or high, as the least of them."""
+    """Images in a row (axis 1) or column (axis 0), with gaps; all cut to the height, or width, of the smallest."""
     across = 1 - axis
     least = min(picture.shape[across] for picture in pictures)
     joined: list[np.ndarray] = []
