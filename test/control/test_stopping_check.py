@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The last check of each command: where the arm would come to rest, within limits and workspace, with no links touching."""
+"""The last check of each command: where the arm would come to rest, by limits, workspace and links that touch."""
 
 import numpy as np
 import pytest
