@@ -45,9 +45,9 @@ TIME_FORMULAS = ("(1 - b) * s", "(s - b) / s")
 def require(
     condition: bool, message: str, hint: str = "Correct config.json, or use the one that came with the weights."
 ) -> None:
-    """Raises WallOSSError unless the condition holds."""
+    """Raises WallOSSError with ``config.json: message`` unless the condition holds."""
     if not condition:
-        raise WallOSSError(message, hint)
+        raise WallOSSError(f"config.json: {message}", hint)
 
 
 def positive_integers(owner: Any, *names: str) -> None:
@@ -56,7 +56,7 @@ def positive_integers(owner: Any, *names: str) -> None:
         value = getattr(owner, name)
         require(
             isinstance(value, int) and not isinstance(value, bool) and value > 0,
-            f"config.json: {name} is {value!r}; a positive integer was expected.",
+            f"{name} is {value!r}; a positive integer was expected.",
         )
 
 
@@ -90,9 +90,9 @@ class VisionConfig:
         )  # fmt: skip
         require(
             self.hidden_size % (4 * self.num_heads) == 0,
-            f"config.json: vision hidden_size {self.hidden_size} is not a multiple of 4 * num_heads {self.num_heads}.",
+            f"vision hidden_size {self.hidden_size} is not a multiple of 4 * num_heads {self.num_heads}.",
         )
-        require(self.hidden_act == "silu", f"config.json: vision hidden_act {self.hidden_act!r}; only silu is known.")
+        require(self.hidden_act == "silu", f"vision hidden_act {self.hidden_act!r}; only silu is known.")
 
     @property
     def patch_dim(self) -> int:
@@ -129,12 +129,12 @@ class NoiseConfig:
             value = getattr(self, name)
             require(
                 isinstance(value, (int, float)) and value > 0 and (name != "s" or value <= 1),
-                f"config.json: noise_scheduler: {name} is {value!r}; a positive number was expected"
+                f"noise_scheduler: {name} is {value!r}; a positive number was expected"
                 + (", at most 1." if name == "s" else "."),
             )
         require(
             self.time_formula in TIME_FORMULAS,
-            f"config.json: noise_scheduler: time_formula {self.time_formula!r} is unknown.",
+            f"noise_scheduler: time_formula {self.time_formula!r} is unknown.",
             f"Use one of: {', '.join(TIME_FORMULAS)}.",
         )
 
@@ -194,47 +194,40 @@ class WallOSSConfig:
         heads, groups = self.num_attention_heads, self.num_key_value_heads
         require(
             self.hidden_size % (2 * heads) == 0,
-            f"config.json: hidden_size {self.hidden_size} must be a multiple of twice num_attention_heads {heads}.",
+            f"hidden_size {self.hidden_size} must be a multiple of twice num_attention_heads {heads}.",
         )
-        require(
-            heads % groups == 0, f"config.json: {heads} attention heads cannot share {groups} key-value heads evenly."
-        )
+        require(heads % groups == 0, f"{heads} attention heads cannot share {groups} key-value heads evenly.")
         require(
             2 * sum(self.mrope_section) == self.head_dim and len(self.mrope_section) == 3,
-            f"config.json: mrope_section {self.mrope_section} must be three numbers that add up to half a head, "
+            f"mrope_section {self.mrope_section} must be three numbers that add up to half a head, "
             f"{self.head_dim // 2}.",
         )
-        require(
-            len(self.experts) >= 2,
-            f"config.json: {len(self.experts)} experts; vision-language and action need one each.",
-        )
+        require(len(self.experts) >= 2, f"{len(self.experts)} experts; vision-language and action need one each.")
         widths = self.expert_widths
         for index, expert in enumerate(self.experts):
             positive_integers(expert, "hidden_size", "intermediate_size")
             require(
-                expert.hidden_act == "silu",
-                f"config.json: expert {index} has hidden_act {expert.hidden_act!r}; only silu is known.",
+                expert.hidden_act == "silu", f"expert {index} has hidden_act {expert.hidden_act!r}; only silu is known."
             )
         require(
             widths[0] == self.hidden_size and max(widths) == self.hidden_size,
-            f"config.json: the experts' hidden sizes are {widths}; the first must be hidden_size {self.hidden_size}, "
+            f"the experts' hidden sizes are {widths}; the first must be hidden_size {self.hidden_size}, "
             "and none larger.",
         )
         require(
             len(set(widths)) == 1 or (self.attention_moe and self.norm_moe),
-            f"config.json: experts of hidden sizes {widths} cannot share projections or norms.",
+            f"experts of hidden sizes {widths} cannot share projections or norms.",
             "Set attention_moe and norm_moe, as such checkpoints have them.",
         )
         require(
             self.vision.out_hidden_size == self.hidden_size,
-            f"config.json: the vision tower gives {self.vision.out_hidden_size} numbers, "
-            f"the decoder takes {self.hidden_size}.",
+            f"the vision tower gives {self.vision.out_hidden_size} numbers, the decoder takes {self.hidden_size}.",
         )
         for name in ("dof_config", "agent_pos_config"):
             layout = getattr(self, name)
             require(
                 bool(layout) and all(isinstance(n, int) and n > 0 for n in layout.values()),
-                f"config.json: {name} {layout!r} must name each degree of freedom with its positive size.",
+                f"{name} {layout!r} must name each degree of freedom with its positive size.",
             )
         # A checkpoint without a tokenizer, such as the reference vectors, has them right behind the vision tokens.
         if self.propri_token_id is None:
@@ -273,24 +266,24 @@ class WallOSSConfig:
         Raises:
             WallOSSError: a key is missing or its value is not possible; the message names it.
         """
-        require(isinstance(values, dict), f"config.json holds a {type(values).__name__}; an object was expected.")
+        require(isinstance(values, dict), f"it holds a {type(values).__name__}; an object was expected.")
         flat = {**values, **{k: v for k, v in (values.get("text_config") or {}).items() if v is not None}}
         for rope in (flat.get("rope_parameters"), flat.get("rope_scaling")):
             if isinstance(rope, dict):
                 flat.setdefault("mrope_section", rope.get("mrope_section"))
                 flat.setdefault("rope_theta", rope.get("rope_theta"))
         for key in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "vision_config"):
-            require(flat.get(key) is not None, f"config.json: {key} is missing.")
-        require(bool(flat.get("experts")), "config.json: experts is missing; this is not a WALL-OSS checkpoint.")
+            require(flat.get(key) is not None, f"{key} is missing.")
+        require(bool(flat.get("experts")), "experts is missing; this is not a WALL-OSS checkpoint.")
         for key, known in _FIXED.items():
             require(
                 flat.get(key) in (None, known),
-                f"config.json: {key} is {flat.get(key)!r}; only models with {known} are supported.",
+                f"{key} is {flat.get(key)!r}; only models with {known} are supported.",
                 "Use a checkpoint of the WALL-OSS lineage (docs/model.md), or one trained by this project.",
             )
         require(
             bool(flat.get("dof_config")) or not flat.get("norm_moe"),
-            "config.json: dof_config is missing; without it the size of an action is unknown.",
+            "dof_config is missing; without it the size of an action is unknown.",
             "Copy dof_config and agent_pos_config from the training configuration beside the weights (docs/model.md).",
         )
         if flat.get("dof_config") and not flat.get("agent_pos_config"):
@@ -313,7 +306,7 @@ class WallOSSConfig:
         ):
             given = flat.get(key)
             given = expected if given is None else list(given) if isinstance(given, (list, tuple)) else [given]
-            require(given == expected, f"config.json: {key} is {given}; {expected} was expected from the other keys.")
+            require(given == expected, f"{key} is {given}; {expected} was expected from the other keys.")
         known = _pick(cls, {k: v for k, v in flat.items() if k not in ("extra", "vision", *parts)})
         derived = {
             "text_config", "vision_config", "rope_scaling", "rope_parameters", "num_experts", "dim_inputs", "mlp_moe",

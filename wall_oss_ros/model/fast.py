@@ -105,11 +105,7 @@ class FastTokenizer:
         return tokens
 
     def decode(
-        self,
-        tokens: Sequence[int],
-        horizon: int | None = None,
-        width: int | None = None,
-        limit: float | None = 1.0,
+        self, tokens: Sequence[int], horizon: int | None = None, width: int | None = None, limit: float | None = 1.0
     ) -> np.ndarray:
         """The chunk (T, D) float32 that the tokens encode, within [-limit, limit] but for rounding.
 
@@ -227,15 +223,9 @@ class FastTokenizer:
             ) from None
         scale, least, size = (values.get(key) for key in ("scale", "min_token", "vocab_size"))
         sizes = [values.get(key) for key in ("time_horizon", "action_dim")]
-        whole = [value for value in (least, size, *sizes) if value is not None]
-        if (
-            isinstance(scale, bool)
-            or not isinstance(scale, (int, float))
-            or not 0 < scale < float("inf")
-            or any(type(value) is not int for value in whole)
-            or least is None
-            or any(value is not None and value < 1 for value in (size, *sizes))
-        ):
+        counts = [value for value in (size, *sizes) if value is not None]
+        usable = type(scale) in (int, float) and 0 < scale < float("inf") and type(least) is int
+        if not usable or any(type(value) is not int or value < 1 for value in counts):
             raise WallOSSError(
                 f"{folder / 'processor_config.json'}: scale {scale!r}, min_token {least!r}, vocab_size {size!r}, "
                 f"time_horizon and action_dim {sizes!r}; a positive scale and integers were expected.",
