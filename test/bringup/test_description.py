@@ -54,7 +54,7 @@ def test_the_table_is_the_simulated_one(robot):
 
 @pytest.mark.parametrize("robot", ROBOTS)
 def test_cameras_stand_where_the_simulated_ones_do(description, robot):
-    from wall_oss_ros.sim.cameras import mount
+    from wall_oss_ros.sim.cell import mount
 
     profile = load_profile(robot)
     urdf, notes = description.described(profile, "own")

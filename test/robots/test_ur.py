@@ -101,29 +101,30 @@ def environment():
 
 def test_the_simulated_arm_begins_at_home_and_is_where_kinematics_say(environment):
     simulator = environment.simulator
-    assert np.allclose(simulator.q, environment.profile.arm.home) and simulator.gripper_width == pytest.approx(0.085)
-    for ours, theirs in zip(simulator.tcp, environment.arm.fk(simulator.q)):
+    assert np.allclose(simulator.arm.q, environment.profile.arm.home)
+    assert simulator.arm.gripper_width == pytest.approx(0.085)
+    for ours, theirs in zip(simulator.arm.tcp, environment.arm.fk(simulator.arm.q)):
         assert np.allclose(ours, theirs, atol=1e-6)
     observation = simulator.observation(environment.profile).check()
-    assert np.allclose(observation.state[7:10], simulator.tcp[0], atol=1e-6) and observation.state_mask.sum() == 7
+    assert np.allclose(observation.state[7:10], simulator.arm.tcp[0], atol=1e-6) and observation.state_mask.sum() == 7
 
 
 def test_the_expert_puts_a_cube_into_a_tray_with_it(environment):
     simulator = environment.simulator
     colour = simulator.spec.colours[0]
     subtasks = [(PICK, colour), (PLACE, "left")]
-    aim, q = simulator.tcp[0], simulator.q
+    aim, q = simulator.arm.tcp[0], simulator.arm.q
     for _ in range(120):
         state = ExpertState.of(simulator)
         index = expert.active_subtask(subtasks, state)
         if index == len(subtasks):
             break
         velocity, opening = expert.target(state, subtasks[index])
-        aim = simulator.tcp[0] + np.clip(aim - simulator.tcp[0], -0.01, 0.01) + np.array(velocity) * DT
+        aim = simulator.arm.tcp[0] + np.clip(aim - simulator.arm.tcp[0], -0.01, 0.01) + np.array(velocity) * DT
         goal = environment.arm.ik(aim, environment.down, q).q
-        simulator.set_gripper(opening)
+        simulator.arm.set_gripper(opening)
         for k in range(1, 6):
-            simulator.set_joint_targets(q + (goal - q) * k / 5)
+            simulator.arm.set_joint_targets(q + (goal - q) * k / 5)
             simulator.step(CONTROL_DT)
         q = goal
     assert simulator.where(colour) == "left tray"

@@ -25,8 +25,8 @@ class Teller(Expert):
 
     def act(self, obs, subtask, steps, seed, previous):
         chunk = super().act(obs, subtask, steps, seed, previous)
-        self.places.append(self.environment.simulator.tcp[0])
-        rows, q = [], self.environment.simulator.q
+        self.places.append(self.environment.simulator.arm.tcp[0])
+        rows, q = [], self.environment.simulator.arm.q
         for target in self.plain.absolute(chunk, self.environment.simulator.state(FRANKA)[0]):
             position, rotation, opening = self.plain.unpack(target)
             q = self.environment.arm.ik(position, rotation, q).q

@@ -131,7 +131,7 @@ def _episode(simulator, arm, spec, subtasks, seconds=20.0):
     profile = load_profile("franka")
     simulator.reset(spec)
     follower = CartesianFollower(profile, arm)
-    follower.reset(simulator.q)
+    follower.reset(simulator.arm.q)
     down = np.repeat(np.diag([1.0, -1.0, -1.0])[None], profile.horizon, axis=0)
     for cycle in range(int(seconds / follower.dt)):
         now = simulator.time
@@ -146,10 +146,10 @@ def _episode(simulator, arm, spec, subtasks, seconds=20.0):
             assert plan.ok, plan.reason
             follower.follow(plan)
         row = min(int((now - begun) / profile.dt + 1e-6), profile.horizon - 1)
-        simulator.set_gripper(chunk[row, 13])
-        command = follower.step(now, simulator.q)
+        simulator.arm.set_gripper(chunk[row, 13])
+        command = follower.step(now, simulator.arm.q)
         assert command.ok, command.reason
-        simulator.set_joint_targets(command.q, command.qd)
+        simulator.arm.set_joint_targets(command.q, command.qd)
         simulator.step(follower.dt)
 
 

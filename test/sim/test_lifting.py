@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wall_oss_ros.control.robot_motion import RobotMotion
-from wall_oss_ros.sim.goals import COLOURS
+from wall_oss_ros.sim.cell import RGB
 from wall_oss_ros.sim.lifting import expert
 from wall_oss_ros.sim.lifting.demonstrations import LiftingEnvironment
 from wall_oss_ros.sim.lifting.expert import (
@@ -68,7 +68,7 @@ def test_a_scene_is_shown_as_it_was_asked_for(environment):
             assert np.arctan2(rotation[1, 0], rotation[0, 0]) == pytest.approx(tray.yaw)
             x, y = simulator.project("face_view", position).astype(int)
             pixel = simulator.render("face_view")[y, x] / 255
-            shown = min(COLOURS, key=lambda name: np.abs(np.array(COLOURS[name]) / max(COLOURS[name]) - pixel).sum())
+            shown = min(RGB, key=lambda name: np.abs(np.array(RGB[name]) / max(RGB[name]) - pixel).sum())
             assert shown == tray.colour
 
 

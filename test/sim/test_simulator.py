@@ -39,11 +39,11 @@ def _fresh(simulator):
 
 def _go(simulator, arm, position, width):
     """Moves the hand by the servos, in a second."""
-    start, goal = simulator.q, arm.ik(position, DOWN, simulator.q)
+    start, goal = simulator.arm.q, arm.ik(position, DOWN, simulator.arm.q)
     assert goal.ok
-    simulator.set_gripper(width)
+    simulator.arm.set_gripper(width)
     for k in range(1, 51):
-        simulator.set_joint_targets(start + (goal.q - start) * k / 50)
+        simulator.arm.set_joint_targets(start + (goal.q - start) * k / 50)
         simulator.step(0.02)
     simulator.step(0.3)
 
@@ -66,7 +66,7 @@ def test_what_pushes_the_arm_is_felt_as_long_as_it_does(simulator, arm):
 
 def test_fingers_that_hold_a_cube_feel_its_weight_and_not_their_grip(simulator, arm):
     (hand,), colour = simulator.arms, simulator.spec.colours[0]
-    simulator.place_robot(arm.ik((0.45, 0.0, 0.2), DOWN, simulator.q).q, OPEN)
+    simulator.place_robot(arm.ik((0.45, 0.0, 0.2), DOWN, simulator.arm.q).q, OPEN)
     simulator.hold(colour)
     simulator.step(0.5)
     mass = simulator.model.body_mass[simulator.model.joint(f"cube{simulator.spec.colours.index(colour)}").bodyid[0]]
@@ -76,14 +76,14 @@ def test_fingers_that_hold_a_cube_feel_its_weight_and_not_their_grip(simulator, 
 
 def test_a_reset_puts_the_robot_at_home(simulator):
     assert np.allclose(PROFILE.arm.home, HOME, atol=1e-5)
-    assert np.allclose(simulator.q, HOME) and simulator.gripper_width == pytest.approx(OPEN)
+    assert np.allclose(simulator.arm.q, HOME) and simulator.arm.gripper_width == pytest.approx(OPEN)
 
 
 def test_the_franka_is_still_what_the_shipped_model_was_trained_on(simulator):
     """Values recorded when its data was made, before robots became data."""
     simulator.reset(SceneSpec.random(np.random.default_rng(5)))
-    simulator.set_joint_targets(simulator.q + 0.1, np.full(7, 0.2))
-    simulator.set_gripper(0.03)
+    simulator.arm.set_joint_targets(simulator.arm.q + 0.1, np.full(7, 0.2))
+    simulator.arm.set_gripper(0.03)
     simulator.step(0.5)
     arm = [0.106222, -0.418478, 0.106286, -2.517314, 0.104, 2.2028, 0.8884]
     fingers, cube = [0.0169, 0.0169], [0.573201, 0.086223, 0.019892, 0.99303, 0.0, 0.0, -0.11786]
@@ -104,15 +104,15 @@ def test_physics_and_kinematics_agree_on_where_the_tool_is(simulator, arm):
     for offset in (-0.4, 0.0, 0.3):
         q = np.array(HOME) + offset * np.linspace(-1, 1, 7)
         simulator.place_robot(q, 0.04)
-        for ours, theirs in zip(simulator.tcp, arm.fk(q)):
+        for ours, theirs in zip(simulator.arm.tcp, arm.fk(q)):
             assert np.allclose(ours, theirs, atol=1e-6)
-        assert simulator.gripper_width == pytest.approx(0.04)
+        assert simulator.arm.gripper_width == pytest.approx(0.04)
 
 
 def test_a_still_robot_stays_and_cubes_lie_still(simulator):
     before = simulator.cubes()
     simulator.step(1.0)
-    assert np.abs(simulator.q - HOME).max() < 1e-3
+    assert np.abs(simulator.arm.q - HOME).max() < 1e-3
     for colour, (position, _) in simulator.cubes().items():
         assert np.linalg.norm(position - before[colour][0]) < 1e-3
     assert simulator.time == pytest.approx(1.0)
@@ -149,7 +149,7 @@ def test_a_cube_is_grasped_lifted_and_let_go_by_contact(simulator, arm):
     assert simulator.cubes()[cube.colour][0][2] > 0.15
     simulator.step(3.0)
     assert simulator.held() == cube.colour
-    simulator.set_gripper(OPEN)
+    simulator.arm.set_gripper(OPEN)
     simulator.step(1.0)
     assert simulator.held() is None and simulator.where(cube.colour) == "table"
     assert simulator.cubes()[cube.colour][0][2] < 0.05
@@ -171,7 +171,7 @@ def test_teleports_put_a_cube_into_the_hand_or_a_tray(simulator, arm):
 @pytest.mark.parametrize("q", [[0.0] * 6, [np.nan] * 7])
 def test_joint_targets_that_make_no_sense_are_refused(simulator, q):
     with pytest.raises(ValueError):
-        simulator.set_joint_targets(q)
+        simulator.arm.set_joint_targets(q)
 
 
 def test_without_opengl_the_error_names_the_packages():
@@ -191,6 +191,6 @@ def test_an_observation_holds_what_the_profile_names(simulator):
     profile = load_profile("franka")
     observation = simulator.observation(profile).check()
     assert list(observation.images) == [view.name for view in profile.views]
-    assert np.allclose(observation.state[7:10], simulator.tcp[0], atol=1e-6)
+    assert np.allclose(observation.state[7:10], simulator.arm.tcp[0], atol=1e-6)
     assert observation.state[13] == pytest.approx(OPEN)
     assert observation.state_mask.sum() == 7

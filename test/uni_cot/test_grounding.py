@@ -7,7 +7,7 @@ import pytest
 from wall_oss_ros.policy import prompts
 from wall_oss_ros.robots.frames import Frames
 from wall_oss_ros.robots.profile import load_profile
-from wall_oss_ros.sim.cameras import mount
+from wall_oss_ros.sim.cell import mount
 from wall_oss_ros.sim.cubes import language
 from wall_oss_ros.sim.cubes.frames import FRAME
 from wall_oss_ros.sim.cubes.scene import SceneSpec
@@ -65,7 +65,7 @@ def test_the_question_is_the_one_that_the_model_was_trained_with():
 @pytest.fixture(scope="module")
 def simulator():
     simulator = Simulator(SceneSpec.random(np.random.default_rng(4)), PROFILE)
-    simulator.place_robot(simulator.home + [0.3, 0.1, -0.2, 0.2, 0.1, -0.1, 0.4], 0.05)
+    simulator.place_robot(simulator.arm.home + [0.3, 0.1, -0.2, 0.2, 0.1, -0.1, 0.4], 0.05)
     return simulator
 
 
@@ -81,7 +81,7 @@ def frames():
 
 
 def test_cameras_are_where_the_simulator_has_them(simulator):
-    joints = dict(zip(PROFILE.arm.joints, simulator.q))
+    joints = dict(zip(PROFILE.arm.joints, simulator.arm.q))
     for name, view in (("front", FRONT.view), ("wrist", WRIST.view)):
         pose, truth = frames().pose(name, PROFILE.arm.base_frame, joints), simulator.camera(view)
         np.testing.assert_allclose(pose[:3, 3], truth["position"], atol=1e-6)
@@ -89,7 +89,7 @@ def test_cameras_are_where_the_simulator_has_them(simulator):
 
 
 def test_what_is_not_known_has_no_pose(simulator):
-    base, joints = PROFILE.arm.base_frame, dict(zip(PROFILE.arm.joints[:-1], simulator.q))
+    base, joints = PROFILE.arm.base_frame, dict(zip(PROFILE.arm.joints[:-1], simulator.arm.q))
     assert frames().pose("wrist", base, joints) is None, "the last joint is between"
     assert frames().pose("wrist", WRIST.link, {}) is not None and frames().pose("front", base, {}) is not None
     for name in ("lost", "round", "never heard of"):

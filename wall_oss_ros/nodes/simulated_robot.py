@@ -18,7 +18,8 @@ from wall_oss_ros.nodes.running import run
 from wall_oss_ros.nodes.simulated_controllers import GripperServer, TrajectoryServer
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.robots.simulation import Camera
-from wall_oss_ros.sim.cameras import SimulatedCameras, mount
+from wall_oss_ros.sim.cameras import SimulatedCameras
+from wall_oss_ros.sim.cell import mount
 from wall_oss_ros.sim.driver import SimulatedDriver
 from wall_oss_ros.sim.paced_thread import PacedThread
 from wall_oss_ros.sim.registry import scenery_of

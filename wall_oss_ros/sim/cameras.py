@@ -11,20 +11,8 @@ import mujoco
 import numpy as np
 
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.robots.simulation import Camera
 from wall_oss_ros.sim.paced_thread import PacedThread
 from wall_oss_ros.sim.render import Renderer
-
-
-def mount(camera: Camera) -> np.ndarray:
-    """The pose (4, 4) of a camera's optical frame (x right, y down, z forward) in its link, m."""
-    forward = np.subtract(camera.target, camera.position)
-    forward /= np.linalg.norm(forward)
-    right = np.cross(forward, camera.up)
-    right /= np.linalg.norm(right)
-    pose = np.eye(4)
-    pose[:3] = np.stack([right, np.cross(forward, right), forward, camera.position], axis=1)
-    return pose
 
 
 class SimulatedCameras:

@@ -143,12 +143,19 @@ def _servo(world: mujoco.MjSpec, joint: str, stiffness: float, damping: float, f
     actuator.forcelimited, actuator.forcerange = 1, [-force, force]
 
 
-def _add_camera(body, camera: Camera) -> None:
-    back = np.subtract(camera.position, camera.target)
-    back = back / np.linalg.norm(back)
-    right = np.cross(camera.up, back)
+def mount(camera: Camera) -> np.ndarray:
+    """The pose (4, 4) of a camera's optical frame (x right, y down, z forward) in its link, m."""
+    forward = np.subtract(camera.target, camera.position)
+    forward /= np.linalg.norm(forward)
+    right = np.cross(forward, camera.up)
     right /= np.linalg.norm(right)
-    rotation = np.stack([right, np.cross(back, right), back], axis=1)  # columns: MuJoCo's camera looks along -z
+    pose = np.eye(4)
+    pose[:3] = np.stack([right, np.cross(forward, right), forward, camera.position], axis=1)
+    return pose
+
+
+def _add_camera(body, camera: Camera) -> None:
     quaternion = np.empty(4)
+    rotation = mount(camera)[:3, :3] * (1, -1, -1)  # MuJoCo's camera looks along -z, with y up
     mujoco.mju_mat2Quat(quaternion, rotation.ravel())
     body.add_camera(name=camera.view, pos=camera.position, quat=quaternion, fovy=camera.field_of_view)

@@ -42,9 +42,9 @@ class CubeEnvironment(Environment):
     def truth(self) -> np.ndarray:
         simulator, state = self.simulator, ExpertState.of(self.simulator)
         record = np.zeros((), FRAME)
-        position, rotation = simulator.tcp
+        position, rotation = simulator.arm.tcp
         record["tcp"], record["rotation"] = position, self.layout.state_rotation(rotation)
-        record["opening"] = simulator.gripper_width
+        record["opening"] = simulator.arm.gripper_width
         front, wrist = self.views
         for i, colour in enumerate(simulator.spec.colours):
             record["colours"][i] = COLOURS.index(colour)
@@ -103,7 +103,7 @@ class CubeEnvironment(Environment):
             else:
                 position = tray + np.append(self.aside(0.1, 0.012), rng.uniform(CUBE_SIZE / 2, 0.21))
         tilt = rng.normal(0, 0.02, 3)
-        start = self.simulator.home + rng.normal(0, 0.05, len(self.simulator.home))
+        start = self.simulator.arm.home + rng.normal(0, 0.05, len(self.simulator.arm.home))
         result = self.arm.ik(position, self.layout.tool_rotation(tilt), start)
         if not result.ok:
             return False
@@ -114,12 +114,12 @@ class CubeEnvironment(Environment):
 
     def _inside_something(self, held: str | None) -> bool:
         """Whether a held cube or a finger was teleported into another cube."""
-        fingers = self.simulator.tcp[0]
+        fingers = self.simulator.arm.tcp[0]
         for colour, (centre, _) in self.simulator.cubes().items():
             if colour == held:
                 continue
             gap = np.abs(centre - fingers)
-            half = self.simulator.gripper_width / 2
+            half = self.simulator.arm.gripper_width / 2
             below = centre[2] > fingers[2] - 0.03
             finger_hit = below and gap[0] < 0.03 and abs(gap[1] - half - 0.01) < 0.025
             cube_hit = held is not None and (np.abs(centre - self.simulator.cubes()[held][0]) < CUBE_SIZE).all()
@@ -133,7 +133,7 @@ class CubeEnvironment(Environment):
         rng, simulator = self.rng, self.simulator
         self.new_scene()
         start = np.array([0.36, 0.0, 0.30]) + rng.uniform((-0.04, -0.15, -0.12), (0.16, 0.15, 0.03))
-        result = self.arm.ik(start, self.down, simulator.home)
+        result = self.arm.ik(start, self.down, simulator.arm.home)
         if result.ok:
             simulator.place_robot(result.q, expert.OPEN)
         colours = rng.permutation(simulator.spec.colours)[: 1 + (rng.random() < 0.35)]
@@ -144,7 +144,7 @@ class CubeEnvironment(Environment):
     def _follow(self, subtasks: list, keep_every: int) -> Iterator[tuple[np.ndarray, np.void]]:
         rng, simulator = self.rng, self.simulator
         push, left, after = np.zeros(3), 0, 0
-        aim = simulator.tcp[0]
+        aim = simulator.arm.tcp[0]
         for step in range(MOST_STEPS):
             if step % keep_every == 0:
                 yield self.frame()

@@ -57,8 +57,8 @@ class ExpertState:
     def of(cls, simulator) -> ExpertState:
         """The state of a ``Simulator`` now."""
         return cls(
-            tcp=tuple(simulator.tcp[0].tolist()),
-            opening=simulator.gripper_width,
+            tcp=tuple(simulator.arm.tcp[0].tolist()),
+            opening=simulator.arm.gripper_width,
             held=simulator.held(),
             cubes={colour: tuple(pose[0].tolist()) for colour, pose in simulator.cubes().items()},
             trays={tray.side: (tray.x, tray.y, TRAY_FLOOR) for tray in simulator.spec.trays},

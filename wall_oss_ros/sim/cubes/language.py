@@ -16,22 +16,9 @@ from typing import ClassVar
 import numpy as np
 
 from wall_oss_ros.policy import prompts
+from wall_oss_ros.sim import goals as shared
 from wall_oss_ros.sim.cubes.frames import PLACES
-from wall_oss_ros.sim.goals import (
-    ANY_COLOUR,
-    COLOURS,
-    NOT_IN_VIEW,
-    Goal,
-    Material,
-    absent,
-    draw,
-    first_undone,
-    index_of,
-    nonsense,
-    parse_clauses,
-    plan_text,
-    point,
-)
+from wall_oss_ros.sim.goals import COLOURS, Goal, index_of, plan_text, point
 
 TRAYS = ("left", "right")
 PLACE_TEMPLATES = (
@@ -86,7 +73,7 @@ def random_goal(rng: np.random.Generator, colours: Sequence[str]) -> CubeGoal:
     return CubeGoal("place", str(rng.choice(colours)), str(rng.choice(TRAYS)))
 
 
-_COLOUR = f"(?:the )?{ANY_COLOUR} cube"
+_COLOUR = f"(?:the )?{shared.ANY_COLOUR} cube"
 _TRAY = f"(?:in|into|to) the ({'|'.join(TRAYS)}) tray"
 _PLACE = re.compile(rf"(?:(?:put|place|move|pick up) )?{_COLOUR}(?: and (?:place|put) it)? {_TRAY}")
 _PICK = re.compile(rf"(?:pick up|grasp|lift) {_COLOUR}")
@@ -99,14 +86,13 @@ def _parse_clause(clause: str) -> CubeGoal | None:
     return CubeGoal("pick", match[1]) if match else None
 
 
-def parse(text: str) -> list[CubeGoal]:
-    """The goals that an instruction names, in order.
-
-    Raises:
-        WallOSSError: the instruction is empty, or is none that the simulation can judge.
-    """
-    usage = 'Use "put the COLOUR cube in the left|right tray" or "pick up the COLOUR cube"'
-    return parse_clauses(text, _parse_clause, "put the red cube in the left tray", usage)
+parse = partial(
+    shared.parse_clauses,
+    parse=_parse_clause,
+    example="put the red cube in the left tray",
+    usage='Use "put the COLOUR cube in the left|right tray" or "pick up the COLOUR cube"',
+)
+"""The goals that an instruction names, see :func:`wall_oss_ros.sim.goals.parse_clauses`."""
 
 
 def goal_state(frame: np.void, goal: CubeGoal) -> str:
@@ -117,7 +103,7 @@ def goal_state(frame: np.void, goal: CubeGoal) -> str:
     """
     cube = index_of(frame, goal.colour)
     if cube is None:
-        return absent(goal.colour, goal.thing)
+        return shared.absent(goal.colour, goal.thing)
     position, where = frame["cubes"][cube], PLACES[frame["where"][cube]]
     pick = goal.subtasks()[0]
     held = where == "gripper"
@@ -136,7 +122,7 @@ def goal_state(frame: np.void, goal: CubeGoal) -> str:
 
 def active_subtask(frame: np.void, goals: Sequence[CubeGoal]) -> str:
     """The subtask called for by several goals in order: that of the first which is not done."""
-    return first_undone([goal_state(frame, goal) for goal in goals])
+    return shared.first_undone([goal_state(frame, goal) for goal in goals])
 
 
 def instruction(rng: np.random.Generator, frame: np.void, absent_share: float = 0.06) -> tuple[str, list[CubeGoal]]:
@@ -171,17 +157,17 @@ def reason(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
 
 def plan(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
     if rng.random() < 0.15:
-        return prompts.plan_suffix(nonsense(rng, NONSENSE_WORDS)), prompts.NOT_UNDERSTOOD
+        return prompts.plan_suffix(shared.nonsense(rng, NONSENSE_WORDS)), prompts.NOT_UNDERSTOOD
     text, goals = instruction(rng, frame, absent_share=0.15)
     return prompts.plan_suffix(text), plan_text(frame, goals)
 
 
 def point_front(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
-    draw = rng.random()
-    if draw < 0.7:
+    drawn = rng.random()
+    if drawn < 0.7:
         i = int(rng.integers(3))
         name, pixel = f"{COLOURS[frame['colours'][i]]} cube", frame["cube_pixels"][i]
-    elif draw < 0.9:
+    elif drawn < 0.9:
         i = int(rng.integers(2))
         name, pixel = f"{TRAYS[i]} tray", frame["tray_pixels"][i]
     else:
@@ -199,14 +185,14 @@ def locate(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
     """All cubes with their places: the densest lesson in what is where."""
     visible = [i for i in np.argsort(frame["colours"]) if np.isfinite(frame["cube_pixels"][i]).all()]
     answer = ", ".join(f"{COLOURS[frame['colours'][i]]} {point(frame['cube_pixels'][i])}" for i in visible)
-    return prompts.ask_suffix("Locate the cubes."), answer or NOT_IN_VIEW
+    return prompts.ask_suffix("Locate the cubes."), answer or shared.NOT_IN_VIEW
 
 
 def where(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
     colour = COLOURS[int(rng.integers(len(COLOURS)))]
     cube = index_of(frame, colour)
     if cube is None:
-        answer = absent(colour, "cube")
+        answer = shared.absent(colour, "cube")
     else:
         place = PLACES[frame["where"][cube]]
         answer = f"on the {place}" if place == "table" else f"in the {place}"
@@ -224,7 +210,7 @@ def which_cubes(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
     return prompts.ask_suffix("Which cubes are there?"), ", ".join(names)
 
 
-MATERIAL: Material = {
+MATERIAL: shared.Material = {
     "point_front": (0.24, point_front),
     "reason": (0.24, reason),
     "where": (0.22, where),
@@ -234,7 +220,7 @@ MATERIAL: Material = {
     "locate": (0.04, locate),
     "which_cubes": (0.02, which_cubes),
 }
-sample = partial(draw, MATERIAL)
+sample = partial(shared.draw, MATERIAL)
 """One random language sample about a frame, see :func:`wall_oss_ros.sim.goals.draw`."""
 
 

@@ -25,15 +25,13 @@ class Simulator(World):
         profile: the robot's; the Franka's when None.
 
     Attributes:
-        home: (n,) where the arm is after a reset.
-        open: the widest opening of the gripper, also after a reset.
+        arm: with its gripper.
     """
 
     def __init__(self, spec: SceneSpec, profile: RobotProfile | None = None):
         profile = profile or load_profile("franka")
         super().__init__(build_model(spec, profile), profile)
-        (self._arm,) = self.arms
-        self.home, self.open = self._arm.home, self._arm.open
+        (self.arm,) = self.arms
         self._cubes = len(spec.cubes)
         self.reset(spec)
 
@@ -44,41 +42,6 @@ class Simulator(World):
     def _lay_out(self) -> None:
         apply(self.model, self.spec)
         place_cubes(self.model, self.data, self.spec)
-
-    # The arm: see ServoArm
-
-    @property
-    def q(self) -> np.ndarray:
-        """Joint positions (n,)."""
-        return self._arm.q
-
-    @property
-    def qd(self) -> np.ndarray:
-        """Joint velocities (n,)."""
-        return self._arm.qd
-
-    @property
-    def gripper_width(self) -> float:
-        """Opening between the fingers."""
-        return self._arm.gripper_width
-
-    @property
-    def gripper_speed(self) -> float:
-        """Rate of change of the opening, m/s."""
-        return self._arm.gripper_speed
-
-    @property
-    def tcp(self) -> tuple[np.ndarray, np.ndarray]:
-        """The tool centre point: position (3,) and rotation (3, 3) in the base frame."""
-        return self._arm.tcp
-
-    def set_joint_targets(self, q, qd=None) -> None:
-        """What the arm's servos hold from now on: joint positions (n,) rad, optionally velocities (n,) rad/s."""
-        self._arm.set_joint_targets(q, qd)
-
-    def set_gripper(self, width: float) -> None:
-        """Where the gripper goes, at its own speed: opening between the fingers, clipped to what it can do."""
-        self._arm.set_gripper(width)
 
     # Ground truth
 
@@ -92,9 +55,9 @@ class Simulator(World):
 
     def held(self) -> str | None:
         """The colour of the cube between the fingers, or None."""
-        if not _HELD_OPENING[0] < self.gripper_width < _HELD_OPENING[1]:
+        if not _HELD_OPENING[0] < self.arm.gripper_width < _HELD_OPENING[1]:
             return None
-        position, rotation = self.tcp
+        position, rotation = self.arm.tcp
         for colour, (centre, _) in self.cubes().items():
             if (np.abs(rotation.T @ (centre - position)) < _HELD_OFFSET).all():
                 return colour
@@ -115,7 +78,7 @@ class Simulator(World):
 
     def place_robot(self, q, width: float) -> None:
         """Puts the robot there at rest, without physics: joints (n,), opening. The servos hold it there."""
-        self._arm.place(q, width)
+        self.arm.place(q, width)
         mujoco.mj_forward(self.model, self.data)
 
     def place_cube(self, colour: str, position, yaw: float = 0.0) -> None:
@@ -127,8 +90,8 @@ class Simulator(World):
 
     def hold(self, colour: str, offset=(0.0, 0.0, 0.0)) -> None:
         """Puts the cube between the fingers, which close on it. ``offset`` (3,): the cube's centre from the TCP, m."""
-        self._arm.close_on(CUBE_SIZE)
-        position, rotation = self.tcp
+        self.arm.close_on(CUBE_SIZE)
+        position, rotation = self.arm.tcp
         yaw = math.atan2(rotation[1, 0], rotation[0, 0])
         self.place_cube(colour, position + np.asarray(offset), yaw)
 

@@ -46,7 +46,7 @@ class CubeTask(Task):
         return CubeEnvironment(rng, robot)
 
     def lifted(self, environment: CubeEnvironment) -> str | None:
-        return environment.simulator.held() if environment.simulator.tcp[0][2] > language.LIFTED else None
+        return environment.simulator.held() if environment.simulator.arm.tcp[0][2] > language.LIFTED else None
 
     def placed(self, environment: CubeEnvironment, colour: str) -> str | None:
         where = environment.simulator.where(colour)

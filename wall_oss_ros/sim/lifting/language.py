@@ -17,20 +17,8 @@ import numpy as np
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy import prompts
-from wall_oss_ros.sim.goals import (
-    ANY_COLOUR,
-    COLOURS,
-    Goal,
-    Material,
-    absent,
-    draw,
-    first_undone,
-    index_of,
-    nonsense,
-    parse_clauses,
-    plan_text,
-    point,
-)
+from wall_oss_ros.sim import goals as shared
+from wall_oss_ros.sim.goals import COLOURS, Goal, index_of, plan_text, point
 from wall_oss_ros.sim.lifting.frames import ARMS, TRAYS, VIEWS
 
 TEMPLATES = (
@@ -90,8 +78,8 @@ def random_goal(rng: np.random.Generator, colours: Sequence[str]) -> LiftGoal:
 
 _HANDS = "(?: with both hands)?"
 _LIFT = re.compile(
-    rf"(?:take|grasp) (?:the )?{ANY_COLOUR} tray{_HANDS} and lift it"
-    rf"|(?:lift|raise|pick up) (?:the )?{ANY_COLOUR} tray{_HANDS}"
+    rf"(?:take|grasp) (?:the )?{shared.ANY_COLOUR} tray{_HANDS} and lift it"
+    rf"|(?:lift|raise|pick up) (?:the )?{shared.ANY_COLOUR} tray{_HANDS}"
 )
 _USAGE = 'Use "lift the COLOUR tray"'
 
@@ -107,7 +95,7 @@ def parse(text: str) -> list[LiftGoal]:
     Raises:
         WallOSSError: the instruction is empty, or is none that the simulation can judge.
     """
-    named = parse_clauses(text, _parse_clause, "lift the red tray", _USAGE)
+    named = shared.parse_clauses(text, _parse_clause, "lift the red tray", _USAGE)
     if len(named) > 1:
         raise WallOSSError(f'"{text}" names {len(named)} trays, but two hands lift one.', f"{_USAGE}.")
     return named
@@ -120,7 +108,7 @@ def goal_state(frame: np.void, goal: LiftGoal, raised: float = CALLED) -> str:
     """
     tray = index_of(frame, goal.colour)
     if tray is None:
-        return absent(goal.colour, goal.thing)
+        return shared.absent(goal.colour, goal.thing)
     if not frame["gripped"][tray].all():
         return take_text(goal.colour)
     lifted = frame["raised"][tray] >= raised and frame["tilt"][tray] <= LEVEL
@@ -129,7 +117,7 @@ def goal_state(frame: np.void, goal: LiftGoal, raised: float = CALLED) -> str:
 
 def active_subtask(frame: np.void, goals: Sequence[LiftGoal]) -> str:
     """The subtask called for by the goals in order, ``done``, or what is impossible."""
-    return first_undone([goal_state(frame, goal) for goal in goals])
+    return shared.first_undone([goal_state(frame, goal) for goal in goals])
 
 
 def reached(frame: np.void, goals: Sequence[LiftGoal]) -> bool:
@@ -152,7 +140,7 @@ def reason(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
 
 def plan(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
     if rng.random() < 0.15:
-        return prompts.plan_suffix(nonsense(rng, NONSENSE_WORDS)), prompts.NOT_UNDERSTOOD
+        return prompts.plan_suffix(shared.nonsense(rng, NONSENSE_WORDS)), prompts.NOT_UNDERSTOOD
     text, goals = instruction(rng, frame, absent_share=0.25)
     return prompts.plan_suffix(text), plan_text(frame, goals)
 
@@ -196,7 +184,7 @@ def where(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
     colour = COLOURS[int(rng.integers(len(COLOURS)))]
     tray = index_of(frame, colour)
     if tray is None:
-        answer = absent(colour, "tray")
+        answer = shared.absent(colour, "tray")
     else:
         hands = _held_by(frame, tray)
         place = "near" if frame["near"] == tray else "far"
@@ -214,7 +202,7 @@ def which_trays(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
     return prompts.ask_suffix("Which trays are there?"), ", ".join(COLOURS[i] for i in sorted(frame["colours"]))
 
 
-MATERIAL: Material = {
+MATERIAL: shared.Material = {
     "reason": (0.28, reason),
     "where": (0.24, where),
     "point_front": (0.20, point_front),
@@ -224,7 +212,7 @@ MATERIAL: Material = {
     "locate": (0.04, locate),
     "which_trays": (0.02, which_trays),
 }
-sample = partial(draw, MATERIAL)
+sample = partial(shared.draw, MATERIAL)
 """One random language sample about a frame, see :func:`wall_oss_ros.sim.goals.draw`."""
 
 
