@@ -43,7 +43,7 @@ def test_the_table_is_the_simulated_one(robot):
     if profile.simulation.scene == "trays":
         model = lifting.build_model(profile)
     else:
-        model = cubes.build_model(cubes.SceneSpec.random(np.random.default_rng(0)), profile)
+        model = cubes.build_model(cubes.CubeSpec.random(np.random.default_rng(0)), profile)
     data = mujoco.MjData(model)
     mujoco.mj_forward(model, data)
     body = data.body(profile.arm.base_frame if table["frame"] == "world" else table["frame"])

@@ -9,8 +9,8 @@ from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim.cubes import expert
 from wall_oss_ros.sim.cubes.expert import CARRY, CLOSED, OPEN, PICK, PLACE, ExpertState, active_subtask, done, rollout
-from wall_oss_ros.sim.cubes.scene import TRAY_FLOOR, SceneSpec
-from wall_oss_ros.sim.cubes.simulator import Simulator
+from wall_oss_ros.sim.cubes.scene import TRAY_FLOOR, CubeSpec
+from wall_oss_ros.sim.cubes.simulator import CubeSimulator
 
 TRAYS = {"left": (0.5, 0.285, TRAY_FLOOR), "right": (0.5, -0.285, TRAY_FLOOR)}
 TASK = [(PICK, "red"), (PLACE, "left")]
@@ -157,8 +157,8 @@ def _success_rate(episodes, seed):
     rng = np.random.default_rng(seed)
     arm, simulator, successes = Arm(load_profile("franka")), None, 0
     for _ in range(episodes):
-        spec = SceneSpec.random(rng)
-        simulator = simulator or Simulator(spec)
+        spec = CubeSpec.random(rng)
+        simulator = simulator or CubeSimulator(spec)
         colour, side = str(rng.choice(spec.colours)), str(rng.choice(["left", "right"]))
         _episode(simulator, arm, spec, [(PICK, colour), (PLACE, side)])
         others_lie = all(simulator.where(other) == "table" for other in spec.colours if other != colour)

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim.cell import RGB
 from wall_oss_ros.sim.cubes import simulator
-from wall_oss_ros.sim.cubes.scene import CUBE_DISTANCE, SceneSpec
+from wall_oss_ros.sim.cubes.scene import CUBE_DISTANCE, CubeSpec
 
 
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=50, deadline=None)
 def test_random_scenes_leave_room_for_the_gripper(seed):
-    spec = SceneSpec.random(np.random.default_rng(seed))
+    spec = CubeSpec.random(np.random.default_rng(seed))
     centres = [np.array([cube.x, cube.y]) for cube in spec.cubes]
     assert len(set(spec.colours)) == 3
     assert min(np.linalg.norm(a - b) for i, a in enumerate(centres) for b in centres[:i]) >= CUBE_DISTANCE
@@ -25,12 +25,12 @@ def test_random_scenes_leave_room_for_the_gripper(seed):
 
 
 def test_a_seed_fixes_the_scene():
-    assert SceneSpec.random(np.random.default_rng(3)) == SceneSpec.random(np.random.default_rng(3))
-    assert SceneSpec.random(np.random.default_rng(3)) != SceneSpec.random(np.random.default_rng(4))
+    assert CubeSpec.random(np.random.default_rng(3)) == CubeSpec.random(np.random.default_rng(3))
+    assert CubeSpec.random(np.random.default_rng(3)) != CubeSpec.random(np.random.default_rng(4))
 
 
 def test_a_model_has_the_robots_own_joints_and_takes_another_scene():
-    specs = [SceneSpec.random(np.random.default_rng(seed)) for seed in (0, 1)]
+    specs = [CubeSpec.random(np.random.default_rng(seed)) for seed in (0, 1)]
     profile = load_profile("franka")
     model = simulator.build_model(specs[0], profile)
     assert [model.joint(i).name for i in range(7)] == list(profile.arm.joints)

@@ -12,8 +12,8 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim.cell import RGB
-from wall_oss_ros.sim.cubes.scene import CUBE_SIZE, SceneSpec
-from wall_oss_ros.sim.cubes.simulator import Simulator
+from wall_oss_ros.sim.cubes.scene import CUBE_SIZE, CubeSpec
+from wall_oss_ros.sim.cubes.simulator import CubeSimulator
 
 DOWN = np.diag([1.0, -1.0, -1.0])
 PROFILE = load_profile("franka")
@@ -27,14 +27,14 @@ def arm():
 
 @pytest.fixture(scope="module")
 def simulator():
-    made = Simulator(SceneSpec.random(np.random.default_rng(0)))
+    made = CubeSimulator(CubeSpec.random(np.random.default_rng(0)))
     yield made
     made.close()
 
 
 @pytest.fixture(autouse=True)
 def _fresh(simulator):
-    simulator.reset(SceneSpec.random(np.random.default_rng(0)))
+    simulator.reset(CubeSpec.random(np.random.default_rng(0)))
 
 
 def _go(simulator, arm, position, width):
@@ -81,7 +81,7 @@ def test_a_reset_puts_the_robot_at_home(simulator):
 
 def test_the_franka_is_still_what_the_shipped_model_was_trained_on(simulator):
     """Values recorded when its data was made, before robots became data."""
-    simulator.reset(SceneSpec.random(np.random.default_rng(5)))
+    simulator.reset(CubeSpec.random(np.random.default_rng(5)))
     simulator.arm.set_joint_targets(simulator.arm.q + 0.1, np.full(7, 0.2))
     simulator.arm.set_gripper(0.03)
     simulator.step(0.5)
@@ -178,7 +178,7 @@ def test_without_opengl_the_error_names_the_packages():
     code = (
         "from wall_oss_ros.sim.cubes.simulator import *\n"
         "import numpy as np\n"
-        "s = Simulator(SceneSpec.random(np.random.default_rng(0))); s.step(0.1)\n"
+        "s = CubeSimulator(CubeSpec.random(np.random.default_rng(0))); s.step(0.1)\n"
         "try: s.render('face_view')\n"
         "except Exception as e: print(type(e).__name__, e)\n"
     )

@@ -10,8 +10,8 @@ from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim.cell import mount
 from wall_oss_ros.sim.cubes import language
 from wall_oss_ros.sim.cubes.frames import FRAME
-from wall_oss_ros.sim.cubes.scene import SceneSpec
-from wall_oss_ros.sim.cubes.simulator import Simulator
+from wall_oss_ros.sim.cubes.scene import CubeSpec
+from wall_oss_ros.sim.cubes.simulator import CubeSimulator
 from wall_oss_ros.uni_cot.grounding import SubtaskLocator, named_object, parse_point, pointing_question
 
 PROFILE = load_profile("franka")
@@ -64,7 +64,7 @@ def test_the_question_is_the_one_that_the_model_was_trained_with():
 
 @pytest.fixture(scope="module")
 def simulator():
-    simulator = Simulator(SceneSpec.random(np.random.default_rng(4)), PROFILE)
+    simulator = CubeSimulator(CubeSpec.random(np.random.default_rng(4)), PROFILE)
     simulator.place_robot(simulator.arm.home + [0.3, 0.1, -0.2, 0.2, 0.1, -0.1, 0.4], 0.05)
     return simulator
 

@@ -19,7 +19,7 @@ class SimulatedCameras:
     """Takes pictures of a running simulation.
 
     Args:
-        simulator: a ``sim.Simulator`` that another thread advances.
+        simulator: a ``sim.world.World`` that another thread advances.
         lock: what that thread holds while it does.
         clock: gives the time of the simulation's present state, s; called with the lock held.
         views: names of the cameras.

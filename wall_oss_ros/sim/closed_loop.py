@@ -150,7 +150,7 @@ class ClosedLoop:
         return queue.stamp is None or queue.steps_done(now) >= self.settings.replan_every
 
     def _previous(self, motion: RobotMotion, obs: Observation) -> PreviousChunk | None:
-        """What the next chunk has to go on from, where chunks are joined so."""
+        """What the next chunk has to continue, where chunks are joined in real time."""
         if self.settings.joining != "real_time":
             return None
         steps = motion.remaining(obs.stamp, obs.state)

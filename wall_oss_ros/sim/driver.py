@@ -42,12 +42,12 @@ class SimulatedGripper:
             return opening, reached, self._still >= _SETTLE and not reached
 
     def advanced(self, duration: float) -> None:
-        """Sees whether the fingers have moved during these seconds. With the lock held."""
+        """Notes whether the fingers have moved during these seconds. With the lock held."""
         moving = abs(self._arm.gripper_speed) > _STILL
         self._still = 0.0 if moving else self._still + duration
 
     def restart(self) -> None:
-        """Has no other goal than where the fingers are. With the lock held."""
+        """Makes the fingers' present place the goal. With the lock held."""
         self._goal, self._still = self._arm.gripper_width, 0.0
 
 

@@ -174,7 +174,7 @@ def contact_sheet(episodes: Sequence[Episode], path: Path, most: int = 8, column
 
 
 def write_report(folder: Path, task: Task, cases: Sequence[Case], episodes: Sequence[Episode], about: dict) -> dict:
-    """Writes ``evaluation.json`` and ``contact_sheet.png``; gives the summary."""
+    """Writes ``evaluation.json`` and ``contact_sheet.png``; returns the summary."""
     folder.mkdir(parents=True, exist_ok=True)
     summary = summarise(task, episodes)
     details = [{"scene": case.number, **episode.summary()} for case, episode in zip(cases, episodes)]

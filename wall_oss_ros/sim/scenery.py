@@ -54,7 +54,7 @@ class Scenery(ABC):
         """Where the thing of a colour is by that truth, in words; empty where there is none."""
 
     def instruction(self, colour: str) -> str:
-        """Something to be done with the thing of a colour."""
+        """An instruction about the thing of a colour."""
         return self.language.goals([colour])[0].text()
 
     def goals(self, instruction: str) -> list[Goal]:

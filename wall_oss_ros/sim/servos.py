@@ -118,7 +118,7 @@ class ServoArm(ServoJoints):
         self._gripper_target = min(max(float(width), self._closed), self.open)
 
     def advance(self, dt: float) -> None:
-        """Moves what the fingers' servos are told towards the gripper's target, before a step of ``dt``."""
+        """Moves the fingers' command towards the gripper's target, before a step of ``dt``."""
         most = self._speed * dt
         self._gripper_command += min(max(self._gripper_target - self._gripper_command, -most), most)
         self._data.ctrl[self._fingers.ctrl] = self._gripper_command / 2
@@ -129,7 +129,7 @@ class ServoArm(ServoJoints):
         self._place_fingers(width, width)
 
     def close_on(self, width: float) -> None:
-        """Puts the fingers around something ``width`` wide, without physics; they go on closing on it."""
+        """Puts the fingers around something ``width`` wide, without physics; they keep closing on it."""
         self._place_fingers(width, 0.0)
 
     def _place_fingers(self, width: float, target: float) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a simulated task offers to those who make data of it, train on it, and measure how well it is done.
+"""What a simulated task offers for making data, training on it, and measuring how well it is done.
 
 A robot's profile names its scene, and with it the task: cubes for one arm, trays for two. Everything that is said and
 learnt about either is in the two subclasses; what trains and measures is written once.

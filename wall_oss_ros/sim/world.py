@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A robot in a scene: physics, sensors and cameras. What stands in the scene is a subclass's matter."""
+"""A robot in a scene: physics, sensors and cameras. Subclasses say what stands in the scene."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class World(ABC):
         return Observation(stamp=self.time, images=images, state=state, state_mask=mask)
 
     def state(self, profile: RobotProfile) -> tuple[np.ndarray, np.ndarray]:
-        """State (A,) float32 and its mask (A,) bool in a profile's layout. Where the base is, nobody measures here."""
+        """State (A,) float32 and its mask (A,) bool in a profile's layout. The base's place is not measured here."""
         from wall_oss_ros.robots.layout import Layout
 
         poses = [(*arm.tcp, arm.gripper_width, arm.q) for arm in self.arms]

@@ -34,7 +34,7 @@ def save(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progr
 
 
 def load(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict:
-    """Restores what :func:`save` wrote and gives the progress back.
+    """Restores what :func:`save` wrote and returns the progress.
 
     Raises:
         WallOSSError: there is no complete save in the folder, or it is of another model.

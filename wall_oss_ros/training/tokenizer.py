@@ -42,7 +42,7 @@ SPLIT = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
-    """A tokenizer for these texts; its vocabulary has ``vocab_size`` entries or fewer, phrases and specials counted."""
+    """A tokenizer for these texts; its vocabulary has at most ``vocab_size`` entries, phrases and specials included."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [

@@ -17,8 +17,8 @@ from wall_oss_ros.sim.cubes import expert
 from wall_oss_ros.sim.cubes.expert import PICK, PLACE, ExpertState
 from wall_oss_ros.sim.cubes.frames import FRAME, PLACES
 from wall_oss_ros.sim.cubes.language import TRAYS
-from wall_oss_ros.sim.cubes.scene import CUBE_SIZE, SceneSpec
-from wall_oss_ros.sim.cubes.simulator import Simulator
+from wall_oss_ros.sim.cubes.scene import CUBE_SIZE, CubeSpec
+from wall_oss_ros.sim.cubes.simulator import CubeSimulator
 from wall_oss_ros.sim.environment import DT, HORIZON, Environment
 from wall_oss_ros.sim.goals import COLOURS
 
@@ -29,15 +29,15 @@ ARM = slice(7, 14)
 class CubeEnvironment(Environment):
     """One arm at a table with cubes and trays."""
 
-    simulator: Simulator
+    simulator: CubeSimulator
 
     def __init__(self, rng: np.random.Generator, robot: str | RobotProfile = "franka"):
         super().__init__(rng, robot)
         (self.arm,) = self.arms
-        self.simulator = Simulator(SceneSpec.random(rng), self.profile)
+        self.simulator = CubeSimulator(CubeSpec.random(rng), self.profile)
 
     def new_scene(self) -> None:
-        self.simulator.reset(SceneSpec.random(self.rng))
+        self.simulator.reset(CubeSpec.random(self.rng))
 
     def truth(self) -> np.ndarray:
         simulator, state = self.simulator, ExpertState.of(self.simulator)

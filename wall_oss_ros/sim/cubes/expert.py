@@ -55,7 +55,7 @@ class ExpertState:
 
     @classmethod
     def of(cls, simulator) -> ExpertState:
-        """The state of a ``Simulator`` now."""
+        """The state of a ``CubeSimulator`` now."""
         return cls(
             tcp=tuple(simulator.arm.tcp[0].tolist()),
             opening=simulator.arm.gripper_width,

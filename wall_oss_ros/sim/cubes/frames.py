@@ -26,10 +26,7 @@ FRAME = np.dtype(
         ("cube_wrist_pixels", "f4", (3, 2)),  # x, y in the wrist view; NaN outside it
         ("tray_pixels", "f4", (2, 2)),
         ("hand_pixel", "f4", 2),
-        (
-            "chunks",
-            "f4",
-            (5, HORIZON, 7),
-        ),  # expert: pick cube 0, 1, 2, place left, place right; arm slots of the layout
+        # The expert's: pick up cube 0, 1, 2, place left, place right; the arm's entries of the layout.
+        ("chunks", "f4", (5, HORIZON, 7)),
     ]
 )

@@ -42,14 +42,14 @@ class Tray:
 
 
 @dataclass(frozen=True)
-class SceneSpec:
+class CubeSpec:
     """Everything that differs between two scenes."""
 
     cubes: tuple[Cube, ...]
     trays: tuple[Tray, ...]
 
     @classmethod
-    def random(cls, rng: np.random.Generator) -> SceneSpec:
+    def random(cls, rng: np.random.Generator) -> CubeSpec:
         """Three cubes of different colours at least ``CUBE_DISTANCE`` apart, and both trays near their places."""
         while True:
             centres = rng.uniform((CUBE_X[0], CUBE_Y[0]), (CUBE_X[1], CUBE_Y[1]), (CUBES, 2))

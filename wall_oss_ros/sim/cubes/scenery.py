@@ -10,8 +10,8 @@ import numpy as np
 
 from wall_oss_ros.sim.cubes import language
 from wall_oss_ros.sim.cubes.language import CubeGoal
-from wall_oss_ros.sim.cubes.scene import SceneSpec
-from wall_oss_ros.sim.cubes.simulator import Simulator
+from wall_oss_ros.sim.cubes.scene import CubeSpec
+from wall_oss_ros.sim.cubes.simulator import CubeSimulator
 from wall_oss_ros.sim.scenery import Scenery
 
 LIFTED = 0.05  # m: a held cube's centre above the table's surface, 3 cm higher than when it lies there
@@ -20,15 +20,15 @@ LIFTED = 0.05  # m: a held cube's centre above the table's surface, 3 cm higher 
 class CubeScenery(Scenery):
     """Three cubes and two trays."""
 
-    language, spec, thing = language, SceneSpec, "cube"
+    language, spec, thing = language, CubeSpec, "cube"
 
-    def recoloured(self, spec: SceneSpec, colours: tuple[str, ...]) -> SceneSpec:
+    def recoloured(self, spec: CubeSpec, colours: tuple[str, ...]) -> CubeSpec:
         return replace(spec, cubes=tuple(replace(cube, colour=name) for cube, name in zip(spec.cubes, colours)))
 
-    def simulator(self, spec: SceneSpec) -> Simulator:
-        return Simulator(spec, self.profile)
+    def simulator(self, spec: CubeSpec) -> CubeSimulator:
+        return CubeSimulator(spec, self.profile)
 
-    def truth(self, simulator: Simulator) -> dict:
+    def truth(self, simulator: CubeSimulator) -> dict:
         """``cubes`` by colour: position, yaw and the place they are in; ``trays`` by side: x and y."""
         cubes = {}
         for colour, (position, quaternion) in simulator.cubes().items():

@@ -10,14 +10,14 @@ import numpy as np
 
 from wall_oss_ros.robots.profile import RobotProfile, load_profile
 from wall_oss_ros.sim.cell import OBJECT, RGB, ROBOT, TABLE_COLOUR, add_box, room
-from wall_oss_ros.sim.cubes.scene import CUBE_SIZE, TRAY_FLOOR, TRAY_INNER, TRAY_WALL, SceneSpec
+from wall_oss_ros.sim.cubes.scene import CUBE_SIZE, TRAY_FLOOR, TRAY_INNER, TRAY_WALL, CubeSpec
 from wall_oss_ros.sim.world import World
 
 _HELD_OPENING = (0.034, 0.0435)  # m: what the opening reads when a cube is between the fingers
 _HELD_OFFSET = (0.028, 0.012, 0.025)  # m, how far a held cube's centre may be from the TCP, in the tool's axes
 
 
-class Simulator(World):
+class CubeSimulator(World):
     """One arm with n joints, one table. For units and threads see :class:`World`.
 
     Args:
@@ -28,14 +28,14 @@ class Simulator(World):
         arm: with its gripper.
     """
 
-    def __init__(self, spec: SceneSpec, profile: RobotProfile | None = None):
+    def __init__(self, spec: CubeSpec, profile: RobotProfile | None = None):
         profile = profile or load_profile("franka")
         super().__init__(build_model(spec, profile), profile)
         (self.arm,) = self.arms
         self._cubes = len(spec.cubes)
         self.reset(spec)
 
-    def _check(self, spec: SceneSpec) -> None:
+    def _check(self, spec: CubeSpec) -> None:
         if len(spec.cubes) != self._cubes:
             raise ValueError(f"the model has {self._cubes} cubes, the scene has {len(spec.cubes)}")
 
@@ -96,7 +96,7 @@ class Simulator(World):
         self.place_cube(colour, position + np.asarray(offset), yaw)
 
 
-def build_model(spec: SceneSpec, profile: RobotProfile) -> mujoco.MjModel:
+def build_model(spec: CubeSpec, profile: RobotProfile) -> mujoco.MjModel:
     """Compiles the scene. Another scene of the same number of cubes needs only ``apply`` (microseconds).
 
     Raises:
@@ -109,7 +109,7 @@ def build_model(spec: SceneSpec, profile: RobotProfile) -> mujoco.MjModel:
     return model
 
 
-def apply(model: mujoco.MjModel, spec: SceneSpec) -> None:
+def apply(model: mujoco.MjModel, spec: CubeSpec) -> None:
     """Gives a compiled model this scene's colours and tray places. Cubes' poses are data: see ``place_cubes``."""
     for index, cube in enumerate(spec.cubes):
         model.geom(f"cube{index}").rgba[:3] = RGB[cube.colour]
@@ -117,7 +117,7 @@ def apply(model: mujoco.MjModel, spec: SceneSpec) -> None:
         model.body(f"{tray.side}_tray").pos[:] = (tray.x, tray.y, 0)
 
 
-def place_cubes(model: mujoco.MjModel, data: mujoco.MjData, spec: SceneSpec) -> None:
+def place_cubes(model: mujoco.MjModel, data: mujoco.MjData, spec: CubeSpec) -> None:
     """Puts the cubes on the table, at rest."""
     for index, cube in enumerate(spec.cubes):
         data.joint(f"cube{index}").qpos[:] = (
@@ -126,7 +126,7 @@ def place_cubes(model: mujoco.MjModel, data: mujoco.MjData, spec: SceneSpec) -> 
         data.joint(f"cube{index}").qvel[:] = 0
 
 
-def _furniture(world: mujoco.MjSpec, spec: SceneSpec) -> None:
+def _furniture(world: mujoco.MjSpec, spec: CubeSpec) -> None:
     ground = world.worldbody
     add_box(ground, "table", (0.75, 0.8, 0.02), (0.40, 0, -0.02), TABLE_COLOUR)
     for tray in spec.trays:

@@ -30,10 +30,7 @@ LIFT_FRAME = np.dtype(
         ("tilt", "f4", TRAYS),  # of each tray, from level, rad
         ("tray_pixels", "f4", (VIEWS, TRAYS, 2)),  # x, y of each tray's middle in each view; NaN outside it
         ("hand_pixels", "f4", (VIEWS, ARMS, 2)),  # x, y of each tool centre point; NaN outside
-        (
-            "chunks",
-            "f4",
-            (4, HORIZON, 14),
-        ),  # expert: take tray 0, take tray 1, lift tray 0, lift tray 1; ACTING entries
+        # The expert's: take tray 0, take tray 1, lift tray 0, lift tray 1; the ACTING entries of the layout.
+        ("chunks", "f4", (4, HORIZON, 14)),
     ]
 )

@@ -21,7 +21,7 @@ from wall_oss_ros.sim.scenery import Scenery
 _ON_TABLE = 0.005  # m that a tray is raised which still counts as standing on the table
 
 
-class TrayScenery(Scenery):
+class LiftingScenery(Scenery):
     """Two wide trays, of which one is to be lifted level by both hands."""
 
     language, spec, thing = language, LiftingSpec, "tray"

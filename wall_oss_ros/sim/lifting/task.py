@@ -10,7 +10,7 @@ from wall_oss_ros.sim.lifting import language
 from wall_oss_ros.sim.lifting.demonstrations import LiftingEnvironment
 from wall_oss_ros.sim.lifting.frames import ACTING, LEFT, LIFT_FRAME, RIGHT, VIEWS
 from wall_oss_ros.sim.lifting.language import LiftGoal, lift_text, take_text
-from wall_oss_ros.sim.lifting.scenery import TrayScenery
+from wall_oss_ros.sim.lifting.scenery import LiftingScenery
 from wall_oss_ros.sim.task import Task
 
 _OFF_TABLE = 0.03  # m: a tray raised so far is no longer merely pushed or tipped
@@ -19,7 +19,7 @@ _OFF_TABLE = 0.03  # m: a tray raised so far is no longer merely pushed or tippe
 class LiftingTask(Task):
     """Two trays of four colours, and a hand for each side of them."""
 
-    scenery, frame, slots = TrayScenery, LIFT_FRAME, ACTING
+    scenery, frame, slots = LiftingScenery, LIFT_FRAME, ACTING
     things = (*COLOURS, "right hand", "left hand")
 
     def arm_states(self, frames: np.ndarray) -> np.ndarray:
