@@ -42,6 +42,9 @@ def test_a_joint_that_would_pass_its_limit_brakes_at_once_and_others_coast(side)
     _, second, last = stop([side * 0.98, 0.0], [side * 0.4, 0.2])
     assert second[1] == pytest.approx([side * (0.98 + 0.2 * DT), 0.2 * DT]) and second[2] == [0.0, 0.2]
     assert last[1] == pytest.approx([side * (0.98 + 0.2 * DT), 0.2 * (DT + 0.05)])
+    brakes_in_time, too_late = (1.0 - 0.4 * (DT + 0.05) + past for past in (-0.002, 0.002))
+    assert stop([side * brakes_in_time, 0.0], [side * 0.4, 0.0])[1][2][0] == side * 0.4
+    assert stop([side * too_late, 0.0], [side * 0.4, 0.0])[1][2][0] == 0.0
     _, second, last = stop([side * 0.999, 0.0], [side * 0.4, 0.0])
     assert second[1][0] == last[1][0] == side, "never farther than the limit"
 

@@ -35,7 +35,7 @@ def outside(metres: float) -> np.ndarray:
 def test_speeds_are_those_from_which_the_arm_rests_in_time():
     velocity, acceleration, jerk, dt = 9.0, np.array([5.0, 0.1]), np.array([200.0, 200.0]), 0.02
     speed = holdable_speed([velocity] * 2, acceleration, jerk, dt)
-    assert speed[0] / acceleration[0] + 2 * acceleration[0] / jerk[0] + dt == pytest.approx(HOLD)
+    assert speed[0] / acceleration[0] + 2 * acceleration[0] / jerk[0] + dt == pytest.approx(HOLD) and HOLD == 0.2
     assert speed[1] == 0.05, "an arm whose limits leave no speed may creep"
     assert holdable_speed([0.3], [5.0], [200.0], dt) == [0.3], "never faster than the limit"
 
@@ -48,6 +48,8 @@ def test_a_command_may_leave_if_the_arm_can_rest_and_is_remembered():
     moving = braking(q, 0.1)
     assert one.objection(ARM.home, moving) is None
     assert (one._postures._rest[0] > q + 1e-4).all(), "where it would rest, not where it is"
+    one.rests(ARM.home)
+    assert one._postures._rest[0] == pytest.approx(ARM.home)
 
 
 @pytest.mark.parametrize("end", ["lower", "upper"])
@@ -63,6 +65,7 @@ def test_an_arm_that_would_pass_a_joints_end_brakes_without_a_fault(end):
 def test_the_tool_may_leave_the_workspace_by_two_centimetres_and_come_back_from_anywhere():
     one = check()
     assert one.strays(outside(0.019), ARM.home) == 0.0
+    assert one.strays(outside(0.021), ARM.home) == pytest.approx(0.021, abs=1e-3)
     assert one.strays(outside(0.05), ARM.home) == pytest.approx(0.05, abs=1e-3)
     assert one.strays(outside(0.05), outside(0.06)) == 0.0, "on the way back"
     assert one.strays(outside(0.06), outside(0.05)) == pytest.approx(0.06, abs=1e-3)
