@@ -182,3 +182,31 @@ def test_a_pose_out_of_reach_is_refused_with_its_place(follower, arm, profile):
     there = np.tile(np.array([*profile.arm.workspace.max]), (10, 1))  # a far corner
     plan = follower.plan(0.0, 3.0 * TIMES, there, _rotations())
     assert not plan.ok and "out of reach" in plan.reason and len(plan.times) == 0
+
+
+def test_plans_are_slowed_to_the_tools_speed_limit(follower, arm, profile):
+    most, start = 0.1 * profile.arm.max_tcp_speed, arm.fk(arm.home)[0]
+    away = arm.home + 0.25 * np.eye(7)[0]
+    for plan in (
+        follower.plan(0.0, [0.1], [start + [0.0, 0.15, 0.0]], _rotations(1)),
+        follower.plan_joints(0.0, [0.1], [away]),
+    ):
+        assert plan.ok and np.linalg.norm(arm.fk(plan.knots[1])[0] - start) == pytest.approx(most, rel=0.05)
+    near = follower.plan_joints(0.0, [0.1], [arm.home + 0.02 * np.eye(7)[0]])
+    assert near.knots[1] == pytest.approx(arm.home + 0.02 * np.eye(7)[0]), "what is slow enough stays as it is"
+
+
+@pytest.mark.parametrize("objection, fault", [("two links would touch", True), ("", False)])
+def test_each_command_is_checked_before_it_leaves(follower, arm, monkeypatch, objection, fault):
+    asked = []
+    monkeypatch.setattr(follower._stopping_check, "objection", lambda *_: asked.append(1))
+    _go(follower, 0.0, TIMES, _line(arm, (0, 0.2, 0)), _rotations())
+    _run(follower, 0.3)
+    assert len(asked) == round(0.3 / follower.dt) and follower.moving
+    monkeypatch.setattr(follower._stopping_check, "objection", lambda *_: objection)
+    command = follower.step(0.3)
+    assert command.ok != fault and command.reason == objection
+    assert follower.following != fault, "without a fault it goes on when it may"
+    for k in range(40):
+        follower.step(0.3 + (k + 2) * follower.dt)
+    assert not follower.moving
