@@ -109,13 +109,13 @@ def step_cost(config: WallOSSConfig, setting: Setting, size: int) -> Cost:
 def whole_step_cost(config: WallOSSConfig, setting: Setting, size: int) -> Cost:
     """One denoising step of the public way: everything through the decoder, scores of all pairs."""
     _, attention = _attention_weights(config, config.hidden_size)
-    words, width = setting.prefix + setting.suffix, config.action_width
-    layers, tokens = config.num_hidden_layers, words + setting.horizon
+    language, width = setting.prefix + setting.suffix, config.action_width
+    layers, tokens = config.num_hidden_layers, language + setting.horizon
     first = layers * (attention + 3 * config.hidden_size * config.experts[0].intermediate_size)
     _, own = _attention_weights(config, width)
     feed = layers * 3 * width * config.experts[1].intermediate_size
     second = layers * own + feed + 3 * width * width + 3 * width * config.action_dim
-    operations = 2 * (words * first + setting.horizon * second) + 4 * tokens**2 * config.hidden_size * layers
+    operations = 2 * (language * first + setting.horizon * second) + 4 * tokens**2 * config.hidden_size * layers
     shared = 0 if config.attention_moe else layers * own
     return Cost(operations, size * (first + second - shared))
 

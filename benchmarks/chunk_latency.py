@@ -127,7 +127,7 @@ class Prompt:
             len(config.views), options.pixels, FIXED_WORDS + WORDS_PER_VIEW - 1, len(ids), len(self.suffix),
             config.action_horizon, options.steps,
         )  # fmt: skip
-        self.alive = torch.ones(config.action_dim)
+        self.dof_mask = torch.ones(config.action_dim)
         self.noise = torch.randn(config.action_horizon, config.action_dim, generator=self.random)
         self.pictures = torch.randn(len(config.views), patches, vision.patch_dim, generator=self.random)
         self.engine = Engine(model)
@@ -149,7 +149,7 @@ class Prompt:
 
     def by_engine(self, steps: int) -> torch.Tensor:
         self.engine.observe(self.prefix)
-        return self.engine.act(self.suffix, self.state, torch.ones_like(self.state), self.alive, self.noise, steps)
+        return self.engine.act(self.suffix, self.state, torch.ones_like(self.state), self.dof_mask, self.noise, steps)
 
     def publicly(self, steps: int) -> torch.Tensor:
         model, config = self.model, self.model.config
@@ -159,7 +159,7 @@ class Prompt:
             "pixel_values": self.prefix.pixel_values,
             "proprioception": self.state[None, None],
             "agent_pos_mask": torch.ones(1, 1, config.propri_dim),
-            "dof_mask": self.alive.expand(1, *self.noise.shape),
+            "dof_mask": self.dof_mask.expand(1, *self.noise.shape),
         }
         batch = {name: tensor.to(model.device) for name, tensor in batch.items()} | {"image_grid_thw": self.grids}
         noise = self.noise[None].to(model.device)
@@ -318,19 +318,19 @@ def main() -> int:
     costs(prompt, options, results)
     gpu = device.type == "cuda"
     peak = torch.cuda.max_memory_allocated() if gpu else 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    setting = prompt.setting
+    setting, parameters = prompt.setting, sum(parameter.numel() for parameter in model.parameters())
     computed = "computed in float32" if prompt.engine.runtime.dtype != dtype else ""
     results |= {
         "memory_gib": peak / 2**30,
-        "parameters": sum(p.numel() for p in model.parameters()),
+        "parameters": parameters,
         "setting": vars(setting),
         "machine": torch.cuda.get_device_name() if gpu else f"{platform.machine()}, {os.cpu_count()} CPUs",
         "threads": options.threads,
         "load": os.getloadavg()[0],
         "dtype": str(dtype).removeprefix("torch."),
-        "title": f"One chunk: {sum(p.numel() for p in model.parameters()) / 1e6:,.0f} M parameters, {setting.views} views "
-        f"of {setting.pixels} px, {setting.prefix + setting.suffix} tokens, horizon {setting.horizon}, {setting.steps} "
-        f"steps, {options.device}, {options.threads} threads, {str(dtype).removeprefix('torch.')} {computed}".strip(),
+        "title": f"One chunk: {parameters / 1e6:,.0f} M parameters, {setting.views} views of {setting.pixels} px, "
+        f"{setting.prefix + setting.suffix} tokens, horizon {setting.horizon}, {setting.steps} steps, {options.device}, "
+        f"{options.threads} threads, {str(dtype).removeprefix('torch.')} {computed}".strip(),
     }
     if dtype == torch.bfloat16 and not gpu and not widening_pays():
         results["title"] += ", native"

@@ -24,7 +24,7 @@ def released_config() -> WallOSSConfig:
 
 
 def middle_config() -> WallOSSConfig:
-    """Half the released widths, a third of its depth and a sixth of its words, so that stages keep their proportions."""
+    """Half the released widths, a third of the depth, a sixth of the vocabulary: stages keep their proportions."""
     return WallOSSConfig(
         vocab_size=25000,
         hidden_size=1024,

@@ -20,7 +20,7 @@ from wall_oss_ros.model.network import Network
 from wall_oss_ros.model.token_choice import TokenChoice
 
 Guide = Callable[[Tensor, float, float, Callable[[], None]], None]
-"""Takes one Euler step of the actions, in place: (actions, flow time, length of the step, the step without guidance)."""
+"""Takes an Euler step of the actions, in place: (actions, flow time, length of the step, the step without guidance)."""
 
 
 def integrate(actions: Tensor, steps: int, advance: Callable[[int], None], guide: Guide | None = None) -> None:

@@ -3,8 +3,8 @@
 
 Exact, because words and images are causal: a token's keys and values depend on nothing behind it. So they stay valid up
 to the first token that differs from last time: the fixed words in front for ever, the views up to the first that has
-changed, a whole observation for every prompt on it, and a prompt for the next chunk. Actions see everything and are seen
-by nothing, so a denoising step runs the action tokens alone, without a mask.
+changed, a whole observation for every prompt on it, and a prompt for the next chunk. Actions see everything and nothing
+sees them, so a denoising step runs the action tokens alone, without a mask.
 """
 
 from __future__ import annotations

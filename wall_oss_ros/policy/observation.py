@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the policy is given besides words, as plain arrays: what the robot sees and feels, and what it does meanwhile."""
+"""What the policy is given besides words, as plain arrays: what the robot sees and feels, and what it is doing."""
 
 from __future__ import annotations
 

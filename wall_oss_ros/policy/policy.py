@@ -39,7 +39,8 @@ class Policy:
         views: the robot's views, in the order of the prompt.
         image_size: side in pixels of the square views that the checkpoint takes; None for the released resizing.
         robot: whose statistics are in use.
-        temperature: standard deviation of the noise that a chunk starts from; the checkpoint's ``sampling_temperature``, else 1.
+        temperature: standard deviation of the noise that a chunk starts from; the checkpoint's
+            ``sampling_temperature``, else 1.
             At 0 the flow starts from the noise's mean: the same observation then always gives the same chunk.
         fast: makes chunks from the language head's FAST tokens; None where they come from the flow head.
     """
@@ -67,7 +68,8 @@ class Policy:
             robot = default_robot(statistics.normalizer_action, statistics.normalizer_propri)
         if robot is None:
             raise WallOSSError(
-                f"The checkpoint has statistics for {', '.join(known) or 'no robot'}; exactly one was expected, or several with the same.",
+                f"The checkpoint has statistics for {', '.join(known) or 'no robot'}; exactly one was expected, or several "
+                "with the same.",
                 "Name the robot whose units it should use." if known else "Fine-tune it on a robot's data first.",
             )
         self.robot = robot
@@ -81,7 +83,7 @@ class Policy:
         self.temperature = float(model.config.extra.get("sampling_temperature", 1.0))
         self.fast = FastActions.from_checkpoint(model.config, processor.tokenizer, folder, self._actions)
         self._engine = Engine(model, accelerate=accelerate)
-        self._seen: list[np.ndarray] | None = None
+        self._images: list[np.ndarray] | None = None
         self._lock = threading.Lock()
 
     @classmethod
@@ -109,7 +111,8 @@ class Policy:
             attention: the decoder's attention kernel: auto, sdpa or flash; see ``model/attention.py``.
 
         Raises:
-            WallOSSError: flash was asked for and cannot be used, or the checkpoint is incomplete, damaged, foreign or not for this robot; one sentence says why.
+            WallOSSError: flash was asked for and cannot be used, or the checkpoint is incomplete, damaged, foreign or not for
+                this robot; one sentence says why.
         """
         if threads is not None:
             torch.set_num_threads(max(1, int(threads)))
@@ -135,8 +138,8 @@ class Policy:
     def warm_up(self) -> None:
         """Throw-away acts and answers, so that the first real ones take no longer than the rest.
 
-        On a GPU this records prompts of every usual length, for pictures of 640 x 480 where the checkpoint takes views of
-        any size; another shape or length is slow twice, then recorded, too.
+        On a GPU this records prompts of every usual length, for pictures of 640 x 480 where the checkpoint takes views
+        of any size; another shape or length is slow twice, then recorded, too.
         """
         blank = np.zeros((self.image_size or 480, self.image_size or 640, 3), np.uint8)
         width = self.config.propri_dim
@@ -147,7 +150,7 @@ class Policy:
             shortest = len(self.processor.encode(prompts.reason_suffix("go")))
             prefix = self.processor.prefix(self.processor.images(nothing, self.views), self.views)
             with self._lock:
-                self._seen = None
+                self._images = None
                 self._engine.warm_up(prefix, range(shortest, shortest + WARM_LENGTHS))
         with self._lock:
             self._engine.generate(self.processor.encode(prompts.ask_suffix("ready")), 2)
@@ -218,7 +221,7 @@ class Policy:
     def _observe(self, obs: Observation) -> None:
         """Keeps what was computed for these very pictures, whoever asked for it."""
         images = self.processor.images(obs, self.views)
-        same = self._seen is not None and all(np.array_equal(a, b) for a, b in zip(images, self._seen))
+        same = self._images is not None and all(np.array_equal(a, b) for a, b in zip(images, self._images))
         if not same:
             self._engine.observe(self.processor.prefix(images, self.views))
-            self._seen = [image.copy() for image in images]
+            self._images = [image.copy() for image in images]

@@ -31,8 +31,8 @@ from wall_oss_ros.policy.observation import PreviousChunk
 def weights(horizon: int, committed: int, overlap: int) -> np.ndarray:
     """How firmly each step is held, (horizon,): 1 while committed, falling to 0 where the old chunk ends.
 
-    With d = committed and e = overlap, step i in [d, e) weighs c (exp(c) - 1) / (exp(1) - 1), c = (e - i) / (e - d + 1):
-    the paper's equation 5.
+    With d = committed and e = overlap, step i in [d, e) weighs c (exp(c) - 1) / (exp(1) - 1), where
+    c = (e - i) / (e - d + 1): the paper's equation 5.
     """
     overlap = min(overlap, horizon)
     committed = min(max(committed, 0), overlap)
