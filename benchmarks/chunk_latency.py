@@ -329,8 +329,8 @@ def main() -> int:
         "load": os.getloadavg()[0],
         "dtype": str(dtype).removeprefix("torch."),
         "title": f"One chunk: {parameters / 1e6:,.0f} M parameters, {setting.views} views of {setting.pixels} px, "
-        f"{setting.prefix + setting.suffix} tokens, horizon {setting.horizon}, {setting.steps} steps, {options.device}, "
-        f"{options.threads} threads, {str(dtype).removeprefix('torch.')} {computed}".strip(),
+        f"{setting.prefix + setting.suffix} tokens, horizon {setting.horizon}, {setting.steps} steps, "
+        f"{options.device}, {options.threads} threads, {str(dtype).removeprefix('torch.')} {computed}".strip(),
     }
     if dtype == torch.bfloat16 and not gpu and not widening_pays():
         results["title"] += ", native"

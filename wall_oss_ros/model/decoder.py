@@ -77,13 +77,15 @@ def decoder_layer(
     """
     qkv = weights.qkv(weights.attention_norm(x))
     qkv = qkv.view(*x.shape[:2], -1, 2 * cos.shape[-1])  # (B, L, heads + 2 * groups, D)
-    turned = rotate(qkv[:, :, :-groups], cos, sin)  # queries and keys
-    key, value = turned[:, :, -groups:].transpose(1, 2), qkv[:, :, -groups:].transpose(1, 2)
+    heads = qkv.shape[2] - 2 * groups
+    turned, value = qkv.split_with_sizes([heads + groups, groups], 2)  # queries with keys, values
+    query, key = rotate(turned, cos, sin).split_with_sizes([heads, groups], 2)
+    key, value = key.transpose(1, 2), value.transpose(1, 2)
     if cache is not None:
         key, value = cache.extend(start, key, value)
     if only_keys:
         return x
-    x = weights.attended(attend(turned[:, :, :-groups], key, value, spec), x)
+    x = weights.attended(attend(query, key, value, spec), x)
     return weights.feed_forward(weights.feed_forward_norm(x), x)
 
 

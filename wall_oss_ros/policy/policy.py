@@ -68,8 +68,8 @@ class Policy:
             robot = default_robot(statistics.normalizer_action, statistics.normalizer_propri)
         if robot is None:
             raise WallOSSError(
-                f"The checkpoint has statistics for {', '.join(known) or 'no robot'}; exactly one was expected, or several "
-                "with the same.",
+                f"The checkpoint has statistics for {', '.join(known) or 'no robot'}; exactly one was expected, or "
+                "several with the same.",
                 "Name the robot whose units it should use." if known else "Fine-tune it on a robot's data first.",
             )
         self.robot = robot
@@ -111,8 +111,8 @@ class Policy:
             attention: the decoder's attention kernel: auto, sdpa or flash; see ``model/attention.py``.
 
         Raises:
-            WallOSSError: flash was asked for and cannot be used, or the checkpoint is incomplete, damaged, foreign or not for
-                this robot; one sentence says why.
+            WallOSSError: flash was asked for and cannot be used, or the checkpoint is incomplete, damaged, foreign or
+                not for this robot; one sentence says why.
         """
         if threads is not None:
             torch.set_num_threads(max(1, int(threads)))
