@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 
 import pytest
 from domains import own_domain
@@ -41,25 +40,45 @@ NODE = """
 """
 
 
-def test_each_goes_on_at_its_own_pace_until_it_rests():
-    begin, times = time.monotonic(), {"fast": [], "slow": []}
+class Clock:
+    """Time that passes only while somebody sleeps."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, duration: float) -> None:
+        self.now += duration
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    made = Clock()
+    monkeypatch.setattr("wall_oss_ros.nodes.command_publishers.time.sleep", made.sleep)
+    return made
+
+
+def test_each_goes_on_at_its_own_pace_until_it_rests(clock):
+    begin, times = clock(), {"fast": [], "slow": []}
 
     def step(name, count):
-        times[name].append(time.monotonic() - begin)
+        times[name].append(clock() - begin)
         return len(times[name]) < count
 
     cycles = [Cycle(0.02, begin, lambda: step("fast", 6)), Cycle(0.05, begin - 0.01, lambda: step("slow", 2))]
-    come_to_rest(cycles, time.monotonic)
+    come_to_rest(cycles, clock)
     assert [len(steps) for steps in times.values()] == [6, 2]
-    assert times["fast"][0] >= 0.02 and times["slow"][0] >= 0.04, "no sooner than a cycle after the last"
+    assert times["fast"][0] >= 0.02 - 1e-9 and times["slow"][0] >= 0.04 - 1e-9, "no sooner than a cycle after the last"
     assert all(b - a >= 0.019 for a, b in zip(times["fast"], times["fast"][1:]))
 
 
-def test_what_never_rests_is_given_up():
-    begin = time.monotonic()
-    come_to_rest([Cycle(0.02, begin, lambda: True)], time.monotonic)
-    assert 0.3 < time.monotonic() - begin < 2.0
-    come_to_rest([], time.monotonic)
+def test_what_never_rests_is_given_up(clock):
+    begin = clock()
+    come_to_rest([Cycle(0.02, begin, lambda: True)], clock)
+    assert 0.3 < clock() - begin < 2.0
+    come_to_rest([], clock)
 
 
 @pytest.mark.slow
@@ -78,7 +97,7 @@ def test_a_node_with_last_words_is_heard_after_the_signal(bench, number):
 
 
 SLOW_TO_END = """
-    import sys, time
+    import sys
     import wall_oss_ros.nodes
     from wall_oss_ros.nodes.lifecycle_node import WallOSSNode
     from wall_oss_ros.nodes.running import run
@@ -89,7 +108,7 @@ SLOW_TO_END = """
 
         def stop(self):
             print("stopping", flush=True)
-            time.sleep(0.5)
+            sys.stdin.readline()  # until the second signal has been sent
             print("stopped", flush=True)
 
     sys.exit(run(lambda: Node("slow")))
@@ -101,13 +120,14 @@ SLOW_TO_END = """
 def test_a_second_signal_does_not_cut_the_end_short(monkeypatch, number):
     monkeypatch.setenv("ROS_DOMAIN_ID", str(own_domain()))
     command = [sys.executable, "-c", textwrap.dedent(SLOW_TO_END)]
-    process = subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, cwd=ROOT, text=True, stdin=pipe, stdout=pipe, stderr=pipe)
     try:
         for line in ("working", "stopping"):
             while (said := process.stdout.readline()).strip() != line:
                 assert said, "it ended early"
             process.send_signal(number)
-        out, errors = process.communicate(timeout=LIMIT)
+        out, errors = process.communicate("\n", timeout=LIMIT)
     finally:
         process.kill()
     assert "stopped" in out and process.returncode == 0 and "Traceback" not in errors
