@@ -58,3 +58,13 @@ def packed_batch(model, rows: int = 2, draws: int = 2, acting=ACTING, language=L
         actions=torch.randn(rows, count, HORIZON, WIDTH, generator=generator),
         dof_mask=mask,
     )
+
+
+class Samples:
+    """A dataset that is only asked how large it is."""
+
+    def __init__(self, count: int, held_out: int = 16):
+        self.count, self.held_out = count, held_out
+
+    def __len__(self) -> int:
+        return self.count

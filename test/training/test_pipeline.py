@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from training_support import small_recipe
+from training_support import Samples, small_recipe
 
 from wall_oss_ros.data.frames import FrameSet, JoinedImages, is_made, write_frames
 from wall_oss_ros.policy import Policy
@@ -55,20 +55,13 @@ def test_sets_of_frames_join(tmp_path):
     assert joined.images[order][:, 0, 0, 0, 0].tolist() == [expected[i] for i in order]
 
 
-class Data:
-    held_out = 16
-
-    def __len__(self):
-        return 130
-
-
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_dagger_has_its_share_of_frames_and_held_out_ones_are_left_alone(share):
     trainer = object.__new__(Trainer)
     trainer.recipe = small_recipe(dagger_episodes=2)
     stage = trainer.recipe.stages[1].model_copy(update={"batch": 4000, "dagger_share": share})
     trainer._collected = 30
-    trainer.batches = SimpleNamespace(data=Data())
+    trainer.batches = SimpleNamespace(data=Samples(130))
     chosen = trainer._choose(stage, 5)
     assert chosen.max() < 130 - 16
     assert (chosen < 30).mean() == pytest.approx(share, abs=0.03)

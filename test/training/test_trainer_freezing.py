@@ -6,7 +6,7 @@ import csv
 import pytest
 import torch
 from network_support import LINEAGE, small_model
-from training_support import packed_batch, small_recipe
+from training_support import Samples, packed_batch, small_recipe
 
 from wall_oss_ros.training.trainer import Trainer
 
@@ -15,7 +15,7 @@ class Same:
     """Batches that are always the same one."""
 
     def __init__(self, batch):
-        self.batch, self.data = batch, range(40)
+        self.batch, self.data = batch, Samples(40)
 
     def draw(self, indices, stage, step):
         return self.batch
