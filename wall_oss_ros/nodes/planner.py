@@ -123,7 +123,7 @@ class PlannerNode(WallOSSNode):
         status = PlanStatus(message.status).label
         return OK, f"plan {message.plan_id} {status}: {message.message or message.instruction}", values
 
-    # What comes in.
+    # Input.
 
     def _on_observation(self, message: Observation) -> None:
         try:
@@ -196,19 +196,19 @@ class PlannerNode(WallOSSNode):
         handle.publish_feedback(feedback)
 
     def _locate(self, obs, subtask: str) -> np.ndarray | None:
-        """Where the thing of a subtask is; called by the runner."""
+        """The place of a subtask's object; called by the runner."""
         camera, frames = self._locator.view.optical_frame, self._locator.frames
         for link in frames.links:
             try:
                 mount = self._transforms.lookup_transform(link, camera, Time())
             except TransformException:
                 continue
-            if not any((mount.header.stamp.sec, mount.header.stamp.nanosec)):  # static all the way; joints are observed
+            if not any((mount.header.stamp.sec, mount.header.stamp.nanosec)):  # static all the way
                 frames.mount(link, camera, transform_pose(mount))
                 break
         return self._locator(obs, subtask)
 
-    # What goes out.
+    # Output.
 
     def _on_change(self, plan: Plan) -> None:
         """Publishes the plan; called by the runner from any thread, one at a time."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The scene in 3-D: the robot, what stands before it, the way ahead of its hands, and what it is about."""
+"""The scene in 3-D: the robot, what stands before it, the paths ahead of its hands, and the subtask's target."""
 
 from __future__ import annotations
 
@@ -9,22 +9,26 @@ import numpy as np
 import viser
 from viser.extras import ViserUrdf
 
-from wall_oss_ros.page.task_scene import Things
 from wall_oss_ros.robots.frames import ROOT, Frames
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.robots.rotations import quaternion_from_matrix
+from wall_oss_ros.sim.drawing import Drawing, Thing
 from wall_oss_ros.sim.registry import drawing_of
 
 PATH_COLOUR, TARGET_COLOUR = (14, 165, 233), (219, 39, 119)
 TABLE_HEIGHT = 0.72  # m above the floor, of a robot that stands on its table
+COLOURS = {"red": (220, 38, 38), "green": (34, 160, 60), "blue": (37, 80, 225), "yellow": (247, 204, 20)}
+UNKNOWN_COLOUR = (150, 150, 150)
+TABLE_COLOUR, LEG_COLOUR = (176, 160, 140), (96, 90, 84)
+GREY = (70, 74, 82)
 
 
 class RobotScene:
-    """What is in the scene of a server. The robot's first link stands still; positions are m in the arms' base frame.
+    """The scene of a server. The robot's first link is fixed; positions are in the arms' base frame, m.
 
     Args:
         server: whose scene it is.
-        profile: of the robot, for its URDF and what it stands before.
+        profile: the robot's, for its URDF and for what stands before it.
     """
 
     def __init__(self, server: viser.ViserServer, profile: RobotProfile):
@@ -39,7 +43,7 @@ class RobotScene:
         self.show_joints({name: place for limb in limbs for name, place in zip(limb.joints, limb.home)})
         self._scene.add_frame("/room", show_axes=False, position=self._base.position, wxyz=self._base.wxyz)
         drawing = drawing_of(profile.simulation.scene if profile.simulation else "table")
-        self._things = Things(drawing, self._scene, "/room", "/base")
+        self._things = TaskObjects(drawing, self._scene, "/room", "/base")
         # A robot that carries its arms above their table stands on the floor, any other on the table.
         stands = max(abs(value) for value in self._base.position) > 0
         self._scene.add_grid(
@@ -54,7 +58,7 @@ class RobotScene:
         server.initial_camera.look_at = tuple(origin + drawing.looked_at)
 
     def show_joints(self, positions: Mapping[str, float]) -> None:
-        """Moves the robot; joints that the URDF lacks are passed over, and it keeps those that are not named."""
+        """Moves the robot. Joints that are not in the URDF are ignored; those not named stay where they are."""
         known = np.zeros(len(self._joints)) if self._shown_joints is None else self._shown_joints
         joints = np.array([positions.get(name, old) for name, old in zip(self._joints, known)])
         if self._shown_joints is not None and np.abs(joints - known).max() <= 1e-4:
@@ -66,11 +70,11 @@ class RobotScene:
         self._base.position, self._base.wxyz = tuple(base[:3, 3]), (w, x, y, z)
 
     def show_truth(self, truth: Mapping) -> None:
-        """What stands before the robot, as /simulation/ground_truth gives it."""
+        """Shows what stands before the robot, from the message on /simulation/ground_truth."""
         self._things.show(truth)
 
     def show_paths(self, paths: Sequence[Sequence[tuple[float, float, float]]]) -> None:
-        """The ways ahead of the end effectors, for each its points; one of fewer than two is not shown."""
+        """Shows the paths ahead of the end effectors, each as its points; one with fewer than two is left out."""
         for handle in self._path:
             handle.remove()
         self._path = []
@@ -86,9 +90,49 @@ class RobotScene:
             ]
 
     def show_target(self, point: tuple[float, float, float] | None) -> None:
-        """Where the subtask is to happen; None where that is not known."""
+        """Shows where the subtask is to happen; None if that is unknown."""
         if self._target is not None:
             self._target.remove()
         self._target = point and self._scene.add_icosphere(
             "/base/target", 0.028, TARGET_COLOUR, position=point, opacity=0.55, cast_shadow=False
         )
+
+
+class TaskObjects:
+    """The table and the objects of a simulated task.
+
+    Args:
+        drawing: how that kind of scene is drawn.
+        scene: where it is drawn.
+        room: the node that the table belongs to, fixed where the arms' base is when the robot is at home.
+        base: the node in which positions are given: the arms' base.
+    """
+
+    def __init__(self, drawing: Drawing, scene: viser.SceneApi, room: str, base: str):
+        self._drawing, self._scene, self._base = drawing, scene, base
+        for number, box in enumerate((drawing.table, *drawing.legs)):
+            colour = LEG_COLOUR if number else TABLE_COLOUR
+            scene.add_box(f"{room}/furniture{number}", colour, box.size, position=box.centre)
+        self._shown: dict[str, viser.FrameHandle] = {}
+
+    def show(self, truth: Mapping) -> None:
+        """Moves everything to where a ground truth has it, and removes what is no longer in it."""
+        things = {thing.name: thing for thing in self._drawing.things(truth)}
+        for name in self._shown.keys() - things.keys():
+            self._shown.pop(name).remove()
+        for name, thing in things.items():
+            if name not in self._shown:
+                self._shown[name] = self._add(thing)
+            self._shown[name].position, self._shown[name].wxyz = thing.position, thing.wxyz
+
+    def _add(self, thing: Thing) -> viser.FrameHandle:
+        """The node of a new object, made of boxes."""
+        node = f"{self._base}/{thing.name}"
+        handle = self._scene.add_frame(node, show_axes=False)
+        colour = GREY if thing.colour is None else COLOURS.get(thing.colour, UNKNOWN_COLOUR)
+        for part, box in thing.boxes.items():
+            self._scene.add_box(f"{node}/{part}", colour, box.size, position=box.centre)
+        if thing.label:
+            place = (0.11, 0.0, 0.01)
+            self._scene.add_label(f"{node}/label", thing.label, position=place, anchor="center-center")
+        return handle
