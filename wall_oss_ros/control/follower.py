@@ -103,7 +103,7 @@ class CartesianFollower:
         self._state.current_position = np.clip(np.asarray(q, float), self._arm.lower, self._arm.upper).tolist()
         self._state.current_velocity = [0.0] * len(self._state.current_position)
         self._state.current_acceleration = [0.0] * len(self._state.current_position)
-        self._path = None
+        self._path: _Path | None = None
         self._stopping_check.rests(self.q)
 
     def stop(self) -> None:
@@ -131,7 +131,7 @@ class CartesianFollower:
         here, before = self._arm.fk(knots[0])[0], now
         for time, position, rotation in zip(times, positions, rotations):
             way = position - here
-            here = here + way * self._share(np.linalg.norm(way), time - before)
+            here = here + way * self._share(float(np.linalg.norm(way)), time - before)
             solution = self._arm.ik(here, rotation, knots[-1])
             if solution.error > _REACH:
                 where = np.round(here, 3).tolist()
@@ -166,7 +166,7 @@ class CartesianFollower:
             if reason := self._leap(wanted - last, time - before):
                 return TrackingPlan.refused(reason)
             way = np.clip(wanted, self._arm.lower, self._arm.upper) - knots[-1]
-            tool = np.linalg.norm(self._arm.fk(knots[-1] + way)[0] - self._arm.fk(knots[-1])[0])
+            tool = float(np.linalg.norm(self._arm.fk(knots[-1] + way)[0] - self._arm.fk(knots[-1])[0]))
             knots.append(knots[-1] + way * self._share(tool, time - before))
             if outside := self._stopping_check.strays(knots[-1], knots[-2]):
                 return TrackingPlan.refused(

@@ -75,7 +75,7 @@ class Inference:
         if self._worker.busy or request.stamp == self._stamp:
             return False
         self._stamp = request.stamp
-        options = {"steps": denoising_steps}
+        options: dict[str, Any] = {"steps": denoising_steps}
         if self._real_time and goes_on:
             left = motion.remaining(request.stamp, np.asarray(request.observation.state, float))
             if len(left):

@@ -89,8 +89,9 @@ class InputMonitor:
         self._cycle = steady
         leap = self._clock.update(now, steady)
         if leap:
-            for watch in (*self._tools, *self._joints, *self._forces.values()):
-                watch.forget()
+            monitors: list[JumpMonitor | ForceMonitor] = [*self._tools, *self._joints, *self._forces.values()]
+            for monitor in monitors:
+                monitor.forget()
             for source in self._sources.values():
                 source.last = source.last if source.limit == math.inf else None
         return leap

@@ -64,10 +64,10 @@ class FrameSet:
 class JoinedImages:
     """Image arrays (n, V, H, W, 3) one after the other, read by an array of indices as one array would be."""
 
-    def __init__(self, parts: Sequence[np.ndarray]):
+    def __init__(self, parts: Sequence[np.ndarray | JoinedImages]):
         self._parts = parts
         self._ends = np.cumsum([len(part) for part in parts])
-        self.shape = (int(self._ends[-1]), *parts[0].shape[1:])
+        self.shape: tuple[int, ...] = (int(self._ends[-1]), *parts[0].shape[1:])
 
     def __len__(self) -> int:
         return self.shape[0]

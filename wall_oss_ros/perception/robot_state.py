@@ -95,7 +95,7 @@ class RobotStateHistory:
         base = self._profile.base
         if base is not None and base.dof in values:
             x, y, yaw = values[base.dof]
-            values[base.dof] = (x, y, (yaw + np.pi) % (2 * np.pi) - np.pi)
+            values[base.dof] = np.array([x, y, (yaw + np.pi) % (2 * np.pi) - np.pi])
         state, mask = self._layout.pack_all(poses, values)
         known = [part for part in self._profile.parts if part.dof in parts]
         samples = [arms, *(parts[part.dof] for part in known)]

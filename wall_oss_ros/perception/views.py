@@ -79,5 +79,5 @@ def fit_square(image: np.ndarray, size: int) -> np.ndarray:
     top, left = (height - side) // 2, (width - side) // 2
     image = image[top : top + side, left : left + side]
     if side != size:
-        image = np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize((size, size), Image.BICUBIC))
+        image = np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize((size, size), Image.Resampling.BICUBIC))
     return np.ascontiguousarray(image)

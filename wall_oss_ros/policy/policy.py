@@ -208,7 +208,9 @@ class Policy:
             if self.fast is not None:
                 chunk = self.fast.act(self._engine, suffix, *felt)
             else:
-                guide = previous and guidance(previous, self._actions.normalize, self.dof_mask, self.horizon)
+                guide = None
+                if previous is not None:
+                    guide = guidance(previous, self._actions.normalize, self.dof_mask, self.horizon)
                 chunk = self._engine.act(suffix, *felt, torch.from_numpy(self.dof_mask), noise, steps, guide).numpy()
         return np.where(self.dof_mask, self._actions.denormalize(chunk), np.float32(0))
 

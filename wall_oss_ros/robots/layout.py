@@ -80,7 +80,7 @@ class Layout:
         return state, self.arm_mask
 
     def pack_all(
-        self, poses: Sequence[tuple], parts: Mapping[str, Sequence[float]] = {}
+        self, poses: Sequence[tuple], parts: Mapping[str, Sequence[float] | np.ndarray] = {}
     ) -> tuple[np.ndarray, np.ndarray]:
         """State vector (size,) float32 and its mask (size,) bool of all arms.
 

@@ -101,7 +101,8 @@ class RobotProfile(Component):
 
     def _dofs(self) -> Iterator[tuple]:
         """Each part's place in the layout: field, name and the numbers of entries that it may have."""
-        for i, one in enumerate((self, *self.more_arms)):
+        limbs: tuple[RobotProfile | Limb, ...] = (self, *self.more_arms)
+        for i, one in enumerate(limbs):
             where = f"more_arms.{i - 1}." if i else ""
             if one.arm.joints_dof is not None:
                 yield f"{where}arm.joints_dof", one.arm.joints_dof, len(one.arm.joints)
@@ -158,7 +159,7 @@ class RobotProfile(Component):
         source = {"joint_states": self.joint_states, "joint_prefix": self.joint_prefix}
         first = Limb(arm=self.arm, gripper=self.gripper, command=self.command, **source)
         limbs = (first, *(limb if limb.joint_states else limb.model_copy(update=source) for limb in self.more_arms))
-        simulated = (None,) * len(limbs)
+        simulated: list[Simulation | None] = [None] * len(limbs)
         if (whole := self.simulation) is not None:
             own = [dict(start=one.start, servos=one.servos, fingers=one.fingers) for one in (whole, *whole.more_arms)]
             simulated = [whole.model_copy(update={"more_arms": (), "parts": {}, **fields}) for fields in own]

@@ -248,7 +248,8 @@ class PlanRunner:
         except Exception:  # no reason to end the plan: if the model is broken, the next judgement shows it
             return
         if target is not None:
-            subtask.target = tuple(float(value) for value in target)
+            x, y, z = map(float, target)
+            subtask.target = (x, y, z)
             self._publish_current()
 
     def _await_approval(self, plan: Plan) -> None:

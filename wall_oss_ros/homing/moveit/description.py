@@ -34,9 +34,9 @@ def semantic_description(profile: RobotProfile) -> str:
             ElementTree.SubElement(group, "joint", name=joint)
     watched = {frozenset(pair) for pair in SelfCollision(profile).pairs}
     solid = [link.get("name") for link in robot.iter("link") if link.find("collision") is not None]
-    for one, other in combinations(solid, 2):
-        if frozenset((one, other)) not in watched:
-            ElementTree.SubElement(semantic, "disable_collisions", link1=one, link2=other, reason="User")
+    for link, other in combinations(solid, 2):
+        if frozenset((link, other)) not in watched:
+            ElementTree.SubElement(semantic, "disable_collisions", link1=link, link2=other, reason="User")
     ElementTree.indent(semantic)
     return ElementTree.tostring(semantic, encoding="unicode")
 
