@@ -5,8 +5,10 @@ import re
 
 import pytest
 
+from wall_oss_ros.control.state_machine import State
 from wall_oss_ros.embedded.interfaces import get_interface, get_message
 from wall_oss_ros.paths import data_path
+from wall_oss_ros.uni_cot.plan import PlanStatus, SubtaskStatus
 
 FILES = sorted(path for folder in ("msg", "srv", "action") for path in data_path(folder, "wall_oss_msgs").iterdir())
 
@@ -38,6 +40,8 @@ def test_constants_that_nodes_and_viewers_share():
     assert (Plan.AWAITING_APPROVAL, Plan.RUNNING, Plan.SUCCEEDED) == (0, 1, 2)
     assert (Plan.FAILED, Plan.CANCELLED, Plan.REJECTED) == (3, 4, 5)
     assert (Status.IDLE, Status.RUNNING, Status.HOLDING, Status.STOPPED) == (0, 1, 2, 3)
+    for message, plain in ((Subtask, SubtaskStatus), (Plan, PlanStatus), (Status, State)):
+        assert {name: getattr(message, name) for name in plain.__members__} == dict(plain.__members__)
 
 
 def test_an_action_has_goal_result_and_feedback():

@@ -100,6 +100,12 @@ def test_unusable_joint_states_are_refused():
     assert joints.newest.stamp == 1.2
 
 
+def test_joint_states_out_of_order_are_not_a_restarted_clock():
+    joints = history()
+    assert joints.add_joint_state(1.15, ["a", "b"], [7.0, 8.0], [])
+    assert joints.newest.stamp == 1.2 and joints.at(1.05).positions == pytest.approx([10.5, 1.05])
+
+
 def test_joints_after_a_restarted_clock():
     joints = history()
     assert joints.add_joint_state(0.0, ["a", "b"], [7.0, 8.0], [])

@@ -9,7 +9,7 @@ import pytest
 
 from wall_oss_ros.policy import prompts
 from wall_oss_ros.policy.observation import Observation
-from wall_oss_ros.uni_cot.plan import PlanStatus
+from wall_oss_ros.uni_cot.plan import PlanStatus, SubtaskStatus
 from wall_oss_ros.uni_cot.plan_runner import PlanRunner
 from wall_oss_ros.uni_cot.planner import PlannerSettings, UniCoTPlanner
 
@@ -25,6 +25,7 @@ class Model:
         self.entered = threading.Event()
         self.answer = "pick up"
         self.broken = False
+        self.judged = queue.SimpleQueue()
 
     def unknown_words(self, text):
         return []
@@ -37,6 +38,9 @@ class Model:
         return "pick up\nplace"
 
     def reason(self, obs, instruction):
+        self.judged.put(obs)
+        if self.answer is None:
+            raise RuntimeError("out of memory")
         return self.answer
 
     def ask(self, obs, question):
@@ -58,6 +62,14 @@ class Bench:
 
     def plan(self):
         return self.published.get(timeout=LIMIT)
+
+    def judge(self, answer):
+        """Has the model judge a fresh observation with this answer."""
+        while not self.model.judged.empty():
+            self.model.judged.get()
+        self.model.answer = answer
+        self.observe()
+        self.model.judged.get(timeout=LIMIT)
 
 
 @pytest.fixture
@@ -143,6 +155,46 @@ def test_approval(bench, approved):
     assert bench.runner.approve(0, True, "")[0] is False
 
 
+@pytest.mark.parametrize("bench", [{"approval": True}], indirect=True)
+def test_only_a_new_plan_needs_a_new_approval(bench):
+    bench.observe()
+    bench.runner.instruct("one")
+    assert bench.runner.approve(bench.plan().id, True, "")[0]
+    assert bench.plan().active_text == "pick up"
+    bench.judge("place")
+    plan = bench.plan()
+    assert (plan.status, plan.active_text) == (PlanStatus.RUNNING, "place")
+    for _ in range(PlannerSettings().stray_answers):
+        bench.judge("sing")
+    plan = bench.plan()
+    assert plan.status == PlanStatus.AWAITING_APPROVAL and plan.active_text == ""
+    assert all(subtask.status == SubtaskStatus.PENDING and subtask.started is None for subtask in plan.subtasks)
+
+
+def test_a_replaced_instruction_cannot_be_cancelled(bench):
+    bench.observe()
+    first = bench.runner.instruct("one")
+    bench.plan()
+    second = bench.runner.instruct("two")
+    assert bench.plan().instruction == "two"
+    assert not bench.runner.cancel("late", first)
+    assert not second.over and bench.published.empty()
+    assert bench.runner.cancel("now", second)
+    assert bench.plan().message == "now" and second.over
+
+
+@pytest.mark.parametrize("bench", [{"period": 1e12}], indirect=True)
+def test_progress_is_not_judged_sooner_than_the_period(bench):
+    bench.observe()
+    bench.runner.instruct("one")
+    bench.plan()
+    bench.model.answer = "place"
+    for _ in range(2):
+        bench.observe()
+        assert bench.runner.ask("there?", LIMIT)[0], "the thread has seen the observation"
+    assert bench.published.empty()
+
+
 @pytest.mark.parametrize("bench", [{"patience": 0.05}], indirect=True)
 def test_without_an_observation_the_plan_fails_and_says_so(bench):
     bench.runner.instruct("one")
@@ -166,6 +218,18 @@ def test_a_model_that_fails_ends_the_plan(bench):
     bench.model.broken = False
     bench.runner.instruct("one")
     assert bench.plan().status == PlanStatus.RUNNING
+
+
+def test_judging_may_fail_but_not_three_times_in_a_row(bench):
+    bench.observe()
+    bench.runner.instruct("one")
+    bench.plan()
+    for answer in (None, None, "pick up", None, None):
+        bench.judge(answer)
+        assert bench.runner.ask("there?", LIMIT)[0] and bench.published.empty()
+    bench.judge(None)
+    plan = bench.plan()
+    assert plan.status == PlanStatus.FAILED and "out of memory" in plan.message
 
 
 class Finder:
