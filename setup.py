@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Installs wall_oss_ros with pip, or as the ROS 2 package of the same name with colcon.
 
-What pip brings stands in pyproject.toml. The rest stands here, because the setuptools of Ubuntu 22.04, which colcon uses on
-Humble, do not read it there, and because colcon itself fails at a requires-python there.
+What pip brings stands in pyproject.toml. The rest stands here, because the setuptools of Ubuntu 22.04, which colcon
+uses on Humble, do not read it there, and because colcon itself fails at a requires-python there.
 """
 
 import os

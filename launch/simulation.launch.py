@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The simulated robot, with a real driver's interface: cameras, joint states, controllers, /clock, and its cell in tf."""
+"""The simulated robot, with a real driver's interface: cameras, joint states, controllers, /clock; its cell in tf."""
 
 from launch import LaunchDescription
 from launch.actions import OpaqueFunction

@@ -174,7 +174,8 @@ def test_mock_hardware_of_the_dual_arm_is_ros2_control_with_our_description(stub
     for package in ("joint_state_broadcaster", "joint_trajectory_controller", "robot_state_publisher"):
         stubs.package(package)
     # Both write down their arguments, and the last of their parameter files.
-    note = '#!/bin/sh\necho "$@" > "$STUB_NOTES/NAME"\nfor a; do [ -f "$a" ] && cat "$a" > "$STUB_NOTES/NAME.yaml"; done\nexit 0\n'
+    note = '#!/bin/sh\necho "$@" > "$STUB_NOTES/NAME"\n'
+    note += 'for a; do [ -f "$a" ] && cat "$a" > "$STUB_NOTES/NAME.yaml"; done\nexit 0\n'
     for package, name in (
         ("controller_manager", "ros2_control_node"),
         ("robot_state_publisher", "robot_state_publisher"),

@@ -10,11 +10,12 @@ from wall_oss_ros.paths import data_path
 from wall_oss_ros.robots.profile import load_profile
 
 VALUES = {
-    "robot": "ur:ur10e", "robot_ip": "10.0.0.2", "use_mock_hardware": "false", "namespace": "", "variant": "ur10e", "controller": "its_controller",
+    "robot": "ur:ur10e", "robot_ip": "10.0.0.2", "use_mock_hardware": "false", "namespace": "",
+    "variant": "ur10e", "controller": "its_controller",
 }  # fmt: skip
 # What the launch files declare, as their repositories had it in mid-2026.
-FRANKA = ("robot_type arm_prefix namespace robot_ip load_gripper use_fake_hardware fake_sensor_commands joint_state_rate "
-          "controllers_yaml").split()  # fmt: skip
+FRANKA = ("robot_type arm_prefix namespace robot_ip load_gripper use_fake_hardware fake_sensor_commands "
+          "joint_state_rate controllers_yaml").split()  # fmt: skip
 UR = "ur_type robot_ip use_mock_hardware headless_mode initial_joint_controller launch_rviz tf_prefix".split()
 FFW = "start_rviz use_sim use_fake_hardware fake_sensor_commands port_name launch_cameras init_position model".split()
 

@@ -19,7 +19,8 @@ def modules(tmp_path, monkeypatch):
     """A folder of modules that python -m finds."""
     sources = {
         "sleeper": "import time; print('up', flush=True); time.sleep(300)",
-        "stubborn": "import signal, time; [signal.signal(s, signal.SIG_IGN) for s in (2, 15)]; print('up', flush=True); time.sleep(300)",
+        "stubborn": "import signal, time; [signal.signal(s, signal.SIG_IGN) for s in (2, 15)]; "
+        "print('up', flush=True); time.sleep(300)",
         "failing": "import sys; print('some log'); sys.exit('error: The wheel came off. Put it back.')",
     }
     for name, source in sources.items():

@@ -142,8 +142,8 @@ def test_no_network_interface(start):
     assert "No network interface could be used" in start(WALL_OSS_NETWORK="nosuch0", CYCLONEDDS_URI="").error()
 
 
-# After a Ctrl-C that comes while an import executes a string, as dataclasses do, CPython ends itself by SIGINT although it was
-# handled; a shell says 130 to both.
+# After a Ctrl-C that comes while an import executes a string, as dataclasses do, CPython ends itself by SIGINT although
+# it was handled; a shell says 130 to both.
 @pytest.mark.parametrize("number, statuses", [(signal.SIGINT, {130, -signal.SIGINT}), (signal.SIGTERM, {143})])
 def test_a_signal_stops_everything(start, number, statuses):
     run = start()

@@ -30,8 +30,8 @@ def command():
         env = {**os.environ, "ROS_DOMAIN_ID": str(DOMAIN), "PYTHONPATH": str(ROOT)}
         started.append(
             subprocess.Popen(
-                [sys.executable, "-u", "-m", "wall_oss_ros.commands.main", "topic", *words], cwd=ROOT, env=env, text=True,
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                [sys.executable, "-u", "-m", "wall_oss_ros.commands.main", "topic", *words], cwd=ROOT, env=env,
+                text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             )
         )  # fmt: skip
         return started[-1]

@@ -30,8 +30,8 @@ class Driver(BaseModel):
         install: how to get the packages.
         needs_address: whether the robot has an address that must be given.
         arguments: of the launch file. A name with ``|`` is the first of them that the launch file has. In a value,
-            ``{robot}``, ``{robot_ip}``, ``{use_mock_hardware}``, ``{namespace}``, ``{variant}`` and ``{controller}`` are
-            filled in.
+            ``{robot}``, ``{robot_ip}``, ``{use_mock_hardware}``, ``{namespace}``, ``{variant}`` and ``{controller}``
+            are filled in.
         controller: the trajectory controller's name, if it is not the profile's.
         controllers: file of ours, below share/wall_oss_ros, with a controller that the driver does not start.
         gripper_joint_states: where a mock gripper says how far it is open; None where the gripper is one of the arm's
@@ -73,7 +73,7 @@ class Driver(BaseModel):
             values: what stands for the names in braces.
 
         Raises:
-            WallOSSError: the launch file lacks one of the arguments.
+            WallOSSError: the launch file does not have one of the arguments.
         """
         known = sorted(known)
         filled = {}
@@ -112,7 +112,8 @@ def load_driver(robot: str, distribution: str = "", variant: str | None = None, 
             names = sorted(file.stem for file in folder.glob("*.yaml"))
             raise WallOSSError(
                 f"How to start the driver of {robot} is not known; it is for {', '.join(names)}.",
-                "Start it yourself and launch with driver:=false, or describe it in a file like those: driver_file:=<path>.",
+                "Start it yourself and launch with driver:=false, or describe it in a file like those: "
+                "driver_file:=<path>.",
             )
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -131,7 +132,7 @@ def load_driver(robot: str, distribution: str = "", variant: str | None = None, 
 
 
 def _over(fields: dict, changes: dict) -> dict:
-    """``fields`` with ``changes`` in their place; mappings are merged, one level deep, and lose what becomes null there."""
+    """``fields`` with ``changes`` laid over them; mappings are merged, one level deep, and lose what becomes null."""
     both = {
         k: {**fields[k], **v} for k, v in changes.items() if isinstance(v, dict) and isinstance(fields.get(k), dict)
     }

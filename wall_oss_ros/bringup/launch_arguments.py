@@ -123,8 +123,8 @@ _ARGUMENTS: dict[str, tuple[str | LaunchConfiguration, str, list[str] | None]] =
     ),
     "camera_frames": (
         "false",
-        "With sim:=false: whether the cameras are put into tf where the profile's simulation has them. Only for cameras "
-        "that stand there, and whose drivers do not put them into tf.",
+        "With sim:=false: whether the cameras are put into tf where the profile's simulation has them. Only for "
+        "cameras that stand there, and whose drivers do not put them into tf.",
         _SWITCH,
     ),
 }

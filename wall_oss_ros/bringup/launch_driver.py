@@ -38,7 +38,8 @@ def check(context: LaunchContext) -> list:
     """Refuses a driver that cannot be started; gives what our own nodes have to know of one that can.
 
     Raises:
-        WallOSSError: the driver is not known or not installed, has no address or another version, or takes no namespace.
+        WallOSSError: the driver is not known or not installed, has no address or another version, or takes no
+            namespace.
     """
     if not switch(context, "driver"):
         return _known_controller(context)

@@ -82,7 +82,7 @@ def parameter_files(context: LaunchContext, node: str, parameters: Mapping[str, 
 
 
 def process_options(context: LaunchContext, name: str) -> dict[str, Any]:
-    """How a node's process is run: its log, what ends it, and its return, as the arguments respawn and log_level say."""
+    """How a node's process is run and ended, and started again, as the arguments respawn and log_level say."""
     return {
         "exec_name": name,
         "prefix": _prefix(context),
@@ -126,7 +126,7 @@ def _end_when_futile() -> Callable[[ProcessExited, LaunchContext], None]:
 def end_at_sigterm(context: LaunchContext) -> list:
     """Has launch end what it has started at SIGTERM as well, which service managers and containers send. No action.
 
-    launch itself does so at Ctrl-C only; SIGTERM ends it alone, and the robot's processes go on with nobody to mind them.
+    launch itself does so at Ctrl-C only; SIGTERM ends it alone, and the robot's processes run on unattended.
     """
 
     def end(_number: int) -> None:

@@ -31,7 +31,7 @@ _CELL = "urdf/cells/cell.urdf.xacro"
 
 
 def robot_state_publisher(context: LaunchContext) -> list:
-    """robot_state_publisher with the robot in its cell; the vendor's description where the argument description says so.
+    """robot_state_publisher with the robot in its cell, as our own or the vendor's description has it.
 
     Raises:
         WallOSSError: the vendor's description was asked for and cannot be had.

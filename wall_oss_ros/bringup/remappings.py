@@ -65,7 +65,7 @@ def remapped(name: str, profile: RobotProfile, namespace: str = "", controller: 
 def recorded_topics(
     profile: RobotProfile, namespace: str = "", controller: str = "", base_topic: str = ""
 ) -> list[str]:
-    """What a recording holds: the robot's topics, and what WALL-OSS says of its work; arguments as of ``remappings``."""
+    """What a recording holds: the robot's topics and those of WALL-OSS; the arguments are those of ``remappings``."""
     names = (*profile_names(profile)[0], *_RECORDED)
     return [*(remapped(name, profile, namespace, controller, base_topic) for name in names), "/diagnostics", "/rosout"]
 

@@ -57,8 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout", type=float, default=90.0, metavar="S", help="simulated time (default: %(default)s)"
     )
-    parser.add_argument("--speed", type=float, default=1.0, metavar="F", help="of simulated time against real time; below 1"
-                        " gives a slow machine time to think (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--speed", type=float, default=1.0, metavar="F", help="of simulated time against real time;"
+                        " below 1 gives a slow machine time to think (default: %(default)s)")  # fmt: skip
     parser.add_argument("--stay", action="store_true", help="stay up after the verdict in any case")
     parser.add_argument("--domain", type=int, metavar="N", help="ROS domain (default: ROS_DOMAIN_ID, or 0)")
 
@@ -261,7 +261,8 @@ def check_port(port: int) -> None:
         except OSError as error:
             raise WallOSSError(
                 f"Port {port} cannot be used for the page: {error.strerror}.",
-                f"Choose another, such as --port {port + 1 if port < 65535 else 8080}, or leave the page out: --headless.",
+                f"Choose another, such as --port {port + 1 if port < 65535 else 8080}, or leave the page out: "
+                "--headless.",
             ) from None
 
 

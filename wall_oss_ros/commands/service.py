@@ -14,7 +14,7 @@ import argparse
 import time
 from typing import Any
 
-from wall_oss_ros.commands.topic_values import fill, plain
+from wall_oss_ros.commands.topic_values import fill, plain, temporary_node
 from wall_oss_ros.errors import WallOSSError
 
 _WAIT = 5.0  # s for a service to be found
@@ -37,20 +37,8 @@ def main(args: argparse.Namespace) -> int:
     Raises:
         WallOSSError: there is no such service, its type is not known here, or values do not fit.
     """
-    from wall_oss_ros.embedded.logging import LoggingSeverity, set_logger_level
-
-    set_logger_level("wall_oss.embedded", LoggingSeverity.WARN)
-    from wall_oss_ros.embedded import auto  # noqa: F401  puts the embedded library in place where ROS 2 is missing
-
-    import rclpy
-
-    rclpy.init(args=[])
-    node = rclpy.create_node(f"wall_oss_service_{time.time_ns() % 1_000_000}", start_parameter_services=False)
-    try:
+    with temporary_node("service") as node:
         return {"call": _call, "list": _list}[args.verb](node, args)
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
 
 
 def _call(node: Any, args: argparse.Namespace) -> int:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Looks the code of this checkout over, then runs its test suite.
 
-First come linter, formatter, import contracts, types and dependencies, then pytest. Arguments for pytest, such as a file
-or -k, make it run what they select, and nothing else.
+First come linter, formatter, import contracts, types and dependencies, then pytest. Arguments for pytest, such as a
+file or -k, make it run what they select, and nothing else.
 
 examples:
   wall-oss test
@@ -24,7 +24,7 @@ from pathlib import Path
 
 from wall_oss_ros.errors import WallOSSError
 
-# What is looked over: a name, the package that must be there, the command behind ``python -m`` or beside the interpreter.
+# What is looked over: a name, the package that must be there, and the command.
 LINT = (
     ("lint", "ruff", ["ruff", "check", "--quiet"]),
     ("format", "ruff", ["ruff", "format", "--check", "--quiet"]),

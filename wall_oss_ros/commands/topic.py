@@ -17,7 +17,7 @@ import time
 from collections import deque
 from typing import Any
 
-from wall_oss_ros.commands.topic_values import fill, message_class, pick, plain
+from wall_oss_ros.commands.topic_values import fill, message_class, pick, plain, temporary_node
 from wall_oss_ros.errors import WallOSSError
 
 _DISCOVERY = 1.0  # s in which participants on one machine usually find each other
@@ -63,23 +63,13 @@ def main(args: argparse.Namespace) -> int:
     Raises:
         WallOSSError: unknown type or topic, or values that do not fit.
     """
-    from wall_oss_ros.embedded.logging import LoggingSeverity, set_logger_level
+    with temporary_node("topic") as node:
+        from rclpy.executors import ExternalShutdownException
 
-    set_logger_level("wall_oss.embedded", LoggingSeverity.WARN)
-    from wall_oss_ros.embedded import auto  # noqa: F401  puts the embedded library in place where ROS 2 is missing
-
-    import rclpy
-    from rclpy.executors import ExternalShutdownException
-
-    rclpy.init(args=[])
-    node = rclpy.create_node(f"wall_oss_topic_{time.time_ns() % 1_000_000}", start_parameter_services=False)
-    try:
-        return {"pub": _pub, "echo": _echo, "list": _list, "hz": _hz}[args.verb](node, args)
-    except ExternalShutdownException:
-        return 0
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+        try:
+            return {"pub": _pub, "echo": _echo, "list": _list, "hz": _hz}[args.verb](node, args)
+        except ExternalShutdownException:
+            return 0
 
 
 def _positive(text: str) -> float:

@@ -1,11 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Messages and YAML: what `wall-oss topic` reads from the command line and prints."""
+"""What `wall-oss topic` and `wall-oss service` share: a node for as long as they run, and messages from and to YAML."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from wall_oss_ros.errors import WallOSSError
+
+
+@contextmanager
+def temporary_node(purpose: str) -> Iterator[Any]:
+    """A node, of rclpy's own or of the embedded library, which says nothing of itself."""
+    from wall_oss_ros.embedded.logging import LoggingSeverity, set_logger_level
+
+    set_logger_level("wall_oss.embedded", LoggingSeverity.WARN)
+    from wall_oss_ros.embedded import auto  # noqa: F401  puts the embedded library in place where ROS 2 is missing
+
+    import rclpy
+
+    rclpy.init(args=[])
+    node = rclpy.create_node(f"wall_oss_{purpose}_{time.time_ns() % 1_000_000}", start_parameter_services=False)
+    try:
+        yield node
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
 
 
 def message_class(name: str) -> Any:
