@@ -2,6 +2,7 @@
 """Universal Robots: the URDFs follow the table, the table the published formula, and every arm reaches its table."""
 
 import math
+import runpy
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -9,7 +10,7 @@ import pinocchio
 import pytest
 
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.robots import ur
+from wall_oss_ros.paths import data_path
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim.cubes import expert
@@ -17,17 +18,18 @@ from wall_oss_ros.sim.cubes.demonstrations import CubeEnvironment
 from wall_oss_ros.sim.cubes.expert import PICK, PLACE, ExpertState
 from wall_oss_ros.sim.environment import CONTROL_DT, DT
 
+GENERATOR = runpy.run_path(str(data_path("urdf/ur/generate.py")))
 DOWN = np.diag([1.0, -1.0, -1.0])
 TYPES = "ur3 ur3e ur5 ur5e ur7e ur8long ur10 ur10e ur12e ur15 ur16e ur18 ur20 ur30".split()
 
 
 def test_every_ur_type_of_the_driver_is_there():
-    assert sorted(ur.types()) == sorted(TYPES)
+    assert sorted(GENERATOR["types"]()) == sorted(TYPES)
 
 
 @pytest.mark.parametrize("ur_type", TYPES)
 def test_the_shipped_urdf_is_what_the_table_gives(ur_type):
-    assert load_profile(f"ur:{ur_type}").urdf_path.read_text() == ur.urdf(ur_type)
+    assert load_profile(f"ur:{ur_type}").urdf_path.read_text() == GENERATOR["urdf"](ur_type)
 
 
 def _published_pose(dh, q):
@@ -51,7 +53,7 @@ def test_the_urdf_moves_as_the_published_parameters_say(ur_type):
         q = pinocchio.neutral(model)
         q[:6] = rng.uniform(-3, 3, 6)
         pinocchio.framesForwardKinematics(model, data, q)
-        tool, wanted = data.oMf[model.getFrameId("tool0")], _published_pose(ur.types()[ur_type]["dh"], q[:6])
+        tool, wanted = data.oMf[model.getFrameId("tool0")], _published_pose(GENERATOR["types"]()[ur_type]["dh"], q[:6])
         assert np.allclose(tool.translation, turned @ wanted[:3, 3], atol=1e-5)
         assert np.allclose(tool.rotation, turned @ wanted[:3, :3], atol=1e-5)
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import yaml
 from launch import LaunchContext
 from launch.action import Action
 from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, SetLaunchConfiguration
@@ -11,10 +12,11 @@ from launch.substitutions import LaunchConfiguration
 from wall_oss_ros.bringup.remappings import remappings
 from wall_oss_ros.bringup.system import DEFAULT_ROBOT
 from wall_oss_ros.homing import PLANNERS
+from wall_oss_ros.paths import data_path
 from wall_oss_ros.robots.profile import RobotProfile, available_profiles, load_profile
-from wall_oss_ros.robots.ur import types as ur_types
 
 _SWITCH = ["true", "false"]
+_UR_TYPES = yaml.safe_load(data_path("urdf/ur/types.yaml").read_text(encoding="utf-8"))
 _RENAMED = {"home_planner": "planner"}  # arguments that had another name, which is still accepted
 
 # Name: default, description, choices.
@@ -29,7 +31,7 @@ _ARGUMENTS: dict[str, tuple[str | LaunchConfiguration, str, list[str] | None]] =
     "ur_type": (
         "",
         "Which Universal Robots arm, with robot:=ur. Empty: the profile's own choice, ur5e.",
-        ["", *ur_types()],
+        ["", *_UR_TYPES],
     ),
     "sim": ("true", "true simulates the robot; false is for a real one, or for its driver's mock hardware.", _SWITCH),
     "seed": ("0", "With sim:=true: which scene, a whole number from 0.", None),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the URDFs of the Universal Robots from their table of figures: ``python -m wall_oss_ros.robots.ur``.
+"""Writes the URDFs of the Universal Robots from their table of figures, ``types.yaml``: ``python urdf/ur/generate.py``.
 
 Links, joints and frames have the names and places of ur_description, so that a profile fits the real driver as well.
 The shapes are our own, from primitives, and so is the two-finger gripper at the flange, of the size of a Robotiq 2F-85:
@@ -9,13 +9,11 @@ its fingers slide, and follow the knuckle joint that the real one's driver repor
 from __future__ import annotations
 
 import math
-import sys
 from pathlib import Path
 
 import yaml
 
-from wall_oss_ros.paths import data_path
-
+FOLDER = Path(__file__).resolve().parent
 JOINTS = ("shoulder_pan", "shoulder_lift", "elbow", "wrist_1", "wrist_2", "wrist_3")
 KNUCKLE = "robotiq_85_left_knuckle_joint"
 STROKE, CLOSED = 0.085, 0.8  # m between the fingers; rad of the knuckle when they meet
@@ -25,8 +23,8 @@ _ALONG_X, _ALONG_Y, _ALONG_Z = f"0 {math.pi / 2:.8f} 0", f"{math.pi / 2:.8f} 0 0
 
 
 def types() -> dict[str, dict]:
-    """The table, by ur_type; its fields are explained in ``urdf/ur/types.yaml``."""
-    return yaml.safe_load(data_path("urdf/ur/types.yaml").read_text(encoding="utf-8"))
+    """The table, by ur_type; its fields are explained in the file."""
+    return yaml.safe_load((FOLDER / "types.yaml").read_text(encoding="utf-8"))
 
 
 def urdf(ur_type: str) -> str:
@@ -35,8 +33,7 @@ def urdf(ur_type: str) -> str:
     lines = [
         '<?xml version="1.0"?>',
         "<!-- SPDX-License-Identifier: Apache-2.0 -->",
-        f"<!-- A {ur_type} with a two-finger gripper. Written by wall_oss_ros/robots/ur.py from types.yaml: edit these."
-        " -->",
+        f"<!-- A {ur_type} with a two-finger gripper. Written by urdf/ur/generate.py from types.yaml: edit these. -->",
         f'<robot name="{ur_type}">',
         "  <!-- Read by MuJoCo only: keep the coloured visual shapes and every named frame. -->",
         '  <mujoco><compiler discardvisual="false" fusestatic="false" balanceinertia="true"/></mujoco>',
@@ -219,13 +216,6 @@ def _numbers(values: tuple) -> str:
     return " ".join(f"{float(value):.6g}" for value in values)
 
 
-def main(folder: str | None = None) -> int:
-    """Writes all of them into a folder; by default the one that they ship in."""
-    target = Path(folder) if folder else data_path("urdf/ur")
-    for ur_type in types():
-        (target / f"{ur_type}.urdf").write_text(urdf(ur_type), encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:2]))
+    for ur_type in types():
+        (FOLDER / f"{ur_type}.urdf").write_text(urdf(ur_type), encoding="utf-8")
