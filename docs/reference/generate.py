@@ -18,7 +18,6 @@ from pathlib import Path
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from wall_oss_ros.commands.main import build_parser
 from wall_oss_ros.nodes.control import ControlNode
@@ -189,7 +188,7 @@ def _type(annotation: object) -> str:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    value = field.default if field.default is not PydanticUndefined else field.get_default(call_default_factory=True)
+    value = field.get_default(call_default_factory=True)
     if value is None or value in ((), {}, []):
         return "none"
     return f"`{str(value).lower() if isinstance(value, bool) else value or repr(value)}`"
