@@ -103,6 +103,13 @@ def test_a_model_that_stays_lost_fails_the_plan():
     assert all(s.status in (SubtaskStatus.FAILED, SubtaskStatus.CANCELLED) for s in plan.subtasks)
 
 
+def test_a_new_plan_is_given_as_many_stray_answers_as_the_first():
+    model = ScriptedModel([f"{PICK}\n{PLACE}"], ["sing"] * 20)
+    plan, trace = follow(model, stray_answers=3, replans=1)
+    assert plan.status == PlanStatus.FAILED
+    assert trace.index("") == 8, "twice: one answer that is not yet confirmed, and three strays"
+
+
 def test_a_subtask_that_takes_too_long_fails_the_plan():
     plan, _ = follow(ScriptedModel(PICK, [PICK] * 10), subtask_timeout_s=3.0)
     assert plan.status == PlanStatus.FAILED and "longer than 3 s" in plan.message
