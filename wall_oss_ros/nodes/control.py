@@ -89,7 +89,7 @@ class ControlNode(WallOSSNode):
         joining = self.value("chunk_joining")
         self._inference = Inference(self._policy, profile.rate_hz, observation_from, joining == "real_time")
         # Made once: a stop outlasts deactivation.
-        self._state_machine = ControlStateMachine(Limits.of(profile, self.value("planner_timeout_s")))
+        self._states = ControlStateMachine(Limits.of(profile, self.value("planner_timeout_s")))
         self._status_out = self.publish_to(ControlStatus, "status", LATCHED)
         self._chunk_out = self.publish_to(ActionChunk, "action_chunk", EVENTS)
         self._commands = CommandPublishers(self, profile, self._policy.dof_mask)
@@ -167,17 +167,17 @@ class ControlNode(WallOSSNode):
         self._monitor.description = self._comparison.fault
 
     def _on_emergency(self, message: Bool) -> None:
-        self._state_machine.emergency(message.data)
+        self._states.emergency(message.data)
         self._judge()
 
     def _on_stop(self, _request, response):
-        self._state_machine.stop("stopped by a person")
+        self._states.stop("stopped by a person")
         self._judge()
         response.success, response.message = True, "the robot comes to rest and holds"
         return response
 
     def _on_resume(self, _request, response):
-        resumed = self._state_machine.resume()
+        resumed = self._states.resume()
         self._judge()
         response.success = resumed and self._mode != State.STOPPED
         refused = "nothing was stopped" if self._mode != State.STOPPED else self._reason
@@ -213,7 +213,7 @@ class ControlNode(WallOSSNode):
         if self._plan.running:
             return "a plan is running; cancel it first"
         now = self.now()
-        return self._state_machine.against_homing(
+        return self._states.against_homing(
             _since(self._arms.heard, now), self._monitor.fault(now, self.steady())
         )
 
@@ -239,11 +239,11 @@ class ControlNode(WallOSSNode):
             fault=self._monitor.fault(now, self.steady()) or self._model_error or self._home.fault or self.motion.fault,
             homing=self._home.words,
         )
-        state, reason = self._state_machine.judge(situation)
+        state, reason = self._states.judge(situation)
         moves = state in (State.RUNNING, State.HOMING) or (self.motion.moving and state != State.STOPPED)
         if moves and (pushed := self._monitor.pushed):  # something is in the way: only a person can tell what
-            self._state_machine.stop(f"stopped by {pushed}")
-            state, reason = self._state_machine.judge(situation)
+            self._states.stop(f"stopped by {pushed}")
+            state, reason = self._states.judge(situation)
         if state != self._mode or (not reason) != (not self._reason):
             self._mode, self._reason = state, reason
             self.get_logger().info(f"{state.name.lower()}{': ' if reason else ''}{reason}")
