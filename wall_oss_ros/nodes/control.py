@@ -213,9 +213,7 @@ class ControlNode(WallOSSNode):
         if self._plan.running:
             return "a plan is running; cancel it first"
         now = self.now()
-        return self._states.against_homing(
-            _since(self._arms.heard, now), self._monitor.fault(now, self.steady())
-        )
+        return self._states.against_homing(_since(self._arms.heard, now), self._monitor.fault(now, self.steady()))
 
     def _target(self, time: float) -> np.ndarray | None:
         """Where the robot is to be at a time (s), at most the chunk's end; None while it may not move."""
