@@ -14,6 +14,12 @@ import wall_oss_ros.nodes  # noqa: F401  gives rclpy and the messages where ther
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items):
+    """Files with slow tests come first, so that at the end no worker is left alone with one of them."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture
 def logged():
     """Gives what the package has logged so far, as text. pytest's caplog hears nothing where launch_testing is installed: by

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A recipe that trains in seconds, and a packed batch for the networks of network_support."""
 
+from functools import cache
+
 import torch
 from network_support import END, IMAGE, PAD, PROPRI, START
 
@@ -22,8 +24,11 @@ SMALL = {
 }  # fmt: skip
 
 
+tiny = cache(lambda: load_recipe("tiny"))
+
+
 def small_recipe(dagger_episodes: int = 0) -> Recipe:
-    recipe = load_recipe("tiny").model_dump()
+    recipe = tiny().model_dump()
     recipe["model"] |= SMALL
     recipe["data"] |= {"episodes": 4, "posed_frames": 100, "held_out": 16}
     recipe["vision"] |= {"steps": 2, "batch": 4}

@@ -52,6 +52,7 @@ def test_a_call_prints_the_answer_and_tells_of_failure(robot, executor):
     assert answers(executor, "call", "robot/switch", "data: true") == (0, "success: true\nmessage: 'on'\n", "")
 
 
+@pytest.mark.slow
 def test_what_cannot_be_called_is_told_in_one_line(robot, executor):
     status, _, errors = answers(executor, "call", "/robot/switch", "dat: true")
     assert status == 2 and "has no field 'dat'" in errors and "Traceback" not in errors

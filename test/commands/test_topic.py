@@ -60,6 +60,7 @@ def test_echo_finds_the_type_and_prints_a_latched_message(command, make_node, ex
     assert process.communicate() == ("data: 'first: take it'\n---\n", "")
 
 
+@pytest.mark.slow
 def test_list_and_hz(command, make_node, executor):
     node = make_node("node")
     publisher = node.create_publisher(String, "/tick", 10)
@@ -77,6 +78,7 @@ def test_list_and_hz(command, make_node, executor):
     assert "std dev:" in lines[1]
 
 
+@pytest.mark.slow
 def test_unknown_topic_and_type_end_in_one_line(command):
     process = command("echo", "/nothing/there")
     out, errors = process.communicate(timeout=PATIENCE)

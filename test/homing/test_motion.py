@@ -14,7 +14,7 @@ from wall_oss_ros.homing.builtin import BuiltinPlanner
 from wall_oss_ros.homing.timing import pace
 
 pytestmark = pytest.mark.timeout(600)
-ROBOTS = ["franka", "ur", "dual_arm"]
+ROBOTS = ["franka", "ur", pytest.param("dual_arm", marks=pytest.mark.slow)]
 
 
 class Bench:

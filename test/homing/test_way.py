@@ -37,7 +37,7 @@ def check(name: str, q: np.ndarray, knots: np.ndarray) -> None:
     assert not any(shapes.touching(posture) for posture in joints)
 
 
-@pytest.mark.parametrize("name", ["franka", "ur", "dual_arm"])
+@pytest.mark.parametrize("name", ["franka", "ur", pytest.param("dual_arm", marks=pytest.mark.slow)])
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 10**6))
 def test_there_is_a_way_home_from_where_an_arm_works(name, seed):

@@ -227,6 +227,7 @@ def test_recorded_work_computes_with_new_contents(model):
     assert len(replayed) - before == 3 * (1 + 1 + 2 + STEPS)
 
 
+@pytest.mark.slow
 def test_a_layer_compiles_whole_and_not_once_for_each_length(model, monkeypatch):
     monkeypatch.setattr(linear, "can_pack", lambda: False)  # as on a GPU
     torch._dynamo.reset()

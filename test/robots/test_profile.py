@@ -2,6 +2,7 @@
 """Profiles: the shipped ones load, and a bad one is refused in words that name the file and the field."""
 
 import json
+from functools import cache
 
 import pytest
 import yaml
@@ -12,18 +13,23 @@ from wall_oss_ros.robots.components import Stroke
 from wall_oss_ros.robots.profile import available_profiles, load_profile
 
 
+@cache
+def _text(name: str) -> str:
+    """A shipped profile as JSON, without the file's aliases, so that a change is one of one place."""
+    return json.dumps(yaml.safe_load((data_path("config/robots") / f"{name}.yaml").read_text()))
+
+
 def _franka() -> dict:
-    return yaml.safe_load((data_path("config/robots") / "franka.yaml").read_text())
+    return json.loads(_text("franka"))
 
 
 def _dual() -> dict:
-    """Without the file's aliases, so that a change is one of one place."""
-    return json.loads(json.dumps(yaml.safe_load((data_path("config/robots") / "dual_arm.yaml").read_text())))
+    return json.loads(_text("dual_arm"))
 
 
 def _saved(tmp_path, content) -> str:
     path = tmp_path / "mine.yaml"
-    path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
+    path.write_text(content if isinstance(content, str) else json.dumps(content))  # which is YAML
     return str(path)
 
 

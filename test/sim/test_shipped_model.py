@@ -94,6 +94,7 @@ def test_it_refuses_what_it_cannot_know(policy, environment):
         assert plan.status == PlanStatus.FAILED and plan.message
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_in_closed_loop_it_takes_the_named_cube_where_it_was_told(policy, environment):
     """How often it succeeds is for `wall-oss eval` to measure; a few scenes show that nothing between is broken."""
@@ -105,6 +106,7 @@ def test_in_closed_loop_it_takes_the_named_cube_where_it_was_told(policy, enviro
     assert sum(e.judgements_right for e in episodes) >= 0.85 * sum(e.judgements for e in episodes)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("name", "robot"), [("wall-oss-tiny", "ur"), ("wall-oss-tiny-dual-arm", "dual_arm")])
 def test_in_closed_loop_the_other_robots_do_what_they_were_told(name, robot):
@@ -120,6 +122,7 @@ def test_in_closed_loop_the_other_robots_do_what_they_were_told(name, robot):
     assert sum(episode.success for episode in episodes) >= 2
 
 
+@pytest.mark.slow
 def test_both_hands_go_to_the_named_tray():
     """On the same picture, only the words differ."""
     environment = task_of("dual_arm").environment(np.random.default_rng(0), "dual_arm")

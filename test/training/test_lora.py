@@ -3,6 +3,7 @@
 
 import json
 import sys
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -13,7 +14,10 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS
 from wall_oss_ros.training.lora import TARGETS, LoraSettings, add_lora, load_adapter, merge_lora, save_adapter
 
-pytest.importorskip("peft", reason="the optional package peft")
+pytestmark = [
+    pytest.mark.slow,  # to import peft takes longer than to use it here
+    pytest.mark.skipif(find_spec("peft") is None, reason="the optional package peft"),
+]
 
 
 @pytest.fixture

@@ -94,6 +94,7 @@ def test_the_language_loss_is_of_the_answers_alone():
     assert float(found.cross_entropy) == pytest.approx(float(torch.stack(expected).mean()), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_training_on_the_flow_loss_teaches_the_flow():
     """Down the loss, sampled actions come to be those that were shown; up, or with another sign, they would not."""
     model = small_model()

@@ -17,6 +17,7 @@ from wall_oss_ros.training.pipeline import train
 from wall_oss_ros.training.trainer import Trainer
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_a_recipe_with_dagger_becomes_a_checkpoint_and_a_run_resumes(tmp_path):
     output, data = tmp_path / "out", tmp_path / "data"

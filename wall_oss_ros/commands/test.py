@@ -69,7 +69,8 @@ def main(args: argparse.Namespace) -> int:
     environment.setdefault("OMP_NUM_THREADS", "1")
     command = [sys.executable, "-m", "pytest", *args.passed_on]
     if args.workers or not args.passed_on:
-        command += ["-n", str(args.workers or 2), "--dist", "loadfile"]
+        # Which file comes first is for test/conftest.py to say.
+        command += f"-n {args.workers or 2} --dist loadfile --no-loadscope-reorder".split()
     if args.quick:
         command += ["-m", "not slow and not ros"]
     return subprocess.run(command, cwd=root, env=environment, check=False).returncode

@@ -26,6 +26,8 @@ from wall_oss_ros.robots.components import (
 )
 from wall_oss_ros.robots.simulation import Simulation
 
+_YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where PyYAML was built with it
+
 
 class RobotProfile(Component):
     """Everything about one robot.
@@ -236,7 +238,7 @@ def load_profile(name_or_path: str | Path) -> RobotProfile:
         )
     path = Path(text) if is_path else data_path("config/robots") / f"{text}.yaml"
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _YAML)
     except OSError as error:
         raise WallOSSError(f"The robot profile {path} cannot be read ({error.strerror}).", "Check the path.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
