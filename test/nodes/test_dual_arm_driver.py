@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The simulated AI Worker has the face of its vendor's controllers: eight joints an arm, a head that takes partial goals."""
+"""The simulated AI Worker has its vendor's controllers: eight joints an arm, a head that takes partial goals."""
 
 import json
 

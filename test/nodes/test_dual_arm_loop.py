@@ -38,7 +38,7 @@ SCENERY = scenery_of(PROFILE)
 
 
 class Expert(FakePolicy):
-    """Acts and judges as the scripted expert would, from the observed hands and the newest ground truth of the trays."""
+    """Acts and judges as the scripted expert would, from the observed hands and the trays' newest ground truth."""
 
     views = [view.name for view in PROFILE.views]
 

@@ -12,8 +12,8 @@ from wall_oss_ros.robots.profile import load_profile
 
 DUAL = load_profile("dual_arm")
 BASE = Base(
-    dof="car_pose", frame="base_link", holonomic=True, limits=Limits(velocity=(1,) * 3, acceleration=(1,) * 3, jerk=(9,) * 3),
-    topic="/cmd_vel", stamped=True, odometry="/odom", rate_hz=20.0,
+    dof="car_pose", frame="base_link", holonomic=True, topic="/cmd_vel", stamped=True, odometry="/odom", rate_hz=20.0,
+    limits=Limits(velocity=(1,) * 3, acceleration=(1,) * 3, jerk=(9,) * 3),
 )  # fmt: skip
 ON_WHEELS = DUAL.model_copy(update={"base": BASE})
 
