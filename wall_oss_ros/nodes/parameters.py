@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.errors import WallOSSError, missing_package
 from wall_oss_ros.robots.profile import RobotProfile
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
@@ -75,11 +75,15 @@ def load_policy(model: str, device: str, threads: int, attention: str, profile: 
     """Loads the ``Policy`` that ``POLICY_PARAMETERS`` name. torch is imported here, not before: it takes seconds.
 
     Raises:
-        WallOSSError: there is no such checkpoint, it cannot be used, or it is not for this robot.
+        WallOSSError: there is no such checkpoint, it cannot be used, or it is not for this robot; or the extra for models
+            is not installed.
     """
     from wall_oss_ros.policy.checkpoints import model_directory
-    from wall_oss_ros.policy.policy import Policy
 
+    try:
+        from wall_oss_ros.policy.policy import Policy
+    except ModuleNotFoundError as error:
+        raise missing_package(error) or error from error
     folder = model_directory(model or None, profile)
     return Policy.from_pretrained(folder, device, threads=threads or None, profile=profile, attention=attention)
 
