@@ -63,8 +63,8 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 def parameters() -> str:
     parts = [
         "# Parameters of the nodes",
-        "Set at launch (`params_file:=...`, or `-p name:=value` after `--ros-args`); those marked live also while the node "
-        "runs: `ros2 param set`. Defaults for a launch are in `config/nodes.yaml`.",
+        "Set at launch (`params_file:=...`, or `-p name:=value` after `--ros-args`); those marked live also while the "
+        "node runs: `ros2 param set`. Defaults for a launch are in `config/nodes.yaml`.",
         "## Every node",
         _parameters(COMMON_PARAMETERS),
     ]

@@ -22,8 +22,8 @@ ARM = np.isin(np.arange(SIZE), np.arange(7, 14))
 
 
 class Recorded(Dataset):
-    """Noise for pictures; the right arm's entries are known, but that of ``unknown``, and the last steps of each chunk are
-    beyond the recording's end."""
+    """Noise for pictures; the right arm's entries are known, but that of ``unknown``, and the last steps of each chunk
+    are beyond the recording's end."""
 
     robots, views, horizon, held_out = ("franka",), ("face_view", "right_wrist_view"), 10, 8
 

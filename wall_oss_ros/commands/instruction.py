@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The instruction of a simulated run: made to fit its scene, and judged by what the simulator says and not the model."""
+"""The instruction of a simulated run: made to fit its scene, and judged by the simulator's word, not the model's."""
 
 from __future__ import annotations
 

@@ -75,8 +75,8 @@ def load_policy(model: str, device: str, threads: int, attention: str, profile: 
     """Loads the ``Policy`` that ``POLICY_PARAMETERS`` name. torch is imported here, not before: it takes seconds.
 
     Raises:
-        WallOSSError: there is no such checkpoint, it cannot be used, or it is not for this robot; or the extra for models
-            is not installed.
+        WallOSSError: there is no such checkpoint, it cannot be used, or it is not for this robot; or the extra for
+            models is not installed.
     """
     from wall_oss_ros.policy.checkpoints import model_directory
 

@@ -60,8 +60,8 @@ def _named_model(name: str) -> Path:
 def shipped_model(profile: RobotProfile) -> str:
     """The name in models/ of the checkpoint for a robot.
 
-    One that has statistics of that robot comes first, then, unless the profile names its statistics, one that wants just
-    the robot's views, then the default: whether it may move the robot at all is asked by who loads it.
+    One that has statistics of that robot comes first, then, unless the profile names its statistics, one that wants
+    just the robot's views, then the default: whether it may move the robot at all is asked by who loads it.
 
     Raises:
         WallOSSError: none has the statistics that the profile names.
