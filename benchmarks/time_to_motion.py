@@ -2,8 +2,8 @@
 """Time from ``wall-oss run`` to the first motion of the robot, and what it is made of.
 
 Starts ``wall-oss run --headless`` as a user does and watches the topics from outside: the simulator's first joint
-states, the first observation, the instruction, the plan, the first action chunk, and the moment the arm has left its place.
-The environment must be set up; ``./wall-oss`` adds a few milliseconds to that.
+states, the first observation, the instruction, the plan, the first action chunk, and the moment the arm has left
+its place. The environment must be set up; ``./wall-oss`` adds a few milliseconds to that.
 
     python benchmarks/time_to_motion.py --repeat 3
 """

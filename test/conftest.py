@@ -22,8 +22,8 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture
 def logged():
-    """Gives what the package has logged so far, as text. pytest's caplog hears nothing where launch_testing is installed:
-    its loggers hand nothing on."""
+    """Gives what the package has logged so far, as text. pytest's caplog hears nothing where launch_testing is
+    installed: its loggers hand nothing on."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     loggers = [

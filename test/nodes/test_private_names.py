@@ -11,7 +11,8 @@ RCLPY = set(
     """
     _allow_undeclared_parameters _clients _clock _context _default_callback_group _descriptors _enabled _guards _logger
     _logger_service _managed_entities _node _parameter_event_publisher _parameter_overrides _parameter_service
-    _parameters _pre_set_parameters_callbacks _on_set_parameters_callbacks _post_set_parameters_callbacks _publishers _rate_group
+    _parameters _pre_set_parameters_callbacks _on_set_parameters_callbacks _post_set_parameters_callbacks
+    _publishers _rate_group
     _service_change_state _service_get_available_states _service_get_available_transitions _service_get_state
     _service_get_transition_graph _services _state_machine _subscriptions _time_source _timers _type_description_service
     _waitables _callbacks _lifecycle_publishers
