@@ -49,6 +49,7 @@ places = st.tuples(
 meet = st.tuples(st.just("go"), places)
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @example(blind=True, calls=[("go", CROSSED), ("run", 60, True, True), ("go", CROSSED), ("run", 60, True, True)])
 @given(blind=st.booleans(), calls=st.lists(meet | chunks | cycles | others, min_size=4, max_size=12))

@@ -65,6 +65,7 @@ def model() -> WallOSS:
     return small_model()
 
 
+@pytest.mark.slow  # to import transformers takes seconds
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_positions_are_those_of_transformers(model, side):
     from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLModel
@@ -102,6 +103,7 @@ def test_touching_pictures_are_told_apart(model):
     assert positions[0, 0].tolist() == [0] * 4 + [2] * 6 + [5]
 
 
+@pytest.mark.slow  # to import transformers takes seconds
 def test_vision_tower_equals_transformers(model):
     from transformers import Qwen2_5_VLConfig
     from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VisionTransformerPretrainedModel as Tower

@@ -97,6 +97,7 @@ def test_training_works_after_sampling(model):
     assert expert.grad.abs().sum() > 0
 
 
+@pytest.mark.slow
 def test_learns_to_overfit_one_sample(model):
     batch = make_batch(torch.tensor([row([5, 6])]))
     batch["labels"] = torch.full_like(batch["input_ids"], -100)

@@ -17,6 +17,7 @@ def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
 
 
+@pytest.mark.slow  # to import transformers takes seconds
 @pytest.mark.parametrize("height, width", [(112, 112), (196, 252), (28, 84)])
 def test_patches_equal_those_of_the_public_image_processor(height, width):
     processors = pytest.importorskip("transformers.models.qwen2_vl")
@@ -27,6 +28,7 @@ def test_patches_equal_those_of_the_public_image_processor(height, width):
     assert expected["image_grid_thw"].tolist() == [[1, height // 14, width // 14]] * 2
 
 
+@pytest.mark.slow  # to import transformers takes seconds
 @pytest.mark.parametrize(
     "height, width", [(480, 640), (640, 480), (720, 1280), (256, 256), (100, 90), (5, 400), (1, 150)]
 )

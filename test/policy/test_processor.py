@@ -171,6 +171,7 @@ def test_what_cannot_be_a_batch_is_refused(processor, arguments, options, messag
         processor(*arguments, **options)
 
 
+@pytest.mark.slow  # to import transformers takes seconds
 def test_a_tokenizer_of_vocabulary_and_merges_is_read_by_transformers(folder, processor, tmp_path):
     pytest.importorskip("transformers")
     for name in ("config.json", "model.safetensors"):

@@ -10,7 +10,9 @@ from wall_oss_ros.sim.evaluate import random_cases
 from wall_oss_ros.sim.registry import task_of
 
 
-@pytest.fixture(scope="module", params=["franka", "ur", pytest.param("dual_arm", marks=pytest.mark.slow)])
+@pytest.fixture(
+    scope="module", params=["franka", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ur", "dual_arm"))]
+)
 def loop(request):
     environment = task_of(request.param).environment(np.random.default_rng(0), request.param)
     environment.simulator.render = lambda view: np.zeros(

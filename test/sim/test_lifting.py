@@ -305,6 +305,7 @@ def _successes(environment, episodes, seed):
     return count
 
 
+@pytest.mark.slow
 def test_the_expert_lifts_a_tray_in_physics(environment):
     assert _successes(environment, 2, seed=11) == 2
     simulator = environment.simulator

@@ -61,6 +61,7 @@ def test_the_named_cube_is_where_the_arm_goes(policy, environment):
     assert right >= 0.9 * total, f"{right} of {total}"
 
 
+@pytest.mark.slow
 def test_a_held_cube_goes_to_the_named_tray(policy, environment):
     right = total = 0
     for scene in scenes():
@@ -74,6 +75,7 @@ def test_a_held_cube_goes_to_the_named_tray(policy, environment):
     assert right >= 0.9 * total, f"{right} of {total}"
 
 
+@pytest.mark.slow
 def test_plans_are_the_models_own_and_right(policy, environment):
     right = 0
     for scene in scenes():

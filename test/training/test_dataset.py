@@ -65,6 +65,7 @@ def recipe(**changes) -> Recipe:
     return Recipe.model_validate(small_recipe().model_dump() | {"vision": None} | changes)
 
 
+@pytest.mark.slow
 def test_what_a_simulator_has_not_made_becomes_a_checkpoint(tmp_path):
     train(recipe(), tmp_path, Recorded())
     report = json.loads((tmp_path / "training.json").read_text())

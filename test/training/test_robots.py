@@ -75,6 +75,7 @@ def runs(names) -> list[str]:
     return [name for name, before in zip(names, [None, *names]) if name != before]
 
 
+@pytest.mark.slow
 def test_demonstrations_are_of_all_robots_in_equal_shares(tmp_path, environments):
     made = FrameSet.open(datasets.generate(tmp_path / "data", 2, 8, 40, seed=3, robots=("franka", "ur")), FRAME)
     assert len(made) == len(environments) and made.meta["settings"]["robots"] == ["franka", "ur"]

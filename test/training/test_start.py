@@ -96,6 +96,7 @@ def test_a_checkpoint_that_is_not_there_or_has_no_words_is_refused(checkpoint, t
         start_from(model, tokenizer, tmp_path)
 
 
+@pytest.mark.slow  # to import transformers takes seconds
 @pytest.mark.parametrize("kind", ["flow", "0.5"])
 def test_a_plain_qwen_becomes_the_vision_tower_and_the_vision_language_expert(kind, checkpoint, tmp_path):
     transformers = pytest.importorskip("transformers")

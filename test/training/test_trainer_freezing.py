@@ -38,7 +38,9 @@ def changed(folder, model, **stage) -> set[str]:
     return {name for name, parameter in model.named_parameters() if not torch.equal(parameter, before[name])}
 
 
-@pytest.mark.parametrize("kind", LINEAGE)
+@pytest.mark.parametrize(
+    "kind", ["0.5", *(pytest.param(kind, marks=pytest.mark.slow) for kind in LINEAGE if kind != "0.5")]
+)
 @pytest.mark.parametrize("trains, vision_rate", [
     ("all", 0.5), ("all", 0.0), ("language", 0.5), ("language", 0.0), ("action_expert", 0.0), ("action_expert", 0.5),
 ])  # fmt: skip
