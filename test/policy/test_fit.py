@@ -2,6 +2,7 @@
 """Statistics from datasets and profiles, and the refusal of those that would move an arm to the wrong place."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -49,6 +50,7 @@ def test_the_robot_that_it_was_trained_on_fits(folder):
     config = read_config(folder)
     assert mismatches(config, states(), actions(), FRANKA) == []
     assert mismatches(config, states(), states(), ABSOLUTE) == []
+    assert mismatches(replace(config, action_rate_hz=10.05), states(), actions(), FRANKA) == []
     for profile in (FRANKA, ABSOLUTE):
         assert mismatches(config, *from_profile(profile), profile) == []
 
@@ -61,13 +63,18 @@ def test_the_robot_that_it_was_trained_on_fits(folder):
         (dict(at0=(0, 1), at1=(0, 1), at2=(0, 1)), {}, "_pos spans 0 to 1 throughout"),
         (dict(at0=(300, 700)), {}, "state follow_right_ee_cartesian_pos spans .* millimetres"),
         (dict(at2=(5.0, 5.5)), {}, "state follow_right_ee_cartesian_pos spans"),
+        (dict(at1=(-3.0, 0.0)), {}, "state follow_right_ee_cartesian_pos spans"),
         (dict(at0=(-0.6, -0.3)), {}, "never enters the workspace.*another base frame"),
         (dict(at3=(-180, 180)), {}, "state follow_right_ee_rotation spans .* degrees"),
+        (dict(at3=(-180, 0)), {}, "state follow_right_ee_rotation spans .* degrees"),
+        (dict(at3=(-900, 900)), {}, "state follow_right_ee_rotation spans -900 to 900.* rad$"),
+        (dict(at6=(-0.3, 0.08)), {}, "state follow_right_gripper spans -0.3 to 0.08 m; the gripper"),
         (dict(at6=(0, 80)), {}, "state follow_right_gripper spans 0 to 80 m, millimetres"),
         (dict(at6=(0, 1)), {}, "0 to 1 m, a share of the stroke"),
         ({}, dict(at5=(-90, 90)), "action follow_right_ee_rotation spans .* degrees"),
         ({}, dict(at1=(-200, 200)), "action displacements in follow_right_ee_cartesian_pos .* millimetres"),
         ({}, dict(at0=(0.3, 0.7)), "leaves out 0: these are absolute positions"),
+        ({}, dict(at1=(-0.4, -0.1)), "leaves out 0: these are absolute positions"),
     ],
 )
 def test_what_does_not_fit_is_said(folder, state, action, message):
@@ -93,6 +100,7 @@ def test_deviations_are_compared_as_well(folder):
     "changes, message",
     [
         (dict(action_rate_hz=32.0), "32 rows a second, the profile plays them at 10"),
+        (dict(action_rate_hz=10.3), "10.3 rows a second, the profile plays them at 10"),
         (dict(views=["top_view"]), "wants the views top_view"),
         (dict(agent_pos_config={"follow_right_ee_cartesian_pos": 20}), "agent_pos_config of the checkpoint is"),
     ],

@@ -2,6 +2,7 @@
 """Batches from observations and words: the texts of the released weights, padding, labels, units."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -138,6 +139,10 @@ def test_special_tokens_in_an_instruction_do_not_reach_the_prompt(processor):
     assert torch.equal(clean["input_ids"], dirty["input_ids"])
 
 
+def test_words_come_without_special_tokens(processor):
+    assert processor.decode(processor.encode("<|im_start|>pick up<|im_end|>\n")) == "pick up"
+
+
 def test_units_are_those_of_the_robot_that_was_named(folder, tmp_path):
     model = WallOSS.from_pretrained(folder)
     for statistics in (model.action_preprocessor.normalizer_action, model.action_preprocessor.normalizer_propri):
@@ -164,6 +169,7 @@ def test_units_are_those_of_the_robot_that_was_named(folder, tmp_path):
         ((observe(), " "), {}, "instruction is empty"),
         ((observe(), "go"), dict(views=["top_view"]), "no top_view"),
         ((Observation.of(observe().images, np.zeros(7)), "go"), {}, "7 numbers, the checkpoint takes 20"),
+        ((replace(observe(), images=dict.fromkeys(VIEWS, np.zeros((56, 56, 3)))), "go"), dict(kind="ask"), "float64"),
     ],
 )
 def test_what_cannot_be_a_batch_is_refused(processor, arguments, options, message):

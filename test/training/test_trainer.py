@@ -80,6 +80,20 @@ def test_the_vision_tower_learns_at_its_own_share_of_the_rate(tmp_path):
     assert [(line["step"], float(line["learning_rate"])) for line in log] == [("1", 2.5e-4), ("2", 5e-4)]
 
 
+def test_a_run_is_saved_where_it_ends_and_goes_on_from_there(tmp_path):
+    whole = trainer(tmp_path / "whole")
+    whole.run(4)
+    first = trainer(tmp_path / "parts")
+    first.run(2)
+    again = Trainer(small_model(seed=1), first.batches, first.recipe, tmp_path / "parts", resume=True)
+    assert (again.step, again.seconds) == (2, round(first.seconds, 1))
+    again.run(4)
+    for name, value in whole.model.state_dict().items():
+        torch.testing.assert_close(again.model.state_dict()[name], value, msg=name)
+    with open(tmp_path / "parts" / "log.csv", newline="") as file:
+        assert [line["step"] for line in csv.DictReader(file)] == ["1", "2", "3", "4"]
+
+
 def test_a_loss_that_is_no_number_ends_the_run(tmp_path):
     made = trainer(tmp_path)
     made.batches.batch.actions[:] = float("nan")

@@ -158,7 +158,7 @@ class Engine:
             where = [i for i, token in enumerate(suffix) if token == model.config.propri_token_id]
             if len(where) != 1:
                 raise WallOSSError(
-                    "The acting prompt needs exactly one <|propri|> token.", "Use uni_cot.prompts.act_suffix."
+                    "The acting prompt needs exactly one <|propri|> token.", "Use policy.prompts.act_suffix."
                 )
             embeds[where[0]] = model.embed_state(state.to(model.device), state_mask.to(model.device))
             labels[begin + where[0]] = (state.numpy().tobytes(), state_mask.numpy().tobytes())
