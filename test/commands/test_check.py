@@ -27,7 +27,15 @@ def _saved(tmp_path, content: dict) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("robot", ["franka", "ur", "ur:ur3", "dual_arm", "dual_arm:tiago_dual"])
+@pytest.mark.parametrize(
+    "robot",
+    [
+        "franka",
+        "ur",
+        "ur:ur3",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("dual_arm", "dual_arm:tiago_dual")),
+    ],
+)
 def test_shipped_robots_are_well(robot, capsys):
     assert main(["check", robot]) == 0
     assert "!" not in capsys.readouterr().out
@@ -78,7 +86,7 @@ def _too_far_for_both(content):
     "change, words",
     [
         (_lift_too_high, "! lift, home: lift_joint at 0.1 of -0.5 to 0, outside"),
-        (_left_arm_raised, "! left arm, home: the tool is turned"),
+        pytest.param(_left_arm_raised, "! left arm, home: the tool is turned", marks=pytest.mark.slow),
         (_too_far_for_both, "! both hands: side by side 26 cm apart, 0 of 9 places reached and free; not ("),
     ],
 )

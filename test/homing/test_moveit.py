@@ -229,7 +229,7 @@ def test_where_it_is_installed_it_is_found_without_importing_it(monkeypatch):
     assert not any(name.partition(".")[0] == "moveit" for name in sys.modules)
 
 
-@pytest.mark.parametrize("name", ["franka", "ur", "dual_arm"])
+@pytest.mark.parametrize("name", ["franka", "ur", pytest.param("dual_arm", marks=pytest.mark.slow)])
 def test_links_may_touch_in_moveit_as_they_may_for_control(name, tmp_path):
     """Pinocchio reads the SRDF: of all pairs of links it leaves those that control compares."""
     profile = load_profile(name)

@@ -178,6 +178,12 @@ def test_buffers_grow_and_keep_what_they_hold(model, runs):
     assert same(engine.act(ACT, steps=STEPS, **inputs), expected_actions(model, prefix, ACT, inputs))
 
 
+def test_pictures_that_alone_need_more_room_find_it(model):
+    engine, prefix = Engine(model, capacity=8), see(0, 1, 2)
+    engine.observe(prefix)
+    assert engine.generate(SAY, 2) == model.generate(whole(model, prefix, SAY), 2)[0].tolist()
+
+
 class Recorder(TorchDispatchMode):
     """Records every operator with the very tensors it met, as a CUDA graph records kernels with their addresses."""
 
