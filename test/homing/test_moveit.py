@@ -2,6 +2,7 @@
 """MoveIt behind the link, against a stand-in with moveit_py's interface (test/moveit_stand_in): not the real one."""
 
 import json
+import os
 import queue
 import sys
 import time
@@ -172,9 +173,11 @@ def test_control_gets_a_chunk_only_once_it_has_been_found_free():
     )
 
 
-def test_a_check_that_is_not_answered_is_a_fault(link, world):
-    world.set(seconds=1.0)
-    link.ask({"do": "plan", "start": [0.0] * 7, "goal": [0.5] * 7})  # keeps MoveIt busy
+def test_a_check_that_is_not_answered_is_a_fault(link, world, tmp_path):
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    world.set(gate=str(gate))
+    busy = link.ask({"do": "plan", "start": [0.0] * 7, "goal": [0.5] * 7})
     layout = Layout(load_profile("franka"))
     check = TargetCheck(link, layout)
     check.put(0.0, "the chunk", np.zeros(20), np.zeros((10, 20)), np.zeros(7))
@@ -182,6 +185,8 @@ def test_a_check_that_is_not_answered_is_a_fault(link, world):
     assert check.poll(0.6) is None and "does not answer" in check.fault
     check.forget()
     assert check.fault == ""
+    gate.write_text("open")
+    assert "knots" in busy.get(timeout=LIMIT)
 
 
 def test_a_process_that_dies_is_told_and_started_again(link, world, monkeypatch):
