@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from arm_space_support import saved
 from checkpoint_support import ACTION_MAX, ACTION_MIN, ARM, STATE_MAX, STATE_MIN, in_layout, make_checkpoint
 
 from wall_oss_ros.commands.inspection.report import inspect
@@ -70,6 +71,7 @@ def test_the_robot_that_it_was_trained_on_fits(folder):
         (dict(at3=(-900, 900)), {}, "state follow_right_ee_rotation spans -900 to 900.* rad$"),
         (dict(at6=(-0.3, 0.08)), {}, "state follow_right_gripper spans -0.3 to 0.08 m; the gripper"),
         (dict(at6=(0, 80)), {}, "state follow_right_gripper spans 0 to 80 m, millimetres"),
+        (dict(at6=(0, 0.15)), {}, "state follow_right_gripper spans 0 to 0.15 m; the gripper"),
         (dict(at6=(0, 1)), {}, "0 to 1 m, a share of the stroke"),
         ({}, dict(at5=(-90, 90)), "action follow_right_ee_rotation spans .* degrees"),
         ({}, dict(at1=(-200, 200)), "action displacements in follow_right_ee_cartesian_pos .* millimetres"),
@@ -80,6 +82,22 @@ def test_the_robot_that_it_was_trained_on_fits(folder):
 def test_what_does_not_fit_is_said(folder, state, action, message):
     found = mismatches(read_config(folder), states(**state), actions(**action), FRANKA)
     assert len(found) == 1 and re.search(message, found[0]), found
+
+
+def test_joints_are_compared_with_the_urdfs_limits(folder):
+    profile = load_profile(saved("joints", "absolute"))
+    entries = dict(profile.dof_config)
+    config = replace(read_config(folder), dof_config=entries, agent_pos_config=entries)
+    fits = from_profile(profile)
+    assert mismatches(config, *fits, profile) == []
+    joints = np.arange(8) < 7
+    for factor, offset, said in (
+        (180 / np.pi, 0, "rad, degrees by the look of it"),
+        (0.1, 4.0, "which some joint never"),
+    ):
+        low, high = (np.where(joints, factor * edge + offset, edge) for edge in fits[0].bounds())
+        found = mismatches(config, Normalizer(low, high - low), fits[1], profile)
+        assert len(found) == 1 and found[0].startswith("state arm_joints spans") and said in found[0], found
 
 
 def test_displacements_are_no_absolute_positions(folder):
@@ -266,6 +284,7 @@ def test_ranges_of_a_dataset_leave_wild_values_out_on_request():
 
 def test_narrow_ranges_of_a_dataset_are_widened_around_their_middle():
     values = np.array([[0.50, 0.0, 3.0], [0.52, 1.0, 3.0]])
+    assert np.allclose(from_values(values).bounds(), [[0.50, 0, 3], [0.52, 1, 3]]), "unless that is asked for"
     low, high = from_values(values, least=0.1).bounds()
     assert np.allclose(low, [0.46, 0, 3]) and np.allclose(high, [0.56, 1, 3])
     low, high = from_values(values, least=np.array([0.0, 3.0, 1.0])).bounds()

@@ -92,6 +92,16 @@ def test_a_run_is_saved_where_it_ends_and_goes_on_from_there(tmp_path):
         torch.testing.assert_close(again.model.state_dict()[name], value, msg=name)
     with open(tmp_path / "parts" / "log.csv", newline="") as file:
         assert [line["step"] for line in csv.DictReader(file)] == ["1", "2", "3", "4"]
+    assert len(list((tmp_path / "parts").glob("*.safetensors"))) == 1, "earlier saves do not fill the disk"
+
+
+def test_a_run_validates_and_saves_as_often_as_its_recipe_says_and_at_its_end(tmp_path):
+    made = trainer(tmp_path, {"validate_every": 2, "save_every": 3}, steps=5)
+    seen = {"validated": [], "saved": []}
+    made.validate = lambda stage: seen["validated"].append(made.step) or ""
+    made.save = lambda: seen["saved"].append(made.step)
+    made.run(5)
+    assert seen["validated"] == [2, 4, 5] and sorted(set(seen["saved"])) == [3, 5]
 
 
 def test_a_loss_that_is_no_number_ends_the_run(tmp_path):
