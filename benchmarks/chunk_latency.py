@@ -164,8 +164,8 @@ class Prompt:
         batch = {name: tensor.to(model.device) for name, tensor in batch.items()} | {"image_grid_thw": self.grids}
         noise = self.noise[None].to(model.device)
         model.set_attention_backend("sdpa")
-        model.encode_images = self.clock.timed("public vision", WallOSS.encode_images.__get__(model))
-        model.decode = self.clock.timed("public step", WallOSS.decode.__get__(model))
+        model.visual.forward = self.clock.timed("public vision", model.visual.forward)
+        model.model.forward = self.clock.timed("public step", model.model.forward)
         try:
             with ExitStack() as modes:
                 if self.engine.runtime.dtype != model.dtype:
@@ -173,7 +173,7 @@ class Prompt:
                 modes.enter_context(WrittenOutAttention())
                 return model.sample_actions(batch, noise, steps, use_cache=False)[0].cpu()
         finally:
-            del model.encode_images, model.decode
+            del model.visual.forward, model.model.forward
 
 
 def measure(prompt: Prompt, options: argparse.Namespace) -> dict:

@@ -6,6 +6,7 @@ from functools import cache
 import torch
 from network_support import END, IMAGE, PAD, PROPRI, START
 
+from wall_oss_ros.model.positions import multimodal_positions
 from wall_oss_ros.training.losses import Batch
 from wall_oss_ros.training.packing import pack
 from wall_oss_ros.training.recipe import Recipe, load_recipe
@@ -49,7 +50,7 @@ ACTING = [[20, PROPRI, 21], [22, PROPRI]]
 def packed_batch(model, rows: int = 2, draws: int = 2, acting=ACTING, language=LANGUAGE) -> Batch:
     generator = torch.Generator().manual_seed(1)
     grid = torch.tensor([[1, 4, 4]])
-    positions = model.position_ids(torch.tensor([PREFIX]), grid)[:, 0].numpy()
+    positions = multimodal_positions(model.config, torch.tensor([PREFIX]), grid)[:, 0].numpy()
     count = len(acting)
     mask = torch.zeros(WIDTH)
     mask[:7] = 1

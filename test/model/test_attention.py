@@ -77,8 +77,8 @@ def test_a_prompt_behind_a_cached_prefix_is_causal_at_its_end(model, flash):
     def run():
         cache = model.new_cache(1, 7)
         with torch.no_grad():
-            model.decode(embeds[:, :4], positions[..., :4], token_types=4, cache=cache, causal=True)
-            return model.decode(embeds[:, 4:], positions[..., 4:], token_types=3, cache=cache, causal=True)
+            model.model(embeds[:, :4], positions[..., :4], token_types=4, cache=cache, causal=True)
+            return model.model(embeds[:, 4:], positions[..., 4:], token_types=3, cache=cache, causal=True)
 
     assert torch.allclose(with_backend(model, "flash", run), with_backend(model, "sdpa", run), atol=1e-5)
     assert flash.calls[-1] == (3, 7, True)

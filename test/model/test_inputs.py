@@ -10,6 +10,7 @@ from network_support import ACTION, END, IMAGE, PAD, PROPRI, START, VIDEO, make_
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS
 from wall_oss_ros.model.inputs import attention_mask, prepare
+from wall_oss_ros.model.positions import multimodal_positions
 
 # Each sample: text with (kind, frames, rows, columns of patches, seconds between frames) for each picture.
 SAMPLES = [
@@ -83,7 +84,7 @@ def test_positions_are_those_of_transformers(model, side):
     kinds = (ids == IMAGE).int() + 2 * (ids == VIDEO).int()
     grids, seconds = (batch["image_grid_thw"], batch["video_grid_thw"]), batch["second_per_grid_ts"]
     expected, _ = Qwen2_5_VLModel.get_rope_index(theirs, ids, kinds, *grids, seconds, batch["attention_mask"])
-    actual = model.position_ids(ids, grids[0], batch["attention_mask"], grids[1], seconds)
+    actual = multimodal_positions(model.config, ids, grids[0], batch["attention_mask"], grids[1], seconds)
     alive = batch["attention_mask"].bool()
     assert torch.equal(actual[:, alive], expected[:, alive])
 
@@ -91,15 +92,17 @@ def test_positions_are_those_of_transformers(model, side):
 def test_text_continues_behind_a_long_video(model):
     """By the largest position so far, as in Qwen2-VL's paper and the public WALL-OSS code."""
     ids = torch.tensor([[5, *[VIDEO] * 20, 6]])
-    positions = model.position_ids(ids, None, None, torch.tensor([[5, 4, 4]]), [1.5])
+    positions = multimodal_positions(model.config, ids, None, None, torch.tensor([[5, 4, 4]]), [1.5])
     assert positions[0, 0, 1:21].tolist() == [1 + 3 * frame for frame in range(5) for _ in range(4)]
     assert positions[:, 0, -1].tolist() == [14] * 3
-    assert model.position_ids(ids, None, None, torch.tensor([[5, 4, 4]]))[0, 0, 20] == 1 + 2 * 4  # 1 s without a word
+    assert (
+        multimodal_positions(model.config, ids, None, None, torch.tensor([[5, 4, 4]]))[0, 0, 20] == 1 + 2 * 4
+    )  # 1 s without a word
 
 
 def test_touching_pictures_are_told_apart(model):
     ids = torch.tensor([[*[IMAGE] * 10, 5]])
-    positions = model.position_ids(ids, torch.tensor([[1, 4, 4], [1, 4, 6]]))
+    positions = multimodal_positions(model.config, ids, torch.tensor([[1, 4, 4], [1, 4, 6]]))
     assert positions[0, 0].tolist() == [0] * 4 + [2] * 6 + [5]
 
 
@@ -117,7 +120,7 @@ def test_vision_tower_equals_transformers(model):
     patches = torch.randn(int(grids.prod(1).sum()), 1176)
     with torch.no_grad():
         expected = theirs(patches, grids).pooler_output
-        actual = model.encode_images(patches, grids)
+        actual = model.visual(patches, grids)
     assert torch.allclose(actual, expected, atol=1e-4)
 
 

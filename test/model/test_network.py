@@ -57,20 +57,20 @@ def test_static_split_equals_token_types(model):
     embeds, positions = torch.randn(2, 7, 32), torch.arange(7).expand(3, 2, 7)
     types = torch.tensor([[0] * 5 + [1] * 2] * 2)
     assert torch.allclose(
-        model.decode(embeds, positions, None, 5), model.decode(embeds, positions, None, types), atol=1e-6
+        model.model(embeds, positions, None, 5), model.model(embeds, positions, None, types), atol=1e-6
     )
     mixed = types.flip(1)
     assert not torch.allclose(
-        model.decode(embeds, positions, None, 5), model.decode(embeds, positions, None, mixed), atol=1e-3
+        model.model(embeds, positions, None, 5), model.model(embeds, positions, None, mixed), atol=1e-3
     )
 
 
 def test_many_images_at_once_equal_one_by_one(model):
     grids = torch.tensor([[1, 4, 4], [1, 6, 10], [1, 4, 4], [2, 6, 4]])
     patches = torch.randn(int(grids.prod(1).sum()), 1176)
-    together = model.encode_images(patches, grids)
+    together = model.visual(patches, grids)
     pieces = patches.split(grids.prod(1).tolist())
-    alone = torch.cat([model.encode_images(piece, grid[None]) for piece, grid in zip(pieces, grids)])
+    alone = torch.cat([model.visual(piece, grid[None]) for piece, grid in zip(pieces, grids)])
     assert torch.allclose(together, alone, atol=1e-5)
 
 
@@ -82,7 +82,7 @@ def test_attention_stays_inside_windows():
     patches = torch.randn(64, 1176)
     changed = patches.clone()
     changed[0] += 1  # in the upper left of four windows of 2 x 2 cells
-    before, after = (model.encode_images(p, grid).view(4, 4, -1) for p in (patches, changed))
+    before, after = (model.visual(p, grid).view(4, 4, -1) for p in (patches, changed))
     moved = (before - after).abs().amax(-1) > 1e-6
     assert moved[:2, :2].all() and not moved[2:].any() and not moved[:, 2:].any()
 
@@ -117,12 +117,12 @@ def test_learns_to_overfit_one_sample(model):
 def test_fresh_weights_keep_the_residual_stream_in_scale():
     torch.manual_seed(0)
     model = WallOSS(small_config(num_hidden_layers=12))
-    tokens = model.embed_tokens(torch.arange(64)[None])
-    image = model.encode_images(torch.randn(16, 1176), torch.tensor([[1, 4, 4]]))
+    tokens = model.model.embed_tokens(torch.arange(64)[None])
+    image = model.visual(torch.randn(16, 1176), torch.tensor([[1, 4, 4]]))
     assert 0.3 < float(image.detach().std() / tokens.detach().std()) < 3
     seen = []
     model.model.layers[-1].register_forward_hook(lambda module, args, out: seen.append(out.detach()))
-    model.decode(tokens, torch.arange(64).expand(3, 1, 64), causal=True)
+    model.model(tokens, torch.arange(64).expand(3, 1, 64), causal=True)
     assert 0.5 < float(seen[0].std() / tokens.detach().std()) < 4
 
 

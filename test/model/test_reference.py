@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from wall_oss_ros.model import WallOSS
+from wall_oss_ros.model.positions import multimodal_positions
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 
@@ -45,14 +46,16 @@ def prompt(inputs: dict) -> dict:
 
 def test_positions_are_equal(case):
     model, inputs, outputs = case
-    positions = model.position_ids(inputs["input_ids"], inputs["image_grid_thw"], inputs["attention_mask"])
+    positions = multimodal_positions(
+        model.config, inputs["input_ids"], inputs["image_grid_thw"], inputs["attention_mask"]
+    )
     assert torch.equal(positions, outputs["position_ids"])
 
 
 def test_vision_features_match(case):
     model, inputs, outputs = case
     with torch.no_grad():
-        assert close(model.encode_images(inputs["pixel_values"], inputs["image_grid_thw"]), outputs["vision_features"])
+        assert close(model.visual(inputs["pixel_values"], inputs["image_grid_thw"]), outputs["vision_features"])
 
 
 def test_logits_and_losses_match(case):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.model.token_choice import TokenChoice
+from wall_oss_ros.model.sampling import TokenChoice
 
 PROMPTS = [[4, 5, 6], [7, 8, 9, 10, 11], [12]]
 

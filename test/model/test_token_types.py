@@ -68,7 +68,7 @@ def test_decoder_equals_one_token_after_the_other(model):
     positions = torch.randint(0, 9, (3, 1, 7))
     expected = one_by_one(model, embeds, positions, types, mask)
     with torch.no_grad():
-        actual = model.decode(embeds[None], positions, mask[None, None], types[None])[0]
+        actual = model.model(embeds[None], positions, mask[None, None], types[None])[0]
     assert torch.allclose(actual.double(), expected, atol=1e-4)
 
 

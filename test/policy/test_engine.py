@@ -138,9 +138,9 @@ def test_only_what_is_new_runs(model, runs):
 
 
 def test_only_views_that_changed_are_encoded(model, monkeypatch):
-    engine, encoded, encode = Engine(model), [], model.encode_images
+    engine, encoded, encode = Engine(model), [], model.visual.forward
     monkeypatch.setattr(
-        model, "encode_images", lambda pixels, grids: encoded.append(grids.tolist()) or encode(pixels, grids)
+        model.visual, "forward", lambda pixels, grids: encoded.append(grids.tolist()) or encode(pixels, grids)
     )
     for seeds in ((0, 1, 2), (0, 1, 2), (0, 3, 2), (4, 3, 5)):
         engine.observe(see(*seeds))

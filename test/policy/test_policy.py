@@ -115,8 +115,8 @@ def test_seed_makes_it_repeatable_and_the_observation_matters(policy):
 
 def test_pictures_are_encoded_once_for_several_prompts(policy, monkeypatch):
     calls = []
-    encode = policy.model.encode_images
-    monkeypatch.setattr(policy.model, "encode_images", lambda *args: calls.append(1) or encode(*args))
+    encode = policy.model.visual.forward
+    monkeypatch.setattr(policy.model.visual, "forward", lambda *args: calls.append(1) or encode(*args))
     obs = observe(0)
     policy.reason(obs, INSTRUCTION)
     policy.act(obs, INSTRUCTION)

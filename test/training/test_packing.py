@@ -41,10 +41,10 @@ def model() -> WallOSS:
 
 
 def run(model, packed, tokens):
-    embeds = model.embed_tokens(packed.input_ids)
+    embeds = model.model.embed_tokens(packed.input_ids)
     text = embeds.shape[1]
     embeds = torch.cat([embeds, tokens], dim=1)
-    return model.decode(embeds, packed.position_ids, packed.attention_mask, token_types=text)
+    return model.model(embeds, packed.position_ids, packed.attention_mask, token_types=text)
 
 
 def layout(language, acting, draws):

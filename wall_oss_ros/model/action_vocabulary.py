@@ -16,7 +16,7 @@ from torch import Tensor
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model.fast import FastTokenizer, NotAChunk
-from wall_oss_ros.model.token_choice import TokenChoice
+from wall_oss_ros.model.sampling import TokenChoice
 
 if TYPE_CHECKING:
     from wall_oss_ros.model.wall_oss import WallOSS

@@ -9,9 +9,12 @@ its weights, in benchmarks, tests, and training from nothing. A checkpoint's own
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
+
+from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic.dataclasses import dataclass
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.paths import data_path
@@ -39,60 +42,55 @@ _FIXED = {
     "use_sliding_window": False,
 }
 
-TIME_FORMULAS = ("(1 - b) * s", "(s - b) / s")
+_HINT = "Correct config.json, or use the one that came with the weights."
+_STRICT = ConfigDict(strict=True, extra="forbid")  # "4" is no number, nor is true
+T = TypeVar("T")
 
 
-def require(
-    condition: bool, message: str, hint: str = "Correct config.json, or use the one that came with the weights."
-) -> None:
+def require(condition: bool, message: str, hint: str = _HINT) -> None:
     """Raises WallOSSError with ``config.json: message`` unless the condition holds."""
     if not condition:
         raise WallOSSError(f"config.json: {message}", hint)
 
 
-def positive_integers(owner: Any, *names: str) -> None:
-    """Raises WallOSSError for the first of these attributes that is no positive integer."""
-    for name in names:
-        value = getattr(owner, name)
-        require(
-            isinstance(value, int) and not isinstance(value, bool) and value > 0,
-            f"{name} is {value!r}; a positive integer was expected.",
-        )
-
-
-def _pick(kind: type, values: dict[str, Any]) -> dict[str, Any]:
+def _read(kind: type[T], values: dict[str, Any], where: str = "") -> T:
+    """One of the classes below from those of the values that it has a field for; null is as good as absent."""
     names = {f.name for f in fields(kind)}
-    return {key: value for key, value in values.items() if key in names and value is not None}
+    try:
+        return kind(**{key: value for key, value in values.items() if key in names and value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name, value = where + ".".join(map(str, first["loc"])), repr(first["input"])
+        if first["type"] == "missing":
+            raise WallOSSError(f"config.json: {name} is missing.", _HINT) from None
+        found = f"{value} is unknown" if first["type"] == "literal_error" else f"is {value}"
+        message = f"config.json: {name} {found}; {first['msg'].replace('Input', 'it')}."
+        raise WallOSSError(message, _HINT) from None
 
 
-@dataclass
+@dataclass(config=_STRICT)
 class VisionConfig:
     """The vision tower: Qwen2.5-VL's, at any size."""
 
-    depth: int = 32
-    hidden_size: int = 1280
-    intermediate_size: int = 3420
-    num_heads: int = 16
-    in_channels: int = 3
-    patch_size: int = 14
-    spatial_merge_size: int = 2
-    temporal_patch_size: int = 2
-    window_size: int = 112
+    depth: PositiveInt = 32
+    hidden_size: PositiveInt = 1280
+    intermediate_size: PositiveInt = 3420
+    num_heads: PositiveInt = 16
+    in_channels: PositiveInt = 3
+    patch_size: PositiveInt = 14
+    spatial_merge_size: PositiveInt = 2
+    temporal_patch_size: PositiveInt = 2
+    window_size: PositiveInt = 112
     fullatt_block_indexes: list[int] = field(default_factory=lambda: [7, 15, 23, 31])
-    out_hidden_size: int = 2048
+    out_hidden_size: PositiveInt = 2048
     tokens_per_second: float = 2
-    hidden_act: str = "silu"
+    hidden_act: Literal["silu"] = "silu"
 
     def __post_init__(self) -> None:
-        positive_integers(
-            self, "depth", "hidden_size", "intermediate_size", "num_heads", "in_channels", "patch_size",
-            "spatial_merge_size", "temporal_patch_size", "window_size", "out_hidden_size",
-        )  # fmt: skip
         require(
             self.hidden_size % (4 * self.num_heads) == 0,
             f"vision hidden_size {self.hidden_size} is not a multiple of 4 * num_heads {self.num_heads}.",
         )
-        require(self.hidden_act == "silu", f"vision hidden_act {self.hidden_act!r}; only silu is known.")
 
     @property
     def patch_dim(self) -> int:
@@ -100,16 +98,16 @@ class VisionConfig:
         return self.in_channels * self.temporal_patch_size * self.patch_size**2
 
 
-@dataclass
+@dataclass(config=_STRICT)
 class ExpertConfig:
     """One expert: the width of its tokens' stream and of its feed-forward network."""
 
-    hidden_size: int
-    intermediate_size: int
+    hidden_size: PositiveInt
+    intermediate_size: PositiveInt
     hidden_act: str = "silu"
 
 
-@dataclass
+@dataclass(config=_STRICT)
 class NoiseConfig:
     """Distribution of the flow's time in training, and the sampler's steps.
 
@@ -117,29 +115,14 @@ class NoiseConfig:
     the time. The first code release used the second formula, everything since uses the first.
     """
 
-    beta_alpha: float = 1.5
-    beta_beta: float = 1.0
-    s: float = 0.999
-    num_inference_timesteps: int = 10
-    time_formula: str = TIME_FORMULAS[0]
-
-    def __post_init__(self) -> None:
-        positive_integers(self, "num_inference_timesteps")
-        for name in ("beta_alpha", "beta_beta", "s"):
-            value = getattr(self, name)
-            require(
-                isinstance(value, (int, float)) and value > 0 and (name != "s" or value <= 1),
-                f"noise_scheduler: {name} is {value!r}; a positive number was expected"
-                + (", at most 1." if name == "s" else "."),
-            )
-        require(
-            self.time_formula in TIME_FORMULAS,
-            f"noise_scheduler: time_formula {self.time_formula!r} is unknown.",
-            f"Use one of: {', '.join(TIME_FORMULAS)}.",
-        )
+    beta_alpha: PositiveFloat = 1.5
+    beta_beta: PositiveFloat = 1.0
+    s: float = Field(default=0.999, gt=0, le=1)
+    num_inference_timesteps: PositiveInt = 10
+    time_formula: Literal["(1 - b) * s", "(s - b) / s"] = "(1 - b) * s"
 
 
-@dataclass
+@dataclass(config=_STRICT)
 class WallOSSConfig:
     """Everything that a checkpoint's ``config.json`` decides.
 
@@ -152,11 +135,11 @@ class WallOSSConfig:
     the square views in pixels; None for the released resizing), ``views`` and the ids of the two robot tokens.
     """
 
-    vocab_size: int = 151936
-    hidden_size: int = 2048
-    num_hidden_layers: int = 36
-    num_attention_heads: int = 16
-    num_key_value_heads: int = 2
+    vocab_size: PositiveInt = 151936
+    hidden_size: PositiveInt = 2048
+    num_hidden_layers: PositiveInt = 36
+    num_attention_heads: PositiveInt = 16
+    num_key_value_heads: PositiveInt = 2
     max_position_embeddings: int = 128000
     rms_norm_eps: float = 1e-6
     rope_theta: float = 1e6
@@ -169,8 +152,8 @@ class WallOSSConfig:
     experts: list[ExpertConfig] = field(default_factory=list)
     vision: VisionConfig = field(default_factory=VisionConfig)
     noise_scheduler: NoiseConfig = field(default_factory=NoiseConfig)
-    dof_config: dict[str, int] = field(default_factory=lambda: dict(DEFAULT_DOF))
-    agent_pos_config: dict[str, int] = field(default_factory=lambda: dict(DEFAULT_DOF))
+    dof_config: dict[str, PositiveInt] = Field(default_factory=lambda: dict(DEFAULT_DOF), min_length=1)
+    agent_pos_config: dict[str, PositiveInt] = Field(default_factory=lambda: dict(DEFAULT_DOF), min_length=1)
     image_token_id: int = 151655
     video_token_id: int = 151656
     vision_start_token_id: int = 151652
@@ -180,17 +163,13 @@ class WallOSSConfig:
     eos_token_id: int = 151645
     propri_token_id: int | None = None
     action_token_id: int | None = None
-    action_horizon: int = 32
+    action_horizon: PositiveInt = 32
     action_rate_hz: float = 32.0
     image_size: int | None = None
     views: list[str] = field(default_factory=lambda: ["face_view", "right_wrist_view"])
     extra: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        positive_integers(
-            self, "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
-            "action_horizon",
-        )  # fmt: skip
         heads, groups = self.num_attention_heads, self.num_key_value_heads
         require(
             self.hidden_size % (2 * heads) == 0,
@@ -205,7 +184,6 @@ class WallOSSConfig:
         require(len(self.experts) >= 2, f"{len(self.experts)} experts; vision-language and action need one each.")
         widths = self.expert_widths
         for index, expert in enumerate(self.experts):
-            positive_integers(expert, "hidden_size", "intermediate_size")
             require(
                 expert.hidden_act == "silu", f"expert {index} has hidden_act {expert.hidden_act!r}; only silu is known."
             )
@@ -223,12 +201,6 @@ class WallOSSConfig:
             self.vision.out_hidden_size == self.hidden_size,
             f"the vision tower gives {self.vision.out_hidden_size} numbers, the decoder takes {self.hidden_size}.",
         )
-        for name in ("dof_config", "agent_pos_config"):
-            layout = getattr(self, name)
-            require(
-                bool(layout) and all(isinstance(n, int) and n > 0 for n in layout.values()),
-                f"{name} {layout!r} must name each degree of freedom with its positive size.",
-            )
         # A checkpoint without a tokenizer, such as the reference vectors, has them right behind the vision tokens.
         if self.propri_token_id is None:
             self.propri_token_id = self.vision_end_token_id + 1
@@ -294,9 +266,9 @@ class WallOSSConfig:
         if "in_chans" in vision:  # the released configs' older spelling
             vision.setdefault("in_channels", vision["in_chans"])
         parts = dict(
-            experts=[ExpertConfig(**_pick(ExpertConfig, expert)) for expert in flat["experts"]],
-            vision=VisionConfig(**_pick(VisionConfig, vision)),
-            noise_scheduler=NoiseConfig(**_pick(NoiseConfig, flat.get("noise_scheduler") or {})),
+            experts=[_read(ExpertConfig, expert, f"experts.{i}.") for i, expert in enumerate(flat["experts"])],
+            vision=_read(VisionConfig, vision, "vision_config."),
+            noise_scheduler=_read(NoiseConfig, flat.get("noise_scheduler") or {}, "noise_scheduler."),
         )
         widths = [expert.hidden_size for expert in parts["experts"]]
         for key, expected in (
@@ -307,19 +279,11 @@ class WallOSSConfig:
             given = flat.get(key)
             given = expected if given is None else list(given) if isinstance(given, (list, tuple)) else [given]
             require(given == expected, f"{key} is {given}; {expected} was expected from the other keys.")
-        known = _pick(cls, {k: v for k, v in flat.items() if k not in ("extra", "vision", *parts)})
-        derived = {
+        own = {f.name for f in fields(cls)} | {
             "text_config", "vision_config", "rope_scaling", "rope_parameters", "num_experts", "dim_inputs", "mlp_moe",
             "action_horizon_flow", "action_hidden_size",
         }  # fmt: skip
-        own = derived | {f.name for f in fields(cls)}
-        extra = {k: v for k, v in values.items() if k not in own}
-        try:
-            return cls(**known, **parts, extra=extra)
-        except TypeError as error:
-            raise WallOSSError(
-                f"config.json: {error}.", "Compare it with a released checkpoint's config.json."
-            ) from error
+        return _read(cls, {**flat, **parts, "extra": {key: value for key, value in values.items() if key not in own}})
 
     @classmethod
     def from_file(cls, path: str | Path) -> WallOSSConfig:

@@ -285,20 +285,31 @@ class Decoder(nn.Module):
         self,
         inputs_embeds: Tensor,
         position_ids: Tensor,
-        attention_mask: Tensor | None,
-        token_types: Tensor | int,
+        attention_mask: Tensor | None = None,
+        token_types: Tensor | int = 0,
         cache: KVCache | None = None,
         causal: bool = False,
     ) -> Tensor:
-        """See :meth:`wall_oss_ros.model.network.Network.decode`."""
+        """Runs all layers.
+
+        Args:
+            inputs_embeds: (B, L, H).
+            position_ids: (3, B, L).
+            attention_mask: bool, broadcastable to (B, 1, L, cached + L), True where a query sees a key; None for all.
+            token_types: (B, L) the expert of each token, or an int n: the first n positions are vision and language,
+                the rest actions, which needs no gathering.
+            cache: keys and values of earlier tokens, seen by the new ones, which are appended.
+            causal: instead of a mask: each token sees the cached ones, itself and those before it.
+
+        Returns:
+            (B, L, H) after the final norm.
+        """
         config, length = self.config, inputs_embeds.shape[1]
         if config.causal_action_attention_mask and isinstance(token_types, int) and token_types == 0:
             causal = True  # actions alone: what follows an action is hidden from it, unless a mask says otherwise
         start = 0 if cache is None else cache.length
         spec = attention_spec(self.attention_backend, inputs_embeds, attention_mask, causal, start)
-        cos, sin = decoder_rotation(
-            position_ids, config.head_dim, config.rope_theta, config.mrope_section, inputs_embeds.dtype
-        )
+        cos, sin = decoder_rotation(config, position_ids, inputs_embeds.dtype)
         route = make_route(token_types, length, len(config.experts))
         width = max(config.expert_widths[kind] for kind, _ in route)  # less than H where narrow experts are alone
         x = inputs_embeds if width == inputs_embeds.shape[-1] else inputs_embeds[..., :width]

@@ -12,6 +12,7 @@ from torch import Tensor
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model.decoder import ACTION
 from wall_oss_ros.model.network import Network
+from wall_oss_ros.model.positions import multimodal_positions
 
 
 @dataclass
@@ -54,18 +55,18 @@ def prepare(model: Network, batch: Mapping[str, Tensor]) -> Prepared:
     valid, visible = _read_mask(batch.get("attention_mask"), ids)
     types = batch.get("moe_token_types")
     types = (ids == config.action_token_id).long() if types is None else types.long()
-    embeds = model.embed_tokens(ids)
+    embeds = model.model.embed_tokens(ids)
     grids, videos = batch.get("image_grid_thw"), batch.get("video_grid_thw")
     for kind, token, patches, sizes in (
         ("image", config.image_token_id, "pixel_values", grids),
         ("video", config.video_token_id, "pixel_values_videos", videos),
     ):
         if sizes is not None and len(sizes):
-            embeds = fill(embeds, ids == token, model.encode_images(batch[patches], sizes), kind)
+            embeds = fill(embeds, ids == token, model.visual(batch[patches], sizes), kind)
     if batch.get("proprioception") is not None:
-        states = model.embed_state(batch["proprioception"], batch["agent_pos_mask"]).flatten(0, 1)
+        states = model.action_preprocessor.embed_state(batch["proprioception"], batch["agent_pos_mask"]).flatten(0, 1)
         embeds = fill(embeds, ids == config.propri_token_id, states, "proprioception")
-    positions = model.position_ids(ids, grids, valid, videos, batch.get("second_per_grid_ts"))
+    positions = multimodal_positions(config, ids, grids, valid, videos, batch.get("second_per_grid_ts"))
     return Prepared(embeds, positions, types, valid, visible is not None or not bool(valid.all()), visible)
 
 

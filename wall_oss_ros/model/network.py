@@ -10,20 +10,23 @@ import math
 import re
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from wall_oss_ros.model.attention import KVCache, check_backend
 from wall_oss_ros.model.config import WallOSSConfig
 from wall_oss_ros.model.decoder import Decoder
 from wall_oss_ros.model.flow import ActionPreprocessor
-from wall_oss_ros.model.positions import multimodal_positions
 from wall_oss_ros.model.vision import VisionTower
 
 _RESIDUAL = re.compile(r"(o_proj|attn\.proj|down_proj)(_experts\.\d+)?$")  # what adds to the residual stream
 
 
 class Network(nn.Module):
-    """Parameter names are those of the released checkpoints."""
+    """Parameter names are those of the released checkpoints.
+
+    ``visual`` turns patches into tokens, ``model`` embeds words and is the decoder, ``lm_head`` gives the logits of what
+    comes out of it (..., H), ``action_preprocessor`` is the flow head.
+    """
 
     def __init__(self, config: WallOSSConfig, initialise: bool = True):
         super().__init__()
@@ -79,71 +82,7 @@ class Network(nn.Module):
     def dtype(self) -> torch.dtype:
         return self.lm_head.weight.dtype
 
-    def encode_images(self, pixel_values: Tensor, image_grid_thw: Tensor) -> Tensor:
-        """(patches, 3*2*14*14) and (images or videos, 3) -> their tokens (image tokens, H)."""
-        return self.visual(pixel_values, image_grid_thw)
-
-    def position_ids(
-        self,
-        input_ids: Tensor,
-        image_grid_thw: Tensor | None,
-        attention_mask: Tensor | None = None,
-        video_grid_thw: Tensor | None = None,
-        second_per_grid_ts: Tensor | list[float] | None = None,
-    ) -> Tensor:
-        """(B, L), (images, 3), (B, L), (videos, 3), (videos,) -> positions in time, height and width (3, B, L)."""
-        c = self.config
-        return multimodal_positions(
-            input_ids, attention_mask, c.vision.spatial_merge_size, c.image_token_id, image_grid_thw,
-            c.video_token_id, video_grid_thw, second_per_grid_ts, c.vision.tokens_per_second,
-        )  # fmt: skip
-
-    def embed_tokens(self, input_ids: Tensor) -> Tensor:
-        """(B, L) -> (B, L, H)."""
-        return self.model.embed_tokens(input_ids)
-
-    def embed_state(self, state: Tensor, mask: Tensor) -> Tensor:
-        """Normalised state and its mask (..., A) -> proprioception tokens (..., H)."""
-        return self.action_preprocessor.embed_state(state, mask)
-
-    def embed_actions(self, noisy: Tensor, dof_mask: Tensor, t: Tensor) -> Tensor:
-        """Noisy actions and mask (..., A) at flow time t, broadcastable to (...) -> action tokens (..., H)."""
-        return self.action_preprocessor.embed_actions(noisy, dof_mask, t)
-
-    def velocity(self, hidden: Tensor) -> Tensor:
-        """(..., H) after the final norm -> velocities (..., A)."""
-        return self.action_preprocessor.velocity(hidden)
-
-    def logits(self, hidden: Tensor) -> Tensor:
-        """(..., H) after the final norm -> (..., V)."""
-        return self.lm_head(hidden)
-
-    def decode(
-        self,
-        inputs_embeds: Tensor,
-        position_ids: Tensor,
-        attention_mask: Tensor | None = None,
-        token_types: Tensor | int = 0,
-        cache: KVCache | None = None,
-        causal: bool = False,
-    ) -> Tensor:
-        """Runs the decoder.
-
-        Args:
-            inputs_embeds: (B, L, H).
-            position_ids: (3, B, L).
-            attention_mask: bool, broadcastable to (B, 1, L, cached + L), True where a query sees a key; None for all.
-            token_types: (B, L) the expert of each token, or an int n: the first n positions are vision and language,
-                the rest actions, which needs no gathering.
-            cache: keys and values of earlier tokens, seen by the new ones, which are appended.
-            causal: instead of a mask: each token sees the cached ones, itself and those before it.
-
-        Returns:
-            (B, L, H) after the final norm.
-        """
-        return self.model(inputs_embeds, position_ids, attention_mask, token_types, cache, causal)
-
-    def new_cache(self, batch: int, capacity: int) -> KVCache:
-        """Buffers for ``capacity`` tokens."""
-        c = self.config
-        return KVCache(c.num_hidden_layers, batch, c.num_key_value_heads, capacity, c.head_dim, self.device, self.dtype)
+    def new_cache(self, batch: int, capacity: int, dtype: torch.dtype | None = None) -> KVCache:
+        """Buffers for ``capacity`` tokens, of the weights' type where none is given."""
+        c, dtype = self.config, dtype or self.dtype
+        return KVCache(c.num_hidden_layers, batch, c.num_key_value_heads, capacity, c.head_dim, self.device, dtype)

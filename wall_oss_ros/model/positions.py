@@ -6,7 +6,6 @@ M-RoPE (arXiv 2409.12191, section 2.1) with Qwen2.5-VL's absolute time in the de
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 
@@ -14,63 +13,62 @@ import torch
 from torch import Tensor
 
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.model.config import VisionConfig, WallOSSConfig
 
 
-@dataclass
 class Pictures:
-    """Images or videos in the order of their appearance in the text."""
+    """Hands out the positions of images or videos, in the order of their appearance in the text."""
 
-    kind: str  # image or video
-    grids: list[list[int]]  # frames, rows and columns of patches of each
-    seconds: list[float]  # between two frames of each; 0 for images
-    used: int = 0
-
-    def next(self) -> tuple[list[int], float]:
-        """The next one's grid and seconds."""
-        if self.used == len(self.grids):
+    def __init__(self, kind: str, grid_thw: Tensor | None, seconds: Tensor | list[float] | None, vision: VisionConfig):
+        self._kind, self._vision, self._used = kind, vision, 0
+        self._grids = [] if grid_thw is None else grid_thw.tolist()
+        if seconds is None:  # between two frames; the public code's default
+            seconds = [1.0 if kind == "video" else 0.0] * len(self._grids)
+        self._seconds = torch.as_tensor(seconds).tolist()
+        if len(self._seconds) != len(self._grids):
             raise WallOSSError(
-                f"The text has room for more than the {len(self.grids)} {self.kind}s given.",
-                f"Give every {self.kind} its grid.",
+                f"second_per_grid_ts has {len(self._seconds)} entries for {len(self._grids)} videos.",
+                "Give one for each video.",
             )
-        self.used += 1
-        return self.grids[self.used - 1], self.seconds[self.used - 1]
 
-
-def _pictures(kind: str, grid_thw: Tensor | None, seconds: Tensor | list[float] | None) -> Pictures:
-    grids = [] if grid_thw is None else grid_thw.tolist()
-    if seconds is None:
-        seconds = [1.0 if kind == "video" else 0.0] * len(grids)  # the public code's default
-    elif isinstance(seconds, Tensor):
-        seconds = seconds.tolist()
-    if len(seconds) != len(grids):
-        raise WallOSSError(
-            f"second_per_grid_ts has {len(seconds)} entries for {len(grids)} videos.", "Give one for each video."
+    def next(self, room: int) -> Tensor:
+        """(3, frames * merged cells) of the next one, from 0 on; ``room``: tokens in a row that stand for it."""
+        kind, index, merge = self._kind, self._used, self._vision.spatial_merge_size
+        if index == len(self._grids):
+            raise WallOSSError(
+                f"The text has room for more than the {index} {kind}s given.", f"Give every {kind} its grid."
+            )
+        self._used += 1
+        frames, height, width = self._grids[index][0], self._grids[index][1] // merge, self._grids[index][2] // merge
+        cell = torch.arange(height * width)
+        if not 0 < frames * len(cell) <= room:
+            raise WallOSSError(
+                f"{kind.capitalize()} {index} needs {frames * len(cell)} {kind} tokens in a row; the text has fewer.",
+                f"Expand each <|{kind}_pad|> to the number of merged patches of its {kind}.",
+            )
+        time = (torch.arange(frames) * torch.tensor(self._seconds[index]) * self._vision.tokens_per_second).long()
+        return torch.stack(
+            (time.repeat_interleave(len(cell)), (cell // width).repeat(frames), (cell % width).repeat(frames))
         )
-    return Pictures(kind, grids, list(seconds))
 
-
-def _picture_positions(grid: list[int], seconds: float, merge: int, tokens_per_second: float) -> Tensor:
-    """(3, frames * merged cells), from 0 on."""
-    frames, height, width = grid[0], grid[1] // merge, grid[2] // merge
-    time = (torch.arange(frames) * torch.tensor(seconds) * tokens_per_second).long()
-    cell = torch.arange(height * width)
-    return torch.stack(
-        (time.repeat_interleave(len(cell)), (cell // width).repeat(frames), (cell % width).repeat(frames))
-    )
+    def check_all_used(self) -> None:
+        """Raises WallOSSError when some are left."""
+        if self._used != len(self._grids):
+            raise WallOSSError(
+                f"{len(self._grids)} {self._kind}s were given, the text has room for {self._used}.",
+                f"Give one grid for each {self._kind} in the text.",
+            )
 
 
 def multimodal_positions(
+    config: WallOSSConfig,
     input_ids: Tensor,
-    attention_mask: Tensor | None,
-    merge: int,
-    image_token_id: int,
-    image_grid_thw: Tensor | None = None,
-    video_token_id: int | None = None,
+    image_grid_thw: Tensor | None,
+    attention_mask: Tensor | None = None,
     video_grid_thw: Tensor | None = None,
     second_per_grid_ts: Tensor | list[float] | None = None,
-    tokens_per_second: float = 2,
 ) -> Tensor:
-    """Positions (3, B, L) of every token, int64.
+    """Positions (3, B, L) of every token in time, height and width, int64.
 
     Text advances all three axes together; the tokens of an image share one time and carry their row and column; those
     of a video also carry their frame's time, at ``tokens_per_second``; what follows continues behind the largest of
@@ -78,10 +76,9 @@ def multimodal_positions(
 
     Args:
         input_ids: (B, L).
-        attention_mask: (B, L), nonzero for real tokens; None for all.
-        merge: side of a merged cell in patches.
         image_grid_thw, video_grid_thw: (images or videos, 3), frames, rows and columns of patches, in the order of
             appearance.
+        attention_mask: (B, L), nonzero for real tokens; None for all.
         second_per_grid_ts: (videos,), seconds between two frames of a video; 1 when None.
 
     Raises:
@@ -89,8 +86,8 @@ def multimodal_positions(
     """
     batch, length = input_ids.shape
     pictures = {
-        image_token_id: _pictures("image", image_grid_thw, None),
-        video_token_id: _pictures("video", video_grid_thw, second_per_grid_ts),
+        config.image_token_id: Pictures("image", image_grid_thw, None, config.vision),
+        config.video_token_id: Pictures("video", video_grid_thw, second_per_grid_ts, config.vision),
     }
     ids = input_ids.tolist()
     valid = attention_mask.bool().tolist() if attention_mask is not None else [[True] * length] * batch
@@ -105,25 +102,13 @@ def multimodal_positions(
                 pieces.append(torch.arange(start, start + count).expand(3, -1))
                 start += count
             while token is not None and count:  # pictures may touch
-                kind = pictures[token]
-                piece = _picture_positions(*kind.next(), merge, tokens_per_second)
-                if piece.shape[1] > count or not piece.shape[1]:
-                    raise WallOSSError(
-                        f"{kind.kind.capitalize()} {kind.used - 1} needs {piece.shape[1]} {kind.kind} tokens in a row; "
-                        "the text has fewer.",
-                        f"Expand each <|{kind.kind}_pad|> to the number of merged patches of its {kind.kind}.",
-                    )
-                pieces.append(piece + start)
+                pieces.append(pictures[token].next(count) + start)
                 start = int(pieces[-1].max()) + 1
-                count -= piece.shape[1]
+                count -= pieces[-1].shape[1]
         if pieces:
             positions[:, row, columns] = torch.cat(pieces, dim=1)
     for kind in pictures.values():
-        if kind.used != len(kind.grids):
-            raise WallOSSError(
-                f"{len(kind.grids)} {kind.kind}s were given, the text has room for {kind.used}.",
-                f"Give one grid for each {kind.kind} in the text.",
-            )
+        kind.check_all_used()
     return positions.to(input_ids.device)
 
 
@@ -146,18 +131,16 @@ def _axis_of_frequency(sections: tuple[int, ...], device: torch.device) -> Tenso
     return torch.repeat_interleave(torch.arange(len(sections)), torch.tensor(sections)).to(device)
 
 
-def decoder_rotation(position_ids: Tensor, head_dim: int, theta: float, sections: list[int], dtype: torch.dtype):
+def decoder_rotation(config: WallOSSConfig, position_ids: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """cos and sin, each (B, L, 1, D/2), of positions (3, B, L).
 
-    The first ``sections[0]`` frequencies turn with time, the next with height, the last with width
+    The first ``mrope_section[0]`` frequencies turn with time, the next with height, the last with width
     (Qwen2-VL, arXiv 2409.12191, section 2.1).
     """
     device = position_ids.device
-    axis = _axis_of_frequency(tuple(sections), device)
-    angle = position_ids.float()[axis].permute(1, 2, 0) * _inverse_frequencies(
-        head_dim // 2, theta, device
-    )  # (B, L, D/2)
-    angle = angle.unsqueeze(2)
+    axis = _axis_of_frequency(tuple(config.mrope_section), device)
+    frequencies = _inverse_frequencies(config.head_dim // 2, config.rope_theta, device)
+    angle = (position_ids.float()[axis].permute(1, 2, 0) * frequencies).unsqueeze(2)
     return angle.cos().to(dtype), angle.sin().to(dtype)
 
 

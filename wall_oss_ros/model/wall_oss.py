@@ -11,7 +11,7 @@ sees whom.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -19,11 +19,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.model import checkpoint, inputs, sampling
-from wall_oss_ros.model.decoder import ACTION
+from wall_oss_ros.model import checkpoint
+from wall_oss_ros.model.decoder import ACTION, LANGUAGE
 from wall_oss_ros.model.flow import flow_loss, sample_time
+from wall_oss_ros.model.inputs import Prepared, attention_mask, fill, prepare
 from wall_oss_ros.model.network import Network
-from wall_oss_ros.model.token_choice import TokenChoice
+from wall_oss_ros.model.sampling import TokenChoice, generate_tokens, integrate
 
 Batch = Mapping[str, Tensor]
 
@@ -62,7 +63,7 @@ class WallOSS(Network):
         Returns:
             The flow loss is that of :func:`~wall_oss_ros.model.flow.flow_loss`.
         """
-        prepared = inputs.prepare(self, batch)
+        prepared = prepare(self, batch)
         embeds, action = prepared.embeds, prepared.types == ACTION
         chunk, cross_entropy, flow = batch.get("action_chunk"), None, None
         if chunk is not None:
@@ -73,17 +74,19 @@ class WallOSS(Network):
             if time is None:
                 time = sample_time(len(chunk), self.config.noise_scheduler, chunk.device)
             t = time.view(-1, 1, 1)
-            tokens = self.embed_actions((1 - t) * noise + t * chunk, batch["dof_mask"], time.view(-1, 1))
-            embeds = inputs.fill(embeds, action, tokens.flatten(0, 1), "action")
-        mask = inputs.attention_mask(prepared, self.config.causal_action_attention_mask)
-        hidden = self.decode(embeds, prepared.positions, mask, prepared.types)
-        logits = self.logits(hidden)
+            tokens = self.action_preprocessor.embed_actions(
+                (1 - t) * noise + t * chunk, batch["dof_mask"], time.view(-1, 1)
+            )
+            embeds = fill(embeds, action, tokens.flatten(0, 1), "action")
+        mask = attention_mask(prepared, self.config.causal_action_attention_mask)
+        hidden = self.model(embeds, prepared.positions, mask, prepared.types)
+        logits = self.lm_head(hidden)
         if batch.get("labels") is not None:
             cross_entropy = F.cross_entropy(
                 logits[:, :-1].flatten(0, 1).float(), batch["labels"][:, 1:].flatten(), ignore_index=-100
             )
         if chunk is not None:
-            velocity = self.velocity(hidden[action]).view_as(chunk)
+            velocity = self.action_preprocessor.velocity(hidden[action]).view_as(chunk)
             flow = flow_loss(velocity, noise, chunk, batch["dof_mask"], t, self.config)
         return WallOSSOutput(logits, cross_entropy, flow)
 
@@ -91,10 +94,70 @@ class WallOSS(Network):
     def sample_actions(
         self, batch: Batch, noise: Tensor | None = None, steps: int | None = None, use_cache: bool = True
     ) -> Tensor:
-        """Normalised action chunks (B, horizon, A); see :func:`wall_oss_ros.model.sampling.sample_actions`."""
-        return sampling.sample_actions(
-            self, batch, noise, steps or self.config.noise_scheduler.num_inference_timesteps, use_cache
-        )
+        """Action chunks for whole prompts.
+
+        The prefix runs once, and its keys and values are reused. That is exact: it is causal, so that no token of it
+        ever sees an action.
+
+        Args:
+            noise: (B, horizon, A); the batch's own, or fresh, when None.
+            steps: how many; the checkpoint's own number when None.
+            use_cache: False runs the whole sequence at every step, as the public implementation does.
+
+        Returns:
+            (B, horizon, A), normalised, on the batch's device.
+
+        Raises:
+            WallOSSError: there are no action tokens, or the result is not finite.
+        """
+        mask, head = batch["dof_mask"], self.action_preprocessor
+        steps = steps or self.config.noise_scheduler.num_inference_timesteps
+        if noise is None:
+            noise = batch["noise"] if "noise" in batch else torch.randn(mask.shape, device=mask.device)
+        prepared = prepare(self, batch)
+        horizon, action = noise.shape[1], prepared.types == ACTION
+        if not bool(action.sum(1).eq(horizon).all()):
+            raise WallOSSError(
+                f"Every prompt must hold {horizon} action tokens, one for each step of the noise.",
+                "Expand <|action|> to the horizon.",
+            )
+        trailing = bool(action[:, -horizon:].all())
+        decode = (self._behind_prefix if use_cache and trailing else self._in_whole)(prepared, horizon)
+        actions = noise.clone()
+
+        def advance(index: int) -> None:
+            t = torch.full((len(noise), 1), index / steps, device=noise.device)
+            velocity = head.velocity(decode(head.embed_actions(actions, mask, t)))
+            actions.add_(velocity.to(actions.dtype) / steps)
+
+        integrate(actions, steps, advance)
+        return actions
+
+    def _behind_prefix(self, prepared: Prepared, horizon: int) -> Callable[[Tensor], Tensor]:
+        """Runs action tokens (B, horizon, H) alone, on top of the prefix's keys and values."""
+        batch, length = prepared.types.shape
+        start, positions = length - horizon, prepared.positions
+        cache = self.new_cache(batch, length)
+        mask = attention_mask(prepared, self.config.causal_action_attention_mask) if prepared.masked else None
+        prefix_mask, suffix_mask = (None, None) if mask is None else (mask[:, :, :start, :start], mask[:, :, start:])
+        self.model(prepared.embeds[:, :start], positions[:, :, :start], prefix_mask, start, cache, causal=mask is None)
+
+        def decode(tokens: Tensor) -> Tensor:
+            cache.truncate(start)
+            return self.model(tokens, positions[:, :, start:], suffix_mask, 0, cache)
+
+        return decode
+
+    def _in_whole(self, prepared: Prepared, horizon: int) -> Callable[[Tensor], Tensor]:
+        """Runs action tokens (B, horizon, H) in the whole sequence: slower, wherever in it they are."""
+        action = prepared.types == ACTION
+        mask = attention_mask(prepared, self.config.causal_action_attention_mask)
+
+        def decode(tokens: Tensor) -> Tensor:
+            embeds = prepared.embeds.masked_scatter(action.unsqueeze(-1), tokens.flatten(0, 1))
+            return self.model(embeds, prepared.positions, mask, prepared.types)[action].view(len(tokens), horizon, -1)
+
+        return decode
 
     @torch.inference_mode()
     def generate(
@@ -105,17 +168,44 @@ class WallOSS(Network):
         use_cache: bool = True,
         choose: TokenChoice | None = None,
     ) -> Tensor:
-        """Tokens, one by one: ids (B, at most max_new_tokens); see :mod:`wall_oss_ros.model.sampling`.
+        """What follows each prompt: ids (B, at most max_new_tokens). Prompts may be padded on either side.
 
         Args:
+            eos: ends a row; the checkpoint's own when None.
+            use_cache: False runs the whole sequence for every token, for comparison.
             choose: the likeliest token when None; sampling by temperature and top-p, or a restricted set of tokens, by
-                :class:`~wall_oss_ros.model.token_choice.TokenChoice`.
+                :class:`~wall_oss_ros.model.sampling.TokenChoice`.
+
+        Raises:
+            WallOSSError: no token was asked for, a logit is not finite, or the attention_mask is (B, L, L).
         """
-        mask = batch.get("attention_mask")
-        if mask is not None and mask.ndim > 2:
+        prepared, config = prepare(self, batch), self.config
+        if prepared.visible is not None:
             raise WallOSSError(
                 "generate does not know what new words would see by an attention_mask of (B, L, L).",
                 "Give a mask of (B, L).",
             )
-        eos = self.config.eos_token_id if eos is None else eos
-        return sampling.generate(self, batch, max_new_tokens, eos, use_cache, choose or TokenChoice())
+        count, length = prepared.types.shape
+        embeds, types, valid, positions = prepared.embeds, prepared.types, prepared.valid, prepared.positions
+        last = (torch.arange(length, device=valid.device) * valid).argmax(1)  # (B,) the last real token of each row
+        position = (positions.masked_fill(~valid, -1).amax((0, 2)) + 1).expand(3, -1).unsqueeze(-1)
+        cache = self.new_cache(count, length + max(max_new_tokens, 0))
+        mask = attention_mask(prepared, config.causal_action_attention_mask) if prepared.masked else None
+        hidden = self.model(embeds, positions, mask, types, cache, causal=mask is None)
+
+        def advance(token: Tensor, done: Tensor) -> Tensor:
+            nonlocal embeds, types, valid, positions, position
+            embed = self.model.embed_tokens(token[:, None])
+            valid, here, position = torch.cat((valid, ~done[:, None]), dim=1), position, position + 1
+            if use_cache:
+                seen = valid[:, None, None, :] if prepared.masked else None
+                return self.lm_head(self.model(embed, here, seen, 1, cache)[:, -1])
+            embeds, positions = torch.cat((embeds, embed), 1), torch.cat((positions, here), 2)
+            types = torch.cat((types, torch.full_like(token[:, None], LANGUAGE)), 1)
+            whole = Prepared(embeds, positions, types, valid, True)
+            mask = attention_mask(whole, config.causal_action_attention_mask)
+            return self.lm_head(self.model(embeds, positions, mask, types)[:, -1])
+
+        first = self.lm_head(hidden[torch.arange(count, device=hidden.device), last])
+        eos = config.eos_token_id if eos is None else eos
+        return generate_tokens(first, advance, choose or TokenChoice(), max_new_tokens, eos, config.pad_token_id)

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS
-from wall_oss_ros.model.sampling import Guide, generate_tokens, integrate
-from wall_oss_ros.model.token_choice import TokenChoice
+from wall_oss_ros.model.positions import multimodal_positions
+from wall_oss_ros.model.sampling import Guide, TokenChoice, generate_tokens, integrate
 from wall_oss_ros.policy.graph_cache import CudaCapture, GraphCache
 from wall_oss_ros.policy.linear import WideMatmuls, widening_pays
 from wall_oss_ros.policy.processor import Prefix
@@ -76,7 +76,7 @@ class Engine:
     def _lay_out(self, prefix: Prefix, ids: list[int], grids: list[list[int]]) -> None:
         """Everything about the prefix that does not depend on what the pictures show."""
         model, runtime = self.model, self.runtime
-        positions = model.position_ids(prefix.input_ids, prefix.image_grid_thw)[:, 0]  # (3, P)
+        positions = multimodal_positions(model.config, prefix.input_ids, prefix.image_grid_thw)[:, 0]  # (3, P)
         merge = model.config.vision.spatial_merge_size
         images = iter([i for i, token in enumerate(ids) if token == model.config.image_token_id])
         places = []
@@ -88,7 +88,7 @@ class Engine:
         self._reserve(len(ids))
         runtime.place(0, positions)
         self._place_following()
-        runtime.embeds[0, : len(ids)] = model.embed_tokens(prefix.input_ids.to(model.device))[0]
+        runtime.embeds[0, : len(ids)] = model.model.embed_tokens(prefix.input_ids.to(model.device))[0]
         self._views = [torch.empty(0)] * len(grids)
         self._pixels = torch.zeros(prefix.pixel_values.shape, device=model.device, dtype=model.dtype)
         self.graphs.clear()
@@ -106,7 +106,7 @@ class Engine:
 
         def encode() -> None:
             pixels = self._pixels if whole else torch.cat([self._pixels[rows[view]] for view in views])
-            tokens, start = self.model.encode_images(pixels, chosen), 0
+            tokens, start = self.model.visual(pixels, chosen), 0
             for place in (self._places[view] for view in views):
                 count = place.stop - place.start
                 self.runtime.embeds[0, place] = tokens[start : start + count]
@@ -153,14 +153,19 @@ class Engine:
         model, begin = self.model, len(self._prefix)
         stop = begin + len(suffix)
         self._reserve(stop + more)
-        embeds, labels = model.embed_tokens(torch.tensor([suffix], device=model.device))[0], [*self._prefix, *suffix]
+        embeds, labels = (
+            model.model.embed_tokens(torch.tensor([suffix], device=model.device))[0],
+            [*self._prefix, *suffix],
+        )
         if state is not None:
             where = [i for i, token in enumerate(suffix) if token == model.config.propri_token_id]
             if len(where) != 1:
                 raise WallOSSError(
                     "The acting prompt needs exactly one <|propri|> token.", "Use policy.prompts.act_suffix."
                 )
-            embeds[where[0]] = model.embed_state(state.to(model.device), state_mask.to(model.device))
+            embeds[where[0]] = model.action_preprocessor.embed_state(
+                state.to(model.device), state_mask.to(model.device)
+            )
             labels[begin + where[0]] = (state.numpy().tobytes(), state_mask.numpy().tobytes())
         self.runtime.embeds[0, begin:stop] = embeds
         same = next((i for i, (new, old) in enumerate(zip(labels, self._ran)) if new != old), None)
@@ -205,15 +210,15 @@ class Engine:
 
         def advance(token: Tensor, _) -> Tensor:
             place = len(self._ran)
-            self.runtime.embeds[0, place] = model.embed_tokens(token)[0]
+            self.runtime.embeds[0, place] = model.model.embed_tokens(token)[0]
             hidden = self._run(place, place + 1, True)
             self._ran.append(int(token))
-            return model.logits(hidden)
+            return model.lm_head(hidden)
 
         with self._computing():
             hidden = self._prompt(suffix, max_new_tokens, True, state, state_mask)
             choose = choose or TokenChoice()
-            ids = generate_tokens(model.logits(hidden), advance, choose, max_new_tokens, eos, eos)[0].tolist()
+            ids = generate_tokens(model.lm_head(hidden), advance, choose, max_new_tokens, eos, eos)[0].tolist()
         return ids[:-1] if ids[-1] == eos else ids
 
     def act(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from wall_oss_ros.model import KVCache, WallOSS
+from wall_oss_ros.model import WallOSS
 from wall_oss_ros.model.attention import AttentionSpec, attention_spec
 from wall_oss_ros.model.decoder import ACTION, LANGUAGE, decoder_layer
 from wall_oss_ros.model.flow import FoldedActions
@@ -59,8 +59,7 @@ class Runtime:
         self.embeds = torch.zeros(1, capacity, config.hidden_size, **options)
         self.cos = torch.zeros(1, capacity, 1, config.head_dim // 2, **options)
         self.sin = torch.zeros_like(self.cos)
-        layers, groups = config.num_hidden_layers, config.num_key_value_heads
-        self.cache = KVCache(layers, 1, groups, capacity, config.head_dim, **options)
+        self.cache = self._model.new_cache(1, capacity, self.dtype)
 
     def grow(self, capacity: int) -> None:
         """Larger buffers with the same contents."""
@@ -73,10 +72,9 @@ class Runtime:
 
     def place(self, start: int, positions: Tensor) -> None:
         """Sets the rotations of the tokens from ``start`` on. positions: (3, n)."""
-        config, stop = self._config, start + positions.shape[1]
-        self.cos[:, start:stop], self.sin[:, start:stop] = decoder_rotation(
-            positions[:, None].to(self.device), config.head_dim, config.rope_theta, config.mrope_section, self.dtype
-        )
+        stop = start + positions.shape[1]
+        cos, sin = decoder_rotation(self._config, positions[:, None].to(self.device), self.dtype)
+        self.cos[:, start:stop], self.sin[:, start:stop] = cos, sin
 
     def prefill(self, start: int, stop: int, hidden: bool) -> Tensor | None:
         """Runs words and images from ``start`` to ``stop`` behind those before them.
@@ -96,7 +94,7 @@ class Runtime:
         """One Euler step of ``actions`` behind the first ``start`` tokens, which they and all actions see."""
         x = self.flow(self.actions, self.bias)
         x = self._run(x, ACTION, start, self._spec(x, start, self._config.causal_action_attention_mask))
-        velocity = self._model.velocity(self._norms[ACTION](x))
+        velocity = self._model.action_preprocessor.velocity(self._norms[ACTION](x))
         self.actions.add_(velocity.float() * self.stride)
 
     def _spec(self, x: Tensor, start: int, causal: bool) -> AttentionSpec:

@@ -9,6 +9,7 @@ from tokenizers import Tokenizer
 
 from wall_oss_ros.data.dataset import Dataset
 from wall_oss_ros.model import WallOSS
+from wall_oss_ros.model.positions import multimodal_positions
 from wall_oss_ros.policy import prompts
 from wall_oss_ros.policy.images import image_patches
 from wall_oss_ros.policy.normalizer import Normalizer
@@ -32,7 +33,7 @@ class Batches:
         self.prefix = [i for token in ids for i in ([token] * tokens if token == image else [token])]
         prefix = torch.tensor([self.prefix])
         grids = self.grid.repeat(len(data.views), 1)
-        self.positions = model.position_ids(prefix, grids, torch.ones_like(prefix))[:, 0].numpy()
+        self.positions = multimodal_positions(model.config, prefix, grids)[:, 0].numpy()
         self.image_positions = torch.nonzero(prefix[0] == image).flatten()
         self.end = [tokenizer.token_to_id(prompts.END)]
         self._cache: dict[str, list[int]] = {}

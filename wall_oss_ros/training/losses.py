@@ -39,7 +39,7 @@ def compute(model: WallOSS, batch: Batch, draws: int, generator: torch.Generator
     """Runs the network once over the packed rows. Either loss is zero where the batch has nothing for it."""
     packed = batch.packed
     rows, text = packed.input_ids.shape
-    features = model.encode_images(batch.pixel_values, batch.image_grid_thw).view(rows, -1, model.config.hidden_size)
+    features = model.visual(batch.pixel_values, batch.image_grid_thw).view(rows, -1, model.config.hidden_size)
     head = model.action_preprocessor
     embeds = model.model.embed_tokens(packed.input_ids)
     embeds = embeds.index_copy(1, batch.image_positions, features.to(embeds.dtype))
@@ -60,7 +60,7 @@ def compute(model: WallOSS, batch: Batch, draws: int, generator: torch.Generator
     mask = packed.attention_mask
     if model.config.causal_action_attention_mask:
         mask = mask.tril()  # in the order of a row, nothing but a chunk sees what follows
-    hidden = model.decode(embeds, packed.position_ids, mask, token_types=text)
+    hidden = model.model(embeds, packed.position_ids, mask, token_types=text)
 
     speaks = packed.labels != IGNORED
     targets = packed.labels[speaks]
