@@ -30,7 +30,7 @@ def test_a_robot_has_one_kind_and_a_new_one_replaces_it(folder):
     model = WallOSS.from_pretrained(folder)
     statistics = model.action_preprocessor.normalizer_action
     mean, std = torch.arange(20.0), torch.ones(20)
-    statistics.set_kind("franka", "mean_std", mean, std)
+    statistics.set("franka", mean, std, "mean_std")
     assert statistics.kind("franka") == "mean_std" and statistics.names() == ["franka"]
     model.save_pretrained(folder)
     names = load_file(folder / "model.safetensors").keys()
@@ -52,7 +52,7 @@ def test_a_robot_has_one_kind_and_a_new_one_replaces_it(folder):
 )
 def test_impossible_statistics_are_refused(first, second, message):
     with pytest.raises(WallOSSError, match=message):
-        Statistics().set_kind("franka", "mean_std", first, second)
+        Statistics().set("franka", first, second, "mean_std")
 
 
 @pytest.mark.parametrize(

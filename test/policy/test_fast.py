@@ -135,6 +135,6 @@ def test_statistics_by_deviation_allow_larger_values(folder):
     policy = Policy.from_pretrained(folder)
     assert policy.fast.vocabulary.limit == LIMITS["min_max"] == 1
     statistics = policy.model.action_preprocessor.normalizer_action
-    statistics.set_kind("franka", "mean_std", torch.zeros(20), torch.from_numpy(DOF_MASK).float())
+    statistics.set("franka", torch.zeros(20), torch.from_numpy(DOF_MASK).float(), "mean_std")
     policy.model.save_pretrained(folder)
     assert Policy.from_pretrained(folder).fast.vocabulary.limit == LIMITS["mean_std"] == 10

@@ -146,7 +146,7 @@ def test_words_come_without_special_tokens(processor):
 def test_units_are_those_of_the_robot_that_was_named(folder, tmp_path):
     model = WallOSS.from_pretrained(folder)
     for statistics in (model.action_preprocessor.normalizer_action, model.action_preprocessor.normalizer_propri):
-        statistics.set_kind("other", "mean_std", torch.from_numpy(MIDDLE), in_layout([0.1] * 7))
+        statistics.set("other", torch.from_numpy(MIDDLE), in_layout([0.1] * 7), "mean_std")
     make_checkpoint(tmp_path)
     model.save_pretrained(tmp_path)
     batch = WallOSSProcessor.from_pretrained(tmp_path, "other")(observe(state=MIDDLE + 0.3), INSTRUCTION)

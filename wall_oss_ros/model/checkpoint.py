@@ -105,12 +105,11 @@ def take_statistics(
             wrong = dict.fromkeys(given, "contradicts another: either min and delta, or mean and std")
         unfit |= {f"{_HEAD}.{owner}.{part}.{robot}": problem for part, problem in wrong.items()}
         if not wrong:
-            found[owner].set_kind(robot, kinds[0], *(given[part] for part in KINDS[kinds[0]]))
+            found[owner].set(robot, *(given[part] for part in KINDS[kinds[0]]), kinds[0])
     if not parts and (beside := find_statistics(folder)) is not None:
         source, *both = beside
         for owner, values in zip(("normalizer_propri", "normalizer_action"), both):
-            values = values.padded(sizes[owner])
-            found[owner].set_kind(source, values.kind, values.first, values.second)
+            found[owner].set(source, *values.padded(sizes[owner]))
     return found["normalizer_action"], found["normalizer_propri"], unfit
 
 
@@ -134,40 +133,24 @@ def read_statistics(folder: Path, config: WallOSSConfig) -> tuple[Statistics, St
     return actions, states
 
 
-def load(kind: type[N], path: str | os.PathLike, device, dtype: torch.dtype | None, strict: bool = True) -> N:
+def load(
+    kind: type[N], path: str | os.PathLike, device="cpu", dtype: torch.dtype | None = None, strict: bool = True
+) -> tuple[N, Differences]:
     """Builds the network that ``config.json`` describes and fills it.
 
     Args:
         path: a folder, or ``owner/name`` on the hub.
         dtype: of the weights; float32 when None. Statistics stay float32.
-        strict: see :func:`load_partially`, which False stands for; the tensors that do not fit are then logged.
-
-    Raises:
-        WallOSSError: one sentence on what does not fit.
-    """
-    model, differences, unfit = _load(kind, path, device, dtype, strict)
-    for line in [*differences.lines(), *(f"{name} {problem}" for name, problem in unfit.items())]:
-        _log.warning("%s: %s", path, line)
-    return model
-
-
-def load_partially(
-    kind: type[N], path: str | os.PathLike, device="cpu", dtype: torch.dtype | None = None
-) -> tuple[N, Differences]:
-    """Takes the tensors that fit, such as those of a model with other degrees of freedom or without an action expert.
+        strict: False takes the tensors that fit, such as those of a model with other degrees of freedom or without an
+            action expert. Those that are missing or misshapen keep fresh weights and want training; unknown ones, and
+            statistics that do not fit, are left out.
 
     Returns:
-        The network, and what did not fit. Tensors that are missing or misshapen keep fresh weights and want training;
-        unknown ones, and statistics that do not fit, are left out.
+        The network, and what did not fit, which is logged, too.
 
     Raises:
-        WallOSSError: the files cannot be read, or nothing in them fits.
+        WallOSSError: the files cannot be read, or what is in them does not fit; one sentence says what.
     """
-    model, differences, unfit = _load(kind, path, device, dtype, strict=False)
-    return model, Differences(differences.unknown, differences.missing, differences.misshapen | unfit)
-
-
-def _load(kind, path, device, dtype, strict) -> tuple[Network, Differences, dict[str, str]]:
     folder = locate(path)
     config = read_config(folder)
     tensors = split_fused(read_tensors(folder), config)
@@ -199,7 +182,10 @@ def _load(kind, path, device, dtype, strict) -> tuple[Network, Differences, dict
     model.action_preprocessor.normalizer_action, model.action_preprocessor.normalizer_propri = actions, states
     if config.tie_word_embeddings:
         model.lm_head.weight = model.model.embed_tokens.weight
-    return model.to(device).eval(), differences, unfit
+    differences.misshapen.update(unfit)
+    for line in differences.lines():
+        _log.warning("%s: %s", path, line)
+    return model.to(device).eval(), differences
 
 
 def _adopt_token_ids(config: WallOSSConfig, folder: Path) -> None:

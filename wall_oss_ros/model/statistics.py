@@ -15,11 +15,11 @@ dof_config, and must be checked against the robot's profile.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wall_oss_ros.errors import WallOSSError
@@ -50,8 +50,9 @@ class RobotTensors(nn.Module):
     def __getitem__(self, robot: str) -> Tensor:
         return self._buffers[robot]
 
-    def __delitem__(self, robot: str) -> None:
-        del self._buffers[robot]
+    def remove(self, robot: str) -> None:
+        """Forgets a robot, if it is known."""
+        self._buffers.pop(robot, None)
 
     def names(self) -> list[str]:
         return sorted(self._buffers)
@@ -65,16 +66,13 @@ class Statistics(nn.Module):
         self.min, self.delta = RobotTensors(), RobotTensors()
         self.mean, self.std = RobotTensors(), RobotTensors()
 
-    def set(self, robot: str, minimum: Tensor, delta: Tensor) -> None:
-        """Args: minimum, delta: (A,) in physical units; delta 0 where a degree of freedom never moved."""
-        self.set_kind(robot, "min_max", minimum, delta)
-
-    def set_kind(self, robot: str, kind: str, first: Tensor, second: Tensor) -> None:
+    def set(self, robot: str, first: Tensor, second: Tensor, kind: str = "min_max") -> None:
         """Replaces what is known of a robot.
 
         Args:
+            first, second: (A,) in physical units; min and delta, or mean and std. The second is 0 where a degree of
+                freedom never moved.
             kind: of :data:`KINDS`.
-            first, second: (A,) in physical units; min and delta, or mean and std.
 
         Raises:
             WallOSSError: they are not two finite vectors of one length, or one of the second is negative.
@@ -91,12 +89,10 @@ class Statistics(nn.Module):
                 f"Statistics of {robot}: {names[0]} and {names[1]} must be finite, and {names[1]} not negative.",
                 "Compute them over the dataset again.",
             )
-        for name in (part for parts in KINDS.values() for part in parts):
-            table: RobotTensors = getattr(self, name)
-            if name in names:
-                table[robot] = first if name == names[0] else second
-            elif robot in table.names():
-                del table[robot]
+        for table in (self.min, self.delta, self.mean, self.std):
+            table.remove(robot)
+        for name, values in zip(names, (first, second)):
+            getattr(self, name)[robot] = values
 
     def names(self) -> list[str]:
         """The robots that are known."""
@@ -127,13 +123,12 @@ class Statistics(nn.Module):
         return getattr(self, first)[robot], getattr(self, second)[robot]
 
 
-@dataclass(frozen=True)
-class Found:
-    """Statistics of states or actions, as :class:`Statistics` takes them."""
+class Found(NamedTuple):
+    """Statistics of states or actions, as :meth:`Statistics.set` takes them."""
 
-    kind: str
     first: Tensor
     second: Tensor
+    kind: str
 
     def padded(self, size: int) -> Found:
         """With entries that do not vary at the end, up to ``size``.
@@ -147,8 +142,7 @@ class Found:
                 f"Statistics beside the weights have {len(self.first)} numbers, the checkpoint takes {size}.",
                 "Use the files that were saved with these weights.",
             )
-        zeros = torch.zeros(spare)
-        return Found(self.kind, torch.cat((self.first, zeros)), torch.cat((self.second, zeros)))
+        return Found(F.pad(self.first, (0, spare)), F.pad(self.second, (0, spare)), self.kind)
 
 
 def find_statistics(folder: Path) -> tuple[str, Found, Found] | None:
@@ -188,7 +182,7 @@ def _norm_stats(content: dict, _folder: Path) -> tuple[Found, Found]:
 
 def _between(low, high) -> Found:
     low, high = (torch.as_tensor(values, dtype=torch.float32).flatten() for values in (low, high))
-    return Found("min_max", low, high - low)
+    return Found(low, high - low, "min_max")
 
 
 def _lerobot(content: dict, folder: Path) -> tuple[Found, Found]:
@@ -201,5 +195,5 @@ def _lerobot(content: dict, folder: Path) -> tuple[Found, Found]:
     for kind, names in (("STATE", STATES), ("ACTION", ACTIONS)):
         how, first, second, greatest = LEROBOT_MODES[modes[kind]]
         low, high = (_one_of(tensors, tuple(f"{name}.{part}" for name in names)).flatten() for part in (first, second))
-        found.append(_between(low, high) if greatest else Found(how, low.float(), high.float()))
+        found.append(_between(low, high) if greatest else Found(low.float(), high.float(), how))
     return found[0], found[1]

@@ -46,7 +46,7 @@ class WallOSS(Network):
         cls, path: str | os.PathLike, device="cpu", dtype: torch.dtype | None = None, strict: bool = True
     ) -> WallOSS:
         """Reads a folder, or a repository on the Hugging Face hub; see :func:`wall_oss_ros.model.checkpoint.load`."""
-        return checkpoint.load(cls, path, device, dtype, strict)
+        return checkpoint.load(cls, path, device, dtype, strict)[0]
 
     def save_pretrained(self, path: str | os.PathLike) -> None:
         """Writes config.json and model.safetensors into a folder."""

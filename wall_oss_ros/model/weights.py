@@ -48,7 +48,7 @@ class Differences:
 
     unknown: list[str]
     missing: list[str]
-    misshapen: dict[str, str]  # name to what was found and what was expected
+    misshapen: dict[str, str]  # name to what was found and what was expected, or what else is wrong
 
     def __bool__(self) -> bool:
         return bool(self.unknown or self.missing or self.misshapen)

@@ -64,7 +64,7 @@ class Normalizer:
         """Puts these statistics into a model, to be saved with it."""
         import torch
 
-        statistics.set_kind(robot, self.kind, torch.from_numpy(self.offset), torch.from_numpy(self.scale))
+        statistics.set(robot, torch.from_numpy(self.offset), torch.from_numpy(self.scale), self.kind)
 
     def placed(self, size: int, where: slice) -> Normalizer:
         """The same as part of a vector of ``size`` numbers, of which all others carry no information."""
