@@ -13,8 +13,8 @@ from wall_oss_ros.model.decoder import decoder_layer
 from wall_oss_ros.policy import engine as engine_module
 from wall_oss_ros.policy import linear
 from wall_oss_ros.policy.engine import Engine
-from wall_oss_ros.policy.graph_cache import GraphCache
 from wall_oss_ros.policy.processor import Prefix
+from wall_oss_ros.policy.runtime import GraphCache
 
 IMAGE, START, END, PROPRI, ACTION = 1, 2, 3, 4, 5
 GRIDS = [[1, 4, 4], [1, 4, 6], [1, 4, 4]]
@@ -274,7 +274,7 @@ def test_packed_and_widened_maps(bias, monkeypatch):
     module = torch.nn.Linear(24, 40, bias=bias)
     x, other = torch.randn(7, 24), torch.randn(7, 40)
     with torch.inference_mode():
-        plain = linear.linear(module)
+        plain = linear.Linear(module.weight, module.bias)
         packed = linear.packed(module.weight, module.bias, 7)
         for name, more in (("__call__", []), ("silu", []), ("times", [other]), ("plus", [other])):
             assert torch.allclose(getattr(plain, name)(x, *more), getattr(packed, name)(x, *more), atol=1e-5)

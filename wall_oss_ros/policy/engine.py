@@ -20,10 +20,9 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS
 from wall_oss_ros.model.positions import multimodal_positions
 from wall_oss_ros.model.sampling import Guide, TokenChoice, generate_tokens, integrate
-from wall_oss_ros.policy.graph_cache import CudaCapture, GraphCache
 from wall_oss_ros.policy.linear import WideMatmuls, widening_pays
 from wall_oss_ros.policy.processor import Prefix
-from wall_oss_ros.policy.runtime import Runtime
+from wall_oss_ros.policy.runtime import CudaCapture, GraphCache, Runtime
 
 
 class Engine:

@@ -77,30 +77,11 @@ def can_pack() -> bool:
     return all(torch.allclose(found, wanted, atol=1e-5) for found, wanted in pairs)
 
 
-def plain(module: nn.Linear) -> nn.Linear:
-    """The module itself.
-
-    Raises:
-        WallOSSError: it is not a plain linear map: an adapter's part would be lost.
-    """
-    if type(module) is not nn.Linear:
-        raise WallOSSError(
-            f"A {type(module).__name__} stands where a plain linear map was expected.",
-            "Merge the adapters into the weights before inference.",
-        )
-    return module
-
-
 def packed(weight: Tensor, bias: Tensor | None, rows: int) -> Linear:
     """Packed where that can be done: float32 on a processor."""
     if weight.device.type == "cpu" and weight.dtype == torch.float32 and can_pack():
         return PackedLinear(weight, bias, rows)
     return Linear(weight, bias)
-
-
-def linear(module: nn.Linear) -> Linear:
-    """On the module's own weights, no copy."""
-    return Linear(plain(module).weight, module.bias)
 
 
 class PackedKernels(Kernels):
@@ -121,14 +102,20 @@ class PackedKernels(Kernels):
 
     def norm(self, module: RMSNorm) -> Callable[[Tensor], Tensor]:
         weight, eps = module.weight.detach().to(self._dtype), module.eps
-        return lambda x: F.rms_norm(x, x.shape[-1:], weight, eps)
+        return lambda x: torch.rms_norm(x, weight.shape, weight, eps)
 
-    def linear(self, modules: Sequence[nn.Linear], role: str, kind: int) -> Linear:
+    def linear(self, modules: Sequence[nn.Module], role: str, kind: int) -> Linear:
+        for module in modules:
+            if type(module) is not nn.Linear:  # of an adapter, only the part below it would be taken
+                raise WallOSSError(
+                    f"A {type(module).__name__} stands where a plain linear map was expected.",
+                    "Merge the adapters into the weights before inference.",
+                )
         if role == "feed_forward" and kind == LANGUAGE:
-            return linear(modules[0])
+            return Linear(modules[0].weight, modules[0].bias)
         key = tuple(map(id, modules))
         if key not in self._made:
-            weights = [plain(module).weight.detach() for module in modules]
+            weights = [module.weight.detach() for module in modules]
             biases = [module.bias.detach() for module in modules if module.bias is not None]
             weight, bias = (
                 (torch.cat(parts) if len(parts) > 1 else parts[0]).to(self._dtype) if parts else None

@@ -23,6 +23,7 @@ from wall_oss_ros.policy.normalizer import Normalizer, default_robot
 from wall_oss_ros.policy.observation import Observation, PreviousChunk
 from wall_oss_ros.policy.processor import WallOSSProcessor
 from wall_oss_ros.policy.real_time_chunking import guidance
+from wall_oss_ros.policy.tokens import read_tokenizer
 from wall_oss_ros.robots.profile import RobotProfile
 
 SUBTASK_TOKENS, PLAN_TOKENS, ANSWER_TOKENS = 48, 256, 128
@@ -124,7 +125,7 @@ class Policy:
         check_backend(attention, torch.device(device), dtype)
         model = WallOSS.from_pretrained(folder, device, dtype)
         model.set_attention_backend(attention)
-        return cls(model, WallOSSProcessor.from_folder(model.config, folder), robot, folder, accelerate)
+        return cls(model, WallOSSProcessor(model.config, read_tokenizer(folder)), robot, folder, accelerate)
 
     @property
     def dof_mask(self) -> np.ndarray:

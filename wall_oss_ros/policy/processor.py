@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -71,6 +70,7 @@ class WallOSSProcessor:
         check_special_tokens(tokenizer, config)
         self._words = {word.lower() for word in config.extra.get("known_words", [])}
         vision = config.vision
+        self._cells = vision.patch_size, vision.spatial_merge_size, vision.temporal_patch_size
         self._factor = vision.patch_size * vision.spatial_merge_size
 
     @classmethod
@@ -85,23 +85,12 @@ class WallOSSProcessor:
             WallOSSError: a file is missing or damaged, or the checkpoint does not know the robot.
         """
         folder = locate(path)
-        processor = cls.from_folder(read_config(folder), folder)
-        actions, states = read_statistics(folder, processor.config)
+        config = read_config(folder)
+        actions, states = read_statistics(folder, config)
         if robot is None and len(actions.names()) == 1:
             robot = actions.names()[0]
-        if robot is not None:
-            processor.states = Normalizer.from_statistics(states, robot)
-            processor.actions = Normalizer.from_statistics(actions, robot)
-        return processor
-
-    @classmethod
-    def from_folder(cls, config: WallOSSConfig, folder: Path) -> WallOSSProcessor:
-        """Reads ``tokenizer.json``.
-
-        Raises:
-            WallOSSError: it is missing, damaged, or does not fit the config.
-        """
-        return cls(config, read_tokenizer(folder))
+        known = [] if robot is None else [Normalizer.from_statistics(table, robot) for table in (states, actions)]
+        return cls(config, read_tokenizer(folder), *known)
 
     def __call__(
         self,
@@ -213,12 +202,8 @@ class WallOSSProcessor:
 
     def patches(self, images: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
         """Pictures as :meth:`images` gives them -> patches (patches, 3*2*14*14) and sizes (images, 3)."""
-        vision = self.config.vision
-        patch, merge, temporal = vision.patch_size, vision.spatial_merge_size, vision.temporal_patch_size
-        if len({image.shape for image in images}) == 1:
-            values = image_patches(np.stack(images), patch, merge, temporal)
-        else:
-            values = np.concatenate([image_patches(image[None], patch, merge, temporal) for image in images])
+        values = np.concatenate([image_patches(image[None], *self._cells) for image in images])
+        patch = self.config.vision.patch_size
         grids = [(1, image.shape[0] // patch, image.shape[1] // patch) for image in images]
         return torch.from_numpy(values), torch.tensor(grids)
 
@@ -229,8 +214,8 @@ class WallOSSProcessor:
         return Prefix(torch.tensor([ids]), values, grids)
 
     def _videos(self, videos: Sequence[np.ndarray], frame_period: float) -> dict[str, torch.Tensor]:
-        vision, patches, grids = self.config.vision, [], []
-        patch, merge, temporal = vision.patch_size, vision.spatial_merge_size, vision.temporal_patch_size
+        patches, grids = [], []
+        patch, _, temporal = self._cells
         if self.tokenizer.token_to_id("<|video_pad|>") != self.config.video_token_id:
             raise WallOSSError("The tokenizer has no <|video_pad|> where the checkpoint expects it.", "Show pictures.")
         for frames in videos:
@@ -240,7 +225,7 @@ class WallOSSProcessor:
                     "Decode it to RGB first.",
                 )
             clip = np.stack([resize_view(frame, self.config.image_size, self._factor) for frame in frames])
-            patches.append(video_patches(clip, patch, merge, temporal))
+            patches.append(video_patches(clip, *self._cells))
             grids.append((-(-len(clip) // temporal), clip.shape[1] // patch, clip.shape[2] // patch))
         return {
             "pixel_values_videos": torch.from_numpy(np.concatenate(patches)),

@@ -20,6 +20,7 @@ is x_t - t v, and the same correction, with t for 1 - t, is subtracted.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -41,16 +42,12 @@ def weights(horizon: int, committed: int, overlap: int) -> np.ndarray:
     return np.where(steps < committed, 1.0, c * np.expm1(c) / np.expm1(1.0))
 
 
+@dataclass(frozen=True)
 class Guidance:
-    """Takes the denoising steps of one chunk.
+    """Takes the denoising steps of one chunk."""
 
-    Args:
-        target: (horizon, A) normalised.
-        hold: the same shape, 0 to 1, how firmly each entry is held.
-    """
-
-    def __init__(self, target: Tensor, hold: Tensor):
-        self._target, self._hold = target, hold
+    target: Tensor  # (horizon, A) normalised
+    hold: Tensor  # the same shape, 0 to 1, how firmly each entry is held
 
     def __call__(self, actions: Tensor, t: float, stride: float, advance: Callable[[], None]) -> None:
         """One Euler step of ``actions`` (..., horizon, A) in place, from flow time ``t``.
@@ -62,7 +59,7 @@ class Guidance:
         noisy = actions.clone()
         advance()
         clean = noisy + (actions - noisy) * ((1 - t) / stride)
-        error = (self._target.to(actions.device) - clean) * self._hold.to(actions.device)
+        error = (self.target.to(actions.device) - clean) * self.hold.to(actions.device)
         gain = min(1 / (1 - t), 1 / stride)  # bounded: a step ends at the target, never beyond it
         actions.add_(error, alpha=stride * gain)
 
