@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
@@ -42,7 +43,7 @@ def main(args: argparse.Namespace) -> int:
 
     report = inspect(model_directory(args.checkpoint), args.robot, not args.quick)
     if args.json:
-        print(json.dumps(report.to_dict(), indent=1))
+        print(json.dumps(asdict(report), indent=1))
     else:
         from rich.console import Console
 

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ from wall_oss_ros.commands.inspection import weights
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS, WallOSSConfig
 from wall_oss_ros.model.checkpoint import is_statistic, locate, read_config, read_statistics
-from wall_oss_ros.model.statistics import Statistics
 from wall_oss_ros.model.weights import INDEX, PICKLES, Header, adopt_vocabulary, compare, read_headers, split_fused
 from wall_oss_ros.policy.fit import TURN, mismatches
 from wall_oss_ros.policy.normalizer import Normalizer
@@ -34,6 +33,9 @@ MOST = {"rad": TURN, "m": 10.0, "gripper": 0.5}
 """Beyond these, a number is hardly in rad or m; a gripper that opens half a metre has not been seen."""
 FINE = 1e-3
 """Below a range of 1 mm or 1 mrad, a model is mostly shown noise."""
+
+Robots = dict[str, dict[str, Normalizer]]
+"""By name, those for the ``state`` and the ``action`` as far as the checkpoint has them."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,6 @@ class Report:
     files: dict[str, int] = field(default_factory=dict)  # name and bytes
     suspicious: list[str] = field(default_factory=list)
 
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
-
 
 def inspect(path, robot: str | None = None, read_weights: bool = True) -> Report:
     """Looks into a checkpoint.
@@ -99,8 +97,19 @@ def inspect(path, robot: str | None = None, read_weights: bool = True) -> Report
     except WallOSSError as error:
         report.suspicious.append(f"statistics: {error.message}")
     else:
-        report.robots = {name: _robot(config, name, states, actions) for name in _names(states, actions)}
-        report.suspicious += _statistic_suspicions(config, states, actions, headers, robot)
+        tables = {"state": states, "action": actions}
+        robots: Robots = {
+            name: {
+                what: Normalizer.from_statistics(table, name) for what, table in tables.items() if name in table.names()
+            }
+            for name in sorted({*states.names(), *actions.names()})
+        }
+        for name, known in robots.items():
+            shown = report.robots[name] = {}
+            for what, normalizer in known.items():
+                shown[f"{what} kind"] = normalizer.kind
+                shown[what] = entries(config.agent_pos_config if what == "state" else config.dof_config, normalizer)
+        report.suspicious += _statistic_suspicions(config, robots, headers, robot)
     if read_weights:
         report.suspicious += [f"weights: {what}" for what in weights.suspicions(headers)]
     return report
@@ -124,10 +133,6 @@ def architecture(config: WallOSSConfig, headers: dict[str, Header]) -> dict[str,
         "flow steps": config.noise_scheduler.num_inference_timesteps,
         "tensors": len(headers),
     }
-
-
-def _names(states: Statistics, actions: Statistics) -> list[str]:
-    return sorted({*states.names(), *actions.names()})
 
 
 def _file_suspicions(files: dict[str, int], config: WallOSSConfig) -> Iterator[str]:
@@ -190,47 +195,31 @@ def tokens(config: WallOSSConfig, folder: Path) -> tuple[dict[str, Any], list[st
     return {"tokens": size, "special": special, "FAST action tokens": fast}, found
 
 
-def _robot(config: WallOSSConfig, name: str, states: Statistics, actions: Statistics) -> dict[str, Any]:
-    shown: dict[str, Any] = {}
-    for what, table, layout in (("state", states, config.agent_pos_config), ("action", actions, config.dof_config)):
-        if name in table.names():
-            shown[f"{what} kind"] = table.kind(name)
-            shown[what] = entries(layout, Normalizer.from_statistics(table, name))
-    return shown
-
-
 def _statistic_suspicions(
-    config: WallOSSConfig, states: Statistics, actions: Statistics, headers: dict[str, Header], robot: str | None
+    config: WallOSSConfig, robots: Robots, headers: dict[str, Header], robot: str | None
 ) -> Iterator[str]:
-    names = _names(states, actions)
-    if not names:
+    if not robots:
         yield "statistics: none, so the model's numbers have no units; fine-tune it, or add them"
     wanted = None if robot is None else load_profile(robot)
-    if wanted is not None and wanted.statistics not in (None, *names):
+    if wanted is not None and wanted.statistics not in (None, *robots):
         yield f"statistics: none of {wanted.statistics}, which the profile {wanted.name} names; it cannot move it"
     types = {header.dtype for name, header in headers.items() if is_statistic(name)}
     if coarse := sorted(types - {"F32", "F64"}):
         yield f"statistics: kept as {', '.join(coarse)}; BF16 rounds half a metre by up to 2 mm"
-    for name in names:
-        for what, table, layout in (("state", states, config.agent_pos_config), ("action", actions, config.dof_config)):
-            if name not in table.names():
-                yield f"statistics of {name}: none for the {what}"
-                continue
-            for line in _range_suspicions(what, layout, Normalizer.from_statistics(table, name)):
-                yield f"statistics of {name}: {line}"
-        for profile in _profiles(name, names, robot):
-            if name in states.names() and name in actions.names():
-                pair = [Normalizer.from_statistics(table, name) for table in (states, actions)]
-                for line in mismatches(config, *pair, profile):
-                    yield f"statistics of {name} against the profile {profile.name}: {line}"
+    for name, known in robots.items():
+        for what, layout in (("state", config.agent_pos_config), ("action", config.dof_config)):
+            found = _range_suspicions(what, layout, known[what]) if what in known else [f"none for the {what}"]
+            yield from (f"statistics of {name}: {line}" for line in found)
+        for profile in _profiles(name, robots, wanted) if len(known) == 2 else []:
+            for line in mismatches(config, known["state"], known["action"], profile):
+                yield f"statistics of {name} against the profile {profile.name}: {line}"
 
 
-def _profiles(name: str, names: list[str], wanted: str | None) -> list[RobotProfile]:
+def _profiles(name: str, names: Collection[str], wanted: RobotProfile | None) -> list[RobotProfile]:
     """The profile that statistics are compared with: the one of their name, or the one asked for."""
     if wanted is None:
         return [load_profile(name)] if name in available_profiles() else []
-    profile = load_profile(wanted)
-    return [profile] if profile.trained_as == name or not (profile.statistics or profile.name in names) else []
+    return [wanted] if wanted.trained_as == name or not (wanted.statistics or wanted.name in names) else []
 
 
 def unit_of(name: str) -> str:
