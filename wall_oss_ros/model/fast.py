@@ -50,9 +50,31 @@ def cosines(horizon: int) -> np.ndarray:
     return dct(np.eye(horizon), norm="ortho", axis=0)
 
 
+def _coefficients(chunk: np.ndarray, scale: float) -> np.ndarray:
+    """(T, D) -> (T * D,) integers, lowest frequency first."""
+    return np.around(cosines(len(chunk)) @ chunk * scale).astype(np.int64).ravel()
+
+
 def largest_error(horizon: int, scale: float) -> float:
     """How far a decoded value can be from the encoded one; see the module."""
     return float(np.abs(cosines(horizon)).sum(0).max() / (2 * scale))
+
+
+def by_bytes() -> pre_tokenizers.ByteLevel:
+    """Each byte of a text as one character, nothing split off."""
+    return pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+
+
+def train_bpe(texts: Iterable[str], vocab_size: int, split: pre_tokenizers.PreTokenizer) -> Tokenizer:
+    """Byte-level byte-pair encoding for these texts; ``split`` ends in :func:`by_bytes`."""
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer, bpe.decoder = split, decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size, min_frequency=2, initial_alphabet=alphabet, show_progress=False
+    )
+    bpe.train_from_iterator(texts, trainer)
+    return bpe
 
 
 class FastTokenizer:
@@ -88,7 +110,7 @@ class FastTokenizer:
             )
         if not np.isfinite(chunk).all():
             raise WallOSSError("The chunk is not finite.", "Check the dataset and its statistics.")
-        codes = np.around(cosines(len(chunk)) @ chunk * self.scale).astype(np.int64).ravel() - self.min_token
+        codes = _coefficients(chunk, self.scale) - self.min_token
         if codes.min() < 0 or codes.max() >= _CODES:
             raise WallOSSError(
                 f"The chunk has a coefficient of {codes.min() + self.min_token} to {codes.max() + self.min_token}; "
@@ -165,24 +187,15 @@ class FastTokenizer:
             chunk = np.asarray(chunk, np.float64)
             if chunk.ndim != 2 or not chunk.size or not np.isfinite(chunk).all():
                 raise WallOSSError("A chunk is not a finite matrix (steps, degrees of freedom).", "Check the dataset.")
-            codes.append(np.around(cosines(len(chunk)) @ chunk * scale).astype(np.int64).ravel())
+            codes.append(_coefficients(chunk, scale))
             horizon = max(horizon, len(chunk))
         if not codes:
             raise WallOSSError("There are no chunks to fit a FAST tokenizer to.", "Give a dataset's chunks.")
         least = min(-int(np.ceil(scale * np.sqrt(horizon))), *(int(code.min()) for code in codes))
         if max(int(code.max()) for code in codes) - least >= _CODES:
             raise WallOSSError("The chunks' coefficients span too many integers.", "Normalise them, or lower scale.")
-        bpe = Tokenizer(models.BPE())
-        bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-        bpe.decoder = decoders.ByteLevel()
-        trainer = trainers.BpeTrainer(
-            vocab_size=vocab_size,
-            min_frequency=2,
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-            show_progress=False,
-        )
-        bpe.train_from_iterator(("".join(map(chr, code - least)) for code in codes), trainer)
-        return cls(bpe, scale, least)
+        texts = ("".join(map(chr, code - least)) for code in codes)
+        return cls(train_bpe(texts, vocab_size, by_bytes()), scale, least)
 
     def save(self, folder: str | os.PathLike) -> None:
         """Writes the two files, and one that lets transformers read the first."""

@@ -109,17 +109,12 @@ class ActionPreprocessor(nn.Module):
         """noisy, dof_mask: (..., A); t: broadcastable to (...) -> (..., H)."""
         dtype = self.w1.weight.dtype
         time = sinusoidal_embedding(t, self.width).to(dtype).expand(*noisy.shape[:-1], -1)
-        tokens = action_tokens(self.mix(noisy.to(dtype), dof_mask.to(dtype).expand_as(noisy), time), self.w3)
+        tokens = self.w3(F.silu(self.mix(noisy.to(dtype), dof_mask.to(dtype).expand_as(noisy), time)))
         return F.pad(tokens, (0, self.padding)) if self.padding else tokens
 
     def velocity(self, hidden: Tensor) -> Tensor:
         """hidden: (..., W or H) after the final norm -> (..., A)."""
         return self.action_proj_back(hidden[..., : self.width])
-
-
-def action_tokens(mixed: Tensor, w3: Callable[[Tensor], Tensor]) -> Tensor:
-    """What :meth:`ActionPreprocessor.mix` gave -> action tokens, (..., W) -> (..., W)."""
-    return w3(F.silu(mixed))
 
 
 class FoldedActions:
@@ -152,4 +147,4 @@ class FoldedActions:
 
     def __call__(self, actions: Tensor, bias: Tensor) -> Tensor:
         """Noisy actions (..., A) and one step's bias (W,) -> action tokens (..., W)."""
-        return action_tokens(F.linear(actions.to(self._dtype), self._matrix, bias), self._w3)
+        return self._w3(F.silu(F.linear(actions.to(self._dtype), self._matrix, bias)))

@@ -30,7 +30,7 @@ class Observation:
 
     @classmethod
     def of(cls, images: Mapping[str, Any], state=(), state_mask=None, stamp: float = 0.0) -> Observation:
-        """An observation from PIL images or uint8 RGB arrays.
+        """An observation from PIL images of any mode or uint8 RGB arrays.
 
         Args:
             state: (A,), SI units; may be left out where no motion is asked for.
@@ -39,7 +39,10 @@ class Observation:
         Raises:
             WallOSSError: as :meth:`check`.
         """
-        arrays = {name: _as_rgb(image) for name, image in images.items()}
+        arrays = {
+            name: np.asarray(image.convert("RGB") if hasattr(image, "convert") else image)
+            for name, image in images.items()
+        }
         state = np.asarray(state, np.float32)
         mask = np.ones(state.shape, bool) if state_mask is None else np.asarray(state_mask, bool)
         return cls(stamp, arrays, state, mask).check()
@@ -91,8 +94,3 @@ class PreviousChunk:
 
     steps: np.ndarray
     committed: int
-
-
-def _as_rgb(image: Any) -> np.ndarray:
-    """PIL images of any mode become RGB; arrays stay as they are."""
-    return np.asarray(image.convert("RGB") if hasattr(image, "convert") else image)

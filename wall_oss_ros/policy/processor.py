@@ -19,7 +19,7 @@ from wall_oss_ros.policy import prompts
 from wall_oss_ros.policy.images import image_patches, resize_view, video_patches
 from wall_oss_ros.policy.normalizer import Normalizer
 from wall_oss_ros.policy.observation import Observation
-from wall_oss_ros.policy.tokens import check_special_tokens, read_tokenizer
+from wall_oss_ros.policy.tokens import misplaced_tokens, read_tokenizer
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,11 @@ class WallOSSProcessor:
         """Raises WallOSSError when the tokenizer lacks a special token, or has it at another id than the weights."""
         self.config, self.tokenizer = config, tokenizer
         self.states, self.actions = states, actions
-        check_special_tokens(tokenizer, config)
+        for token, found, wanted in misplaced_tokens(tokenizer, config):
+            raise WallOSSError(
+                f"The tokenizer has {token} at {found}, the checkpoint expects {wanted}.",
+                "Use the tokenizer.json that was saved with the weights.",
+            )
         self._words = {word.lower() for word in config.extra.get("known_words", [])}
         vision = config.vision
         self._cells = vision.patch_size, vision.spatial_merge_size, vision.temporal_patch_size

@@ -51,12 +51,3 @@ def misplaced_tokens(tokenizer: Tokenizer, config: WallOSSConfig) -> Iterator[tu
         wanted = getattr(config, key) if key else found
         if found is None or found != wanted:
             yield token, found, wanted
-
-
-def check_special_tokens(tokenizer: Tokenizer, config: WallOSSConfig) -> None:
-    """Raises WallOSSError for the first of :func:`misplaced_tokens`."""
-    for token, found, wanted in misplaced_tokens(tokenizer, config):
-        raise WallOSSError(
-            f"The tokenizer has {token} at {found}, the checkpoint expects {wanted}.",
-            "Use the tokenizer.json that was saved with the weights.",
-        )

@@ -20,6 +20,7 @@ from wall_oss_ros.data.dataset import Dataset
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS, WallOSSConfig
 from wall_oss_ros.policy import prompts
+from wall_oss_ros.policy.tokens import PROMPT_TOKENS
 from wall_oss_ros.training.batches import Batches
 from wall_oss_ros.training.recipe import Recipe
 from wall_oss_ros.training.start import start_from
@@ -51,22 +52,12 @@ def make_tokenizer(recipe: Recipe, data: Dataset, run: Path) -> Tokenizer:
 
 def make_config(recipe: Recipe, data: Dataset, tokenizer: Tokenizer) -> WallOSSConfig:
     """The recipe's sizes with this tokenizer's ids, and the data's views and words."""
-    names = {
-        "image_token_id": "<|image_pad|>",
-        "video_token_id": "<|video_pad|>",
-        "vision_start_token_id": "<|vision_start|>",
-        "vision_end_token_id": "<|vision_end|>",
-        "pad_token_id": "<|endoftext|>",
-        "bos_token_id": "<|im_start|>",
-        "eos_token_id": "<|im_end|>",
-        "propri_token_id": prompts.PROPRIOCEPTION,
-        "action_token_id": prompts.ACTION,
-    }
-    ids = {key: tokenizer.token_to_id(token) for key, token in names.items()}
+    names = {key: token for token, key in PROMPT_TOKENS.items() if key}
+    names |= {"video_token_id": "<|video_pad|>", "pad_token_id": "<|endoftext|>", "bos_token_id": "<|im_start|>"}
     return WallOSSConfig.from_dict(
         {
             **recipe.model,
-            **ids,
+            **{key: tokenizer.token_to_id(token) for key, token in names.items()},
             "vocab_size": tokenizer.get_vocab_size(),
             "views": list(data.views),
             "known_words": data.vocabulary(),
