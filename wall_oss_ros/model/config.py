@@ -9,7 +9,7 @@ its weights, in benchmarks, tests, and training from nothing. A checkpoint's own
 from __future__ import annotations
 
 import json
-from dataclasses import field, fields
+from dataclasses import asdict, field, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -83,7 +83,7 @@ class VisionConfig:
     window_size: PositiveInt = 112
     fullatt_block_indexes: list[int] = field(default_factory=lambda: [7, 15, 23, 31])
     out_hidden_size: PositiveInt = 2048
-    tokens_per_second: float = 2
+    tokens_per_second: int | float = 2
     hidden_act: Literal["silu"] = "silu"
 
     def __post_init__(self) -> None:
@@ -304,16 +304,14 @@ class WallOSSConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """The flat layout, as the released checkpoints have it, with our own keys beside."""
-        own = ("vision", "experts", "noise_scheduler", "extra", "mrope_section")
-        flat = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in own}
+        values = asdict(self)
+        extra, vision, section = (values.pop(key) for key in ("extra", "vision", "mrope_section"))
         return {
-            **self.extra,
-            **flat,
-            "rope_scaling": {"type": "mrope", "mrope_section": list(self.mrope_section)},
-            "vision_config": dict(vars(self.vision)),
-            "noise_scheduler": dict(vars(self.noise_scheduler)),
+            **extra,
+            **values,
+            "rope_scaling": {"type": "mrope", "mrope_section": section},
+            "vision_config": vision,
             "num_experts": len(self.experts),
-            "experts": [dict(vars(expert)) for expert in self.experts],
             "dim_inputs": self.expert_widths,
             "mlp_moe": True,
         }
