@@ -217,16 +217,11 @@ class DecoderLayer(nn.Module):
         super().__init__()
         self.config = config
         hidden, keys, widths = config.hidden_size, config.num_key_value_heads * config.head_dim, config.expert_widths
-
-        def norm(width: int) -> RMSNorm:
-            return RMSNorm(width, config.rms_norm_eps)
-
+        norm = partial(RMSNorm, eps=config.rms_norm_eps)
         _add_parts(self, "input_layernorm", config.norm_moe, widths, norm)
         self.self_attn = nn.Module()
         for name, size in (("q_proj", hidden), ("k_proj", keys), ("v_proj", keys)):
-            _add_parts(
-                self.self_attn, name, config.attention_moe, widths, lambda width, size=size: nn.Linear(width, size)
-            )
+            _add_parts(self.self_attn, name, config.attention_moe, widths, partial(nn.Linear, out_features=size))
         out = partial(nn.Linear, hidden, bias=False)
         _add_parts(self.self_attn, "o_proj", config.attention_moe, widths, out)
         _add_parts(self, "post_attention_layernorm", config.norm_moe, widths, norm)

@@ -24,8 +24,8 @@ _RESIDUAL = re.compile(r"(o_proj|attn\.proj|down_proj)(_experts\.\d+)?$")  # wha
 class Network(nn.Module):
     """Parameter names are those of the released checkpoints.
 
-    ``visual`` turns patches into tokens, ``model`` embeds words and is the decoder, ``lm_head`` gives the logits of what
-    comes out of it (..., H), ``action_preprocessor`` is the flow head.
+    ``visual`` turns patches into tokens, ``model`` embeds words and is the decoder, ``lm_head`` gives the logits of
+    what comes out of it (..., H), ``action_preprocessor`` is the flow head.
     """
 
     def __init__(self, config: WallOSSConfig, initialise: bool = True):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Actions by integrating the flow, words token by token: the two loops, and which token comes next.
 
-Whole batches (:class:`~wall_oss_ros.model.WallOSS`) and the inference engine, over its own buffers, take the same loops.
+Whole batches (:class:`~wall_oss_ros.model.WallOSS`) and the inference engine, over its own buffers, take the same ones.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ what ``action_tokenizer_path`` names: a folder, or a repository on the Hugging F
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,26 +37,13 @@ def speaks_fast(config: WallOSSConfig) -> bool:
     return config.extra.get("use_fast_tokenizer") is True or config.extra.get("prediction_mode") == "fast"
 
 
+@dataclass(frozen=True)
 class FastActions:
     """Asks an engine for the action tokens of one robot's chunks."""
 
-    def __init__(self, vocabulary: ActionVocabulary, horizon: int, dof_mask: np.ndarray):
-        """
-        Args:
-            horizon: steps of a chunk.
-            dof_mask: (A,) bool, the degrees of freedom that the tokens are about.
-
-        Raises:
-            WallOSSError: the FAST tokenizer is for chunks of another size.
-        """
-        fast, size = vocabulary.fast, (horizon, int(dof_mask.sum()))
-        if any(own not in (None, n) for own, n in zip((fast.horizon, fast.width), size)):
-            raise WallOSSError(
-                f"The FAST tokenizer is for chunks of {(fast.horizon, fast.width)} (steps, degrees of freedom), the "
-                f"checkpoint's are {size} for this robot.",
-                "Use the FAST tokenizer and the statistics that the checkpoint was trained with.",
-            )
-        self.vocabulary, self.horizon, self.dof_mask = vocabulary, horizon, dof_mask
+    vocabulary: ActionVocabulary
+    horizon: int  # steps of a chunk
+    dof_mask: np.ndarray  # (A,) bool, the degrees of freedom that the tokens are about
 
     @classmethod
     def from_checkpoint(
@@ -68,7 +56,8 @@ class FastActions:
             actions: the robot's statistics; degrees of freedom that never vary are not in the tokens.
 
         Raises:
-            WallOSSError: its FAST tokenizer is missing, damaged, or does not fit the language model.
+            WallOSSError: its FAST tokenizer is missing, damaged, for chunks of another size, or does not fit the
+                language model.
         """
         if not speaks_fast(config):
             return None
@@ -88,7 +77,15 @@ class FastActions:
                 f"Action tokens reach id {max(vocabulary.ids)}, the checkpoint has {config.vocab_size} tokens.",
                 "Use the tokenizer.json that was saved with the weights.",
             )
-        return cls(vocabulary, config.action_horizon, actions.mask())
+        mask = actions.mask()
+        size = config.action_horizon, int(mask.sum())
+        if any(own not in (None, n) for own, n in zip((fast.horizon, fast.width), size)):
+            raise WallOSSError(
+                f"The FAST tokenizer is for chunks of {(fast.horizon, fast.width)} (steps, degrees of freedom), the "
+                f"checkpoint's are {size} for this robot.",
+                "Use the FAST tokenizer and the statistics that the checkpoint was trained with.",
+            )
+        return cls(vocabulary, config.action_horizon, mask)
 
     def act(self, engine: Engine, suffix: list[int], state: Tensor, state_mask: Tensor) -> np.ndarray:
         """The likeliest chunk (horizon, A) float32, normalised; 0 where the mask says no.

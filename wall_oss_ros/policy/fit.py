@@ -53,7 +53,7 @@ def _problems(what: str, normalizer: Normalizer, profile: RobotProfile) -> Itera
         if what == "action" and profile.action_mode == "relative":
             yield from _displacements(normalizer, own, one)
         else:
-            yield from _places(what, normalizer, own, one)
+            yield from (_places if own.joints is None else _joints)(what, normalizer, own, one)
         yield from _rotation(what, normalizer, own, one)
         yield from _gripper(what, normalizer, own, one)
     yield from _parts(what, normalizer, layout)
@@ -99,10 +99,6 @@ def _still(what: str, normalizer: Normalizer, layout: Layout) -> Iterator[str]:
 
 
 def _places(what: str, normalizer: Normalizer, layout: Layout, profile: RobotProfile) -> Iterator[str]:
-    """Of the tool's positions, or of the joints."""
-    if layout.joints is not None:
-        yield from _joints(what, normalizer, layout, profile)
-        return
     low, high = _part(normalizer, layout.position)
     space, name = profile.arm.workspace, profile.arm.position_dof
     spans, inside = f"{what} {name} spans {_range(low, high)} m", f"the workspace is {_range(space.min, space.max)} m"
