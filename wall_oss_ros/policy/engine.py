@@ -178,7 +178,7 @@ class Engine:
 
     def _pieces(self, start: int, stop: int) -> list[tuple[int, int]]:
         """What to run at once, from ``start`` or before it. In one go; but recordings need few different lengths."""
-        if start >= stop or not self.graphs.captures:
+        if start >= stop or not self.graphs.capture:
             return [(start, stop)] if start < stop else []
         begin = len(self._prefix)
         cuts = [0, *(place.start for place in self._places), begin]
@@ -276,7 +276,7 @@ class Engine:
         """
         token, horizon = int(prefix.input_ids[0, 0]), self.runtime.actions.shape[1]
         lengths, views = list(lengths), range(len(prefix.image_grid_thw))
-        again = self.graphs.captures
+        again = self.graphs.capture is not None
         subsets = [subset for size in views for subset in combinations(views, size + 1)] if again else [tuple(views)]
         self.observe(prefix)
         with self._computing():

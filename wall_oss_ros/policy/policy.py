@@ -147,7 +147,7 @@ class Policy:
         nothing = Observation(0.0, dict.fromkeys(self.views, blank), np.zeros(width, np.float32), np.zeros(width, bool))
         with suppress(NotAChunk):  # a blank picture may well make no sense
             self.act(nothing, "wait")
-        if self._engine.graphs.captures:
+        if self._engine.graphs.capture:
             shortest = len(self.processor.encode(prompts.reason_suffix("go")))
             prefix = self.processor.prefix(self.processor.images(nothing, self.views), self.views)
             with self._lock:

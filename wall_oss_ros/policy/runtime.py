@@ -127,30 +127,21 @@ class GraphCache:
     wrongly holds on to shows on any machine.
     """
 
-    def __init__(self, capture: Callable[[Work], Work] | None, limit: int = 256):
-        """
-        Args:
-            capture: turns work into something that repeats it; None to call the work itself.
-            limit: keys to remember; the oldest make room.
-        """
-        self._capture, self._limit = capture, limit
+    def __init__(self, capture: Callable[[Work], Work] | None):
+        """Args: capture: turns work into something that repeats it; None to call the work itself."""
+        self.capture = capture
         self._known: dict[Hashable, tuple[Work, bool]] = {}  # work, and whether it was captured
-
-    @property
-    def captures(self) -> bool:
-        """Whether work is recorded."""
-        return self._capture is not None
 
     def run(self, key: Hashable, work: Work) -> Tensor | None:
         """Does the work of this key. What it returns stays valid until the next run of the same key."""
         if key not in self._known:
-            if len(self._known) >= self._limit:
+            if len(self._known) >= 256:  # the oldest makes room
                 self._known.pop(next(iter(self._known)))
             self._known[key] = (work, False)
             return work()
         known, captured = self._known[key]
-        if self._capture is not None and not captured:
-            known = self._capture(known)
+        if self.capture is not None and not captured:
+            known = self.capture(known)
             self._known[key] = (known, True)
         return known()
 
