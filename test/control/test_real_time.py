@@ -112,8 +112,8 @@ def test_only_entries_that_the_model_decides_are_held_in_its_own_units():
     normalizer = Normalizer(np.array([-0.2, 0.0, 0.0]), np.array([0.4, 0.0, 0.08]))
     rows = np.tile([0.1, 5.0, 0.08], (4, 1))
     guide = guidance(PreviousChunk(rows, 2), normalizer.normalize, normalizer.mask(), 6)
-    assert guide._target[:4] == pytest.approx(np.tile([0.5, 0.0, 1.0], (4, 1)))
-    assert (guide._hold[:, 1] == 0).all() and (guide._hold[4:] == 0).all() and (guide._hold[:2, 0] == 1).all()
+    assert guide.target[:4] == pytest.approx(np.tile([0.5, 0.0, 1.0], (4, 1)))
+    assert (guide.hold[:, 1] == 0).all() and (guide.hold[4:] == 0).all() and (guide.hold[:2, 0] == 1).all()
 
 
 def test_a_policy_goes_on_from_what_the_robot_does(tmp_path):

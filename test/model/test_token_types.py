@@ -20,7 +20,7 @@ def one_by_one(model: WallOSS, embeds, positions, types, mask):
     """The decoder for one row, token by token, from the tensors' released names alone. embeds: (L, H) -> (L, H)."""
     config, tensors = model.config, {name: tensor.double() for name, tensor in model.state_dict().items()}
     length, heads, groups, size = len(embeds), config.num_attention_heads, config.num_key_value_heads, config.head_dim
-    cos, sin = decoder_rotation(positions, size, config.rope_theta, config.mrope_section, torch.float64)
+    cos, sin = decoder_rotation(config, positions, torch.float64)
     widths = [config.expert_widths[int(t)] for t in types]
 
     def norm(name, x, i):
