@@ -183,6 +183,13 @@ def test_flat_and_nested_config_are_the_same():
         ({"use_adarms": True}, "use_adarms is True"),
         ({"num_key_value_heads": 3}, "cannot share"),
         ({"num_hidden_layers": "many"}, "num_hidden_layers is 'many'"),
+        ({"num_hidden_layers": True}, "num_hidden_layers is True"),
+        ({"action_rate_hz": "30"}, "action_rate_hz is '30'"),
+        (
+            {"experts": [{"hidden_size": 64, "intermediate_size": 96}, {"hidden_size": 64}]},
+            "experts.1.intermediate_size",
+        ),
+        ({"noise_scheduler": {"s": 1.5}}, "noise_scheduler.s is 1.5"),
         ({"rope_scaling": {"mrope_section": [2, 2, 2]}}, "mrope_section"),
         ({"dof_config": {"arm": 0}}, "dof_config"),
     ],
