@@ -179,13 +179,13 @@ def _fixed_numbers(name: str, base: str, check_item: Callable, length: int) -> t
     return check, lambda value: value.copy()
 
 
-def make_field(name: str, description: Any, message_class: Callable[[str], type], default: Any = None) -> Field:
+def make_field(name: str, description: Any, get_interface: Callable[..., type], default: Any = None) -> Field:
     """A field from rosbags' description of its type.
 
     Args:
         name: the field's name.
         description: rosbags' tree, ``(Nodetype, ...)``.
-        message_class: finds the class of a nested message by its key in the type store.
+        get_interface: finds the class of a nested message by package, kind and name.
         default: the definition's own default, if it has one.
     """
     kind, detail = description
@@ -194,16 +194,16 @@ def make_field(name: str, description: Any, message_class: Callable[[str], type]
         initial = zero if default is None else check(type(zero)(default))
         return Field(name, ros_type, check, lambda: initial, from_wire)
     if kind == Nodetype.NAME:
-        nested = message_class(detail)
+        nested = get_interface(*detail.split("/"))
 
         def check_message(value):
             _expect(isinstance(value, nested), name, f"of type '{nested.__name__}'", value)
             return value
 
-        return Field(name, detail.replace("/msg/", "/"), check_message, nested, None)
+        return Field(name, f"{detail.split('/')[0]}/{nested.__name__}", check_message, nested, None)
     (item_kind, item_detail), size = detail
     fixed = kind == Nodetype.ARRAY
-    item = make_field(name, (item_kind, item_detail), message_class)
+    item = make_field(name, (item_kind, item_detail), get_interface)
     if fixed:
         ros_type = f"{item.ros_type}[{size}]"
     else:

@@ -21,17 +21,20 @@ from rosbags.typesys.store import Typestore
 
 from wall_oss_ros.embedded.definitions import ACTIONS, MESSAGES, SERVICES
 from wall_oss_ros.embedded.exceptions import NoTypeSupportImportedException
-from wall_oss_ros.embedded.fields import make_field
-from wall_oss_ros.embedded.messages import PLACEHOLDER, make_class
+from wall_oss_ros.embedded.fields import Octet, make_field
+from wall_oss_ros.embedded.messages import PLACEHOLDER, EmptyMessage, Message
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.paths import data_path
 
 _lock = threading.RLock()
-_classes: dict[str, type] = {}  # type store key -> message class
-_wrappers: dict[str, type] = {}  # "pkg/srv/Name" or "pkg/action/Name" -> service or action class
-_kinds: dict[str, tuple[str, str, str]] = {}  # key -> (package, kind, name) where that is not what the key says
+_classes: dict[str, type] = {}  # "package/kind/Name" -> class of a message, service or action
 _defaults: dict[str, dict[str, Any]] = {"geometry_msgs/msg/Quaternion": {"w": 1.0}}  # the store does not keep them
 _loaded_packages: set[str] = set()
+_TYPE_CLASSES = {  # kind: what such a class has, and how it is called in an error
+    "msg": ("_fields", "a message class, such as std_msgs.msg.String"),
+    "srv": ("Request", "a service class, such as std_srvs.srv.Trigger"),
+    "action": ("Goal", "an action class, such as wall_oss_msgs.action.ExecuteInstruction"),
+}
 
 
 class _Store(Typestore):
@@ -48,7 +51,7 @@ class _Store(Typestore):
             entries = [(normalize_fieldname(name), _unsigned(kind)) for name, kind in self.fielddefs[typename][1]]
             getsize, size = generate_getsize_cdr(entries, self)
             self.cache[typename] = Msgdef(
-                typename, entries, message_class(typename)._from_wire, size, getsize,
+                typename, entries, get_interface(*typename.split("/"))._from_wire, size, getsize,
                 generate_serialize_cdr(entries, self, "le"), None,
                 generate_deserialize_cdr(entries, self, "le"), None,
                 0, None, None, None, None, None, None, None,
@@ -84,54 +87,50 @@ def _parse_defaults(text: str) -> dict[str, Any]:
 
 
 def register_message(package: str, name: str, text: str, kind: str = "msg") -> None:
-    """Adds a message type from the text of its .msg file.
+    """Adds a message type from the text of its .msg file, or with another `kind` a part of a service or action.
 
     Raises:
         WallOSSError: the text cannot be parsed.
     """
-    key = f"{package}/msg/{name}"
+    key = f"{package}/{kind}/{name}"
     with _lock:
         if key in store().fielddefs:
             return
         try:
-            parsed = get_types_from_msg(text, key)
+            ((constants, fields),) = get_types_from_msg(text, f"{package}/msg/{name}").values()
         except Exception as error:
             raise WallOSSError(
-                f"The definition of {package}/{kind}/{name} cannot be parsed: {str(error).splitlines()[0]}",
+                f"The definition of {key} cannot be parsed: {str(error).splitlines()[0]}",
                 "Correct the file; its syntax is that of ROS 2 interfaces.",
             ) from error
-        for found, (constants, fields) in parsed.items():
-            placeholder = [(PLACEHOLDER, (Nodetype.BASE, ("uint8", 0)))]
-            store().fielddefs[found] = (constants, fields or placeholder)
+        store().fielddefs[key] = constants, fields or [(PLACEHOLDER, (Nodetype.BASE, ("uint8", 0)))]
         _defaults[key] = _parse_defaults(text)
-        if kind != "msg":
-            _kinds[key] = (package, kind, name)
 
 
 def register_service(package: str, name: str, text: str, kind: str = "srv") -> None:
     """Adds a service type from the text of its .srv file (request, ``---``, response)."""
-    parts = _split(package, name, text, 2, f"{kind} file")
-    for part, suffix in zip(parts, ("Request", "Response")):
+    for part, suffix in zip(_sections(package, kind, name, text, 2), ("Request", "Response")):
         register_message(package, f"{name}_{suffix}", part, kind)
 
 
 def register_action(package: str, name: str, text: str) -> None:
     """Adds an action type from the text of its .action file (goal, ``---``, result, ``---``, feedback)."""
-    for part, suffix in zip(_split(package, name, text, 3, "action file"), ("Goal", "Result", "Feedback")):
+    for part, suffix in zip(_sections(package, "action", name, text, 3), ("Goal", "Result", "Feedback")):
         register_message(package, f"{name}_{suffix}", part, "action")
     uuid, stamp = "unique_identifier_msgs/UUID goal_id", "builtin_interfaces/Time stamp"
-    own = f"{package}/{name}"
+    own = f"{package}/action/{name}"
     send_goal = f"{uuid}\n{own}_Goal goal\n---\nbool accepted\n{stamp}"
     register_service(package, f"{name}_SendGoal", send_goal, "action")
     register_service(package, f"{name}_GetResult", f"{uuid}\n---\nint8 status\n{own}_Result result", "action")
     register_message(package, f"{name}_FeedbackMessage", f"{uuid}\n{own}_Feedback feedback", "action")
 
 
-def _split(package: str, name: str, text: str, count: int, what: str) -> list[str]:
+def _sections(package: str, kind: str, name: str, text: str, count: int) -> list[str]:
     parts = re.split(r"(?m)^---[ \t]*$", text)
     if len(parts) != count:
         raise WallOSSError(
-            f"The {what} of {package}/{name} has {len(parts)} sections, expected {count} separated by '---' lines.",
+            f"The definition of {package}/{kind}/{name} has {len(parts)} sections, expected {count} separated by "
+            "'---' lines.",
             "Correct the file.",
         )
     return parts
@@ -143,53 +142,27 @@ def load_package(package: str) -> None:
         if package in _loaded_packages:
             return
         _loaded_packages.add(package)
-        if package == "wall_oss_msgs":
-            _load_own_package(package)
-            return
-        for table, register in ((MESSAGES, register_message), (SERVICES, register_service), (ACTIONS, register_action)):
+        for kind, table, register in (
+            ("msg", MESSAGES, register_message), ("srv", SERVICES, register_service), ("action", ACTIONS, register_action)
+        ):  # fmt: skip
             for full_name, text in table.items():
-                if full_name.split("/")[0] == package:
-                    register(package, full_name.split("/")[1], text)
-
-
-def _load_own_package(package: str) -> None:
-    for folder, register in (("msg", register_message), ("srv", register_service), ("action", register_action)):
-        for path in sorted(data_path(folder, package=package).glob(f"*.{folder}")):
-            register(package, path.stem, path.read_text(encoding="utf-8"))
-
-
-def message_class(key: str) -> type:
-    """The class of a type by its key in the store, ``package/msg/Name``."""
-    with _lock:
-        if key not in _classes:
-            package, _, name = key.split("/")
-            load_package(package)
-            constants, fields = store().fielddefs[key]
-            defaults = _defaults.get(key, {})
-            made = [
-                make_field(normalize_fieldname(field), kind, message_class, defaults.get(field))
-                for field, kind in fields
-                if field != PLACEHOLDER
-            ]
-            _classes[key] = make_class(_kinds.get(key, (package, "msg", name)), key, made, constants, rebuild)
-        return _classes[key]
-
-
-def rebuild(key: str, values: dict[str, Any]) -> Any:
-    """Remakes a pickled message."""
-    return message_class(key)(**values)
+                owner, name = full_name.split("/")
+                if owner == package:
+                    register(package, name, text)
+            if package == "wall_oss_msgs":
+                for path in sorted(data_path(kind, package=package).glob(f"*.{kind}")):
+                    register(package, path.stem, path.read_text(encoding="utf-8"))
 
 
 class _Wrapper(type):
     """Metaclass of service and action classes, for a readable repr."""
 
     def __repr__(cls) -> str:
-        return f"<class '{'.'.join(cls._interface)}'>"
+        return f"<class '{cls.__module__}.{cls.__name__}'>"
 
 
-def _wrap(interface: tuple[str, str, str], **members: Any) -> type:
-    name = interface[2]
-    return _Wrapper(name, (), {"_interface": interface, "__module__": ".".join(interface[:2]), **members})
+def _wrap(package: str, kind: str, name: str, **members: Any) -> type:
+    return _Wrapper(name, (), {"__module__": f"{package}.{kind}", **members})
 
 
 def get_interface(package: str, kind: str, name: str) -> type:
@@ -198,59 +171,80 @@ def get_interface(package: str, kind: str, name: str) -> type:
     Args:
         package: such as ``std_msgs``.
         kind: ``msg``, ``srv`` or ``action``.
-        name: such as ``String``.
+        name: such as ``String``; or a part of a service or action, such as ``SetBool_Request``.
 
     Raises:
         LookupError: there is no such definition; the text says which there are.
     """
+
+    def part(suffix: str) -> type:
+        return get_interface(package, kind, f"{name}_{suffix}")
+
     with _lock:
         load_package(package)
-        full_name = f"{package}/{kind}/{name}"
-        if full_name in _wrappers:
-            return _wrappers[full_name]
-        interface, known = (package, kind, name), store().fielddefs
-        prefix = f"{package}/msg/{name}"
-        parts = {suffix: f"{prefix}_{suffix}" for suffix in ("Request", "Response", "Goal", "Result", "Feedback")}
-        if kind == "msg" and prefix in known and prefix not in _kinds:
-            return message_class(prefix)
-        if kind in ("srv", "action") and prefix in _kinds and _kinds[prefix][1] == kind:
-            return message_class(prefix)  # a part asked for by its own name, such as SetBool_Request
-        if parts["Request"] in known and _kinds[parts["Request"]][1] == kind:
-            members = {suffix: message_class(parts[suffix]) for suffix in ("Request", "Response")}
-        elif kind == "action" and parts["Goal"] in known:
-            members = {suffix: message_class(parts[suffix]) for suffix in ("Goal", "Result", "Feedback")}
-            members["Impl"] = _wrap(
-                (package, kind, f"{name}_Impl"),
-                SendGoalService=get_interface(package, "action", f"{name}_SendGoal"),
-                GetResultService=get_interface(package, "action", f"{name}_GetResult"),
-                FeedbackMessage=message_class(f"{prefix}_FeedbackMessage"),
+        key, known = f"{package}/{kind}/{name}", store().fielddefs
+        if key in _classes:
+            return _classes[key]
+        if key in known:
+            made = _make_message_class(key)
+        elif f"{key}_Request" in known:
+            made = _wrap(package, kind, name, Request=part("Request"), Response=part("Response"))
+        elif f"{key}_Goal" in known:
+            made = _wrap(package, kind, name, Goal=part("Goal"), Result=part("Result"), Feedback=part("Feedback"))
+            made.Impl = _wrap(
+                package, kind, f"{name}_Impl",
+                SendGoalService=part("SendGoal"),
+                GetResultService=part("GetResult"),
+                FeedbackMessage=part("FeedbackMessage"),
                 CancelGoalService=get_interface("action_msgs", "srv", "CancelGoal"),
                 GoalStatusMessage=get_interface("action_msgs", "msg", "GoalStatusArray"),
-            )
+            )  # fmt: skip
         else:
             there = ", ".join(names_in(package, kind)) or f"none of kind {kind}"
-            raise LookupError(f"The embedded library has no definition of {full_name}; of {package} it has: {there}.")
-        _wrappers[full_name] = _wrap(interface, **members)
-        return _wrappers[full_name]
+            raise LookupError(f"The embedded library has no definition of {key}; of {package} it has: {there}.")
+        _classes[key] = made
+        return made
+
+
+def _make_message_class(key: str) -> type:
+    package, kind, name = key.split("/")
+    constants, described = store().fielddefs[key]
+    defaults = _defaults.get(key, {})
+    fields = [
+        make_field(normalize_fieldname(field), description, get_interface, defaults.get(field))
+        for field, description in described
+        if field != PLACEHOLDER
+    ]
+    namespace: dict[str, Any] = {
+        "__slots__": tuple(field.name for field in fields),
+        "__module__": f"{package}.{kind}",
+        "__doc__": f"Message class {name!r}: " + (", ".join(f"{f.ros_type} {f.name}" for f in fields) or "empty") + ".",
+        "_fields": {field.name: field for field in fields},
+        "_key": key,
+        "_rebuild": staticmethod(rebuild),
+    }
+    for constant, base, value in constants:
+        namespace.setdefault(constant, Octet((value,)) if base in ("byte", "octet") else value)
+    return type(name, (Message if fields else EmptyMessage,), namespace)
+
+
+def rebuild(key: str, values: dict[str, Any]) -> Any:
+    """Remakes a pickled message."""
+    return get_interface(*key.split("/"))(**values)
 
 
 def names_in(package: str, kind: str) -> list[str]:
     """Names of the interfaces of a package, without the parts of services and actions."""
     load_package(package)
-    endings = {"msg": "", "srv": "_Request", "action": "_Goal"}
-    names = set()
-    for key in store().fielddefs:
-        owner, _, name = key.split("/")
-        own_kind = _kinds.get(key, (owner, "msg", name))[1]
-        if owner == package and own_kind == kind and name.endswith(endings[kind]):
-            names.add(name[: len(name) - len(endings[kind])])
-    return sorted(name for name in names if not name.endswith(("_SendGoal", "_GetResult")))
+    start, ending = f"{package}/{kind}/", {"msg": "", "srv": "_Request", "action": "_Goal"}[kind]
+    found = (key for key in store().fielddefs if key.startswith(start) and key.endswith(ending))
+    return sorted(key.removeprefix(start).removesuffix(ending) for key in found)
 
 
 def packages() -> set[str]:
     """Packages of which there is at least one definition."""
-    own = {name.split("/")[0] for table in (MESSAGES, SERVICES, ACTIONS) for name in table}
-    return {key.split("/")[0] for key in store().fielddefs} | own | {"wall_oss_msgs"}
+    names = [*store().fielddefs, *MESSAGES, *SERVICES, *ACTIONS]
+    return {name.split("/")[0] for name in names} | {"wall_oss_msgs"}
 
 
 def get_message(full_name: str) -> type:
@@ -267,21 +261,8 @@ def get_message(full_name: str) -> type:
     return get_interface(*parts)
 
 
-def check_is_valid_msg_type(cls: Any) -> None:
-    """Raises NoTypeSupportImportedException unless it is a message class."""
-    _check(cls, ("_fields",), "a message class, such as std_msgs.msg.String")
-
-
-def check_is_valid_srv_type(cls: Any) -> None:
-    """Raises NoTypeSupportImportedException unless it is a service class."""
-    _check(cls, ("Request", "Response"), "a service class, such as std_srvs.srv.Trigger")
-
-
-def check_is_valid_action_type(cls: Any) -> None:
-    """Raises NoTypeSupportImportedException unless it is an action class."""
-    _check(cls, ("Goal", "Result", "Feedback"), "an action class, such as wall_oss_msgs.action.ExecuteInstruction")
-
-
-def _check(cls: Any, attributes: tuple[str, ...], expected: str) -> None:
-    if not hasattr(cls, "_interface") or not all(hasattr(cls, name) for name in attributes):
+def check_type(cls: Any, kind: str) -> None:
+    """Raises NoTypeSupportImportedException unless it is a class of that kind: ``msg``, ``srv`` or ``action``."""
+    attribute, expected = _TYPE_CLASSES[kind]
+    if not hasattr(cls, attribute):
         raise NoTypeSupportImportedException(f"{cls!r} is not {expected}.")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Message classes, made at run time from fields."""
+"""The base of message classes, which `interfaces` makes at run time from fields."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import copy
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from wall_oss_ros.embedded.fields import Field, Octet
+from wall_oss_ros.embedded.fields import Field
 
 PLACEHOLDER = "structure_needs_at_least_one_member"
 
@@ -17,8 +17,7 @@ class Message:
 
     __slots__ = ()
     _fields: ClassVar[dict[str, Field]] = {}
-    _interface: ClassVar[tuple[str, str, str]] = ("", "", "")  # package, kind (msg, srv, action), name
-    _key: ClassVar[str] = ""  # name in the type store
+    _key: ClassVar[str] = ""  # name in the type store: package/kind/Name
     _rebuild: ClassVar[Callable]  # remakes a pickled message, given key and values
 
     def __init__(self, **kwargs: Any):
@@ -45,9 +44,8 @@ class Message:
     __hash__ = None
 
     def __repr__(self) -> str:
-        package, kind, name = self._interface
         values = ", ".join(f"{field}={getattr(self, field)!r}" for field in self._fields)
-        return f"{package}.{kind}.{name}({values})"
+        return f"{type(self).__module__}.{type(self).__name__}({values})"
 
     def __copy__(self) -> Message:
         return type(self)._from_wire(*(getattr(self, name) for name in self._fields), convert=False)
@@ -87,34 +85,3 @@ class EmptyMessage(Message):
 def _equal(left: Any, right: Any) -> bool:
     result = left == right
     return bool(result.all()) if hasattr(result, "all") else bool(result)
-
-
-def make_class(
-    interface: tuple[str, str, str],
-    key: str,
-    fields: list[Field],
-    constants: list[tuple[str, str, Any]],
-    rebuild: Callable[[str, dict[str, Any]], Any],
-) -> type:
-    """A message class.
-
-    Args:
-        interface: package, kind and name, such as ``("std_msgs", "msg", "String")``.
-        key: the name of the type in the type store.
-        fields: in the order of the definition; empty for an empty message.
-        constants: (name, type, value).
-        rebuild: makes a message from the key of its type and its values; pickle stores it by its name.
-    """
-    package, kind, name = interface
-    namespace: dict[str, Any] = {
-        "__slots__": tuple(field.name for field in fields),
-        "__module__": f"{package}.{kind}",
-        "__doc__": f"Message class {name!r}: " + (", ".join(f"{f.ros_type} {f.name}" for f in fields) or "empty") + ".",
-        "_fields": {field.name: field for field in fields},
-        "_interface": interface,
-        "_key": key,
-        "_rebuild": staticmethod(rebuild),
-    }
-    for constant, base, value in constants:
-        namespace.setdefault(constant, Octet((value,)) if base in ("byte", "octet") else value)
-    return type(name, (Message if fields else EmptyMessage,), namespace)

@@ -68,13 +68,13 @@ def service_to_dds(name: str) -> tuple[str, str]:
     return f"rq{name}Request", f"rr{name}Reply"
 
 
-def type_to_dds(interface: tuple[str, str, str]) -> str:
-    """Package, kind and name of an interface to the DDS type name."""
-    package, kind, name = interface
+def type_to_dds(ros_name: str) -> str:
+    """ROS type name, ``package/kind/Name``, to DDS's."""
+    package, kind, name = ros_name.split("/")
     return f"{package}::{kind}::dds_::{name}_"
 
 
 def type_from_dds(name: str) -> str:
-    """DDS type name to ROS's, ``package/kind/Name``; other names unchanged."""
+    """DDS type name to ROS's; other names unchanged."""
     match = re.fullmatch(r"(\w+)::(\w+)::dds_::(\w+)_", name)
     return "/".join(match.groups()) if match else name

@@ -10,7 +10,7 @@ from typing import Any
 from wall_oss_ros.embedded.callback_groups import MutuallyExclusiveCallbackGroup
 from wall_oss_ros.embedded.clock import Clock
 from wall_oss_ros.embedded.entities import Entity, GraphEntity, GuardCondition, Rate, Timer
-from wall_oss_ros.embedded.interfaces import check_is_valid_msg_type, check_is_valid_srv_type
+from wall_oss_ros.embedded.interfaces import check_type
 from wall_oss_ros.embedded.qos import as_profile, qos_profile_services_default
 from wall_oss_ros.embedded.services import Client, Service
 from wall_oss_ros.embedded.topics import Publisher, Subscription
@@ -43,7 +43,7 @@ class NodeEntities:
         publisher_class: type = Publisher,
     ) -> Publisher:
         """A publisher; `qos_profile` is a QoSProfile or the depth of the default one."""
-        check_is_valid_msg_type(msg_type)
+        check_type(msg_type, "msg")
         _refuse("event_callbacks", event_callbacks)
         _refuse("qos_overriding_options", qos_overriding_options)
         group = callback_group or self._default_callback_group
@@ -64,7 +64,7 @@ class NodeEntities:
         content_filter_options: Any = None,
     ) -> Subscription:
         """A subscription; `callback` is called with each message."""
-        check_is_valid_msg_type(msg_type)
+        check_type(msg_type, "msg")
         _refuse("event_callbacks", event_callbacks)
         _refuse("qos_overriding_options", qos_overriding_options)
         _refuse("content_filter_options", content_filter_options)
@@ -83,7 +83,7 @@ class NodeEntities:
         service_class: type = Service,
     ) -> Service:
         """A service; `callback` takes the request and an empty response and returns the response."""
-        check_is_valid_srv_type(srv_type)
+        check_type(srv_type, "srv")
         group = callback_group or self._default_callback_group
         service = service_class(self, srv_type, self.resolve_service_name(srv_name), callback, group)
         return self._adopt(service)
@@ -97,7 +97,7 @@ class NodeEntities:
         callback_group: Any = None,
     ) -> Client:
         """A client of a service."""
-        check_is_valid_srv_type(srv_type)
+        check_type(srv_type, "srv")
         group = callback_group or self._default_callback_group
         return self._adopt(Client(self, srv_type, self.resolve_service_name(srv_name), group))
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import struct
 import threading
+from functools import cache
 from typing import Any
 
 from cyclonedds.idl import make_idl_struct
 from cyclonedds.idl import types as idl
 from rosbags.interfaces import Nodetype
-from rosbags.typesys.store import Typestore
 
-from wall_oss_ros.embedded.interfaces import message_class, store
+from wall_oss_ros.embedded.interfaces import store
 from wall_oss_ros.embedded.naming import type_to_dds
 
 SERVICE_HEADER_SIZE = 16  # guid of the client (uint64), sequence number (int64); keeps the body's alignment
@@ -26,7 +26,6 @@ _PRIMITIVES |= {f"{sign}int{bits}": getattr(idl, f"{sign}int{bits}") for sign in
 _PRIMITIVES |= {"float32": idl.float32, "float64": idl.float64}
 _structs: dict[str, type] = {}
 _structs_lock = threading.RLock()  # a topic's type must be one object, also when two threads ask for it at once
-_hashes: dict[str, str] = {}
 
 
 def _field_type(description: Any) -> Any:
@@ -49,10 +48,9 @@ def struct_type(key: str, service: bool = False) -> type:
     cache_key = f"{key} (service)" if service else key
     with _structs_lock:
         if cache_key not in _structs:
-            interface = message_class(key)._interface
             header = {"client_guid": idl.uint64, "sequence_number": idl.int64} if service else {}
             fields = {name: _field_type(kind) for name, kind in store().fielddefs[key][1]}
-            _structs[cache_key] = make_idl_struct(f"{interface[2]}_", type_to_dds(interface), header | fields)
+            _structs[cache_key] = make_idl_struct(f"{key.split('/')[2]}_", type_to_dds(key), header | fields)
         return _structs[cache_key]
 
 
@@ -108,46 +106,13 @@ def unpack_service_header(data: bytes) -> tuple[int, int]:
     return struct.unpack_from("<Qq", data, 4)
 
 
+@cache
 def type_hash(cls: type) -> str:
-    """The hash of a message type that ROS 2 puts into discovery, ``RIHS01_...``; empty when it has none.
-
-    The store keeps parts of services and actions under the names of messages; the hash is of their own names.
-    """
-    if cls._key not in _hashes:
-        renamed = Typestore()
-        for key in _nested(cls._key, set()):
-            constants, fields = store().fielddefs[key]
-            renamed.fielddefs[_own_name(key)] = (constants, [(name, _rename(kind)) for name, kind in fields])
-        try:
-            _hashes[cls._key] = renamed.hash_rihs01(_own_name(cls._key))
-        except Exception:  # the hash only informs tools
-            _hashes[cls._key] = ""
-    return _hashes[cls._key]
-
-
-def _own_name(key: str) -> str:
-    return "/".join(message_class(key)._interface)
-
-
-def _rename(description: Any) -> Any:
-    kind, detail = description
-    if kind == Nodetype.NAME:
-        return kind, _own_name(detail)
-    if kind in (Nodetype.ARRAY, Nodetype.SEQUENCE):
-        return kind, (_rename(detail[0]), detail[1])
-    return description
-
-
-def _nested(key: str, found: set[str]) -> set[str]:
-    """A type and all that it is made of."""
-    if key not in found:
-        found.add(key)
-        for _, (kind, detail) in store().fielddefs[key][1]:
-            if kind in (Nodetype.ARRAY, Nodetype.SEQUENCE):
-                kind, detail = detail[0]
-            if kind == Nodetype.NAME:
-                _nested(detail, found)
-    return found
+    """The hash of a message type that ROS 2 puts into discovery, ``RIHS01_...``; empty when it has none."""
+    try:
+        return store().hash_rihs01(cls._key)
+    except Exception:  # the hash only informs tools
+        return ""
 
 
 def user_data(cls: type) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from wall_oss_ros.embedded.action.goal import GoalStatus, uuid_key
-from wall_oss_ros.embedded.interfaces import check_is_valid_action_type, get_interface
+from wall_oss_ros.embedded.interfaces import check_type, get_interface
 from wall_oss_ros.embedded.qos import qos_profile_action_status_default, qos_profile_default
 from wall_oss_ros.embedded.task import Future
 
@@ -76,7 +76,7 @@ class ActionClient:
     def __init__(
         self, node: Any, action_type: type, action_name: str, *, callback_group: Any = None, **qos_profiles: Any
     ):
-        check_is_valid_action_type(action_type)
+        check_type(action_type, "action")
         self._node, self._action_type, self._name = node, action_type, action_name
         self._lock = threading.Lock()
         self._feedback_callbacks: dict[bytes, Callable] = {}

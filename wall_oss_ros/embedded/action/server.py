@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from wall_oss_ros.embedded.action.goal import CancelResponse, GoalResponse, GoalStatus, ServerGoalHandle, uuid_key
-from wall_oss_ros.embedded.interfaces import check_is_valid_action_type, get_interface
+from wall_oss_ros.embedded.interfaces import check_type, get_interface
 from wall_oss_ros.embedded.qos import qos_profile_action_status_default, qos_profile_default
 from wall_oss_ros.embedded.services import DeferredService
 from wall_oss_ros.embedded.task import Future
@@ -63,7 +63,7 @@ class ActionServer:
         result_timeout: float = 10.0,
         **qos_profiles: Any,
     ):
-        check_is_valid_action_type(action_type)
+        check_type(action_type, "action")
         if not callable(execute_callback):
             raise TypeError("execute_callback must be callable")
         self._node, self._action_type, self._name = node, action_type, action_name
