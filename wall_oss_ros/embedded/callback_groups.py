@@ -9,7 +9,7 @@ from weakref import WeakSet
 
 
 class CallbackGroup:
-    """Base of the callback groups."""
+    """Base of the callback groups; it restricts nothing."""
 
     def __init__(self) -> None:
         self.entities: WeakSet = WeakSet()
@@ -22,28 +22,18 @@ class CallbackGroup:
 
     def can_execute(self, entity: Any) -> bool:
         """Whether a callback of this entity may begin now."""
-        raise NotImplementedError
+        return True
 
     def beginning_execution(self, entity: Any) -> bool:
         """Claims the right to run it; False when it may not begin."""
-        raise NotImplementedError
+        return True
 
     def ending_execution(self, entity: Any) -> None:
         """Gives the right back."""
-        raise NotImplementedError
 
 
 class ReentrantCallbackGroup(CallbackGroup):
     """Callbacks may run in parallel, even the same one."""
-
-    def can_execute(self, entity: Any) -> bool:
-        return True
-
-    def beginning_execution(self, entity: Any) -> bool:
-        return True
-
-    def ending_execution(self, entity: Any) -> None:
-        pass
 
 
 class MutuallyExclusiveCallbackGroup(CallbackGroup):
@@ -51,20 +41,13 @@ class MutuallyExclusiveCallbackGroup(CallbackGroup):
 
     def __init__(self) -> None:
         super().__init__()
-        self._active: Any = None
-        self._lock = threading.Lock()
+        self._running = threading.Lock()
 
     def can_execute(self, entity: Any) -> bool:
-        with self._lock:
-            return self._active is None
+        return not self._running.locked()
 
     def beginning_execution(self, entity: Any) -> bool:
-        with self._lock:
-            if self._active is None:
-                self._active = entity
-                return True
-            return False
+        return self._running.acquire(blocking=False)
 
     def ending_execution(self, entity: Any) -> None:
-        with self._lock:
-            self._active = None
+        self._running.release()

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from wall_oss_ros.embedded import logging
@@ -109,6 +111,17 @@ def create_node(node_name: str, **options: Any) -> Node:
     return Node(node_name, **options)
 
 
+@contextmanager
+def _spinning(node: Node, executor: Any) -> Iterator[Any]:
+    """The executor, or the global one, while it looks after a node."""
+    executor = executor or get_global_executor()
+    executor.add_node(node)
+    try:
+        yield executor
+    finally:
+        executor.remove_node(node)
+
+
 def spin(node: Node, executor: Any = None) -> None:
     """Runs a node's callbacks until the context is shut down.
 
@@ -116,35 +129,23 @@ def spin(node: Node, executor: Any = None) -> None:
         ExternalShutdownException: it was shut down from outside, such as by SIGTERM.
         KeyboardInterrupt: by SIGINT.
     """
-    executor = executor or get_global_executor()
-    try:
-        executor.add_node(node)
+    with _spinning(node, executor) as executor:
         while executor.context.ok():
             executor.spin_once()
-    finally:
-        executor.remove_node(node)
 
 
 def spin_once(node: Node, *, executor: Any = None, timeout_sec: float | None = None) -> None:
     """Runs at most one callback of a node, waiting for it up to `timeout_sec` (None: forever)."""
-    executor = executor or get_global_executor()
-    try:
-        executor.add_node(node)
+    with _spinning(node, executor) as executor:
         executor.spin_once(timeout_sec=timeout_sec)
-    finally:
-        executor.remove_node(node)
 
 
 def spin_until_future_complete(
     node: Node, future: Future, executor: Any = None, timeout_sec: float | None = None
 ) -> None:
     """Runs a node's callbacks until a future is done, at most for `timeout_sec`."""
-    executor = executor or get_global_executor()
-    try:
-        executor.add_node(node)
+    with _spinning(node, executor) as executor:
         executor.spin_until_future_complete(future, timeout_sec)
-    finally:
-        executor.remove_node(node)
 
 
 def __getattr__(name: str) -> Any:

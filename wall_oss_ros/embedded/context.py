@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import atexit
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,7 @@ from wall_oss_ros.embedded.exceptions import NotInitializedException
 from wall_oss_ros.embedded.graph import Graph
 from wall_oss_ros.embedded.logging import set_logger_level
 
+_POLL = 0.01  # s between looks for a service, a server or a node; rclpy polls, too (every 0.25 s)
 _contexts: weakref.WeakSet = weakref.WeakSet()
 _default: Context | None = None
 _default_lock = threading.Lock()
@@ -110,9 +112,8 @@ class Context:
 
     def shutdown(self) -> None:
         """Ends it: waits in executors and clocks return. Nodes stay valid until they are destroyed."""
-        with self._lock:
-            if not self._running:
-                raise RuntimeError("Context must be initialized before it can be shutdown")
+        if not self._running:
+            raise RuntimeError("Context must be initialized before it can be shutdown")
         self.try_shutdown()
 
     def try_shutdown(self) -> None:
@@ -129,6 +130,15 @@ class Context:
             callbacks = list(self._callbacks)
         for callback in callbacks:
             callback()
+
+    def poll(self, condition: Callable[[], bool], timeout_sec: float | None) -> bool:
+        """Waits until a condition holds; False after `timeout_sec` (None: no limit) or at shutdown."""
+        deadline = float("inf") if timeout_sec is None else time.monotonic() + timeout_sec
+        while self.ok() and not condition():
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_POLL)
+        return condition()
 
     def __enter__(self) -> Context:
         self.init()

@@ -16,37 +16,31 @@ class NoTypeSupportImportedException(Exception):
 class NameValidationException(Exception):
     """A node, namespace, topic or service name that ROS 2 does not allow."""
 
-    def __init__(self, name_type: str, name: str, error_msg: str, invalid_index: int = 0, *args):
-        super().__init__(
-            f"Invalid {name_type}: {error_msg}:\n  '{name}'\n   {' ' * invalid_index}^", name_type, name, error_msg
-        )
+    _kind = "name"
+
+    def __init__(self, name: str, error_msg: str, invalid_index: int = 0):
+        text = f"Invalid {self._kind}: {error_msg}:\n  '{name}'\n   {' ' * invalid_index}^"
+        super().__init__(text, self._kind, name, error_msg)
 
 
 class InvalidNamespaceException(NameValidationException):
-    def __init__(self, name: str, error_msg: str, invalid_index: int = 0):
-        super().__init__("namespace", name, error_msg, invalid_index)
+    _kind = "namespace"
 
 
 class InvalidNodeNameException(NameValidationException):
-    def __init__(self, name: str, error_msg: str, invalid_index: int = 0):
-        super().__init__("node name", name, error_msg, invalid_index)
+    _kind = "node name"
 
 
 class InvalidTopicNameException(NameValidationException):
-    def __init__(self, name: str, error_msg: str, invalid_index: int = 0):
-        super().__init__("topic name", name, error_msg, invalid_index)
+    _kind = "topic name"
 
 
 class InvalidServiceNameException(NameValidationException):
-    def __init__(self, name: str, error_msg: str, invalid_index: int = 0):
-        super().__init__("service name", name, error_msg, invalid_index)
+    _kind = "service name"
 
 
 class ParameterException(Exception):
-    """Base of the errors about parameters."""
-
-    def __init__(self, error_msg: str, parameters, *args):
-        super().__init__(error_msg, parameters, *args)
+    """Base of the errors about parameters; its arguments are a message and the parameters concerned."""
 
 
 class ParameterNotDeclaredException(ParameterException):
@@ -76,9 +70,8 @@ class InvalidParameterTypeException(ParameterException):
 
 class InvalidParameterValueException(ParameterException):
     def __init__(self, parameter, value, reason, *args):
-        super().__init__(
-            f"Invalid parameter value ({value}) for parameter '{parameter}'. Reason: {reason}", parameter, *args
-        )
+        text = f"Invalid parameter value ({value}) for parameter '{parameter}'. Reason: {reason}"
+        super().__init__(text, parameter, *args)
 
 
 class ParameterImmutableException(ParameterException):

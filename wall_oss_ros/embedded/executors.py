@@ -130,7 +130,6 @@ class Executor:
         self._next_entity = 0
         self._is_shutdown = False
         self._waiter: Waiter | None = None
-        self._waiter_lock = threading.Lock()
         self._context.on_shutdown(self.wake)
         _executors.add(self)
 
@@ -145,11 +144,10 @@ class Executor:
         with self._lock:
             if node in self._nodes:
                 return False
-            former = node.executor
-            if former is not None and former is not self:
-                former.remove_node(node)
+            if node.executor is not None:
+                node.executor.remove_node(node)
             self._nodes.append(node)
-            node._set_executor(self)
+            node._executor = self
         self.wake()
         return True
 
@@ -158,7 +156,7 @@ class Executor:
             if node in self._nodes:
                 self._nodes.remove(node)
                 if node.executor is self:
-                    node._set_executor(None)
+                    node._executor = None
         self.wake()
 
     def get_nodes(self) -> list[Any]:
@@ -169,7 +167,6 @@ class Executor:
     def create_task(self, callback: Any, *args: Any, **kwargs: Any) -> Task:
         """Runs a function or coroutine in this executor; returns its future."""
         task = Task(callback, args, kwargs, executor=self)
-        task._reports_errors = True
         self._schedule(task)
         return task
 
@@ -180,9 +177,8 @@ class Executor:
 
     def wake(self) -> None:
         """Makes the wait return, from any thread."""
-        waiter = self._waiter
-        if waiter is not None:
-            waiter.wake()
+        if self._waiter is not None:
+            self._waiter.wake()
 
     # Life
 
@@ -210,7 +206,7 @@ class Executor:
 
     def spin_once(self, timeout_sec: float | None = None) -> None:
         """Runs at most one callback, waiting for it up to `timeout_sec` (None: forever)."""
-        raise NotImplementedError
+        self._spin_once(timeout_sec, lambda: False)
 
     def spin_until_future_complete(self, future: Future, timeout_sec: float | None = None) -> None:
         """Runs callbacks until a future is done, at most for `timeout_sec`."""
@@ -257,7 +253,7 @@ class Executor:
             raise ExternalShutdownException() from None  # the participant was closed with the context
 
     def _get_waiter(self) -> Waiter:
-        with self._waiter_lock:
+        with self._lock:
             if self._waiter is None:
                 self._waiter = Waiter(self._context.participant)
             return self._waiter
@@ -294,7 +290,6 @@ class Executor:
             group.ending_execution(entity)
             return None
         task = Task(work, executor=self)
-        task._reports_errors = True
 
         def finish(_: Future) -> None:
             group.ending_execution(entity)
@@ -306,9 +301,6 @@ class Executor:
 
 class SingleThreadedExecutor(Executor):
     """Runs callbacks one after the other in the thread that spins; their exceptions come out of spin."""
-
-    def spin_once(self, timeout_sec: float | None = None) -> None:
-        self._spin_once(timeout_sec, lambda: False)
 
     def _spin_once(self, timeout_sec: float | None, until: Callable[[], bool]) -> None:
         task = self._wait_for_task(timeout_sec, until)
@@ -333,9 +325,6 @@ class MultiThreadedExecutor(Executor):
             raise ValueError(f"num_threads must be at least 1, not {threads}")
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="executor")
         self._failed: deque[BaseException] = deque()
-
-    def spin_once(self, timeout_sec: float | None = None) -> None:
-        self._spin_once(timeout_sec, lambda: False)
 
     def _spin_once(self, timeout_sec: float | None, until: Callable[[], bool]) -> None:
         task = self._wait_for_task(timeout_sec, lambda: bool(self._failed) or until())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -68,35 +68,25 @@ class Graph:
     def _make_gid(self, guid: bytes) -> Any:
         return self._gid(data=np.frombuffer(guid, np.uint8))
 
-    def nodes(self) -> list[tuple[str, str]]:
-        """(name, namespace) of every node known, ours too."""
-        return [(info.node_name, info.node_namespace) for _, info in self._node_infos()]
-
-    def _node_infos(self) -> list[tuple[bytes, Any]]:
+    def nodes(self) -> list[Any]:
+        """rmw_dds_common/NodeEntitiesInfo of every node known, ours too."""
         with self._lock:
             while (taken := self._reader.take_sample()) is not None:
                 message = wire.deserialize(taken[0], self._info)
                 self._heard[message.gid.data.tobytes()] = message
             alive = {endpoint.participant_key.bytes for endpoint in self._read(self._publications)}
             alive.add(self._participant.guid)
-            return [
-                (guid, info)
-                for guid, message in self._heard.items()
-                if guid in alive
-                for info in message.node_entities_info_seq
-            ]
+            heard = [message.node_entities_info_seq for guid, message in self._heard.items() if guid in alive]
+            return [info for infos in heard for info in infos]
 
     def _read(self, reader: BuiltinDataReader) -> list[Any]:
         with self._lock:
             return [s for s in reader.read(N=_LIMIT) if s.sample_info.instance_state == InstanceState.Alive]
 
-    def _endpoints(self) -> list[Any]:
-        return self._read(self._publications) + self._read(self._subscriptions)
-
     def topics(self) -> dict[str, set[str]]:
         """Absolute topic names and their types, such as ``std_msgs/msg/String``."""
         found: dict[str, set[str]] = defaultdict(set)
-        for endpoint in self._endpoints():
+        for endpoint in self._read(self._publications) + self._read(self._subscriptions):
             if endpoint.topic_name.startswith("rt/"):
                 found[endpoint.topic_name[2:]].add(type_from_dds(endpoint.type_name))
         return dict(found)
@@ -110,22 +100,21 @@ class Graph:
                 found[name[2 : -len("Request")]].add(kind[: -len("_Request")])
         return dict(found)
 
-    def endpoints(self, topic: str, publishers: bool) -> list[tuple[Any, str, str]]:
-        """(DDS endpoint, node name, node namespace) of a topic's publishers or subscriptions.
-
-        Args:
-            topic: absolute name.
-            publishers: publishers if true, subscriptions otherwise.
-        """
+    def endpoints(self, topic: str, publishers: bool) -> list[TopicEndpointInfo]:
+        """The publishers of a topic, by its absolute name, or its subscriptions."""
         owner: dict[bytes, tuple[str, str]] = {}
-        for _, info in self._node_infos():
+        for info in self.nodes():
             for gid in [*info.writer_gid_seq, *info.reader_gid_seq]:
                 owner[gid.data.tobytes()] = (info.node_name, info.node_namespace)
-        source = self._publications if publishers else self._subscriptions
         return [
-            (endpoint, *owner.get(endpoint.key.bytes, ("_NODE_NAME_UNKNOWN_", "_NODE_NAMESPACE_UNKNOWN_")))
-            for endpoint in self._read(source)
-            if endpoint.topic_name == f"rt{topic}"
+            TopicEndpointInfo(
+                *owner.get(end.key.bytes, ("_NODE_NAME_UNKNOWN_", "_NODE_NAMESPACE_UNKNOWN_")),
+                type_from_dds(end.type_name),
+                list(end.key.bytes),
+                profile_from_dds(end.qos),
+            )
+            for end in self._read(self._publications if publishers else self._subscriptions)
+            if end.topic_name == f"rt{topic}"
         ]
 
 
@@ -136,8 +125,8 @@ class TopicEndpointInfo:
     node_name: str
     node_namespace: str
     topic_type: str
-    endpoint_gid: list[int] = field(default_factory=list)
-    qos_profile: Any = None
+    endpoint_gid: list[int]
+    qos_profile: QoSProfile
 
 
 class NodeGraph:
@@ -149,7 +138,7 @@ class NodeGraph:
 
     def get_node_names_and_namespaces(self) -> list[tuple[str, str]]:
         """(name, namespace) of every node in the graph."""
-        return self._context.graph.nodes()
+        return [(info.node_name, info.node_namespace) for info in self._context.graph.nodes()]
 
     def get_node_names(self) -> list[str]:
         return [name for name, _ in self.get_node_names_and_namespaces()]
@@ -157,8 +146,10 @@ class NodeGraph:
     def get_fully_qualified_node_names(self) -> list[str]:
         return [f"{'' if ns == '/' else ns}/{name}" for name, ns in self.get_node_names_and_namespaces()]
 
-    def _knows_node(self, full_name: str) -> bool:
-        return f"/{full_name.lstrip('/')}" in self.get_fully_qualified_node_names()
+    def wait_for_node(self, fully_qualified_node_name: str, timeout: float) -> bool:
+        """Waits up to `timeout` seconds until a node is there."""
+        name = f"/{fully_qualified_node_name.lstrip('/')}"
+        return self._context.poll(lambda: name in self.get_fully_qualified_node_names(), timeout)
 
     def get_topic_names_and_types(self, no_demangle: bool = False) -> list[tuple[str, list[str]]]:
         """Topics in the graph with their types."""
@@ -169,25 +160,16 @@ class NodeGraph:
         return [(name, sorted(types)) for name, types in sorted(self._context.graph.services().items())]
 
     def get_publishers_info_by_topic(self, topic_name: str, no_mangle: bool = False) -> list[TopicEndpointInfo]:
-        return self._endpoint_infos(topic_name, True)
+        return self._context.graph.endpoints(self.resolve_topic_name(topic_name), publishers=True)
 
     def get_subscriptions_info_by_topic(self, topic_name: str, no_mangle: bool = False) -> list[TopicEndpointInfo]:
-        return self._endpoint_infos(topic_name, False)
-
-    def _endpoint_infos(self, topic_name: str, publishers: bool) -> list[TopicEndpointInfo]:
-        found = self._context.graph.endpoints(self.resolve_topic_name(topic_name), publishers)
-        return [
-            TopicEndpointInfo(
-                name, namespace, type_from_dds(end.type_name), list(end.key.bytes), profile_from_dds(end.qos)
-            )
-            for end, name, namespace in found
-        ]
+        return self._context.graph.endpoints(self.resolve_topic_name(topic_name), publishers=False)
 
     def count_publishers(self, topic_name: str) -> int:
-        return len(self._endpoint_infos(topic_name, True))
+        return len(self.get_publishers_info_by_topic(topic_name))
 
     def count_subscribers(self, topic_name: str) -> int:
-        return len(self._endpoint_infos(topic_name, False))
+        return len(self.get_subscriptions_info_by_topic(topic_name))
 
     def count_services(self, service_name: str) -> int:
         return int(self.resolve_service_name(service_name) in self._context.graph.services())

@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 import traceback
 from collections.abc import Callable
-from functools import wraps
+from functools import partialmethod, wraps
 from typing import Any
 
 from wall_oss_ros.embedded import lifecycle_states as states
@@ -24,20 +24,7 @@ class ManagedEntity:
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         return _SUCCESS
 
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return _SUCCESS
-
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return _SUCCESS
-
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return _SUCCESS
-
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return _SUCCESS
-
-    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return _SUCCESS
+    on_cleanup = on_shutdown = on_activate = on_deactivate = on_error = on_configure
 
 
 class SimpleManagedEntity(ManagedEntity):
@@ -120,21 +107,6 @@ class LifecycleNodeMixin(ManagedEntity):
 
     # Asking for transitions
 
-    def trigger_configure(self) -> TransitionCallbackReturn:
-        return self._trigger("configure")
-
-    def trigger_cleanup(self) -> TransitionCallbackReturn:
-        return self._trigger("cleanup")
-
-    def trigger_activate(self) -> TransitionCallbackReturn:
-        return self._trigger("activate")
-
-    def trigger_deactivate(self) -> TransitionCallbackReturn:
-        return self._trigger("deactivate")
-
-    def trigger_shutdown(self) -> TransitionCallbackReturn:
-        return self._trigger("shutdown")
-
     def _trigger(self, label: str) -> TransitionCallbackReturn:
         """Makes a transition; raises TransitionError where the present state does not allow it."""
         with self._machine_lock:
@@ -143,6 +115,12 @@ class LifecycleNodeMixin(ManagedEntity):
                 allowed = ", ".join(t.label for t in states.available(self._state)) or "none"
                 raise TransitionError(f"No transition {label!r} from state {self._state.label!r}; possible: {allowed}.")
             return self._make(transition)
+
+    trigger_configure = partialmethod(_trigger, "configure")
+    trigger_cleanup = partialmethod(_trigger, "cleanup")
+    trigger_activate = partialmethod(_trigger, "activate")
+    trigger_deactivate = partialmethod(_trigger, "deactivate")
+    trigger_shutdown = partialmethod(_trigger, "shutdown")
 
     def _make(self, transition: states.Transition) -> TransitionCallbackReturn:
         came_from = self._state
@@ -195,27 +173,16 @@ class LifecycleNodeMixin(ManagedEntity):
     def _pass_on(self, callback: str, state: LifecycleState) -> TransitionCallbackReturn:
         for entity in list(self._managed_entities):
             outcome = getattr(entity, callback)(state)
-            if outcome is not TransitionCallbackReturn.SUCCESS:
+            if outcome is not _SUCCESS:
                 return outcome
-        return TransitionCallbackReturn.SUCCESS
+        return _SUCCESS
 
-    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._pass_on("on_configure", state)
-
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._pass_on("on_cleanup", state)
-
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._pass_on("on_shutdown", state)
-
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._pass_on("on_activate", state)
-
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._pass_on("on_deactivate", state)
-
-    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._pass_on("on_error", state)
+    on_configure = partialmethod(_pass_on, "on_configure")
+    on_cleanup = partialmethod(_pass_on, "on_cleanup")
+    on_shutdown = partialmethod(_pass_on, "on_shutdown")
+    on_activate = partialmethod(_pass_on, "on_activate")
+    on_deactivate = partialmethod(_pass_on, "on_deactivate")
+    on_error = partialmethod(_pass_on, "on_error")
 
     # Services
 
@@ -226,7 +193,7 @@ class LifecycleNodeMixin(ManagedEntity):
             if transition is None:
                 self.get_logger().warning(f"No transition {asked.label or asked.id!r} from state {self._state.label!r}")
             else:
-                response.success = self._make(transition) is TransitionCallbackReturn.SUCCESS
+                response.success = self._make(transition) is _SUCCESS
         return response
 
     def _on_get_state(self, request: Any, response: Any) -> Any:

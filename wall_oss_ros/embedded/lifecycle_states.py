@@ -32,7 +32,6 @@ class Transition:
         label: its name.
         start: where it can be asked for.
         during: the state while its callback runs.
-        callback: name of the node's method.
         outcomes: id, label and goal for each outcome of the callback.
     """
 
@@ -40,8 +39,12 @@ class Transition:
     label: str
     start: LifecycleState
     during: LifecycleState
-    callback: str
     outcomes: dict[TransitionCallbackReturn, tuple[int, str, LifecycleState]]
+
+    @property
+    def callback(self) -> str:
+        """The name of the node's method."""
+        return f"on_{self.label}"
 
 
 UNCONFIGURED, INACTIVE, ACTIVE, FINALIZED = (
@@ -67,24 +70,13 @@ def _outcomes(first_id: int, success: LifecycleState, failure: LifecycleState, e
 
 _SHUTDOWN = _outcomes(50, FINALIZED, FINALIZED, ERROR_PROCESSING)
 TRANSITIONS = (
-    Transition(
-        1,
-        "configure",
-        UNCONFIGURED,
-        CONFIGURING,
-        "on_configure",
-        _outcomes(10, INACTIVE, UNCONFIGURED, ERROR_PROCESSING),
-    ),
-    Transition(
-        2, "cleanup", INACTIVE, CLEANING_UP, "on_cleanup", _outcomes(20, UNCONFIGURED, INACTIVE, ERROR_PROCESSING)
-    ),
-    Transition(3, "activate", INACTIVE, ACTIVATING, "on_activate", _outcomes(30, ACTIVE, INACTIVE, ERROR_PROCESSING)),
-    Transition(
-        4, "deactivate", ACTIVE, DEACTIVATING, "on_deactivate", _outcomes(40, INACTIVE, ACTIVE, ERROR_PROCESSING)
-    ),
-    Transition(5, "shutdown", UNCONFIGURED, SHUTTING_DOWN, "on_shutdown", _SHUTDOWN),
-    Transition(6, "shutdown", INACTIVE, SHUTTING_DOWN, "on_shutdown", _SHUTDOWN),
-    Transition(7, "shutdown", ACTIVE, SHUTTING_DOWN, "on_shutdown", _SHUTDOWN),
+    Transition(1, "configure", UNCONFIGURED, CONFIGURING, _outcomes(10, INACTIVE, UNCONFIGURED, ERROR_PROCESSING)),
+    Transition(2, "cleanup", INACTIVE, CLEANING_UP, _outcomes(20, UNCONFIGURED, INACTIVE, ERROR_PROCESSING)),
+    Transition(3, "activate", INACTIVE, ACTIVATING, _outcomes(30, ACTIVE, INACTIVE, ERROR_PROCESSING)),
+    Transition(4, "deactivate", ACTIVE, DEACTIVATING, _outcomes(40, INACTIVE, ACTIVE, ERROR_PROCESSING)),
+    Transition(5, "shutdown", UNCONFIGURED, SHUTTING_DOWN, _SHUTDOWN),
+    Transition(6, "shutdown", INACTIVE, SHUTTING_DOWN, _SHUTDOWN),
+    Transition(7, "shutdown", ACTIVE, SHUTTING_DOWN, _SHUTDOWN),
 )
 # What on_error makes of it when a callback reported an error.
 ERROR_OUTCOMES = _outcomes(60, UNCONFIGURED, FINALIZED, FINALIZED)

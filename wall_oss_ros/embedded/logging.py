@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from enum import IntEnum
+from functools import partialmethod
 from typing import Any
 
 
@@ -56,7 +57,7 @@ class RcutilsLogger:
     def is_enabled_for(self, severity: int) -> bool:
         return severity >= self.get_effective_level()
 
-    def log(self, message: Any, severity: int, _depth: int = 1, **filters: Any) -> bool:
+    def log(self, message: Any, severity: int, **filters: Any) -> bool:
         """Logs at a severity; returns whether the message came through level and filters.
 
         Raises:
@@ -65,7 +66,7 @@ class RcutilsLogger:
         severity = LoggingSeverity(severity)
         if not self.is_enabled_for(severity):
             return False
-        frame = sys._getframe(_depth)
+        frame = sys._getframe(1)
         caller = frame.f_code.co_filename, frame.f_lineno, frame.f_lasti
         before = self._calls.setdefault(caller, (severity, filters))
         for what, old, new in zip(("Logger severity", "Requested logging filters"), before, (severity, filters)):
@@ -98,22 +99,12 @@ class RcutilsLogger:
             self._seen[caller] = now
         return True
 
-    def debug(self, message: Any, **filters: Any) -> bool:
-        return self.log(message, LoggingSeverity.DEBUG, 2, **filters)
-
-    def info(self, message: Any, **filters: Any) -> bool:
-        return self.log(message, LoggingSeverity.INFO, 2, **filters)
-
-    def warning(self, message: Any, **filters: Any) -> bool:
-        return self.log(message, LoggingSeverity.WARN, 2, **filters)
-
-    warn = warning
-
-    def error(self, message: Any, **filters: Any) -> bool:
-        return self.log(message, LoggingSeverity.ERROR, 2, **filters)
-
-    def fatal(self, message: Any, **filters: Any) -> bool:
-        return self.log(message, LoggingSeverity.FATAL, 2, **filters)
+    # Bound by partialmethod, which adds no frame of its own, so that `log` sees who called.
+    debug = partialmethod(log, severity=LoggingSeverity.DEBUG)
+    info = partialmethod(log, severity=LoggingSeverity.INFO)
+    warning = warn = partialmethod(log, severity=LoggingSeverity.WARN)
+    error = partialmethod(log, severity=LoggingSeverity.ERROR)
+    fatal = partialmethod(log, severity=LoggingSeverity.FATAL)
 
 
 def _emit(name: str, severity: LoggingSeverity, message: str, frame: Any) -> None:
@@ -153,11 +144,9 @@ def get_logger_level(name: str) -> LoggingSeverity:
 
 def get_logger_effective_level(name: str) -> LoggingSeverity:
     """The level that decides: the logger's own, or that of the nearest ancestor which has one."""
-    while True:
-        level = _levels.get(name, LoggingSeverity.UNSET)
-        if level != LoggingSeverity.UNSET or not name:
-            return level or LoggingSeverity.INFO
+    while name and not get_logger_level(name):
         name = name.rpartition(".")[0]
+    return get_logger_level(name) or LoggingSeverity.INFO
 
 
 def get_logging_severity_from_string(name: str) -> LoggingSeverity:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time as system_time
 from typing import Any
 
 from wall_oss_ros.embedded import naming
@@ -59,7 +58,10 @@ class Node(NodeParameters, NodeEntities, NodeGraph):
         self._context = context or get_default_context()
         if not self._context.ok():
             raise NotInitializedException()
-        self._arguments = _arguments(self._context, cli_args, use_global_arguments)
+        # Its own come last, so that they win.
+        self._arguments = ([self._context.arguments] if use_global_arguments else []) + (
+            [parse(cli_args)] if cli_args else []
+        )
         self._name, self._namespace = self._resolve_own_name(node_name, namespace or "")
         self._executor: Any = None
         self._destroyed = False
@@ -68,7 +70,7 @@ class Node(NodeParameters, NodeEntities, NodeGraph):
         self._logger = get_logger(self.get_fully_qualified_name().strip("/").replace("/", "."))
         overrides: dict[str, Any] = {}
         for arguments in self._arguments:
-            overrides.update(arguments.overrides(self._full_name()))
+            overrides.update(arguments.overrides(self.get_fully_qualified_name()))
         overrides.update({parameter.name: parameter.value for parameter in parameter_overrides or []})
         self._init_parameters(overrides, allow_undeclared_parameters)
         self._clock = ROSClock()
@@ -104,11 +106,8 @@ class Node(NodeParameters, NodeEntities, NodeGraph):
     def get_namespace(self) -> str:
         return self._namespace
 
-    def _full_name(self) -> str:
-        return f"{'' if self._namespace == '/' else self._namespace}/{self._name}"
-
     def get_fully_qualified_name(self) -> str:
-        return self._full_name()
+        return f"{'' if self._namespace == '/' else self._namespace}/{self._name}"
 
     def get_logger(self) -> RcutilsLogger:
         return self._logger
@@ -171,9 +170,6 @@ class Node(NodeParameters, NodeEntities, NodeGraph):
         if executor is not None:
             executor.add_node(self)
 
-    def _set_executor(self, executor: Any) -> None:
-        self._executor = executor
-
     def _wake_executor(self) -> None:
         if self._executor is not None:
             self._executor.wake()
@@ -189,17 +185,3 @@ class Node(NodeParameters, NodeEntities, NodeGraph):
         messages = [p.to_parameter_msg() for p in parameters if p.type_ is not Parameter.Type.NOT_SET]
         setattr(event, "new_parameters" if declaring else "changed_parameters", messages)
         self._parameter_events.publish(event)
-
-    def wait_for_node(self, fully_qualified_node_name: str, timeout: float) -> bool:
-        """Waits up to `timeout` seconds until a node is there."""
-        deadline = system_time.monotonic() + timeout
-        while not self._knows_node(fully_qualified_node_name):
-            if system_time.monotonic() > deadline or not self._context.ok():
-                return False
-            system_time.sleep(0.02)
-        return True
-
-
-def _arguments(context: Any, cli_args: list[str] | None, use_global: bool) -> list[Any]:
-    """Those that count for a node; its own come last, so that they win."""
-    return ([context.arguments] if use_global else []) + ([parse(cli_args)] if cli_args else [])

@@ -233,9 +233,6 @@ class NodeParameters:
             callback(parameters)
         return result_class(successful=True)
 
-    def _parameters_changed(self, parameters: list[Parameter], declaring: bool) -> None:
-        """For the node to tell others."""
-
     def _refusal(self, parameter: Parameter, declaring: bool) -> str:
         """Why a value is not acceptable; empty when it is."""
         descriptor = self._descriptors.get(parameter.name)

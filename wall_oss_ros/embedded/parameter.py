@@ -44,42 +44,24 @@ class Parameter:
 
         @classmethod
         def from_parameter_value(cls, value: Any) -> Parameter.Type:
-            """The type that fits a Python value.
+            """The type that fits a Python value; that of an empty list is BYTE_ARRAY, as in rclpy.
 
             Raises:
                 TypeError: none does.
             """
-            if value is None:
-                return cls.NOT_SET
-            if isinstance(value, bool):
-                return cls.BOOL
-            if isinstance(value, int):
-                return cls.INTEGER
-            if isinstance(value, float):
-                return cls.DOUBLE
-            if isinstance(value, str):
-                return cls.STRING
-            if isinstance(value, array.array) and value.typecode in "bhilqBHILQ":
-                return cls.INTEGER_ARRAY
-            if isinstance(value, array.array) and value.typecode in "fd":
-                return cls.DOUBLE_ARRAY
-            if isinstance(value, np.ndarray):
-                value = value.tolist()
-            if isinstance(value, (list, tuple)):
-                for kind, member in _ARRAY_ITEMS.items():
-                    if all(_is(item, member) for item in value):
-                        return cls[kind]
+            for kind in cls:
+                if kind.check(value):
+                    return kind
             raise TypeError(f"The given value is not one of the allowed types: {value!r}.")
 
         def check(self, value: Any) -> bool:
             """Whether a value may have this type."""
-            if self.name in _SCALARS:
-                return _is(value, _SCALARS[self.name])
             if self is Parameter.Type.NOT_SET:
                 return value is None
+            if self.name in _SCALARS:
+                return _is(value, _SCALARS[self.name])
             if isinstance(value, array.array):
-                codes = "bhilqBHILQ" if self is Parameter.Type.INTEGER_ARRAY else "fd"
-                return self.name in ("INTEGER_ARRAY", "DOUBLE_ARRAY") and value.typecode in codes
+                return value.typecode in _TYPECODES.get(self.name, "")
             if isinstance(value, np.ndarray):
                 value = value.tolist()
             return isinstance(value, (list, tuple)) and all(_is(item, _ARRAY_ITEMS[self.name]) for item in value)
@@ -143,6 +125,7 @@ _SCALARS = {"BOOL": bool, "INTEGER": int, "DOUBLE": float, "STRING": str}
 _ARRAY_ITEMS = {
     "BYTE_ARRAY": bytes, "BOOL_ARRAY": bool, "INTEGER_ARRAY": int, "DOUBLE_ARRAY": float, "STRING_ARRAY": str,
 }  # fmt: skip
+_TYPECODES = {"INTEGER_ARRAY": "bhilqBHILQ", "DOUBLE_ARRAY": "fd"}  # of an array.array
 _FIELDS = {name: f"{name.lower()}_value" for name in (*_SCALARS, *_ARRAY_ITEMS)}
 
 
@@ -152,9 +135,8 @@ def _is(value: Any, kind: type) -> bool:
 
 def parameter_value_to_python(parameter_value: Any) -> Any:
     """The Python value in an rcl_interfaces/ParameterValue."""
-    return Parameter.from_parameter_msg(
-        get_interface("rcl_interfaces", "msg", "Parameter")(name="", value=parameter_value)
-    ).value
+    message = get_interface("rcl_interfaces", "msg", "Parameter")(value=parameter_value)
+    return Parameter.from_parameter_msg(message).value
 
 
 def get_parameter_value(string_value: str) -> Any:
@@ -186,15 +168,9 @@ def range_refusal(parameter: Parameter, limits: Any, same: Callable[[Any, Any], 
     low, high = min(limits.from_value, limits.to_value), max(limits.from_value, limits.to_value)
     if same(value, low) or same(value, high):
         return ""
+    problem = f"Parameter {parameter.name} out of range. Min: {limits.from_value}, Max: {limits.to_value}"
     if not low < value < high:
-        return (
-            f"Parameter {parameter.name} out of range. Min: {limits.from_value}, Max: {limits.to_value}, value: {value}"
-        )
-    if limits.step:
-        nearest = low + round((value - low) / limits.step) * limits.step
-        if not same(value, nearest):
-            return (
-                f"Parameter {parameter.name} out of range. Min: {limits.from_value}, Max: {limits.to_value}, "
-                f"Step: {limits.step}, value: {value}"
-            )
+        return f"{problem}, value: {value}"
+    if limits.step and not same(value, low + round((value - low) / limits.step) * limits.step):
+        return f"{problem}, Step: {limits.step}, value: {value}"
     return ""

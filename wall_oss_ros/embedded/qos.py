@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum, IntEnum
-from typing import Any
 
 from wall_oss_ros.embedded.time import Duration
 
@@ -16,11 +16,15 @@ class InvalidQoSProfileException(Exception):
         super().__init__("Invalid QoSProfile", *args)
 
 
-class _Policy(IntEnum):
+class _ShortKeys:
+    """Names of an enumeration's members in lower case, as on command lines."""
+
     @classmethod
     def short_keys(cls) -> list[str]:
         return [member.name.lower() for member in cls]
 
+
+class _Policy(_ShortKeys, IntEnum):
     @classmethod
     def get_from_short_key(cls, name: str) -> _Policy:
         return cls[name.upper()]
@@ -65,51 +69,35 @@ QoSHistoryPolicy, QoSReliabilityPolicy = HistoryPolicy, ReliabilityPolicy
 QoSDurabilityPolicy, QoSLivelinessPolicy = DurabilityPolicy, LivelinessPolicy
 
 
+_NO_LIMIT = Duration()
+
+
+@dataclass(kw_only=True, slots=True)
 class QoSProfile:
-    """What a topic or service promises and asks for.
+    """What a topic or service promises and asks for; either `depth` or `history` is needed."""
 
-    Args (all by keyword, as in rclpy): depth, history, reliability, durability, lifespan, deadline, liveliness,
-    liveliness_lease_duration (Durations), avoid_ros_namespace_conventions. Either ``depth`` or ``history`` is needed.
-    """
+    history: HistoryPolicy | None = None
+    depth: int | None = None
+    reliability: ReliabilityPolicy = ReliabilityPolicy.RELIABLE
+    durability: DurabilityPolicy = DurabilityPolicy.VOLATILE
+    lifespan: Duration = _NO_LIMIT
+    deadline: Duration = _NO_LIMIT
+    liveliness: LivelinessPolicy = LivelinessPolicy.SYSTEM_DEFAULT
+    liveliness_lease_duration: Duration = _NO_LIMIT
+    avoid_ros_namespace_conventions: bool = False
 
-    __slots__ = (
-        "avoid_ros_namespace_conventions",
-        "deadline",
-        "depth",
-        "durability",
-        "history",
-        "lifespan",
-        "liveliness",
-        "liveliness_lease_duration",
-        "reliability",
-    )  # fmt: skip
-
-    def __init__(self, **kwargs: Any):
-        unknown = kwargs.keys() - set(self.__slots__)
-        assert not unknown, f"Invalid arguments passed to constructor: {unknown}"
-        if "history" not in kwargs and "depth" not in kwargs:
+    def __post_init__(self) -> None:
+        if self.history is None and self.depth is None:
             raise InvalidQoSProfileException("History and/or depth settings are required.")
-        self.history = HistoryPolicy(kwargs.get("history", HistoryPolicy.KEEP_LAST))
-        if self.history == HistoryPolicy.KEEP_LAST and "depth" not in kwargs:
+        self.history = HistoryPolicy.KEEP_LAST if self.history is None else HistoryPolicy(self.history)
+        if self.history == HistoryPolicy.KEEP_LAST and self.depth is None:
             raise InvalidQoSProfileException("History set to KEEP_LAST without a depth setting.")
-        self.depth = kwargs.get("depth", 0)
+        self.depth = 0 if self.depth is None else self.depth
         if not isinstance(self.depth, int) or self.depth < 0:
             raise ValueError(f"depth must be an integer of at least 0, not {self.depth!r}")
-        self.reliability = ReliabilityPolicy(kwargs.get("reliability", ReliabilityPolicy.RELIABLE))
-        self.durability = DurabilityPolicy(kwargs.get("durability", DurabilityPolicy.VOLATILE))
-        self.lifespan = kwargs.get("lifespan", Duration())
-        self.deadline = kwargs.get("deadline", Duration())
-        self.liveliness = LivelinessPolicy(kwargs.get("liveliness", LivelinessPolicy.SYSTEM_DEFAULT))
-        self.liveliness_lease_duration = kwargs.get("liveliness_lease_duration", Duration())
-        self.avoid_ros_namespace_conventions = bool(kwargs.get("avoid_ros_namespace_conventions", False))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, QoSProfile) and all(getattr(self, s) == getattr(other, s) for s in self.__slots__)
-
-    __hash__ = None
-
-    def __repr__(self) -> str:
-        return f"QoSProfile({', '.join(f'{slot}={getattr(self, slot)!r}' for slot in self.__slots__)})"
+        self.reliability = ReliabilityPolicy(self.reliability)
+        self.durability = DurabilityPolicy(self.durability)
+        self.liveliness = LivelinessPolicy(self.liveliness)
 
 
 def as_profile(value: QoSProfile | int) -> QoSProfile:
@@ -121,8 +109,6 @@ def as_profile(value: QoSProfile | int) -> QoSProfile:
     if isinstance(value, QoSProfile):
         return value
     if isinstance(value, int):
-        if value < 0:
-            raise ValueError("Cannot construct a QoSProfile with a negative history size")
         return QoSProfile(depth=value)
     raise TypeError(f"Expected QoSProfile or int, but received {type(value)!r}")
 
@@ -147,7 +133,7 @@ qos_profile_rosout_default = QoSProfile(
 )
 
 
-class QoSPresetProfiles(Enum):
+class QoSPresetProfiles(_ShortKeys, Enum):
     SYSTEM_DEFAULT = qos_profile_system_default
     SENSOR_DATA = qos_profile_sensor_data
     SERVICES_DEFAULT = qos_profile_services_default
@@ -155,10 +141,6 @@ class QoSPresetProfiles(Enum):
     PARAMETER_EVENTS = qos_profile_parameter_events
     ACTION_STATUS_DEFAULT = qos_profile_action_status_default
     BEST_AVAILABLE = qos_profile_best_available
-
-    @classmethod
-    def short_keys(cls) -> list[str]:
-        return [member.name.lower() for member in cls]
 
     @classmethod
     def get_from_short_key(cls, name: str) -> QoSProfile:

@@ -19,7 +19,6 @@ from wall_oss_ros.embedded.task import Future
 # As ROS 2 has it: reliable, and nothing is dropped.
 SERVICE_QOS = QoSProfile(history=HistoryPolicy.KEEP_ALL)
 _MATCH_TIMEOUT = 0.2  # s; a client's reader of replies is discovered at about the time of its first request
-_POLL = 0.01  # s between looks for a service; rclpy polls, too (every 0.25 s)
 
 
 def _endpoints(participant: dds.Participant, srv_type: type, name: str, role: str) -> tuple[Any, Any]:
@@ -150,12 +149,7 @@ class Client(GraphEntity):
 
     def wait_for_service(self, timeout_sec: float | None = None) -> bool:
         """Waits until a server is there; False after `timeout_sec` or at shutdown."""
-        deadline = None if timeout_sec is None else time.monotonic() + timeout_sec
-        while self.context.ok() and not self.service_is_ready():
-            if deadline is not None and time.monotonic() >= deadline:
-                return False
-            time.sleep(_POLL)
-        return self.service_is_ready()
+        return self.context.poll(self.service_is_ready, timeout_sec)
 
     def call_async(self, request: Any) -> Future:
         """Sends a request; the future has the response once the node has been spun.
@@ -171,7 +165,7 @@ class Client(GraphEntity):
             sequence = self._sequence
             self._pending[sequence] = future
         future._sequence = sequence
-        future._add_immediate_callback(self._forget)
+        future._add_immediate_callback(self.remove_pending_request)
         self._writer.write(wire.serialize(request, wire.pack_service_header(self._guid, sequence)))
         return future
 
@@ -181,18 +175,14 @@ class Client(GraphEntity):
         Raises:
             TimeoutError: no response within `timeout_sec`.
         """
-        future, arrived = self.call_async(request), threading.Event()
-        future._add_immediate_callback(lambda _: arrived.set())
-        if not arrived.wait(timeout_sec):
+        future = self.call_async(request)
+        if not future._wait(timeout_sec):
             self.remove_pending_request(future)
             raise TimeoutError(f"{self.srv_name} did not respond within {timeout_sec} s")
         return future.result()
 
     def remove_pending_request(self, future: Future) -> None:
         """Stops waiting for a response."""
-        self._forget(future)
-
-    def _forget(self, future: Future) -> None:
         with self._lock:
             self._pending.pop(future._sequence, None)
 

@@ -23,9 +23,6 @@ class Future:
         self._exception_fetched = False
         self._callbacks: list[Callable] = []
         self._immediate_callbacks: list[Callable] = []
-        self._set_executor(executor)
-
-    def _set_executor(self, executor: Any) -> None:
         self._executor = ref(executor) if executor is not None else lambda: None
 
     def __del__(self) -> None:
@@ -38,11 +35,7 @@ class Future:
         return self.result()
 
     def cancel(self) -> None:
-        with self._lock:
-            if self._done:
-                return
-            self._cancelled = self._done = True
-        self._notify()
+        self._settle(cancelled=True)
 
     def cancelled(self) -> bool:
         return self._cancelled
@@ -61,18 +54,24 @@ class Future:
         return self._exception
 
     def set_result(self, result: Any) -> None:
-        with self._lock:
-            if self._done:
-                return
-            self._result, self._done = result, True
-        self._notify()
+        self._settle(result=result)
 
     def set_exception(self, exception: BaseException) -> None:
+        self._settle(exception=exception)
+
+    def _settle(self, result: Any = None, exception: BaseException | None = None, cancelled: bool = False) -> None:
+        """Ends it, once; whatever comes later changes nothing."""
         with self._lock:
             if self._done:
                 return
-            self._exception, self._exception_fetched, self._done = exception, False, True
-        self._notify()
+            self._result, self._exception, self._exception_fetched = result, exception, False
+            self._cancelled, self._done = cancelled, True
+            callbacks, self._callbacks = self._callbacks, []
+            immediate, self._immediate_callbacks = self._immediate_callbacks, []
+        for callback in immediate:
+            callback(self)
+        for callback in callbacks:
+            self._call(callback)
 
     def add_done_callback(self, callback: Callable[[Future], None]) -> None:
         """Calls it with this future once it is done: in the executor, if there is one, otherwise here and now."""
@@ -84,20 +83,10 @@ class Future:
 
     def remove_done_callback(self, callback: Callable[[Future], None]) -> bool:
         with self._lock:
-            try:
+            known = callback in self._callbacks
+            if known:
                 self._callbacks.remove(callback)
-                return True
-            except ValueError:
-                return False
-
-    def _notify(self) -> None:
-        with self._lock:
-            callbacks, self._callbacks = self._callbacks, []
-            immediate, self._immediate_callbacks = self._immediate_callbacks, []
-        for callback in immediate:
-            callback(self)
-        for callback in callbacks:
-            self._call(callback)
+            return known
 
     def _call(self, callback: Callable) -> None:
         executor = self._executor()
@@ -113,6 +102,12 @@ class Future:
                 self._immediate_callbacks.append(callback)
                 return
         callback(self)
+
+    def _wait(self, timeout_sec: float | None = None) -> bool:
+        """Blocks until it is done, for which another thread must spin the node; False when the time ran out."""
+        done = threading.Event()
+        self._add_immediate_callback(lambda _: done.set())
+        return done.wait(timeout_sec)
 
 
 class Task(Future):

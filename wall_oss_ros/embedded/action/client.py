@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import threading
-import time
 import uuid
 import weakref
 from collections import deque
@@ -105,12 +104,7 @@ class ActionClient:
 
     def wait_for_server(self, timeout_sec: float | None = None) -> bool:
         """Waits until it is; False after `timeout_sec` or at shutdown."""
-        deadline = None if timeout_sec is None else time.monotonic() + timeout_sec
-        while self._node.context.ok() and not self.server_is_ready():
-            if deadline is not None and time.monotonic() >= deadline:
-                return False
-            time.sleep(0.01)
-        return self.server_is_ready()
+        return self._node.context.poll(self.server_is_ready, timeout_sec)
 
     def send_goal_async(self, goal: Any, feedback_callback: Callable | None = None, goal_uuid: Any = None) -> Future:
         """Sends a goal; the future has its `ClientGoalHandle`.
@@ -196,7 +190,5 @@ class ActionClient:
 
 
 def _wait(future: Future) -> Any:
-    arrived = threading.Event()
-    future._add_immediate_callback(lambda _: arrived.set())
-    arrived.wait()
+    future._wait()
     return future.result()
