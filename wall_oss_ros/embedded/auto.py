@@ -108,25 +108,21 @@ class EmbeddedFinder(MetaPathFinder):
             if rest not in _PACKAGES[package]:
                 raise _not_offered(name)
             return ModuleSpec(name, _Alias(f"{_HERE}.{_PACKAGES[package][rest]}"), is_package=True)
-        parts = rest.split(".")
-        if package.endswith(_ENDINGS) and package in _known_packages() and not _is_installed(package):
-            if not rest or rest in _KINDS:
-                return ModuleSpec(name, _Interfaces(), is_package=True)
-            if len(parts) == 2 and parts[0] in _KINDS and not parts[1].startswith("_"):
-                raise self._no_such_interface(package, *parts)
+        if package.endswith(_ENDINGS) and not _is_installed(package):
+            from wall_oss_ros.embedded.interfaces import get_interface, packages
+
+            kind, _, interface = rest.partition(".")
+            if package in packages() and kind in ("", *_KINDS):
+                if not interface:
+                    return ModuleSpec(name, _Interfaces(), is_package=True)
+                if not interface.startswith("_"):
+                    try:  # Python looks for a module where the package has no such class
+                        get_interface(package, kind, interface)
+                    except LookupError as error:
+                        raise ImportError(str(error), name=name) from None
         if package in _NOT_OFFERED:
             raise _not_offered(name)
         return None
-
-    @staticmethod
-    def _no_such_interface(package: str, kind: str, name: str) -> ImportError:
-        from wall_oss_ros.embedded.interfaces import get_interface
-
-        try:
-            get_interface(package, kind, name)
-        except LookupError as error:
-            return ImportError(str(error), name=f"{package}.{kind}.{name}")
-        return ImportError(f"{package}.{kind}.{name} is a class, not a module.", name=f"{package}.{kind}.{name}")
 
 
 @cache
@@ -134,12 +130,6 @@ def _is_installed(package: str) -> bool:
     """Whether Python finds a real package of that name; a mere folder, as in a checkout, is none."""
     spec = PathFinder.find_spec(package)
     return spec is not None and spec.origin is not None
-
-
-def _known_packages() -> set[str]:
-    from wall_oss_ros.embedded.interfaces import packages
-
-    return packages()
 
 
 def _not_offered(name: str) -> ImportError:

@@ -26,6 +26,9 @@ class Clock:
         clock_type: which kind; ROS_TIME gives a `ROSClock`.
     """
 
+    # Whether time only advances when a message says so, so that waiting for it by the wall clock is no use.
+    _follows_messages = False
+
     def __new__(cls, *, clock_type: ClockType = ClockType.SYSTEM_TIME):
         if not isinstance(clock_type, ClockType):
             raise TypeError("Clock type must be a ClockType enum")
@@ -34,6 +37,7 @@ class Clock:
     def __init__(self, *, clock_type: ClockType = ClockType.SYSTEM_TIME):
         self._clock_type = clock_type
         self._changed = threading.Condition()
+        self._listeners: list[Callable[[], None]] = []  # called when the time is set
 
     @property
     def clock_type(self) -> ClockType:
@@ -44,11 +48,6 @@ class Clock:
 
     def _nanoseconds(self) -> int:
         return system_time.monotonic_ns() if self._clock_type == ClockType.STEADY_TIME else system_time.time_ns()
-
-    @property
-    def _follows_messages(self) -> bool:
-        """Whether time only advances when a message says so, so that waiting for it by the wall clock is no use."""
-        return False
 
     def now(self) -> Time:
         """The present time of this clock."""
@@ -103,16 +102,13 @@ class ROSClock(Clock):
     def __init__(self, *, clock_type: ClockType = ClockType.ROS_TIME):
         super().__init__(clock_type=ClockType.ROS_TIME)
         self._simulated: int | None = None
-        self._listeners: list[Callable[[], None]] = []
 
     @property
     def ros_time_is_active(self) -> bool:
         """Whether the time is that of /clock."""
         return self._simulated is not None
 
-    @property
-    def _follows_messages(self) -> bool:
-        return self._simulated is not None
+    _follows_messages = ros_time_is_active
 
     def _nanoseconds(self) -> int:
         simulated = self._simulated

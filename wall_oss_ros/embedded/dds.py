@@ -102,10 +102,10 @@ def dds_qos(profile: Any, writer: bool, user_data: str = "") -> Qos:
     ]
     if latched and writer:
         policies.append(Policy.DurabilityService(0, history, -1, -1, -1))
-    if writer and _nanoseconds(profile.lifespan):
-        policies.append(Policy.Lifespan(_nanoseconds(profile.lifespan)))
-    if _nanoseconds(profile.deadline):
-        policies.append(Policy.Deadline(_nanoseconds(profile.deadline)))
+    if writer and (lifespan := _nanoseconds(profile.lifespan)):
+        policies.append(Policy.Lifespan(lifespan))
+    if deadline := _nanoseconds(profile.deadline):
+        policies.append(Policy.Deadline(deadline))
     lease = _nanoseconds(profile.liveliness_lease_duration)
     if profile.liveliness == ros_qos.LivelinessPolicy.MANUAL_BY_TOPIC:
         policies.append(Policy.Liveliness.ManualByTopic(lease or duration(infinite=True)))
@@ -160,8 +160,7 @@ class Writer:
 
     def wait_for_acks(self, nanoseconds: int) -> bool:
         """Waits until every reliable reader has everything; False when the time ran out."""
-        result = self._writer._wait_for_acks(self._writer._ref, nanoseconds)
-        return result == 0
+        return self._writer._wait_for_acks(self._writer._ref, nanoseconds) == 0
 
     def close(self) -> None:
         _delete(self._writer)

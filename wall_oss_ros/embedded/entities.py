@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from wall_oss_ros.embedded.clock import Clock, ROSClock
+from wall_oss_ros.embedded.clock import Clock
 from wall_oss_ros.embedded.exceptions import ROSInterruptException
 
 _FOREVER = 2**63 - 1
@@ -42,7 +42,7 @@ class GraphEntity(Entity):
 
     Args:
         node: the node that owns it.
-        callback_group: as for `Entity`.
+        callback_group: as for `Entity`; the node's default one if None.
         readers, writers: closed together with it.
     """
 
@@ -51,7 +51,7 @@ class GraphEntity(Entity):
         self._closed = False
         if readers:
             self.condition = readers[0].condition
-        super().__init__(callback_group)
+        super().__init__(callback_group or node.default_callback_group)
 
     @property
     def logger_name(self) -> str:
@@ -127,11 +127,9 @@ class Timer(Entity):
         self._clock = clock
         self._lock = threading.Lock()
         self._cancelled = not autostart
-        self._destroyed = False
         self._last_call = clock.now().nanoseconds
         self._due = self._last_call + self._period
-        if isinstance(clock, ROSClock):
-            clock._listeners.append(self._on_clock)
+        clock._listeners.append(self._on_clock)
 
     @property
     def clock(self) -> Clock:
@@ -150,7 +148,7 @@ class Timer(Entity):
 
     def is_ready(self) -> bool:
         with self._lock:
-            return not self._cancelled and not self._destroyed and self._clock.now().nanoseconds >= self._due
+            return not self._cancelled and self._clock.now().nanoseconds >= self._due
 
     def is_canceled(self) -> bool:
         return self._cancelled
@@ -175,8 +173,8 @@ class Timer(Entity):
         return None if self._cancelled else self._due - self._clock.now().nanoseconds
 
     def destroy(self) -> None:
-        self._destroyed = self._cancelled = True
-        if isinstance(self._clock, ROSClock) and self._on_clock in self._clock._listeners:
+        self._cancelled = True
+        if self._on_clock in self._clock._listeners:
             self._clock._listeners.remove(self._on_clock)
 
     def wait_ns(self) -> int:
@@ -189,7 +187,7 @@ class Timer(Entity):
         """The callback when it is due, after moving on to the next period."""
         with self._lock:
             now = self._clock.now().nanoseconds
-            if self._cancelled or self._destroyed or now < self._due:
+            if self._cancelled or now < self._due:
                 return None
             self._last_call = now
             self._due += self._period

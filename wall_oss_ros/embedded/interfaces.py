@@ -7,10 +7,11 @@ Anything else can be registered from text with `register_message`, `register_ser
 
 from __future__ import annotations
 
+import copy
 import re
 import threading
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 from rosbags.interfaces import Msgdef, Nodetype
@@ -21,11 +22,11 @@ from rosbags.typesys.store import Typestore
 
 from wall_oss_ros.embedded.definitions import ACTIONS, MESSAGES, SERVICES
 from wall_oss_ros.embedded.exceptions import NoTypeSupportImportedException
-from wall_oss_ros.embedded.fields import Octet, make_field
-from wall_oss_ros.embedded.messages import PLACEHOLDER, EmptyMessage, Message
+from wall_oss_ros.embedded.fields import Field, Octet, make_field
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.paths import data_path
 
+PLACEHOLDER = "structure_needs_at_least_one_member"  # DDS wants one; a message without fields has this
 _lock = threading.RLock()
 _classes: dict[str, type] = {}  # "package/kind/Name" -> class of a message, service or action
 _defaults: dict[str, dict[str, Any]] = {"geometry_msgs/msg/Quaternion": {"w": 1.0}}  # the store does not keep them
@@ -206,6 +207,80 @@ def get_interface(package: str, kind: str, name: str) -> type:
         return made
 
 
+class Message:
+    """Base of every message class: keyword constructor, checked assignment, comparison and printing like rclpy's."""
+
+    __slots__ = ()
+    _fields: ClassVar[dict[str, Field]] = {}
+    _key: ClassVar[str] = ""  # name in the type store: package/kind/Name
+
+    def __init__(self, **kwargs: Any):
+        unknown = kwargs.keys() - self._fields.keys()
+        if unknown:
+            raise AssertionError(
+                f"Invalid arguments passed to constructor of {type(self).__name__}: {', '.join(sorted(unknown))}; "
+                f"its fields are {', '.join(self._fields)}"
+            )
+        for name, field in self._fields.items():
+            object.__setattr__(self, name, field.check(kwargs[name]) if name in kwargs else field.default())
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        field = self._fields.get(name)
+        if field is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        object.__setattr__(self, name, field.check(value))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, type(self)):
+            return False
+        return all(_equal(getattr(self, name), getattr(other, name)) for name in self._fields)
+
+    __hash__ = None
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{field}={getattr(self, field)!r}" for field in self._fields)
+        return f"{type(self).__module__}.{type(self).__name__}({values})"
+
+    def __copy__(self) -> Message:
+        return type(self)._from_wire(*(getattr(self, name) for name in self._fields), convert=False)
+
+    def __deepcopy__(self, memo: dict) -> Message:
+        values = (copy.deepcopy(getattr(self, name), memo) for name in self._fields)
+        return type(self)._from_wire(*values, convert=False)
+
+    def __reduce__(self):
+        return rebuild, (self._key, {name: getattr(self, name) for name in self._fields})
+
+    @classmethod
+    def get_fields_and_field_types(cls) -> dict[str, str]:
+        """Field names and their types, such as ``{"data": "sequence<double>"}``."""
+        return {name: field.ros_type for name, field in cls._fields.items()}
+
+    @classmethod
+    def _from_wire(cls, *values: Any, convert: bool = True) -> Message:
+        """An instance from the codec's values, in the order of the fields, unchecked."""
+        message = cls.__new__(cls)
+        put = object.__setattr__
+        for (name, field), value in zip(cls._fields.items(), values):
+            put(message, name, field.from_wire(value) if convert and field.from_wire else value)
+        return message
+
+
+class EmptyMessage(Message):
+    """A message without fields; the user does not see the one that DDS wants."""
+
+    __slots__ = ()
+
+    @property
+    def structure_needs_at_least_one_member(self) -> int:
+        return 0
+
+
+def _equal(left: Any, right: Any) -> bool:
+    result = left == right
+    return bool(result.all()) if hasattr(result, "all") else bool(result)
+
+
 def _make_message_class(key: str) -> type:
     package, kind, name = key.split("/")
     constants, described = store().fielddefs[key]
@@ -221,7 +296,6 @@ def _make_message_class(key: str) -> type:
         "__doc__": f"Message class {name!r}: " + (", ".join(f"{f.ros_type} {f.name}" for f in fields) or "empty") + ".",
         "_fields": {field.name: field for field in fields},
         "_key": key,
-        "_rebuild": staticmethod(rebuild),
     }
     for constant, base, value in constants:
         namespace.setdefault(constant, Octet((value,)) if base in ("byte", "octet") else value)

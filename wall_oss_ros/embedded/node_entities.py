@@ -18,6 +18,11 @@ from wall_oss_ros.embedded.topics import Publisher, Subscription
 _ORDER = (Timer, Subscription, GuardCondition, Service, Client)  # in which an executor asks them
 
 
+def _all_of(kind: type) -> property:
+    """A property that iterates over the node's entities of a kind."""
+    return property(lambda node: iter(node._of_kind(kind)))
+
+
 class NodeEntities:
     """Mixed into Node."""
 
@@ -25,11 +30,7 @@ class NodeEntities:
         self._lock = threading.RLock()
         self._owned: list[Entity] = []
         self._executable: tuple[Entity, ...] = ()  # what an executor looks at
-        self._default_callback_group = MutuallyExclusiveCallbackGroup()
-
-    @property
-    def default_callback_group(self) -> Any:
-        return self._default_callback_group
+        self.default_callback_group = MutuallyExclusiveCallbackGroup()
 
     def create_publisher(
         self,
@@ -46,9 +47,8 @@ class NodeEntities:
         check_type(msg_type, "msg")
         _refuse("event_callbacks", event_callbacks)
         _refuse("qos_overriding_options", qos_overriding_options)
-        group = callback_group or self._default_callback_group
-        publisher = publisher_class(self, msg_type, self.resolve_topic_name(topic), as_profile(qos_profile), group)
-        return self._adopt(publisher)
+        name, profile = self.resolve_topic_name(topic), as_profile(qos_profile)
+        return self._adopt(publisher_class(self, msg_type, name, profile, callback_group))
 
     def create_subscription(
         self,
@@ -69,8 +69,7 @@ class NodeEntities:
         _refuse("qos_overriding_options", qos_overriding_options)
         _refuse("content_filter_options", content_filter_options)
         name, profile = self.resolve_topic_name(topic), as_profile(qos_profile)
-        group = callback_group or self._default_callback_group
-        return self._adopt(Subscription(self, msg_type, name, callback, profile, group, raw))
+        return self._adopt(Subscription(self, msg_type, name, callback, profile, callback_group, raw))
 
     def create_service(
         self,
@@ -84,9 +83,8 @@ class NodeEntities:
     ) -> Service:
         """A service; `callback` takes the request and an empty response and returns the response."""
         check_type(srv_type, "srv")
-        group = callback_group or self._default_callback_group
-        service = service_class(self, srv_type, self.resolve_service_name(srv_name), callback, group)
-        return self._adopt(service)
+        name = self.resolve_service_name(srv_name)
+        return self._adopt(service_class(self, srv_type, name, callback, callback_group))
 
     def create_client(
         self,
@@ -98,8 +96,7 @@ class NodeEntities:
     ) -> Client:
         """A client of a service."""
         check_type(srv_type, "srv")
-        group = callback_group or self._default_callback_group
-        return self._adopt(Client(self, srv_type, self.resolve_service_name(srv_name), group))
+        return self._adopt(Client(self, srv_type, self.resolve_service_name(srv_name), callback_group))
 
     def create_timer(
         self,
@@ -110,12 +107,12 @@ class NodeEntities:
         autostart: bool = True,
     ) -> Timer:
         """A timer with a period in seconds of the node's clock, or of the clock given."""
-        group = callback_group or self._default_callback_group
+        group = callback_group or self.default_callback_group
         timer = Timer(callback, group, int(float(timer_period_sec) * 1e9), clock or self._clock, autostart=autostart)
         return self._adopt(timer)
 
     def create_guard_condition(self, callback: Callable, callback_group: Any = None) -> GuardCondition:
-        return self._adopt(GuardCondition(callback, callback_group or self._default_callback_group))
+        return self._adopt(GuardCondition(callback, callback_group or self.default_callback_group))
 
     def create_rate(self, frequency: float, clock: Clock | None = None) -> Rate:
         """A rate in Hz, for a thread that does not spin this node."""
@@ -164,51 +161,16 @@ class NodeEntities:
         for entity in sorted(owned, key=lambda entity: isinstance(entity, GraphEntity)):  # timers do not call any more
             _end(entity)
 
-    def destroy_publisher(self, publisher: Publisher) -> bool:
-        return self._destroy(publisher)
-
-    def destroy_subscription(self, subscription: Subscription) -> bool:
-        return self._destroy(subscription)
-
-    def destroy_service(self, service: Service) -> bool:
-        return self._destroy(service)
-
-    def destroy_client(self, client: Client) -> bool:
-        return self._destroy(client)
-
-    def destroy_timer(self, timer: Timer) -> bool:
-        return self._destroy(timer)
-
-    def destroy_guard_condition(self, guard: GuardCondition) -> bool:
-        return self._destroy(guard)
+    destroy_publisher = destroy_subscription = destroy_service = destroy_client = _destroy
+    destroy_timer = destroy_guard_condition = _destroy
 
     def destroy_rate(self, rate: Rate) -> bool:
         rate.destroy()
         return self._destroy(rate._timer)
 
-    @property
-    def publishers(self):
-        yield from self._of_kind(Publisher)
-
-    @property
-    def subscriptions(self):
-        yield from self._of_kind(Subscription)
-
-    @property
-    def services(self):
-        yield from self._of_kind(Service)
-
-    @property
-    def clients(self):
-        yield from self._of_kind(Client)
-
-    @property
-    def timers(self):
-        yield from self._of_kind(Timer)
-
-    @property
-    def guards(self):
-        yield from self._of_kind(GuardCondition)
+    publishers, subscriptions = _all_of(Publisher), _all_of(Subscription)
+    services, clients = _all_of(Service), _all_of(Client)
+    timers, guards = _all_of(Timer), _all_of(GuardCondition)
 
 
 def _end(entity: Any) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from wall_oss_ros.embedded import logging
@@ -21,9 +24,9 @@ class ParameterService:
     def __init__(self, node: Any):
         self._node = node
         for name, callback in (
-            ("DescribeParameters", self._describe),
-            ("GetParameters", self._get),
-            ("GetParameterTypes", self._get_types),
+            ("DescribeParameters", partial(self._tell, "descriptors", node.describe_parameter)),
+            ("GetParameters", partial(self._tell, "values", lambda name: self._value(name).get_parameter_value())),
+            ("GetParameterTypes", partial(self._tell, "types", lambda name: self._value(name).type_.value)),
             ("ListParameters", self._list),
             ("SetParameters", self._set),
             ("SetParametersAtomically", self._set_atomically),
@@ -31,18 +34,10 @@ class ParameterService:
             snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).strip("_")
             node.create_service(get_interface("rcl_interfaces", "srv", name), f"~/{snake}", callback)
 
-    def _describe(self, request: Any, response: Any) -> Any:
-        try:
-            response.descriptors = self._node.describe_parameters(request.names)
-        except ParameterNotDeclaredException:  # an empty answer says so, as in rclpy
-            response.descriptors = []
-        return response
-
-    def _get(self, request: Any, response: Any) -> Any:
-        try:
-            response.values = [self._value(name).get_parameter_value() for name in request.names]
-        except ParameterNotDeclaredException:
-            response.values = []
+    def _tell(self, field: str, look_up: Callable[[str], Any], request: Any, response: Any) -> Any:
+        """Fills in what is asked of each name; where one is not declared, nothing, as in rclpy."""
+        with suppress(ParameterNotDeclaredException):
+            setattr(response, field, [look_up(name) for name in request.names])
         return response
 
     def _value(self, name: str) -> Parameter:
@@ -50,13 +45,6 @@ class ParameterService:
             return self._node.get_parameter(name)
         except ParameterUninitializedException:
             return Parameter(name)
-
-    def _get_types(self, request: Any, response: Any) -> Any:
-        try:
-            response.types = [self._value(name).type_.value for name in request.names]
-        except ParameterNotDeclaredException:
-            response.types = []
-        return response
 
     def _list(self, request: Any, response: Any) -> Any:
         response.result = self._node.list_parameters(request.prefixes, request.depth)

@@ -48,14 +48,11 @@ class Service(GraphEntity):
     """Answers requests with a callback; made by Node.create_service."""
 
     def __init__(self, node: Any, srv_type: type, name: str, callback: Callable, callback_group: Any):
-        self.srv_type, self.srv_name, self.callback = srv_type, name, callback
+        self.srv_type, self.callback = srv_type, callback
+        self.srv_name = self.service_name = name
         self._reader, self._writer = _endpoints(node.context.participant, srv_type, name, "service")
         self._ready_clients: set[int] = set()  # handles of their writers of requests
         super().__init__(node, callback_group, (self._reader,), (self._writer,))
-
-    @property
-    def service_name(self) -> str:
-        return self.srv_name
 
     def next_call(self) -> Callable | None:
         """The callback with the oldest waiting request, and the sending of its response."""
@@ -66,11 +63,11 @@ class Service(GraphEntity):
 
         async def answer() -> None:
             try:
-                request = wire.deserialize(data, self.srv_type.Request, wire.SERVICE_HEADER_SIZE)
+                request = wire.deserialize(data, self.srv_type.Request, wire.SERVICE_HEADER.size)
             except ValueError as error:
                 self._node.get_logger().warning(f"{self.srv_name}: {error}", throttle_duration_sec=5.0)
                 return
-            await self._handle(request, (*wire.unpack_service_header(data), info.publication_handle))
+            await self._handle(request, (*wire.SERVICE_HEADER.unpack_from(data, 4), info.publication_handle))
 
         return answer
 
@@ -98,7 +95,7 @@ class Service(GraphEntity):
         if self._closed:
             return
         self._wait_for_client(header[2])
-        self._writer.write(wire.serialize(response, wire.pack_service_header(*header[:2])))
+        self._writer.write(wire.serialize(response, wire.SERVICE_HEADER.pack(*header[:2])))
 
     def _wait_for_client(self, request_writer: int) -> None:
         """Waits until the client that wrote a request can hear the reply, but not for long: it may have left.
@@ -131,17 +128,14 @@ class Client(GraphEntity):
     """Calls a service; made by Node.create_client."""
 
     def __init__(self, node: Any, srv_type: type, name: str, callback_group: Any):
-        self.context, self.srv_type, self.srv_name = node.context, srv_type, name
+        self.context, self.srv_type = node.context, srv_type
+        self.srv_name = self.service_name = name
         self._writer, self._reader = _endpoints(node.context.participant, srv_type, name, "client")
         self._guid = self._writer.handle & (2**64 - 1)
         self._lock = threading.Lock()
         self._sequence = 0
         self._pending: dict[int, Future] = {}
         super().__init__(node, callback_group, (self._reader,), (self._writer,))
-
-    @property
-    def service_name(self) -> str:
-        return self.srv_name
 
     def service_is_ready(self) -> bool:
         """Whether a server is there that hears requests and whose replies are heard."""
@@ -166,7 +160,7 @@ class Client(GraphEntity):
             self._pending[sequence] = future
         future._sequence = sequence
         future._add_immediate_callback(self.remove_pending_request)
-        self._writer.write(wire.serialize(request, wire.pack_service_header(self._guid, sequence)))
+        self._writer.write(wire.serialize(request, wire.SERVICE_HEADER.pack(self._guid, sequence)))
         return future
 
     def call(self, request: Any, timeout_sec: float | None = None) -> Any:
@@ -193,7 +187,7 @@ class Client(GraphEntity):
             if taken is None:
                 return None
             data = taken[0]
-            guid, sequence = wire.unpack_service_header(data)
+            guid, sequence = wire.SERVICE_HEADER.unpack_from(data, 4)
             with self._lock:
                 future = self._pending.get(sequence) if guid == self._guid else None
             if future is not None:  # all clients of a service hear all its replies
@@ -202,7 +196,7 @@ class Client(GraphEntity):
 
     def _finish(self, future: Future, data: bytes) -> None:
         try:
-            response = wire.deserialize(data, self.srv_type.Response, wire.SERVICE_HEADER_SIZE)
+            response = wire.deserialize(data, self.srv_type.Response, wire.SERVICE_HEADER.size)
         except ValueError as error:
             future.set_exception(error)
         else:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 from wall_oss_ros.embedded.callback_groups import ReentrantCallbackGroup
-from wall_oss_ros.embedded.clock import ROSClock
 from wall_oss_ros.embedded.executors import ExternalShutdownException, ShutdownException, SingleThreadedExecutor
 from wall_oss_ros.embedded.interfaces import get_interface
 from wall_oss_ros.embedded.logging import get_logger
@@ -49,11 +48,10 @@ class Buffer(BufferCore):
         super().__init__(*([] if cache_time is None else [cache_time]))
         self._changed = threading.Condition(self._lock)
         self._waiting: list[Callable[[], None]] = []
-        self._clock = None if node is None else node.get_clock()
-        if isinstance(self._clock, ROSClock):
+        if node is not None:
+            self._clock = node.get_clock()
             self._was = self._clock.now().nanoseconds, self._clock.ros_time_is_active
             self._clock._listeners.append(self._on_clock)
-        if node is not None:
             frames = get_interface("tf2_msgs", "srv", "FrameGraph")
             self.srv = node.create_service(frames, "tf2_frames", self._tell_frames)
 
@@ -67,15 +65,8 @@ class Buffer(BufferCore):
         response.frame_yaml = self.all_frames_as_yaml()
         return response
 
-    def set_transform(self, transform: Any, authority: str) -> None:
-        super().set_transform(transform, authority)
-        self._tell_waiting()
-
-    def set_transform_static(self, transform: Any, authority: str) -> None:
-        super().set_transform_static(transform, authority)
-        self._tell_waiting()
-
-    def _tell_waiting(self) -> None:
+    def _set(self, *given: Any) -> None:
+        super()._set(*given)
         with self._changed:
             self._changed.notify_all()
             waiting = list(self._waiting)

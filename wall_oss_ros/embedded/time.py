@@ -35,21 +35,14 @@ class Duration:
     def nanoseconds(self) -> int:
         return self._nanoseconds
 
-    def _other(self, other: Any) -> int:
-        if isinstance(other, Duration):
-            return other._nanoseconds
-        raise TypeError(f"Can't compare duration with object of type: {type(other)}")
-
     def __repr__(self) -> str:
         return f"Duration(nanoseconds={self._nanoseconds})"
-
-    __str__ = __repr__
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Duration) and self._nanoseconds == other._nanoseconds
 
     def __lt__(self, other: Any) -> bool:
-        return self._nanoseconds < self._other(other)
+        return self._nanoseconds < other._nanoseconds if isinstance(other, Duration) else NotImplemented
 
     def __hash__(self) -> int:
         return hash(self._nanoseconds)

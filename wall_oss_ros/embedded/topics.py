@@ -30,13 +30,10 @@ class Publisher(GraphEntity):
     """Publishes messages of one type on one topic; made by Node.create_publisher."""
 
     def __init__(self, node: Any, msg_type: type, topic: str, qos_profile: Any, callback_group: Any):
-        self.msg_type, self.topic, self.qos_profile = msg_type, topic, qos_profile
+        self.msg_type, self.qos_profile = msg_type, qos_profile
+        self.topic = self.topic_name = topic
         self._writer = _open(dds.Writer, node, msg_type, topic, qos_profile)
         super().__init__(node, callback_group, writers=(self._writer,))
-
-    @property
-    def topic_name(self) -> str:
-        return self.topic
 
     def publish(self, msg: Any) -> None:
         """Publishes a message, or ready-made CDR bytes with their encapsulation.
@@ -85,14 +82,11 @@ class Subscription(GraphEntity):
         callback_group: Any,
         raw: bool = False,
     ):
-        self.msg_type, self.topic, self.qos_profile, self.raw = msg_type, topic, qos_profile, raw
+        self.msg_type, self.qos_profile, self.raw = msg_type, qos_profile, raw
+        self.topic = self.topic_name = topic
         self.callback = callback
         self._reader = _open(dds.Reader, node, msg_type, topic, qos_profile)
         super().__init__(node, callback_group, readers=(self._reader,))
-
-    @property
-    def topic_name(self) -> str:
-        return self.topic
 
     @property
     def callback(self) -> Callable:
@@ -100,7 +94,7 @@ class Subscription(GraphEntity):
 
     @callback.setter
     def callback(self, callback: Callable) -> None:
-        self._wants_info = _positional_parameters(callback) == 2
+        self._wants_info = _takes_info(callback)
         self._callback = callback
 
     def get_publisher_count(self) -> int:
@@ -128,29 +122,22 @@ class Subscription(GraphEntity):
         return call
 
 
-def _positional_parameters(callback: Callable) -> int:
-    """How many arguments the callback wants: 1 or 2.
-
-    Raises:
-        RuntimeError: another number.
-    """
+def _takes_info(callback: Callable) -> bool:
+    """Whether the callback takes message information beside the message; RuntimeError if it takes neither one nor both."""
     try:
         signature = inspect.signature(callback)
     except (TypeError, ValueError):  # built-in functions do not tell
-        return 1
-    try:
-        signature.bind(object())
-        return 1
-    except TypeError:
-        pass
-    try:
-        signature.bind(object(), object())
-        return 2
-    except TypeError as error:
-        raise RuntimeError(
-            "Subscription.__init__(): callback should be either be callable with one argument "
-            "(to get only the message) or two (to get message and message info)"
-        ) from error
+        return False
+    for arguments in (1, 2):
+        try:
+            signature.bind(*[None] * arguments)
+        except TypeError:
+            continue
+        return arguments == 2
+    raise RuntimeError(
+        "Subscription.__init__(): callback should be either be callable with one argument "
+        "(to get only the message) or two (to get message and message info)"
+    )
 
 
 def wait_for_message(

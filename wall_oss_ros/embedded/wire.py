@@ -19,7 +19,8 @@ from rosbags.interfaces import Nodetype
 from wall_oss_ros.embedded.interfaces import store
 from wall_oss_ros.embedded.naming import type_to_dds
 
-SERVICE_HEADER_SIZE = 16  # guid of the client (uint64), sequence number (int64); keeps the body's alignment
+# What precedes a request or response: the client's guid and its sequence number. 16 bytes keep the body's alignment.
+SERVICE_HEADER = struct.Struct("<Qq")
 
 _PRIMITIVES = {"bool": bool, "octet": idl.byte, "byte": idl.byte, "char": idl.uint8, "string": str}
 _PRIMITIVES |= {f"{sign}int{bits}": getattr(idl, f"{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64)}
@@ -86,24 +87,12 @@ def deserialize(data: bytes, cls: type, skip: int = 0) -> Any:
         raise ValueError(f"A sample is not a {cls.__name__}: {error}") from error
 
 
-def serialize_message(message: Any) -> bytes:
-    """CDR of a message with its encapsulation, as rclpy.serialization has it."""
-    return serialize(message)
+serialize_message = serialize  # as rclpy.serialization calls it
 
 
 def deserialize_message(serialized_message: bytes, message_type: type) -> Any:
     """The message; raises ValueError when the bytes are not one."""
     return deserialize(bytes(serialized_message), message_type)
-
-
-def pack_service_header(guid: int, sequence: int) -> bytes:
-    """What precedes a request or response: the client's guid and its sequence number."""
-    return struct.pack("<Qq", guid, sequence)
-
-
-def unpack_service_header(data: bytes) -> tuple[int, int]:
-    """Client guid and sequence number from a sample of a service."""
-    return struct.unpack_from("<Qq", data, 4)
 
 
 @cache

@@ -21,33 +21,25 @@ _KEPT_ENDED = 16  # goals whose feedback is still handed on after their result
 
 
 class ClientGoalHandle:
-    """A goal that was sent: accepted or not, its status, and ways to its end."""
+    """A goal that was sent, and ways to its end.
+
+    Attributes:
+        goal_id: unique_identifier_msgs/UUID.
+        accepted: whether the server took it.
+        stamp: builtin_interfaces/Time of the server's answer.
+        status: the latest heard, numbered as in action_msgs/GoalStatus.
+    """
 
     def __init__(self, client: ActionClient, goal_id: Any, response: Any):
-        self._client, self._goal_id, self._response = client, goal_id, response
-        self._status = GoalStatus.STATUS_UNKNOWN
-
-    @property
-    def goal_id(self) -> Any:
-        return self._goal_id
-
-    @property
-    def accepted(self) -> bool:
-        return self._response.accepted
-
-    @property
-    def stamp(self) -> Any:
-        """builtin_interfaces/Time of the server's answer."""
-        return self._response.stamp
-
-    @property
-    def status(self) -> int:
-        """The latest status heard, numbered as in action_msgs/GoalStatus."""
-        return self._status
+        self._client, self.goal_id = client, goal_id
+        self.accepted, self.stamp = response.accepted, response.stamp
+        self.status: int = GoalStatus.STATUS_UNKNOWN
 
     def cancel_goal_async(self) -> Future:
         """Asks to cancel it; the future has the action_msgs/CancelGoal response."""
-        return self._client._cancel(self)
+        request = self._client._cancel_client.srv_type.Request()
+        request.goal_info.goal_id = self.goal_id
+        return self._client._cancel_client.call_async(request)
 
     def cancel_goal(self) -> Any:
         """Asks to cancel it and waits; another thread must spin the node."""
@@ -138,7 +130,7 @@ class ActionClient:
             if handle.accepted:
                 with self._lock:
                     self._handles[key] = handle
-                    handle._status = self._latest.get(key, GoalStatus.STATUS_ACCEPTED)
+                    handle.status = self._latest.get(key, GoalStatus.STATUS_ACCEPTED)
             else:
                 self._feedback_callbacks.pop(key, None)
             future.set_result(handle)
@@ -151,17 +143,12 @@ class ActionClient:
         handle = _wait(self.send_goal_async(goal, feedback_callback, goal_uuid))
         return handle.get_result() if handle.accepted else None
 
-    def _cancel(self, handle: ClientGoalHandle) -> Future:
-        request = self._cancel_client.srv_type.Request()
-        request.goal_info.goal_id = handle.goal_id
-        return self._cancel_client.call_async(request)
-
     def _get_result(self, handle: ClientGoalHandle) -> Future:
         future = self._result_client.call_async(self._result_client.srv_type.Request(goal_id=handle.goal_id))
 
         def on_result(done: Future) -> None:
             if not done.cancelled() and done.exception() is None:
-                handle._status = done.result().status
+                handle.status = done.result().status
             self._ended.append(uuid_key(handle.goal_id))  # its last feedback may still be on its way
             while len(self._ended) > _KEPT_ENDED:
                 self._feedback_callbacks.pop(self._ended.popleft(), None)
@@ -179,14 +166,12 @@ class ActionClient:
             for key, status in self._latest.items():
                 handle = self._handles.get(key)
                 if handle is not None:
-                    handle._status = status
+                    handle.status = status
 
     def destroy(self) -> None:
         """Takes it out of the graph."""
-        for client in (self._goal_client, self._result_client, self._cancel_client):
-            self._node.destroy_client(client)
-        for subscription in (self._feedback, self._status):
-            self._node.destroy_subscription(subscription)
+        for part in (self._goal_client, self._result_client, self._cancel_client, self._feedback, self._status):
+            part.destroy()
 
 
 def _wait(future: Future) -> Any:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from enum import Enum, IntEnum
+from functools import partialmethod
 from typing import Any
 
 import numpy as np
@@ -37,14 +38,14 @@ class GoalStatus(IntEnum):
     STATUS_ABORTED = 6
 
 
-_ACTIVE = {GoalStatus.STATUS_ACCEPTED, GoalStatus.STATUS_EXECUTING, GoalStatus.STATUS_CANCELING}
+_ACCEPTED, _EXECUTING, _CANCELING = list(GoalStatus)[1:4]
 # from which states each event is possible, and where it leads
 _EVENTS = {
-    "execute": ({GoalStatus.STATUS_ACCEPTED}, GoalStatus.STATUS_EXECUTING),
-    "cancel": ({GoalStatus.STATUS_ACCEPTED, GoalStatus.STATUS_EXECUTING}, GoalStatus.STATUS_CANCELING),
-    "succeed": ({GoalStatus.STATUS_EXECUTING, GoalStatus.STATUS_CANCELING}, GoalStatus.STATUS_SUCCEEDED),
-    "abort": ({GoalStatus.STATUS_EXECUTING, GoalStatus.STATUS_CANCELING}, GoalStatus.STATUS_ABORTED),
-    "canceled": ({GoalStatus.STATUS_CANCELING}, GoalStatus.STATUS_CANCELED),
+    "execute": ({_ACCEPTED}, _EXECUTING),
+    "cancel": ({_ACCEPTED, _EXECUTING}, _CANCELING),
+    "succeed": ({_EXECUTING, _CANCELING}, GoalStatus.STATUS_SUCCEEDED),
+    "abort": ({_EXECUTING, _CANCELING}, GoalStatus.STATUS_ABORTED),
+    "canceled": ({_CANCELING}, GoalStatus.STATUS_CANCELED),
 }
 
 
@@ -64,11 +65,12 @@ class ServerGoalHandle:
         request: the action's Goal.
         goal_id: unique_identifier_msgs/UUID.
         stamp: builtin_interfaces/Time of its acceptance.
+        status: its `GoalStatus`.
     """
 
     def __init__(self, server: Any, goal_id: Any, request: Any, stamp: Any):
         self._server, self.goal_id, self.request, self.stamp = server, goal_id, request, stamp
-        self._status = GoalStatus.STATUS_ACCEPTED
+        self.status = GoalStatus.STATUS_ACCEPTED
         self._lock = threading.RLock()
         self._result: Any = None
         self.finished_at: float | None = None  # monotonic s
@@ -80,17 +82,13 @@ class ServerGoalHandle:
         return hash(uuid_key(self.goal_id))
 
     @property
-    def status(self) -> GoalStatus:
-        return self._status
-
-    @property
     def is_active(self) -> bool:
         """Whether it has not come to an end."""
-        return self._status in _ACTIVE
+        return self.status in (_ACCEPTED, _EXECUTING, _CANCELING)
 
     @property
     def is_cancel_requested(self) -> bool:
-        return self._status == GoalStatus.STATUS_CANCELING
+        return self.status == GoalStatus.STATUS_CANCELING
 
     def execute(self, execute_callback: Callable | None = None) -> None:
         """Has the executor run the server's execute callback, or another one, for this goal."""
@@ -102,29 +100,22 @@ class ServerGoalHandle:
         """Sends feedback, of the action's Feedback class; raises TypeError for another."""
         self._server._publish_feedback(self, feedback)
 
-    def succeed(self, response: Any = None) -> None:
-        """Ends it as succeeded; the execute callback then returns the Result, or `response` is it."""
-        self._finish("succeed", response)
-
-    def abort(self, response: Any = None) -> None:
-        """Ends it as aborted."""
-        self._finish("abort", response)
-
-    def canceled(self, response: Any = None) -> None:
-        """Ends it as cancelled; only after a request to cancel was accepted."""
-        self._finish("canceled", response)
-
-    def _finish(self, event: str, response: Any) -> None:
+    def _finish(self, event: str, response: Any = None) -> None:
+        """Ends it; the execute callback then returns the Result, unless `response` is it."""
         if response is not None:
             self._result = response
         self._update(event)
 
+    succeed = partialmethod(_finish, "succeed")
+    abort = partialmethod(_finish, "abort")
+    canceled = partialmethod(_finish, "canceled")  # only after a request to cancel was accepted
+
     def _update(self, event: str) -> None:
         possible, goal = _EVENTS[event]
         with self._lock:
-            if self._status not in possible:
-                raise GoalStateError(f"A goal in state {self._status.name} cannot {event}.")
-            self._status = goal
+            if self.status not in possible:
+                raise GoalStateError(f"A goal in state {self.status.name} cannot {event}.")
+            self.status = goal
         self._server._status_changed()
 
     def destroy(self) -> None:

@@ -32,6 +32,12 @@ def default_cancel_callback(cancel_request: Any) -> CancelResponse:
     return CancelResponse.REJECT
 
 
+async def _outcome(callback: Callable, *args: Any) -> Any:
+    """What a callback returns, which may be a coroutine function."""
+    result = callback(*args)
+    return await result if inspect.isawaitable(result) else result
+
+
 class ActionServer:
     """Serves an action.
 
@@ -116,8 +122,7 @@ class ActionServer:
         if key in self._goals:
             self._node.get_logger().error(f"{self._name}: there is already a goal with the ID {key.hex()}")
         else:
-            answer = self._goal_callback(request.goal)
-            answer = await answer if inspect.isawaitable(answer) else answer
+            answer = await _outcome(self._goal_callback, request.goal)
             if not isinstance(answer, GoalResponse):
                 self._node.get_logger().warning(f"{self._name}: the goal callback returned no GoalResponse; rejected")
             accepted = answer is GoalResponse.ACCEPT
@@ -129,9 +134,7 @@ class ActionServer:
         self._goal_service.send_response(response, header)
         if accepted:
             self._status_changed()
-            result = self._accepted_callback(handle)
-            if inspect.isawaitable(result):
-                await result
+            await _outcome(self._accepted_callback, handle)
 
     def _on_result(self, request: Any, header: tuple) -> None:
         self._forget_old()
@@ -156,8 +159,7 @@ class ActionServer:
         for handle in asked:
             if not handle.is_active or handle.is_cancel_requested:
                 continue
-            answer = self._cancel_callback(handle)
-            answer = await answer if inspect.isawaitable(answer) else answer
+            answer = await _outcome(self._cancel_callback, handle)
             if answer is CancelResponse.ACCEPT and handle.is_active:
                 handle._update("cancel")
                 info = get_interface("action_msgs", "msg", "GoalInfo")(goal_id=handle.goal_id, stamp=handle.stamp)
@@ -182,8 +184,7 @@ class ActionServer:
 
     async def _execute(self, handle: ServerGoalHandle, callback: Callable) -> None:
         try:
-            result = callback(handle)
-            result = await result if inspect.isawaitable(result) else result
+            result = await _outcome(callback, handle)
         except Exception:  # the goal is aborted, and the server goes on
             self._node.get_logger().error(f"Error raised in execute callback:\n{traceback.format_exc().rstrip()}")
             result = None
@@ -228,7 +229,5 @@ class ActionServer:
 
     def destroy(self) -> None:
         """Takes it out of the graph."""
-        for service in (self._goal_service, self._result_service, self._cancel_service):
-            self._node.destroy_service(service)
-        for publisher in (self._status, self._feedback):
-            self._node.destroy_publisher(publisher)
+        for part in (self._goal_service, self._result_service, self._cancel_service, self._status, self._feedback):
+            part.destroy()
