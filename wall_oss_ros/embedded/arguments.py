@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import fnmatch
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,7 @@ class Arguments:
         for node, source, target in self.remaps:
             if source in ("__node", "__ns") or node not in (None, node_name):
                 continue
-            bare = source.split("://")[-1]
-            if expand(bare, node_name, namespace) == full_name:
+            if expand(source.split("://")[-1], node_name, namespace) == full_name:
                 return expand(target, node_name, namespace)
         return full_name
 
@@ -80,15 +80,15 @@ def parse(argv: list[str] | None = None) -> Arguments:
         WallOSSError: an argument between ``--ros-args`` and ``--`` is not valid.
     """
     result, inside = Arguments(), False
-    words = iter(list(sys.argv if argv is None else argv))
+    words = iter(sys.argv if argv is None else argv)
     for word in words:
-        if not inside:
-            inside = word == "--ros-args"
-            if not inside:
-                result.rest.append(word)
+        if word == "--ros-args":
+            inside = True
+        elif not inside:
+            result.rest.append(word)
         elif word == "--":
             inside = False
-        elif word != "--ros-args":
+        else:
             _option(result, word, words)
     return result
 
@@ -97,12 +97,15 @@ def _option(result: Arguments, option: str, words: Any) -> None:
     if option in ("-p", "--param"):
         left, value = _assignment(option, words)
         node, name = _node_prefix(left)
-        result.parameters.append((f"/**/{node}" if node else "/**", name, _value(option, left, value)))
+        try:
+            value = check_value(left, yaml.safe_load(value) if value else "")
+        except yaml.YAMLError as error:
+            raise WallOSSError(f"The value of {option} {left} is not YAML: {value!r}.", "Quote it.") from error
+        result.parameters.append((f"/**/{node}" if node else "/**", name, value))
     elif option in ("-r", "--remap"):
         left, target = _assignment(option, words)
         node, source = _node_prefix(left)
-        source = {"__name": "__node"}.get(source, source)
-        result.remaps.append((node, source, target))
+        result.remaps.append((node, "__node" if source == "__name" else source, target))
     elif option == "--params-file":
         result.parameters += load_parameter_file(_argument(option, words))
     elif option == "--log-level":
@@ -141,13 +144,6 @@ def _node_prefix(left: str) -> tuple[str | None, str]:
     return (node, name) if separator and not name.startswith("//") else (None, left)
 
 
-def _value(option: str, name: str, text: str) -> Any:
-    try:
-        return check_value(name, yaml.safe_load(text) if text else "")
-    except yaml.YAMLError as error:
-        raise WallOSSError(f"The value of {option} {name} is not YAML: {text!r}.", "Quote it.") from error
-
-
 def check_value(name: str, value: Any) -> Any:
     """A parameter's value from YAML, as ROS 2 has it.
 
@@ -183,27 +179,22 @@ def load_parameter_file(path: str | Path) -> list[tuple[str, str, Any]]:
         raise WallOSSError(f"The parameter file {path} is not YAML: {str(error).splitlines()[0]}.", hint) from error
     if not isinstance(content, dict):
         raise WallOSSError(f"The parameter file {path} has no nodes.", hint)
-    found: list[tuple[str, str, Any]] = []
-    _collect(content, "", found, path, hint)
-    return found
+
+    def collect(tree: dict, prefix: str) -> Iterator[tuple[str, str, Any]]:
+        for name, below in tree.items():
+            if not isinstance(below, dict):
+                raise WallOSSError(f"In the parameter file {path}, {prefix}{name} is not a node.", hint)
+            full = f"{prefix}/{str(name).strip('/')}" if prefix or str(name).startswith("/") else str(name)
+            for parameter, value in _flatten(below.pop("ros__parameters", None) or {}, ""):
+                yield full, parameter, value
+            yield from collect(below, full)
+
+    return list(collect(content, ""))
 
 
-def _collect(tree: dict, prefix: str, found: list, path: Any, hint: str) -> None:
-    for name, content in tree.items():
-        if not isinstance(content, dict):
-            raise WallOSSError(f"In the parameter file {path}, {prefix}{name} is not a node.", hint)
-        full = f"{prefix}/{str(name).strip('/')}" if prefix or str(name).startswith("/") else str(name)
-        if "ros__parameters" in content:
-            found += [(full, key, value) for key, value in _flatten(content["ros__parameters"] or {}, "")]
-            content = {key: value for key, value in content.items() if key != "ros__parameters"}
-        _collect(content, full, found, path, hint)
-
-
-def _flatten(tree: dict, prefix: str) -> list[tuple[str, Any]]:
-    found = []
+def _flatten(tree: dict, prefix: str) -> Iterator[tuple[str, Any]]:
     for name, value in tree.items():
         if isinstance(value, dict):
-            found += _flatten(value, f"{prefix}{name}.")
+            yield from _flatten(value, f"{prefix}{name}.")
         else:
-            found.append((f"{prefix}{name}", check_value(f"{prefix}{name}", value)))
-    return found
+            yield f"{prefix}{name}", check_value(f"{prefix}{name}", value)

@@ -35,23 +35,19 @@ class Clock:
         return super().__new__(ROSClock if clock_type == ClockType.ROS_TIME else cls)
 
     def __init__(self, *, clock_type: ClockType = ClockType.SYSTEM_TIME):
-        self._clock_type = clock_type
+        self.clock_type = clock_type
         self._changed = threading.Condition()
         self._listeners: list[Callable[[], None]] = []  # called when the time is set
 
-    @property
-    def clock_type(self) -> ClockType:
-        return self._clock_type
-
     def __repr__(self) -> str:
-        return f"Clock(clock_type={self._clock_type.name})"
+        return f"Clock(clock_type={self.clock_type.name})"
 
     def _nanoseconds(self) -> int:
-        return system_time.monotonic_ns() if self._clock_type == ClockType.STEADY_TIME else system_time.time_ns()
+        return system_time.monotonic_ns() if self.clock_type == ClockType.STEADY_TIME else system_time.time_ns()
 
     def now(self) -> Time:
         """The present time of this clock."""
-        return Time(nanoseconds=self._nanoseconds(), clock_type=self._clock_type)
+        return Time(nanoseconds=self._nanoseconds(), clock_type=self.clock_type)
 
     def sleep_until(self, until: Time, context: Any = None) -> bool:
         """Sleeps until a time of this clock.
@@ -64,7 +60,7 @@ class Clock:
             ValueError: the time is of another kind of clock.
             NotInitializedException: the context is not initialised.
         """
-        if until.clock_type != self._clock_type:
+        if until.clock_type != self.clock_type:
             raise ValueError("until's clock type does not match this clock's type")
         context = context or get_default_context()
         if not context.ok():

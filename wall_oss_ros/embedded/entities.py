@@ -124,16 +124,12 @@ class Timer(Entity):
         super().__init__(callback_group)
         self.callback = callback
         self._period = int(timer_period_ns)
-        self._clock = clock
+        self.clock = clock
         self._lock = threading.Lock()
         self._cancelled = not autostart
         self._last_call = clock.now().nanoseconds
         self._due = self._last_call + self._period
         clock._listeners.append(self._on_clock)
-
-    @property
-    def clock(self) -> Clock:
-        return self._clock
 
     @property
     def timer_period_ns(self) -> int:
@@ -148,7 +144,7 @@ class Timer(Entity):
 
     def is_ready(self) -> bool:
         with self._lock:
-            return not self._cancelled and self._clock.now().nanoseconds >= self._due
+            return not self._cancelled and self.clock.now().nanoseconds >= self._due
 
     def is_canceled(self) -> bool:
         return self._cancelled
@@ -160,48 +156,45 @@ class Timer(Entity):
     def reset(self) -> None:
         """Starts it, or starts its period anew."""
         with self._lock:
-            self._due = self._clock.now().nanoseconds + self._period
+            self._due = self.clock.now().nanoseconds + self._period
             self._cancelled = False
         self._wake()
 
     def time_since_last_call(self) -> int:
         """ns of the clock since the last call, or since it was made."""
-        return self._clock.now().nanoseconds - self._last_call
+        return self.clock.now().nanoseconds - self._last_call
 
     def time_until_next_call(self) -> int | None:
         """ns of the clock until the next call, negative when it is late; None when cancelled."""
-        return None if self._cancelled else self._due - self._clock.now().nanoseconds
+        return None if self._cancelled else self._due - self.clock.now().nanoseconds
 
     def destroy(self) -> None:
         self._cancelled = True
-        if self._on_clock in self._clock._listeners:
-            self._clock._listeners.remove(self._on_clock)
+        if self._on_clock in self.clock._listeners:
+            self.clock._listeners.remove(self._on_clock)
 
     def wait_ns(self) -> int:
         """Forever when only a message can advance the clock."""
-        if self._cancelled or self._clock._follows_messages:
+        if self._cancelled or self.clock._follows_messages:
             return _FOREVER
-        return max(0, self._due - self._clock.now().nanoseconds)
+        return max(0, self._due - self.clock.now().nanoseconds)
 
     def next_call(self) -> Callable | None:
         """The callback when it is due, after moving on to the next period."""
         with self._lock:
-            now = self._clock.now().nanoseconds
+            now = self.clock.now().nanoseconds
             if self._cancelled or now < self._due:
                 return None
             self._last_call = now
             self._due += self._period
-            if self._due < now:
-                if self._period == 0:
-                    self._due = now
-                else:
-                    self._due += -(-(now - self._due) // self._period) * self._period
+            if self._due < now:  # calls were missed: the next one in step with them
+                self._due = now + ((self._due - now) % self._period if self._period else 0)
         return self.callback
 
     def _on_clock(self) -> None:
         """The clock was set: a jump backwards, or from real to simulated time, starts the period anew."""
         with self._lock:
-            now = self._clock.now().nanoseconds
+            now = self.clock.now().nanoseconds
             if now < self._last_call or self._due - now > self._period:
                 self._last_call, self._due = now, now + self._period
         self._wake()

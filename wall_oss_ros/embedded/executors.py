@@ -123,19 +123,15 @@ class Executor:
     """
 
     def __init__(self, *, context: Any = None):
-        self._context = context or get_default_context()
+        self.context = context or get_default_context()
         self._nodes: list[Any] = []
         self._lock = threading.RLock()
         self._tasks: deque[Task] = deque()
         self._next_entity = 0
         self._is_shutdown = False
         self._waiter: Waiter | None = None
-        self._context.on_shutdown(self.wake)
+        self.context.on_shutdown(self.wake)
         _executors.add(self)
-
-    @property
-    def context(self) -> Any:
-        return self._context
 
     # Nodes
 
@@ -188,7 +184,7 @@ class Executor:
         self.wake()
         for node in self.get_nodes():
             self.remove_node(node)
-        self._context.remove_on_shutdown(self.wake)
+        self.context.remove_on_shutdown(self.wake)
         return True
 
     def __enter__(self) -> Executor:
@@ -201,7 +197,7 @@ class Executor:
 
     def spin(self) -> None:
         """Runs callbacks until the executor or the context is shut down."""
-        while self._context.ok() and not self._is_shutdown:
+        while self.context.ok() and not self._is_shutdown:
             self.spin_once()
 
     def spin_once(self, timeout_sec: float | None = None) -> None:
@@ -212,7 +208,7 @@ class Executor:
         """Runs callbacks until a future is done, at most for `timeout_sec`."""
         deadline = None if timeout_sec is None or timeout_sec < 0 else time.monotonic() + timeout_sec
         future._add_immediate_callback(lambda _: self.wake())
-        while self._context.ok() and not future.done() and not self._is_shutdown:
+        while self.context.ok() and not future.done() and not self._is_shutdown:
             remaining = None if deadline is None else deadline - time.monotonic()
             if remaining is not None and remaining < 0:
                 return
@@ -238,7 +234,7 @@ class Executor:
                 waiter.clear()  # before looking at anything, so that a change after the look ends the wait
                 if self._is_shutdown:
                     raise ShutdownException()
-                if not self._context.ok():
+                if not self.context.ok():
                     raise ExternalShutdownException()
                 if until():
                     return None
@@ -248,14 +244,14 @@ class Executor:
                 if not waiter.wait(self._entities(), deadline):
                     return None
         except (DDSException, NotInitializedException):
-            if self._context.ok():
+            if self.context.ok():
                 raise
             raise ExternalShutdownException() from None  # the participant was closed with the context
 
     def _get_waiter(self) -> Waiter:
         with self._lock:
             if self._waiter is None:
-                self._waiter = Waiter(self._context.participant)
+                self._waiter = Waiter(self.context.participant)
             return self._waiter
 
     def _entities(self) -> list[Any]:

@@ -8,6 +8,7 @@ fixed-size array of numbers is an ``ndarray``, and anything else raises Assertio
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
@@ -16,13 +17,15 @@ from typing import Any
 import numpy as np
 from rosbags.interfaces import Nodetype
 
-INTEGERS = {f"{sign}int{bits}": (sign, bits) for sign in ("", "u") for bits in (8, 16, 32, 64)} | {"char": ("u", 8)}
-FLOATS = {"float32": np.float32, "float64": np.float64}
 TYPECODES = {
     "int8": "b", "uint8": "B", "char": "B", "int16": "h", "uint16": "H", "int32": "i", "uint32": "I",
     "int64": "q", "uint64": "Q", "float32": "f", "float64": "d",
 }  # fmt: skip
-FLOAT32_MAX = float(np.finfo(np.float32).max)
+_ROS_TYPES = {"bool": "boolean", "char": "uint8", "float32": "float", "float64": "double"}  # where they differ
+_RANGES = {
+    base: (int(np.iinfo(code).min), int(np.iinfo(code).max)) for base, code in TYPECODES.items() if code not in "fd"
+}
+_RANGES["float32"] = float(np.finfo(np.float32).min), float(np.finfo(np.float32).max)
 
 
 class Octet(bytes):
@@ -82,49 +85,34 @@ def _expect(condition: bool, name: str, expected: str, value: Any) -> None:
 
 def _scalar(name: str, base: str, bound: int) -> tuple[str, Callable, Any, Callable | None]:
     """(ROS type, check, default value, from_wire) of a single value that is not a message."""
-    if base == "bool":
-
-        def check(value):
-            _expect(isinstance(value, bool), name, "of type 'bool'", value)
-            return bool(value)
-
-        return "boolean", check, False, None
     if base in ("byte", "octet"):
 
-        def check(value):
+        def check_byte(value):
             ok = isinstance(value, (bytes, bytearray, memoryview)) and len(value) == 1
             _expect(ok, name, "of type 'bytes' and have length 1", value)
             return Octet((value[0],))
 
-        return "octet", check, Octet(b"\0"), lambda number: Octet((number,))
-    if base in INTEGERS:
-        sign, bits = INTEGERS[base]
-        low, high = (0, 2**bits - 1) if sign else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-
-        def check(value):
-            _expect(isinstance(value, int), name, "of type 'int'", value)
-            _expect(low <= value <= high, name, f"an integer in [{low}, {high}]", value)
-            return value
-
-        return ("uint8" if base == "char" else base), check, 0, None
-    if base in FLOATS:
-
-        def check(value):
-            _expect(isinstance(value, float), name, "of type 'float'", value)
-            if base == "float32" and abs(value) > FLOAT32_MAX and value not in (float("inf"), float("-inf")):
-                _expect(False, name, "a float in the range of a float32", value)
-            return value
-
-        return {"float32": "float", "float64": "double"}[base], check, 0.0, None
+        return "octet", check_byte, Octet(b"\0"), lambda number: Octet((number,))
     if base in ("string", "wstring"):
 
-        def check(value):
+        def check_string(value):
             _expect(isinstance(value, str), name, "of type 'str'", value)
             _expect(not bound or len(value) <= bound, name, f"a string of at most {bound} characters", value)
             return value
 
-        return (f"string<{bound}>" if bound else base), check, "", None
-    raise TypeError(f"field {name}: unknown type {base}")
+        return (f"string<{bound}>" if bound else base), check_string, "", None
+    if base != "bool" and base not in TYPECODES:
+        raise TypeError(f"field {name}: unknown type {base}")
+    kind = bool if base == "bool" else float if base.startswith("float") else int
+    low, high = _RANGES.get(base, (-math.inf, math.inf))
+
+    def check_number(value):
+        _expect(isinstance(value, kind), name, f"of type {kind.__name__!r}", value)
+        if not low <= value <= high and (kind is int or math.isfinite(value)):
+            _expect(False, name, f"in [{low}, {high}] to be stored as {base}", value)
+        return value
+
+    return _ROS_TYPES.get(base, base), check_number, kind(), None
 
 
 def _is_collection(value: Any) -> bool:
@@ -163,7 +151,7 @@ def _numbers(name: str, base: str, check_item: Callable, bound: int) -> tuple[Ca
 
 def _fixed_numbers(name: str, base: str, check_item: Callable, length: int) -> tuple[Callable, Callable]:
     """(check, from_wire) of a fixed-size array of integers or floats."""
-    dtype = np.dtype("uint8" if base == "char" else base)
+    dtype = np.dtype(TYPECODES[base])
 
     def check(value):
         if isinstance(value, np.ndarray):

@@ -133,12 +133,12 @@ class NodeGraph:
     """What a node can ask about the graph; mixed into Node."""
 
     def _announce(self) -> None:
-        if self._announced and not self._destroyed and self._context.ok():
-            self._context.graph.update(self)
+        if self._announced and not self._destroyed and self.context.ok():
+            self.context.graph.update(self)
 
     def get_node_names_and_namespaces(self) -> list[tuple[str, str]]:
         """(name, namespace) of every node in the graph."""
-        return [(info.node_name, info.node_namespace) for info in self._context.graph.nodes()]
+        return [(info.node_name, info.node_namespace) for info in self.context.graph.nodes()]
 
     def get_node_names(self) -> list[str]:
         return [name for name, _ in self.get_node_names_and_namespaces()]
@@ -149,21 +149,21 @@ class NodeGraph:
     def wait_for_node(self, fully_qualified_node_name: str, timeout: float) -> bool:
         """Waits up to `timeout` seconds until a node is there."""
         name = f"/{fully_qualified_node_name.lstrip('/')}"
-        return self._context.poll(lambda: name in self.get_fully_qualified_node_names(), timeout)
+        return self.context.poll(lambda: name in self.get_fully_qualified_node_names(), timeout)
 
     def get_topic_names_and_types(self, no_demangle: bool = False) -> list[tuple[str, list[str]]]:
         """Topics in the graph with their types."""
-        return [(name, sorted(types)) for name, types in sorted(self._context.graph.topics().items())]
+        return [(name, sorted(types)) for name, types in sorted(self.context.graph.topics().items())]
 
     def get_service_names_and_types(self) -> list[tuple[str, list[str]]]:
         """Services that somebody offers, with their types."""
-        return [(name, sorted(types)) for name, types in sorted(self._context.graph.services().items())]
+        return [(name, sorted(types)) for name, types in sorted(self.context.graph.services().items())]
 
     def get_publishers_info_by_topic(self, topic_name: str, no_mangle: bool = False) -> list[TopicEndpointInfo]:
-        return self._context.graph.endpoints(self.resolve_topic_name(topic_name), publishers=True)
+        return self.context.graph.endpoints(self.resolve_topic_name(topic_name), publishers=True)
 
     def get_subscriptions_info_by_topic(self, topic_name: str, no_mangle: bool = False) -> list[TopicEndpointInfo]:
-        return self._context.graph.endpoints(self.resolve_topic_name(topic_name), publishers=False)
+        return self.context.graph.endpoints(self.resolve_topic_name(topic_name), publishers=False)
 
     def count_publishers(self, topic_name: str) -> int:
         return len(self.get_publishers_info_by_topic(topic_name))
@@ -172,4 +172,4 @@ class NodeGraph:
         return len(self.get_subscriptions_info_by_topic(topic_name))
 
     def count_services(self, service_name: str) -> int:
-        return int(self.resolve_service_name(service_name) in self._context.graph.services())
+        return int(self.resolve_service_name(service_name) in self.context.graph.services())

@@ -55,11 +55,11 @@ class Node(NodeParameters, NodeEntities, NodeGraph):
         automatically_declare_parameters_from_overrides: bool = False,
         enable_logger_service: bool = False,
     ):
-        self._context = context or get_default_context()
-        if not self._context.ok():
+        self.context = context or get_default_context()
+        if not self.context.ok():
             raise NotInitializedException()
         # Its own come last, so that they win.
-        self._arguments = ([self._context.arguments] if use_global_arguments else []) + (
+        self._arguments = ([self.context.arguments] if use_global_arguments else []) + (
             [parse(cli_args)] if cli_args else []
         )
         self._name, self._namespace = self._resolve_own_name(node_name, namespace or "")
@@ -85,7 +85,7 @@ class Node(NodeParameters, NodeEntities, NodeGraph):
         if enable_logger_service:
             add_logger_services(self)
         self._announced = True
-        self._context.nodes.add(self)
+        self.context.nodes.add(self)
         self._announce()
 
     # Identity
@@ -116,10 +116,6 @@ class Node(NodeParameters, NodeEntities, NodeGraph):
         """The node's clock: ROS time."""
         return self._clock
 
-    @property
-    def context(self) -> Any:
-        return self._context
-
     def resolve_topic_name(self, topic: str, *, only_expand: bool = False) -> str:
         """The absolute name of a topic after expansion and, unless `only_expand`, remapping."""
         return self._resolve(topic, only_expand, False)
@@ -147,7 +143,7 @@ class Node(NodeParameters, NodeEntities, NodeGraph):
         if self._executor is not None:
             self._executor.remove_node(self)
         self._destroy_all()
-        self._context.forget_node(self)
+        self.context.forget_node(self)
 
     def __enter__(self) -> Node:
         return self

@@ -119,7 +119,7 @@ class NodeEntities:
         if frequency <= 0:
             raise ValueError("frequency must be > 0")
         timer = self.create_timer(1.0 / frequency, None, MutuallyExclusiveCallbackGroup(), clock)
-        return Rate(timer, context=self._context)
+        return Rate(timer, context=self.context)
 
     def _adopt(self, entity: Any) -> Any:
         with self._lock:

@@ -90,15 +90,11 @@ class NodeParameters:
                 raise ValueError(f"Parameter {name!r} is declared with a type, but its typing is dynamic")
             descriptor.type = value.value
             return override or Parameter(name), descriptor
-        if value is None and not has_value:
-            descriptor.dynamic_typing = True
         initial = Parameter(name, value=value)
-        if not descriptor.dynamic_typing:
-            if initial.type_ is Parameter.Type.NOT_SET:
-                if descriptor.type == 0:
-                    descriptor.dynamic_typing = True
-            else:
-                descriptor.type = initial.type_.value
+        if initial.type_ is Parameter.Type.NOT_SET:
+            descriptor.dynamic_typing = descriptor.dynamic_typing or not has_value or descriptor.type == 0
+        elif not descriptor.dynamic_typing:
+            descriptor.type = initial.type_.value
         return override or initial, descriptor
 
     def undeclare_parameter(self, name: str) -> None:
@@ -217,8 +213,7 @@ class NodeParameters:
             if not result.successful:
                 return result
         for parameter in parameters:
-            unset = parameter.type_ is Parameter.Type.NOT_SET and not declaring
-            if unset:
+            if parameter.type_ is Parameter.Type.NOT_SET and not declaring:
                 self._parameters.pop(parameter.name, None)
                 self._descriptors.pop(parameter.name, None)
                 continue

@@ -208,13 +208,13 @@ class BufferCore:
 
     def can_transform_core(self, target_frame: str, source_frame: str, time: Any) -> tuple[bool, str]:
         """Whether `lookup_transform_core` would answer, and why not."""
-        return _succeeds(lambda: self.lookup_transform_core(target_frame, source_frame, time))
+        return _succeeds(self.lookup_transform_core, target_frame, source_frame, time)
 
     def can_transform_full_core(
         self, target_frame: str, target_time: Any, source_frame: str, source_time: Any, fixed_frame: str
     ) -> tuple[bool, str]:
         asked = target_frame, target_time, source_frame, source_time, fixed_frame
-        return _succeeds(lambda: self.lookup_transform_full_core(*asked))
+        return _succeeds(self.lookup_transform_full_core, *asked)
 
     def get_latest_common_time(self, target_frame: str, source_frame: str) -> Time:
         """The latest time at which one is known in the other; 0 when only static transforms lie between them."""
@@ -302,9 +302,9 @@ def _unconnected(target: str, source: str) -> ConnectivityException:
     )
 
 
-def _succeeds(look: Callable[[], Any]) -> tuple[bool, str]:
+def _succeeds(look_up: Callable, *asked: Any) -> tuple[bool, str]:
     try:
-        look()
+        look_up(*asked)
     except TransformException as error:
         return False, str(error)
     return True, ""

@@ -68,7 +68,7 @@ class ActionClient:
         self, node: Any, action_type: type, action_name: str, *, callback_group: Any = None, **qos_profiles: Any
     ):
         check_type(action_type, "action")
-        self._node, self._action_type, self._name = node, action_type, action_name
+        self._node, self._action_type = node, action_type
         self._lock = threading.Lock()
         self._feedback_callbacks: dict[bytes, Callable] = {}
         self._handles: weakref.WeakValueDictionary = weakref.WeakValueDictionary()

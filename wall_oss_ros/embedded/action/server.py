@@ -72,7 +72,7 @@ class ActionServer:
         check_type(action_type, "action")
         if not callable(execute_callback):
             raise TypeError("execute_callback must be callable")
-        self._node, self._action_type, self._name = node, action_type, action_name
+        self._node, self._action_type, self.action_name = node, action_type, action_name
         self._execute_callback = execute_callback
         self.register_goal_callback(goal_callback)
         self.register_handle_accepted_callback(handle_accepted_callback)
@@ -108,10 +108,6 @@ class ActionServer:
     def register_execute_callback(self, callback: Callable) -> None:
         self._execute_callback = callback
 
-    @property
-    def action_name(self) -> str:
-        return self._name
-
     # Requests
 
     async def _on_goal(self, request: Any, header: tuple) -> None:
@@ -120,11 +116,13 @@ class ActionServer:
         self._forget_old()
         accepted = False
         if key in self._goals:
-            self._node.get_logger().error(f"{self._name}: there is already a goal with the ID {key.hex()}")
+            self._node.get_logger().error(f"{self.action_name}: there is already a goal with the ID {key.hex()}")
         else:
             answer = await _outcome(self._goal_callback, request.goal)
             if not isinstance(answer, GoalResponse):
-                self._node.get_logger().warning(f"{self._name}: the goal callback returned no GoalResponse; rejected")
+                self._node.get_logger().warning(
+                    f"{self.action_name}: the goal callback returned no GoalResponse; rejected"
+                )
             accepted = answer is GoalResponse.ACCEPT
         handle = ServerGoalHandle(self, request.goal_id, request.goal, stamp)
         if accepted:
@@ -179,7 +177,7 @@ class ActionServer:
     def _start(self, handle: ServerGoalHandle, callback: Callable | None) -> None:
         executor = self._node.executor
         if executor is None:
-            raise RuntimeError(f"{self._name}: the node must be in an executor for a goal to be executed")
+            raise RuntimeError(f"{self.action_name}: the node must be in an executor for a goal to be executed")
         executor.create_task(self._execute, handle, callback or self._execute_callback)
 
     async def _execute(self, handle: ServerGoalHandle, callback: Callable) -> None:
@@ -195,7 +193,9 @@ class ActionServer:
         result = result if result is not None else handle._result
         if not isinstance(result, self._action_type.Result):
             if result is not None:
-                self._node.get_logger().error(f"{self._name}: the execute callback returned {type(result).__name__}")
+                self._node.get_logger().error(
+                    f"{self.action_name}: the execute callback returned {type(result).__name__}"
+                )
             result = self._action_type.Result()
         handle.finished_at = time.monotonic()
         response = self._result_service.srv_type.Response(status=int(handle.status), result=result)
