@@ -17,7 +17,7 @@ from cyclonedds.sub import DataReader
 from cyclonedds.topic import Topic
 from cyclonedds.util import duration
 
-from wall_oss_ros.embedded import qos as ros_qos
+from wall_oss_ros.embedded.qos import DurabilityPolicy, HistoryPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
 from wall_oss_ros.embedded.time import Infinite
 from wall_oss_ros.errors import WallOSSError
 
@@ -84,15 +84,13 @@ def dds_qos(profile: Any, writer: bool, user_data: str = "") -> Qos:
     writer may choose, best effort and volatile for a reader.
     """
     history = Policy.History.KeepAll
-    if profile.history != ros_qos.HistoryPolicy.KEEP_ALL:
+    if profile.history != HistoryPolicy.KEEP_ALL:
         history = Policy.History.KeepLast(max(profile.depth, 1))
-    reliability = ros_qos.ReliabilityPolicy
-    reliable = profile.reliability == reliability.RELIABLE or (
-        writer and profile.reliability in (reliability.SYSTEM_DEFAULT, reliability.BEST_AVAILABLE)
+    reliable = profile.reliability == ReliabilityPolicy.RELIABLE or (
+        writer and profile.reliability in (ReliabilityPolicy.SYSTEM_DEFAULT, ReliabilityPolicy.BEST_AVAILABLE)
     )
-    durability = ros_qos.DurabilityPolicy
-    latched = profile.durability == durability.TRANSIENT_LOCAL or (
-        writer and profile.durability == durability.BEST_AVAILABLE
+    latched = profile.durability == DurabilityPolicy.TRANSIENT_LOCAL or (
+        writer and profile.durability == DurabilityPolicy.BEST_AVAILABLE
     )
     policies: list[Any] = [
         Policy.Reliability.Reliable(MAX_BLOCKING) if reliable else Policy.Reliability.BestEffort,
@@ -107,7 +105,7 @@ def dds_qos(profile: Any, writer: bool, user_data: str = "") -> Qos:
     if deadline := _nanoseconds(profile.deadline):
         policies.append(Policy.Deadline(deadline))
     lease = _nanoseconds(profile.liveliness_lease_duration)
-    if profile.liveliness == ros_qos.LivelinessPolicy.MANUAL_BY_TOPIC:
+    if profile.liveliness == LivelinessPolicy.MANUAL_BY_TOPIC:
         policies.append(Policy.Liveliness.ManualByTopic(lease or duration(infinite=True)))
     elif lease:
         policies.append(Policy.Liveliness.Automatic(lease))
@@ -122,11 +120,11 @@ def profile_from_dds(qos: Qos) -> Any:
     latched = qos[Policy.Durability] != Policy.Durability.Volatile
     history = qos[Policy.History] if Policy.History in qos else Policy.History.KeepLast(1)
     keep_all = history == Policy.History.KeepAll
-    return ros_qos.QoSProfile(
-        history=ros_qos.HistoryPolicy.KEEP_ALL if keep_all else ros_qos.HistoryPolicy.KEEP_LAST,
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_ALL if keep_all else HistoryPolicy.KEEP_LAST,
         depth=0 if keep_all else history.depth,
-        reliability=ros_qos.ReliabilityPolicy.RELIABLE if reliable else ros_qos.ReliabilityPolicy.BEST_EFFORT,
-        durability=ros_qos.DurabilityPolicy.TRANSIENT_LOCAL if latched else ros_qos.DurabilityPolicy.VOLATILE,
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
     )
 
 

@@ -6,16 +6,65 @@ from __future__ import annotations
 import threading
 import traceback
 from collections.abc import Callable
+from enum import Enum
 from functools import partialmethod, wraps
-from typing import Any
+from typing import Any, NamedTuple
 
-from wall_oss_ros.embedded import lifecycle_states as states
 from wall_oss_ros.embedded.interfaces import get_interface
-from wall_oss_ros.embedded.lifecycle_states import LifecycleState, TransitionCallbackReturn
 from wall_oss_ros.embedded.node import Node as _PlainNode
 from wall_oss_ros.embedded.topics import Publisher as _PlainPublisher
 
+
+class TransitionCallbackReturn(Enum):
+    """What a transition's callback says of itself."""
+
+    SUCCESS = 97
+    FAILURE = 98
+    ERROR = 99
+
+
+class LifecycleState(NamedTuple):
+    """A state: its label and its number in lifecycle_msgs/State."""
+
+    label: str
+    state_id: int
+
+
+class _Transition(NamedTuple):
+    """A transition that can be asked for, with its number in lifecycle_msgs/Transition and states by their labels."""
+
+    id: int
+    label: str
+    start: str
+    during: str
+    first_outcome_id: int  # those of failure and error follow that of success
+    goals: tuple[str, str, str]  # after success, failure and error
+
+    def outcome(self, code: TransitionCallbackReturn) -> tuple[int, str, LifecycleState]:
+        """Id, label and goal of what follows the callback."""
+        index = code.value - _SUCCESS.value
+        return self.first_outcome_id + index, f"transition_{code.name.lower()}", _STATES[self.goals[index]]
+
+
 _SUCCESS = TransitionCallbackReturn.SUCCESS
+_PRIMARY_STATES = ("unknown", "unconfigured", "inactive", "active", "finalized")
+_TRANSITION_STATES = ("configuring", "cleaningup", "shuttingdown", "activating", "deactivating", "errorprocessing")
+_STATES = {
+    label: LifecycleState(label, number)
+    for number, label in [*enumerate(_PRIMARY_STATES), *enumerate(_TRANSITION_STATES, start=10)]
+}
+_SHUTDOWN = (50, ("finalized", "finalized", "errorprocessing"))
+_TRANSITIONS = (
+    _Transition(1, "configure", "unconfigured", "configuring", 10, ("inactive", "unconfigured", "errorprocessing")),
+    _Transition(2, "cleanup", "inactive", "cleaningup", 20, ("unconfigured", "inactive", "errorprocessing")),
+    _Transition(3, "activate", "inactive", "activating", 30, ("active", "inactive", "errorprocessing")),
+    _Transition(4, "deactivate", "active", "deactivating", 40, ("inactive", "active", "errorprocessing")),
+    _Transition(5, "shutdown", "unconfigured", "shuttingdown", *_SHUTDOWN),
+    _Transition(6, "shutdown", "inactive", "shuttingdown", *_SHUTDOWN),
+    _Transition(7, "shutdown", "active", "shuttingdown", *_SHUTDOWN),
+)
+# What on_error makes of it when a callback reported an error; nobody asks for it.
+_ERROR = _Transition(0, "error", "errorprocessing", "errorprocessing", 60, ("unconfigured", "finalized", "finalized"))
 
 
 class ManagedEntity:
@@ -88,9 +137,8 @@ class LifecycleNodeMixin(ManagedEntity):
 
     def __init__(self, *, enable_communication_interface: bool = True, callback_group: Any = None):
         self._machine_lock = threading.RLock()
-        self._state = states.UNCONFIGURED
+        self._state = _STATES["unconfigured"]
         self._managed_entities: list[ManagedEntity] = []
-        self._transition_callbacks: dict[str, Callable] = {}
         self._transition_events = None
         if enable_communication_interface:
             event = get_interface("lifecycle_msgs", "msg", "TransitionEvent")
@@ -107,13 +155,23 @@ class LifecycleNodeMixin(ManagedEntity):
 
     # Asking for transitions
 
+    def _possible(self) -> list[_Transition]:
+        return [transition for transition in _TRANSITIONS if transition.start == self._state.label]
+
+    def _find(self, id: int | None = None, label: str = "") -> _Transition | None:
+        """The transition of that id or label, if it can be asked for now; the label goes before the id."""
+        found = (each for each in self._possible() if (each.label == label if label else each.id == id))
+        return next(found, None)
+
     def _trigger(self, label: str) -> TransitionCallbackReturn:
         """Makes a transition; raises TransitionError where the present state does not allow it."""
         with self._machine_lock:
-            transition = states.find(self._state, label=label)
+            transition = self._find(label=label)
             if transition is None:
-                allowed = ", ".join(t.label for t in states.available(self._state)) or "none"
-                raise TransitionError(f"No transition {label!r} from state {self._state.label!r}; possible: {allowed}.")
+                possible = ", ".join(t.label for t in self._possible()) or "none"
+                raise TransitionError(
+                    f"No transition {label!r} from state {self._state.label!r}; possible: {possible}."
+                )
             return self._make(transition)
 
     trigger_configure = partialmethod(_trigger, "configure")
@@ -122,19 +180,18 @@ class LifecycleNodeMixin(ManagedEntity):
     trigger_deactivate = partialmethod(_trigger, "deactivate")
     trigger_shutdown = partialmethod(_trigger, "shutdown")
 
-    def _make(self, transition: states.Transition) -> TransitionCallbackReturn:
+    def _make(self, transition: _Transition) -> TransitionCallbackReturn:
         came_from = self._state
-        self._move(transition.id, transition.label, transition.during)
-        outcome = self._run(transition.callback, came_from)
-        self._move(*transition.outcomes[outcome])
+        self._move(transition.id, transition.label, _STATES[transition.during])
+        outcome = self._run(f"on_{transition.label}", came_from)
+        self._move(*transition.outcome(outcome))
         if outcome is TransitionCallbackReturn.ERROR:
-            self._move(*states.ERROR_OUTCOMES[self._run("on_error", came_from)])
+            self._move(*_ERROR.outcome(self._run("on_error", came_from)))
         return outcome
 
     def _run(self, callback: str, came_from: LifecycleState) -> TransitionCallbackReturn:
-        function = self._transition_callbacks.get(callback, getattr(self, callback))
         try:
-            outcome = function(came_from)
+            outcome = getattr(self, callback)(came_from)
             if isinstance(outcome, TransitionCallbackReturn):
                 return outcome
             self.get_logger().error(f"{callback} returned {outcome!r}, expected a TransitionCallbackReturn")
@@ -160,7 +217,7 @@ class LifecycleNodeMixin(ManagedEntity):
     def create_lifecycle_publisher(self, *args: Any, **kwargs: Any) -> LifecyclePublisher:
         """A publisher that is silent unless the node is active; arguments as for create_publisher."""
         publisher = self.create_publisher(*args, publisher_class=LifecyclePublisher, **kwargs)
-        if self._state == states.ACTIVE:
+        if self._state.label == "active":
             publisher.on_activate(self._state)
         self.add_managed_entity(publisher)
         return publisher
@@ -189,7 +246,7 @@ class LifecycleNodeMixin(ManagedEntity):
     def _on_change_state(self, request: Any, response: Any) -> Any:
         asked = request.transition
         with self._machine_lock:
-            transition = states.find(self._state, asked.id, asked.label)
+            transition = self._find(asked.id, asked.label)
             if transition is None:
                 self.get_logger().warning(f"No transition {asked.label or asked.id!r} from state {self._state.label!r}")
             else:
@@ -201,15 +258,15 @@ class LifecycleNodeMixin(ManagedEntity):
         return response
 
     def _on_get_states(self, request: Any, response: Any) -> Any:
-        response.available_states = [_state_message(state) for state in states.STATES]
+        response.available_states = [_state_message(state) for state in _STATES.values()]
         return response
 
     def _on_get_transitions(self, request: Any, response: Any) -> Any:
-        response.available_transitions = [_describe(transition) for transition in states.available(self._state)]
+        response.available_transitions = [_describe(transition) for transition in self._possible()]
         return response
 
     def _on_get_graph(self, request: Any, response: Any) -> Any:
-        response.available_transitions = [_describe(transition) for transition in states.TRANSITIONS]
+        response.available_transitions = [_describe(transition) for transition in _TRANSITIONS]
         return response
 
 
@@ -228,11 +285,11 @@ def _state_message(state: LifecycleState) -> Any:
     return get_interface("lifecycle_msgs", "msg", "State")(id=state.state_id, label=state.label)
 
 
-def _describe(transition: states.Transition) -> Any:
+def _describe(transition: _Transition) -> Any:
     return get_interface("lifecycle_msgs", "msg", "TransitionDescription")(
         transition=get_interface("lifecycle_msgs", "msg", "Transition")(id=transition.id, label=transition.label),
-        start_state=_state_message(transition.start),
-        goal_state=_state_message(transition.during),
+        start_state=_state_message(_STATES[transition.start]),
+        goal_state=_state_message(_STATES[transition.during]),
     )
 
 

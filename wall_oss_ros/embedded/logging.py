@@ -109,7 +109,8 @@ class RcutilsLogger:
 
 def _emit(name: str, severity: LoggingSeverity, message: str, frame: Any) -> None:
     line = f"[{severity.name}] [{time.time():.9f}] [{name}]: {message}"
-    if _use_colour() and severity in _COLOURS:
+    wanted = os.environ.get("RCUTILS_COLORIZED_OUTPUT", "")
+    if severity in _COLOURS and (wanted == "1" or (wanted != "0" and sys.stderr.isatty())):
         line = f"{_COLOURS[severity]}{line}\033[0m"
     with _lock:
         try:
@@ -120,11 +121,6 @@ def _emit(name: str, severity: LoggingSeverity, message: str, frame: Any) -> Non
     handler = _handlers.get(name) or _handlers.get(name.split(".")[0])
     if handler is not None:
         handler(severity, name, message, frame)
-
-
-def _use_colour() -> bool:
-    wanted = os.environ.get("RCUTILS_COLORIZED_OUTPUT", "")
-    return wanted == "1" or (wanted != "0" and sys.stderr.isatty())
 
 
 def get_logger(name: str = "") -> RcutilsLogger:
