@@ -26,9 +26,6 @@ class Clock:
         clock_type: which kind; ROS_TIME gives a `ROSClock`.
     """
 
-    # Whether time only advances when a message says so, so that waiting for it by the wall clock is no use.
-    _follows_messages = False
-
     def __new__(cls, *, clock_type: ClockType = ClockType.SYSTEM_TIME):
         if not isinstance(clock_type, ClockType):
             raise TypeError("Clock type must be a ClockType enum")
@@ -36,6 +33,7 @@ class Clock:
 
     def __init__(self, *, clock_type: ClockType = ClockType.SYSTEM_TIME):
         self.clock_type = clock_type
+        self._simulated: int | None = None  # ns; only a `ROSClock` has it
         self._changed = threading.Condition()
         self._listeners: list[Callable[[], None]] = []  # called when the time is set
 
@@ -43,7 +41,14 @@ class Clock:
         return f"Clock(clock_type={self.clock_type.name})"
 
     def _nanoseconds(self) -> int:
+        if (simulated := self._simulated) is not None:
+            return simulated
         return system_time.monotonic_ns() if self.clock_type == ClockType.STEADY_TIME else system_time.time_ns()
+
+    @property
+    def _follows_messages(self) -> bool:
+        """Whether time only advances when a message says so, so that waiting for it by the wall clock is no use."""
+        return self._simulated is not None
 
     def now(self) -> Time:
         """The present time of this clock."""
@@ -97,18 +102,11 @@ class ROSClock(Clock):
 
     def __init__(self, *, clock_type: ClockType = ClockType.ROS_TIME):
         super().__init__(clock_type=ClockType.ROS_TIME)
-        self._simulated: int | None = None
 
     @property
     def ros_time_is_active(self) -> bool:
         """Whether the time is that of /clock."""
         return self._simulated is not None
-
-    _follows_messages = ros_time_is_active
-
-    def _nanoseconds(self) -> int:
-        simulated = self._simulated
-        return system_time.time_ns() if simulated is None else simulated
 
     def _set_ros_time_is_active(self, enabled: bool) -> None:
         """Turns simulated time on, at 0 until /clock says otherwise, or off."""

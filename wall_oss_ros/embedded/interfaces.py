@@ -13,11 +13,11 @@ import threading
 from functools import lru_cache
 from typing import Any, ClassVar
 
-import yaml
 from rosbags.interfaces import Msgdef, Nodetype
 from rosbags.serde.cdr import generate_deserialize_cdr, generate_getsize_cdr, generate_serialize_cdr
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
-from rosbags.typesys.base import normalize_fieldname
+from rosbags.typesys.base import make_typesdict, normalize_fieldname
+from rosbags.typesys.msg import MSGParser
 from rosbags.typesys.store import Typestore
 
 from wall_oss_ros.embedded.definitions import ACTIONS, MESSAGES, SERVICES
@@ -77,16 +77,6 @@ def store() -> _Store:
         return _Store()
 
 
-def _parse_defaults(text: str) -> dict[str, Any]:
-    """Default values in a definition: lines of the form ``type name value``."""
-    found = {}
-    for line in text.splitlines():
-        parts = re.sub(r"(^|\s)#.*", "", line).split(None, 2)
-        if len(parts) == 3 and not parts[2].startswith("=") and "=" not in parts[1]:
-            found[parts[1]] = yaml.safe_load(parts[2])
-    return found
-
-
 def register_message(package: str, name: str, text: str, kind: str = "msg") -> None:
     """Adds a message type from the text of its .msg file, or with another `kind` a part of a service or action.
 
@@ -98,14 +88,15 @@ def register_message(package: str, name: str, text: str, kind: str = "msg") -> N
         if key in store().fielddefs:
             return
         try:
-            ((constants, fields),) = get_types_from_msg(text, f"{package}/msg/{name}").values()
+            (parsed,) = MSGParser(f"MSG: {package}/msg/{name}\n{text}").specification()
         except Exception as error:
             raise WallOSSError(
                 f"The definition of {key} cannot be parsed: {str(error).splitlines()[0]}",
                 "Correct the file; its syntax is that of ROS 2 interfaces.",
             ) from error
+        ((constants, fields),) = make_typesdict([parsed]).values()
         store().fielddefs[key] = constants, fields or [(PLACEHOLDER, (Nodetype.BASE, ("uint8", 0)))]
-        _defaults[key] = _parse_defaults(text)
+        _defaults[key] = {field.name: field.value for field in parsed.fields if field.value is not None}
 
 
 def register_service(package: str, name: str, text: str, kind: str = "srv") -> None:
