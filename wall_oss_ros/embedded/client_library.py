@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from wall_oss_ros.embedded import logging
@@ -63,14 +63,11 @@ def init(
     return _InitManager(context)
 
 
-class _InitManager:
+class _InitManager(AbstractContextManager):
     """``with rclpy.init():`` shuts down at the end."""
 
     def __init__(self, context: Context):
         self.context = context
-
-    def __enter__(self) -> _InitManager:
-        return self
 
     def __exit__(self, *_: Any) -> None:
         try_shutdown(context=self.context)

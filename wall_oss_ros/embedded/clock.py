@@ -20,11 +20,7 @@ _USE_SIM_TIME = "use_sim_time"
 
 
 class Clock:
-    """A clock.
-
-    Args:
-        clock_type: which kind; ROS_TIME gives a `ROSClock`.
-    """
+    """A clock of one of the kinds in `ClockType`; ROS_TIME gives a `ROSClock`."""
 
     def __new__(cls, *, clock_type: ClockType = ClockType.SYSTEM_TIME):
         if not isinstance(clock_type, ClockType):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from wall_oss_ros.embedded.clock import Clock
@@ -37,13 +38,10 @@ class Entity:
         return _FOREVER
 
 
-class GraphEntity(Entity):
+class GraphEntity(Entity, AbstractContextManager):
     """One that others in the graph see: it has DDS readers and writers, which the node announces.
 
-    Args:
-        node: the node that owns it.
-        callback_group: as for `Entity`; the node's default one if None.
-        readers, writers: closed together with it.
+    Its callback group is the node's default one if None is given.
     """
 
     def __init__(self, node: Any, callback_group: Any, readers: tuple = (), writers: tuple = ()):
@@ -66,9 +64,6 @@ class GraphEntity(Entity):
         self._closed = True
         for endpoint in (*self.readers, *self.writers):
             endpoint.close()
-
-    def __enter__(self) -> Any:
-        return self
 
     def __exit__(self, *_: Any) -> None:
         self.destroy()
@@ -100,13 +95,7 @@ class GuardCondition(Entity):
 class Timer(Entity):
     """Calls a function every period of its clock; missed calls are skipped, not made up for.
 
-    Args:
-        callback: called without arguments.
-        callback_group: which callbacks exclude it.
-        timer_period_ns: period in ns, not negative.
-        clock: whose time it follows.
-        context: accepted because rclpy has it; no effect.
-        autostart: False makes it wait for `reset`.
+    With `autostart` false it waits for `reset`. `context` is accepted because rclpy has it.
     """
 
     def __init__(

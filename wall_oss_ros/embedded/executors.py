@@ -13,6 +13,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import Any
 
 from cyclonedds.core import DDSException, GuardCondition, WaitSet
@@ -115,12 +116,8 @@ class Waiter:
             self._set.attached[:] = [entry for entry in self._set.attached if entry[0] is not condition]
 
 
-class Executor:
-    """Base of the executors.
-
-    Args:
-        context: whose shutdown ends spinning; the default context if not given.
-    """
+class Executor(AbstractContextManager):
+    """Base of the executors; the shutdown of its context, the default one if none is given, ends spinning."""
 
     def __init__(self, *, context: Any = None):
         self.context = context or get_default_context()
@@ -186,9 +183,6 @@ class Executor:
             self.remove_node(node)
         self.context.remove_on_shutdown(self.wake)
         return True
-
-    def __enter__(self) -> Executor:
-        return self
 
     def __exit__(self, *_: Any) -> None:
         self.shutdown()
@@ -307,12 +301,7 @@ class SingleThreadedExecutor(Executor):
 
 
 class MultiThreadedExecutor(Executor):
-    """Runs callbacks in a pool of threads, as their callback groups allow.
-
-    Args:
-        num_threads: size of the pool; the number of CPUs, and at least 2, if not given.
-        context: as for `Executor`.
-    """
+    """Runs callbacks in a pool of threads as their groups allow; by default one for each CPU, and at least two."""
 
     def __init__(self, num_threads: int | None = None, *, context: Any = None):
         super().__init__(context=context)

@@ -55,14 +55,7 @@ class ClientGoalHandle:
 
 
 class ActionClient:
-    """Sends goals to an action server.
-
-    Args:
-        node: the node that sends them.
-        action_type: such as control_msgs.action.FollowJointTrajectory.
-        action_name: its name, relative to the node's namespace.
-        callback_group: of what it receives.
-    """
+    """Sends goals to an action server, whose name may be relative to the node's namespace."""
 
     def __init__(
         self, node: Any, action_type: type, action_name: str, *, callback_group: Any = None, **qos_profiles: Any
