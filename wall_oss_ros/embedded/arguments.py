@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import fnmatch
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -58,16 +58,11 @@ def _matches(pattern: str, full_node_name: str) -> bool:
     """Whether a parameter file's node pattern means a node: ``/**``, ``*``, ``/ns/name``, ``name``, ``**/name``."""
     if not pattern.startswith("/"):
         pattern = pattern if pattern.startswith("**") else f"/**/{pattern}" if "/" not in pattern else f"/{pattern}"
-    parts, names = pattern.strip("/").split("/"), full_node_name.strip("/").split("/")
-
-    def match(i: int, j: int) -> bool:
-        if i == len(parts):
-            return j == len(names)
-        if parts[i] == "**":
-            return any(match(i + 1, k) for k in range(j, len(names) + 1))
-        return j < len(names) and fnmatch.fnmatchcase(names[j], parts[i]) and match(i + 1, j + 1)
-
-    return match(0, 0)
+    parts = pattern.strip("/").split("/")
+    expression = "".join(
+        "(/[^/]+)*" if part == "**" else "/" + re.escape(part).replace(r"\*", "[^/]*") for part in parts
+    )
+    return re.fullmatch(expression, full_node_name) is not None
 
 
 def parse(argv: list[str] | None = None) -> Arguments:
