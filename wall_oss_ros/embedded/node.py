@@ -58,10 +58,9 @@ class Node(NodeParameters, NodeEntities, NodeGraph):
         self.context = context or get_default_context()
         if not self.context.ok():
             raise NotInitializedException()
-        # Its own come last, so that they win.
-        self._arguments = ([self.context.arguments] if use_global_arguments else []) + (
-            [parse(cli_args)] if cli_args else []
-        )
+        self._arguments = [self.context.arguments] if use_global_arguments else []
+        if cli_args:
+            self._arguments.append(parse(cli_args))  # last, so that they win
         self._name, self._namespace = self._resolve_own_name(node_name, namespace or "")
         self._executor: Any = None
         self._destroyed = False
