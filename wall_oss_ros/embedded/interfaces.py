@@ -135,8 +135,10 @@ def load_package(package: str) -> None:
             return
         _loaded_packages.add(package)
         for kind, table, register in (
-            ("msg", MESSAGES, register_message), ("srv", SERVICES, register_service), ("action", ACTIONS, register_action)
-        ):  # fmt: skip
+            ("msg", MESSAGES, register_message),
+            ("srv", SERVICES, register_service),
+            ("action", ACTIONS, register_action),
+        ):
             for full_name, text in table.items():
                 owner, name = full_name.split("/")
                 if owner == package:

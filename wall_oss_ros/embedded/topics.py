@@ -123,7 +123,7 @@ class Subscription(GraphEntity):
 
 
 def _takes_info(callback: Callable) -> bool:
-    """Whether the callback takes message information beside the message; RuntimeError if it takes neither one nor both."""
+    """Whether the callback takes message information beside the message; RuntimeError if it can take neither."""
     try:
         signature = inspect.signature(callback)
     except (TypeError, ValueError):  # built-in functions do not tell
