@@ -71,7 +71,7 @@ def whole_batch(policy: Policy, obs: Observation, suffix: str, horizon: int) -> 
 def test_weights_are_in_full_precision_on_a_cpu_unless_told(folder):
     assert {p.dtype for p in Policy.from_pretrained(folder).model.parameters()} == {torch.float32}
     half = Policy.from_pretrained(folder, dtype=torch.bfloat16).model
-    assert half.embed_tokens(torch.tensor([1])).dtype == torch.bfloat16
+    assert half.model.embed_tokens(torch.tensor([1])).dtype == torch.bfloat16
 
 
 def test_actions_equal_the_whole_sequence(policy):
