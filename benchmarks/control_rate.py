@@ -33,7 +33,7 @@ from wall_oss_ros.commands.processes import Processes
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED
 from wall_oss_ros.robots.profile import load_profile
-from wall_oss_ros.sim.registry import scenery_of
+from wall_oss_ros.sim.registry import task_of
 
 import rclpy
 from std_msgs.msg import String
@@ -147,7 +147,7 @@ def main() -> int:
 def run(args: argparse.Namespace) -> dict:
     """Starts what is to be measured, unless it runs already, and measures it."""
     profile = load_profile(args.robot)
-    instruction, seed = choose(scenery_of(profile), args.instruction, args.seed)
+    instruction, seed = choose(task_of(profile), args.instruction, args.seed)
     specs = [] if args.attach else system(robot=args.robot, sim=True, model=args.model, seed=seed)
     rclpy.init(args=[])
     with TemporaryDirectory() as logs, Processes(Path(logs)) as processes:

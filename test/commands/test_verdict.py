@@ -6,9 +6,9 @@ import pytest
 from wall_oss_ros.commands.instruction import Judge, choose
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.profile import load_profile
-from wall_oss_ros.sim.registry import scenery_of
+from wall_oss_ros.sim.registry import task_of
 
-CUBES, TRAYS = (scenery_of(load_profile(robot)) for robot in ("franka", "dual_arm"))
+CUBES, TRAYS = (task_of(load_profile(robot)) for robot in ("franka", "dual_arm"))
 
 
 def truth(time=0.0, z=0.02, **places):

@@ -9,21 +9,21 @@ import pytest
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim.driver import SimulatedDriver
 from wall_oss_ros.sim.joint_trajectory_controller import Point, TrajectoryError
-from wall_oss_ros.sim.registry import scenery_of
+from wall_oss_ros.sim.registry import task_of
 
 PROFILE = load_profile("dual_arm")
-SCENERY = scenery_of(PROFILE)
+TASK = task_of(PROFILE)
 CLOSED = 1.1  # rad of the vendor's gripper
 
 
 @pytest.fixture(scope="module")
 def made():
-    return SimulatedDriver(SCENERY.simulator(SCENERY.scene(0)), SCENERY)
+    return SimulatedDriver(TASK.simulator(TASK.scene(0)), TASK)
 
 
 @pytest.fixture
 def driver(made):
-    made.reset(SCENERY.scene(0))
+    made.reset(TASK.scene(0))
     return made
 
 
@@ -85,7 +85,7 @@ def test_only_the_head_takes_a_part_of_its_joints(driver):
 
 def test_the_truth_is_told_in_numbers(driver):
     truth = json.loads(json.dumps(driver.ground_truth()))
-    assert set(truth) == {"time", "wide_trays"} and set(truth["wide_trays"]) == set(SCENERY.scene(0).colours)
-    for tray, wanted in zip(truth["wide_trays"].values(), SCENERY.scene(0).trays):
+    assert set(truth) == {"time", "wide_trays"} and set(truth["wide_trays"]) == set(TASK.scene(0).colours)
+    for tray, wanted in zip(truth["wide_trays"].values(), TASK.scene(0).trays):
         assert tray["position"][:2] == pytest.approx([wanted.x, wanted.y], abs=2e-3)
         assert tray["raised"] == pytest.approx(0.0, abs=2e-3) and tray["hands"] == []

@@ -21,7 +21,7 @@ from wall_oss_ros.robots.rotations import matrix_from_quaternion
 from wall_oss_ros.sim.lifting import expert
 from wall_oss_ros.sim.lifting.language import SIDES, lift_text, take_text
 from wall_oss_ros.sim.lifting.scene import GRIP, SIDE
-from wall_oss_ros.sim.registry import scenery_of
+from wall_oss_ros.sim.registry import task_of
 
 import rclpy
 from rclpy.executors import MultiThreadedExecutor
@@ -33,8 +33,8 @@ COLOUR = "red"
 SUBTASKS = [(expert.TAKE, COLOUR), (expert.LIFT, COLOUR)]
 WORDS = [take_text(COLOUR), lift_text(COLOUR)]
 PROFILE = load_profile("dual_arm")
-SCENERY = scenery_of(PROFILE)
-(GOAL,) = SCENERY.goals(f"lift the {COLOUR} tray")
+TASK = task_of(PROFILE)
+(GOAL,) = TASK.language.parse(f"lift the {COLOUR} tray")
 
 
 class Expert(FakePolicy):
@@ -66,7 +66,7 @@ class Expert(FakePolicy):
         return "\n".join(WORDS)
 
     def reason(self, obs, instruction):
-        if SCENERY.reached(GOAL, self.truth):
+        if TASK.shows(self.truth, GOAL):
             return "done"
         return WORDS[min(expert.active_subtask(SUBTASKS, self.state(obs)), 1)]
 
@@ -111,7 +111,7 @@ def test_two_hands_lift_a_tray(monkeypatch):
             over = (SubtaskPlan.SUCCEEDED, SubtaskPlan.FAILED)
             spin_until(executor, lambda: plans and plans[-1].status in over, limit=600)
             assert plans[-1].status == SubtaskPlan.SUCCEEDED, plans[-1].message
-            assert SCENERY.reached(GOAL, policy.truth), policy.truth
+            assert TASK.shows(policy.truth, GOAL), policy.truth
             assert policy.truth["wide_trays"]["blue"]["raised"] < 0.01, "the other one stays"
             assert all(len(chunk.more_paths) == 1 and len(chunk.more_paths[0].poses) == 10 for chunk in chunks)
     finally:

@@ -11,7 +11,7 @@ import wall_oss_ros.nodes  # noqa: F401  gives rclpy
 from wall_oss_ros.nodes.planner import PlannerNode
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, SENSOR
 from wall_oss_ros.robots.profile import load_profile
-from wall_oss_ros.sim.registry import scenery_of
+from wall_oss_ros.sim.registry import task_of
 
 from control_msgs.action import FollowJointTrajectory
 from control_msgs.msg import JointTrajectoryControllerState
@@ -24,7 +24,7 @@ from wall_oss_msgs.msg import Observation, SubtaskPlan
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 PROFILE = load_profile("dual_arm")
-SCENERY = scenery_of(PROFILE)
+TASK = task_of(PROFILE)
 SLOW = ("robot:=dual_arm", "real_time_factor:=0.3", "camera_rate_hz:=2.0", "seed:=2", "colours:=green,red")
 
 
@@ -82,7 +82,7 @@ class Pointer(FakePolicy):
 
     def __init__(self, place):
         super().__init__()
-        simulator = SCENERY.simulator(SCENERY.scene(2, "green,red"))
+        simulator = TASK.simulator(TASK.scene(2, "green,red"))
         self.pixel, self.asked = simulator.project(PROFILE.views[0].name, place).astype(int), []
 
     def plan(self, obs, instruction):

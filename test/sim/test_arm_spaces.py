@@ -36,7 +36,7 @@ class Teller(Expert):
 
 def taken(robot: str) -> tuple[str, list[np.ndarray]]:
     """Which cube is lifted, and where the tool is whenever the model acts, in the first 5 s of one task."""
-    environment = task_of(robot).environment(np.random.default_rng(0), robot)
+    environment = task_of(robot).environment(np.random.default_rng(0))
     environment.simulator.render = lambda view: np.zeros((8, 8, 3), np.uint8)
     teller = Teller(environment)
     case = random_cases(teller.task, 1, seed=4)[0]

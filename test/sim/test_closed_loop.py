@@ -14,7 +14,7 @@ from wall_oss_ros.sim.registry import task_of
     scope="module", params=["franka", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ur", "dual_arm"))]
 )
 def loop(request):
-    environment = task_of(request.param).environment(np.random.default_rng(0), request.param)
+    environment = task_of(request.param).environment(np.random.default_rng(0))
     environment.simulator.render = lambda view: np.zeros(
         (8, 8, 3), np.uint8
     )  # nobody looks at the pictures, which take time

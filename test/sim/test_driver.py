@@ -11,17 +11,17 @@ from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim.driver import SimulatedDriver
 from wall_oss_ros.sim.joint_trajectory_controller import Point, TrajectoryError
 from wall_oss_ros.sim.paced_thread import PacedThread
-from wall_oss_ros.sim.registry import scenery_of
+from wall_oss_ros.sim.registry import task_of
 
 PROFILE = load_profile("franka")
-SCENERY = scenery_of(PROFILE)
-make_scene = SCENERY.scene
+TASK = task_of(PROFILE)
+make_scene = TASK.scene
 ARM_JOINTS, HOME = PROFILE.arm.joints, PROFILE.start
 
 
 @pytest.fixture
 def driver():
-    return SimulatedDriver(SCENERY.simulator(make_scene(0)), SCENERY)
+    return SimulatedDriver(TASK.simulator(make_scene(0)), TASK)
 
 
 @pytest.fixture

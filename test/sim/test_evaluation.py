@@ -12,13 +12,13 @@ from wall_oss_ros.sim.closed_loop import Episode
 from wall_oss_ros.sim.cubes.demonstrations import ARM, CubeEnvironment
 from wall_oss_ros.sim.cubes.frames import PLACES
 from wall_oss_ros.sim.cubes.language import TRAYS, CubeGoal
-from wall_oss_ros.sim.cubes.task import CubeTask
-from wall_oss_ros.sim.datasets import generate
+from wall_oss_ros.sim.datasets import make_dataset
 from wall_oss_ros.sim.goals import COLOURS
 from wall_oss_ros.sim.lifting.language import LiftGoal
-from wall_oss_ros.sim.lifting.task import LiftingTask
+from wall_oss_ros.sim.registry import task_of
+from wall_oss_ros.training.recipe import load_recipe
 
-CUBES, LIFTING = CubeTask(), LiftingTask()
+CUBES, LIFTING = task_of("franka"), task_of("dual_arm")
 
 
 def episode(colour, tray, taken, placed, success, right=8) -> Episode:
@@ -155,10 +155,13 @@ def test_words_change_the_label_and_nothing_else(environment):
 
 @pytest.mark.slow
 def test_a_dataset_does_not_depend_on_the_number_of_processes(tmp_path):
-    one = generate(tmp_path / "a", episodes=2, posed_frames=100, keep_every=8, seed=1, workers=1)
-    two = generate(tmp_path / "b", episodes=2, posed_frames=100, keep_every=8, seed=1, workers=2)
+    tiny = load_recipe("tiny")
+    data = tiny.data.model_copy(update={"episodes": 2, "posed_frames": 100, "keep_every": 8, "seed": 1})
+    recipe = tiny.model_copy(update={"data": data})
+    for workers in (1, 2):
+        make_dataset(recipe, tmp_path / str(workers), workers)
     for name in ("images.npy", "frames.npy"):
-        assert (one / name).read_bytes() == (two / name).read_bytes()
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
 
 
 def test_layout_of_labels():

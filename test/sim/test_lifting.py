@@ -39,7 +39,7 @@ PLAN = [(TAKE, "red"), (LIFT, "red")]
 
 @pytest.fixture(scope="module")
 def environment():
-    made = LiftingEnvironment(np.random.default_rng(0))
+    made = LiftingEnvironment(np.random.default_rng(0), "dual_arm")
     yield made
     made.simulator.close()
 

@@ -32,9 +32,10 @@ def test_a_seed_fixes_the_scene():
 def test_a_model_has_the_robots_own_joints_and_takes_another_scene():
     specs = [CubeSpec.random(np.random.default_rng(seed)) for seed in (0, 1)]
     profile = load_profile("franka")
-    model = simulator.build_model(specs[0], profile)
+    made = simulator.CubeSimulator(specs[0], profile)
+    model = made.model
     assert [model.joint(i).name for i in range(7)] == list(profile.arm.joints)
-    simulator.apply(model, specs[1])
+    made.reset(specs[1])
     for index, cube in enumerate(specs[1].cubes):
         assert model.geom(f"cube{index}").rgba[:3] == pytest.approx(RGB[cube.colour])
     assert model.body("left_tray").pos[:2] == pytest.approx(specs[1].tray("left")[:2])

@@ -11,7 +11,6 @@ from wall_oss_ros.policy import Policy
 from wall_oss_ros.sim.closed_loop import ClosedLoop
 from wall_oss_ros.sim.cubes.demonstrations import CubeEnvironment
 from wall_oss_ros.sim.cubes.language import TRAYS, CubeGoal
-from wall_oss_ros.sim.cubes.task import CubeTask
 from wall_oss_ros.sim.evaluate import random_cases
 from wall_oss_ros.sim.goals import COLOURS
 from wall_oss_ros.sim.registry import task_of
@@ -34,7 +33,7 @@ def environment():
 
 
 def scenes(seed=123):
-    return [case.scene for case in random_cases(CubeTask(), SCENES, seed)]
+    return [case.scene for case in random_cases(task_of("franka"), SCENES, seed)]
 
 
 @pytest.mark.parametrize("name", sorted(path.parent.name for path in data_path("models").glob("*/config.json")))
@@ -112,7 +111,7 @@ def test_in_closed_loop_it_takes_the_named_cube_where_it_was_told(policy, enviro
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("name", "robot"), [("wall-oss-tiny", "ur"), ("wall-oss-tiny-dual-arm", "dual_arm")])
 def test_in_closed_loop_the_other_robots_do_what_they_were_told(name, robot):
-    environment = task_of(robot).environment(np.random.default_rng(0), robot)
+    environment = task_of(robot).environment(np.random.default_rng(0))
     loop = ClosedLoop(
         Policy.from_pretrained(data_path(f"models/{name}"), threads=2, profile=environment.profile), environment
     )
@@ -127,7 +126,7 @@ def test_in_closed_loop_the_other_robots_do_what_they_were_told(name, robot):
 @pytest.mark.slow
 def test_both_hands_go_to_the_named_tray():
     """On the same picture, only the words differ."""
-    environment = task_of("dual_arm").environment(np.random.default_rng(0), "dual_arm")
+    environment = task_of("dual_arm").environment(np.random.default_rng(0))
     policy = Policy.from_pretrained(data_path("models/wall-oss-tiny-dual-arm"), profile=environment.profile)
     right = total = 0
     for case in random_cases(task_of("dual_arm"), SCENES, 123):

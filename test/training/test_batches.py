@@ -12,14 +12,14 @@ from wall_oss_ros.model import WallOSS
 from wall_oss_ros.policy.normalizer import Normalizer
 from wall_oss_ros.sim.cubes.task import CubeTask
 from wall_oss_ros.sim.datasets import SimulatedDataset
-from wall_oss_ros.sim.lifting.task import LiftingTask
+from wall_oss_ros.sim.registry import task_of
 from wall_oss_ros.training.batches import Batches
 from wall_oss_ros.training.pipeline import make_config, make_tokenizer, set_statistics
 from wall_oss_ros.training.recipe import Recipe, load_recipe
 from wall_oss_ros.training.vision import cell_labels
 
 COUNT = 64
-TASKS = {"cubes": (CubeTask(), "tiny"), "lifting": (LiftingTask(), "dual_arm")}
+TASKS = {"cubes": (task_of("franka"), "tiny"), "lifting": (task_of("dual_arm"), "dual_arm")}
 
 
 def random_frames(task) -> np.ndarray:

@@ -6,21 +6,21 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from wall_oss_ros.data.frames import FrameSet, is_made
+from wall_oss_ros.data.frames import is_made
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy import prompts
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim import dagger, datasets
 from wall_oss_ros.sim.cubes.demonstrations import CubeEnvironment
-from wall_oss_ros.sim.cubes.frames import FRAME
 from wall_oss_ros.sim.datasets import shared_task
 from wall_oss_ros.sim.lifting.task import LiftingTask
 from wall_oss_ros.sim.registry import task_of
 from wall_oss_ros.training.recipe import load_recipe
 
 
-def recipe(*robots):
-    return load_recipe("tiny").model_copy(update={"robots": robots})
+def recipe(*robots, **data):
+    tiny = load_recipe("tiny")
+    return tiny.model_copy(update={"robots": robots, "data": tiny.data.model_copy(update=data)})
 
 
 def test_robots_of_different_views_or_without_a_simulation_cannot_share_a_recipe(tmp_path):
@@ -77,12 +77,13 @@ def runs(names) -> list[str]:
 
 @pytest.mark.slow
 def test_demonstrations_are_of_all_robots_in_equal_shares(tmp_path, environments):
-    made = FrameSet.open(datasets.generate(tmp_path / "data", 2, 8, 40, seed=3, robots=("franka", "ur")), FRAME)
+    wanted = recipe("franka", "ur", episodes=2, posed_frames=8, keep_every=40, seed=3)
+    made = datasets.make_dataset(wanted, tmp_path / "data").frames
     assert len(made) == len(environments) and made.meta["settings"]["robots"] == ["franka", "ur"]
     posed = {name: environments.count(name) for name in set(environments)}
     assert set(posed) == {"franka", "ur"} and min(posed.values()) >= 5, "four posed frames and a demonstration each"
     count = len(environments)
-    datasets.generate(tmp_path / "data", 2, 8, 40, seed=3, robots=("franka", "ur"))
+    datasets.make_dataset(wanted, tmp_path / "data")
     assert len(environments) == count, "what is there is left alone"
     assert is_made(tmp_path / "data", made.meta["settings"])
     assert not is_made(tmp_path / "data", made.meta["settings"] | {"robots": ["franka"]})
@@ -111,9 +112,8 @@ def test_in_dagger_robots_take_turns_episode_by_episode(tmp_path, environments, 
     monkeypatch.setattr(
         dagger.Policy, "from_pretrained", lambda *args, **kwargs: asked.append((args, kwargs)) or Idler()
     )
-    folder = dagger.collect(tmp_path / "model", tmp_path / "data", 3, 5, ("franka", "ur"))
+    made = dagger.Dagger(recipe("franka", "ur"))(tmp_path / "model", tmp_path / "data", 3, 1).frames
     assert asked == [((str(tmp_path / "model"),), {"threads": 1, "robot": "franka"})]
-    made = FrameSet.open(folder, FRAME)
     assert runs(environments) == ["franka", "ur", "franka"] and len(made) == len(environments)
     for loop in dagger._loops:
         loop.environment.simulator.close()

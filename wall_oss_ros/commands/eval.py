@@ -78,16 +78,13 @@ def _evaluate(title: str, task, cases, args: argparse.Namespace, model: Path, ou
 
     from wall_oss_ros.sim.evaluate import evaluate, write_report
 
-    done = hits = 0
+    episodes = []
     with Progress(console=console) as bar:
         row = bar.add_task(title, total=len(cases))
-
-        def show(_case, episode) -> None:
-            nonlocal done, hits
-            done, hits = done + 1, hits + episode.success
+        for episode in evaluate(model, cases, args.robot, workers=args.workers or os.cpu_count() or 1):
+            episodes.append(episode)
+            hits, done = sum(e.success for e in episodes), len(episodes)
             bar.update(row, completed=done, description=f"{title}: {hits} of {done}")
-
-        episodes = evaluate(model, cases, args.robot, workers=args.workers or os.cpu_count() or 1, on_episode=show)
     about = {"model": str(model), "robot": args.robot, "seed": args.seed, "what": title}
     summary = write_report(output, task, cases, episodes, about)
     for line in report(task, summary):

@@ -7,16 +7,16 @@ from collections.abc import Mapping
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.sim.goals import COLOURS
-from wall_oss_ros.sim.scenery import Scenery
+from wall_oss_ros.sim.task import Task
 
 _SEEDS = 1000  # how far to look; any two colours that can be together are so in many scenes
 
 
-def choose(scenery: Scenery, instruction: str | None, seed: int | None) -> tuple[str, int]:
+def choose(task: Task, instruction: str | None, seed: int | None) -> tuple[str, int]:
     """Completes what the user left open.
 
     Args:
-        scenery: of the simulated robot.
+        task: of the simulated robot.
         instruction: None for one that suits the scene.
         seed: None for the first scene that has what the instruction names.
 
@@ -29,20 +29,21 @@ def choose(scenery: Scenery, instruction: str | None, seed: int | None) -> tuple
     if seed is not None and seed < 0:
         raise WallOSSError(f"--seed {seed} is below 0.", "Use 0 or more.")
     if instruction is None:
-        present = COLOURS if seed is None else scenery.scene(seed).colours
-        instruction = scenery.instruction(next(colour for colour in COLOURS if colour in present))
-    wanted = {goal.colour for goal in scenery.goals(instruction)}
+        present = COLOURS if seed is None else task.scene(seed).colours
+        colour = next(colour for colour in COLOURS if colour in present)
+        instruction = task.language.goals([colour])[0].text()
+    wanted = {goal.colour for goal in task.language.parse(instruction)}
     if seed is None:
         for candidate in range(_SEEDS):
-            if wanted <= set(scenery.scene(candidate).colours):
+            if wanted <= set(task.scene(candidate).colours):
                 return instruction, candidate
-        count = len(scenery.scene(0).colours)
+        count = len(task.scene(0).colours)
         raise WallOSSError(
-            f"No scene has all these {scenery.thing}s.", f"A scene has {count}: name at most {count} colours."
+            f"No scene has all these {task.thing}s.", f"A scene has {count}: name at most {count} colours."
         )
-    colours = scenery.scene(seed).colours
+    colours = task.scene(seed).colours
     if missing := sorted(wanted - set(colours)):
-        lacks = " and no ".join(f"{colour} {scenery.thing}" for colour in missing)
+        lacks = " and no ".join(f"{colour} {task.thing}" for colour in missing)
         raise WallOSSError(
             f"Scene {seed} has no {lacks}; it has {', '.join(colours)}.", "Name one of those, or choose another --seed."
         )
@@ -53,21 +54,21 @@ class Judge:
     """Judges one instruction over time, by the messages of /simulation/ground_truth.
 
     Args:
-        scenery: of the simulated robot.
+        task: of the simulated robot.
         instruction: as given; one that was not foreseen is never reached.
     """
 
-    def __init__(self, scenery: Scenery, instruction: str):
-        self._scenery = scenery
+    def __init__(self, task: Task, instruction: str):
+        self._task = task
         try:
-            self._goals = scenery.goals(instruction)
+            self._goals = task.language.parse(instruction)
         except WallOSSError:  # somebody may publish anything
             self._goals = []
         self._since: float | None = None
 
     def held_for(self, truth: Mapping) -> float:
         """How long all goals have been reached without a break, in simulated seconds; above 0 as soon as they are."""
-        if not self._goals or not all(self._scenery.reached(goal, truth) for goal in self._goals):
+        if not self._goals or not all(self._task.shows(truth, goal) for goal in self._goals):
             self._since = None
             return 0.0
         if self._since is None:
@@ -76,4 +77,4 @@ class Judge:
 
     def describe(self, truth: Mapping) -> str:
         """Where the things that were named are, in words."""
-        return self._scenery.describe(self._goals, truth) or "the instruction names no task that can be judged"
+        return self._task.describe(self._goals, truth) or "the instruction names no task that can be judged"

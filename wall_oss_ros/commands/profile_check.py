@@ -108,10 +108,10 @@ def _simulated(profile: RobotProfile, arms: list[Arm]) -> Iterator[tuple[bool, s
     if profile.simulation is None:
         yield True, "simulation: none"
         return
-    from wall_oss_ros.sim.registry import scenery_of  # MuJoCo
+    from wall_oss_ros.sim.registry import task_of  # MuJoCo
 
-    scenery = scenery_of(profile)
-    simulator = scenery.simulator(scenery.scene(0))
+    task = task_of(profile)
+    simulator = task.simulator(task.scene(0))
     apart = max(float(np.linalg.norm(hand.tcp[0] - arm.fk(hand.q)[0])) for hand, arm in zip(simulator.arms, arms))
     yield apart < 1e-4, f"simulation: the tool is {1000 * apart:.2f} mm from where kinematics put it"
     simulator.step(1.0)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from wall_oss_ros.commands.display import Display
     from wall_oss_ros.commands.monitor import Monitor
     from wall_oss_ros.commands.processes import Processes
-    from wall_oss_ros.sim.scenery import Scenery
+    from wall_oss_ros.sim.task import Task
 
 START_LIMIT = 180.0  # s of wall time; a slow disk may need a minute to read torch
 PLAN_LIMIT = 60.0  # s of wall time from instruction to plan
@@ -77,14 +77,14 @@ def main(args: argparse.Namespace) -> int:
     from wall_oss_ros.commands.instruction import choose
     from wall_oss_ros.commands.processes import Processes
     from wall_oss_ros.robots.profile import load_profile
-    from wall_oss_ros.sim.registry import scenery_of
+    from wall_oss_ros.sim.registry import task_of
 
     if args.timeout <= 0:
         raise WallOSSError(f"--timeout {args.timeout:g} is no time to work in.", "Give seconds above 0.")
     if not 0.05 <= args.speed <= 20:
         raise WallOSSError(f"--speed {args.speed:g} is out of range.", "Use 0.05 to 20; 1 is real time.")
-    scenery = scenery_of(load_profile(args.robot))
-    instruction, seed = choose(scenery, args.instruction, args.seed)
+    task = task_of(load_profile(args.robot))
+    instruction, seed = choose(task, args.instruction, args.seed)
     specs = system(robot=args.robot, sim=True, model=args.model, seed=seed, speed=args.speed)
     if not args.headless:
         check_port(args.port)
@@ -109,7 +109,7 @@ def main(args: argparse.Namespace) -> int:
 
         console = Console(highlight=False)
         with Monitor() as monitor, Display(console, started) as display:
-            session = Session(monitor, display, processes, scenery, args.timeout, started, args.speed)
+            session = Session(monitor, display, processes, task, args.timeout, started, args.speed)
             session.wait_until_ready()
             display.say(f"ready after {time.monotonic() - started:.1f} s")
             status = session.follow(instruction)
@@ -125,7 +125,7 @@ class Session:
     monitor: Monitor
     display: Display
     processes: Processes
-    scenery: Scenery
+    task: Task
     timeout: float
     started: float
     speed: float
@@ -192,7 +192,7 @@ class Session:
         while True:
             if self.monitor.plan.plan_id != plan_id:  # the first, or one that replaced it
                 plan_id, begun = self.monitor.plan.plan_id, self.monitor.simulated_time
-                judge = Judge(self.scenery, self.monitor.plan.instruction)
+                judge = Judge(self.task, self.monitor.plan.instruction)
             self._spin()
             now = self.monitor.simulated_time
             held = judge.held_for(self.monitor.truth)

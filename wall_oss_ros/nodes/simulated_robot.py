@@ -22,7 +22,7 @@ from wall_oss_ros.sim.cameras import SimulatedCameras
 from wall_oss_ros.sim.cell import mount
 from wall_oss_ros.sim.driver import SimulatedDriver
 from wall_oss_ros.sim.paced_thread import PacedThread
-from wall_oss_ros.sim.registry import scenery_of
+from wall_oss_ros.sim.registry import task_of
 
 from builtin_interfaces.msg import Time
 from control_msgs.msg import JointTrajectoryControllerState
@@ -60,10 +60,10 @@ class SimulatedRobotNode(WallOSSNode):
 
     def setup(self) -> None:
         self._profile = profile = load_profile(self.value("robot"))
-        scenery = scenery_of(profile)
-        self._make_scene = lambda: scenery.scene(self.value("seed"), self.value("colours"))
-        self._simulator = scenery.simulator(self._make_scene())
-        self.driver = SimulatedDriver(self._simulator, scenery)
+        task = task_of(profile)
+        self._make_scene = lambda: task.scene(self.value("seed"), self.value("colours"))
+        self._simulator = task.simulator(self._make_scene())
+        self.driver = SimulatedDriver(self._simulator, task)
         self._clock_out = self.publish_to(Clock, "/clock", NEWEST)
         self._joints_out = self.publish_to(JointState, profile.joint_states, EVENTS)
         forces = [(number, one.arm) for number, one in enumerate(profile.arms) if one.arm.force]

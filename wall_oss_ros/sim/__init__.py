@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The simulated robot at its table: scenes, physics, pictures, scripted experts, data to learn from, evaluation.
 
-- task: what may be asked for and how it is judged; ``registry`` knows all; each is a folder, with the same files
+- task: its scenes, what may be asked for and how it is judged; ``registry`` knows all; each is a folder, with the same
+  files
 - scene: what stands on the table, and where; ``simulator``: the robot in it, by MuJoCo
-- scenery: a scene as others see it, made by a seed, its ground truth in numbers and words
 - environment: a robot with random scenes, an expert and labels, from which frames are taken (``demonstrations``)
 - frames: the record that comes with each picture; ``language``: what is said about it; ``datasets``: many of them
 - driver: a real driver's face on the simulator, for the nodes

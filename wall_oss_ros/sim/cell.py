@@ -11,6 +11,7 @@ import numpy as np
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.robots.simulation import Camera
+from wall_oss_ros.sim.drawing import Box
 
 RGB = {
     "red": (0.86, 0.10, 0.09),
@@ -101,11 +102,10 @@ def base_pose(world: mujoco.MjSpec, profile: RobotProfile) -> tuple[np.ndarray, 
     return data.xpos[body].copy(), data.xquat[body].copy()
 
 
-def add_box(body, name: str, half_sizes, position, colour):
-    """A box that the robot can touch: half its edges and its place (3,) m in the body's frame. It may have no name."""
-    geom = body.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=half_sizes, pos=position, rgba=(*colour, 1), group=2)
-    if name:
-        geom.name = name
+def add_box(body, box: Box, colour):
+    """A box of the body's frame that the robot can touch."""
+    half = np.divide(box.size, 2)
+    geom = body.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=half, pos=box.centre, rgba=(*colour, 1), group=2)
     geom.contype, geom.conaffinity = OBJECT, ROBOT
     return geom
 

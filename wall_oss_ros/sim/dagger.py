@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from rich.progress import track
 
 from wall_oss_ros.data.frames import FrameSet, is_made, write_frames
 from wall_oss_ros.policy import Policy
@@ -35,38 +36,28 @@ class Dagger:
         self._recipe, self._workers = recipe, workers
 
     def __call__(self, model: Path, folder: Path, episodes: int, stage: int) -> SimulatedDataset:
-        """What the checkpoint ``model`` meets in so many episodes, collected in ``folder``; stages get other scenes."""
+        """What the checkpoint ``model`` meets while it follows random instructions.
+
+        It is stored in ``folder``, or left if it is there already. Each episode has a scene of its own, each stage
+        others; the recipe's robots take turns, episode by episode.
+        """
         recipe, task = self._recipe, shared_task(self._recipe)
-        collect(model, folder, episodes, recipe.data.seed + stage, recipe.robots, self._workers)
+        seed = recipe.data.seed + stage
+        settings = {"dagger": episodes, "seed": seed, "robots": list(recipe.robots), "version": 1}
+        if not is_made(folder, settings):
+            jobs = [(seed, number) for number in range(episodes)]
+            made = in_processes(_follow, jobs, self._workers, _start_worker, (str(model), tuple(recipe.robots)))
+            images, frames, reached = map(list, zip(*track(made, "DAgger", total=episodes)))
+            count = sum(map(len, frames))
+            print(f"DAgger: {sum(reached)} of {episodes} instructions followed, {count} frames to learn from")
+            write_frames(folder, images, frames, settings)
         return SimulatedDataset(FrameSet.open(folder, task.frame), task, recipe.robots)
-
-
-def collect(model: Path, folder: Path, episodes: int, seed: int, robots: Sequence[str], workers: int = 0) -> Path:
-    """Stores what a model meets while it follows random instructions, or leaves it if it is there already.
-
-    Args:
-        model: checkpoint folder.
-        folder: for the frames.
-        episodes: instructions to follow, each on a scene of its own.
-        seed: decides scenes, instructions and noise.
-        robots: profiles that take turns, episode by episode; all of one task.
-        workers: processes; 0 for one a core.
-    """
-    settings = {"dagger": episodes, "seed": seed, "robots": list(robots), "version": 1}
-    if is_made(folder, settings):
-        return folder
-    jobs = [(seed, number) for number in range(episodes)]
-    worker = (_start_worker, (str(model), tuple(robots)))
-    images, frames, reached = map(list, zip(*in_processes(_follow, jobs, "DAgger", workers, *worker)))
-    print(f"DAgger: {sum(reached)} of {episodes} instructions followed, {sum(map(len, frames))} frames to learn from")
-    write_frames(folder, images, frames, settings)
-    return folder
 
 
 def _start_worker(model: str, robots: Sequence[str]) -> None:
     policy = Policy.from_pretrained(model, threads=1, robot=load_profile(robots[0]).trained_as)
     for robot in robots:
-        environment = task_of(robot).environment(np.random.default_rng(0), robot)
+        environment = task_of(robot).environment(np.random.default_rng(0))
         _loops.append(ClosedLoop(policy, environment, on_look=lambda e=environment: _frames.append(e.frame())))
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -120,52 +120,39 @@ def shared_task(recipe: Recipe) -> Task:
 
 
 def make_dataset(recipe: Recipe, folder: Path, workers: int = 0) -> SimulatedDataset:
-    """The recipe's dataset, made in ``folder`` if it is not there; errors as for :func:`shared_task`."""
+    """The recipe's dataset, made in ``folder`` unless it is there already with the same settings.
+
+    Episodes and posed frames are rounded up to whole jobs; the recipe's robots take turns, job by job.
+
+    Args:
+        workers: processes; 0 for one a core.
+
+    Raises:
+        WallOSSError: as :func:`shared_task`.
+    """
     d, task = recipe.data, shared_task(recipe)
-    generate(folder, d.episodes, d.posed_frames, d.keep_every, d.seed, workers, recipe.robots)
+    settings = {
+        "episodes": d.episodes, "posed_frames": d.posed_frames, "keep_every": d.keep_every, "seed": d.seed,
+        "robots": list(recipe.robots), "version": 2,
+    }  # fmt: skip
+    if not is_made(folder, settings):
+        turn = itertools.cycle(recipe.robots)
+        counts = {"posed": -(-d.posed_frames // POSED_PER_JOB), "demonstrated": -(-d.episodes // EPISODES_PER_JOB)}
+        jobs = [(kind, n, d.seed, d.keep_every, next(turn)) for kind, count in counts.items() for n in range(count)]
+        # Kinds mix, also in the held-out end.
+        jobs = [jobs[i] for i in np.random.default_rng(d.seed).permutation(len(jobs))]
+        made = in_processes(_demonstrate, jobs, workers)
+        images, records = map(list, zip(*track(made, "demonstrations", total=len(jobs))))
+        write_frames(folder, images, records, settings)
     return SimulatedDataset(FrameSet.open(folder, task.frame), task, recipe.robots, d.held_out)
 
 
-def generate(
-    folder: str | Path,
-    episodes: int,
-    posed_frames: int,
-    keep_every: int,
-    seed: int,
-    workers: int = 0,
-    robots: Sequence[str] = ("franka",),
-) -> Path:
-    """Makes frames in ``folder``, or leaves them if they are there already with the same settings.
-
-    Args:
-        episodes: demonstrations, rounded up to whole jobs.
-        posed_frames: posed frames, rounded up to whole jobs.
-        keep_every: keep each n-th frame (0.1 s apart) of a demonstration.
-        seed: decides every scene and disturbance.
-        workers: processes; 0 for one a core.
-        robots: profiles that take turns, job by job; all of one task.
-    """
-    settings = {
-        "episodes": episodes, "posed_frames": posed_frames, "keep_every": keep_every, "seed": seed,
-        "robots": list(robots), "version": 2,
-    }  # fmt: skip
-    if not is_made(Path(folder), settings):
-        turn = itertools.cycle(robots)
-        jobs = [("posed", n, seed, keep_every, next(turn)) for n in range(-(-posed_frames // POSED_PER_JOB))]
-        jobs += [("demonstrated", n, seed, keep_every, next(turn)) for n in range(-(-episodes // EPISODES_PER_JOB))]
-        # Kinds mix, also in the held-out end.
-        jobs = [jobs[i] for i in np.random.default_rng(seed).permutation(len(jobs))]
-        images, records = map(list, zip(*in_processes(_demonstrate, jobs, "demonstrations", workers)))
-        write_frames(Path(folder), images, records, settings)
-    return Path(folder)
-
-
 def in_processes(
-    work: Callable, jobs: Sequence, title: str, workers: int, initializer: Callable | None = None, arguments: tuple = ()
-) -> list:
-    """What ``work`` gives for each job, in their order, by ``workers`` processes (0: one a core); shows progress."""
+    work: Callable, jobs: Sequence, workers: int, initializer: Callable | None = None, arguments: tuple = ()
+) -> Iterator:
+    """What ``work`` gives for each job, in their order, by ``workers`` processes; 0 for one a core."""
     with multiprocessing.get_context("spawn").Pool(workers or os.cpu_count(), initializer, arguments) as pool:
-        return list(track(pool.imap(work, jobs), title, total=len(jobs)))
+        yield from pool.imap(work, jobs)
 
 
 def stacked(frames: Sequence[tuple[np.ndarray, np.void]], task: Task) -> Frames:
@@ -177,7 +164,7 @@ def _demonstrate(job: tuple[str, int, int, int, str]) -> Frames:
     kind, number, seed, keep_every, robot = job
     rng = np.random.default_rng([seed, 0 if kind == "posed" else 1, number])
     task = task_of(robot)
-    environment = task.environment(rng, robot)
+    environment = task.environment(rng)
     frames: list[tuple[np.ndarray, np.void]] = []
     if kind == "posed":
         while len(frames) < POSED_PER_JOB:

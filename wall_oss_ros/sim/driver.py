@@ -8,7 +8,8 @@ import threading
 import numpy as np
 
 from wall_oss_ros.sim.joint_trajectory_controller import ArmWithGripper, JointController
-from wall_oss_ros.sim.scenery import Scenery
+from wall_oss_ros.sim.task import Task
+from wall_oss_ros.sim.world import World
 
 CONTROL_PERIOD = 0.002  # s, how often a setpoint goes to the servos: the trajectory controllers' cycle
 _STILL = 0.002  # m/s of the opening; slower than this, the fingers have stopped
@@ -55,16 +56,16 @@ class SimulatedDriver:
     """Drives a simulator as a real robot's controllers drive the robot. Safe to call from several threads.
 
     Args:
-        simulator: a ``sim.world.World``; nobody else may touch it.
-        scenery: its robot's.
+        simulator: nobody else may touch it.
+        task: its robot's.
 
     Attributes:
         controllers: a joint trajectory controller for each arm and each part, in the profile's order.
         grippers: for each arm; None for one that moves with its arm's trajectories.
     """
 
-    def __init__(self, simulator, scenery: Scenery):
-        self._simulator, self._scenery, self._profile = simulator, scenery, scenery.profile
+    def __init__(self, simulator: World, task: Task):
+        self._simulator, self._task, self._profile = simulator, task, simulator.profile
         self._lock = threading.Lock()
         self._time_base = 0.0  # added to the simulator's time, so that a reset does not turn the clock back
         controllers, grippers = [], []
@@ -130,6 +131,6 @@ class SimulatedDriver:
                 one.restart()
 
     def ground_truth(self) -> dict:
-        """Where everything really is, for verdicts and tests: time (s), and what the scenery tells."""
+        """Where everything really is, for verdicts and tests: time (s), and what the task tells."""
         with self._lock:
-            return {"time": round(self.time, 3), **self._scenery.truth(self._simulator)}
+            return {"time": round(self.time, 3), **self._task.truth(self._simulator)}

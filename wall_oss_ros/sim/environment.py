@@ -24,10 +24,12 @@ class Environment(ABC):
     Attributes:
         arms: kinematics of each arm, in the profile's order.
         down: (3, 3) rotation of a tool at rest.
-        simulator: what is moved and seen.
+        simulator: what is moved and seen, a ``simulator_type`` with scenes of type ``spec``.
     """
 
     simulator: World
+    simulator_type: type[World]
+    spec: type
 
     def __init__(self, rng: np.random.Generator, robot: str | RobotProfile):
         self.rng = rng
@@ -36,10 +38,11 @@ class Environment(ABC):
         self.layout = Layout(self.profile)
         self.down = self.layout.tool_rotation(np.zeros(3))
         self.views = [view.name for view in self.profile.views]
+        self.simulator = self.simulator_type(self.spec.random(rng), self.profile)
 
-    @abstractmethod
     def new_scene(self) -> None:
         """Another random scene, the robot at home."""
+        self.simulator.reset(self.spec.random(self.rng))
 
     @abstractmethod
     def truth(self) -> np.ndarray:

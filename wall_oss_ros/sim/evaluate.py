@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import json
 import math
-import multiprocessing
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from wall_oss_ros.sim.closed_loop import ClosedLoop, Episode, Settings
+from wall_oss_ros.sim.datasets import in_processes
 from wall_oss_ros.sim.goals import Goal
 from wall_oss_ros.sim.registry import task_of
 from wall_oss_ros.sim.task import Task
@@ -37,8 +37,9 @@ def random_cases(task: Task, episodes: int, seed: int) -> list[Case]:
     """One unseen scene each, with one of the goals that it allows."""
     cases = []
     for number in range(episodes):
-        scene = _scene(task, number, seed)
-        goal = task.language.random_goal(np.random.default_rng([SEED_SPACE + seed, number, 1]), scene.colours)
+        scene = task.scene([SEED_SPACE + seed, number])
+        rng = np.random.default_rng([SEED_SPACE + seed, number, 1])
+        goal = task.language.random_goal(rng, scene.colours)
         cases.append(Case(number, scene, (goal,), goal.text()))
     return cases
 
@@ -47,13 +48,9 @@ def steering_cases(task: Task, scenes: int, seed: int) -> list[Case]:
     """Every goal on the same scene: only the words differ."""
     cases = []
     for number in range(scenes):
-        scene = _scene(task, number, seed)
+        scene = task.scene([SEED_SPACE + seed, number])
         cases += [Case(number, scene, (goal,), goal.text()) for goal in task.language.goals(scene.colours)]
     return cases
-
-
-def _scene(task: Task, number: int, seed: int) -> Any:
-    return task.scene(np.random.default_rng([SEED_SPACE + seed, number]))
 
 
 def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
@@ -72,10 +69,10 @@ _loop: ClosedLoop | None = None
 def _start_worker(model: str, robot: str, settings: Settings) -> None:
     global _loop
     from wall_oss_ros.policy import Policy
-    from wall_oss_ros.robots.profile import load_profile
 
-    policy = Policy.from_pretrained(model, threads=1, profile=load_profile(robot))
-    _loop = ClosedLoop(policy, task_of(robot).environment(np.random.default_rng(0), robot), settings)
+    task = task_of(robot)
+    policy = Policy.from_pretrained(model, threads=1, profile=task.profile)
+    _loop = ClosedLoop(policy, task.environment(np.random.default_rng(0)), settings)
 
 
 def _run_case(case: Case) -> Episode:
@@ -83,31 +80,19 @@ def _run_case(case: Case) -> Episode:
 
 
 def evaluate(
-    model: str | Path,
-    cases: Sequence[Case],
-    robot: str = "franka",
-    settings: Settings = Settings(),
-    workers: int = 2,
-    on_episode: Callable[[Case, Episode], None] = lambda case, episode: None,
-) -> list[Episode]:
-    """Runs all cases; the result does not depend on the number of worker processes.
+    model: str | Path, cases: Sequence[Case], robot: str = "franka", settings: Settings = Settings(), workers: int = 2
+) -> Iterator[Episode]:
+    """Runs all cases, and gives each episode as it ends, in the order of the cases.
 
     Args:
         model: checkpoint folder.
         cases: what to run.
         robot: profile name.
         settings: of the control loop.
-        workers: processes, each with one torch thread.
-        on_episode: called with each finished episode, in the order of the cases.
+        workers: processes, each with one torch thread; the result does not depend on how many there are.
     """
-    arguments = (str(model), robot, settings)
-    context = multiprocessing.get_context("spawn")
-    episodes = []
-    with context.Pool(max(1, min(workers, len(cases))), _start_worker, arguments) as pool:
-        for case, episode in zip(cases, pool.imap(_run_case, cases)):
-            on_episode(case, episode)
-            episodes.append(episode)
-    return episodes
+    workers = max(1, min(workers, len(cases)))
+    return in_processes(_run_case, cases, workers, _start_worker, (str(model), robot, settings))
 
 
 def share(hits: int, total: int) -> dict:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import importlib
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from wall_oss_ros.errors import WallOSSError
@@ -12,16 +11,16 @@ from wall_oss_ros.robots.profile import RobotProfile, load_profile
 from wall_oss_ros.sim.drawing import Drawing
 
 if TYPE_CHECKING:
-    from wall_oss_ros.sim.scenery import Scenery
     from wall_oss_ros.sim.task import Task
 
-FOLDERS = {"table": "cubes", "trays": "lifting"}
-"""The subpackage of each task. Its modules are imported when asked for: what only draws a scene needs no MuJoCo."""
+_TASKS = {"table": ("cubes", "CubeTask"), "trays": ("lifting", "LiftingTask")}
+"""Subpackage and class of each. Modules are imported when asked for: what only draws a scene needs no MuJoCo."""
 
 
 def drawing_of(scene: str) -> Drawing:
     """How the scene of that name is drawn."""
-    return _module(scene, "scene").DRAWING
+    folder, _ = _TASKS[scene]
+    return importlib.import_module(f"wall_oss_ros.sim.{folder}.scene").DRAWING
 
 
 def task_of(robot: str | RobotProfile) -> Task:
@@ -36,13 +35,5 @@ def task_of(robot: str | RobotProfile) -> Task:
             f"The robot {profile.name} has no simulation.",
             "Add a simulation section to its profile (docs/how-to/new_robot.md), or choose another robot.",
         )
-    return _module(profile.simulation.scene, "task").TASK
-
-
-def scenery_of(profile: RobotProfile) -> Scenery:
-    """The scenery of a robot; errors as for :func:`task_of`."""
-    return task_of(profile).scenery(profile)
-
-
-def _module(scene: str, name: str) -> ModuleType:
-    return importlib.import_module(f"wall_oss_ros.sim.{FOLDERS[scene]}.{name}")
+    folder, name = _TASKS[profile.simulation.scene]
+    return getattr(importlib.import_module(f"wall_oss_ros.sim.{folder}.task"), name)(profile)

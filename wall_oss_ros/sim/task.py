@@ -1,55 +1,91 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a simulated task offers for making data, training on it, and measuring how well it is done.
+"""What a simulated task offers: its scenes, data to learn from, and how well it is done.
 
 A robot's profile names its scene, and with it the task: cubes for one arm, trays for two. Everything that is said and
-learnt about either is in the two subclasses; what trains and measures is written once.
+learnt about either is in the two subclasses; what trains, runs and measures is written once.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy import prompts
+from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.sim.environment import HORIZON, Environment
-from wall_oss_ros.sim.goals import Goal
-from wall_oss_ros.sim.scenery import Scenery
+from wall_oss_ros.sim.goals import COLOURS, Goal
+from wall_oss_ros.sim.world import World
 
 DOF = 20
 """Entries of the released models' layout."""
 
 
 class Task(ABC):
-    """One kind of work. It has no state: one object serves all who use it.
+    """One kind of work for one robot. It has no state: one object serves all who use it.
 
     Attributes:
-        scenery: the scenes that it takes place in.
+        profile: the robot's.
+        language: the module with what is said about a frame and what may be asked for: ``sample``, ``instruction``,
+            ``plan_text``, ``active_subtask``, ``vocabulary``, ``goals``, ``random_goal`` and ``parse``, as in
+            :mod:`wall_oss_ros.sim.cubes.language`.
+        spec: the type of what stands in a scene; it has ``random(rng)`` and ``colours``.
         frame: numpy's type of the record that comes with each frame of a dataset.
-        language: the module with what is said about such a record and what may be asked for: ``sample``,
-            ``instruction``, ``plan_text``, ``active_subtask``, ``vocabulary``, ``goals``, ``random_goal`` and
-            ``parse``, as in :mod:`wall_oss_ros.sim.cubes.language`.
         slots: the entries of the 20-D layout that the task moves, those of the record's chunks.
         things: what may be in view, by name.
-        thing: what is picked up, in a word.
+        thing: what carries a colour and is picked up, in a word.
         place: what it may be put into, in a word; None where it is put nowhere.
     """
 
-    scenery: type[Scenery]
+    language: ModuleType
+    spec: type
     frame: np.dtype
     slots: slice
     things: tuple[str, ...]
+    thing: str
     place: str | None = None
 
-    @property
-    def language(self) -> ModuleType:
-        return self.scenery.language
+    def __init__(self, profile: RobotProfile):
+        self.profile = profile
 
-    @property
-    def thing(self) -> str:
-        return self.scenery.thing
+    # Scenes
+
+    @abstractmethod
+    def simulator(self, spec) -> World:
+        """The robot in a scene."""
+
+    @abstractmethod
+    def environment(self, rng: np.random.Generator) -> Environment:
+        """The robot with random scenes and a scripted expert."""
+
+    def scene(self, seed, colours: str = "") -> Any:
+        """The scene of a seed, recoloured when ``colours`` names as many as there are things ("red,green,blue").
+
+        Args:
+            seed: whatever ``np.random.default_rng`` takes, also a generator.
+
+        Raises:
+            WallOSSError: the colours are not different ones that the simulation has, one for each thing.
+        """
+        spec = self.spec.random(np.random.default_rng(seed))
+        names = tuple(name.strip() for name in colours.split(",") if name.strip())
+        if not names:
+            return spec
+        count = len(spec.colours)
+        if len(names) != count or len(set(names)) != count or not set(names) <= set(COLOURS):
+            raise WallOSSError(
+                f"The colours {colours!r} cannot be had.",
+                f"Name {count} different ones of {', '.join(COLOURS)}, separated by commas.",
+            )
+        return self.recoloured(spec, names)
+
+    @abstractmethod
+    def recoloured(self, spec, colours: tuple[str, ...]):
+        """The same scene with its things in other colours, in their order."""
 
     # To learn from
 
@@ -83,15 +119,7 @@ class Task(ABC):
         actions[..., self.slots] = chunks
         return actions
 
-    # To carry out and judge
-
-    @abstractmethod
-    def environment(self, rng: np.random.Generator, robot: str) -> Environment:
-        """A simulated robot with random scenes and a scripted expert."""
-
-    def scene(self, rng: np.random.Generator) -> Any:
-        """A random scene, as the environment's simulator takes it; ``colours`` are those of the things in it."""
-        return self.scenery.spec.random(rng)
+    # To judge by the simulator's state
 
     @abstractmethod
     def lifted(self, environment: Environment) -> str | None:
@@ -104,3 +132,25 @@ class Task(ABC):
     def reached(self, environment: Environment, goals: list[Goal]) -> bool:
         """Whether the simulator's state is what the goals ask for."""
         return self.language.active_subtask(environment.truth()[()], goals) == prompts.DONE
+
+    # To judge by the published ground truth
+
+    @abstractmethod
+    def truth(self, simulator) -> dict:
+        """Where everything is, fit for JSON: what /simulation/ground_truth says, m and rad in the arms' base frame."""
+
+    @abstractmethod
+    def shows(self, truth: Mapping, goal: Goal) -> bool:
+        """Whether a goal is reached by that truth."""
+
+    @abstractmethod
+    def where(self, colour: str, truth: Mapping) -> str:
+        """Where the thing of a colour is by that truth, in words; empty where there is none."""
+
+    def describe(self, goals: Sequence[Goal], truth: Mapping) -> str:
+        """Where the things that the goals name are by that truth, in words."""
+        places = []
+        for colour in dict.fromkeys(goal.colour for goal in goals):
+            where = self.where(colour, truth)
+            places.append(f"the {colour} {self.thing} {where}" if where else f"there is no {colour} {self.thing}")
+        return "; ".join(places)

@@ -32,8 +32,8 @@ class World(ABC):
         spec: what stands in the scene.
     """
 
-    def __init__(self, model: mujoco.MjModel, profile: RobotProfile):
-        self.model, self.data, self.profile = model, mujoco.MjData(model), profile
+    def __init__(self, model: mujoco.MjModel, profile: RobotProfile, spec):
+        self.model, self.data, self.profile, self.spec = model, mujoco.MjData(model), profile, spec
         self.arms = tuple(ServoArm(model, self.data, arm) for arm in profile.arms)
         self.parts = {
             part.name: ServoJoints(model, self.data, part.joints, profile.simulation.parts[part.name], part.home)
@@ -42,11 +42,13 @@ class World(ABC):
         self._base = cell.base_body(model, profile)
         self._views = tuple(view.name for view in profile.views)
         self._renderers: dict[tuple[int, int], Renderer] = {}
+        self.reset()
 
     def reset(self, spec=None) -> None:
         """Robot at home, grippers open, objects where ``spec`` says, time 0. Without a spec, the same scene again."""
         if spec is not None:
-            self._check(spec)
+            if len(spec.colours) != len(self.spec.colours):
+                raise ValueError(f"the model has {len(self.spec.colours)} objects, the scene has {len(spec.colours)}")
             self.spec = spec
         mujoco.mj_resetData(self.model, self.data)
         self._lay_out()
@@ -55,10 +57,6 @@ class World(ABC):
         for part in self.parts.values():
             part.place_joints(part.home)
         mujoco.mj_forward(self.model, self.data)
-
-    @abstractmethod
-    def _check(self, spec) -> None:
-        """Raises ValueError when the model cannot show ``spec``."""
 
     @abstractmethod
     def _lay_out(self) -> None:

@@ -30,14 +30,11 @@ class CubeEnvironment(Environment):
     """One arm at a table with cubes and trays."""
 
     simulator: CubeSimulator
+    simulator_type, spec = CubeSimulator, CubeSpec
 
     def __init__(self, rng: np.random.Generator, robot: str | RobotProfile = "franka"):
         super().__init__(rng, robot)
         (self.arm,) = self.arms
-        self.simulator = CubeSimulator(CubeSpec.random(rng), self.profile)
-
-    def new_scene(self) -> None:
-        self.simulator.reset(CubeSpec.random(self.rng))
 
     def truth(self) -> np.ndarray:
         simulator, state = self.simulator, ExpertState.of(self.simulator)

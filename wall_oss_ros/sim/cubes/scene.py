@@ -74,20 +74,21 @@ class CubeSpec:
         return np.array([tray.x, tray.y, TRAY_FLOOR])
 
 
-_WALL = 0.004  # m, thickness of a tray's walls as drawn
+_WALL = 0.004  # m, thickness of a tray's walls
 _OFF, _LONG = (TRAY_INNER + _WALL) / 2, TRAY_INNER + 2 * _WALL
-_TRAY = {
+TRAY = {
     "floor": Box((TRAY_INNER, TRAY_INNER, TRAY_FLOOR), (0.0, 0.0, TRAY_FLOOR / 2)),
-    "front": Box((_WALL, _LONG, TRAY_WALL), (_OFF, 0.0, TRAY_WALL / 2)),
     "back": Box((_WALL, _LONG, TRAY_WALL), (-_OFF, 0.0, TRAY_WALL / 2)),
-    "left": Box((TRAY_INNER, _WALL, TRAY_WALL), (0.0, _OFF, TRAY_WALL / 2)),
     "right": Box((TRAY_INNER, _WALL, TRAY_WALL), (0.0, -_OFF, TRAY_WALL / 2)),
+    "front": Box((_WALL, _LONG, TRAY_WALL), (_OFF, 0.0, TRAY_WALL / 2)),
+    "left": Box((TRAY_INNER, _WALL, TRAY_WALL), (0.0, _OFF, TRAY_WALL / 2)),
 }
+"""What a tray is made of, m in its own frame."""
 
 
 def _things(truth: Mapping) -> Iterator[Thing]:
     for side, (x, y) in truth["trays"].items():
-        yield Thing(f"tray/{side}", _TRAY, (x, y, 0.0), label=side)
+        yield Thing(f"tray/{side}", TRAY, (x, y, 0.0), label=side)
     for colour, cube in truth["cubes"].items():
         turned = (math.cos(cube["yaw"] / 2), 0.0, 0.0, math.sin(cube["yaw"] / 2))
         yield Thing(f"cube/{colour}", {"body": Box((CUBE_SIZE,) * 3)}, tuple(cube["position"]), turned, colour)

@@ -10,7 +10,8 @@ import numpy as np
 
 from wall_oss_ros.robots.profile import RobotProfile, load_profile
 from wall_oss_ros.sim.cell import OBJECT, RGB, ROBOT, TABLE_COLOUR, add_box, room
-from wall_oss_ros.sim.cubes.scene import CUBE_SIZE, TRAY_FLOOR, TRAY_INNER, TRAY_WALL, CubeSpec
+from wall_oss_ros.sim.cubes.scene import CUBE_SIZE, TRAY, TRAY_INNER, TRAY_WALL, CubeSpec
+from wall_oss_ros.sim.drawing import Box
 from wall_oss_ros.sim.world import World
 
 _HELD_OPENING = (0.034, 0.0435)  # m: what the opening reads when a cube is between the fingers
@@ -30,18 +31,20 @@ class CubeSimulator(World):
 
     def __init__(self, spec: CubeSpec, profile: RobotProfile | None = None):
         profile = profile or load_profile("franka")
-        super().__init__(build_model(spec, profile), profile)
+        super().__init__(build_model(spec, profile), profile, spec)
         (self.arm,) = self.arms
-        self._cubes = len(spec.cubes)
-        self.reset(spec)
-
-    def _check(self, spec: CubeSpec) -> None:
-        if len(spec.cubes) != self._cubes:
-            raise ValueError(f"the model has {self._cubes} cubes, the scene has {len(spec.cubes)}")
 
     def _lay_out(self) -> None:
-        apply(self.model, self.spec)
-        place_cubes(self.model, self.data, self.spec)
+        for index, cube in enumerate(self.spec.cubes):
+            self.model.geom(f"cube{index}").rgba[:3] = RGB[cube.colour]
+            self._put(index, (cube.x, cube.y, CUBE_SIZE / 2), cube.yaw)
+        for tray in self.spec.trays:
+            self.model.body(f"{tray.side}_tray").pos[:] = (tray.x, tray.y, 0)
+
+    def _put(self, index: int, position, yaw: float) -> None:
+        joint = self.data.joint(f"cube{index}")
+        joint.qpos[:] = (*position, math.cos(yaw / 2), 0, 0, math.sin(yaw / 2))
+        joint.qvel[:] = 0
 
     # Ground truth
 
@@ -83,9 +86,7 @@ class CubeSimulator(World):
 
     def place_cube(self, colour: str, position, yaw: float = 0.0) -> None:
         """Puts a cube's centre at ``position`` (3,), at rest, without physics."""
-        joint = self.data.joint(f"cube{self.spec.colours.index(colour)}")
-        joint.qpos[:] = (*position, math.cos(yaw / 2), 0, 0, math.sin(yaw / 2))
-        joint.qvel[:] = 0
+        self._put(self.spec.colours.index(colour), position, yaw)
         mujoco.mj_forward(self.model, self.data)
 
     def hold(self, colour: str, offset=(0.0, 0.0, 0.0)) -> None:
@@ -97,50 +98,22 @@ class CubeSimulator(World):
 
 
 def build_model(spec: CubeSpec, profile: RobotProfile) -> mujoco.MjModel:
-    """Compiles the scene. Another scene of the same number of cubes needs only ``apply`` (microseconds).
+    """Compiles the scene, for any ``CubeSpec`` of as many cubes.
 
     Raises:
         WallOSSError: the profile has no simulation section, or names what its URDF lacks.
     """
     world = room(profile, floor=-0.75)
-    _furniture(world, spec)
-    model = world.compile()
-    apply(model, spec)
-    return model
-
-
-def apply(model: mujoco.MjModel, spec: CubeSpec) -> None:
-    """Gives a compiled model this scene's colours and tray places. Cubes' poses are data: see ``place_cubes``."""
-    for index, cube in enumerate(spec.cubes):
-        model.geom(f"cube{index}").rgba[:3] = RGB[cube.colour]
-    for tray in spec.trays:
-        model.body(f"{tray.side}_tray").pos[:] = (tray.x, tray.y, 0)
-
-
-def place_cubes(model: mujoco.MjModel, data: mujoco.MjData, spec: CubeSpec) -> None:
-    """Puts the cubes on the table, at rest."""
-    for index, cube in enumerate(spec.cubes):
-        data.joint(f"cube{index}").qpos[:] = (
-            cube.x, cube.y, CUBE_SIZE / 2, math.cos(cube.yaw / 2), 0, 0, math.sin(cube.yaw / 2),
-        )  # fmt: skip
-        data.joint(f"cube{index}").qvel[:] = 0
-
-
-def _furniture(world: mujoco.MjSpec, spec: CubeSpec) -> None:
     ground = world.worldbody
-    add_box(ground, "table", (0.75, 0.8, 0.02), (0.40, 0, -0.02), TABLE_COLOUR)
+    add_box(ground, Box((1.5, 1.6, 0.04), (0.40, 0, -0.02)), TABLE_COLOUR).name = "table"
     for tray in spec.trays:
         body = ground.add_body(name=f"{tray.side}_tray", pos=[tray.x, tray.y, 0])
-        half, thin, high = TRAY_INNER / 2, 0.002, TRAY_WALL / 2
-        add_box(
-            body, f"{tray.side}_tray_floor", (half, half, TRAY_FLOOR / 2), (0, 0, TRAY_FLOOR / 2), (0.34, 0.34, 0.37)
-        )
-        for sign in (-1, 1):
-            add_box(body, "", (thin, half + 2 * thin, high), (sign * (half + thin), 0, high), (0.16, 0.16, 0.18))
-            add_box(body, "", (half, thin, high), (0, sign * (half + thin), high), (0.16, 0.16, 0.18))
+        for name, box in TRAY.items():
+            add_box(body, box, (0.34, 0.34, 0.37) if name == "floor" else (0.16, 0.16, 0.18))
     for index in range(len(spec.cubes)):
         body = ground.add_body(name=f"cube{index}", pos=[0.5, 0.1 * index, CUBE_SIZE / 2])
         body.add_freejoint(name=f"cube{index}")
-        geom = add_box(body, f"cube{index}", (CUBE_SIZE / 2,) * 3, (0, 0, 0), (1, 1, 1))
-        geom.conaffinity = OBJECT | ROBOT
+        geom = add_box(body, Box((CUBE_SIZE,) * 3), (1, 1, 1))
+        geom.name, geom.conaffinity = f"cube{index}", OBJECT | ROBOT
         geom.mass, geom.condim, geom.friction = 0.05, 4, [1.0, 0.01, 0.0001]
+    return world.compile()

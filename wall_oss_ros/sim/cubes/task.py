@@ -3,23 +3,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 
 from wall_oss_ros.sim.cubes import language
 from wall_oss_ros.sim.cubes.demonstrations import ARM, CubeEnvironment
 from wall_oss_ros.sim.cubes.frames import FRAME, PLACES
-from wall_oss_ros.sim.cubes.language import TRAYS, pick_text, place_text
-from wall_oss_ros.sim.cubes.scenery import CubeScenery
+from wall_oss_ros.sim.cubes.language import TRAYS, CubeGoal, pick_text, place_text
+from wall_oss_ros.sim.cubes.scene import CubeSpec
+from wall_oss_ros.sim.cubes.simulator import CubeSimulator
 from wall_oss_ros.sim.goals import COLOURS
 from wall_oss_ros.sim.task import Task
+
+_OFF_TABLE = 0.05  # m: a held cube's centre above the table's surface, 3 cm higher than when it lies there
 
 
 class CubeTask(Task):
     """Three cubes of four colours and two trays."""
 
-    scenery, frame, slots = CubeScenery, FRAME, ARM
+    language, spec, frame, slots = language, CubeSpec, FRAME, ARM
     things = (*COLOURS, "left tray", "right tray", "hand")
-    place = "tray"
+    thing, place = "cube", "tray"
+
+    def simulator(self, spec: CubeSpec) -> CubeSimulator:
+        return CubeSimulator(spec, self.profile)
+
+    def environment(self, rng: np.random.Generator) -> CubeEnvironment:
+        return CubeEnvironment(rng, self.profile)
+
+    def recoloured(self, spec: CubeSpec, colours: tuple[str, ...]) -> CubeSpec:
+        return replace(spec, cubes=tuple(replace(cube, colour=name) for cube, name in zip(spec.cubes, colours)))
 
     def arm_states(self, frames: np.ndarray) -> np.ndarray:
         return np.concatenate([frames["tcp"], frames["rotation"], frames["opening"][:, None]], axis=1)
@@ -42,9 +57,6 @@ class CubeTask(Task):
         weights[np.linalg.norm(frame["cubes"] - frame["tcp"], axis=1).argmin()] += 0.18
         return names, weights
 
-    def environment(self, rng: np.random.Generator, robot: str) -> CubeEnvironment:
-        return CubeEnvironment(rng, robot)
-
     def lifted(self, environment: CubeEnvironment) -> str | None:
         return environment.simulator.held() if environment.simulator.arm.tcp[0][2] > language.LIFTED else None
 
@@ -52,5 +64,30 @@ class CubeTask(Task):
         where = environment.simulator.where(colour)
         return where.removesuffix(" tray") if where.endswith(" tray") else None
 
+    def truth(self, simulator: CubeSimulator) -> dict:
+        """``cubes`` by colour: position, yaw and the place they are in; ``trays`` by side: x and y."""
+        cubes = {}
+        for colour, (position, quaternion) in simulator.cubes().items():
+            x, y, z, w = (float(value) for value in quaternion)
+            cubes[colour] = {
+                "position": [round(float(value), 4) for value in position],
+                "yaw": round(float(np.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))), 4),
+                "where": simulator.where(colour),
+            }
+        return {"cubes": cubes, "trays": {tray.side: [tray.x, tray.y] for tray in simulator.spec.trays}}
 
-TASK = CubeTask()
+    def shows(self, truth: Mapping, goal: CubeGoal) -> bool:
+        cube = truth["cubes"].get(goal.colour)
+        if cube is None:
+            return False
+        if goal.kind == "place":
+            return cube["where"] == f"{goal.tray} tray"  # "gripper" as long as the fingers are around it
+        return cube["where"] == "gripper" and cube["position"][2] > _OFF_TABLE
+
+    def where(self, colour: str, truth: Mapping) -> str:
+        cube = truth["cubes"].get(colour)
+        if cube is None:
+            return ""
+        if cube["where"] == "gripper":
+            return f"is in the gripper, {100 * cube['position'][2]:.0f} cm above the table"
+        return f"is {'on' if cube['where'] == 'table' else 'in'} the {cube['where']}"

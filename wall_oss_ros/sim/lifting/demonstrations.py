@@ -9,7 +9,6 @@ from collections.abc import Iterator
 import mujoco
 import numpy as np
 
-from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.sim.environment import DT, HORIZON, Environment
 from wall_oss_ros.sim.goals import COLOURS
 from wall_oss_ros.sim.lifting import expert
@@ -28,13 +27,7 @@ class LiftingEnvironment(Environment):
     """Two arms at a table with two wide trays."""
 
     simulator: LiftingSimulator
-
-    def __init__(self, rng: np.random.Generator, robot: str | RobotProfile = "dual_arm"):
-        super().__init__(rng, robot)
-        self.simulator = LiftingSimulator(LiftingSpec.random(rng), self.profile)
-
-    def new_scene(self) -> None:
-        self.simulator.reset(LiftingSpec.random(self.rng))
+    simulator_type, spec = LiftingSimulator, LiftingSpec
 
     def truth(self) -> np.ndarray:
         simulator, spec = self.simulator, self.simulator.spec

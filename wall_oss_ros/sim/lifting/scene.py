@@ -59,19 +59,20 @@ class LiftingSpec:
 
 
 _SIDE_WALL, _RIM_WALL = (DEPTH, THICKNESS, WALL), (0.004, WIDTH - 2 * THICKNESS, RIM)
-_TRAY = {
+TRAY = {
     "floor": Box((DEPTH, WIDTH, 0.004), (0.0, 0.0, 0.002)),
-    "left": Box(_SIDE_WALL, (0.0, SIDE, WALL / 2)),
     "right": Box(_SIDE_WALL, (0.0, -SIDE, WALL / 2)),
-    "front": Box(_RIM_WALL, (DEPTH / 2 - 0.002, 0.0, RIM / 2)),
     "back": Box(_RIM_WALL, (0.002 - DEPTH / 2, 0.0, RIM / 2)),
+    "left": Box(_SIDE_WALL, (0.0, SIDE, WALL / 2)),
+    "front": Box(_RIM_WALL, (DEPTH / 2 - 0.002, 0.0, RIM / 2)),
 }
+"""What a tray is made of, m from the middle of its underside."""
 
 
 def _things(truth: Mapping) -> Iterator[Thing]:
     for colour, tray in truth["wide_trays"].items():
         x, y, z, w = tray["quaternion"]
-        yield Thing(f"tray/{colour}", _TRAY, tuple(tray["position"]), (w, x, y, z), colour)
+        yield Thing(f"tray/{colour}", TRAY, tuple(tray["position"]), (w, x, y, z), colour)
 
 
 DRAWING = Drawing(

@@ -11,19 +11,9 @@ import numpy as np
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.sim import cell
 from wall_oss_ros.sim.cell import OBJECT, RGB, ROBOT, TABLE_COLOUR, add_box
+from wall_oss_ros.sim.drawing import Box
 from wall_oss_ros.sim.lifting.frames import LEFT, RIGHT
-from wall_oss_ros.sim.lifting.scene import (
-    DEPTH,
-    GRIP,
-    MASS,
-    RIM,
-    SIDE,
-    TABLE,
-    THICKNESS,
-    WALL,
-    WIDTH,
-    LiftingSpec,
-)
+from wall_oss_ros.sim.lifting.scene import DEPTH, GRIP, MASS, SIDE, TABLE, THICKNESS, TRAY, WALL, LiftingSpec
 from wall_oss_ros.sim.world import World
 
 SIDES = {RIGHT: -1, LEFT: 1}  # the side wall that each arm takes: the one on its own side
@@ -38,16 +28,13 @@ class LiftingSimulator(World):
     spec: LiftingSpec
 
     def __init__(self, spec: LiftingSpec, profile: RobotProfile):
-        super().__init__(build_model(profile), profile)
-        self._trays = [self.model.body(f"tray{index}").id for index in range(2)]
-        self.reset(spec)
-
-    def _check(self, spec: LiftingSpec) -> None:
-        if len(spec.trays) != 2:
-            raise ValueError(f"the model has 2 trays, the scene has {len(spec.trays)}")
+        super().__init__(build_model(profile), profile, spec)
 
     def _lay_out(self) -> None:
-        apply(self.model, self.spec)
+        for index, colour in enumerate(self.spec.colours):
+            body = self.model.body(f"tray{index}")
+            first, count = body.geomadr[0], body.geomnum[0]
+            self.model.geom_rgba[first : first + count, :3] = RGB[colour]
 
     def reset(self, spec: LiftingSpec | None = None) -> None:
         super().reset(spec)
@@ -58,9 +45,8 @@ class LiftingSimulator(World):
 
     def tray(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """The middle of a tray's underside (3,) and its rotation (3, 3), in the base frame."""
-        base, body = self.data.xmat[self._base].reshape(3, 3), self._trays[index]
-        position = base.T @ (self.data.xpos[body] - self.data.xpos[self._base])
-        return position, base.T @ self.data.xmat[body].reshape(3, 3)
+        base, body = self.data.xmat[self._base].reshape(3, 3), self.data.body(f"tray{index}")
+        return base.T @ (body.xpos - self.data.xpos[self._base]), base.T @ body.xmat.reshape(3, 3)
 
     def wall(self, index: int, arm: int) -> np.ndarray:
         """The point (3,) of a tray at which an arm should grip it."""
@@ -98,7 +84,7 @@ class LiftingSimulator(World):
 
 
 def build_model(profile: RobotProfile) -> mujoco.MjModel:
-    """Compiles the scene, for any ``LiftingSpec``: see ``apply`` and ``place_tray``.
+    """Compiles the scene, for any ``LiftingSpec``.
 
     Raises:
         WallOSSError: the profile has no simulation section, or names what its URDF lacks.
@@ -106,35 +92,18 @@ def build_model(profile: RobotProfile) -> mujoco.MjModel:
     world = cell.room(profile, floor=0.0)
     position, quaternion = cell.base_pose(world, profile)
     table = world.worldbody.add_body(name="table", pos=position, quat=quaternion)
-    add_box(table, "table", (0.32, 0.5, 0.02), (0.52, 0, TABLE - 0.02), TABLE_COLOUR)
+    add_box(table, Box((0.64, 1.0, 0.04), (0.52, 0, TABLE - 0.02)), TABLE_COLOUR).name = "table"
     for index in range(2):
-        _add_tray(world, f"tray{index}")
+        body = world.worldbody.add_body(name=f"tray{index}")
+        body.add_freejoint(name=f"tray{index}")
+        for box in TRAY.values():
+            geom = add_box(body, box, (1, 1, 1))
+            geom.conaffinity = OBJECT | ROBOT
+            geom.mass, geom.condim, geom.friction = MASS / len(TRAY), 4, [1.0, 0.01, 0.0001]
     return world.compile()
 
 
-def apply(model: mujoco.MjModel, spec: LiftingSpec) -> None:
-    """Gives a compiled model this scene's colours. Trays' poses are in the data."""
-    for index, tray in enumerate(spec.trays):
-        body = model.body(f"tray{index}")
-        first, count = body.geomadr[0], body.geomnum[0]
-        model.geom_rgba[first : first + count, :3] = RGB[tray.colour]
-
-
-def _add_tray(world: mujoco.MjSpec, name: str) -> None:
-    body = world.worldbody.add_body(name=name)
-    body.add_freejoint(name=name)
-    wide, deep, thin = WIDTH / 2, DEPTH / 2, THICKNESS / 2
-    boxes = [((deep, wide, 0.002), (0, 0, 0.002))]
-    for sign in (-1, 1):
-        boxes.append(((deep, thin, WALL / 2), (0, sign * SIDE, WALL / 2)))
-        boxes.append(((0.002, wide - THICKNESS, RIM / 2), (sign * (deep - 0.002), 0, RIM / 2)))
-    for half_sizes, position in boxes:
-        geom = add_box(body, "", half_sizes, position, (1, 1, 1))
-        geom.conaffinity = OBJECT | ROBOT
-        geom.mass, geom.condim, geom.friction = MASS / len(boxes), 4, [1.0, 0.01, 0.0001]
-
-
-def _yaw_quaternion(yaw: float, roll: float = 0.0) -> np.ndarray:
+def _yaw_quaternion(yaw: float, roll: float) -> np.ndarray:
     """(4,) w first: rotation by ``roll`` about x, then by ``yaw`` about z, rad."""
     cy, sy, cr, sr = math.cos(yaw / 2), math.sin(yaw / 2), math.cos(roll / 2), math.sin(roll / 2)
     return np.array([cy * cr, cy * sr, sy * sr, sy * cr])
