@@ -8,9 +8,8 @@ import pytest
 
 from wall_oss_ros.policy import prompts
 from wall_oss_ros.sim.goals import COLOURS
-from wall_oss_ros.sim.lifting import language
 from wall_oss_ros.sim.lifting.frames import LEFT, LIFT_FRAME, RIGHT
-from wall_oss_ros.sim.lifting.language import LiftGoal, active_subtask, plan_text
+from wall_oss_ros.sim.lifting.language import LANGUAGE, LiftGoal
 from wall_oss_ros.uni_cot.grounding import named_object, pointing_question
 
 RED, BLUE = 0, 1  # indices of the trays, red the near one
@@ -49,22 +48,22 @@ BOTH = (RIGHT, LEFT)
     ],
 )
 def test_what_is_called_for_follows_from_hands_and_trays(frame, called_for):
-    assert active_subtask(frame, LIFT_RED) == called_for
+    assert LANGUAGE.active_subtask(frame, LIFT_RED) == called_for
 
 
 def test_a_plan_is_two_subtasks_and_an_absent_tray_is_refused():
-    assert plan_text(make_frame(), LIFT_RED).splitlines() == [TAKE, LIFT]
+    assert LANGUAGE.plan_text(make_frame(), LIFT_RED).splitlines() == [TAKE, LIFT]
     green = [LiftGoal("lift", "green")]
-    for said in (plan_text(make_frame(), green), active_subtask(make_frame(), green)):
+    for said in (LANGUAGE.plan_text(make_frame(), green), LANGUAGE.active_subtask(make_frame(), green)):
         assert said == "there is no green tray" and said.startswith(prompts.ABSENT)
 
 
 def test_instructions_mean_the_goals_they_come_with():
-    rng, known = np.random.default_rng(0), set(language.vocabulary())
+    rng, known = np.random.default_rng(0), set(LANGUAGE.vocabulary())
     absent = 0
     for _ in range(200):
-        text, goals = language.instruction(rng, make_frame(), absent_share=0.2)
-        assert language.parse(text) == goals and set(text.split()) <= known
+        text, goals = LANGUAGE.instruction(rng, make_frame(), absent_share=0.2)
+        assert LANGUAGE.parse(text) == goals and set(text.split()) <= known
         absent += goals[0].colour in ("green", "yellow")
     assert 20 < absent < 65
 
@@ -73,7 +72,7 @@ def answers(kind: str, frame: np.void, draws: int = 150) -> dict[str, set[str]]:
     """Everything that is answered to each question of a kind."""
     rng, found = np.random.default_rng(1), {}
     for _ in range(draws):
-        _, suffix, answer = language.sample(rng, frame, {kind: 1.0})
+        _, suffix, answer = LANGUAGE.sample(rng, frame, {kind: 1.0})
         asked = suffix.removeprefix(prompts.QUESTION).removesuffix("\n" + prompts.ASSISTANT)
         found.setdefault(asked, set()).add(answer)
     return found
@@ -125,8 +124,8 @@ def test_all_trays_are_named_in_one_order_wherever_they_stand():
 
 
 def test_nonsense_is_not_understood_and_every_word_that_is_asked_is_known():
-    known, refused = set(language.vocabulary()), 0
-    for kind in language.MATERIAL:
+    known, refused = set(LANGUAGE.vocabulary()), 0
+    for kind in LANGUAGE.material:
         for asked, said in answers(kind, make_frame()).items():
             words = re.sub(r"\n.*|Instruction:|[.?]", "", asked.strip()).lower().split()
             assert set(words) <= known, words
@@ -137,5 +136,5 @@ def test_nonsense_is_not_understood_and_every_word_that_is_asked_is_known():
 @pytest.mark.parametrize(("raised", "tilt", "ends"), [(0.11, 0.1, True), (0.09, 0.1, False), (0.11, 0.2, False)])
 def test_a_tray_that_is_not_yet_called_lifted_may_be_high_enough(raised, tilt, ends):
     frame = make_frame(hands=[LEFT, RIGHT], raised=raised, tilt=tilt)
-    assert language.reached(frame, LIFT_RED) is ends
-    assert active_subtask(frame, LIFT_RED) == LIFT
+    assert LANGUAGE.reached(frame, LIFT_RED) is ends
+    assert LANGUAGE.active_subtask(frame, LIFT_RED) == LIFT

@@ -11,9 +11,8 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model.config import NoiseConfig
 from wall_oss_ros.model.flow import sample_time
 from wall_oss_ros.policy import prompts
-from wall_oss_ros.sim.cubes import language
 from wall_oss_ros.sim.cubes.frames import FRAME, PLACES
-from wall_oss_ros.sim.cubes.language import TRAYS, CubeGoal
+from wall_oss_ros.sim.cubes.language import LANGUAGE, TRAYS, CubeGoal
 from wall_oss_ros.sim.goals import COLOURS
 from wall_oss_ros.training import checkpointing
 from wall_oss_ros.training.recipe import Stage, load_recipe
@@ -39,23 +38,23 @@ PUT_RED = [CubeGoal("place", "red", "left")]
 
 
 def test_what_is_called_for_follows_from_what_is_seen():
-    assert language.active_subtask(make_frame(), PUT_RED) == "pick up the red cube"
+    assert LANGUAGE.active_subtask(make_frame(), PUT_RED) == "pick up the red cube"
     held = make_frame(("gripper", "table", "table"), heights=(0.2, 0.02, 0.02))
-    assert language.active_subtask(held, PUT_RED) == "place it in the left tray"
-    assert language.active_subtask(held, [CubeGoal("pick", "red")]) == prompts.DONE
+    assert LANGUAGE.active_subtask(held, PUT_RED) == "place it in the left tray"
+    assert LANGUAGE.active_subtask(held, [CubeGoal("pick", "red")]) == prompts.DONE
     barely = make_frame(("gripper", "table", "table"), heights=(0.03, 0.02, 0.02))
-    assert language.active_subtask(barely, PUT_RED) == "pick up the red cube"
+    assert LANGUAGE.active_subtask(barely, PUT_RED) == "pick up the red cube"
     placed = make_frame(("left tray", "table", "table"))
-    assert language.active_subtask(placed, PUT_RED) == prompts.DONE
+    assert LANGUAGE.active_subtask(placed, PUT_RED) == prompts.DONE
     letting_go = make_frame(("left tray", "table", "table"), tcp=(0.5, 0.27, 0.03))
-    assert language.active_subtask(letting_go, PUT_RED) == "place it in the left tray"
-    assert language.active_subtask(make_frame(("right tray", "table", "table")), PUT_RED) == "pick up the red cube"
+    assert LANGUAGE.active_subtask(letting_go, PUT_RED) == "place it in the left tray"
+    assert LANGUAGE.active_subtask(make_frame(("right tray", "table", "table")), PUT_RED) == "pick up the red cube"
 
 
 def test_several_goals_come_one_after_the_other():
     goals = [*PUT_RED, CubeGoal("place", "blue", "right")]
-    assert language.active_subtask(make_frame(("left tray", "table", "table")), goals) == "pick up the blue cube"
-    assert language.plan_text(make_frame(), goals).splitlines() == [
+    assert LANGUAGE.active_subtask(make_frame(("left tray", "table", "table")), goals) == "pick up the blue cube"
+    assert LANGUAGE.plan_text(make_frame(), goals).splitlines() == [
         "pick up the red cube",
         "place it in the left tray",
         "pick up the blue cube",
@@ -65,20 +64,20 @@ def test_several_goals_come_one_after_the_other():
 
 def test_an_absent_cube_is_said_to_be_absent():
     goal = [CubeGoal("place", "green", "left")]
-    assert language.active_subtask(make_frame(), goal) == "there is no green cube"
-    assert language.plan_text(make_frame(), goal) == "there is no green cube"
+    assert LANGUAGE.active_subtask(make_frame(), goal) == "there is no green cube"
+    assert LANGUAGE.plan_text(make_frame(), goal) == "there is no green cube"
 
 
 def test_instructions_mean_the_goals_they_come_with():
     rng = np.random.default_rng(0)
     for _ in range(300):
-        text, goals = language.instruction(rng, make_frame())
-        assert language.parse(text) == goals
+        text, goals = LANGUAGE.instruction(rng, make_frame())
+        assert LANGUAGE.parse(text) == goals
 
 
 def test_a_cube_out_of_view_is_not_pointed_to():
     rng = np.random.default_rng(1)
-    answers = {language.point_front(rng, make_frame()) for _ in range(200)}
+    answers = {LANGUAGE.point_front(rng, make_frame()) for _ in range(200)}
     blue = {answer for prompt, answer in answers if "blue" in prompt}
     assert blue == {"not in view"}
     assert "<point>[10, 20]</point>" in {answer for prompt, answer in answers if "red" in prompt}
@@ -89,14 +88,14 @@ def tokenizer():
     rng = np.random.default_rng(2)
     texts = []
     for _ in range(2000):
-        _, prompt, answer = language.sample(rng, make_frame())
+        _, prompt, answer = LANGUAGE.sample(rng, make_frame())
         texts += [prompt.replace(prompts.ASSISTANT, ""), answer]
     return train_tokenizer(texts, 512)
 
 
 def test_the_tokenizer_gives_back_every_prompt(tokenizer):
     rng = np.random.default_rng(3)
-    samples = [language.sample(rng, make_frame()) for _ in range(200)]
+    samples = [LANGUAGE.sample(rng, make_frame()) for _ in range(200)]
     texts = [prompts.observation_prompt(["face_view", "right_wrist_view"]), prompts.act_suffix("lift the red cube")]
     texts += [text for _, prompt, answer in samples for text in (prompt, answer)]
     for text in texts:
@@ -107,9 +106,9 @@ def test_the_tokenizer_gives_back_every_prompt(tokenizer):
 
 
 def test_every_word_of_the_data_is_in_the_vocabulary():
-    rng, known = np.random.default_rng(4), set(language.vocabulary())
+    rng, known = np.random.default_rng(4), set(LANGUAGE.vocabulary())
     for _ in range(500):
-        text, _ = language.instruction(rng, make_frame())
+        text, _ = LANGUAGE.instruction(rng, make_frame())
         assert set(text.replace(",", "").split()) <= known
 
 

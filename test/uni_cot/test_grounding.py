@@ -8,8 +8,8 @@ from wall_oss_ros.policy import prompts
 from wall_oss_ros.robots.frames import Frames
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim.cell import mount
-from wall_oss_ros.sim.cubes import language
 from wall_oss_ros.sim.cubes.frames import FRAME
+from wall_oss_ros.sim.cubes.language import LANGUAGE
 from wall_oss_ros.sim.cubes.scene import CubeSpec
 from wall_oss_ros.sim.cubes.simulator import CubeSimulator
 from wall_oss_ros.uni_cot.grounding import SubtaskLocator, named_object, parse_point, pointing_question
@@ -55,7 +55,7 @@ def test_only_one_point_is_an_answer(answer, pixel):
 
 def test_the_question_is_the_one_that_the_model_was_trained_with():
     frame, rng = np.zeros((), FRAME)[()], np.random.default_rng(0)
-    trained = {language.point_front(rng, frame)[0] for _ in range(50)}
+    trained = {LANGUAGE.point_front(rng, frame)[0] for _ in range(50)}
     assert (
         prompts.ask_suffix(pointing_question("red cube")) in trained
         and prompts.ask_suffix(pointing_question("left tray")) in trained

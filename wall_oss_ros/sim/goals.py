@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What may be asked for in simulation, as goals, and what all tasks share in putting a frame into words.
+"""What may be asked for in simulation, as goals, and how a task puts frames into words.
 
 Goals make training instructions and judge a run from the simulator's state. The planner does not use them: subtasks
 come from the model. A frame is a record of a task's dataset; ``frame["colours"]`` are the colours of its things.
@@ -11,7 +11,6 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar
 
 import numpy as np
 
@@ -32,13 +31,11 @@ class Goal(ABC):
     Attributes:
         kind: what: a word of the task's language.
         tray: where the thing goes, if anywhere.
-        thing: what has the colour, in a word.
     """
 
     kind: str
     colour: str
     tray: str | None = None
-    thing: ClassVar[str]
 
     @abstractmethod
     def text(self) -> str:
@@ -47,32 +44,6 @@ class Goal(ABC):
     @abstractmethod
     def subtasks(self) -> list[str]:
         """The subtasks in the words that the model was trained to use."""
-
-
-G = TypeVar("G", bound=Goal)
-
-
-def parse_clauses(text: str, parse: Callable[[str], G | None], example: str, usage: str) -> list[G]:
-    """The goals that an instruction names, in order.
-
-    Args:
-        parse: the goal of one clause in lower case, or None.
-        example, usage: for the errors: an instruction, and what instructions look like.
-
-    Raises:
-        WallOSSError: the instruction is empty, or is none that the simulation can judge.
-    """
-    words = " ".join(text.lower().replace(".", " ").split())
-    if not words:
-        raise WallOSSError("The instruction is empty.", f'Say what to do, such as "{example}".')
-    clauses = _JOIN.split(words)
-    goals = [parse(clause) for clause in clauses]
-    if None in goals:
-        raise WallOSSError(
-            f'"{text}" is no task of the simulated table: "{clauses[goals.index(None)]}" was not understood.',
-            f"{usage}; colours are {', '.join(COLOURS)}.",
-        )
-    return goals
 
 
 def index_of(frame: np.void, colour: str) -> int | None:
@@ -85,25 +56,6 @@ def absent(colour: str, thing: str) -> str:
     return f"{prompts.ABSENT} {colour} {thing}"
 
 
-def plan_text(frame: np.void, goals: Sequence[Goal]) -> str:
-    """All subtasks, one a line; or what makes the instruction impossible."""
-    for goal in goals:
-        if index_of(frame, goal.colour) is None:
-            return absent(goal.colour, goal.thing)
-    return "\n".join(line for goal in goals for line in goal.subtasks())
-
-
-def first_undone(states: Sequence[str]) -> str:
-    """Of what several goals call for: what is impossible, else the first that is not done, else ``done``."""
-    missing = next((state for state in states if state.startswith(prompts.ABSENT)), None)
-    return missing or next((state for state in states if state != prompts.DONE), prompts.DONE)
-
-
-def nonsense(rng: np.random.Generator, words: Sequence[str]) -> str:
-    """Words that are no instruction."""
-    return " ".join(rng.choice(words, size=rng.integers(1, 8)))
-
-
 def point(pixel: np.ndarray) -> str:
     """A grounded position in pixels of the view, in the model's notation; or that there is none."""
     if not np.isfinite(pixel).all():
@@ -111,19 +63,126 @@ def point(pixel: np.ndarray) -> str:
     return f"<point>[{int(pixel[0])}, {int(pixel[1])}]</point>"
 
 
-Material = Mapping[str, tuple[float, Callable[[np.random.Generator, np.void], tuple[str, str]]]]
-"""What may be asked about a frame, by kind: its share of the samples, and what makes prompt suffix and answer."""
+class Language(ABC):
+    """Language about frames of one task: instructions, the subtask called for, plans, questions with answers.
 
+    What makes a sample takes a generator and a frame, and gives (prompt suffix, answer). This is the model's
+    Inspiration material: pointing, naming and judging are what tie words to pixels.
 
-def draw(
-    material: Material, rng: np.random.Generator, frame: np.void, kinds: Mapping[str, float] | None = None
-) -> tuple[str, str, str]:
-    """One random language sample about the frame: (kind, prompt suffix, answer).
-
-    Args:
-        kinds: shares by kind, instead of the material's own.
+    Attributes:
+        thing: what carries a colour, in a word.
+        material: what may be asked about a frame, by kind: its share of the samples, and what makes one.
+        example, usage: for errors: an instruction, and what instructions look like.
+        nonsense_words: what instructions that mean nothing are made of.
+        absent_in_plans: how often a plan is asked for with something that is not there.
+        texts: all that instructions and questions consist of.
     """
-    names = list(kinds or material)
-    shares = np.array([kinds[name] if kinds else material[name][0] for name in names])
-    kind = names[rng.choice(len(names), p=shares / shares.sum())]
-    return (kind, *material[kind][1](rng, frame))
+
+    thing: str
+    material: Mapping[str, tuple[float, Callable[[np.random.Generator, np.void], tuple[str, str]]]]
+    example: str
+    usage: str
+    nonsense_words: Sequence[str]
+    absent_in_plans: float
+    texts: Sequence[str]
+
+    # What may be asked for
+
+    @abstractmethod
+    def goals(self, colours: Sequence[str]) -> list[Goal]:
+        """All that may be asked for where there are things of these colours."""
+
+    @abstractmethod
+    def random_goal(self, rng: np.random.Generator, colours: Sequence[str]) -> Goal:
+        """One of them."""
+
+    @abstractmethod
+    def parse_clause(self, clause: str) -> Goal | None:
+        """The goal of one clause in lower case, or None."""
+
+    def parse(self, text: str) -> list[Goal]:
+        """The goals that an instruction names, in order.
+
+        Raises:
+            WallOSSError: the instruction is empty, or is none that the simulation can judge.
+        """
+        words = " ".join(text.lower().replace(".", " ").split())
+        if not words:
+            raise WallOSSError("The instruction is empty.", f'Say what to do, such as "{self.example}".')
+        clauses = _JOIN.split(words)
+        goals = [self.parse_clause(clause) for clause in clauses]
+        if None in goals:
+            raise WallOSSError(
+                f'"{text}" is no task of the simulated table: "{clauses[goals.index(None)]}" was not understood.',
+                f"{self.usage}; colours are {', '.join(COLOURS)}.",
+            )
+        return goals
+
+    @abstractmethod
+    def instruction(
+        self, rng: np.random.Generator, frame: np.void, absent_share: float = 0.06
+    ) -> tuple[str, list[Goal]]:
+        """A random instruction about the frame; now and then about a thing that is not there."""
+
+    def vocabulary(self) -> list[str]:
+        """Every word that instructions and questions are made of; a user's other words are unknown to the model."""
+        return sorted(set(" ".join(self.texts).replace("{c}", "").replace("{t}", "").split()))
+
+    # What a frame calls for
+
+    @abstractmethod
+    def goal_state(self, frame: np.void, goal: Goal) -> str:
+        """The subtask that ``goal`` calls for now, ``done``, or what is wrong with it."""
+
+    def active_subtask(self, frame: np.void, goals: Sequence[Goal]) -> str:
+        """Of several goals in order: what is impossible, else the subtask of the first that is not done, else ``done``."""
+        states = [self.goal_state(frame, goal) for goal in goals]
+        missing = next((state for state in states if state.startswith(prompts.ABSENT)), None)
+        return missing or next((state for state in states if state != prompts.DONE), prompts.DONE)
+
+    def plan_text(self, frame: np.void, goals: Sequence[Goal]) -> str:
+        """All subtasks, one a line; or what makes the instruction impossible."""
+        for goal in goals:
+            if index_of(frame, goal.colour) is None:
+                return absent(goal.colour, self.thing)
+        return "\n".join(line for goal in goals for line in goal.subtasks())
+
+    # Samples
+
+    def sample(
+        self, rng: np.random.Generator, frame: np.void, kinds: Mapping[str, float] | None = None
+    ) -> tuple[str, str, str]:
+        """One random sample about the frame: (kind, prompt suffix, answer).
+
+        Args:
+            kinds: shares by kind, instead of the material's own.
+        """
+        names = list(kinds or self.material)
+        shares = np.array([kinds[name] if kinds else self.material[name][0] for name in names])
+        kind = names[rng.choice(len(names), p=shares / shares.sum())]
+        return (kind, *self.material[kind][1](rng, frame))
+
+    def reason(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
+        text, goals = self.instruction(rng, frame)
+        return prompts.reason_suffix(text), self.active_subtask(frame, goals)
+
+    def plan(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
+        if rng.random() < 0.15:
+            nonsense = " ".join(rng.choice(self.nonsense_words, size=rng.integers(1, 8)))
+            return prompts.plan_suffix(nonsense), prompts.NOT_UNDERSTOOD
+        text, goals = self.instruction(rng, frame, self.absent_in_plans)
+        return prompts.plan_suffix(text), self.plan_text(frame, goals)
+
+    def where(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
+        colour = COLOURS[int(rng.integers(len(COLOURS)))]
+        index = index_of(frame, colour)
+        answer = absent(colour, self.thing) if index is None else self.place_of(frame, index)
+        return prompts.ask_suffix(f"Where is the {colour} {self.thing}?"), answer
+
+    @abstractmethod
+    def place_of(self, frame: np.void, index: int) -> str:
+        """Where one of the frame's things is, in words."""
+
+    def which(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
+        names = [COLOURS[i] for i in sorted(frame["colours"])]
+        return prompts.ask_suffix(f"Which {self.thing}s are there?"), ", ".join(names)

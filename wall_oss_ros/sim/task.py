@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy import prompts
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.sim.environment import HORIZON, Environment
-from wall_oss_ros.sim.goals import COLOURS, Goal
+from wall_oss_ros.sim.goals import COLOURS, Goal, Language
 from wall_oss_ros.sim.world import World
 
 DOF = 20
@@ -30,27 +29,28 @@ class Task(ABC):
 
     Attributes:
         profile: the robot's.
-        language: the module with what is said about a frame and what may be asked for: ``sample``, ``instruction``,
-            ``plan_text``, ``active_subtask``, ``vocabulary``, ``goals``, ``random_goal`` and ``parse``, as in
-            :mod:`wall_oss_ros.sim.cubes.language`.
+        language: what is said about a frame, and what may be asked for.
         spec: the type of what stands in a scene; it has ``random(rng)`` and ``colours``.
         frame: numpy's type of the record that comes with each frame of a dataset.
         slots: the entries of the 20-D layout that the task moves, those of the record's chunks.
         things: what may be in view, by name.
-        thing: what carries a colour and is picked up, in a word.
         place: what it may be put into, in a word; None where it is put nowhere.
     """
 
-    language: ModuleType
+    language: Language
     spec: type
     frame: np.dtype
     slots: slice
     things: tuple[str, ...]
-    thing: str
     place: str | None = None
 
     def __init__(self, profile: RobotProfile):
         self.profile = profile
+
+    @property
+    def thing(self) -> str:
+        """What carries a colour and is picked up, in a word."""
+        return self.language.thing
 
     # Scenes
 

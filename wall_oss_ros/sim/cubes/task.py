@@ -8,10 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from wall_oss_ros.sim.cubes import language
 from wall_oss_ros.sim.cubes.demonstrations import ARM, CubeEnvironment
 from wall_oss_ros.sim.cubes.frames import FRAME, PLACES
-from wall_oss_ros.sim.cubes.language import TRAYS, CubeGoal, pick_text, place_text
+from wall_oss_ros.sim.cubes.language import LANGUAGE, LIFTED, TRAYS, CubeGoal, pick_text, place_text
 from wall_oss_ros.sim.cubes.scene import CubeSpec
 from wall_oss_ros.sim.cubes.simulator import CubeSimulator
 from wall_oss_ros.sim.goals import COLOURS
@@ -23,9 +22,9 @@ _OFF_TABLE = 0.05  # m: a held cube's centre above the table's surface, 3 cm hig
 class CubeTask(Task):
     """Three cubes of four colours and two trays."""
 
-    language, spec, frame, slots = language, CubeSpec, FRAME, ARM
+    language, spec, frame, slots = LANGUAGE, CubeSpec, FRAME, ARM
     things = (*COLOURS, "left tray", "right tray", "hand")
-    thing, place = "cube", "tray"
+    place = "tray"
 
     def simulator(self, spec: CubeSpec) -> CubeSimulator:
         return CubeSimulator(spec, self.profile)
@@ -58,7 +57,7 @@ class CubeTask(Task):
         return names, weights
 
     def lifted(self, environment: CubeEnvironment) -> str | None:
-        return environment.simulator.held() if environment.simulator.arm.tcp[0][2] > language.LIFTED else None
+        return environment.simulator.held() if environment.simulator.arm.tcp[0][2] > LIFTED else None
 
     def placed(self, environment: CubeEnvironment, colour: str) -> str | None:
         where = environment.simulator.where(colour)

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Language about a frame of the two-handed task: instructions, the subtask called for, plans, questions with answers.
-
-Each maker takes one record of :data:`wall_oss_ros.sim.lifting.frames.LIFT_FRAME` and gives (prompt suffix, answer).
-"""
+"""Language about a frame of the two-handed task, a record of :data:`wall_oss_ros.sim.lifting.frames.LIFT_FRAME`."""
 
 from __future__ import annotations
 
@@ -10,15 +7,12 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import ClassVar
 
 import numpy as np
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy import prompts
-from wall_oss_ros.sim import goals as shared
-from wall_oss_ros.sim.goals import COLOURS, Goal, index_of, plan_text, point
+from wall_oss_ros.sim.goals import ANY_COLOUR, COLOURS, Goal, Language, absent, index_of, point
 from wall_oss_ros.sim.lifting.frames import ARMS, TRAYS, VIEWS
 
 TEMPLATES = (
@@ -29,10 +23,6 @@ TEMPLATES = (
     "raise the {c} tray",
     "take the {c} tray and lift it",
 )
-NONSENSE_WORDS = (
-    "lift raise pick up take the the tray trays red green blue yellow with both hands and it left right hand near far "
-    "table all none point where is what"
-).split()
 SIDES = ("right", "left")
 """The arms' names, in the frame's order."""
 VIEW_WORDS = ("", " in the left wrist view", " in the right wrist view")
@@ -57,8 +47,6 @@ def lift_text(colour: str) -> str:
 class LiftGoal(Goal):
     """``kind`` is ``lift``: the wide tray of that colour is held level above the table by two hands."""
 
-    thing: ClassVar[str] = "tray"
-
     def text(self) -> str:
         return lift_text(self.colour)
 
@@ -66,83 +54,106 @@ class LiftGoal(Goal):
         return [take_text(self.colour), lift_text(self.colour)]
 
 
-def goals(colours: Sequence[str]) -> list[LiftGoal]:
-    """All that may be asked for where there are trays of these colours."""
-    return [LiftGoal("lift", colour) for colour in colours]
-
-
-def random_goal(rng: np.random.Generator, colours: Sequence[str]) -> LiftGoal:
-    """One of them."""
-    return LiftGoal("lift", str(rng.choice(colours)))
-
-
 _HANDS = "(?: with both hands)?"
 _LIFT = re.compile(
-    rf"(?:take|grasp) (?:the )?{shared.ANY_COLOUR} tray{_HANDS} and lift it"
-    rf"|(?:lift|raise|pick up) (?:the )?{shared.ANY_COLOUR} tray{_HANDS}"
+    rf"(?:take|grasp) (?:the )?{ANY_COLOUR} tray{_HANDS} and lift it"
+    rf"|(?:lift|raise|pick up) (?:the )?{ANY_COLOUR} tray{_HANDS}"
 )
-_USAGE = 'Use "lift the COLOUR tray"'
 
 
-def _parse_clause(clause: str) -> LiftGoal | None:
-    match = _LIFT.fullmatch(clause)
-    return LiftGoal("lift", match[1] or match[2]) if match else None
+class LiftLanguage(Language):
+    """Of wide trays and two hands."""
 
+    thing = "tray"
+    example = "lift the red tray"
+    usage = 'Use "lift the COLOUR tray"'
+    nonsense_words = (
+        "lift raise pick up take the the tray trays red green blue yellow with both hands and it left right hand near far "
+        "table all none point where is what"
+    ).split()
+    absent_in_plans = 0.25
+    texts = (
+        *TEMPLATES, *nonsense_words, *COLOURS, *SIDES, *VIEW_WORDS, "point to", "where is", "what do the hands hold",
+        "which trays are there", "locate the trays",
+    )  # fmt: skip
 
-def parse(text: str) -> list[LiftGoal]:
-    """The goal that an instruction names.
+    def __init__(self):
+        self.material = {
+            "reason": (0.28, self.reason),
+            "where": (0.24, self.where),
+            "point_front": (0.20, self.point_front),
+            "point_wrist": (0.10, self.point_wrist),
+            "plan": (0.06, self.plan),
+            "in_hands": (0.06, self.in_hands),
+            "locate": (0.04, self.locate),
+            "which_trays": (0.02, self.which),
+        }
 
-    Raises:
-        WallOSSError: the instruction is empty, or is none that the simulation can judge.
-    """
-    named = shared.parse_clauses(text, _parse_clause, "lift the red tray", _USAGE)
-    if len(named) > 1:
-        raise WallOSSError(f'"{text}" names {len(named)} trays, but two hands lift one.', f"{_USAGE}.")
-    return named
+    def goals(self, colours: Sequence[str]) -> list[LiftGoal]:
+        return [LiftGoal("lift", colour) for colour in colours]
 
+    def random_goal(self, rng: np.random.Generator, colours: Sequence[str]) -> LiftGoal:
+        return LiftGoal("lift", str(rng.choice(colours)))
 
-def goal_state(frame: np.void, goal: LiftGoal, raised: float = CALLED) -> str:
-    """The subtask that ``goal`` calls for now, ``done``, or what is wrong with it.
+    def parse_clause(self, clause: str) -> LiftGoal | None:
+        match = _LIFT.fullmatch(clause)
+        return LiftGoal("lift", match[1] or match[2]) if match else None
 
-    A tray that slipped out of a hand has to be taken again. ``raised``: from what height on it is done, m.
-    """
-    tray = index_of(frame, goal.colour)
-    if tray is None:
-        return shared.absent(goal.colour, goal.thing)
-    if not frame["gripped"][tray].all():
-        return take_text(goal.colour)
-    lifted = frame["raised"][tray] >= raised and frame["tilt"][tray] <= LEVEL
-    return prompts.DONE if lifted else lift_text(goal.colour)
+    def parse(self, text: str) -> list[LiftGoal]:
+        named = super().parse(text)
+        if len(named) > 1:
+            raise WallOSSError(f'"{text}" names {len(named)} trays, but two hands lift one.', f"{self.usage}.")
+        return named
 
+    def instruction(
+        self, rng: np.random.Generator, frame: np.void, absent_share: float = 0.08
+    ) -> tuple[str, list[LiftGoal]]:
+        present = [COLOURS[i] for i in frame["colours"]]
+        others = [c for c in COLOURS if c not in present]
+        goal = LiftGoal("lift", str(rng.choice(others if rng.random() < absent_share else present)))
+        return str(rng.choice(TEMPLATES)).format(c=goal.colour), [goal]
 
-def active_subtask(frame: np.void, goals: Sequence[LiftGoal]) -> str:
-    """The subtask called for by the goals in order, ``done``, or what is impossible."""
-    return shared.first_undone([goal_state(frame, goal) for goal in goals])
+    def goal_state(self, frame: np.void, goal: LiftGoal, raised: float = CALLED) -> str:
+        """The subtask that ``goal`` calls for now, ``done``, or what is wrong with it.
 
+        A tray that slipped out of a hand has to be taken again. ``raised``: from what height on it is done, m.
+        """
+        tray = index_of(frame, goal.colour)
+        if tray is None:
+            return absent(goal.colour, self.thing)
+        if not frame["gripped"][tray].all():
+            return take_text(goal.colour)
+        lifted = frame["raised"][tray] >= raised and frame["tilt"][tray] <= LEVEL
+        return prompts.DONE if lifted else lift_text(goal.colour)
 
-def reached(frame: np.void, goals: Sequence[LiftGoal]) -> bool:
-    """Whether all goals are reached now."""
-    return all(goal_state(frame, goal, RAISED) == prompts.DONE for goal in goals)
+    def reached(self, frame: np.void, goals: Sequence[LiftGoal]) -> bool:
+        """Whether all goals are reached now."""
+        return all(self.goal_state(frame, goal, RAISED) == prompts.DONE for goal in goals)
 
+    def point_front(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
+        asks_for_tray = rng.random() < 0.75
+        return _point(frame, 0, int(rng.integers(TRAYS)) if asks_for_tray else None, int(rng.integers(ARMS)))
 
-def instruction(rng: np.random.Generator, frame: np.void, absent_share: float = 0.08) -> tuple[str, list[LiftGoal]]:
-    """A random instruction about the frame; now and then about a tray that is not there."""
-    present = [COLOURS[i] for i in frame["colours"]]
-    others = [c for c in COLOURS if c not in present]
-    goal = LiftGoal("lift", str(rng.choice(others if rng.random() < absent_share else present)))
-    return str(rng.choice(TEMPLATES)).format(c=goal.colour), [goal]
+    def point_wrist(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
+        return _point(frame, int(rng.integers(1, VIEWS)), int(rng.integers(TRAYS)))
 
+    def locate(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
+        """Both trays with their places."""
+        order = np.argsort(frame["colours"])
+        return prompts.ask_suffix("Locate the trays."), ", ".join(
+            f"{COLOURS[frame['colours'][i]]} {point(frame['tray_pixels'][0, i])}" for i in order
+        )
 
-def reason(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
-    text, goals = instruction(rng, frame)
-    return prompts.reason_suffix(text), active_subtask(frame, goals)
+    def place_of(self, frame: np.void, index: int) -> str:
+        """Near or far says which of two trays is meant, and so where the hands have to go."""
+        hands = _held_by(frame, index)
+        place = "near" if frame["near"] == index else "far"
+        return f"{place}, in {hands}" if hands else place
 
-
-def plan(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
-    if rng.random() < 0.15:
-        return prompts.plan_suffix(shared.nonsense(rng, NONSENSE_WORDS)), prompts.NOT_UNDERSTOOD
-    text, goals = instruction(rng, frame, absent_share=0.25)
-    return prompts.plan_suffix(text), plan_text(frame, goals)
+    def in_hands(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
+        held = [(i, _held_by(frame, i)) for i in np.argsort(frame["colours"]) if frame["gripped"][i].any()]
+        answer = ", ".join(f"the {COLOURS[frame['colours'][i]]} tray in {hands}" for i, hands in held)
+        return prompts.ask_suffix("What do the hands hold?"), answer or "nothing"
 
 
 def _point(frame: np.void, view: int, tray: int | None, arm: int = 0) -> tuple[str, str]:
@@ -154,23 +165,6 @@ def _point(frame: np.void, view: int, tray: int | None, arm: int = 0) -> tuple[s
     return prompts.ask_suffix(f"Point to the {name}{VIEW_WORDS[view]}."), point(pixel)
 
 
-def point_front(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
-    asks_for_tray = rng.random() < 0.75
-    return _point(frame, 0, int(rng.integers(TRAYS)) if asks_for_tray else None, int(rng.integers(ARMS)))
-
-
-def point_wrist(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
-    return _point(frame, int(rng.integers(1, VIEWS)), int(rng.integers(TRAYS)))
-
-
-def locate(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
-    """Both trays with their places."""
-    order = np.argsort(frame["colours"])
-    return prompts.ask_suffix("Locate the trays."), ", ".join(
-        f"{COLOURS[frame['colours'][i]]} {point(frame['tray_pixels'][0, i])}" for i in order
-    )
-
-
 def _held_by(frame: np.void, tray: int) -> str | None:
     """The hands that hold a tray, in words; None when none does."""
     held = frame["gripped"][tray]
@@ -179,45 +173,4 @@ def _held_by(frame: np.void, tray: int) -> str | None:
     return f"the {SIDES[int(held.argmax())]} hand" if held.any() else None
 
 
-def where(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
-    """Near or far says which of two trays is meant, and so where the hands have to go."""
-    colour = COLOURS[int(rng.integers(len(COLOURS)))]
-    tray = index_of(frame, colour)
-    if tray is None:
-        answer = shared.absent(colour, "tray")
-    else:
-        hands = _held_by(frame, tray)
-        place = "near" if frame["near"] == tray else "far"
-        answer = f"{place}, in {hands}" if hands else place
-    return prompts.ask_suffix(f"Where is the {colour} tray?"), answer
-
-
-def in_hands(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
-    held = [(i, _held_by(frame, i)) for i in np.argsort(frame["colours"]) if frame["gripped"][i].any()]
-    answer = ", ".join(f"the {COLOURS[frame['colours'][i]]} tray in {hands}" for i, hands in held)
-    return prompts.ask_suffix("What do the hands hold?"), answer or "nothing"
-
-
-def which_trays(rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
-    return prompts.ask_suffix("Which trays are there?"), ", ".join(COLOURS[i] for i in sorted(frame["colours"]))
-
-
-MATERIAL: shared.Material = {
-    "reason": (0.28, reason),
-    "where": (0.24, where),
-    "point_front": (0.20, point_front),
-    "point_wrist": (0.10, point_wrist),
-    "plan": (0.06, plan),
-    "in_hands": (0.06, in_hands),
-    "locate": (0.04, locate),
-    "which_trays": (0.02, which_trays),
-}
-sample = partial(shared.draw, MATERIAL)
-"""One random language sample about a frame, see :func:`wall_oss_ros.sim.goals.draw`."""
-
-
-def vocabulary() -> list[str]:
-    """Every word that instructions and questions are made of; a user's other words are unknown to the model."""
-    texts = [*TEMPLATES, *NONSENSE_WORDS, *COLOURS, *SIDES, *VIEW_WORDS]
-    texts += ["point to", "where is", "what do the hands hold", "which trays are there", "locate the trays"]
-    return sorted(set(" ".join(texts).replace("{c}", "").split()))
+LANGUAGE = LiftLanguage()

@@ -11,10 +11,9 @@ import numpy as np
 
 from wall_oss_ros.robots.rotations import quaternion_from_matrix
 from wall_oss_ros.sim.goals import COLOURS
-from wall_oss_ros.sim.lifting import language
 from wall_oss_ros.sim.lifting.demonstrations import LiftingEnvironment
 from wall_oss_ros.sim.lifting.frames import ACTING, ARMS, LEFT, LIFT_FRAME, RIGHT, VIEWS
-from wall_oss_ros.sim.lifting.language import LEVEL, SIDES, LiftGoal, lift_text, take_text
+from wall_oss_ros.sim.lifting.language import LANGUAGE, LEVEL, SIDES, LiftGoal, lift_text, take_text
 from wall_oss_ros.sim.lifting.scene import LiftingSpec
 from wall_oss_ros.sim.lifting.simulator import LiftingSimulator
 from wall_oss_ros.sim.task import Task
@@ -26,9 +25,8 @@ _ON_TABLE = 0.005  # m that a tray is raised which still counts as standing on t
 class LiftingTask(Task):
     """Two trays of four colours, and a hand for each side of them."""
 
-    language, spec, frame, slots = language, LiftingSpec, LIFT_FRAME, ACTING
+    language, spec, frame, slots = LANGUAGE, LiftingSpec, LIFT_FRAME, ACTING
     things = (*COLOURS, "right hand", "left hand")
-    thing = "tray"
 
     def simulator(self, spec: LiftingSpec) -> LiftingSimulator:
         return LiftingSimulator(spec, self.profile)
@@ -72,7 +70,7 @@ class LiftingTask(Task):
         return COLOURS[truth["colours"][highest]] if truth["raised"][highest] > _OFF_TABLE else None
 
     def reached(self, environment: LiftingEnvironment, goals: list[LiftGoal]) -> bool:
-        return language.reached(environment.truth()[()], goals)
+        return self.language.reached(environment.truth()[()], goals)
 
     def truth(self, simulator: LiftingSimulator) -> dict:
         """``wide_trays`` by colour: middle of the underside, quaternion (x, y, z, w), how far raised and tilted, and
@@ -90,13 +88,13 @@ class LiftingTask(Task):
         return {"wide_trays": trays}
 
     def shows(self, truth: Mapping, goal: LiftGoal) -> bool:
-        """As for evaluation: see :func:`wall_oss_ros.sim.lifting.language.reached`."""
+        """As for evaluation: see ``language.reached``."""
         record = np.zeros((), LIFT_FRAME)
         for index, (colour, tray) in enumerate(truth["wide_trays"].items()):
             record["colours"][index] = COLOURS.index(colour)
             record["gripped"][index] = [side in tray["hands"] for side in SIDES]
             record["raised"][index], record["tilt"][index] = tray["raised"], tray["tilt"]
-        return language.reached(record[()], [goal])
+        return self.language.reached(record[()], [goal])
 
     def where(self, colour: str, truth: Mapping) -> str:
         tray = truth["wide_trays"].get(colour)
