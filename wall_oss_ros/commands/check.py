@@ -11,7 +11,6 @@ examples:
 from __future__ import annotations
 
 import argparse
-import sys
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,9 +33,3 @@ def main(args: argparse.Namespace) -> int:
         print(f"{'  ' if well else '! '}{line}")
         wrong += not well
     return 1 if wrong else 0
-
-
-if __name__ == "__main__":
-    from wall_oss_ros.commands.main import main as command
-
-    sys.exit(command(["check", *sys.argv[1:]]))

@@ -58,14 +58,10 @@ class Processes:
                 return name, process.returncode
         return None
 
-    def last_words(self, name: str, lines: int = 5) -> list[str]:
-        """The last lines of a process's log."""
-        text = (self.logs / f"{name}.log").read_text(errors="replace")
-        return [line for line in text.splitlines() if line.strip()][-lines:]
-
     def complaint(self, name: str) -> str:
         """What a process gave as the reason of its end: its ``error:`` line, or else its last line."""
-        lines = self.last_words(name, 200)
+        text = (self.logs / f"{name}.log").read_text(errors="replace")
+        lines = [line for line in text.splitlines() if line.strip()][-200:]
         errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
         return (errors or lines or ["it said nothing"])[-1]
 

@@ -11,10 +11,11 @@ examples:
 from __future__ import annotations
 
 import argparse
+import importlib
 import time
 from typing import Any
 
-from wall_oss_ros.commands.topic_values import fill, plain, temporary_node
+from wall_oss_ros.commands.topic_values import absolute, fill, plain, spin, temporary_node
 from wall_oss_ros.errors import WallOSSError
 
 _WAIT = 5.0  # s for a service to be found
@@ -42,14 +43,16 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _call(node: Any, args: argparse.Namespace) -> int:
+    import yaml
+
     import rclpy
 
-    name = args.service if args.service.startswith("/") else f"/{args.service}"
+    name = absolute(args.service)
     end = time.monotonic() + _WAIT
     while name not in (services := dict(node.get_service_names_and_types())):
         if time.monotonic() > end:
             raise WallOSSError(f"There is no service {name}.", "`wall-oss service list` prints those there are.")
-        rclpy.spin_once(node, timeout_sec=0.1)
+        spin(node, 0.1)
     kind = services[name][0]
     service_type = _service_class(kind)
     request = fill(service_type.Request(), args.values, f"{kind} request")
@@ -60,22 +63,13 @@ def _call(node: Any, args: argparse.Namespace) -> int:
     rclpy.spin_until_future_complete(node, future)
     if not future.done():  # interrupted
         return 130
-    return _tell(future.result())
-
-
-def _tell(answer: Any) -> int:
-    import yaml
-
+    answer = future.result()
     print(yaml.safe_dump(plain(answer, None), sort_keys=False, allow_unicode=True, width=120), end="")
     return 0 if getattr(answer, "success", True) else 1
 
 
 def _list(node: Any, args: argparse.Namespace) -> int:
-    import rclpy
-
-    end = time.monotonic() + _DISCOVERY
-    while time.monotonic() < end:
-        rclpy.spin_once(node, timeout_sec=0.1)
+    spin(node, _DISCOVERY)
     for name, kinds in sorted(node.get_service_names_and_types()):
         print(f"{name} [{', '.join(kinds)}]" if args.show_types else name)
     return 0
@@ -83,8 +77,6 @@ def _list(node: Any, args: argparse.Namespace) -> int:
 
 def _service_class(kind: str) -> Any:
     """The class of ``package/srv/Name``."""
-    import importlib
-
     package, _, name = kind.split("/")
     try:
         return getattr(importlib.import_module(f"{package}.srv"), name)

@@ -17,7 +17,7 @@ import time
 from collections import deque
 from typing import Any
 
-from wall_oss_ros.commands.topic_values import fill, message_class, pick, plain, temporary_node
+from wall_oss_ros.commands.topic_values import absolute, fill, message_class, pick, plain, spin, temporary_node
 from wall_oss_ros.errors import WallOSSError
 
 _DISCOVERY = 1.0  # s in which participants on one machine usually find each other
@@ -90,10 +90,15 @@ def _count(text: str) -> int:
 
 
 def _pub(node: Any, args: argparse.Namespace) -> int:
+    from rclpy.duration import Duration
+    from rclpy.qos import DurabilityPolicy, QoSProfile
+
     message_type = message_class(args.type)
     message = fill(message_type(), args.values, args.type)
-    known = dict(node.get_topic_names_and_types()).get(_absolute(args.topic), [])
-    publisher = node.create_publisher(message_type, args.topic, _pub_qos())
+    known = dict(node.get_topic_names_and_types()).get(absolute(args.topic), [])
+    # Latched, as ros2 topic pub does it: a subscription that comes late still gets the last message.
+    qos = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    publisher = node.create_publisher(message_type, args.topic, qos)
     times = 1 if args.once else args.times
     wanted = args.wait_matching_subscriptions
     _await_subscriptions(node, publisher, (1 if times else 0) if wanted is None else wanted)
@@ -108,13 +113,15 @@ def _pub(node: Any, args: argparse.Namespace) -> int:
         publisher.publish(message)
         next_time += 1.0 / args.rate
         if not times or count < times:
-            _spin(node, max(0.0, next_time - time.monotonic()))
-    _wait_for_delivery(publisher)
+            spin(node, max(0.0, next_time - time.monotonic()))
+    publisher.wait_for_all_acked(Duration(seconds=2))
     return 0
 
 
 def _echo(node: Any, args: argparse.Namespace) -> int:
     import yaml
+
+    import rclpy
 
     name = args.type or _discover_type(node, args.topic)
     message_type = message_class(name)
@@ -134,7 +141,7 @@ def _echo(node: Any, args: argparse.Namespace) -> int:
 
     node.create_subscription(message_type, args.topic, show, _matching_qos(node, args.topic))
     while not (args.once and printed):
-        _spin_once(node, None)
+        rclpy.spin_once(node)
     return 0
 
 
@@ -142,7 +149,7 @@ def _list(node: Any, args: argparse.Namespace) -> int:
     own = {publisher.topic_name for publisher in node.publishers}
     before, deadline = None, time.monotonic() + _DISCOVERY_LIMIT
     while time.monotonic() < deadline:  # until others are there and no more of them turn up
-        _spin(node, _DISCOVERY)
+        spin(node, _DISCOVERY)
         topics = {name for name, _ in node.get_topic_names_and_types()}
         if topics == before and topics - own:
             break
@@ -160,9 +167,7 @@ def _hz(node: Any, args: argparse.Namespace) -> int:
     node.create_subscription(message_type, args.topic, lambda _: arrivals.append(time.monotonic()), qos, raw=True)
     reported = 0.0
     while True:
-        deadline = time.monotonic() + 1.0
-        while time.monotonic() < deadline:
-            _spin_once(node, max(0.0, deadline - time.monotonic()))
+        spin(node, 1.0)
         if len(arrivals) < 2 or arrivals[-1] == reported:
             print("no new messages", flush=True)
             continue
@@ -181,19 +186,7 @@ def _rate_report(arrivals: list[float]) -> str:
     )
 
 
-# Spinning, discovery, quality of service
-
-
-def _spin_once(node: Any, timeout: float | None) -> None:
-    import rclpy
-
-    rclpy.spin_once(node, timeout_sec=timeout)
-
-
-def _spin(node: Any, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while (remaining := deadline - time.monotonic()) > 0:
-        _spin_once(node, remaining)
+# Discovery, quality of service
 
 
 def _await_subscriptions(node: Any, publisher: Any, wanted: int) -> None:
@@ -202,37 +195,20 @@ def _await_subscriptions(node: Any, publisher: Any, wanted: int) -> None:
         if time.monotonic() - reported > 1.0:
             print(f"Waiting for at least {wanted} matching subscription(s)... ({there} there)", flush=True)
             reported = time.monotonic()
-        _spin(node, 0.05)
-
-
-def _wait_for_delivery(publisher: Any) -> None:
-    from rclpy.duration import Duration
-
-    publisher.wait_for_all_acked(Duration(seconds=2))
-
-
-def _absolute(topic: str) -> str:
-    return topic if topic.startswith("/") else f"/{topic}"
+        spin(node, 0.05)
 
 
 def _discover_type(node: Any, topic: str) -> str:
-    deadline, name = time.monotonic() + _WAIT_FOR_TOPIC, _absolute(topic)
+    deadline, name = time.monotonic() + _WAIT_FOR_TOPIC, absolute(topic)
     while time.monotonic() < deadline:
         types = dict(node.get_topic_names_and_types()).get(name, [])
         if types:
             return types[0]
-        _spin(node, 0.1)
+        spin(node, 0.1)
     raise WallOSSError(
         f"There is no topic {name}, so its type is not known.",
         "'wall-oss topic list' shows those there are; or give the type after the name.",
     )
-
-
-def _pub_qos() -> Any:
-    from rclpy.qos import DurabilityPolicy, QoSProfile
-
-    # Latched, as ros2 topic pub does it: a subscription that comes late still gets the last message.
-    return QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def _matching_qos(node: Any, topic: str) -> Any:
@@ -241,7 +217,7 @@ def _matching_qos(node: Any, topic: str) -> Any:
 
     deadline = time.monotonic() + _DISCOVERY
     while not (publishers := node.get_publishers_info_by_topic(topic)) and time.monotonic() < deadline:
-        _spin(node, 0.05)
+        spin(node, 0.05)
     offers = [publisher.qos_profile for publisher in publishers]
     reliable = bool(offers) and all(offer.reliability == ReliabilityPolicy.RELIABLE for offer in offers)
     latched = bool(offers) and all(offer.durability == DurabilityPolicy.TRANSIENT_LOCAL for offer in offers)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,14 +31,26 @@ def temporary_node(purpose: str) -> Iterator[Any]:
         rclpy.try_shutdown()
 
 
+def spin(node: Any, seconds: float) -> None:
+    """Takes in what arrives during that time."""
+    import rclpy
+
+    deadline = time.monotonic() + seconds
+    while (remaining := deadline - time.monotonic()) > 0:
+        rclpy.spin_once(node, timeout_sec=remaining)
+
+
+def absolute(name: str) -> str:
+    """The name of a topic or service from the root."""
+    return name if name.startswith("/") else f"/{name}"
+
+
 def message_class(name: str) -> Any:
     """The class of ``package/msg/Name`` or ``package/Name``, of rclpy's own or of the embedded library.
 
     Raises:
         WallOSSError: there is none.
     """
-    import importlib
-
     parts = name.split("/")
     if len(parts) == 2:
         parts.insert(1, "msg")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -58,10 +58,8 @@ class Episode:
 
     def summary(self) -> dict:
         """All but the pictures, for JSON."""
-        pictures, self.pictures = self.pictures, []
-        values = asdict(self)
-        self.pictures = pictures
-        values.pop("pictures")
+        values = asdict(replace(self, pictures=[]))
+        del values["pictures"]
         return values
 
 

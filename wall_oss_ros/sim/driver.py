@@ -60,13 +60,14 @@ class SimulatedDriver:
         task: its robot's.
 
     Attributes:
+        lock: held while the simulator changes; take it to read several things of one moment.
         controllers: a joint trajectory controller for each arm and each part, in the profile's order.
         grippers: for each arm; None for one that moves with its arm's trajectories.
     """
 
     def __init__(self, simulator: World, task: Task):
         self._simulator, self._task, self._profile = simulator, task, simulator.profile
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self._time_base = 0.0  # added to the simulator's time, so that a reset does not turn the clock back
         controllers, grippers = [], []
         for arm, one in zip(simulator.arms, self._profile.arms):
@@ -75,7 +76,7 @@ class SimulatedDriver:
             controllers.append(
                 self._controller(one.command, (*joints, *one.gripper.joints) if joint else joints, servos)
             )
-            grippers.append(None if joint else SimulatedGripper(arm, self._lock))
+            grippers.append(None if joint else SimulatedGripper(arm, self.lock))
         # The one joint trajectory controller known to take partial goals is a head's, the AI Worker's.
         for part in self._profile.parts:
             controllers.append(self._controller(part.command, part.joints, simulator.parts[part.name], partial=True))
@@ -83,12 +84,7 @@ class SimulatedDriver:
         self.grippers: tuple[SimulatedGripper | None, ...] = tuple(grippers)
 
     def _controller(self, command, joints, servos, partial: bool = False) -> JointController:
-        return JointController(command, joints, servos, partial, self._lock, lambda: self.time)
-
-    @property
-    def lock(self) -> threading.Lock:
-        """Held while the simulator changes; take it to read several things of one moment."""
-        return self._lock
+        return JointController(command, joints, servos, partial, self.lock, lambda: self.time)
 
     @property
     def time(self) -> float:
@@ -103,18 +99,18 @@ class SimulatedDriver:
             for p, a in zip(profile.arms, simulator.arms)
         ]
         moved += [(part.joints, simulator.parts[part.name]) for part in profile.parts]
-        with self._lock:
+        with self.lock:
             names = [name for joints, _ in moved for name in joints]
             return names, np.concatenate([one.q for _, one in moved]), np.concatenate([one.qd for _, one in moved])
 
     def wrench(self, arm: int) -> tuple[np.ndarray, np.ndarray]:
         """What an arm feels of whatever touches it: force (3,) N, torque (3,) N m about its tool, in its base frame."""
-        with self._lock:
+        with self.lock:
             return self._simulator.arms[arm].external_wrench
 
     def tick(self, duration: float) -> None:
         """Advances the simulation by ``duration`` seconds."""
-        with self._lock:
+        with self.lock:
             for _ in range(max(1, round(duration / CONTROL_PERIOD))):
                 for controller in self.controllers:
                     controller.advance(self.time + CONTROL_PERIOD)
@@ -124,7 +120,7 @@ class SimulatedDriver:
 
     def reset(self, spec) -> None:
         """Robot at home, the scene as ``spec`` says; time goes on."""
-        with self._lock:
+        with self.lock:
             self._time_base = self.time
             self._simulator.reset(spec)
             for one in (*self.controllers, *filter(None, self.grippers)):
@@ -132,5 +128,5 @@ class SimulatedDriver:
 
     def ground_truth(self) -> dict:
         """Where everything really is, for verdicts and tests: time (s), and what the task tells."""
-        with self._lock:
+        with self.lock:
             return {"time": round(self.time, 3), **self._task.truth(self._simulator)}

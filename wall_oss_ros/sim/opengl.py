@@ -60,10 +60,9 @@ def choose_backend() -> str:
     return chosen
 
 
-def no_rendering(cause: str = "") -> WallOSSError:
+def no_rendering(cause: str) -> WallOSSError:
     """The error to raise when pictures are asked for and nothing can draw them."""
-    detail = f" ({cause})" if cause else ""
     return WallOSSError(
-        f"No OpenGL library for off-screen rendering works on this machine{detail}.",
+        f"No OpenGL library for off-screen rendering works on this machine ({cause}).",
         f"Install one with: sudo apt-get install -y --no-install-recommends {PACKAGES}, and leave MUJOCO_GL unset.",
     )

@@ -10,6 +10,8 @@ import mujoco
 import numpy as np
 
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.policy.observation import Observation
+from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.sim import cell
 from wall_oss_ros.sim.render import Renderer
@@ -112,25 +114,14 @@ class World(ABC):
         focal = height / 2 / math.tan(camera["fov"] / 2)
         return np.array([width / 2 + focal * x / z, height / 2 + focal * y / z])
 
-    def observation(self, profile: RobotProfile):
-        """What the robot's sensors say now, as the policy takes it.
-
-        Args:
-            profile: for its views and state layout.
-
-        Returns:
-            ``policy.observation.Observation`` with pictures of ``IMAGE_SIZE``.
-        """
-        from wall_oss_ros.policy.observation import Observation
-
+    def observation(self, profile: RobotProfile) -> Observation:
+        """What the robot's sensors say now, in a profile's views and state layout, with pictures of ``IMAGE_SIZE``."""
         images = {view.name: self.render(view.name) for view in profile.views}
         state, mask = self.state(profile)
         return Observation(stamp=self.time, images=images, state=state, state_mask=mask)
 
     def state(self, profile: RobotProfile) -> tuple[np.ndarray, np.ndarray]:
         """State (A,) float32 and its mask (A,) bool in a profile's layout. The base's place is not measured here."""
-        from wall_oss_ros.robots.layout import Layout
-
         poses = [(*arm.tcp, arm.gripper_width, arm.q) for arm in self.arms]
         parts = {part.dof: self.parts[part.name].q for part in profile.parts}
         return Layout(profile).pack_all(poses, parts)

@@ -87,26 +87,24 @@ def target(state: ExpertState, subtask: Subtask | None) -> tuple[tuple[float, fl
     raise ValueError(f"the expert knows {PICK!r} and {PLACE!r}, not {action!r}")
 
 
-def rollout(state: ExpertState, subtask: Subtask | None, horizon: int = 10, dt: float = 0.1, size: int = 20,
-            position: int = 7, gripper: int = 13) -> np.ndarray:  # fmt: skip
+def rollout(state: ExpertState, subtask: Subtask | None, horizon: int = 10, dt: float = 0.1) -> np.ndarray:
     """The expert's next ``horizon`` commands as an action chunk, by following it without physics.
 
     Args:
         state: left as it is.
-        size, position, gripper: the layout: length of a step, first position entry, gripper entry.
 
     Returns:
-        (horizon, size) float32, relative: step k holds the TCP's displacement at (k + 1) dt from where it is now,
-        rotation zero (the tool keeps pointing down), and the commanded opening.
+        (horizon, 20) float32, of which entries 7 to 13 are this arm's: step k holds the TCP's displacement at (k + 1) dt
+        from where it is now, rotation zero (the tool keeps pointing down), and the commanded opening.
     """
     state = ExpertState(state.tcp, state.opening, state.held, dict(state.cubes), state.trays)
     start = state.tcp
-    chunk = np.zeros((horizon, size), np.float32)
+    chunk = np.zeros((horizon, 20), np.float32)
     for step in range(horizon):
         velocity, opening = target(state, subtask)
         _advance(state, velocity, opening, dt)
-        chunk[step, position : position + 3] = [now - then for now, then in zip(state.tcp, start)]
-        chunk[step, gripper] = opening
+        chunk[step, 7:10] = [now - then for now, then in zip(state.tcp, start)]
+        chunk[step, 13] = opening
     return chunk
 
 
