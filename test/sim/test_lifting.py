@@ -22,8 +22,7 @@ from wall_oss_ros.sim.lifting.expert import (
     rollout,
     target,
 )
-from wall_oss_ros.sim.lifting.frames import LEFT, LIFT_FRAME, RIGHT
-from wall_oss_ros.sim.lifting.language import RAISED
+from wall_oss_ros.sim.lifting.language import LEFT, LIFT_FRAME, RAISED, RIGHT
 from wall_oss_ros.sim.lifting.scene import (
     DEPTH,
     SIDE,

@@ -11,8 +11,7 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model.config import NoiseConfig
 from wall_oss_ros.model.flow import sample_time
 from wall_oss_ros.policy import prompts
-from wall_oss_ros.sim.cubes.frames import FRAME, PLACES
-from wall_oss_ros.sim.cubes.language import LANGUAGE, TRAYS, CubeGoal
+from wall_oss_ros.sim.cubes.language import FRAME, LANGUAGE, PLACES, TRAYS, CubeGoal
 from wall_oss_ros.sim.goals import COLOURS
 from wall_oss_ros.training import checkpointing
 from wall_oss_ros.training.recipe import Stage, load_recipe

@@ -10,7 +10,7 @@ from training_support import Samples, small_recipe
 
 from wall_oss_ros.data.frames import FrameSet, JoinedImages, is_made, write_frames
 from wall_oss_ros.policy import Policy
-from wall_oss_ros.sim.cubes.frames import FRAME
+from wall_oss_ros.sim.cubes.language import FRAME
 from wall_oss_ros.sim.dagger import Dagger
 from wall_oss_ros.sim.datasets import make_dataset
 from wall_oss_ros.training.pipeline import train

@@ -8,8 +8,7 @@ from wall_oss_ros.policy import prompts
 from wall_oss_ros.robots.frames import Frames
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim.cell import mount
-from wall_oss_ros.sim.cubes.frames import FRAME
-from wall_oss_ros.sim.cubes.language import LANGUAGE
+from wall_oss_ros.sim.cubes.language import FRAME, LANGUAGE
 from wall_oss_ros.sim.cubes.scene import CubeSpec
 from wall_oss_ros.sim.cubes.simulator import CubeSimulator
 from wall_oss_ros.uni_cot.grounding import SubtaskLocator, named_object, parse_point, pointing_question

@@ -5,7 +5,7 @@
   files
 - scene: what stands on the table, and where; ``simulator``: the robot in it, by MuJoCo
 - environment: a robot with random scenes, an expert and labels, from which frames are taken (``demonstrations``)
-- frames: the record that comes with each picture; ``language``: what is said about it; ``datasets``: many of them
+- language: the record that comes with each picture, and what is said about it; ``datasets``: many of them
 - driver: a real driver's face on the simulator, for the nodes
 
 MuJoCo reads ``MUJOCO_GL`` once, when it is first imported, so the off-screen back-end is chosen here, before any module

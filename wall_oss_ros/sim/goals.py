@@ -135,7 +135,7 @@ class Language(ABC):
         """The subtask that ``goal`` calls for now, ``done``, or what is wrong with it."""
 
     def active_subtask(self, frame: np.void, goals: Sequence[Goal]) -> str:
-        """Of several goals in order: what is impossible, else the subtask of the first that is not done, else ``done``."""
+        """Of several goals in order: what is impossible, else the subtask of the first not yet done, else ``done``."""
         states = [self.goal_state(frame, goal) for goal in goals]
         missing = next((state for state in states if state.startswith(prompts.ABSENT)), None)
         return missing or next((state for state in states if state != prompts.DONE), prompts.DONE)

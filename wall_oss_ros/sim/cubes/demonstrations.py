@@ -3,7 +3,7 @@
 
 Demonstrations show what a run looks like; posed frames show what a run rarely does: every cube from everywhere, cubes
 in trays, an open or closed hand in any place. Each frame carries the expert's chunk for every subtask, see
-:mod:`wall_oss_ros.sim.cubes.frames`.
+:mod:`wall_oss_ros.sim.cubes.language`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ import numpy as np
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.sim.cubes import expert
 from wall_oss_ros.sim.cubes.expert import PICK, PLACE, ExpertState
-from wall_oss_ros.sim.cubes.frames import FRAME, PLACES
-from wall_oss_ros.sim.cubes.language import TRAYS
+from wall_oss_ros.sim.cubes.language import FRAME, PLACES, TRAYS
 from wall_oss_ros.sim.cubes.scene import CUBE_SIZE, CubeSpec
 from wall_oss_ros.sim.cubes.simulator import CubeSimulator
 from wall_oss_ros.sim.environment import DT, HORIZON, Environment

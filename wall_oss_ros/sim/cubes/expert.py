@@ -94,8 +94,8 @@ def rollout(state: ExpertState, subtask: Subtask | None, horizon: int = 10, dt: 
         state: left as it is.
 
     Returns:
-        (horizon, 20) float32, of which entries 7 to 13 are this arm's: step k holds the TCP's displacement at (k + 1) dt
-        from where it is now, rotation zero (the tool keeps pointing down), and the commanded opening.
+        (horizon, 20) float32, of which entries 7 to 13 are this arm's: step k holds the TCP's displacement at
+        (k + 1) dt from where it is now, rotation zero (the tool keeps pointing down), and the commanded opening.
     """
     state = ExpertState(state.tcp, state.opening, state.held, dict(state.cubes), state.trays)
     start = state.tcp

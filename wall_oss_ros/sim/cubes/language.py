@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Language about a frame of the table with cubes, a record of :data:`wall_oss_ros.sim.cubes.frames.FRAME`."""
+"""Frames of the table with cubes: where everything is, what the expert would do, and what is said of it.
+
+Positions in m in the arm's base frame.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,29 @@ from dataclasses import dataclass
 import numpy as np
 
 from wall_oss_ros.policy import prompts
-from wall_oss_ros.sim.cubes.frames import PLACES
+from wall_oss_ros.sim.environment import HORIZON
 from wall_oss_ros.sim.goals import ANY_COLOUR, COLOURS, NOT_IN_VIEW, Goal, Language, absent, index_of, point
+
+PLACES = ("table", "left tray", "right tray", "gripper")
+"""Where a cube can be; ``FRAME["where"]`` holds the index."""
+
+FRAME = np.dtype(
+    [
+        ("tcp", "f4", 3),  # tool centre point, m, base frame
+        ("rotation", "f4", 3),  # Euler xyz from the tool's home orientation, rad
+        ("opening", "f4"),  # between the fingers, m
+        ("colours", "i1", 3),  # index into sim.goals.COLOURS of each cube
+        ("cubes", "f4", (3, 3)),  # cube centres, m, base frame
+        ("where", "i1", 3),  # index into PLACES
+        ("trays", "f4", (2, 2)),  # centres of the left and the right tray, m, base frame
+        ("cube_pixels", "f4", (3, 2)),  # x, y in the front view; NaN outside it
+        ("cube_wrist_pixels", "f4", (3, 2)),  # x, y in the wrist view; NaN outside it
+        ("tray_pixels", "f4", (2, 2)),
+        ("hand_pixel", "f4", 2),
+        # The expert's: pick up cube 0, 1, 2, place left, place right; the arm's entries of the layout.
+        ("chunks", "f4", (5, HORIZON, 7)),
+    ]
+)
 
 TRAYS = ("left", "right")
 PLACE_TEMPLATES = (
@@ -63,13 +87,14 @@ class CubeLanguage(Language):
     example = "put the red cube in the left tray"
     usage = 'Use "put the COLOUR cube in the left|right tray" or "pick up the COLOUR cube"'
     nonsense_words = (
-        "put place move pick up grasp lift the the cube cubes tray trays left right red green blue yellow in into to and "
-        "table gripper it all none point where is what"
+        "put place move pick up grasp lift the the cube cubes tray trays left right red green blue yellow in into to "
+        "and table gripper it all none point where is what"
     ).split()
     absent_in_plans = 0.15
     texts = (
-        *PLACE_TEMPLATES, *PICK_TEMPLATES, *nonsense_words, *COLOURS, *TRAYS, "then", "point to the gripper in wrist view",
-        "where is the cube", "what is in the gripper", "which cubes are there", "locate the cubes",
+        *PLACE_TEMPLATES, *PICK_TEMPLATES, *nonsense_words, *COLOURS, *TRAYS, "then",
+        "point to the gripper in wrist view", "where is the cube", "what is in the gripper", "which cubes are there",
+        "locate the cubes",
     )  # fmt: skip
 
     def __init__(self):

@@ -9,8 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from wall_oss_ros.sim.cubes.demonstrations import ARM, CubeEnvironment
-from wall_oss_ros.sim.cubes.frames import FRAME, PLACES
-from wall_oss_ros.sim.cubes.language import LANGUAGE, LIFTED, TRAYS, CubeGoal, pick_text, place_text
+from wall_oss_ros.sim.cubes.language import FRAME, LANGUAGE, LIFTED, PLACES, TRAYS, CubeGoal, pick_text, place_text
 from wall_oss_ros.sim.cubes.scene import CubeSpec
 from wall_oss_ros.sim.cubes.simulator import CubeSimulator
 from wall_oss_ros.sim.goals import COLOURS

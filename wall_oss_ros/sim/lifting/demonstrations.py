@@ -13,7 +13,7 @@ from wall_oss_ros.sim.environment import DT, HORIZON, Environment
 from wall_oss_ros.sim.goals import COLOURS
 from wall_oss_ros.sim.lifting import expert
 from wall_oss_ros.sim.lifting.expert import LIFT, TAKE, LiftState
-from wall_oss_ros.sim.lifting.frames import ARMS, LEFT, LIFT_FRAME, RIGHT
+from wall_oss_ros.sim.lifting.language import ARMS, LEFT, LIFT_FRAME, RIGHT
 from wall_oss_ros.sim.lifting.scene import SIDE, TABLE, THICKNESS, LiftingSpec
 from wall_oss_ros.sim.lifting.simulator import SIDES, LiftingSimulator
 

@@ -14,8 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from wall_oss_ros.robots.layout import Layout
-from wall_oss_ros.sim.lifting.frames import ARMS, LEFT, RIGHT
-from wall_oss_ros.sim.lifting.language import CALLED, LEVEL
+from wall_oss_ros.sim.lifting.language import ARMS, CALLED, LEFT, LEVEL, RIGHT
 from wall_oss_ros.sim.lifting.scene import GRIP, TABLE, THICKNESS
 from wall_oss_ros.sim.lifting.simulator import LiftingSimulator
 from wall_oss_ros.sim.reaching import FUNNEL, GAIN, STILL, approach

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Language about a frame of the two-handed task, a record of :data:`wall_oss_ros.sim.lifting.frames.LIFT_FRAME`."""
+"""Frames of the two-handed task: where hands and trays are, what the expert would do, and what is said of it.
+
+Arms are in the profile's order (first right, then left), trays in the scene's, views in the profile's. Positions in m
+in the arms' common base frame.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,32 @@ import numpy as np
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy import prompts
+from wall_oss_ros.sim.environment import HORIZON
 from wall_oss_ros.sim.goals import ANY_COLOUR, COLOURS, Goal, Language, absent, index_of, point
-from wall_oss_ros.sim.lifting.frames import ARMS, TRAYS, VIEWS
+
+ARMS, TRAYS, VIEWS = 2, 2, 3
+RIGHT, LEFT = 0, 1
+"""Indices of the arms."""
+ACTING = slice(0, 14)
+"""The entries of the 20-D layout that the task moves: left arm and gripper, right arm and gripper."""
+
+LIFT_FRAME = np.dtype(
+    [
+        ("tcps", "f4", (ARMS, 3)),  # tool centre points
+        ("rotations", "f4", (ARMS, 3)),  # Euler xyz from the tool's home orientation, rad
+        ("openings", "f4", ARMS),  # between the fingers, m
+        ("colours", "i1", TRAYS),  # index into sim.goals.COLOURS of each tray
+        ("trays", "f4", (TRAYS, 4)),  # x, y, z and yaw (rad) of the middle of each tray's floor
+        ("raised", "f4", TRAYS),  # how far each floor is above where it rests on the table, m
+        ("near", "i1"),  # index of the tray that stood nearer to the robot when the scene began
+        ("gripped", "?", (TRAYS, ARMS)),  # whether this arm's fingers hold this tray
+        ("tilt", "f4", TRAYS),  # of each tray, from level, rad
+        ("tray_pixels", "f4", (VIEWS, TRAYS, 2)),  # x, y of each tray's middle in each view; NaN outside it
+        ("hand_pixels", "f4", (VIEWS, ARMS, 2)),  # x, y of each tool centre point; NaN outside
+        # The expert's: take tray 0, take tray 1, lift tray 0, lift tray 1; the ACTING entries of the layout.
+        ("chunks", "f4", (4, HORIZON, 14)),
+    ]
+)
 
 TEMPLATES = (
     "lift the {c} tray",
@@ -68,8 +96,8 @@ class LiftLanguage(Language):
     example = "lift the red tray"
     usage = 'Use "lift the COLOUR tray"'
     nonsense_words = (
-        "lift raise pick up take the the tray trays red green blue yellow with both hands and it left right hand near far "
-        "table all none point where is what"
+        "lift raise pick up take the the tray trays red green blue yellow with both hands and it left right hand near "
+        "far table all none point where is what"
     ).split()
     absent_in_plans = 0.25
     texts = (

@@ -12,8 +12,20 @@ import numpy as np
 from wall_oss_ros.robots.rotations import quaternion_from_matrix
 from wall_oss_ros.sim.goals import COLOURS
 from wall_oss_ros.sim.lifting.demonstrations import LiftingEnvironment
-from wall_oss_ros.sim.lifting.frames import ACTING, ARMS, LEFT, LIFT_FRAME, RIGHT, VIEWS
-from wall_oss_ros.sim.lifting.language import LANGUAGE, LEVEL, SIDES, LiftGoal, lift_text, take_text
+from wall_oss_ros.sim.lifting.language import (
+    ACTING,
+    ARMS,
+    LANGUAGE,
+    LEFT,
+    LEVEL,
+    LIFT_FRAME,
+    RIGHT,
+    SIDES,
+    VIEWS,
+    LiftGoal,
+    lift_text,
+    take_text,
+)
 from wall_oss_ros.sim.lifting.scene import LiftingSpec
 from wall_oss_ros.sim.lifting.simulator import LiftingSimulator
 from wall_oss_ros.sim.task import Task
