@@ -81,7 +81,7 @@ def _evaluate(title: str, task, cases, args: argparse.Namespace, model: Path, ou
     episodes = []
     with Progress(console=console) as bar:
         row = bar.add_task(title, total=len(cases))
-        for episode in evaluate(model, cases, args.robot, workers=args.workers or os.cpu_count() or 1):
+        for episode in evaluate(model, cases, args.robot, args.workers or os.cpu_count() or 1):
             episodes.append(episode)
             hits, done = sum(e.success for e in episodes), len(episodes)
             bar.update(row, completed=done, description=f"{title}: {hits} of {done}")

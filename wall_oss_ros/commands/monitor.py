@@ -9,6 +9,7 @@ from collections import deque
 
 import wall_oss_ros.nodes  # noqa: F401  the embedded library takes rclpy's name where there is no ROS 2
 from wall_oss_ros.bringup.system import NAMESPACE
+from wall_oss_ros.commands.topic_values import spin
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
 
 import rclpy
@@ -79,9 +80,7 @@ class Monitor:
 
     def spin(self, seconds: float) -> None:
         """Takes in what arrives during that time."""
-        deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
-            rclpy.spin_once(self._node, timeout_sec=left)
+        spin(self._node, seconds)
 
     def waiting_for(self) -> list[str]:
         """The nodes that do not work yet."""

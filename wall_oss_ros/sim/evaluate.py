@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from wall_oss_ros.sim.closed_loop import ClosedLoop, Episode, Settings
+from wall_oss_ros.policy import Policy
+from wall_oss_ros.sim.closed_loop import ClosedLoop, Episode
 from wall_oss_ros.sim.datasets import in_processes
 from wall_oss_ros.sim.goals import Goal
 from wall_oss_ros.sim.registry import task_of
@@ -66,33 +67,28 @@ def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
 _loop: ClosedLoop | None = None
 
 
-def _start_worker(model: str, robot: str, settings: Settings) -> None:
+def _start_worker(model: str, robot: str) -> None:
     global _loop
-    from wall_oss_ros.policy import Policy
-
     task = task_of(robot)
     policy = Policy.from_pretrained(model, threads=1, profile=task.profile)
-    _loop = ClosedLoop(policy, task.environment(np.random.default_rng(0)), settings)
+    _loop = ClosedLoop(policy, task.environment(np.random.default_rng(0)))
 
 
 def _run_case(case: Case) -> Episode:
     return _loop.run(case.scene, case.instruction, list(case.goals), seed=1000 * case.number)
 
 
-def evaluate(
-    model: str | Path, cases: Sequence[Case], robot: str = "franka", settings: Settings = Settings(), workers: int = 2
-) -> Iterator[Episode]:
+def evaluate(model: str | Path, cases: Sequence[Case], robot: str, workers: int) -> Iterator[Episode]:
     """Runs all cases, and gives each episode as it ends, in the order of the cases.
 
     Args:
         model: checkpoint folder.
         cases: what to run.
         robot: profile name.
-        settings: of the control loop.
         workers: processes, each with one torch thread; the result does not depend on how many there are.
     """
     workers = max(1, min(workers, len(cases)))
-    return in_processes(_run_case, cases, workers, _start_worker, (str(model), robot, settings))
+    return in_processes(_run_case, cases, workers, _start_worker, (str(model), robot))
 
 
 def share(hits: int, total: int) -> dict:
