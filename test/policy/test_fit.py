@@ -318,6 +318,18 @@ def test_datasets_without_statistics_are_refused(values, options, message):
         from_values(values, **options)
 
 
+def test_three_deviations_are_the_bounds_where_only_these_are_known():
+    low, high = Normalizer(np.array([2.0]), np.array([0.5]), "mean_std").bounds()
+    assert (low.item(), high.item()) == (0.5, 3.5)
+
+
+@pytest.mark.parametrize("form, most", [("columns", 1.0), ("rows", 1.0), ("euler", np.pi)])
+def test_a_profiles_rotations_span_a_turn_or_numbers_of_a_matrix(form, most):
+    for found in from_profile(load_profile(saved(form, "absolute"))):
+        low, high = (edge[3:-1] for edge in found.bounds())
+        assert np.allclose(low, -most) and np.allclose(high, most)
+
+
 def test_a_profiles_ranges_span_what_the_robot_may_do():
     found, relative = from_profile(FRANKA)
     low, high = found.bounds()
