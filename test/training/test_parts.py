@@ -121,6 +121,7 @@ def test_learning_rate_warms_up_and_falls():
     assert all(a <= b for a, b in zip(rates[:10], rates[1:11]))
     assert all(a >= b for a, b in zip(rates[80:], rates[81:]))
     assert 0.1 <= rates[-1] < 0.2
+    assert learning_rate(stage.model_copy(update={"warmup": 0}), 0) == 1.0
 
 
 def test_training_time_is_mostly_near_the_noise():

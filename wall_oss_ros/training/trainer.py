@@ -168,7 +168,7 @@ class Trainer:
         losses = compute(self.model, batch, stage.draws, generator)
         loss = stage.language_weight * losses.cross_entropy + stage.flow_weight * losses.flow
         if not torch.isfinite(loss):
-            raise FloatingPointError(f"the loss is {float(loss)} at step {self.step}; lower the learning rate")
+            raise FloatingPointError(f"the loss is {loss.item()} at step {self.step}; lower the learning rate")
         rate = learning_rate(stage, within)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * (stage.vision_rate if group["vision"] else 1.0)
