@@ -198,8 +198,16 @@ def test_callback_groups_decide_what_runs_together(context, group, together):
                 meeting.reset()
 
     node.create_timer(0.005, tick, ReentrantCallbackGroup())
-    timers = [node.create_timer(0.0, lambda: (timers[0].cancel(), meet()), shared)]
-    timers.append(node.create_timer(0.0, lambda: (timers[1].cancel(), meet()), shared))
+    timers, started = [], [threading.Lock(), threading.Lock()]
+
+    def begin(number):
+        """Once for each timer: on a busy machine, one in a reentrant group is due again before it has been cancelled."""
+        timers[number].cancel()
+        if started[number].acquire(blocking=False):
+            meet()
+
+    timers.append(node.create_timer(0.0, lambda: begin(0), shared))
+    timers.append(node.create_timer(0.0, lambda: begin(1), shared))
     executor = MultiThreadedExecutor(3, context=context)
     executor.add_node(node)
     assert spin_until(executor, lambda: len(met) == 2)
