@@ -201,7 +201,7 @@ def test_callback_groups_decide_what_runs_together(context, group, together):
     timers, started = [], [threading.Lock(), threading.Lock()]
 
     def begin(number):
-        """Once for each timer: on a busy machine, one in a reentrant group is due again before it has been cancelled."""
+        """Once for each timer: on a busy machine, one in a reentrant group is due again before it is cancelled."""
         timers[number].cancel()
         if started[number].acquire(blocking=False):
             meet()
