@@ -10,6 +10,8 @@ import pytest
 
 from wall_oss_ros.errors import _EXTRAS
 
+pytestmark = pytest.mark.slow
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:

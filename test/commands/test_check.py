@@ -7,6 +7,8 @@ import yaml
 from wall_oss_ros.commands.main import main
 from wall_oss_ros.paths import data_path
 
+pytestmark = pytest.mark.slow
+
 
 def _profile(tmp_path, **changes) -> str:
     content = yaml.safe_load((data_path("config/robots") / "ur.yaml").read_text())

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`wall-oss run` gives its instruction when the planner can hear it, whoever else listens."""
 
+import pytest
 from domains import own_domain
 
 import wall_oss_ros.nodes  # noqa: F401  the embedded library takes rclpy's name where there is no ROS 2
@@ -9,6 +10,8 @@ from wall_oss_ros.nodes.qos import EVENTS
 
 import rclpy
 from std_msgs.msg import String
+
+pytestmark = pytest.mark.slow
 
 
 def test_another_listener_is_not_taken_for_the_planner(monkeypatch):

@@ -10,6 +10,8 @@ from embedded_support import DOMAIN, PATIENCE, ROOT, context, executor, make_nod
 
 from wall_oss_ros.embedded.interfaces import get_interface
 
+pytestmark = pytest.mark.slow
+
 SetBool, Trigger = (get_interface("std_srvs", "srv", name) for name in ("SetBool", "Trigger"))
 
 

@@ -16,6 +16,8 @@ from wall_oss_ros.embedded.interfaces import get_message
 from wall_oss_ros.embedded.qos import DurabilityPolicy, QoSProfile
 from wall_oss_ros.errors import WallOSSError
 
+pytestmark = pytest.mark.slow
+
 String = get_message("std_msgs/msg/String")
 JointState = get_message("sensor_msgs/msg/JointState")
 Plan = get_message("wall_oss_msgs/msg/SubtaskPlan")

@@ -29,6 +29,8 @@ from wall_oss_ros.embedded.parameter import Parameter
 from wall_oss_ros.embedded.task import Future
 from wall_oss_ros.embedded.time import ClockType, Duration, Time
 
+pytestmark = pytest.mark.slow
+
 ClockMessage = get_message("rosgraph_msgs/msg/Clock")
 String = get_message("std_msgs/msg/String")
 

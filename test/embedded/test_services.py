@@ -12,6 +12,8 @@ from wall_oss_ros.embedded.interfaces import get_interface
 from wall_oss_ros.embedded.node import Node
 from wall_oss_ros.embedded.task import Future
 
+pytestmark = pytest.mark.slow
+
 SetBool = get_interface("std_srvs", "srv", "SetBool")
 Gripper = get_interface("control_msgs", "action", "GripperCommand")
 

@@ -13,7 +13,7 @@ from wall_oss_ros.control.stopping_check import HOLD
 from wall_oss_ros.homing.builtin import BuiltinPlanner
 from wall_oss_ros.homing.timing import pace
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 ROBOTS = ["franka", "ur", pytest.param("dual_arm", marks=pytest.mark.slow)]
 
 

@@ -29,7 +29,7 @@ from wall_oss_ros.robots.profile import load_profile
 FIND = link_module.installed
 STAND_IN = Path(__file__).parent / "moveit_stand_in"
 LIMIT = 240.0  # s, for a process to start on a busy machine
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def wait(condition, what: str):

@@ -21,6 +21,8 @@ from wall_oss_ros.model.action_vocabulary import ActionVocabulary, add_action_to
 from wall_oss_ros.model.fast import FastTokenizer, NotAChunk, cosines, largest_error
 from wall_oss_ros.training.tokenizer import train_tokenizer
 
+pytestmark = pytest.mark.slow
+
 SIZES = dict(min_dims=2, max_dims=2, min_side=1, max_side=16)
 CHUNKS = hnp.arrays(np.float64, hnp.array_shapes(**SIZES), elements=st.floats(-1, 1))
 FITTED = {scale: FastTokenizer.fit([*smooth_chunks(60), np.zeros((16, 1))], 300, scale) for scale in (3.0, 10.0, 40.0)}

@@ -23,6 +23,8 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 from wall_oss_msgs.msg import Subtask, SubtaskPlan
 
+pytestmark = pytest.mark.slow
+
 
 def free_port() -> int:
     with socket.socket() as probe:

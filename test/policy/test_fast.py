@@ -14,6 +14,8 @@ from wall_oss_ros.model.fast import FastTokenizer, NotAChunk, largest_error
 from wall_oss_ros.policy import Observation, Policy, WallOSSProcessor
 from wall_oss_ros.policy.fast_actions import LIMITS, speaks_fast
 
+pytestmark = pytest.mark.slow
+
 LEAST, RANGE = -0.5, 1.0
 
 

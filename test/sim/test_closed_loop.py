@@ -9,6 +9,8 @@ from wall_oss_ros.sim.closed_loop import ClosedLoop
 from wall_oss_ros.sim.evaluate import random_cases
 from wall_oss_ros.sim.registry import task_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(
     scope="module", params=["franka", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ur", "dual_arm"))]

@@ -17,6 +17,8 @@ from wall_oss_ros.sim.registry import task_of
 from wall_oss_ros.uni_cot.plan import PlanStatus
 from wall_oss_ros.uni_cot.planner import UniCoTPlanner
 
+pytestmark = pytest.mark.slow
+
 SCENES = 12
 
 

@@ -10,6 +10,8 @@ from training_support import Samples, packed_batch, small_recipe
 
 from wall_oss_ros.training.trainer import Trainer
 
+pytestmark = pytest.mark.slow
+
 
 class Same:
     """Batches that are always the same one."""
