@@ -33,6 +33,9 @@ def test_files_that_are_named_are_there(page):
     folders = "wall_oss_ros|wall_oss_msgs|wall_oss_bringup|benchmarks|config|docs|launch|models|test|urdf"
     for named in re.findall(rf"`((?:{folders})/[\w./-]+\.\w+)`", page.read_text()):
         assert "NAME" in named or (ROOT / named).exists(), f"{named} is not there"
+    rooms = "|".join(path.name for path in (ROOT / "wall_oss_ros").iterdir() if path.is_dir())
+    for named in re.findall(rf"`((?:{rooms})/[\w./]+\.py)`", page.read_text()):  # as rooms are named among themselves
+        assert (ROOT / "wall_oss_ros" / named).exists(), f"{named} is not there"
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 13), reason="argparse words its help otherwise from Python 3.13 on")
