@@ -48,4 +48,4 @@ def test_an_action_has_goal_result_and_feedback():
     action = get_interface("wall_oss_msgs", "action", "ExecuteInstruction")
     assert list(action.Goal.get_fields_and_field_types()) == ["instruction"]
     assert list(action.Result.get_fields_and_field_types()) == ["success", "message", "plan"]
-    assert list(action.Feedback.get_fields_and_field_types()) == ["active", "index", "count", "progress"]
+    assert list(action.Feedback.get_fields_and_field_types()) == ["active", "index", "count", "progress", "holding"]
