@@ -43,13 +43,13 @@ class Part:
     """A part that follows exactly what its controller is sent, and a look at each command."""
 
     def __init__(self, part, moves=ALL, profile=ROBOT):
-        self.motion, self.q = JointGroupMotion(profile, part, moves), np.array(part.home)
+        self.motion, self.q, self.moves = JointGroupMotion(profile, part), np.array(part.home), moves
         self.dt, self.limits, self.sent, self.v = 1 / part.command.rate_hz, part.limits, 0, np.zeros(len(part.joints))
         self.a = np.zeros_like(self.v)
 
     def run(self, seconds: float, row, follows: bool = True) -> None:
         for _ in range(round(seconds / self.dt)):
-            setpoints = self.motion.step(row, self.q)
+            setpoints = self.motion.step(row, self.q, self.moves)
             if setpoints is None:
                 assert (np.abs(self.v) < 1e-3).all(), "it falls silent only at rest"
                 self.v = self.a = np.zeros_like(self.v)
@@ -105,7 +105,7 @@ def test_what_ships_rests_in_time_from_its_fastest(name):
 
 
 def test_without_a_target_it_is_sent_on_until_it_rests():
-    head = JointGroupMotion(ROBOT, HEAD, ALL)
+    head = JointGroupMotion(ROBOT, HEAD)
     q = np.array(HEAD.home)
     assert head.step(None, q) is None
     for _ in range(8):
@@ -118,7 +118,7 @@ def test_without_a_target_it_is_sent_on_until_it_rests():
 
 
 def test_joints_that_somebody_has_moved_meanwhile_begin_where_they_are():
-    lift = JointGroupMotion(ROBOT, LIFT, ALL)
+    lift = JointGroupMotion(ROBOT, LIFT)
     assert lift.step(None, np.array([-0.4])) is None
     first = lift.step(target(height=-0.4), np.array([-0.4]))[0]
     assert first.position == pytest.approx([-0.4]) and first.velocity == pytest.approx([0.0])
@@ -126,7 +126,7 @@ def test_joints_that_somebody_has_moved_meanwhile_begin_where_they_are():
 
 @pytest.mark.parametrize("seconds, lost", [(0.9, False), (1.1, True)])
 def test_one_joint_more_than_a_second_behind_at_its_full_speed_is_lost(seconds, lost):
-    head = JointGroupMotion(ROBOT, HEAD, ALL)
+    head = JointGroupMotion(ROBOT, HEAD)
     q = np.array(HEAD.home)
     commanded = head.step(target(head_actions=HEAD.home), q)[0].position
     behind = commanded - [0.0, seconds * head.velocity[1]]
@@ -168,7 +168,7 @@ def test_whatever_a_part_is_told_it_keeps_its_limits(goals):
 
 def test_a_part_of_joints_that_the_urdf_lacks_is_refused():
     with pytest.raises(WallOSSError, match="no joint neck"):
-        JointGroupMotion(ROBOT, HEAD.model_copy(update={"joints": ("neck", "head_joint2")}), ALL)
+        JointGroupMotion(ROBOT, HEAD.model_copy(update={"joints": ("neck", "head_joint2")}))
 
 
 class Wheels:

@@ -66,8 +66,9 @@ class InputMonitor:
         self._sources[what] = _Source(limit, needed)
 
     def heard(self, what: str, now: float) -> None:
-        """Something that is expected has been heard of, at ``now`` of the node's clock."""
-        self._sources[what].last = now
+        """Something has been heard of, at ``now`` of the node's clock."""
+        if what in self._sources:
+            self._sources[what].last = now
 
     def program(self, topic: str, runs: bool, now: float) -> None:
         """A topic that is expected has said whether the robot's own program runs, at ``now`` of the node's clock."""

@@ -23,7 +23,6 @@ class JointGroupMotion:
     Args:
         profile: the robot.
         group: one of its groups of joints.
-        moves: (A,) bool, the entries of the layout that the model decides; the group's other joints stay put.
 
     Attributes:
         group: the profile's.
@@ -34,9 +33,8 @@ class JointGroupMotion:
         WallOSSError: the URDF has not all of its joints.
     """
 
-    def __init__(self, profile: RobotProfile, group: JointGroup, moves: np.ndarray):
+    def __init__(self, profile: RobotProfile, group: JointGroup):
         self.group, self._slot = group, Layout(profile).slots[group.dof]
-        self._moves = np.asarray(moves, bool)[self._slot]
         self._low, self._high = position_limits(profile, group.joints)
         dt, limits = 1.0 / group.command.rate_hz, group.limits
         self.velocity = holdable_speed(limits.velocity, limits.acceleration, limits.jerk, dt)
@@ -52,12 +50,16 @@ class JointGroupMotion:
         """Whether the commanded motion has not come to rest."""
         return bool(np.abs(self._state.current_velocity).max() > _STILL)
 
-    def step(self, target: np.ndarray | None, measured: np.ndarray) -> list[Setpoint] | None:
+    def step(
+        self, target: np.ndarray | None, measured: np.ndarray, moves: np.ndarray | None = None
+    ) -> list[Setpoint] | None:
         """What to send this cycle; None when the joints are at rest and nothing is to be sent.
 
         Args:
             target: (A,) where the robot is to be now, in its layout; None brings the joints to rest.
             measured: (n,) the joints now.
+            moves: (A,) bool, the entries of the layout that the model decides; the group's other joints stay put.
+                All of them when None.
         """
         self.fault = ""
         if not (self._live or self.moving):
@@ -69,15 +71,16 @@ class JointGroupMotion:
             target = None
         if target is None and not (self._live or self.moving):
             return None
-        self._steer(target)
+        moved = np.ones(len(self._held), bool) if moves is None else np.asarray(moves, bool)[self._slot]
+        self._steer(target, moved)
         self._live = target is not None or self.moving
         return self._stopping.setpoints(np.array(self._state.current_position), np.array(self._state.current_velocity))
 
-    def _steer(self, target: np.ndarray | None) -> None:
+    def _steer(self, target: np.ndarray | None, moves: np.ndarray) -> None:
         """One cycle towards the target, or towards rest. A way to a target inside the limits never leaves them."""
         state = self._state
         if target is not None:
-            goal = np.where(self._moves, np.clip(target[self._slot], self._low, self._high), self._held)
+            goal = np.where(moves, np.clip(target[self._slot], self._low, self._high), self._held)
             state.control_interface, state.target_position = ruckig.ControlInterface.Position, goal.tolist()
         if target is None or int(self._generator.update(state, self._next)) < 0:
             state.control_interface = ruckig.ControlInterface.Velocity

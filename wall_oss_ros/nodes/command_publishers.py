@@ -169,22 +169,22 @@ class CommandPublishers:
     Args:
         node: whose they are.
         profile: the robot.
-        moves: (A,) bool, the entries of the layout that the model decides.
+        moves: (A,) bool, the entries of the layout that the model decides; none until it is known.
 
     Attributes:
-        moves: the same.
-        groups: the robot's groups of joints that the model moves; the others stay where they are and are sent nothing.
-        by_topic: of the arms, of these groups, and of grippers with single commands.
-        base: the robot's base, if the model drives it.
+        moves: the same. What the model does not decide stays where it is and is sent nothing.
+        by_topic: of the arms, of groups of joints, and of grippers with single commands.
+        base: the robot's base, as it is commanded; None where it has none.
         twists: the publisher of its velocities.
 
     Raises:
         WallOSSError: the package of a message is not installed.
     """
 
-    def __init__(self, node: WallOSSNode, profile: RobotProfile, moves: np.ndarray):
-        self.moves, slots = np.asarray(moves, bool), Layout(profile).slots
-        self.groups = tuple(part for part in profile.parts if self.moves[slots[part.dof]].any())
+    def __init__(self, node: WallOSSNode, profile: RobotProfile, moves: np.ndarray | None = None):
+        self._layout = Layout(profile)
+        self.moves = np.zeros(self._layout.size, bool) if moves is None else np.asarray(moves, bool)
+        self._parts = profile.parts
         self.by_topic: dict[str, CommandPublisher] = {}
         for one in profile.arms:
             gripper = one.gripper
@@ -192,12 +192,11 @@ class CommandPublishers:
             self.by_topic[one.command.topic] = make_command_publisher(node, one.command, joints)
             if (topic := gripper.joint_single) is not None:
                 self.by_topic[topic] = InterbotixSinglePublisher(node, topic, *one.driver_names(gripper.joints))
-        for part in self.groups:
+        for part in profile.parts:
             self.by_topic[part.command.topic] = make_command_publisher(
                 node, part.command, profile.driver_names(part.joints)
             )
-        drives = profile.base is not None and self.moves[slots[profile.base.dof]].any()
-        self.base, self.twists = profile.base if drives else None, None
+        self.base, self.twists = profile.base, None
         if self.base is not None:
             if kind := node.value("twists"):
                 self.base = self.base.model_copy(update={"stamped": kind == "stamped"})
@@ -208,10 +207,22 @@ class CommandPublishers:
         for publisher in self.by_topic.values():
             publisher.forget()
 
+    def moved(self, dof: str) -> bool:
+        """Whether the model decides any of these entries of the layout: a group's, or the base's."""
+        return bool(self.moves[self._layout.slots[dof]].any())
+
+    def topics(self) -> list[str]:
+        """The topics of all that is commanded."""
+        still = {part.command.topic for part in self._parts if not self.moved(part.dof)}
+        driven = [self.base.topic] if self.base is not None and self.moved(self.base.dof) else []
+        return [topic for topic in self.by_topic if topic not in still] + driven
+
     def listeners(self) -> dict[str, int]:
-        """How many listen, by topic."""
-        found = {topic: publisher.listeners() for topic, publisher in self.by_topic.items()}
-        return found if self.base is None else found | {self.base.topic: self.twists.get_subscription_count()}
+        """How many listen, by topic of all that is commanded."""
+        counts = {topic: self.by_topic[topic].listeners() for topic in self.topics() if topic in self.by_topic}
+        if self.base is None or not self.moved(self.base.dof):
+            return counts
+        return counts | {self.base.topic: self.twists.get_subscription_count()}
 
 
 @dataclass(frozen=True)

@@ -51,18 +51,17 @@ class TorsoAndBase:
     ):
         self._node, self._publishers, self._monitor = node, publishers, monitor
         self._motion, self._target = motion, target
-        silence = profile.watchdog.joint_state_age
+        self._silence = profile.watchdog.joint_state_age
         self._joints = {part.name: JointHistory(part.joints) for part in profile.parts}
-        self._moved = {part.name for part in publishers.groups}
+        self._dofs = {part.name: part.dof for part in profile.parts}
         self._groups: list[JointGroupMotion] = []
         self._stepped: dict[str, float] = {}  # when a part had its last cycle, s of steady time
-        for part in publishers.groups:
-            monitor.expect(_joints_of(part.name), silence)
+        for part in profile.parts:
             if (topic := part.command.state_topic) is not None:
                 controller = f"the controller at {topic}"
                 monitor.expect(controller, CONTROLLER, needed=False)
                 node.listen(JointTrajectoryControllerState, topic, partial(self._on_state, controller), SENSOR)
-            group = JointGroupMotion(profile, part, publishers.moves)
+            group = JointGroupMotion(profile, part)
             self._groups.append(group)
             node.every(1.0 / part.command.rate_hz, partial(self._move, group), ros_time=True)
         if self._joints:
@@ -70,9 +69,17 @@ class TorsoAndBase:
         self._base, self._pose, self._driven = None, None, -math.inf
         if publishers.base is not None:
             self._base, self._odometry = MobileBaseMotion(profile), f"the odometry at {publishers.base.odometry}"
-            monitor.expect(self._odometry, silence)
             node.listen(Odometry, publishers.base.odometry, self._on_odometry, SENSOR)
             node.every(1.0 / publishers.base.rate_hz, self._drive, ros_time=True)
+        self.rely()
+
+    def rely(self) -> None:
+        """Once it is known what the model moves: from now on that must be heard of."""
+        for group in self._groups:
+            if self._publishers.moved(group.group.dof):
+                self._monitor.expect(_joints_of(group.group.name), self._silence)
+        if self._base is not None and self._publishers.moved(self._publishers.base.dof):
+            self._monitor.expect(self._odometry, self._silence)
 
     def watch(self, running: bool) -> None:
         """Makes sure, by a clock that does not stop, that a base which must not move has been told so."""
@@ -103,9 +110,8 @@ class TorsoAndBase:
     def _on_joints(self, message: JointState) -> None:
         for name, joints in self._joints.items():
             if joints.add_joint_state(seconds(message.header.stamp), message.name, message.position, message.velocity):
-                if name in self._moved:
-                    self._monitor.heard(_joints_of(name), self._node.now())
-                else:
+                self._monitor.heard(_joints_of(name), self._node.now())
+                if not self._publishers.moved(self._dofs[name]):
                     self._motion.place(joints.names, joints.newest.positions)
 
     def _on_state(self, controller: str, _message: JointTrajectoryControllerState) -> None:
@@ -117,9 +123,10 @@ class TorsoAndBase:
 
     def _move(self, group: JointGroupMotion) -> None:
         now, newest = self._node.now(), self._joints[group.group.name].newest
-        if newest is None:
+        moved = self._publishers.moved(group.group.dof)
+        if newest is None or not (moved or group.moving):
             return
-        setpoints = group.step(self._target(now), newest.positions)
+        setpoints = group.step(self._target(now) if moved else None, newest.positions, self._publishers.moves)
         self._stepped[group.group.name] = self._node.steady()
         self._publisher(group).send(setpoints, now)
         if setpoints is None:
@@ -133,7 +140,9 @@ class TorsoAndBase:
 
     def _drive(self) -> None:
         self._driven = self._node.steady()
-        speed = self._base.step(self._target(self._node.now() + LOOKAHEAD), self._pose)
+        moved = self._publishers.moved(self._publishers.base.dof)
+        target = self._target(self._node.now() + LOOKAHEAD) if moved else None
+        speed = self._base.step(target, self._pose)
         if speed is not None:
             self._send_twist(speed)
 
