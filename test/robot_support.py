@@ -6,6 +6,7 @@ from nodes_support import Bench
 
 from wall_oss_ros.nodes.conversions import image_message
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
+from wall_oss_ros.robots.identity import robot_identity
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
@@ -28,7 +29,7 @@ class Robot:
     def __init__(self, bench: Bench):
         node = bench.node
         self.q, self.seeing, self.node = ARM.home.copy(), True, node
-        self.trajectories, self.openings, self.robot = [], [], PROFILE.name
+        self.trajectories, self.openings, self.robot = [], [], robot_identity(PROFILE)
         self.pushed: float | None = 0.0  # N; None says nothing
         self._joints = node.create_publisher(JointState, PROFILE.joint_states, EVENTS)
         self._wrenches = node.create_publisher(WrenchStamped, PROFILE.arm.force.topic, NEWEST)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from wall_oss_ros.control.input_monitor import InputMonitor
+from wall_oss_ros.robots.identity import robot_identity
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
@@ -21,7 +22,7 @@ class World:
     def __init__(self):
         self.monitor, self.now, self.steady = InputMonitor(PROFILE, [ARM], 0.0), 100.0, 0.0
         self.monitor.expect(CONTROLLER, 0.5, needed=False)
-        self.q, self.state, self.robot = ARM.home.copy(), STATE.copy(), PROFILE.name
+        self.q, self.state, self.robot = ARM.home.copy(), STATE.copy(), robot_identity(PROFILE)
         self.speaking, self.cycling = True, True
 
     def run(self, seconds: float) -> str:
@@ -71,7 +72,7 @@ def test_what_is_wrong_is_named_and_goes_away_with_its_cause(reason):
     change, after = CHANGES[reason]
     change(world)
     assert reason in world.run(after)
-    world.robot, world.speaking, world.cycling = PROFILE.name, True, True
+    world.robot, world.speaking, world.cycling = robot_identity(PROFILE), True, True
     world.monitor.listeners, world.monitor.servers = {"/a": 1, "/b": 1}, {"/a": True, "/b": True}
     say(world, True)
     assert world.run(1.5) == ""
@@ -109,7 +110,7 @@ def test_twice_the_limits_and_a_little_slack_are_possible_and_no_more(seconds, s
         monitor, slack = InputMonitor(PROFILE, [ARM], 0.0), 0.15 if joints else 0.05
         q, state = ARM.home.copy(), STATE.astype(float)
         monitor.joints(10.0, q.copy())
-        monitor.observation(PROFILE.name, 10.0, state.copy())
+        monitor.observation(robot_identity(PROFILE), 10.0, state.copy())
         fastest = ARM.velocity[0] if joints else PROFILE.arm.max_tcp_speed
         change = 0.99 * slack + share * (fastest * seconds if seconds == 1.0 else 1.0)
         if joints:
@@ -117,7 +118,7 @@ def test_twice_the_limits_and_a_little_slack_are_possible_and_no_more(seconds, s
             monitor.joints(10.0 + seconds, q)
         else:
             state[LAYOUT.position.start] += change
-            monitor.observation(PROFILE.name, 10.0 + seconds, state)
+            monitor.observation(robot_identity(PROFILE), 10.0 + seconds, state)
         assert ("jumped" in monitor.fault(10.0, 0.0)) == wrong
 
 
@@ -147,7 +148,7 @@ def test_which_arm_has_jumped_is_said():
         q[7] += turned  # the left arm's first
         seen[layout.arms[0].position.start] += shifted
         monitor.joints(stamp, q)
-        monitor.observation(profile.name, stamp, seen)
+        monitor.observation(robot_identity(profile), stamp, seen)
         return monitor.fault(stamp, 0.0)
 
     assert read(1.0) == read(1.02) == ""

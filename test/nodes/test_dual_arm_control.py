@@ -11,6 +11,7 @@ from wall_oss_ros.nodes.control import ControlNode
 from wall_oss_ros.nodes.conversions import image_message
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
 from wall_oss_ros.paths import data_path
+from wall_oss_ros.robots.identity import robot_identity
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
@@ -109,7 +110,7 @@ class World:
         parts = {part.dof: [self.at[joint] for joint in part.joints] for part in self.profile.parts}
         state, mask = self.layout.pack_all(poses, parts | {"car_pose": [0.0, 0.0, 0.0]})
         message = Observation(
-            header=self._header(), robot=self.profile.name, state=state.tolist(), state_mask=mask.tolist()
+            header=self._header(), robot=robot_identity(self.profile), state=state.tolist(), state_mask=mask.tolist()
         )
         message.view_names = [view.name for view in self.profile.views]
         message.views = [image_message(np.zeros((112, 112, 3), np.uint8), Header()) for _ in self.profile.views]

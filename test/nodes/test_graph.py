@@ -15,6 +15,7 @@ from wall_oss_ros.nodes.conversions import image_array
 from wall_oss_ros.nodes.plan_markers import PlanMarkersNode
 from wall_oss_ros.nodes.planner import PlannerNode
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, SENSOR
+from wall_oss_ros.robots.identity import robot_identity
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
 
@@ -48,7 +49,7 @@ def test_the_simulated_robot_and_perception(bench):
         assert robot.process.poll() is None and perception.process.poll() is None
         first, last = observations[0], observations[-1]
         assert last.header.stamp != first.header.stamp and last.header.frame_id == "fr3_link0"
-        assert list(last.view_names) == [view.name for view in PROFILE.views] and last.robot == "franka"
+        assert list(last.view_names) == [view.name for view in PROFILE.views] and last.robot == robot_identity(PROFILE)
         for view in last.views:
             picture = image_array(view)
             assert picture.shape == (112, 112, 3) and picture.std() > 10, "a picture shows something"
@@ -159,7 +160,7 @@ def test_control_moves_holds_and_obeys(bench):
 
     robot.robot = "another"
     bench.until(lambda: statuses[-1].state == ControlStatus.HOLDING and "another" in statuses[-1].reason)
-    robot.robot = PROFILE.name
+    robot.robot = robot_identity(PROFILE)
     bench.until(in_state(statuses, ControlStatus.RUNNING))
 
     heartbeat.cancel()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from wall_oss_ros.control.monitors import ClockMonitor, ForceMonitor, JumpMonitor
+from wall_oss_ros.robots.identity import robot_identity
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
@@ -42,7 +43,8 @@ class InputMonitor:
     """
 
     def __init__(self, profile: RobotProfile, arms: Sequence[Arm], steady: float):
-        self._layout, self._name, self._robot = Layout(profile), profile.name, profile.name
+        self._layout, self._name = Layout(profile), robot_identity(profile)
+        self._robot = self._name
         self._clock = ClockMonitor()
         self._tools, self._joints = [], []
         self._forces = {
