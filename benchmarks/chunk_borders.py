@@ -35,6 +35,7 @@ from rich.table import Table
 from wall_oss_ros.control.chunk_queue import JOININGS
 from wall_oss_ros.control.inference import LatencyEstimate
 from wall_oss_ros.control.robot_motion import RobotMotion
+from wall_oss_ros.policy.chunk import make_chunk, remaining_steps
 from wall_oss_ros.policy.observation import PreviousChunk
 from wall_oss_ros.policy.real_time_chunking import guidance
 from wall_oss_ros.robots.kinematics import Arm
@@ -105,13 +106,14 @@ def run(joining: str, latency: float, args: argparse.Namespace) -> dict[str, flo
         now, queue = n * dt, motion.queue
         if pending is None and (queue.stamp is None or queue.steps_done(now) >= args.replan_every):
             state = layout.pack(*arm.fk(q), 0.08)[0].astype(float)
-            previous, left = None, motion.remaining(now, state)
+            previous, left = None, remaining_steps(layout, queue.followed(), now, state)
             if joining == "real_time" and len(left):
                 previous = PreviousChunk(left, math.ceil((estimate.seconds or 0.0) * rate - 1e-6))
             pending = now, state, policy.act(now, state, previous)
         if pending is not None and now >= pending[0] + latency - 1e-9:
             before = queue.target(now)
-            motion.follow_chunk(now, *pending, q)
+            chunk, _ = make_chunk(layout, *pending)
+            motion.follow_chunk(now, chunk, q)
             estimate.record(now - pending[0])
             after, pending = queue.target(now), None
             if motion.fault or after is None:

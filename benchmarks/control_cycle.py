@@ -26,6 +26,7 @@ from rich.table import Table
 
 from wall_oss_ros.control.robot_motion import RobotMotion
 from wall_oss_ros.control.self_collision import SelfCollision
+from wall_oss_ros.policy.chunk import make_chunk
 from wall_oss_ros.robots.profile import RobotProfile, load_profile
 
 REPLAN = 0.5  # s between chunks
@@ -58,7 +59,10 @@ def measure(profile: RobotProfile, seconds: float) -> dict[str, np.ndarray]:
             for own, start in zip(layout.arms, home):
                 actions[:, own.position] = start - state[own.position]
                 actions[:, own.position.start + 2] += SWING * np.sin(2 * np.pi * (now + after) / PERIOD)
-            timed("chunk", motion.follow_chunk, now, now, state, actions, q)
+            chunk, reason = make_chunk(layout, now, state, actions)
+            if chunk is None:
+                raise RuntimeError(f"the benchmark's own actions make no chunk: {reason}")
+            timed("chunk", motion.follow_chunk, now, chunk, q)
             if motion.fault:
                 raise RuntimeError(f"the benchmark's own chunk was refused: {motion.fault}")
         sent = timed("cycle", motion.step, now, True, q)

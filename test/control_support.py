@@ -10,6 +10,7 @@ import numpy as np
 from wall_oss_ros.control.robot_motion import RobotMotion
 from wall_oss_ros.control.self_collision import SelfCollision
 from wall_oss_ros.control.stopping_check import HOLD
+from wall_oss_ros.policy.chunk import make_chunk, remaining_steps
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
@@ -51,6 +52,20 @@ class Robot:
 robot = cache(Robot)
 
 
+def follow_actions(motion: RobotMotion, now: float, stamp: float, state, actions, measured) -> np.ndarray | None:
+    """Has a motion follow what a model put out; its absolute targets (horizon, A), None where it was refused."""
+    chunk, motion.fault = make_chunk(motion.layout, stamp, state, actions)
+    if chunk is None:
+        motion.fail(motion.fault)
+        return None
+    return chunk.targets if motion.follow_chunk(now, chunk, measured) else None
+
+
+def steps_left(motion: RobotMotion, stamp: float, state) -> np.ndarray:
+    """What a chunk from an observation would have to say to go on as a motion does, (n, A)."""
+    return remaining_steps(motion.layout, motion.queue.followed(), stamp, state)
+
+
 class Bench:
     """A robot's motion, arms that follow it, and a check of every command."""
 
@@ -73,14 +88,14 @@ class Bench:
             row = rows[rng.integers(len(rows))] if rng.random() < 0.8 else state
             layout = known.layout.arms[rng.integers(len(known.arms))]
             row[rng.integers(layout.position.start, layout.gripper + 1)] = rng.choice(STRANGE)
-        self.motion.follow_chunk(self.now, self.now - late, state, rows, self.q)
+        follow_actions(self.motion, self.now, self.now - late, state, rows, self.q)
         for opening, one in zip(self.motion.openings(self.now), known.profile.arms):
             assert opening is None or one.gripper.closed <= opening <= one.gripper.open
 
     def go(self, goals) -> None:
         """A chunk that leads each arm to its goal (3,) m."""
         known = self.robot
-        self.motion.follow_chunk(self.now, self.now, known.state(self.q), known.towards(self.q, goals), self.q)
+        follow_actions(self.motion, self.now, self.now, known.state(self.q), known.towards(self.q, goals), self.q)
 
     def run(self, cycles: int, running: bool = True, sees: bool = True) -> None:
         for _ in range(cycles):

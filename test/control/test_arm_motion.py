@@ -3,11 +3,12 @@
 
 import numpy as np
 import pytest
+from control_support import follow_actions, steps_left
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wall_oss_ros.control.chunk_queue import Chunk
 from wall_oss_ros.control.robot_motion import RobotMotion
+from wall_oss_ros.policy.chunk import Chunk
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
@@ -84,9 +85,9 @@ def test_no_chunk_can_break_a_limit(values, late, scale):
     rows = chunk(x=0.1)
     with np.errstate(all="ignore"):
         rows[:, 7:14] = np.resize(np.array(values) * scale, (PROFILE.horizon, 7))
-    motion.follow_chunk(0.0, 0.0, STATE, chunk(x=0.2), ARM.home)
+    follow_actions(motion, 0.0, 0.0, STATE, chunk(x=0.2), ARM.home)
     follow(motion, 10)
-    motion.follow_chunk(0.2, 0.2 - late, STATE, rows, ARM.home)
+    follow_actions(motion, 0.2, 0.2 - late, STATE, rows, ARM.home)
     before = motion._motions[0]._follower.q
     for setpoints in follow(motion, 60, start=0.2, measured=before):
         assert (np.abs(setpoints[0].position - before) <= ARM.velocity * DT * 1.01 + TOLERANCE).all()
@@ -95,7 +96,7 @@ def test_no_chunk_can_break_a_limit(values, late, scale):
 
 def test_an_even_motion_is_followed():
     motion = RobotMotion(PROFILE, [ARM])
-    rows = motion.follow_chunk(0.0, 0.0, STATE, chunk(x=0.1, z=-0.05), ARM.home)
+    rows = follow_actions(motion, 0.0, 0.0, STATE, chunk(x=0.1, z=-0.05), ARM.home)
     assert rows[-1, LAYOUT.position] == pytest.approx(STATE[LAYOUT.position] + [0.1, 0.0, -0.05])
     sent = follow(motion, 60)
     assert ARM.fk(sent[-1][0].position)[0] == pytest.approx(STATE[LAYOUT.position] + [0.1, 0.0, -0.05], abs=3e-3)
@@ -113,37 +114,37 @@ def test_an_even_motion_is_followed():
 )
 def test_a_bad_chunk_brings_the_arm_to_rest_and_says_why(bad, reason):
     motion = RobotMotion(PROFILE, [ARM])
-    motion.follow_chunk(0.0, 0.0, STATE, chunk(x=0.2), ARM.home)
+    follow_actions(motion, 0.0, 0.0, STATE, chunk(x=0.2), ARM.home)
     moving = follow(motion, 20)
     assert np.abs(moving[-1][0].velocity).max() > 0.01
-    assert motion.follow_chunk(0.4, 0.4, STATE, bad, moving[-1][0].position) is None
+    assert follow_actions(motion, 0.4, 0.4, STATE, bad, moving[-1][0].position) is None
     assert reason in motion.fault
     assert motion.queue.target(0.4) is None
     stopping = follow(motion, 30, start=0.4, measured=moving[-1][0].position)
     assert not motion.moving
     assert len(stopping) * DT < 0.45, "it goes on to send commands at rest"
-    motion.follow_chunk(1.0, 1.0, STATE, chunk(x=0.1), stopping[-1][0].position)
+    follow_actions(motion, 1.0, 1.0, STATE, chunk(x=0.1), stopping[-1][0].position)
     assert motion.fault == "", "a good chunk puts it right"
 
 
 def test_a_model_that_is_slower_than_its_chunk_is_named():
     motion = RobotMotion(PROFILE, [ARM])
-    motion.follow_chunk(1.4, 0.0, STATE, chunk(x=0.1), ARM.home)
+    follow_actions(motion, 1.4, 0.0, STATE, chunk(x=0.1), ARM.home)
     assert "too slow" in motion.fault and motion.step(1.4, False, ARM.home) == [None]
-    motion.follow_chunk(1.5, 1.4, STATE, chunk(x=0.1), ARM.home)
+    follow_actions(motion, 1.5, 1.4, STATE, chunk(x=0.1), ARM.home)
     assert motion.fault == ""
 
 
 def test_a_chunk_from_before_the_clock_was_set_back_is_refused():
     motion = RobotMotion(PROFILE, [ARM])
-    assert motion.follow_chunk(1.0, 100.0, STATE, chunk(x=0.1), ARM.home) is None
+    assert follow_actions(motion, 1.0, 100.0, STATE, chunk(x=0.1), ARM.home) is None
     assert "ahead" in motion.fault and motion.queue.target(1.0) is None
 
 
 def test_when_commands_cease_the_arm_comes_to_rest_smoothly():
     """The control process may be killed at any moment: what was sent last must end at rest."""
     motion, arm = RobotMotion(PROFILE, [ARM]), Arm7()
-    motion.follow_chunk(0.0, 0.0, STATE, chunk(x=0.25, y=0.2), ARM.home)
+    follow_actions(motion, 0.0, 0.0, STATE, chunk(x=0.25, y=0.2), ARM.home)
     for n in range(20):
         arm.receive(*motion.step(n * DT, True, arm.q), n * DT)
         arm.run(n * DT, (n + 1) * DT)
@@ -156,7 +157,7 @@ def test_when_commands_cease_the_arm_comes_to_rest_smoothly():
 
 def test_an_arm_that_does_not_follow_is_told_to_stay_where_it_is():
     motion = RobotMotion(PROFILE, [ARM])
-    motion.follow_chunk(0.0, 0.0, STATE, chunk(x=0.2), ARM.home)
+    follow_actions(motion, 0.0, 0.0, STATE, chunk(x=0.2), ARM.home)
     follow(motion, 10)
     elsewhere = ARM.home + 0.5
     (setpoints,) = motion.step(0.2, True, elsewhere)
@@ -170,9 +171,9 @@ def test_at_rest_nothing_is_sent():
 
 def test_the_gripper_stays_within_its_range():
     motion = RobotMotion(PROFILE, [ARM])
-    motion.follow_chunk(0.0, 0.0, STATE, chunk(opening=0.5), ARM.home)
+    follow_actions(motion, 0.0, 0.0, STATE, chunk(opening=0.5), ARM.home)
     assert motion.openings(0.1) == [PROFILE.gripper.open]
-    motion.follow_chunk(0.1, 0.1, STATE, chunk(opening=-0.5), ARM.home)
+    follow_actions(motion, 0.1, 0.1, STATE, chunk(opening=-0.5), ARM.home)
     assert motion.openings(0.2) == [PROFILE.gripper.closed]
 
 
@@ -184,11 +185,11 @@ def test_what_remains_of_a_chunk_makes_the_same_motion_from_another_observation(
     rows = chunk(x=0.1, y=-0.05)
     rows[:, layout.rotation.stop - 1] = np.linspace(0.0, 0.4, len(rows))
     targets = rows + np.where(np.arange(layout.size) == layout.gripper, 0.0, STATE)
-    motion.follow_chunk(0.0, 0.0, STATE, layout.relative(targets, STATE), ARM.home)
+    follow_actions(motion, 0.0, 0.0, STATE, layout.relative(targets, STATE), ARM.home)
     later = STATE.copy()
     later[layout.position] += [0.02, -0.03, 0.01]
     later[layout.rotation.stop - 1] += 0.2
-    left = motion.remaining(0.4, later)
+    left = steps_left(motion, 0.4, later)
     assert left.shape == (6, layout.size)
     assert layout.absolute(left, later)[:, layout.position] == pytest.approx(targets[4:, layout.position])
     assert layout.absolute(left, later)[:, layout.rotation] == pytest.approx(targets[4:, layout.rotation])
@@ -205,5 +206,5 @@ def test_angles_that_remain_are_told_the_short_way_round():
     motion.queue.put(Chunk(0.0, state, LAYOUT.absolute(rows, state), PROFILE.rate_hz), 0.0)
     later = state.copy()
     later[LAYOUT.rotation.stop - 1] = 3.15 - 2 * np.pi
-    left = motion.remaining(0.1, later)[:, LAYOUT.rotation.stop - 1]
+    left = steps_left(motion, 0.1, later)[:, LAYOUT.rotation.stop - 1]
     assert left == pytest.approx(3.1 + 0.02 * np.arange(2, 11) - 3.15)

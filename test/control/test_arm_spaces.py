@@ -6,16 +6,17 @@ import re
 import numpy as np
 import pytest
 from arm_space_support import saved
-from control_support import STRANGE, Bench, robot
+from control_support import STRANGE, Bench, follow_actions, robot, steps_left
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import wall_oss_ros.nodes  # noqa: F401  gives ROS's messages
-from wall_oss_ros.control.chunk_queue import Chunk, ChunkQueue
+from wall_oss_ros.control.chunk_queue import ChunkQueue
 from wall_oss_ros.control.input_monitor import InputMonitor
 from wall_oss_ros.homing.moveit.child import Side
 from wall_oss_ros.nodes.conversions import chunk_message
 from wall_oss_ros.perception.robot_state import RobotStateHistory
+from wall_oss_ros.policy.chunk import Chunk
 from wall_oss_ros.robots.rotations import matrix_from_euler, six_from_matrix
 
 from std_msgs.msg import Header
@@ -32,7 +33,7 @@ def even(bench: Bench, q) -> np.ndarray:
 
 def sent(bench: Bench, rows) -> str:
     """Takes a chunk at rest; what is wrong with it. Then nothing must move."""
-    bench.motion.follow_chunk(0.0, 0.0, bench.robot.state(bench.q), rows, bench.q)
+    follow_actions(bench.motion, 0.0, 0.0, bench.robot.state(bench.q), rows, bench.q)
     fault = bench.motion.fault
     bench.run(10)
     assert not fault or bench.moved == 0.0
@@ -49,14 +50,14 @@ def sent(bench: Bench, rows) -> str:
 )
 def test_no_chunk_can_break_a_limit(way, seed, size, strange, late):
     bench, rng = Bench(saved(*way)), np.random.default_rng(seed)
-    bench.motion.follow_chunk(0.0, 0.0, bench.robot.state(bench.q), even(bench, bench.q + 0.1), bench.q)
+    follow_actions(bench.motion, 0.0, 0.0, bench.robot.state(bench.q), even(bench, bench.q + 0.1), bench.q)
     bench.run(10)
     state = bench.robot.state(bench.q)
     rows = bench.robot.layout.relative(np.tile(state, (10, 1)), state)
     rows += np.cumsum(rng.normal(0, size, rows.shape), axis=0)
     for _ in range(strange):
         rows[rng.integers(10), rng.integers(rows.shape[1])] = rng.choice(STRANGE)
-    bench.motion.follow_chunk(bench.now, bench.now - late, state, rows, bench.q)
+    follow_actions(bench.motion, bench.now, bench.now - late, state, rows, bench.q)
     bench.run(25)
     bench.rest()
 
@@ -88,7 +89,7 @@ def test_a_state_that_is_no_rotation_moves_nothing():
     bench = Bench(saved("columns", "relative"))
     state, rows = bench.robot.state(bench.q), even(bench, bench.q + 0.1)
     state[bench.robot.layout.rotation] = 0.0
-    assert bench.motion.follow_chunk(0.0, 0.0, state, rows, bench.q) is None and "no rotation" in bench.motion.fault
+    assert follow_actions(bench.motion, 0.0, 0.0, state, rows, bench.q) is None and "no rotation" in bench.motion.fault
 
 
 @pytest.mark.parametrize("mode", ["relative", "absolute"])
@@ -127,7 +128,7 @@ def test_an_arm_that_would_touch_itself_is_refused():
             break
     rows = np.tile(bench.robot.state(q), (10, 1))
     bench.q = q + 0.01
-    bench.motion.follow_chunk(0.0, 0.0, bench.robot.state(bench.q), rows, bench.q)
+    follow_actions(bench.motion, 0.0, 0.0, bench.robot.state(bench.q), rows, bench.q)
     assert "would touch" in bench.motion.fault
 
 
@@ -160,9 +161,9 @@ def test_joints_are_mixed_the_way_they_can_turn():
 def test_what_remains_of_a_chunk_makes_the_same_motion_from_another_observation(way):
     bench = Bench(saved(*way))
     known, goal = bench.robot, bench.q + [0.2, 0.1, 0.0, 0.2, 0.0, 0.1, 0.4]
-    targets = bench.motion.follow_chunk(0.0, 0.0, known.state(bench.q), even(bench, goal), bench.q)
+    targets = follow_actions(bench.motion, 0.0, 0.0, known.state(bench.q), even(bench, goal), bench.q)
     later = known.state(bench.q + 0.05)
-    left = bench.motion.remaining(0.4, later)
+    left = steps_left(bench.motion, 0.4, later)
     assert left.shape == (6, known.layout.size)
     assert np.allclose(known.layout.absolute(left, later), targets[4:], atol=1e-6)
 

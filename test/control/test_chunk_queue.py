@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wall_oss_ros.control.chunk_queue import Chunk, ChunkQueue
+from wall_oss_ros.control.chunk_queue import ChunkQueue
+from wall_oss_ros.policy.chunk import Chunk
 
 ROTATION, GRIPPER = slice(10, 13), 13
 
@@ -113,13 +114,17 @@ def test_an_ensemble_is_the_mean_of_what_all_chunks_say_for_a_moment():
     assert q.target(1.15)[7] == pytest.approx(0.9)
 
 
+def left(q, stamp):
+    return q._mixer.later(q.followed(), stamp)
+
+
 def test_what_remains_is_told_in_the_times_of_the_new_chunk():
     q = queue()
-    assert q.remaining(0.0).shape[0] == 0
+    assert q.followed() is None
     q.put(chunk(0.0), now=0.1)
-    rows = q.remaining(0.35)  # between two rows
+    rows = left(q, 0.35)  # between two rows
     assert rows[:, 7] == pytest.approx(0.1 * (0.35 + 0.1 * np.arange(1, 7)))
-    assert q.remaining(1.0).shape[0] == 0 and q.remaining(-0.1).shape[0] == 0
+    assert left(q, 1.0).shape[0] == 0 and left(q, -0.1).shape[0] == 0
 
 
 @pytest.mark.parametrize("stamp", [0.0, 0.1, 5.3, 1795975785.3])
@@ -127,7 +132,7 @@ def test_steps_at_their_very_times_have_passed_and_all_are_left_at_the_beginning
     q = queue()
     q.put(chunk(stamp), now=stamp)
     assert [q.steps_done(stamp + k / 10) for k in range(12)] == [*range(11), 10]
-    assert len(q.remaining(stamp)) == 10
+    assert len(left(q, stamp)) == 10
     times, targets = q.ahead(stamp + 0.35)
     assert times == pytest.approx(stamp + 0.1 * np.arange(4, 11))
     assert targets[:, 7] == pytest.approx(0.1 * (times - stamp), abs=1e-6)

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from control_support import follow_actions, steps_left
 
 from wall_oss_ros.control.inference import Inference, Request
 from wall_oss_ros.control.robot_motion import RobotMotion
@@ -60,7 +61,7 @@ def compute(
 
 def moving(stamp: float) -> RobotMotion:
     motion = RobotMotion(PROFILE, [ARM])
-    assert motion.follow_chunk(stamp, stamp, STATE, CHUNK, ARM.home) is not None
+    assert follow_actions(motion, stamp, stamp, STATE, CHUNK, ARM.home) is not None
     return motion
 
 
@@ -94,7 +95,7 @@ def test_the_model_is_told_what_the_robot_does_meanwhile(policy):
     one, motion = inference(policy), moving(3.0)
     compute(one, policy, 3.4, 3.45, 3.6, motion, goes_on=True)
     previous = policy.calls[-1][1]["previous"]
-    assert previous.steps == pytest.approx(motion.remaining(3.4, STATE)) and previous.committed == 1
+    assert previous.steps == pytest.approx(steps_left(motion, 3.4, STATE)) and previous.committed == 1
     assert previous.steps.shape == (6, LAYOUT.size)
 
 

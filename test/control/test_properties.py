@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from control_support import Bench, robot
+from control_support import Bench, follow_actions, robot
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -121,7 +121,7 @@ def folding() -> tuple[RobotMotion, np.ndarray]:
 
 def test_a_chunk_that_would_fold_the_arm_into_itself_is_refused():
     body, actions = folding()
-    body.follow_chunk(0.0, 0.0, STATE, actions, ARM.home)
+    follow_actions(body, 0.0, 0.0, STATE, actions, ARM.home)
     assert body.fault.startswith("fr3_") and "would touch on the way" in body.fault
     assert body.queue.target(0.0) is None
 
@@ -130,7 +130,7 @@ def test_between_two_targets_too_the_arm_stops_before_it_touches_itself(monkeypa
     """The last look at each command alone: that at the chunk's targets is taken away."""
     body, actions = folding()
     monkeypatch.setattr(body._postures, "all_touching", lambda postures: "")
-    body.follow_chunk(0.0, 0.0, STATE, actions, ARM.home)
+    follow_actions(body, 0.0, 0.0, STATE, actions, ARM.home)
     assert body.fault == ""
     monkeypatch.undo()
     q, reasons = ARM.home, set()

@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from control_support import Bench, robot
+from control_support import Bench, follow_actions, robot, steps_left
 
 from wall_oss_ros.control.robot_motion import RobotMotion
 from wall_oss_ros.control.stopping_check import HOLD
@@ -41,7 +41,7 @@ def test_each_gripper_is_its_own():
     bench = Bench("dual_arm")
     rows = DUAL.towards(bench.q, APART)
     rows[:, RIGHT.gripper], rows[:, LEFT.gripper] = 0.03, 9.0
-    bench.motion.follow_chunk(0.0, 0.0, DUAL.state(bench.q), rows, bench.q)
+    follow_actions(bench.motion, 0.0, 0.0, DUAL.state(bench.q), rows, bench.q)
     assert bench.motion.openings(0.1) == [pytest.approx(0.03), PROFILE.arms[1].gripper.open]
     bench.motion.drop()
     assert bench.motion.openings(0.1) == [None, None]
@@ -115,7 +115,7 @@ def test_an_arm_that_stands_outside_its_workspace_is_told_how_it_comes_back():
     bench = Bench("dual_arm")
     state = DUAL.state(bench.q)
     state[LEFT.position.start] += 0.5
-    bench.motion.follow_chunk(0.0, 0.0, state, np.zeros((PROFILE.horizon, LAYOUT.size)), bench.q)
+    follow_actions(bench.motion, 0.0, 0.0, state, np.zeros((PROFILE.horizon, LAYOUT.size)), bench.q)
     told = bench.motion.fault
     assert (
         told.startswith("left arm: the tool is 0.3")
@@ -124,7 +124,7 @@ def test_an_arm_that_stands_outside_its_workspace_is_told_how_it_comes_back():
     )
     back = np.zeros((PROFILE.horizon, LAYOUT.size))
     back[:, LEFT.position.start] = -0.5
-    bench.motion.follow_chunk(0.0, 0.0, state, back, bench.q)
+    follow_actions(bench.motion, 0.0, 0.0, state, back, bench.q)
     assert "outside the workspace" not in bench.motion.fault, "actions that lead back are followed"
 
 
@@ -134,10 +134,10 @@ def test_what_remains_has_the_rows_of_both_arms():
     state = DUAL.state(bench.q)
     rows = DUAL.towards(bench.q, APART)
     targets = LAYOUT.absolute(rows, state)
-    bench.motion.follow_chunk(0.0, 0.0, state, rows, bench.q)
+    follow_actions(bench.motion, 0.0, 0.0, state, rows, bench.q)
     bench.run(20)
     later = DUAL.state(bench.q)
-    left = bench.motion.remaining(0.4, later)
+    left = steps_left(bench.motion, 0.4, later)
     for layout in LAYOUT.arms:
         assert LAYOUT.absolute(left, later)[:, layout.position] == pytest.approx(targets[4:, layout.position])
         assert np.abs(left[:, layout.position]).max() > 0.01

@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+from control_support import follow_actions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -280,7 +281,7 @@ def _carry_out(environment, spec, colour, seconds=15.0, latency=0.1):
             poses = [(*arm.tcp, arm.gripper_width) for arm in simulator.arms]
             pending = (now, environment.layout.pack_all(poses)[0], actions)
         if pending and now >= pending[0] + latency - 1e-6:
-            body.follow_chunk(now, *pending, joints)
+            follow_actions(body, now, *pending, joints)
             assert not body.fault, body.fault
             pending = None
         openings = body.openings(now)

@@ -4,39 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+
+from wall_oss_ros.policy.chunk import Chunk, Mixer
 
 JOININGS = ("blend", "switch", "ensemble", "real_time")
 _DECAY = 0.01  # of an ensemble's weights from one chunk to the next newer one, as in ACT (arXiv 2304.13705)
 _ENSEMBLE = 16  # chunks, the most that are averaged
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Absolute targets from one observation, all in the profile's layout of A entries (20), SI units.
-
-    Attributes:
-        stamp: time of the observation, s (t0).
-        start: (A,) the state then.
-        targets: (horizon, A); step k's is for t0 + (k + 1) / rate_hz.
-        rate_hz: steps per second.
-    """
-
-    stamp: float
-    start: np.ndarray
-    targets: np.ndarray
-    rate_hz: float
-
-    @property
-    def end(self) -> float:
-        """Time of the last step, s."""
-        return self.stamp + len(self.targets) / self.rate_hz
-
-    def passed(self, time: float) -> int:
-        """How many steps lie at or before ``time``."""
-        return int(np.clip(np.floor((time - self.stamp) * self.rate_hz + 1e-6), 0, len(self.targets)))
 
 
 class ChunkQueue:
@@ -48,7 +23,7 @@ class ChunkQueue:
     - ``blend``: it fades in over the one before.
     - ``switch``: at once.
     - ``ensemble``: the mean of all chunks that have a step for the moment, the older ones weighing a little more.
-    - ``real_time``: it was made to go on from the one before (:meth:`remaining`); what little is left fades in.
+    - ``real_time``: it was made to go on from the one before (:meth:`followed`); what little is left fades in.
 
     Args:
         rotations: where the layout has angles, which are mixed the short way round.
@@ -62,7 +37,7 @@ class ChunkQueue:
     ):
         if joining not in JOININGS:
             raise ValueError(f"joining must be one of {', '.join(JOININGS)}, not {joining!r}")
-        self._rotations, self._grippers = tuple(rotations), list(grippers)
+        self._mixer = Mixer(rotations, grippers)
         self._blend = 0.0 if joining == "switch" else blend_s
         self._ensemble = joining == "ensemble"
         self._chunks: list[Chunk] = []  # oldest first
@@ -103,14 +78,16 @@ class ChunkQueue:
         """The target (A,) at ``time`` (s); None when there is no chunk or it is used up."""
         if not self._chunks or not time <= self._chunks[-1].end:
             return None
-        targets = [self._at(chunk, time) for chunk in self._chunks if time <= chunk.end or chunk is self._chunks[-1]]
+        targets = [
+            self._mixer.at(chunk, time) for chunk in self._chunks if time <= chunk.end or chunk is self._chunks[-1]
+        ]
         if self._ensemble:
             return self._mean(targets)
         s = (time - self._since) / self._blend if len(self._chunks) > 1 and self._blend > 0 else 1.0
         if s >= 1.0:
             return targets[-1]
         s = max(s, 0.0)
-        return self._mix(self._at(self._chunks[-2], time), targets[-1], s * s * (3 - 2 * s))
+        return self._mixer.mix(self._mixer.at(self._chunks[-2], time), targets[-1], s * s * (3 - 2 * s))
 
     def ahead(self, now: float) -> tuple[np.ndarray, np.ndarray]:
         """The steps still to come: when each is due (n,), s, and their targets (n, A)."""
@@ -120,16 +97,14 @@ class ChunkQueue:
         times = chunk.stamp + np.arange(1, len(chunk.targets) + 1) / chunk.rate_hz
         return self._targets(times[chunk.passed(now) :])
 
-    def remaining(self, stamp: float) -> np.ndarray:
-        """What a chunk from an observation at ``stamp`` would have to say to go on as before, (n, A).
-
-        Step k is the target for stamp + (k + 1) / rate; n is 0 when the present chunk ends before that.
-        """
-        if not self._chunks or stamp < self._chunks[-1].stamp:
-            return np.empty((0, 0))
+    def followed(self) -> Chunk | None:
+        """What is being done, as one chunk from the present one's observation on; None without targets."""
+        if not self._chunks:
+            return None
         chunk = self._chunks[-1]
-        count = int(np.floor((chunk.end - stamp) * chunk.rate_hz + 1e-6))
-        return self._targets(stamp + np.arange(1, count + 1) / chunk.rate_hz)[1]
+        times = chunk.stamp + np.arange(len(chunk.targets) + 1) / chunk.rate_hz
+        start, *targets = self._targets(times)[1]
+        return Chunk(chunk.stamp, start, np.array(targets), chunk.rate_hz)
 
     def _targets(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         # The last step's time may differ from the chunk's end by a rounding error.
@@ -137,27 +112,8 @@ class ChunkQueue:
         targets = [self.target(min(time, newest.end)) for time in times]
         return times, np.array(targets).reshape(len(times), len(newest.start))
 
-    def _at(self, chunk: Chunk, time: float) -> np.ndarray:
-        k = chunk.passed(time)
-        if k >= len(chunk.targets):
-            return chunk.targets[-1]
-        before = chunk.start if k == 0 else chunk.targets[k - 1]
-        return self._mix(before, chunk.targets[k], np.clip((time - chunk.stamp) * chunk.rate_hz - k, 0.0, 1.0))
-
-    def _mix(self, a: np.ndarray, b: np.ndarray, w: float) -> np.ndarray:
-        """(1 - w) a + w b, with the gripper openings of ``b``."""
-        return b - (1 - w) * self._way(a, b)
-
     def _mean(self, targets: list[np.ndarray]) -> np.ndarray:
         """The weighted mean of targets, oldest first, with the gripper openings of the newest."""
         weights = np.exp(-_DECAY * np.arange(len(targets)))
         newest, weights = targets[-1], weights / weights.sum()
-        return newest - sum(w * self._way(target, newest) for w, target in zip(weights, targets))
-
-    def _way(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """b - a, the short way round where there are angles, and 0 for gripper openings."""
-        way = b - a
-        for part in self._rotations:
-            way[part] = (way[part] + np.pi) % (2 * np.pi) - np.pi
-        way[self._grippers] = 0.0
-        return way
+        return newest - sum(w * self._mixer.way(target, newest) for w, target in zip(weights, targets))

@@ -14,7 +14,7 @@ import numpy as np
 
 from wall_oss_ros.control.robot_motion import RobotMotion
 from wall_oss_ros.control.worker import Outcome, Worker
-from wall_oss_ros.policy.observation import PreviousChunk
+from wall_oss_ros.policy.chunk import previous_chunk
 
 _SPARE = 1  # steps left when a chunk should come: it may take a little longer than estimated
 
@@ -77,9 +77,10 @@ class Inference:
         self._stamp = request.stamp
         options: dict[str, Any] = {"steps": denoising_steps}
         if self._real_time and goes_on:
-            left = motion.remaining(request.stamp, np.asarray(request.observation.state, float))
-            if len(left):
-                options["previous"] = PreviousChunk(left, self.committed(request.asked, request.stamp))
+            until, state = request.asked + (self.latency.seconds or 0.0), np.asarray(request.observation.state, float)
+            previous = previous_chunk(motion.layout, motion.queue.followed(), until, request.stamp, state)
+            if previous is not None:
+                options["previous"] = previous
         policy, read = self._policy, self._read
 
         def infer() -> tuple[np.ndarray, float]:

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from wall_oss_ros.control.arm_motion import ArmMotion
-from wall_oss_ros.control.chunk_queue import Chunk, ChunkQueue
+from wall_oss_ros.control.chunk_queue import ChunkQueue
 from wall_oss_ros.control.self_collision import SelfCollision
 from wall_oss_ros.control.setpoints import Setpoint
 from wall_oss_ros.control.stopping_check import RestPostures
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.policy.chunk import Chunk, of_arm
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
@@ -65,11 +66,7 @@ class RobotMotion:
             ArmMotion(one, arm, self._postures, number)
             for number, (one, arm) in enumerate(zip(self._profiles, self.arms))
         ]
-        self._angles = [angles for layout in self.layout.arms for angles in layout.space.angles]
-        if profile.base is not None:
-            yaw = self.layout.slots[profile.base.dof].stop - 1
-            self._angles.append(slice(yaw, yaw + 1))
-        self.queue = ChunkQueue(self._angles, [layout.gripper for layout in self.layout.arms], blend_s, joining)
+        self.queue = ChunkQueue(self.layout.angles, [layout.gripper for layout in self.layout.arms], blend_s, joining)
         self.fault = ""
 
     @property
@@ -101,34 +98,26 @@ class RobotMotion:
         """Two links that touch where arms, head and lift come to rest, in words; empty when none do."""
         return self._postures.all_touching()
 
-    def follow_chunk(
-        self, now: float, stamp: float, state: np.ndarray, actions: np.ndarray, measured: np.ndarray
-    ) -> np.ndarray | None:
+    def follow_chunk(self, now: float, chunk: Chunk, measured: np.ndarray) -> bool:
         """Follows a new chunk from now on; or comes to rest, with ``fault`` saying why.
 
         Args:
             now: s.
-            stamp: when the chunk's observation was made, s.
-            state: (A,) the state then.
-            actions: (horizon, A) what the model put out, in the profile's action mode.
+            chunk: absolute targets; they are looked through once more.
             measured: (n,) the joints now, rad.
 
         Returns:
-            The chunk's absolute targets (horizon, A); None when it is no chunk of targets within the workspace.
+            Whether it is a chunk of targets within the workspace.
         """
-        targets, self.fault = self._absolute(state, actions)
-        if targets is not None and not stamp <= now + _AHEAD:  # not a number counts as ahead
-            targets, self.fault = None, f"the action chunk is for a time {stamp - now:.1f} s ahead"
-        if targets is None:
+        self.fault = self._wrong(now, chunk)
+        if self.fault:
             self.drop()
-            return None
-        chunk = Chunk(stamp, np.asarray(state, float), targets, self._profile.rate_hz)
-        if not self.queue.put(chunk, now):
-            if chunk.end <= now:
-                self.fault = f"the model is too slow: its actions were over {now - chunk.end:.1f} s before they came"
-            return targets
-        self._follow(now, self._split(measured))
-        return targets
+            return False
+        if self.queue.put(chunk, now):
+            self._follow(now, self._split(measured))
+        elif chunk.end <= now:
+            self.fault = f"the model is too slow: its actions were over {now - chunk.end:.1f} s before they came"
+        return True
 
     def follow_joints(self, now: float, times: np.ndarray, joints: np.ndarray, measured: np.ndarray) -> None:
         """Goes through postures instead of a chunk's targets, within the same limits; the way has been checked before.
@@ -157,7 +146,7 @@ class RobotMotion:
             sent.append(motion.step(now, running, joints))
             running = running and not motion.fault
         if any(motion.fault for motion in self._motions):
-            self.fail(self._told([motion.fault for motion in self._motions]))
+            self.fail(of_arm(self.layout, [motion.fault for motion in self._motions]))
         return sent
 
     def openings(self, now: float) -> list[float | None]:
@@ -168,39 +157,23 @@ class RobotMotion:
         grippers = [(layout.gripper, one.gripper) for layout, one in zip(self.layout.arms, self._profiles)]
         return [float(np.clip(target[entry], gripper.closed, gripper.open)) for entry, gripper in grippers]
 
-    def remaining(self, stamp: float, state: np.ndarray) -> np.ndarray:
-        """What a chunk from an observation would have to say to go on as before.
-
-        Args:
-            stamp: when the observation was made, s.
-            state: (A,) the state then.
-
-        Returns:
-            (n, A) in the profile's action mode; step k is for stamp + (k + 1) / rate. n is 0 when nothing is left.
-        """
-        left = self.queue.remaining(stamp)
-        if not len(left):
-            return np.empty((0, self.layout.size))
-        left = self.layout.relative(left, state)
-        if self._profile.action_mode == "relative":
-            for part in self._angles:
-                left[:, part] = (left[:, part] + np.pi) % (2 * np.pi) - np.pi
-        return left
-
-    def _absolute(self, state, actions) -> tuple[np.ndarray | None, str]:
-        size = self.layout.size
-        actions = np.asarray(actions)
-        if actions.ndim != 2 or actions.shape[1] != size or len(actions) == 0 or np.shape(state) != (size,):
-            return None, f"the action chunk has shape {actions.shape}, expected (steps, {size})"
-        with np.errstate(all="ignore"):
-            targets = self.layout.absolute(actions, state)
-        given = np.isfinite(actions).all() and np.isfinite(state).all()
-        if given and any(faults := [own.fault(np.vstack([actions, state])) for own in self.layout.arms]):
-            return None, self._told(faults)
-        if not (given and np.isfinite(targets).all()):
-            return None, "the action chunk holds a number that is not finite"
-        outside = [self._outside(one, layout, targets, state) for one, layout in zip(self._profiles, self.layout.arms)]
-        return (None, self._told(outside)) if any(outside) else (targets, "")
+    def _wrong(self, now: float, chunk: Chunk) -> str:
+        """Why a chunk cannot be followed; empty when nothing speaks against it."""
+        size, targets = self.layout.size, np.asarray(chunk.targets)
+        if targets.ndim != 2 or targets.shape[1] != size or len(targets) == 0 or np.shape(chunk.start) != (size,):
+            return f"the action chunk has shape {targets.shape}, expected (steps, {size})"
+        if not (np.isfinite(targets).all() and np.isfinite(chunk.start).all()):
+            return "the action chunk holds a number that is not finite"
+        if not (np.isfinite(chunk.rate_hz) and chunk.rate_hz > 0):
+            return f"the action chunk has {chunk.rate_hz:g} steps a second"
+        if faults := of_arm(self.layout, [own.fault(np.vstack([targets, chunk.start])) for own in self.layout.arms]):
+            return faults
+        if not chunk.stamp <= now + _AHEAD:  # not a number counts as ahead
+            return f"the action chunk is for a time {chunk.stamp - now:.1f} s ahead"
+        outside = [
+            self._outside(one, layout, targets, chunk.start) for one, layout in zip(self._profiles, self.layout.arms)
+        ]
+        return of_arm(self.layout, outside)
 
     @staticmethod
     def _outside(profile: RobotProfile, layout: Layout, targets: np.ndarray, state: np.ndarray) -> str:
@@ -214,7 +187,7 @@ class RobotMotion:
     def _follow(self, now: float, measured: Sequence[np.ndarray]) -> None:
         times, targets = self.queue.ahead(now)
         plans = [motion.plan(now, times, targets, joints) for motion, joints in zip(self._motions, measured)]
-        self.fault = self._told([plan.reason for plan in plans])
+        self.fault = of_arm(self.layout, [plan.reason for plan in plans])
         if not self.fault:
             for knots in zip(*(plan.knots[1:] for plan in plans)):
                 if touching := self._postures.all_touching(knots):
@@ -229,8 +202,3 @@ class RobotMotion:
     def _split(self, joints: np.ndarray | None) -> Sequence[np.ndarray | None]:
         """Each arm's part of all joints."""
         return [None] * len(self._motions) if joints is None else np.split(np.asarray(joints, float), self._ends)
-
-    def _told(self, reasons: Sequence[str]) -> str:
-        """The first reason there is, with the arm's name where there are several."""
-        number, reason = next(((n, reason) for n, reason in enumerate(reasons) if reason), (0, ""))
-        return reason if not reason or len(reasons) == 1 else f"{self._profiles[number].arm.name}: {reason}"

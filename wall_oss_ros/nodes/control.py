@@ -24,6 +24,7 @@ from wall_oss_ros.nodes.qos import ANY_PUBLISHER, EVENTS, LATCHED, NEWEST
 from wall_oss_ros.nodes.running import run
 from wall_oss_ros.nodes.torso_and_base import TorsoAndBase
 from wall_oss_ros.perception.rates import RateMeter
+from wall_oss_ros.policy.chunk import make_chunk
 from wall_oss_ros.robots.description import Comparison, compare
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
@@ -276,9 +277,12 @@ class ControlNode(WallOSSNode):
         if active != self._plan.active or measured is None:
             return  # it was for a subtask that is over
         state = np.asarray(observation.state, dtype=float)
-        targets = self.motion.follow_chunk(now, outcome.tag.stamp, state, outcome.value[0], measured)
-        if targets is None:
+        chunk, reason = make_chunk(self._layout, outcome.tag.stamp, state, outcome.value[0])
+        if chunk is None:
+            self.motion.fail(reason)
+        if chunk is None or not self.motion.follow_chunk(now, chunk, measured):
             return
+        targets = chunk.targets
         self._task = active
         self._chunks += 1
         rate, took = self._profile.rate_hz, self._inference.seconds

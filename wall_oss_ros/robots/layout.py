@@ -51,6 +51,14 @@ class Layout:
         self._driven = self.slots[profile.base.dof] if profile.base is not None else slice(0)
 
     @property
+    def angles(self) -> list[slice]:
+        """Where the arms' and the base's angles are, which may be mixed the short way round."""
+        found = [angles for own in self.arms for angles in own.space.angles]
+        if (base := self.profile.base) is not None:
+            found.append(slice(self.slots[base.dof].stop - 1, self.slots[base.dof].stop))
+        return found
+
+    @property
     def arm_mask(self) -> np.ndarray:
         """(size,) bool: the entries of the first arm and its gripper."""
         mask = np.zeros(self.size, bool)

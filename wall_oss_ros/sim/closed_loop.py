@@ -16,6 +16,7 @@ import numpy as np
 
 from wall_oss_ros.control.robot_motion import RobotMotion
 from wall_oss_ros.policy import Policy
+from wall_oss_ros.policy.chunk import make_chunk, remaining_steps
 from wall_oss_ros.policy.observation import Observation, PreviousChunk
 from wall_oss_ros.sim.environment import Environment
 from wall_oss_ros.sim.goals import Goal
@@ -114,7 +115,11 @@ class ClosedLoop:
                 pending = (now + settings.latency_s, obs, actions)
                 episode.chunks += 1
             if pending is not None and now >= pending[0]:
-                motion.follow_chunk(now, pending[1].stamp, pending[1].state, pending[2], self._joints())
+                chunk, reason = make_chunk(motion.layout, pending[1].stamp, pending[1].state, pending[2])
+                if chunk is None:
+                    motion.fail(reason)
+                else:
+                    motion.follow_chunk(now, chunk, self._joints())
                 episode.faults += bool(motion.fault)
                 pending = None
             self._move(motion, now, plan.running)
@@ -151,7 +156,7 @@ class ClosedLoop:
         """What the next chunk has to continue, where chunks are joined in real time."""
         if self.settings.joining != "real_time":
             return None
-        steps = motion.remaining(obs.stamp, obs.state)
+        steps = remaining_steps(motion.layout, motion.queue.followed(), obs.stamp, obs.state)
         return PreviousChunk(steps, math.ceil(self.settings.latency_s * self.policy.rate_hz)) if len(steps) else None
 
     def _observe(self) -> Observation:
