@@ -141,7 +141,7 @@ def test_what_is_not_a_message_is_refused_when_decoding():
 def test_copies_and_pickles_are_equal_and_independent():
     state = JointState(name=["a"], position=[1.0])
     for other in (copy.deepcopy(state), pickle.loads(pickle.dumps(state))):
-        assert other == state
+        assert other == state and wire.serialize(other) == wire.serialize(state)
         other.position[0] = 2.0
         other.name.append("b")
         assert state.position[0] == 1.0 and state.name == ["a"]

@@ -46,6 +46,12 @@ class NumberSequence(array):
     def view(self, _dtype: Any) -> memoryview | bytes:
         return memoryview(self).cast("B") if len(self) else b""
 
+    def __copy__(self) -> NumberSequence:  # an array's own copies are plain arrays
+        return NumberSequence(self.typecode, self)
+
+    def __deepcopy__(self, _memo: Any) -> NumberSequence:
+        return NumberSequence(self.typecode, self)
+
     def __repr__(self) -> str:
         return f"array({self.typecode!r}, {self.tolist()})" if len(self) else f"array({self.typecode!r})"
 
