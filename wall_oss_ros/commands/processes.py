@@ -51,6 +51,10 @@ class Processes:
                 preexec_fn=_end_with(os.getpid()),
             )
 
+    def pid(self, name: str) -> int:
+        """Process id of one of them."""
+        return self._running[name].pid
+
     def ended(self) -> tuple[str, int] | None:
         """Name and exit status of a process that has ended, or None while all run."""
         for name, process in self._running.items():

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a command is safe after the one before it, whoever sent it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from wall_oss_ros.robots.kinematics import Arm
+from wall_oss_ros.robots.profile import RobotProfile
+from wall_oss_ros.sim.joint_trajectory_controller import Point, Trajectory
+
+# How far above a limit is still rounding: share of the limit.
+TOLERANCE = {"step": 1.02, "velocity": 1.02, "acceleration": 1.05, "jerk": 1.1, "at_controller": 1.05, "anchor": 1.0}
+_ANCHOR = 0.02  # rad or m that a command which begins anew may be beside where the joints really are
+_STILL = 0.05  # rad/s or m/s: joints slower than this rest
+_EDGE = 1e-3  # rad or m beyond a joint's range: rounding
+
+
+@dataclass(frozen=True)
+class Sink:
+    """One topic of commands, and what bounds them.
+
+    Attributes:
+        topic: where trajectories go.
+        joints: (n) their joints, as the driver calls them.
+        names: the same, as joint states call them.
+        lower, upper: (n,) ranges, rad or m.
+        velocity, acceleration, jerk: (n,) limits; infinite where the profile has none.
+        period: s between commands.
+    """
+
+    topic: str
+    joints: tuple[str, ...]
+    names: tuple[str, ...]
+    lower: np.ndarray
+    upper: np.ndarray
+    velocity: np.ndarray
+    acceleration: np.ndarray
+    jerk: np.ndarray
+    period: float
+
+
+def sinks(profile: RobotProfile) -> list[Sink]:
+    """All topics of a robot's trajectories, of arms, head and lift."""
+    found = []
+    for one in profile.arms:
+        arm, limits, gripper = Arm(one), one.arm.limits, one.gripper
+        fingers = gripper.joints if gripper.in_trajectory else ()
+        speed = abs(gripper.joint_velocity(gripper.speed)) if fingers else 0.0
+        ends = sorted(gripper.joint_position(x) for x in (gripper.closed, gripper.open)) if fingers else (0, 0)
+        unbounded = [np.inf] * len(fingers)
+        names = (*one.arm.joints, *fingers)
+        found.append(
+            Sink(
+                one.command.topic, tuple(one.driver_names(names)), names,
+                np.append(arm.lower, [ends[0]] * len(fingers)), np.append(arm.upper, [ends[1]] * len(fingers)),
+                np.append(arm.velocity, [speed] * len(fingers)), np.append(limits.acceleration, unbounded),
+                np.append(limits.jerk, unbounded), 1.0 / one.command.rate_hz,
+            )
+        )  # fmt: skip
+    for part in profile.parts:
+        free, limits = np.full(len(part.joints), np.inf), part.limits
+        found.append(
+            Sink(
+                part.command.topic, tuple(profile.driver_names(part.joints)), tuple(part.joints), -free, free,
+                *(np.array(x, float) for x in (limits.velocity, limits.acceleration, limits.jerk)),
+                1.0 / part.command.rate_hz,
+            )
+        )  # fmt: skip
+    return found
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One command.
+
+    Attributes:
+        at: s, steady, when it came.
+        stamp: s of the robot's clock, from which its points count.
+        points: its trajectory.
+    """
+
+    at: float
+    stamp: float
+    points: Sequence[Point]
+
+
+@dataclass
+class Verdict:
+    """What was found of one command: shares of its limits, by what is limited, and what is wrong in any case."""
+
+    shares: dict[str, float] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def unsafe(self) -> list[str]:
+        """Why the command should not have been sent; empty when it may."""
+        beyond = [f"{what} {share:.2f}" for what, share in self.shares.items() if not share <= TOLERANCE[what]]
+        return self.faults + beyond
+
+
+class CommandJudge:
+    """Compares each command of one sink with the one before.
+
+    A command is compared, cycle by cycle, with the one before; once the trajectory of that is over, with where it came
+    to rest. Where commands begin anew, at rest, they may also begin where the joints really are. In both cases the
+    controller, which follows the former trajectory until the new one comes, must not have to hurry.
+
+    Attributes:
+        moving: whether the last command was to move.
+    """
+
+    def __init__(self, sink: Sink):
+        self.sink, self.moving = sink, False
+        self._last: Sent | None = None
+        self._speeds = np.zeros((2, len(sink.joints)))  # of the last two commands
+
+    def judge(self, sent: Sent, joints: Mapping[str, tuple[float, float]]) -> Verdict:
+        """Judges the next command.
+
+        Args:
+            sent: the command, in the order of the sink's joints.
+            joints: position and velocity of the real joints now, rad and rad/s or m and m/s, by name.
+        """
+        sink, verdict = self.sink, Verdict()
+        if not sent.points:
+            verdict.faults.append("no points")
+            return verdict
+        verdict.faults += self._form(sent)
+        position, velocity = np.array(sent.points[0].positions), np.array(sent.points[0].velocities)
+        if verdict.faults and not (np.isfinite(position).all() and np.isfinite(velocity).all()):
+            return verdict
+        shares = verdict.shares
+        with np.errstate(invalid="ignore"):
+            shares["velocity"] = _most(velocity, sink.velocity)
+            speeds = self._speeds
+            anchor = self._beside(position, joints)
+            if self._last is None:
+                shares["anchor"] = anchor
+                speeds = np.zeros_like(speeds)
+            else:
+                over = self._over(sent)
+                if over:
+                    speeds = np.zeros_like(speeds)
+                before = self._last.points[-1 if over else 0].positions
+                step = _most(position - before, sink.velocity * sink.period)
+                rested = over or not self.moving
+                if step > TOLERANCE["step"] and rested and anchor < np.inf:  # it begins anew, so it must be announced
+                    shares["anchor"] = anchor
+                    speeds = np.zeros_like(speeds)
+                else:
+                    shares["step"] = step
+                    shares["at_controller"] = self._hurry(sent, position)
+            change = velocity - speeds[1]
+            shares["acceleration"] = _most(change, sink.acceleration * sink.period)
+            shares["jerk"] = _most(change - (speeds[1] - speeds[0]), sink.jerk * sink.period**2)
+        self._speeds = np.array([speeds[1], velocity])
+        self._last, self.moving = sent, bool(np.abs(velocity).max() > 1e-3)
+        return verdict
+
+    def _form(self, sent: Sent) -> list[str]:
+        sink, faults = self.sink, []
+        for point in sent.points:
+            values = np.concatenate([point.positions, point.velocities])
+            if not np.isfinite(values).all():
+                return ["a number that is not finite"]
+            beyond = np.maximum(sink.lower - point.positions, point.positions - sink.upper)
+            if beyond.max() > _EDGE:
+                faults.append(f"{sink.joints[int(beyond.argmax())]} {beyond.max():.3f} beyond its range")
+        if np.any(sent.points[-1].velocities):
+            faults.append("it does not end at rest")
+        return faults[:1]
+
+    def _over(self, sent: Sent) -> bool:
+        """Whether the trajectory before has ended, by the time that has really passed."""
+        return sent.at - self._last.at > self._last.points[-1].time + 0.05
+
+    def _hurry(self, sent: Sent, position: np.ndarray) -> float:
+        """How fast the controller would have to go from where the command before has led it, as a share."""
+        last, real = self._last, sent.at - self._last.at
+        passed = sent.stamp - last.stamp
+        if not abs(passed - real) < 0.1:  # the clock has leapt; the controller's has not
+            passed = real
+        rest = np.zeros_like(position)
+        names = self.sink.joints
+        first = last.points[0]
+        start = Point(0.0, first.positions - first.velocities * first.time, first.velocities)
+        points = [start, *last.points]
+        way = Trajectory(names, names, points, 0.0, 0.0, start.positions, rest)
+        return _most(position - way.sample(max(passed, 0.0))[0], self.sink.velocity * sent.points[0].time)
+
+    def _beside(self, position: np.ndarray, joints: Mapping[str, tuple[float, float]]) -> float:
+        """How far it is from the real joints, as a share of what is permitted; infinite while these move."""
+        real = [joints.get(name) for name in self.sink.names]
+        if None in real:
+            return np.inf
+        if max(abs(speed) for _, speed in real) > _STILL:
+            return np.inf
+        far = np.abs(position - [place for place, _ in real])
+        return float((far / (_ANCHOR + self.sink.velocity * self.sink.period)).max())
+
+
+def _most(values: np.ndarray, limits: np.ndarray) -> float:
+    shares = np.abs(values) / limits
+    return float(np.nan_to_num(shares, nan=np.inf).max())

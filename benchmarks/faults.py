@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Lets faults into the whole running system, and judges each command that it sends.
+
+Starts the simulated robot and all nodes as ``wall-oss run`` does, with relays between them, and for each kind of fault:
+gives an instruction, lets the fault in while the robot moves, takes it away, and ends the plan. Every command is
+compared with the one before it and with where the joints really are (judge.py says how). Everything random follows from
+``--seed``. On ROS 2 the nodes run on rclpy, elsewhere on the embedded library.
+
+    python benchmarks/faults.py
+    python benchmarks/faults.py --robots franka --kinds joints: kill: --repeat 5
+    python benchmarks/faults.py --soak 60        # random faults and instructions; does memory grow?
+    python benchmarks/faults.py --logic 100000   # the plain logic alone, without processes
+
+exit status: 0 when no command was unsafe, nothing resumed by itself, and no plan was lost; else 1
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+
+import wall_oss_ros.nodes  # noqa: F401  gives rclpy
+from wall_oss_ros.errors import WallOSSError
+
+PARAMETERS = {"planner": {"subtask_timeout_s": 20.0}}  # a plan that cannot go on must end before patience does
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--robots", nargs="+", default=["franka", "ur", "dual_arm"], help="profiles (default: all three)"
+    )
+    parser.add_argument("--kinds", nargs="+", help="beginnings of the faults' names (default: all)")
+    parser.add_argument("--repeat", type=int, default=1, help="how often each (default: %(default)s)")
+    parser.add_argument("--minutes", type=float, help="begin nothing new after this time")
+    parser.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
+    parser.add_argument("--soak", type=float, metavar="MINUTES", help="random faults and instructions for so long")
+    parser.add_argument("--logic", type=int, metavar="N", help="feed the plain logic with so many inputs")
+    parser.add_argument("--ends", type=float, default=0.2, help="share of plans waited for (default: %(default)s)")
+    parser.add_argument("--logs", type=Path, help="keep the processes' output there")
+    parser.add_argument("--json", type=Path, help="write all figures there, too")
+    args = parser.parse_args()
+    try:
+        with TemporaryDirectory() as directory:
+            return run(args, args.logs or Path(directory))
+    except WallOSSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def run(args: argparse.Namespace, logs: Path) -> int:
+    from fault_campaign import report
+    from fault_campaign.kinds import chosen
+    from fault_campaign.trial import Outcome
+
+    outcomes: list[Outcome] = []
+    memory: dict[str, list] = {}
+    print(f"machine: {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}; seed {args.seed}", flush=True)
+    begun = time.monotonic()
+    for number, robot in enumerate(args.robots):
+        campaign(robot, chosen(args.kinds), args, logs / robot, begun, outcomes, args.seed + 1000 * number)
+    print(report.table(report.rows(outcomes)))
+    sums = report.total(outcomes)
+    print(", ".join(f"{what}: {count}" for what, count in sums.items()), f"load {os.getloadavg()[0]:.1f}")
+    if args.json:
+        figures = {"total": sums, "trials": [one.as_dict() for one in outcomes], "memory": memory}
+        args.json.write_text(json.dumps(figures, indent=1) + "\n")
+    return int(bool(sums["commands unsafe"] or sums["lost plans"] or sums["wrong resumes"]))
+
+
+def campaign(robot: str, kinds, args: argparse.Namespace, logs: Path, begun: float, outcomes: list, seed: int) -> None:
+    """All kinds with one robot; adds to ``outcomes``."""
+    from fault_campaign.stage import Stage
+    from fault_campaign.trial import run_trial
+
+    rng = np.random.default_rng(seed)
+    with Stage(robot, seed, logs, PARAMETERS) as stage:
+        stage.ready()
+        for turn in range(args.repeat):
+            for place, kind in enumerate(kinds):
+                if args.minutes and time.monotonic() - begun > 60 * args.minutes:
+                    return
+                if kind.needs and not stage.relays[kind.needs].passed and turn + place:
+                    continue  # there is no such topic
+                outcome = run_trial(stage, kind, seed + 100 * turn + place, rng.random() < args.ends)
+                outcomes.append(outcome)
+                say(outcome)
+
+
+def say(outcome) -> None:
+    """One line on one trial."""
+    from fault_campaign.report import worst
+
+    marks = [word for word, there in (("UNSAFE", outcome.unsafe), ("WENT ON", outcome.missed), ("LOST", outcome.lost),
+                                      ("RESUMED", outcome.resumed)) if there]  # fmt: skip
+    rest = "-" if outcome.rest is None else f"{outcome.rest:.2f} s"
+    words = [outcome.robot, outcome.kind, f"seed {outcome.seed}", worst([outcome]), f"rest {rest}",
+             f"{' '.join(marks)} {outcome.note}", "; ".join(outcome.named)[:200]]  # fmt: skip
+    print(" | ".join(words), flush=True)
+    for at, why in outcome.unsafe[:4]:
+        print(f"    {at:+.2f} s: {why}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
