@@ -18,6 +18,7 @@ exit status: 0 when no command was unsafe, nothing resumed by itself, and no pla
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -60,41 +61,65 @@ def main() -> int:
 
 def run(args: argparse.Namespace, logs: Path) -> int:
     from fault_campaign import report
-    from fault_campaign.kinds import chosen
     from fault_campaign.trial import Outcome
 
     outcomes: list[Outcome] = []
-    memory: dict[str, list] = {}
     print(f"machine: {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}; seed {args.seed}", flush=True)
     begun = time.monotonic()
-    for number, robot in enumerate(args.robots):
-        campaign(robot, chosen(args.kinds), args, logs / robot, begun, outcomes, args.seed + 1000 * number)
+    try:
+        for number, robot in enumerate(args.robots):
+            campaign(robot, args, logs / robot, begun, outcomes, args.seed + 10000 * number)
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
     print(report.table(report.rows(outcomes)))
     sums = report.total(outcomes)
-    print(", ".join(f"{what}: {count}" for what, count in sums.items()), f"load {os.getloadavg()[0]:.1f}")
+    print(", ".join(f"{what}: {count}" for what, count in sums.items()), f"(load {os.getloadavg()[0]:.1f})")
     if args.json:
-        figures = {"total": sums, "trials": [one.as_dict() for one in outcomes], "memory": memory}
-        args.json.write_text(json.dumps(figures, indent=1) + "\n")
+        args.json.write_text(
+            json.dumps({"total": sums, "trials": [one.as_dict() for one in outcomes]}, indent=1) + "\n"
+        )
     return int(bool(sums["commands unsafe"] or sums["lost plans"] or sums["wrong resumes"]))
 
 
-def campaign(robot: str, kinds, args: argparse.Namespace, logs: Path, begun: float, outcomes: list, seed: int) -> None:
+def campaign(robot: str, args: argparse.Namespace, logs: Path, begun: float, outcomes: list, seed: int) -> None:
     """All kinds with one robot; adds to ``outcomes``."""
-    from fault_campaign.stage import Stage
-    from fault_campaign.trial import run_trial
+    from fault_campaign.kinds import chosen
 
+    kinds = chosen(args.kinds)
     rng = np.random.default_rng(seed)
+    todo = [(kind, seed + 100 * turn + place, bool(rng.random() < args.ends))
+            for turn in range(args.repeat) for place, kind in enumerate(kinds)]  # fmt: skip
+    while todo:
+        with contextlib.suppress(WallOSSError):
+            work(robot, todo, args.minutes and begun + 60 * args.minutes, logs, outcomes, seed)
+
+
+def work(robot: str, todo: list, end: float | None, logs: Path, outcomes: list, seed: int) -> None:
+    """Tries what is to do with one system, first to last, and takes it off the list.
+
+    Raises:
+        WallOSSError: the system has to be started anew.
+    """
+    from fault_campaign.stage import Stage
+    from fault_campaign.trial import Outcome, run_trial
+
     with Stage(robot, seed, logs, PARAMETERS) as stage:
         stage.ready()
-        for turn in range(args.repeat):
-            for place, kind in enumerate(kinds):
-                if args.minutes and time.monotonic() - begun > 60 * args.minutes:
-                    return
-                if kind.needs and not stage.relays[kind.needs].passed and turn + place:
-                    continue  # there is no such topic
-                outcome = run_trial(stage, kind, seed + 100 * turn + place, rng.random() < args.ends)
-                outcomes.append(outcome)
-                say(outcome)
+        while todo:
+            kind, number, to_the_end = todo.pop(0)
+            if end and time.monotonic() > end:
+                todo.clear()
+                return
+            if kind.needs and stage.recorder.plan is not None and not stage.relays[kind.needs].passed and outcomes:
+                continue  # there is no such topic in this system
+            try:
+                outcome = run_trial(stage, kind, number, to_the_end)
+            except WallOSSError as error:
+                outcomes.append(Outcome(kind.name, robot, number, broken=True, note=str(error)))
+                say(outcomes[-1])
+                raise
+            outcomes.append(outcome)
+            say(outcome)
 
 
 def say(outcome) -> None:
@@ -102,7 +127,7 @@ def say(outcome) -> None:
     from fault_campaign.report import worst
 
     marks = [word for word, there in (("UNSAFE", outcome.unsafe), ("WENT ON", outcome.missed), ("LOST", outcome.lost),
-                                      ("RESUMED", outcome.resumed)) if there]  # fmt: skip
+                                      ("RESUMED", outcome.resumed), ("BROKEN", outcome.broken)) if there]  # fmt: skip
     rest = "-" if outcome.rest is None else f"{outcome.rest:.2f} s"
     words = [outcome.robot, outcome.kind, f"seed {outcome.seed}", worst([outcome]), f"rest {rest}",
              f"{' '.join(marks)} {outcome.note}", "; ".join(outcome.named)[:200]]  # fmt: skip

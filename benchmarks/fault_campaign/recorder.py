@@ -46,7 +46,7 @@ class Record:
     states: list[tuple[float, int, str, bool]] = field(default_factory=list)
 
     def rest_after(self, when: float, until: float, settle: float = 0.15) -> float | None:
-        """Seconds from ``when`` until the robot rests for good; None if it still moves ``settle`` s before ``until``."""
+        """Seconds from ``when`` until it rests for good; None if it still moves ``settle`` s before ``until``."""
         moving = [at for at, share in self.speeds if when < at < until and share > STILL]
         if not moving:
             return 0.0

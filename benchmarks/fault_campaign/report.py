@@ -61,4 +61,5 @@ def total(outcomes: Sequence[Outcome]) -> dict[str, int]:
         "went on": sum(one.missed for one in tried),
         "lost plans": sum(one.lost for one in tried),
         "wrong resumes": sum(one.resumed for one in tried),
+        "systems broken": sum(one.broken for one in outcomes),
     }

@@ -27,6 +27,7 @@ from wall_oss_ros.sim.registry import task_of
 import rclpy
 from rclpy.action import ActionClient
 from rclpy.executors import MultiThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, String
@@ -110,7 +111,7 @@ class Stage:
 
     def __enter__(self) -> Stage:
         self._later.__enter__()
-        rclpy.init(args=[])
+        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C ends the campaign
         self.node = node = rclpy.create_node("fault_campaign", namespace="/wall_oss")
         self.recorder = Recorder(node, self.profile, TRUTH)
         relay = lambda *what: Relay(node, *what, self._later)  # noqa: E731

@@ -34,6 +34,7 @@ class Outcome:
         named: what control gave as reasons since.
         lost: whether the plan did not end.
         resumed: whether it moved without having been let.
+        broken: whether the system did not work again afterwards, and had to be started anew.
         note: what else went wrong.
     """
 
@@ -49,6 +50,7 @@ class Outcome:
     named: list[str] = field(default_factory=list)
     lost: bool = False
     resumed: bool = False
+    broken: bool = False
     note: str = ""
 
     def as_dict(self) -> dict:
