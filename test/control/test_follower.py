@@ -14,7 +14,7 @@ TIMES = np.arange(1, 11) * 0.1
 
 @pytest.fixture(scope="module")
 def profile():
-    return load_profile("franka")
+    return load_profile("franka", simulated=True)  # the faster one
 
 
 @pytest.fixture(scope="module")

@@ -72,9 +72,8 @@ def test_a_persons_stop_lasts_until_a_person_resumes():
 
 def test_the_profile_says_how_long_each_may_be_silent_and_whether_a_hold_ends_by_itself():
     profile = load_profile("franka")
-    assert Limits.of(profile, 3.0) == LIMITS
-    manual = profile.model_copy(update={"resume": "manual"})
-    assert Limits.of(manual, 3.0) == replace(LIMITS, automatic=False)
+    assert Limits.of(profile.simulated(), 3.0) == LIMITS
+    assert Limits.of(profile, 3.0) == replace(LIMITS, automatic=False)
 
 
 def test_a_manual_profile_waits_for_resume_after_a_fault():

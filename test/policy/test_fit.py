@@ -202,7 +202,7 @@ def test_a_profiles_ranges_of_two_arms_head_lift_and_base():
     assert np.allclose(low[14:17], [-0.2317, -0.35, -0.5]) and np.allclose(high[14:17], [0.6951, 0.35, 0.0])
     assert not found.varies[17:].any(), "where the base stands is not told"
     low, high = relative.bounds()
-    assert np.allclose(high[:3], [0.26, 0.5, 0.34]), "the workspace, or 0.5 m/s for one second"
+    assert np.allclose(high[:3], [0.25, 0.25, 0.25]), "0.25 m/s for one second"
     assert np.allclose(low[7:10], -high[7:10])
     assert np.allclose(high[17:], [0.3, 0.0, 0.5]) and np.allclose(low[17:], -high[17:]), "it drives forward and turns"
 
@@ -337,6 +337,8 @@ def test_a_profiles_ranges_span_what_the_robot_may_do():
     assert np.allclose(high[ARM], [0.72, 0.45, 0.60, np.pi, np.pi, np.pi, 0.08])
     assert not found.varies[:7].any() and not found.varies[14:].any()
     low, high = relative.bounds()
-    assert np.allclose(high[ARM][:3], [0.47, 0.6, 0.59], atol=1e-6), "the workspace, or 0.6 m/s for one second"
+    assert np.allclose(high[ARM][:3], [0.25, 0.25, 0.25], atol=1e-6), "0.25 m/s for one second"
     assert np.allclose(low[ARM][:3], -high[ARM][:3])
+    _, faster = from_profile(FRANKA.simulated())
+    assert np.allclose(faster.bounds()[1][ARM][:3], [0.47, 0.6, 0.59], atol=1e-6), "the workspace, or 0.6 m/s"
     assert np.array_equal(from_profile(ABSOLUTE)[1].scale, found.scale)

@@ -28,7 +28,7 @@ def test_robots_of_different_views_or_without_a_simulation_cannot_share_a_recipe
     assert type(shared_task(recipe("franka", "ur"))) is type(task_of("franka"))
     with pytest.raises(WallOSSError, match=r"franka, dual_arm, whose views differ.*left_wrist_view"):
         shared_task(recipe("franka", "dual_arm"))
-    with pytest.raises(WallOSSError, match="franka has no simulation"):
+    with pytest.raises(WallOSSError, match="franka cannot be simulated"):
         task_of(load_profile("franka").model_copy(update={"simulation": None}))
 
 

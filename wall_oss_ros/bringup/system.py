@@ -90,7 +90,7 @@ def system(
     specs = [
         _node("perception", common),
         _node("planner", common | thinking),
-        _node("control", common | thinking),
+        _node("control", common | thinking | {"simulated": sim}),  # else it is as slow as beside people
         _node("plan_markers", common | {"text_z": _ABOVE + max(one.arm.workspace.max[2] for one in profile.arms)}),
     ]
     if sim:

@@ -63,6 +63,8 @@ class ControlNode(WallOSSNode):
         Parameter("blend_s", 0.15, "Time to go over from one chunk's targets to the next's, s.", 0.0, 2.0),
         Parameter("gripper_step_m", 0.005, "Smallest change of the opening that a gripper's action is sent, m.", 0.0,
                   0.1, live=True),
+        Parameter("simulated", False, "Whether the robot is simulated: its profile's values for simulation hold,"
+                  " faster, and going on by itself after a hold. Never for a real robot."),
         Parameter("planner_timeout_s", 3.0, "Silence of the planner after which the robot holds, s.", 1.5, 60.0),
         Parameter("watch_program", True, "Hold unless the robot's own program runs, where the profile names topics that"
                   " say so; false for mock hardware, which says nothing."),
@@ -82,7 +84,7 @@ class ControlNode(WallOSSNode):
         self._load_policy = policy_loader
 
     def setup(self) -> None:
-        self._profile = profile = load_profile(self.value("robot"))
+        self._profile = profile = load_profile(self.value("robot"), self.value("simulated"))
         self._kinematics, self._layout = [Arm(one) for one in profile.arms], Layout(profile)
         self._home = self.keep(Home(self, profile))
         self._policy = self._load_policy(*(self.value(parameter.name) for parameter in POLICY_PARAMETERS), profile)

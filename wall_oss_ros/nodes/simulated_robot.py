@@ -59,7 +59,7 @@ class SimulatedRobotNode(WallOSSNode):
         super().__init__("simulated_robot", namespace="", **options)
 
     def setup(self) -> None:
-        self._profile = profile = load_profile(self.value("robot"))
+        self._profile = profile = load_profile(self.value("robot"), simulated=True)
         task = task_of(profile)
         self._make_scene = lambda: task.scene(self.value("seed"), self.value("colours"))
         self._simulator = task.simulator(self._make_scene())

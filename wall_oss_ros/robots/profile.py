@@ -24,7 +24,7 @@ from wall_oss_ros.robots.components import (
     View,
     Watchdog,
 )
-from wall_oss_ros.robots.simulation import Simulation
+from wall_oss_ros.robots.simulation import SimulatedArm, Simulation
 
 _YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where PyYAML was built with it
 
@@ -163,13 +163,38 @@ class RobotProfile(Component):
         limbs = (first, *(limb if limb.joint_states else limb.model_copy(update=source) for limb in self.more_arms))
         simulated: list[Simulation | None] = [None] * len(limbs)
         if (whole := self.simulation) is not None:
-            own = [dict(start=one.start, servos=one.servos, fingers=one.fingers) for one in (whole, *whole.more_arms)]
-            simulated = [whole.model_copy(update={"more_arms": (), "parts": {}, **fields}) for fields in own]
+            nothing_more, fields = {"more_arms": (), "parts": {}}, SimulatedArm.model_fields
+            owns = [{field: getattr(own, field) for field in fields} for own in (whole, *whole.more_arms)]
+            simulated = [whole.model_copy(update=nothing_more | own) for own in owns]
         alone = {"more_arms": (), "parts": (), "base": None}
         return tuple(
             self.model_copy(update={**alone, **dict(limb), "simulation": simulation})
             for limb, simulation in zip(limbs, simulated)
         )
+
+    def simulated(self) -> RobotProfile:
+        """The same robot where it is simulated: what ``simulation`` says of speeds and of going on replaces the rest.
+
+        Simulators take this profile; whatever may be connected to a real robot, mock hardware included, never does.
+
+        Raises:
+            WallOSSError: the profile has no simulation section.
+        """
+        if (simulation := self.simulation) is None:
+            raise WallOSSError(
+                f"Robot {self.name} cannot be simulated: its profile has no simulation section.",
+                "Add one (docs/how-to/new_robot.md), or choose another robot.",
+            )
+        first, *more = (
+            limb.arm if own.max_tcp_speed is None else limb.arm.model_copy(update={"max_tcp_speed": own.max_tcp_speed})
+            for limb, own in zip((self, *self.more_arms), (simulation, *simulation.more_arms))
+        )
+        changes = {
+            "arm": first,
+            "more_arms": tuple(limb.model_copy(update={"arm": arm}) for limb, arm in zip(self.more_arms, more)),
+            "resume": simulation.resume or self.resume,
+        }
+        return self.model_copy(update=changes)
 
     @property
     def trained_as(self) -> str:
@@ -219,13 +244,18 @@ def available_profiles() -> list[str]:
     return sorted(path.stem for path in data_path("config/robots").glob("*.yaml"))
 
 
-def load_profile(name_or_path: str | Path) -> RobotProfile:
+def load_profile(name_or_path: str | Path, simulated: bool = False) -> RobotProfile:
     """Reads a profile by the robot's name (``franka``) or from a YAML file.
 
     Where a profile has variants, ``ur:ur10e`` (or ``mine.yaml:ur10e``) names one; else it is the profile's own choice.
 
+    Args:
+        name_or_path: the robot's.
+        simulated: whether this is for the simulated robot: :meth:`RobotProfile.simulated`.
+
     Raises:
-        WallOSSError: no such robot, variant or file, not YAML, or a field is missing, unknown or out of range.
+        WallOSSError: no such robot, variant or file, not YAML, or a field is missing, unknown or out of range; or there
+            is nothing to simulate.
     """
     text, colon, variant = str(name_or_path), "", ""
     if not Path(text).exists():
@@ -250,11 +280,12 @@ def load_profile(name_or_path: str | Path) -> RobotProfile:
         )
     content = _choose_variant(path, content, variant if colon else None)
     try:
-        return RobotProfile(**content)
+        profile = RobotProfile(**content)
     except (ValidationError, TypeError) as error:
         raise WallOSSError(
             f"The robot profile {path} is not valid: {_explain(error)}.", "Correct that field."
         ) from error
+    return profile.simulated() if simulated else profile
 
 
 def _choose_variant(path: Path, content: dict, wanted: str | None) -> dict:

@@ -60,9 +60,15 @@ class Camera(Component):
 
 
 class SimulatedArm(Component):
-    """What stands in for an arm: its servos and fingers. ``start``: where it begins, if not at home (rad)."""
+    """What stands in for an arm: its servos and fingers.
+
+    Attributes:
+        start: where it begins, if not at home (rad).
+        max_tcp_speed: m/s, in place of the real arm's, beside which people stand; None leaves that.
+    """
 
     start: tuple[Finite, ...] | None = None
+    max_tcp_speed: Positive | None = None
     servos: Servos
     fingers: SimulatedFingers
 
@@ -70,15 +76,18 @@ class SimulatedArm(Component):
 class Simulation(SimulatedArm):
     """How the simulated robot stands in for this one.
 
-    ``start``, ``servos`` and ``fingers`` are the first arm's; the profile's ``arms`` have each its own.
+    ``start``, ``max_tcp_speed``, ``servos`` and ``fingers`` are the first arm's; the profile's ``arms`` have each its
+    own. What replaces a value of the real robot does so in :meth:`RobotProfile.simulated` alone.
 
     Attributes:
+        resume: in place of the real robot's; None leaves that.
         scene: what stands on its table, and so which task it has: cubes for one arm, or trays for two.
         more_arms: of the profile's further arms, in their order.
         parts: servos by the name of the profile's part.
     """
 
     scene: Literal["table", "trays"]
+    resume: Literal["automatic", "manual"] | None = None
     image_size: int = Field(ge=28, le=1024)
     camera_rate_hz: Positive
     joint_state_rate_hz: Positive

@@ -33,7 +33,7 @@ class Environment(ABC):
 
     def __init__(self, rng: np.random.Generator, robot: str | RobotProfile):
         self.rng = rng
-        self.profile = load_profile(robot) if isinstance(robot, str) else robot
+        self.profile = (load_profile(robot) if isinstance(robot, str) else robot).simulated()
         self.arms = tuple(Arm(one) for one in self.profile.arms)
         self.layout = Layout(self.profile)
         self.down = self.layout.tool_rotation(np.zeros(3))

@@ -6,7 +6,6 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.profile import RobotProfile, load_profile
 from wall_oss_ros.sim.drawing import Drawing
 
@@ -24,16 +23,11 @@ def drawing_of(scene: str) -> Drawing:
 
 
 def task_of(robot: str | RobotProfile) -> Task:
-    """The task of a robot's simulated scene.
+    """The task of a robot's simulated scene; its ``profile`` is that of the simulated robot.
 
     Raises:
         WallOSSError: there is no such profile, or it has no simulation.
     """
-    profile = load_profile(robot) if isinstance(robot, str) else robot
-    if profile.simulation is None:
-        raise WallOSSError(
-            f"The robot {profile.name} has no simulation.",
-            "Add a simulation section to its profile (docs/how-to/new_robot.md), or choose another robot.",
-        )
+    profile = (load_profile(robot) if isinstance(robot, str) else robot).simulated()
     folder, name = _TASKS[profile.simulation.scene]
     return getattr(importlib.import_module(f"wall_oss_ros.sim.{folder}.task"), name)(profile)

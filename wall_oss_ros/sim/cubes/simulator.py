@@ -30,7 +30,7 @@ class CubeSimulator(World):
     """
 
     def __init__(self, spec: CubeSpec, profile: RobotProfile | None = None):
-        profile = profile or load_profile("franka")
+        profile = profile or load_profile("franka", simulated=True)
         super().__init__(build_model(spec, profile), profile, spec)
         (self.arm,) = self.arms
 
