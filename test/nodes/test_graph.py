@@ -2,11 +2,12 @@
 """Nodes that talk: the simulated robot and perception as processes, planner and control with a scripted policy."""
 
 import json
+import threading
 
 import numpy as np
 import pytest
 from domains import own_domain
-from nodes_support import FakePolicy, NodeProcess, a_bench
+from nodes_support import LIMIT, FakePolicy, NodeProcess, a_bench
 from robot_support import ARM, PROFILE, Robot, in_state
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
@@ -297,8 +298,18 @@ def test_planner_by_topic_action_and_services(bench):
     feedback = []
     goal = ExecuteInstruction.Goal(instruction="do both")
     _, result = bench.send_goal(ExecuteInstruction, "execute", goal, lambda message: feedback.append(message.feedback))
-    bench.until(lambda: feedback)
-    assert (feedback[0].index, feedback[0].count, feedback[0].progress) == (0, 2, 0.0)
+    bench.until(lambda: feedback and feedback[-1].count)
+    assert (feedback[-1].index, feedback[-1].progress) == (0, 0.0)
+    bench.until(lambda: feedback[-1].holding == "nothing has been heard of control")
+    statuses = bench.node.create_publisher(ControlStatus, "status", LATCHED)
+    status = ControlStatus(state=ControlStatus.STOPPED, reason="stopped by a person", robot=robot_identity(PROFILE))
+    status.planner, status.plan_id = plans[-1].planner, plans[-1].plan_id
+    statuses.publish(status)
+    bench.until(lambda: feedback[-1].holding == "stopped: stopped by a person")
+    status.state, status.reason = ControlStatus.RUNNING, ""
+    statuses.publish(status)
+    bench.until(lambda: feedback[-1].holding == "")
+    bench.until(lambda: feedback[-1].holding == "control has been silent for more than 3 s")
     policy.answer = "place it in the left tray"
     bench.until(lambda: feedback[-1].index == 1 and feedback[-1].progress == 0.5)
     policy.answer = "done"
@@ -316,3 +327,40 @@ def test_planner_by_topic_action_and_services(bench):
     refused, _ = bench.send_goal(ExecuteInstruction, "execute", ExecuteInstruction.Goal(instruction=" "))
     assert not refused.accepted
     assert robot.trajectories == [] and planner.active
+
+    goal = ExecuteInstruction.Goal(instruction="to be cut short")
+    _, result = bench.send_goal(ExecuteInstruction, "execute", goal)
+    bench.until(lambda: plans[-1].status == SubtaskPlan.RUNNING and plans[-1].planner == running.planner)
+    change = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_DEACTIVATE))
+    assert bench.call(ChangeState, "planner/change_state", change).success
+    bench.until(result.done)
+    assert result.result().status == GoalStatus.STATUS_ABORTED
+    assert "shut down" in result.result().result.message and result.result().result.plan.ended.sec > 0
+
+
+def test_clients_that_wait_for_the_model_keep_nobody_from_the_planner(bench):
+    """The model hangs; many ask and many give goals; the heartbeat goes on and every goal returns."""
+    policy, gate = FakePolicy(), threading.Event()
+    policy.reason = lambda *_: gate.wait(LIMIT) and "done"
+    plans = bench.listen(SubtaskPlan, "plan", LATCHED)
+    Robot(bench)
+    planner = bench.run(PlannerNode(policy_loader=lambda *_: policy, parameter_overrides=[
+        Parameter("model_timeout_s", value=4.0), Parameter("ask_timeout_s", value=60.0),
+    ]))  # fmt: skip
+    bench.until(lambda: planner._observed is not None)
+    results = [bench.send_goal(ExecuteInstruction, "execute", ExecuteInstruction.Goal(instruction="on"))[1]]
+    asking = bench.node.create_client(Ask, "ask")
+    bench.until(asking.service_is_ready)
+    questions = [asking.call_async(Ask.Request(question="where?")) for _ in range(8)]
+    results += [
+        bench.send_goal(ExecuteInstruction, "execute", ExecuteInstruction.Goal(instruction=f"{n}"))[1] for n in range(6)
+    ]
+    bench.until(lambda: sum(question.done() for question in questions) == 5)
+    assert all("others are asking" in question.result().message for question in questions if question.done())
+    bench.until(lambda: all(result.done() for result in results))
+    assert "not answered for more than 4 s" in results[-1].result().result.message
+    assert all("Replaced" in result.result().result.message for result in results[:-1])
+    count = len(plans)
+    bench.until(lambda: len(plans) > count + 1)
+    gate.set()
+    bench.until(lambda: all(question.done() for question in questions))

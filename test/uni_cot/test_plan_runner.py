@@ -11,6 +11,7 @@ from wall_oss_ros.policy import prompts
 from wall_oss_ros.policy.observation import Observation
 from wall_oss_ros.uni_cot.plan import PlanStatus, SubtaskStatus
 from wall_oss_ros.uni_cot.plan_runner import PlanRunner
+from wall_oss_ros.uni_cot.plan_time import PlanLimits
 from wall_oss_ros.uni_cot.planner import PlannerSettings, UniCoTPlanner
 
 LIMIT = 60.0  # s; every wait is for an event, this only ends a test that hangs
@@ -104,22 +105,29 @@ def test_a_new_instruction_replaces_the_old_which_goes_on_until_then(bench):
     assert bench.model.entered.wait(LIMIT)
     assert not first.over and bench.published.empty(), "the model still thinks"
     bench.model.gate.set()
-    plan = bench.plan()
-    assert (plan.id, plan.instruction) == (2, "two")
+    replaced, plan = bench.plan(), bench.plan()
+    assert (plan.id, plan.instruction) == (2, "two") and replaced is first.plan
     assert first.over and first.plan.status == PlanStatus.CANCELLED and "Replaced" in first.plan.message
-    assert bench.runner.follow(second, None, LIMIT) is plan
+    assert bench.runner.follow(second, 0, LIMIT) == 1 and second.plan is plan
 
 
-def test_only_the_last_of_several_waiting_instructions_is_planned(bench):
+def test_only_the_last_of_several_waiting_instructions_is_planned_and_each_ends(bench):
     bench.observe()
+    bench.runner.instruct("zero")
+    assert bench.plan().status == PlanStatus.RUNNING
+    bench.model.entered.clear()
     bench.model.gate.clear()
-    bench.runner.instruct("one")
+    skipped = [bench.runner.instruct("one")]
     assert bench.model.entered.wait(LIMIT)
-    skipped = bench.runner.instruct("two")
+    skipped.append(bench.runner.instruct("two"))
     bench.runner.instruct("three")
+    assert all(ticket.over for ticket in skipped) and bench.published.empty(), "the plan before goes on meanwhile"
     bench.model.gate.set()
-    assert [bench.plan().instruction for _ in range(2)] == ["one", "three"]
-    assert skipped.over and skipped.plan is None
+    shown = [bench.plan() for _ in range(4)]
+    assert [(plan.instruction, plan.status) for plan in shown] == [
+        ("one", PlanStatus.CANCELLED), ("two", PlanStatus.CANCELLED), ("zero", PlanStatus.CANCELLED),
+        ("three", PlanStatus.RUNNING),
+    ]  # fmt: skip
 
 
 def test_cancelling_does_not_wait_for_the_model(bench):
@@ -131,12 +139,27 @@ def test_cancelling_does_not_wait_for_the_model(bench):
     bench.runner.instruct("two")
     assert bench.model.entered.wait(LIMIT)
     assert bench.runner.cancel("stop")
-    plan = bench.plan()
-    assert (plan.instruction, plan.status, plan.message) == ("one", PlanStatus.CANCELLED, "stop")
+    assert [(plan.instruction, plan.status, plan.message) for plan in (bench.plan(), bench.plan())] == [
+        ("one", PlanStatus.CANCELLED, "stop"), ("two", PlanStatus.CANCELLED, "stop"),
+    ]  # fmt: skip
     bench.model.gate.set()
     assert bench.runner.ask("there?", LIMIT) == ("there? yes", ""), "the thread has got past the second instruction"
-    assert bench.published.empty(), "the withdrawn instruction never shows"
+    assert bench.published.empty(), "nothing more is heard of the withdrawn instruction"
     assert not bench.runner.cancel("again")
+
+
+def test_a_plan_that_goes_on_while_the_next_is_thought_about_can_be_withdrawn(bench):
+    bench.observe()
+    first = bench.runner.instruct("one")
+    bench.plan()
+    bench.model.entered.clear()
+    bench.model.gate.clear()
+    second = bench.runner.instruct("two")
+    assert bench.model.entered.wait(LIMIT)
+    assert bench.runner.cancel("not that", first) and first.over and not second.over
+    assert bench.plan().status == PlanStatus.CANCELLED
+    bench.model.gate.set()
+    assert bench.plan().instruction == "two"
 
 
 @pytest.mark.parametrize("bench", [{"approval": True}], indirect=True)
@@ -176,7 +199,7 @@ def test_a_replaced_instruction_cannot_be_cancelled(bench):
     first = bench.runner.instruct("one")
     bench.plan()
     second = bench.runner.instruct("two")
-    assert bench.plan().instruction == "two"
+    assert [bench.plan().instruction for _ in range(2)] == ["one", "two"]
     assert not bench.runner.cancel("late", first)
     assert not second.over and bench.published.empty()
     assert bench.runner.cancel("now", second)
@@ -195,15 +218,15 @@ def test_progress_is_not_judged_sooner_than_the_period(bench):
     assert bench.published.empty()
 
 
-@pytest.mark.parametrize("bench", [{"patience": 0.05}], indirect=True)
+@pytest.mark.parametrize("bench", [{"limits": PlanLimits(observation=0.0)}], indirect=True)
 def test_without_an_observation_the_plan_fails_and_says_so(bench):
     bench.runner.instruct("one")
+    bench.runner.tick()
     plan = bench.plan()
     assert plan.status == PlanStatus.FAILED and "No observation" in plan.message
     assert bench.runner.ask("what?", LIMIT) == (None, "there is no observation yet")
 
 
-@pytest.mark.parametrize("bench", [{"patience": 0.05}], indirect=True)
 def test_an_empty_instruction_is_refused(bench):
     bench.runner.instruct("  ")
     assert "empty" in bench.plan().message

@@ -110,9 +110,18 @@ def test_a_new_plan_is_given_as_many_stray_answers_as_the_first():
     assert trace.index("") == 8, "twice: one answer that is not yet confirmed, and three strays"
 
 
-def test_a_subtask_that_takes_too_long_fails_the_plan():
-    plan, _ = follow(ScriptedModel(PICK, [PICK] * 10), subtask_timeout_s=3.0)
-    assert plan.status == PlanStatus.FAILED and "longer than 3 s" in plan.message
+@pytest.mark.parametrize("answer", [None, 7, b"pick up", ["pick up"]])
+def test_what_is_no_text_is_no_answer(answer):
+    for model in (ScriptedModel([answer]), ScriptedModel(PICK, [answer])):
+        with pytest.raises(TypeError, match="instead of text"):
+            follow(model)
+
+
+def test_whatever_the_model_writes_fits_a_message():
+    plan, _ = follow(ScriptedModel("sing \ud800 \0 " + "la " * 10**6), "put \n")
+    assert "\0" not in plan.reasoning and len(plan.reasoning) <= 2000 and plan.reasoning.encode()
+    plan, _ = follow(ScriptedModel([PICK], ["x" * 10**6] * 20), stray_answers=2, replans=0)
+    assert plan.status == PlanStatus.FAILED and len(plan.message) < 300
 
 
 @pytest.mark.parametrize(

@@ -155,11 +155,12 @@ def transform_pose(message: TransformStamped) -> np.ndarray:
     return pose
 
 
-def plan_message(plan: Plan, frame: str, time: float) -> SubtaskPlan:
-    """A plan as it is at ``time`` (s); ``frame``: the robot's base frame."""
+def plan_message(plan: Plan, frame: str, time: float, planner: str = "") -> SubtaskPlan:
+    """A plan as it is at ``time`` (s); ``frame``: the robot's base frame; ``planner``: the id of who made it."""
     message = SubtaskPlan(header=Header(stamp=to_stamp(time), frame_id=frame), plan_id=plan.id, active=plan.active)
     message.instruction, message.reasoning, message.message = plan.instruction, plan.reasoning, plan.message
-    message.status = int(plan.status)
+    message.status, message.planner = int(plan.status), planner
+    message.began, message.ended = to_stamp(plan.began or 0.0), to_stamp(plan.ended or 0.0)
     for subtask in plan.subtasks:
         item = Subtask(text=subtask.text, status=int(subtask.status))
         item.started, item.finished = to_stamp(subtask.started or 0.0), to_stamp(subtask.finished or 0.0)

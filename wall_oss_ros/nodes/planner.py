@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from collections.abc import Callable
+from uuid import uuid4
 
 import numpy as np
 
@@ -14,11 +17,16 @@ from wall_oss_ros.nodes.lifecycle_node import ERROR, OK, WARN, WallOSSNode
 from wall_oss_ros.nodes.parameters import POLICY_PARAMETERS, Parameter, load_policy
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, SENSOR
 from wall_oss_ros.nodes.running import run
+from wall_oss_ros.robots.identity import robot_identity
 from wall_oss_ros.robots.profile import load_profile
+from wall_oss_ros.uni_cot.control_watch import ControlReport, ControlWatch
 from wall_oss_ros.uni_cot.grounding import SubtaskLocator
 from wall_oss_ros.uni_cot.plan import Plan, PlanStatus
 from wall_oss_ros.uni_cot.plan_runner import PlanRunner
+from wall_oss_ros.uni_cot.plan_time import PlanLimits
 from wall_oss_ros.uni_cot.planner import PlannerSettings, UniCoTPlanner
+from wall_oss_ros.uni_cot.questions import MOST_QUESTIONS
+from wall_oss_ros.uni_cot.ticket import Ticket
 
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -27,16 +35,27 @@ from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import String
 from tf2_ros import Buffer, TransformException, TransformListener
 from wall_oss_msgs.action import ExecuteInstruction
-from wall_oss_msgs.msg import Observation, SubtaskPlan
+from wall_oss_msgs.msg import ControlStatus, Observation, SubtaskPlan
 from wall_oss_msgs.srv import ApprovePlan, Ask
 
 HEARTBEAT = 1.0  # s: the plan is repeated, so that control knows that the planner lives
-_DEFAULTS = PlannerSettings()
+TICK = 0.2  # s between two looks at what has taken too long
+FAREWELL = 2.0  # s that clients of the action are given to have their results when the node is deactivated
+# Two goals and the questions wait in threads, further ones are answered at once, and all else must go on meanwhile.
+THREADS = 3 + MOST_QUESTIONS + 4
+_DEFAULTS, _LIMITS = PlannerSettings(), PlanLimits()
+_STATES = {
+    ControlStatus.IDLE: "control is idle",
+    ControlStatus.RUNNING: "running",
+    ControlStatus.HOLDING: "holding",
+    ControlStatus.STOPPED: "stopped",
+    ControlStatus.HOMING: "going home",
+}
 
 
 class PlannerNode(WallOSSNode):
-    """Topics ``instruction`` and ``observation`` in, ``plan`` (latched) out; action ``execute``; services ``ask`` and
-    ``approve_plan``.
+    """Topics ``instruction``, ``observation`` and ``status`` in, ``plan`` (latched) out; action ``execute``; services
+    ``ask`` and ``approve_plan``.
 
     Args:
         policy_loader: gives the policy for the values of ``POLICY_PARAMETERS`` and the robot's profile.
@@ -50,8 +69,18 @@ class PlannerNode(WallOSSNode):
         Parameter("stray_answers", _DEFAULTS.stray_answers, "Answers in a row that are not in the plan before it is"
                   " made anew.", 1, 100),
         Parameter("replans", _DEFAULTS.replans, "How often a plan is made anew before it counts as failed.", 0, 100),
-        Parameter("subtask_timeout_s", _DEFAULTS.subtask_timeout_s, "Longest time for one subtask, s.", 1.0, 3600.0),
-        Parameter("observation_timeout_s", 5.0, "How long an instruction waits for an observation, s.", 0.1, 60.0),
+        Parameter("subtask_timeout_s", _LIMITS.subtask, "Longest time that the robot works on one subtask, s; time"
+                  " that it holds or is stopped does not count.", 1.0, 3600.0),
+        Parameter("plan_timeout_s", _LIMITS.plan, "Longest time that the robot works on one plan, however often"
+                  " subtasks begin again, s.", 1.0, 36000.0),
+        Parameter("held_timeout_s", _LIMITS.held, "Longest time that a plan waits while the robot holds or is stopped,"
+                  " or for its approval, s; time that it works in between counts back.", 1.0, 36000.0),
+        Parameter("blind_timeout_s", _LIMITS.blind, "Longest time without observations while a plan runs, s.", 1.0,
+                  3600.0),
+        Parameter("model_timeout_s", _LIMITS.model, "Longest time that the model may take over one answer, s.", 1.0,
+                  3600.0),
+        Parameter("observation_timeout_s", _LIMITS.observation, "How long an instruction waits for an observation, s.",
+                  0.1, 60.0),
         Parameter("point", True, "Whether the model is asked, once, where the object of each subtask is, to show it."),
         Parameter("ask_timeout_s", 20.0, "How long the service ask waits for the model, s.", 0.1, 600.0, live=True),
     )  # fmt: skip
@@ -59,6 +88,8 @@ class PlannerNode(WallOSSNode):
     def __init__(self, policy_loader: Callable = load_policy, **options):
         super().__init__("planner", **options)
         self._load_policy = policy_loader
+        self.identity = ""
+        self._goals, self._goal_over = 0, threading.Condition()  # goals that are being executed
 
     def setup(self) -> None:
         self._profile = load_profile(self.value("robot"))
@@ -68,6 +99,7 @@ class PlannerNode(WallOSSNode):
         self._plan_out = self.publish_to(SubtaskPlan, "plan", LATCHED)
 
     def start(self) -> None:
+        self.identity = uuid4().hex[:12]  # plans are counted anew
         # As last published. A new planner says that it has none, to those who still follow the plan of one that died.
         self._message = self._to_message(Plan(0, "", status=PlanStatus.CANCELLED))
         self._observed: float | None = None  # when the last observation came, s of steady time
@@ -77,7 +109,14 @@ class PlannerNode(WallOSSNode):
             confirmations=self.value("confirmations"),
             stray_answers=self.value("stray_answers"),
             replans=self.value("replans"),
-            subtask_timeout_s=self.value("subtask_timeout_s"),
+        )
+        limits = PlanLimits(
+            subtask=self.value("subtask_timeout_s"),
+            plan=self.value("plan_timeout_s"),
+            held=self.value("held_timeout_s"),
+            blind=self.value("blind_timeout_s"),
+            model=self.value("model_timeout_s"),
+            observation=self.value("observation_timeout_s"),
         )
         self._runner = PlanRunner(
             UniCoTPlanner(self._policy, settings),
@@ -86,8 +125,10 @@ class PlannerNode(WallOSSNode):
             self._on_change,
             period=1.0 / self.value("progress_rate_hz"),
             approval=self.value("require_approval"),
-            patience=self.value("observation_timeout_s"),
+            limits=limits,
             locate=self._locate if self.value("point") else lambda *_: None,
+            control=ControlWatch(robot_identity(self._profile), self.identity),
+            steady=self.steady,
         )
         if self.value("point"):
             self._transforms = Buffer()
@@ -96,6 +137,7 @@ class PlannerNode(WallOSSNode):
         # The action and the questions wait for the model, in threads of the executor, while all else goes on.
         waiting = ReentrantCallbackGroup()
         self.listen(Observation, "observation", self._on_observation, NEWEST)
+        self.listen(ControlStatus, "status", self._on_status, LATCHED)
         self.listen(String, "instruction", self._on_instruction, EVENTS)
         self.serve(ApprovePlan, "approve_plan", self._on_approve)
         self.serve(Ask, "ask", self._on_ask, callback_group=waiting)
@@ -107,20 +149,34 @@ class PlannerNode(WallOSSNode):
         )  # fmt: skip
         self._repeat()
         self.every(HEARTBEAT, self._repeat)
+        self.every(TICK, self._runner.tick)
 
     def stop(self) -> None:
         self._runner.close()
+        with self._goal_over:
+            waited = self._goals and self._goal_over.wait_for(lambda: not self._goals, FAREWELL)
+        if waited:
+            time.sleep(0.05)  # the library sends a result just after its callback, and tells nobody
 
     def diagnose(self):
         message = self._message
         values = {"plan_id": message.plan_id}
         if self._unusable:
             return ERROR, self._unusable, values
-        if self._observed is None or self.steady() - self._observed > 2.0:
-            return WARN, "no observations", values
+        silent = self._runner.model_silence
+        if silent > self.value("model_timeout_s"):
+            return ERROR, f"the model has not answered for {silent:.0f} s: start the planner anew", values
+        if self._observed is None or (silence := self.steady() - self._observed) > 2.0:
+            return (
+                WARN,
+                "no observations yet" if self._observed is None else f"no observations for {silence:.0f} s",
+                values,
+            )
         if not message.plan_id:
             return OK, "no instruction yet", values
         status = PlanStatus(message.status).label
+        if holding := self._runner.holding:
+            return WARN, f"plan {message.plan_id} {status}, but {holding}", values
         return OK, f"plan {message.plan_id} {status}: {message.message or message.instruction}", values
 
     # Input.
@@ -134,6 +190,19 @@ class PlannerNode(WallOSSNode):
             self.get_logger().error(str(error), throttle_duration_sec=5.0)
         else:
             self._observed, self._unusable = self.steady(), ""
+
+    def _on_status(self, status: ControlStatus) -> None:
+        state = _STATES.get(status.state, "in an unknown state")
+        self._runner.hear(
+            ControlReport(
+                control=status.control,
+                robot=status.robot,
+                planner=status.planner,
+                plan_id=status.plan_id,
+                moving=status.state == ControlStatus.RUNNING,
+                words=f"{state}: {status.reason}" if status.reason else state,
+            )
+        )
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         if message.k[0] > 0 and message.k[4] > 0:  # zeros say that it is not calibrated
@@ -160,26 +229,30 @@ class PlannerNode(WallOSSNode):
 
     def _execute(self, handle):
         """Follows one goal of the action to its end; runs in a thread of the executor."""
-        result = ExecuteInstruction.Result()
-        ticket = self._runner.instruct(handle.request.instruction)
-        last: Plan | None = None
+        with self._goal_over:
+            self._goals += 1
+        try:
+            return self._follow(handle, self._runner.instruct(handle.request.instruction))
+        finally:
+            with self._goal_over:
+                self._goals -= 1
+                self._goal_over.notify_all()
+
+    def _follow(self, handle, ticket: Ticket):
+        version = -1
         cancelled = False
-        while True:
-            plan = self._runner.follow(ticket, last, timeout=0.2)
-            if plan is not None and plan is not last:
-                last = plan
-                self._feed_back(handle, plan)
-            if ticket.over or not self.active:
-                break
+        while not ticket.over:
             if handle.is_cancel_requested:
                 cancelled = self._runner.cancel("Cancelled by the client of the action.", ticket)
+            elif ticket.version != version:
+                version = ticket.version
+                self._feed_back(handle, ticket)
+            else:
+                self._runner.follow(ticket, version, timeout=TICK)
         plan = ticket.plan
-        if plan is not None:
-            result.plan = self._to_message(plan)
-        without_plan = "Cancelled before there was a plan." if cancelled else "Replaced by another instruction."
-        result.message = without_plan if plan is None else plan.message
-        result.success = plan is not None and plan.status == PlanStatus.SUCCEEDED
-        if cancelled and handle.is_cancel_requested:
+        result = ExecuteInstruction.Result(plan=self._to_message(plan), message=plan.message)
+        result.success = plan.status == PlanStatus.SUCCEEDED
+        if cancelled:
             handle.canceled()
         elif result.success:
             handle.succeed()
@@ -187,9 +260,10 @@ class PlannerNode(WallOSSNode):
             handle.abort()
         return result
 
-    def _feed_back(self, handle, plan: Plan) -> None:
+    def _feed_back(self, handle, ticket: Ticket) -> None:
+        plan = ticket.plan
         message = self._to_message(plan)
-        feedback = ExecuteInstruction.Feedback(index=plan.active, count=len(plan.subtasks))
+        feedback = ExecuteInstruction.Feedback(index=plan.active, count=len(plan.subtasks), holding=ticket.holding)
         feedback.progress = float(plan.progress)
         if plan.active >= 0:
             feedback.active = message.subtasks[plan.active]
@@ -224,11 +298,11 @@ class PlannerNode(WallOSSNode):
         self._plan_out.publish(self._message)
 
     def _to_message(self, plan: Plan) -> SubtaskPlan:
-        return plan_message(plan, self._profile.arm.base_frame, self.now())
+        return plan_message(plan, self._profile.arm.base_frame, self.now(), self.identity)
 
 
 def main() -> int:
-    return run(PlannerNode, threads=4)
+    return run(PlannerNode, threads=THREADS, last_words=True)
 
 
 if __name__ == "__main__":

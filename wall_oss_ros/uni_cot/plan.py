@@ -61,6 +61,7 @@ class Plan:
         reasoning: what the model wrote; the subtasks are its lines.
         active: index of the active subtask, -1 for none.
         message: why it ended, or what happened last, for people.
+        began, ended: when the instruction came, and when the plan ended; stamps, s; None until then.
     """
 
     id: int
@@ -70,6 +71,8 @@ class Plan:
     active: int = -1
     status: PlanStatus = PlanStatus.RUNNING
     message: str = ""
+    began: float | None = None
+    ended: float | None = None
 
     @property
     def running(self) -> bool:
@@ -110,4 +113,4 @@ class Plan:
                 done = status == PlanStatus.SUCCEEDED
                 subtask.status = SubtaskStatus.DONE if done else SubtaskStatus.CANCELLED
                 subtask.finished = stamp if done else None
-        self.status, self.message, self.active = status, message, -1
+        self.status, self.message, self.active, self.ended = status, message, -1, stamp

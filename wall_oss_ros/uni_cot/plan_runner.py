@@ -1,48 +1,45 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a planner in its own thread: the model may think for seconds, instructions and cancellations do not wait."""
+"""Runs a planner in its own thread: the model may think for seconds, or never answer; nothing else waits for it."""
 
 from __future__ import annotations
 
 import copy
+import math
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 
 from wall_oss_ros.policy.observation import Observation
+from wall_oss_ros.uni_cot.control_watch import ControlReport, ControlWatch
 from wall_oss_ros.uni_cot.plan import Plan, PlanStatus, SubtaskStatus
+from wall_oss_ros.uni_cot.plan_time import PlanLimits
+from wall_oss_ros.uni_cot.planner import readable
+from wall_oss_ros.uni_cot.questions import Question, Questions
+from wall_oss_ros.uni_cot.ticket import Ticket, Tickets
 
-_UNFINISHED = (PlanStatus.RUNNING, PlanStatus.AWAITING_APPROVAL)
 _FAILURES = 3  # errors of the model in a row that end a plan
-
-
-class Ticket:
-    """An instruction under way. Wait for changes with ``PlanRunner.follow``.
-
-    Attributes:
-        plan: its plan as last published; None until the model has answered.
-        over: whether nothing more will happen to it.
-    """
-
-    def __init__(self, instruction: str):
-        self.instruction = instruction
-        self.plan: Plan | None = None
-        self.over = False
+_BLIND = "No observation came for {:g} s: see whether perception and the cameras work."
 
 
 class PlanRunner:
-    """Plans instructions, and has the model judge progress on fresh observations.
+    """Plans instructions, has the model judge progress on fresh observations, and ends every plan in bounded time.
+
+    The model is called by one thread, which may hang; everything else happens in the callers' threads and in ``tick``.
 
     Args:
-        planner: a ``UniCoTPlanner``; only this thread calls it.
+        planner: a ``UniCoTPlanner``; only the thread calls it.
         ask: ``Policy.ask``.
         clock: the present time, s, in the clock of the observations' stamps.
-        on_change: called with a copy of the plan whenever it has changed; from any thread, one call at a time.
+        on_change: called with a copy of the plan whenever it has changed; from any thread, one call at a time. Of each
+            instruction it gets exactly one plan that is over, its last.
         period: least time between two judgements of progress, s.
         approval: whether plans wait for ``approve``.
-        patience: how long an instruction waits for an observation, s of wall time.
+        limits: how long what may take.
         locate: returns the place (3,) of the object that a subtask names, m, or None; called once whenever a subtask
             becomes active, after the plan was published.
+        control: what is known of control; None takes the robot to work on every plan.
+        steady: a time in s that never stops or jumps.
+        thread: False leaves it to the caller to call ``work``.
     """
 
     def __init__(
@@ -53,68 +50,81 @@ class PlanRunner:
         on_change: Callable[[Plan], None],
         period: float = 0.5,
         approval: bool = False,
-        patience: float = 5.0,
+        limits: PlanLimits = PlanLimits(),
         locate: Callable[[Observation, str], Sequence[float] | None] = lambda *_: None,
+        control: ControlWatch | None = None,
+        steady: Callable[[], float] = time.monotonic,
+        thread: bool = True,
     ):
-        self._planner, self._ask_model, self._clock, self._on_change = planner, ask, clock, on_change
-        self._period, self._approval, self._patience, self._locate = period, approval, patience, locate
+        self._planner, self._ask_model, self._clock, self._steady = planner, ask, clock, steady
+        self._period, self._approval, self._limits, self._locate = period, approval, limits, locate
         self._located: tuple | None = None  # the activation for which a place was last looked for
         self._condition = threading.Condition(threading.RLock())
-        self._requests: deque[Callable[[], None]] = deque()
-        self._ticket: Ticket | None = None  # the newest instruction's
-        self._followed: Ticket | None = None  # the one whose plan was published last
-        self._plan: Plan | None = None  # the thread's own; others get the ticket's copy
-        self._count = 0
+        self._tickets = Tickets(on_change, clock, steady, limits, control)
+        self._questions = Questions()
+        self._plan: Plan | None = None  # the thread's own, of the ticket followed; others get the ticket's copy
         self._observation: Observation | None = None
+        self._observed_at = -math.inf
         self._judged: Observation | None = None  # what progress was last judged on
-        self._judged_at = 0.0
+        self._judged_at = -math.inf
         self._failures = 0
+        self._started: Ticket | None = None  # the one that the model was last given
+        self._question_next = False  # judgements and questions take turns
+        self._asked_at: float | None = None  # when the model was asked what it has not answered yet
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name="planner", daemon=True)
-        self._thread.start()
+        self._thread = threading.Thread(target=self._run, name="planner", daemon=True) if thread else None
+        if self._thread is not None:
+            self._thread.start()
 
     # From any thread.
 
     def observe(self, observation: Observation) -> None:
-        """Takes the newest observation."""
+        """Takes the newest observation; one with the stamp of the last is the same again, and tells nothing."""
         with self._condition:
-            self._observation = observation
+            last = self._observation
+            if math.isfinite(observation.stamp) and (last is None or observation.stamp != last.stamp):
+                self._observation, self._observed_at = observation, self._steady()
+                self._condition.notify_all()
+
+    def hear(self, report: ControlReport) -> bool:
+        """Takes what control says of itself. Returns whether it is about this robot."""
+        with self._condition:
+            ours = self._tickets.hear(report)
             self._condition.notify_all()
+            return ours
 
     def instruct(self, instruction: str) -> Ticket:
-        """Follows this instruction from now on; the one before goes on until this one has a plan."""
+        """Follows this instruction from now on; the plan before goes on until this one has a plan."""
         with self._condition:
-            self._ticket = ticket = Ticket(instruction)
-            self._request(lambda: self._start(ticket))
+            ticket = self._tickets.add(instruction)
+            if self._closing:
+                self._tickets.end(ticket, PlanStatus.CANCELLED, "The planner was shut down.")
+            self._condition.notify_all()
         return ticket
 
     def cancel(self, message: str, ticket: Ticket | None = None) -> bool:
-        """Withdraws the newest instruction at once; where ``ticket`` is given, only if it is that one's."""
+        """Withdraws the newest instruction at once, or ``ticket`` if that is not over.
+
+        With the newest goes the one before it, which goes on while the model still thinks about the newest.
+        """
         with self._condition:
-            current = self._ticket
-            if current is None or current.over or (ticket is not None and ticket is not current):
-                return False
-            current.over = True
-            followed = self._followed  # the same, or the previous one while the model is still thinking about this one
-            if followed is not None and followed.plan is not None and followed.plan.status in _UNFINISHED:
-                self._end(followed, message)
-                self._on_change(followed.plan)
+            cancelled = self._tickets.cancel(message, ticket)
             self._condition.notify_all()
-            return True
+            return cancelled
 
     def approve(self, plan_id: int, approved: bool, reason: str) -> tuple[bool, str]:
         """Lets the plan that awaits approval run, or rejects it. ``plan_id`` 0 means whichever that is."""
         with self._condition:
-            ticket = self._ticket
-            plan = None if ticket is None else ticket.plan
-            if plan is None or plan.status != PlanStatus.AWAITING_APPROVAL:
+            ticket = self._tickets.followed
+            if ticket is None or ticket.plan.status != PlanStatus.AWAITING_APPROVAL:
                 return False, "no plan awaits approval"
+            plan = self._plan  # the thread leaves plans alone that do not run
             if plan_id not in (0, plan.id):
                 return False, f"plan {plan_id} does not await approval, plan {plan.id} does"
-            plan = self._plan  # the thread leaves plans alone that do not run
             if approved:
                 plan.status, plan.message = PlanStatus.RUNNING, reason
                 plan.activate(0, self._clock())
+                ticket.time.approved(plan, self._clock(), self._steady())
             else:
                 plan.finish(PlanStatus.REJECTED, reason or "Not approved.", self._clock())
             self._publish(ticket)
@@ -122,97 +132,160 @@ class PlanRunner:
 
     def ask(self, question: str, timeout: float) -> tuple[str | None, str]:
         """The model's answer about what it sees now, and ""; or None, and why. Waits for up to ``timeout`` s."""
-        outcome: list[tuple[str | None, str]] = []
-
-        def answer() -> None:
-            try:
-                outcome.append((self._ask_model(observation, question), ""))
-            except Exception as error:
-                outcome.append((None, str(error)))
-
         with self._condition:
-            observation = self._observation
+            observation, steady = self._observation, self._steady()
             if not question.strip():
                 return None, "the question is empty"
             if observation is None:
                 return None, "there is no observation yet"
-            self._request(answer)
-            self._condition.wait_for(lambda: outcome or self._closing, timeout)
-        return outcome[0] if outcome else (None, f"the model did not answer within {timeout:g} s")
+            if not self._sees(steady):
+                return None, f"the newest observation came {steady - self._observed_at:.0f} s ago"
+            if self._questions.full:
+                return None, "others are asking already: ask again when they have their answers"
+            asked = Question(lambda: self._ask_model(observation, question))
+            self._questions.add(asked)
+            self._condition.notify_all()
+            self._condition.wait_for(lambda: asked.outcome or self._closing, timeout)
+            self._questions.forget(asked)
+            return asked.outcome or (None, f"the model did not answer within {timeout:g} s")
 
-    def follow(self, ticket: Ticket, last: Plan | None, timeout: float) -> Plan | None:
-        """The ticket's plan, as soon as it is another than ``last``, or the ticket is over, or after ``timeout`` s."""
-        with self._condition:
-            self._condition.wait_for(lambda: ticket.plan is not last or ticket.over or self._closing, timeout)
-            return ticket.plan
+    def follow(self, ticket: Ticket, version: int, timeout: float) -> int:
+        """Waits until the ticket's version is another, or it is over, for at most ``timeout`` s. Returns its version.
 
-    def close(self, timeout: float = 5.0) -> None:
-        """Cancels what is under way and ends the thread."""
-        self.cancel("The planner was shut down.")
+        A new version has another plan, or the robot holds for another reason.
+        """
         with self._condition:
+            self._condition.wait_for(lambda: ticket.version != version or ticket.over or self._closing, timeout)
+            return ticket.version
+
+    def tick(self) -> None:
+        """Ends what has taken too long. To be called several times a second."""
+        with self._condition:
+            steady = self._steady()
+            if self.model_silence > self._limits.model:
+                self._tickets.end_all(f"The model has not answered for more than {self._limits.model:g} s.")
+            waiting, patience = self._tickets.waiting, self._limits.observation
+            blind = waiting is not None and waiting is not self._started and not self._sees(steady)
+            if blind and steady - waiting.asked_at > patience:
+                self._tickets.end(waiting, PlanStatus.FAILED, _BLIND.format(patience))
+            followed = self._tickets.followed
+            if followed is not None and self._tickets.count():
+                blind = steady - max(self._observed_at, followed.planned_at)
+                if followed.plan.running and blind > self._limits.blind:
+                    self._tickets.end(followed, PlanStatus.FAILED, _BLIND.format(self._limits.blind))
+            self._condition.notify_all()
+
+    @property
+    def model_silence(self) -> float:
+        """For how long the model has owed an answer, s; 0 while it owes none."""
+        asked = self._asked_at
+        return 0.0 if asked is None else max(self._steady() - asked, 0.0)
+
+    @property
+    def holding(self) -> str:
+        """Why the robot does not work on the plan; empty while it does, or there is none."""
+        followed = self._tickets.followed
+        return "" if followed is None else followed.holding
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Cancels what is under way and ends the thread; one that the model does not return to is left to itself."""
+        with self._condition:
+            self._tickets.cancel("The planner was shut down.")
             self._closing = True
             self._condition.notify_all()
-        self._thread.join(timeout)
+        if self._thread is not None:
+            self._thread.join(timeout)
 
     # In the thread.
 
-    def _request(self, job: Callable[[], None]) -> None:
-        self._requests.append(job)
-        self._condition.notify_all()
+    def work(self) -> bool:
+        """Does one thing for which the model is needed. Returns whether there was any."""
+        with self._condition:
+            job = None if self._closing else self._next()
+            if job is None:
+                return False
+            self._asked_at = self._steady()
+        try:
+            job()
+        except BaseException as error:  # whatever it is, the plan must not be lost with the thread
+            with self._condition:
+                self._tickets.end_all(f"The planner failed: {type(error).__name__}: {error}")
+        finally:
+            with self._condition:
+                self._asked_at = None
+                self._condition.notify_all()
+        return True
 
     def _run(self) -> None:
         while True:
             with self._condition:
-                self._condition.wait_for(lambda: self._closing or self._requests or self._due())
+                while not self._closing and self._next() is None:
+                    self._condition.wait(min(self._until_due(), 1.0))
                 if self._closing:
                     return
-                job = self._requests.popleft() if self._requests else self._judge
-            job()
-            with self._condition:
-                self._condition.notify_all()
+            self.work()
 
-    def _due(self) -> bool:
-        ticket = self._ticket
-        return (
-            ticket is not None and not ticket.over and self._plan is not None and self._plan.running
-            and self._observation is not None and self._observation is not self._judged
-            and time.monotonic() - self._judged_at >= self._period
-        )  # fmt: skip
+    def _next(self) -> Callable[[], None] | None:
+        """What to do now: instructions first, then judgements and questions in turn."""
+        waiting = self._tickets.waiting
+        if waiting is not None and (self._sees(self._steady()) or not waiting.plan.instruction.strip()):
+            return lambda: self._start(waiting)
+        due = self._judgeable and self._until_due() <= 0.0
+        if len(self._questions) and (self._question_next or not due):
+            return self._answer
+        return self._judge if due else None
+
+    def _sees(self, steady: float) -> bool:
+        """Whether an observation has come lately."""
+        return steady - self._observed_at <= self._limits.observation
+
+    @property
+    def _judgeable(self) -> bool:
+        followed = self._tickets.followed
+        return followed is not None and followed.plan.running and self._observation is not self._judged
+
+    def _until_due(self) -> float:
+        """Time until the next judgement may be, s."""
+        return max(self._judged_at + self._period - self._steady(), 0.0) if self._judgeable else 1.0
+
+    def _answer(self) -> None:
+        with self._condition:
+            self._question_next = False
+            if not len(self._questions):  # nobody waits for the answer any more
+                return
+            question = self._questions.next()
+        try:
+            outcome = readable(question.answer()), ""
+        except Exception as error:
+            outcome = None, _failure(error)
+        with self._condition:
+            question.outcome = outcome
+            self._questions.done()
 
     def _start(self, ticket: Ticket) -> None:
-        with self._condition:
-            if ticket is self._ticket and not ticket.over:
-                self._condition.wait_for(lambda: self._observation is not None or self._closing, self._patience)
-            if ticket is not self._ticket or ticket.over or self._closing:  # replaced, or withdrawn
-                ticket.over = True
-                return
-            observation = self._observation
-        plan = self._decompose(ticket.instruction, observation)
-        self._count += 1
-        plan.id = self._count
-        self._plan, self._failures, self._judged, self._judged_at = plan, 0, observation, time.monotonic()
+        self._started = ticket
+        observation = self._observation or Observation(self._clock(), {}, None, None)  # to refuse an empty instruction
+        self._judged, self._judged_at, self._failures = self._observation, self._steady(), 0
+        try:
+            plan = self._planner.start(observation, ticket.plan.instruction)
+        except Exception as error:
+            plan = Plan(0, ticket.plan.instruction)
+            plan.finish(PlanStatus.FAILED, _failure(error), self._clock())
+        plan.id, plan.began = ticket.plan.id, ticket.plan.began
         self._await_approval(plan)
         with self._condition:
+            if ticket.over:
+                return
+            self._plan = plan
             self._publish(ticket)
-        self._find_target(observation)
-
-    def _decompose(self, instruction: str, observation: Observation | None) -> Plan:
-        if observation is None and instruction.strip():
-            message = f"No observation came within {self._patience:g} s: see whether perception and the cameras work."
-        else:
-            try:
-                blank = Observation(self._clock(), {}, None, None)  # is enough to refuse an empty instruction
-                return self._planner.start(observation or blank, instruction)
-            except Exception as error:
-                message = f"The model failed: {error}"
-        plan = Plan(0, instruction)
-        plan.finish(PlanStatus.FAILED, message, self._clock())
-        return plan
+        self._find_target(ticket, observation)
 
     def _judge(self) -> None:
         with self._condition:
-            plan, observation = self._plan, self._observation
-            self._judged, self._judged_at = observation, time.monotonic()
+            ticket, plan, observation = self._tickets.followed, self._plan, self._observation
+            self._judged, self._judged_at, self._question_next = observation, self._steady(), True
+            if ticket is None:
+                return
         before, subtasks = copy.deepcopy(plan), plan.subtasks
         try:
             self._planner.update(observation)
@@ -220,24 +293,17 @@ class PlanRunner:
         except Exception as error:
             self._failures += 1
             if self._failures >= _FAILURES:
-                plan.finish(PlanStatus.FAILED, f"The model failed: {error}", observation.stamp)
+                plan.finish(PlanStatus.FAILED, _failure(error), observation.stamp)
         if plan.running and plan.subtasks is not subtasks:  # replanned
             self._await_approval(plan)
         if plan != before:
-            self._publish_current()
-        self._find_target(observation)
+            self._publish(ticket)
+        self._find_target(ticket, observation)
 
-    def _publish_current(self) -> None:
-        """Publishes the thread's plan, unless a newer instruction has come meanwhile."""
-        with self._condition:
-            ticket = self._ticket
-            if ticket is not None and ticket.plan is not None and ticket.plan.id == self._plan.id:
-                self._publish(ticket)
-
-    def _find_target(self, observation: Observation | None) -> None:
+    def _find_target(self, ticket: Ticket, observation: Observation) -> None:
         """Locates the active subtask, once for each time that it becomes active."""
         plan = self._plan
-        if observation is None or not plan.active_text:
+        if ticket.over or not plan.active_text:
             return
         subtask = plan.subtasks[plan.active]
         if self._located == (activation := (plan.id, plan.active, subtask.started)):
@@ -250,7 +316,7 @@ class PlanRunner:
         if target is not None:
             x, y, z = map(float, target)
             subtask.target = (x, y, z)
-            self._publish_current()
+            self._publish(ticket)
 
     def _await_approval(self, plan: Plan) -> None:
         if self._approval and plan.running:
@@ -259,18 +325,11 @@ class PlanRunner:
                 subtask.status, subtask.started = SubtaskStatus.PENDING, None
 
     def _publish(self, ticket: Ticket) -> None:
-        """Publishes a copy of the plan, unless it was cancelled meanwhile. With the condition held."""
-        if ticket.over:
-            return
-        if self._followed is not None and self._followed is not ticket and not self._followed.over:
-            self._end(self._followed, "Replaced by another instruction.")
-        self._followed = ticket
-        ticket.plan = copy.deepcopy(self._plan)
-        ticket.over = self._plan.status not in _UNFINISHED
-        self._on_change(ticket.plan)
-        self._condition.notify_all()
+        """Shows the ticket's plan to all, unless it has ended meanwhile."""
+        with self._condition:
+            self._tickets.show(ticket, self._plan)
+            self._condition.notify_all()
 
-    def _end(self, ticket: Ticket, message: str) -> None:
-        ticket.over = True
-        ticket.plan = copy.deepcopy(ticket.plan)
-        ticket.plan.finish(PlanStatus.CANCELLED, message, self._clock())
+
+def _failure(error: BaseException) -> str:
+    return f"The model failed: {readable(str(error) or type(error).__name__)}"

@@ -18,6 +18,8 @@ from wall_oss_ros.policy.observation import Observation
 from wall_oss_ros.uni_cot.plan import Plan, PlanStatus, Subtask
 
 MOST_SUBTASKS = 12
+_LONGEST = 2000  # letters of an answer that are kept
+_QUOTED = 100  # letters of an answer in a message
 
 
 class Reasoner(Protocol):
@@ -34,13 +36,11 @@ class PlannerSettings:
     confirmations: equal answers in a row before the plan moves on.
     stray_answers: answers in a row that are not in the plan before it is made anew.
     replans: how often a plan is made anew before it counts as failed.
-    subtask_timeout_s: longest time for one subtask, s.
     """
 
     confirmations: int = 2
     stray_answers: int = 6
     replans: int = 2
-    subtask_timeout_s: float = 60.0
 
 
 def normalise(text: str) -> str:
@@ -53,8 +53,26 @@ def refusal(answer: str) -> bool:
     return answer.startswith((prompts.NOT_UNDERSTOOD, prompts.ABSENT))
 
 
+def readable(answer: str) -> str:
+    """An answer of the model as text that any message can carry, and of bounded length.
+
+    Raises:
+        TypeError: it is no text.
+    """
+    if not isinstance(answer, str):
+        raise TypeError(f"it answered with {type(answer).__name__} instead of text")
+    return answer[:_LONGEST].replace("\0", " ").encode("utf-8", "replace").decode()
+
+
+def _quoted(text: str) -> str:
+    return text if len(text) <= _QUOTED else text[: _QUOTED - 1] + "…"
+
+
 class UniCoTPlanner:
-    """Holds one plan at a time. Not thread-safe: one caller, which may be a worker thread."""
+    """Holds one plan at a time; how long it may take is the caller's business.
+
+    Not thread-safe: one caller, which may be a worker thread.
+    """
 
     def __init__(self, policy: Reasoner, settings: PlannerSettings = PlannerSettings()):
         self._policy, self._settings = policy, settings
@@ -82,18 +100,11 @@ class UniCoTPlanner:
             raise RuntimeError("UniCoTPlanner.update was called before start")
         if not plan.running:
             return plan
-        self.judgement = answer = self._policy.reason(obs, normalise(plan.instruction))
+        self.judgement = answer = readable(self._policy.reason(obs, normalise(plan.instruction)))
         self._repeats = self._repeats + 1 if answer == self._judged else 1
         self._judged = answer
         if answer == plan.active_text:
             self._stray = 0
-            started = plan.subtasks[plan.active].started
-            if started is not None and obs.stamp - started > self._settings.subtask_timeout_s:
-                plan.finish(
-                    PlanStatus.FAILED,
-                    f'"{plan.active_text}" took longer than {self._settings.subtask_timeout_s:g} s.',
-                    obs.stamp,
-                )
         elif self._repeats >= self._settings.confirmations:
             self._move(answer, obs)
         return plan
@@ -118,10 +129,11 @@ class UniCoTPlanner:
             words = ", ".join(f'"{word}"' for word in unknown)
             plan.finish(PlanStatus.FAILED, f"The model was not trained on {words}: use other words.", obs.stamp)
             return
-        plan.reasoning = self._policy.plan(obs, text)
+        plan.reasoning = readable(self._policy.plan(obs, text))
         lines = [line.strip() for line in plan.reasoning.splitlines() if line.strip()]
         if not lines or len(lines) > MOST_SUBTASKS or refusal(plan.reasoning):
-            plan.finish(PlanStatus.FAILED, f'The model answered "{plan.reasoning}" to "{plan.instruction}".', obs.stamp)
+            message = f'The model answered "{_quoted(plan.reasoning)}" to "{_quoted(plan.instruction)}".'
+            plan.finish(PlanStatus.FAILED, message, obs.stamp)
             return
         plan.subtasks = [Subtask(line) for line in lines]
         plan.activate(self._beginning(obs, text), obs.stamp)
@@ -132,7 +144,7 @@ class UniCoTPlanner:
         When it says that nothing is left, that is the last one: the next judgements confirm this or go back, and
         meanwhile nothing that has been done is begun again.
         """
-        self.judgement = self._judged = self._policy.reason(obs, text)
+        self.judgement = self._judged = readable(self._policy.reason(obs, text))
         self._repeats = 1
         if self._judged == prompts.DONE:
             return len(self.plan.subtasks) - 1
@@ -154,12 +166,12 @@ class UniCoTPlanner:
         if self._stray < self._settings.stray_answers:
             return
         if refusal(answer) or self._replans >= self._settings.replans:
-            plan.finish(PlanStatus.FAILED, f'The model keeps answering "{answer}".', obs.stamp)
+            plan.finish(PlanStatus.FAILED, f'The model keeps answering "{_quoted(answer)}".', obs.stamp)
             return
         self._replans += 1
         self._decompose(obs)
         if plan.running:
-            plan.message = f'Planned anew, since the model kept answering "{answer}".'
+            plan.message = f'Planned anew, since the model kept answering "{_quoted(answer)}".'
 
     def _find(self, answer: str) -> int | None:
         """Index of the nearest subtask with these words, later ones first: a plan may contain them twice."""
