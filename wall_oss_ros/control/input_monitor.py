@@ -39,6 +39,7 @@ class InputMonitor:
     Attributes:
         listeners: how many subscribers commands have, by topic.
         servers: whether a gripper can be commanded, by its action or topic.
+        gripper: what a gripper has made of what it was told, where that is wrong; empty when nothing is.
         description: why the robot's own description is not of the profile's robot; empty when it is, or none has come.
     """
 
@@ -60,6 +61,7 @@ class InputMonitor:
         self._sources: dict[str, _Source] = {}
         self.listeners: dict[str, int] = {}
         self.servers: dict[str, bool] = {}
+        self.gripper = ""
         self.description = ""
         self._programs: dict[str, bool] = {}
 
@@ -132,7 +134,9 @@ class InputMonitor:
             return doubt
         for action, there in self.servers.items():
             if not there:
-                return f"no gripper server or controller at {action}"
+                return self.gripper or f"no gripper server or controller at {action}"
+        if self.gripper:
+            return self.gripper
         if self.description:
             return self.description
         if self._robot != self._name:

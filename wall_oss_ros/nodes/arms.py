@@ -100,19 +100,29 @@ class Arms:
 
     def _step(self, now: float, running: bool, measured: np.ndarray | None) -> bool:
         self._stepped = self._node.steady()
-        sent = self._motion.step(now, running, measured)
-        openings = self._motion.openings(now) if running else [None] * len(sent)
+        openings = self._motion.openings(now) if running else [None] * len(self._limbs)
+        # A gripper that did not answer is asked again while the arms wait: none goes on with a hand that does nothing.
+        waits = any(limb.unsure for limb, opening in zip(self._limbs, openings) if opening is not None)
+        sent = self._motion.step(now, running and not waits, measured)
         newest = self._joints.newest
         for limb, setpoints, opening, begin in zip(self._limbs, sent, openings, self._fingers):
             fingers = None if newest is None else newest.positions[begin : begin + len(limb.fingers)]
             limb.send(setpoints, opening, fingers, now)
+        self._monitor.gripper = next((limb.fault for limb in self._limbs if limb.fault), "")
         return any(setpoints is not None for setpoints in sent)
 
     def look(self) -> dict[str, bool]:
         """Whether a gripper's server or controller is there, by its action or topic."""
         return {action: there for limb in self._limbs for action, there in limb.look().items()}
 
+    @property
+    def grippers(self) -> dict[str, str]:
+        """How the last goal of each gripper stands that is commanded apart from its arm, by its action or topic."""
+        return {name: words for limb in self._limbs for name, words in limb.told().items()}
+
     def _on_joints(self, message: JointState) -> None:
+        for limb in self._limbs:
+            limb.hear(message, self._node.now())
         for first, what in self._apart.items():
             if first in message.name:
                 self._monitor.heard(what, self._node.now())
@@ -158,7 +168,7 @@ class _Limb:
     ) -> None:
         """Sends setpoints (None: the arm rests) and an opening, m (None: as it is). ``fingers``: where these are."""
         if self._client is not None:
-            self._client.command(opening, self._node.value("gripper_step_m"))
+            self._client.command(opening, self._node.value("gripper_step_m"), now)
         else:
             measured = 0.0 if fingers is None else self._gripper.opening(fingers)
             setpoints = self._streamed_gripper.append_to(setpoints, opening, measured)
@@ -171,9 +181,27 @@ class _Limb:
         self._client.look()
         return {self._client.name: self._client.ready}
 
+    @property
+    def fault(self) -> str:
+        """What is wrong with the gripper; empty when nothing is."""
+        return "" if self._client is None else self._client.fault
+
+    @property
+    def unsure(self) -> bool:
+        """Whether the arm had better wait for the gripper's answer."""
+        return self._client is not None and self._client.unsure
+
+    def told(self) -> dict[str, str]:
+        """How the gripper's last goal stands, by its action or topic."""
+        return {} if self._client is None else {self._client.name: self._client.words}
+
+    def hear(self, message: JointState, now: float) -> None:
+        """Joint states have come, at ``now`` (s)."""
+        if self._client is not None:
+            self._client.hear(message, now)
+
 
 def _client(node: WallOSSNode, profile: RobotProfile) -> GripperClient:
     """What commands a gripper apart from its arm, and only when something changes."""
-    if profile.gripper.action:
-        return ActionGripper(node, profile.gripper)
-    return TrajectoryGripper(node, profile.gripper, profile.driver_names(profile.gripper.joints))
+    kind = ActionGripper if profile.gripper.action else TrajectoryGripper
+    return kind(node, profile.gripper, profile.driver_names(profile.gripper.joints))

@@ -145,7 +145,7 @@ class ControlNode(WallOSSNode):
             "state": self._mode.name.lower(), "chunks": self._chunks, "inference_s": f"{self._inference.seconds:.3f}",
             "latency_s": f"{self._inference.latency.seconds or math.nan:.3f}",
             "command_rate_hz": f"{rate:.1f}", "command_jitter_s": f"{jitter:.4f}",
-            "description_apart_m": f"{self._comparison.away:.4f}",
+            "description_apart_m": f"{self._comparison.away:.4f}", **self._arms.grippers,
         }  # fmt: skip
         if self._mode == State.HOLDING:
             return ERROR, f"holding: {self._reason}", values

@@ -15,7 +15,7 @@ from wall_oss_ros.nodes.lifecycle_node import WARN, WallOSSNode
 from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.nodes.qos import EVENTS
 from wall_oss_ros.nodes.running import run
-from wall_oss_ros.nodes.simulated_controllers import GripperServer
+from wall_oss_ros.nodes.simulated_controllers import GRIPPER_ACTION, GripperServer
 from wall_oss_ros.robots.profile import load_profile
 
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -61,6 +61,7 @@ class MockGripperNode(WallOSSNode):
     PARAMETERS = (
         Parameter("joint_states", "/joint_states", "Topic on which the fingers' joint states are published."),
         Parameter("speed", 0.1, "How fast the opening changes, m/s.", 0.001, 1.0),
+        GRIPPER_ACTION,
     )
 
     def __init__(self, **options):
@@ -85,7 +86,7 @@ class MockGripperNode(WallOSSNode):
     def start(self) -> None:
         group = ReentrantCallbackGroup()
         for driver, gripper in zip(self._drivers, self._grippers):
-            self.keep(GripperServer(self, driver, gripper, group))
+            self.keep(GripperServer(self, driver, gripper, group, self.value("gripper_action")))
         self.every(1.0 / _RATE, self._tick)
 
     def diagnose(self):

@@ -8,15 +8,22 @@ import threading
 from typing import Protocol
 
 from wall_oss_ros.nodes.conversions import seconds, to_stamp
+from wall_oss_ros.nodes.gripper_actions import ACTIONS
+from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.nodes.qos import EVENTS
 from wall_oss_ros.robots.components import Gripper
 from wall_oss_ros.sim.joint_trajectory_controller import JointController, Point, Trajectory, TrajectoryError, fits
 
-from control_msgs.action import FollowJointTrajectory, GripperCommand
+from control_msgs.action import FollowJointTrajectory
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 _POLL = 0.02  # s of wall time between two checks of a goal's progress
+
+GRIPPER_ACTION = Parameter(
+    "gripper_action", "", "Which action a gripper serves; empty: as the profile says, and where that leaves it open,"
+    " GripperCommand.", choices=("", *ACTIONS),
+)  # fmt: skip
 
 
 class GripperDriver(Protocol):
@@ -128,13 +135,23 @@ class TrajectoryServer:
 
 
 class GripperServer:
-    """The GripperCommand action of a gripper. A new goal replaces the previous one."""
+    """The action of a gripper, of either type. A new goal replaces the previous one.
 
-    def __init__(self, node, driver: GripperDriver, gripper: Gripper, group):
+    Args:
+        node: that serves it.
+        driver: moves the fingers.
+        gripper: of the robot's profile.
+        group: of its callbacks.
+        action_type: as the profile's; where that leaves it open, or this does, it is GripperCommand.
+    """
+
+    def __init__(self, node, driver: GripperDriver, gripper: Gripper, group, action_type: str = ""):
         self._node, self._driver, self._gripper, self._closing = node, driver, gripper, threading.Event()
+        kind = action_type or gripper.action_type
+        self._action = next(iter(ACTIONS.values())) if kind == "auto" else ACTIONS[kind]
         self._newest = None  # the goal handle that counts
         self._server = ActionServer(
-            node, GripperCommand, gripper.action, execute_callback=self._execute, goal_callback=self._on_goal,
+            node, self._action.type, gripper.action, execute_callback=self._execute, goal_callback=self._on_goal,
             cancel_callback=lambda _: CancelResponse.ACCEPT, callback_group=group,
         )  # fmt: skip
 
@@ -143,21 +160,20 @@ class GripperServer:
         self._server.destroy()
 
     def _on_goal(self, goal) -> GoalResponse:
-        position = goal.command.position
+        position = self._action.position(goal)
         low, high = sorted((self._gripper.action_positions.closed, self._gripper.action_positions.open))
-        if math.isfinite(position) and low - 1e-3 <= position <= high + 1e-3:
+        if position is not None and math.isfinite(position) and low - 1e-3 <= position <= high + 1e-3:
             return GoalResponse.ACCEPT
         self._node.get_logger().error(f"Rejected a gripper goal at {position}; expected {low} to {high}.")
         return GoalResponse.REJECT
 
     def _execute(self, handle):
         self._newest = handle
-        self._driver.move(self._gripper.action_opening(handle.request.command.position))
-        result = GripperCommand.Result()
+        self._driver.move(self._gripper.action_opening(self._action.position(handle.request)))
+        result = self._result()
         while not self._closing.wait(_POLL):
             opening, reached, stalled = self._driver.state()
-            result.position = self._gripper.action_position(opening)
-            result.reached_goal, result.stalled = reached, stalled
+            result = self._result(opening, reached, stalled)
             if handle.is_cancel_requested:
                 self._driver.move(opening)
                 handle.canceled()
@@ -169,3 +185,7 @@ class GripperServer:
                 return result
         handle.abort()
         return result
+
+    def _result(self, opening: float | None = None, reached: bool = False, stalled: bool = False):
+        opening = self._gripper.closed if opening is None else opening
+        return self._action.result(self._gripper.joints, self._gripper.action_position(opening), reached, stalled)

@@ -15,7 +15,7 @@ from wall_oss_ros.nodes.lifecycle_node import ERROR, OK, WARN, WallOSSNode
 from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
 from wall_oss_ros.nodes.running import run
-from wall_oss_ros.nodes.simulated_controllers import GripperServer, TrajectoryServer
+from wall_oss_ros.nodes.simulated_controllers import GRIPPER_ACTION, GripperServer, TrajectoryServer
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.robots.simulation import Camera
 from wall_oss_ros.sim.cameras import SimulatedCameras
@@ -53,6 +53,7 @@ class SimulatedRobotNode(WallOSSNode):
         ),
         Parameter("image_width", 0, "Width of the images, pixels; 0 is the profile's.", 0, 1920),
         Parameter("image_height", 0, "Height of the images, pixels; 0 is the profile's.", 0, 1080),
+        GRIPPER_ACTION,
     )
 
     def __init__(self, **options):
@@ -87,7 +88,7 @@ class SimulatedRobotNode(WallOSSNode):
             self.keep(TrajectoryServer(self, controller, group))
         for gripper, one in zip(self.driver.grippers, profile.arms):
             if gripper is not None:
-                self.keep(GripperServer(self, gripper, one.gripper, group))
+                self.keep(GripperServer(self, gripper, one.gripper, group, self.value("gripper_action")))
         self.serve(Trigger, "/simulation/reset", self._reset)
         size = profile.simulation.image_size
         self._size = (self.value("image_height") or size, self.value("image_width") or size)

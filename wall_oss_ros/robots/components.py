@@ -141,9 +141,10 @@ class Gripper(Component):
         joints: names in the joint states; they move alike.
         joint_positions: of each of these joints.
         action, action_positions, max_effort: the action, what it is told, and the most force, N.
+        action_type: control_msgs/GripperCommand or ParallelGripperCommand; auto is what the server at ``action`` is.
         topic: of its own joint trajectory controller.
         joint_single: topic of interbotix_xs_msgs/JointSingleCommand, for its joint.
-        speed: m/s of the opening, where it is told positions.
+        speed: m/s of the opening, where it is told positions; a ParallelGripperCommand may be told it, too.
     """
 
     dof: Name
@@ -154,6 +155,7 @@ class Gripper(Component):
     action: Name | None = None
     action_positions: Stroke | None = None
     max_effort: Positive | None = None
+    action_type: Literal["auto", "gripper_command", "parallel_gripper_command"] = "auto"
     topic: Name | None = None
     joint_single: Name | None = None
     speed: Positive | None = None
@@ -162,12 +164,14 @@ class Gripper(Component):
     def _commanded_in_one_way(self):
         by_action = [value is not None for value in (self.action, self.action_positions, self.max_effort)]
         own = [value is not None for value in (self.topic, self.joint_single)]
-        by_positions = self.speed is not None
-        if not ((by_positions and not any(by_action)) or (all(by_action) and not (by_positions or any(own)))):
+        by_positions = self.speed is not None and not any(by_action)
+        if not (by_positions or (all(by_action) and not any(own))):
             raise ValueError(
                 "give action, action_positions and max_effort; or speed where it is told positions, and topic or "
                 "joint_single if it is told them apart from its arm"
             )
+        if self.action is None and self.action_type != "auto":
+            raise ValueError(f"action_type {self.action_type} is there without an action")
         if all(own):
             raise ValueError("topic and joint_single are both there; it is told what to do in one way")
         if self.joint_single is not None and len(self.joints) > 1:
@@ -207,6 +211,10 @@ class Gripper(Component):
     def action_position(self, opening: float) -> float:
         """What the action is told for an opening (m)."""
         return self._scaled(self.action_positions, opening)
+
+    def action_speed(self, speed: float) -> float:
+        """How fast that changes when the opening changes by ``speed`` m/s."""
+        return speed * self._gain(self.action_positions)
 
     def action_opening(self, position: float) -> float:
         """The opening (m) that a position told to the action stands for."""
