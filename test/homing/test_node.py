@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The service home: a person sends the arm home, is told how it went, and can stop it at any moment."""
+"""The service home and the action go_home: a person sends the arm home, hears how it goes, and can stop it."""
 
+import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,11 +19,13 @@ from wall_oss_ros.paths import data_path
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.profile import load_profile
 
+from action_msgs.msg import GoalStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rclpy.parameter import Parameter
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
+from wall_oss_msgs.action import Home as HomeAction
 from wall_oss_msgs.msg import ControlStatus, SubtaskPlan
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -71,6 +74,16 @@ class Person:
             if not asked.done():
                 return asked
 
+    def go_when_it_may(self):
+        """The same by the action: the goal's handle, the future of its result, and the feedback so far."""
+        while True:
+            said = []
+            goal, ended = self.bench.send_goal(HomeAction, "go_home", HomeAction.Goal(), said.append)
+            assert goal.accepted
+            self.bench.until(lambda ended=ended: ended.done() or self.homing())
+            if not ended.done():
+                return goal, ended, said
+
     def homing(self) -> bool:
         return bool(self.statuses) and self.statuses[-1].state == ControlStatus.HOMING
 
@@ -94,6 +107,78 @@ def test_the_arm_goes_home_and_the_person_is_told(bench, profile):
         lambda: (person.statuses[-1].state, person.statuses[-1].reason) == (ControlStatus.IDLE, "the arm is home")
     )
     assert not person.robot.openings, "the gripper is left as it is"
+
+
+def test_as_an_action_it_says_how_far_it_is(bench, profile):
+    person = Person(bench, profile)
+    _, ended, said = person.go_when_it_may()
+    bench.until(ended.done)
+    outcome = ended.result()
+    assert outcome.status == GoalStatus.STATUS_SUCCEEDED and outcome.result.success
+    assert outcome.result.message == "the arm is home"
+    assert person.robot.q == pytest.approx(ARM.home, abs=0.01)
+    told = [message.feedback for message in said]
+    progress = [one.progress for one in told]
+    assert progress == sorted(progress) and progress[0] >= 0.0 and progress[-1] <= 1.0
+    assert {one.phase for one in told} <= {"looking for a way home", "going home"}
+    under_way = [one for one in told if one.phase == "going home"]
+    assert len(under_way) >= 3 and under_way[0].time_left_s > under_way[-1].time_left_s >= 0.0
+
+
+def test_as_an_action_it_can_be_cancelled(bench, profile):
+    person = Person(bench, profile)
+    goal, ended, _ = person.go_when_it_may()
+    bench.until(person.under_way)
+    goal.cancel_goal_async()
+    bench.until(ended.done)
+    outcome = ended.result()
+    assert outcome.status == GoalStatus.STATUS_CANCELED
+    assert not outcome.result.success and outcome.result.message == "not home: cancelled"
+    bench.until(lambda: not person.control.motion.moving)
+    assert np.abs(person.robot.q - ARM.home).max() > 0.05
+    asked = person.ask_when_it_may()
+    bench.until(asked.done)
+    assert asked.result().success, "the next one is judged for itself"
+
+
+def test_as_an_action_it_says_why_it_may_not_be(bench, profile):
+    person = Person(bench, profile)
+    _, ended, _ = person.go_when_it_may()
+    _, second = bench.send_goal(HomeAction, "go_home", HomeAction.Goal())
+    bench.until(second.done)
+    assert second.result().status == GoalStatus.STATUS_ABORTED and "already" in second.result().result.message
+    assert bench.call(Trigger, "stop", Trigger.Request()).success
+    bench.until(ended.done)
+    assert ended.result().status == GoalStatus.STATUS_ABORTED
+    assert "stopped by a person" in ended.result().result.message
+    _, third = bench.send_goal(HomeAction, "go_home", HomeAction.Goal())
+    bench.until(third.done)
+    assert third.result().status == GoalStatus.STATUS_ABORTED
+    assert "stopped by a person" in third.result().result.message and not third.result().result.success
+
+
+def test_it_ends_also_where_the_control_cycle_does_not_run(bench, profile, monkeypatch):
+    person = Person(bench, profile)
+    _, ended, _ = person.go_when_it_may()
+    bench.until(person.under_way)
+    monkeypatch.setattr("wall_oss_ros.control.input_monitor._STANDSTILL", 0.5)
+    monkeypatch.setattr(person.control, "_cycle", lambda: None)
+    for timer in list(person.control.timers):
+        if timer.timer_period_ns < 0.1e9:
+            timer.cancel()
+    bench.until(ended.done)
+    assert not ended.result().result.success and "the clock has not moved" in ended.result().result.message
+
+
+def test_what_never_ends_is_given_up(bench, profile, monkeypatch):
+    monkeypatch.setattr("wall_oss_ros.nodes.home._PLANNING", 0.2)
+    person = Person(bench, profile)
+    release = threading.Event()
+    monkeypatch.setattr(person.control._home._planner, "plan", lambda _start: release.wait(60.0))
+    asked = person.ask_when_it_may()
+    bench.until(asked.done)
+    release.set()
+    assert not asked.result().success and "no way was found" in asked.result().message
 
 
 @pytest.mark.parametrize("how", ["service", "button", "plan", "joints", "push"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The service home of the control node: a person sends the arms home and learns how it went."""
+"""The service home and the action go_home of the control node: a person sends the arms home and learns how it went."""
 
 from __future__ import annotations
 
@@ -19,12 +19,17 @@ from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
 
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.task import Future
 from std_srvs.srv import Trigger
+from wall_oss_msgs.action import Home as HomeAction
 
 _NEAR = 0.05  # rad from home that counts as there, and from where a way begins
 _SETTLING = 1.0  # s that the arms' readings may take to come to where they were told to be
+_LATE = 5.0  # s after the way's end at which what still moves has not arrived
+_PLANNING = 60.0  # s of steady time that a way may be looked for
+_FEEDBACK = 0.2  # s between two words on how far it is
 
 HOME_PARAMETERS = (
     Parameter("home_planner", "auto", "Who plans the way home: moveit, which knows the objects in its planning scene,"
@@ -45,10 +50,11 @@ def _choice(node: WallOSSNode) -> str:
 class Home:
     """Has the way home planned beside control, and followed by control's own motion.
 
-    Whatever forbids motion ends it: the arms come to rest, and go on only when a person asks again.
+    Whatever forbids motion ends it: the arms come to rest, and go on only when a person asks again. It ends in any
+    case: looking for a way, going it and arriving have their limits.
 
     Args:
-        node: whose service and parameters these are.
+        node: whose service, action and parameters these are.
         profile: the robot.
 
     Attributes:
@@ -76,10 +82,19 @@ class Home:
         self._arms: Arms | None = None
         self._gone = False
         self._asked: Future | None = None  # done with how it went
+        self._handle = None  # the action's goal, where it was asked for by that
+        self._since, self._told = 0.0, 0.0  # s of steady time: asked for, and feedback sent last
         self._begun, self._end = 0.0, None  # s; no end while the way is planned
         self.outcome = ""
         # Its callback waits for the arms, and must keep no other one from running.
-        node.serve(Trigger, "home", self._on_home, callback_group=ReentrantCallbackGroup())
+        group = ReentrantCallbackGroup()
+        node.serve(Trigger, "home", self._on_home, callback_group=group)
+        # A rejection could not say why: a goal that may not be is taken, and ends at once with the reason.
+        server = ActionServer(
+            node, HomeAction, "go_home", execute_callback=self._on_goal, callback_group=group,
+            goal_callback=lambda _: GoalResponse.ACCEPT, cancel_callback=lambda _: CancelResponse.ACCEPT,
+        )  # fmt: skip
+        node.keep(server)
 
     def begin(self, motion: RobotMotion, arms: Arms) -> None:
         """The node is active from now on."""
@@ -114,13 +129,49 @@ class Home:
             return ""
         if self._end is None:
             return f"looking for a way home ({self._planner.name})"
-        span, left = self._end - self._begun, max(0.0, self._end - self._node.now())
-        return f"going home, {100 * (1 - left / max(span, 1e-9)):.0f} %, {left:.1f} s left"
+        progress, left = self._progress
+        return f"going home, {100 * progress:.0f} %, {left:.1f} s left"
 
     def watch(self) -> None:
-        """Looks after MoveIt's process."""
+        """Looks after MoveIt's process, and ends what a clock that stands still would keep from ending."""
         if self._link is not None:
             self._link.look()
+        if self._asked is None:
+            return
+        if against := self._given_up() or self._node.against_homing():
+            self._finish(False, against)
+        else:
+            self._feed_back()
+
+    def _given_up(self) -> str:
+        """Why the one who asked gets no more; empty while there is more to come."""
+        if self._handle is not None and self._handle.is_cancel_requested:
+            return "cancelled"
+        if self._end is None and self._node.steady() - self._since > _PLANNING:
+            return f"no way was found in {_PLANNING:.0f} s"
+        return ""
+
+    def _feed_back(self) -> None:
+        """Tells the action's client how far it is, a few times a second."""
+        if self._handle is None or self._node.steady() - self._told < _FEEDBACK:
+            return
+        self._told = self._node.steady()
+        progress, left = self._progress
+        phase = "looking for a way home" if self._end is None else "going home"
+        feedback = HomeAction.Feedback(phase=phase, progress=progress, time_left_s=left)
+        try:
+            self._handle.publish_feedback(feedback)
+        except Exception:
+            if self._node.context.ok():  # otherwise the process ends
+                raise
+
+    @property
+    def _progress(self) -> tuple[float, float]:
+        """Share of the way that is behind the arms, and s that are left; both 0 while it is looked for."""
+        if self._end is None:
+            return 0.0, 0.0
+        span, left = self._end - self._begun, max(0.0, self._end - self._node.now())
+        return min(1.0, max(0.0, 1 - left / max(span, 1e-9))), left
 
     def cycle(self, now: float, against: str) -> None:
         """One control cycle, before the arms are sent anything.
@@ -131,12 +182,14 @@ class Home:
         """
         if self._asked is None:
             self._worker.poll()  # of one that was given up while it was planned
-        elif against or self._motion.fault:
-            self._finish(False, against or self._motion.fault)
+        elif against := self._given_up() or against or self._motion.fault:
+            self._finish(False, against)
         elif self._end is None:
             self._start(now)
-        elif now >= self._end and not self._motion.moving:
+        elif now >= self._end:
             self._arrive(now)
+        if self._asked is not None:
+            self._feed_back()
 
     def _start(self, now: float) -> None:
         outcome, measured = self._worker.poll(), self._arms.measured
@@ -157,6 +210,10 @@ class Home:
             self._node.get_logger().info(f"Going home, planned by {self._planner.name}, in {times[-1]:.1f} s.")
 
     def _arrive(self, now: float) -> None:
+        if self._motion.moving:
+            if now > self._end + _LATE:
+                self._finish(False, f"the arms still moved {_LATE:.0f} s after the end of their way")
+            return
         away = float(np.abs(self._arms.measured - self._clearance.home).max())
         if away <= _NEAR:
             self._finish(True, "the arms are home" if len(self._profile.arms) > 1 else "the arm is home")
@@ -164,7 +221,7 @@ class Home:
             self._finish(False, f"a joint stays {away:.2f} rad away from home")
 
     def _finish(self, success: bool, words: str) -> None:
-        asked, self._asked = self._asked, None
+        asked, self._asked, self._handle = self._asked, None, None
         if asked is None:
             return
         self._motion.drop()
@@ -182,7 +239,24 @@ class Home:
             await Future()  # there is no service any more to answer with
         return response
 
-    async def _go(self) -> tuple[bool, str]:
+    async def _on_goal(self, handle):
+        success, message = await self._go(handle)
+        if self._gone:
+            await Future()  # there is no server any more to answer with
+        if success:
+            handle.succeed()
+        elif handle.is_cancel_requested:
+            handle.canceled()
+        else:
+            handle.abort()
+        return HomeAction.Result(success=success, message=message)
+
+    async def _go(self, handle=None) -> tuple[bool, str]:
+        """Sends the arms home, and waits for the end: whether they are there, and how it went.
+
+        Args:
+            handle: of the action's goal, which is told how far it is and may be cancelled; None for the service.
+        """
         if self._motion is None:
             return False, "control is not active"
         if self._asked is not None:
@@ -198,9 +272,10 @@ class Home:
             way = planner.plan(start)
             return start, way.reason if way.knots is None else pace(profile, clearance.arms, way.knots)
 
-        self._asked, self._end = Future(), None
+        self._asked, self._handle, self._end = Future(), handle, None
+        self._since, self._told = self._node.steady(), 0.0
         self._motion.fault = ""  # of what was done before
         if not self._worker.submit(self._asked, plan):
-            self._asked = None
+            self._asked = self._handle = None
             return False, "the way home that was given up is still being planned; ask again"
         return await self._asked
