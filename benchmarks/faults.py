@@ -18,11 +18,14 @@ exit status: 0 when no command was unsafe, nothing resumed by itself, and no pla
 from __future__ import annotations
 
 import argparse
-import contextlib
+import itertools
 import json
 import os
+import signal
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -59,67 +62,89 @@ def main() -> int:
         return 2
 
 
-def run(args: argparse.Namespace, logs: Path) -> int:
-    from fault_campaign import report
-    from fault_campaign.trial import Outcome
+@dataclass
+class Found:
+    """What came of it: outcomes of trials, and the memory of processes."""
 
-    outcomes: list[Outcome] = []
+    outcomes: list = field(default_factory=list)
+    memory: list[dict] = field(default_factory=list)
+
+
+def run(args: argparse.Namespace, logs: Path) -> int:
+    """Tries all robots, and prints what came of it."""
+    from fault_campaign import report
+
+    found, minutes = Found(), args.soak or args.minutes
     print(f"machine: {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}; seed {args.seed}", flush=True)
     begun = time.monotonic()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell has it ignored in the background
     try:
         for number, robot in enumerate(args.robots):
-            campaign(robot, args, logs / robot, begun, outcomes, args.seed + 10000 * number)
+            share = (number + 1) / len(args.robots)
+            end = begun + 60 * minutes * share if minutes else None
+            campaign(robot, args, logs / robot, end, found, args.seed + 10000 * number)
     except KeyboardInterrupt:
         print("interrupted", flush=True)
-    print(report.table(report.rows(outcomes)))
-    sums = report.total(outcomes)
-    print(", ".join(f"{what}: {count}" for what, count in sums.items()), f"(load {os.getloadavg()[0]:.1f})")
+    print(report.table(report.HEADINGS, report.rows(found.outcomes)))
+    if found.memory:
+        print(report.table(list(found.memory[0]), [list(one.values()) for one in found.memory]))
+    sums = report.total(found.outcomes)
+    minutes = (time.monotonic() - begun) / 60
+    print(", ".join(f"{what}: {n}" for what, n in sums.items()), f"({minutes:.0f} min, load {os.getloadavg()[0]:.1f})")
     if args.json:
-        args.json.write_text(
-            json.dumps({"total": sums, "trials": [one.as_dict() for one in outcomes]}, indent=1) + "\n"
-        )
+        trials = [one.as_dict() for one in found.outcomes]
+        args.json.write_text(json.dumps({"total": sums, "trials": trials, "memory": found.memory}, indent=1) + "\n")
     return int(bool(sums["commands unsafe"] or sums["lost plans"] or sums["wrong resumes"]))
 
 
-def campaign(robot: str, args: argparse.Namespace, logs: Path, begun: float, outcomes: list, seed: int) -> None:
-    """All kinds with one robot; adds to ``outcomes``."""
+def campaign(robot: str, args: argparse.Namespace, logs: Path, end: float | None, found: Found, seed: int) -> None:
+    """Tries what is to be tried with one robot."""
     from fault_campaign.kinds import chosen
 
-    kinds = chosen(args.kinds)
-    rng = np.random.default_rng(seed)
-    todo = [(kind, seed + 100 * turn + place, bool(rng.random() < args.ends))
-            for turn in range(args.repeat) for place, kind in enumerate(kinds)]  # fmt: skip
-    while todo:
-        with contextlib.suppress(WallOSSError):
-            work(robot, todo, args.minutes and begun + 60 * args.minutes, logs, outcomes, seed)
+    kinds, rng = chosen(args.kinds), np.random.default_rng(seed)
+    if args.soak:
+        trials = at_random(kinds, seed, rng)
+    else:
+        trials = ((kind, seed + 100 * turn + place, bool(rng.random() < args.ends))
+                  for turn in range(args.repeat) for place, kind in enumerate(kinds))  # fmt: skip
+    while not work(robot, trials, end, logs, found, seed):
+        pass
 
 
-def work(robot: str, todo: list, end: float | None, logs: Path, outcomes: list, seed: int) -> None:
-    """Tries what is to do with one system, first to last, and takes it off the list.
+def at_random(kinds: list, seed: int, rng: np.random.Generator) -> Iterator[tuple]:
+    """Kinds, seeds and whether the plan is waited for, without an end. Few kills: memory is looked at over a life."""
+    rare = np.array([0.1 if kind.kills else 1.0 for kind in kinds])
+    for number in itertools.count(seed):
+        yield kinds[rng.choice(len(kinds), p=rare / rare.sum())], number, bool(rng.random() < 0.5)
 
-    Raises:
-        WallOSSError: the system has to be started anew.
-    """
+
+def work(robot: str, trials: Iterator[tuple], end: float | None, logs: Path, found: Found, seed: int) -> bool:
+    """Tries one after the other with one system; whether that was all, else the system has to be started anew."""
+    from fault_campaign.memory import MemoryWatch
     from fault_campaign.stage import Stage
     from fault_campaign.trial import Outcome, run_trial
 
-    with Stage(robot, seed, logs, PARAMETERS) as stage:
-        stage.ready()
-        while todo:
-            kind, number, to_the_end = todo.pop(0)
-            if end and time.monotonic() > end:
-                todo.clear()
-                return
-            if kind.needs and stage.recorder.plan is not None and not stage.relays[kind.needs].passed and outcomes:
-                continue  # there is no such topic in this system
-            try:
-                outcome = run_trial(stage, kind, number, to_the_end)
-            except WallOSSError as error:
-                outcomes.append(Outcome(kind.name, robot, number, broken=True, note=str(error)))
-                say(outcomes[-1])
-                raise
-            outcomes.append(outcome)
-            say(outcome)
+    with Stage(robot, seed, logs, PARAMETERS) as stage, MemoryWatch(stage.memory) as memory:
+        try:
+            stage.ready()
+            for kind, number, to_the_end in trials:
+                if end is not None and time.monotonic() > end:
+                    return True
+                if kind.needs and found.outcomes and not stage.relays[kind.needs].passed:
+                    continue  # there is no such topic in this system
+                outcome = Outcome(kind.name, robot, number)
+                try:
+                    run_trial(stage, kind, outcome, to_the_end)
+                except WallOSSError as error:
+                    outcome.broken, outcome.note = True, str(error)
+                    return False
+                finally:
+                    found.outcomes.append(outcome)
+                    say(outcome)
+        finally:
+            found.memory += [{"robot": robot, **figures} for figures in memory.figures()]
+    return True
 
 
 def say(outcome) -> None:

@@ -43,10 +43,10 @@ def worst(outcomes: Sequence[Outcome]) -> str:
     return f"{what} {shares[what]:.2f}" if what else "-"
 
 
-def table(lines: Sequence[Sequence]) -> str:
-    """Columns under ``HEADINGS``, one below the other."""
-    text = [HEADINGS, *([str(cell) for cell in line] for line in lines)]
-    widths = [max(len(line[i]) for line in text) for i in range(len(HEADINGS))]
+def table(headings: Sequence[str], lines: Sequence[Sequence]) -> str:
+    """Columns under headings, one below the other."""
+    text = [headings, *([str(cell) for cell in line] for line in lines)]
+    widths = [max(len(line[i]) for line in text) for i in range(len(headings))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in text)
 
 

@@ -73,22 +73,25 @@ def prepare(stage: Stage) -> None:
     stage.wait(0.5)
 
 
-def run_trial(stage: Stage, kind: Kind, seed: int, to_the_end: bool = False) -> Outcome:
+def run_trial(stage: Stage, kind: Kind, outcome: Outcome, to_the_end: bool = False) -> None:
     """Gives an instruction, lets the fault in while the robot moves, and looks at what comes of it.
 
     Args:
         stage: the system, running.
         kind: of fault.
-        seed: of all that is random about it.
+        outcome: gets what came of it; its seed is that of all that is random about it.
         to_the_end: whether the plan is waited for; else it is cancelled after the fault.
+
+    Raises:
+        WallOSSError: the system does not work, or does not again.
     """
-    outcome, rng = Outcome(kind.name, stage.robot, seed), np.random.default_rng(seed)
+    rng = np.random.default_rng(outcome.seed)
     prepare(stage)
     record = stage.recorder.begin()
     goal = _set_off(stage)
     if goal is None:
         outcome.note = f"the robot did not set off: {_reason(stage)}"
-        return outcome
+        return
     stage.wait(float(rng.uniform(0.1, 1.5)))
     stage.until(lambda: stage.recorder.moving, 10.0)
     lasts = float(rng.uniform(*kind.lasts))
