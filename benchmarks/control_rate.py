@@ -48,6 +48,7 @@ from wall_oss_msgs.msg import ControlStatus, SubtaskPlan
 
 START_LIMIT = 180.0  # s until the first command
 FIFO_PRIORITY = 20
+_STILL = 1e-3  # rad/s: what is told less rests
 # What keeps a core busy as other people's programs do: numbers, memory, and an interpreter.
 BUSY = """
 import numpy as np
@@ -99,7 +100,7 @@ class Probe:
         if self._last is not None:
             for kind, before, now in zip(self.gaps, self._last, times):
                 self.gaps[kind].append(now - before)
-        moves = len(message.points) > 0 and np.any(message.points[0].velocities)
+        moves = len(message.points) > 0 and np.abs(message.points[0].velocities).max() > _STILL
         self._last = times if moves else None
 
     def _on_status(self, status: ControlStatus) -> None:
@@ -126,10 +127,11 @@ class Probe:
 
     def instruct(self, instruction: str) -> None:
         """Gives an instruction, in the scene as it was at first."""
+        self.spin_until(lambda: self._last is None, 3.0)  # it rests
         if self.reset.service_is_ready():
             future = self.reset.call_async(Trigger.Request())
             self.spin_until(future.done, 5.0)
-        self.spin_until(lambda: False, 0.5)
+        self.spin_until(lambda: False, 1.0)
         self.instructions.publish(String(data=instruction))
 
 
