@@ -6,6 +6,7 @@ from embedded_support import PATIENCE, Child, context, executor, make_node, spin
 
 from wall_oss_ros.embedded import dds
 from wall_oss_ros.embedded.arguments import parse
+from wall_oss_ros.embedded.event_handler import SubscriptionEventCallbacks
 from wall_oss_ros.embedded.exceptions import (
     InvalidNodeNameException,
     InvalidTopicNameException,
@@ -124,8 +125,13 @@ def test_wrong_arguments_are_refused(make_node):
         make_node("bad name")
     with pytest.raises(WallOSSError, match="type"):
         node.create_publisher(Image, "a", 10)
-    with pytest.raises(NotImplementedError, match="event_callbacks"):
+    with pytest.raises(TypeError, match="event_callbacks"):
         node.create_subscription(String, "a", print, 10, event_callbacks=object())
+    with pytest.raises(NotImplementedError, match="event_callbacks for deadline"):
+        SubscriptionEventCallbacks(deadline=print)
+    with pytest.raises(TypeError, match="unexpected"):
+        SubscriptionEventCallbacks(weather=print)
+    node.create_subscription(String, "a", print, 10, event_callbacks=SubscriptionEventCallbacks(deadline=None))
     with pytest.raises(RuntimeError, match="callback"):
         node.create_subscription(String, "a", lambda: None, 10)
 

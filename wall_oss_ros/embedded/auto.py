@@ -17,8 +17,8 @@ from typing import Any
 
 _HERE = "wall_oss_ros.embedded"
 _SAME = (
-    "action", "action.client", "action.server", "callback_groups", "clock", "context", "exceptions", "executors",
-    "lifecycle", "logging", "node", "parameter", "qos", "signals", "task", "time",
+    "action", "action.client", "action.server", "callback_groups", "clock", "context", "event_handler", "exceptions",
+    "executors", "lifecycle", "logging", "node", "parameter", "qos", "signals", "task", "time",
 )  # fmt: skip
 # Packages that are stood in for, their modules ("" is the package itself), and which of ours serves each.
 _PACKAGES: dict[str, dict[str, str]] = {

@@ -10,6 +10,7 @@ from typing import Any
 from wall_oss_ros.embedded.callback_groups import MutuallyExclusiveCallbackGroup
 from wall_oss_ros.embedded.clock import Clock
 from wall_oss_ros.embedded.entities import Entity, GraphEntity, GuardCondition, Rate, Timer
+from wall_oss_ros.embedded.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 from wall_oss_ros.embedded.interfaces import check_type
 from wall_oss_ros.embedded.qos import as_profile, qos_profile_services_default
 from wall_oss_ros.embedded.services import Client, Service
@@ -45,7 +46,7 @@ class NodeEntities:
     ) -> Publisher:
         """A publisher; `qos_profile` is a QoSProfile or the depth of the default one."""
         check_type(msg_type, "msg")
-        _refuse("event_callbacks", event_callbacks)
+        _check_events(event_callbacks, PublisherEventCallbacks)
         _refuse("qos_overriding_options", qos_overriding_options)
         name, profile = self.resolve_topic_name(topic), as_profile(qos_profile)
         return self._adopt(publisher_class(self, msg_type, name, profile, callback_group))
@@ -65,7 +66,7 @@ class NodeEntities:
     ) -> Subscription:
         """A subscription; `callback` is called with each message."""
         check_type(msg_type, "msg")
-        _refuse("event_callbacks", event_callbacks)
+        _check_events(event_callbacks, SubscriptionEventCallbacks)
         _refuse("qos_overriding_options", qos_overriding_options)
         _refuse("content_filter_options", content_filter_options)
         name, profile = self.resolve_topic_name(topic), as_profile(qos_profile)
@@ -180,3 +181,8 @@ def _end(entity: Any) -> None:
 def _refuse(name: str, value: Any) -> None:
     if value is not None:
         raise NotImplementedError(f"The embedded library does not offer {name}; ROS 2's own rclpy does.")
+
+
+def _check_events(value: Any, kind: type) -> None:
+    if not isinstance(value, kind | None):
+        raise TypeError(f"event_callbacks is no {kind.__name__}, but {type(value).__name__}")

@@ -15,7 +15,7 @@ from wall_oss_ros.nodes.command_publishers import CommandPublishers, Cycle
 from wall_oss_ros.nodes.conversions import seconds
 from wall_oss_ros.nodes.grippers import ActionGripper, GripperClient, TrajectoryGripper
 from wall_oss_ros.nodes.lifecycle_node import WallOSSNode
-from wall_oss_ros.nodes.qos import ANY_PUBLISHER, SENSOR
+from wall_oss_ros.nodes.qos import SENSOR
 from wall_oss_ros.perception.joint_history import JointHistory
 from wall_oss_ros.robots.profile import RobotProfile
 
@@ -67,8 +67,7 @@ class Arms:
         programs = [one.command.program_running_topic for one in profile.arms] if node.value("watch_program") else []
         for topic in dict.fromkeys(filter(None, programs)):
             monitor.expect(topic)
-            for qos in ANY_PUBLISHER:
-                node.listen(Bool, topic, partial(self._on_program, topic), qos)
+            node.listen_to_any(Bool, topic, partial(self._on_program, topic))
         for one in profile.arms if node.value("watch_forces") else ():
             if (force := one.arm.force) is not None:
                 monitor.expect(force.topic, profile.watchdog.joint_state_age)

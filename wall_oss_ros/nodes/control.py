@@ -20,7 +20,7 @@ from wall_oss_ros.nodes.conversions import chunk_message, observation_from, seco
 from wall_oss_ros.nodes.home import HOME_PARAMETERS, Home
 from wall_oss_ros.nodes.lifecycle_node import ERROR, OK, WARN, WallOSSNode
 from wall_oss_ros.nodes.parameters import POLICY_PARAMETERS, Parameter, load_policy
-from wall_oss_ros.nodes.qos import ANY_PUBLISHER, EVENTS, LATCHED, NEWEST
+from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
 from wall_oss_ros.nodes.running import run
 from wall_oss_ros.nodes.torso_and_base import TorsoAndBase
 from wall_oss_ros.perception.rates import RateMeter
@@ -121,8 +121,7 @@ class ControlNode(WallOSSNode):
         # Drivers that call joints otherwise describe them otherwise, too.
         if self.value("check_description") and profile.plain_joints:
             self.listen(String, "/robot_description", self._on_description, LATCHED)
-        for qos in ANY_PUBLISHER:
-            self.listen(Bool, "emergency_stop", self._on_emergency, qos)
+        self.listen_to_any(Bool, "emergency_stop", self._on_emergency)
         self.serve(Trigger, "stop", self._on_stop)
         self.serve(Trigger, "resume", self._on_resume)
         # Motion follows the robot's clock; watching must go on when that stands still.
@@ -193,7 +192,7 @@ class ControlNode(WallOSSNode):
         now = self.now()
         leap = self._monitor.cycle(now, self.steady())
         if leap:  # or a restarted simulation
-            self.get_logger().warning(f"{leap[0].upper()}{leap[1:]}.")
+            self.get_logger().warning(f"{leap[0].upper()}{leap[1:]}.", throttle_duration_sec=5.0)
             self.motion.drop()
             self._inference.forget()
             self._observation = None

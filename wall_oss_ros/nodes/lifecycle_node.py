@@ -7,15 +7,18 @@ from collections.abc import Callable
 from functools import partial
 
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.nodes.clock_sources import ClockSources
 from wall_oss_ros.nodes.parameters import Parameter, declare
-from wall_oss_ros.nodes.qos import SENSOR
+from wall_oss_ros.nodes.qos import EVENTS, LATCHED, SENSOR, without_warnings
 from wall_oss_ros.robots.profile import RobotProfile
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.qos import DurabilityPolicy
 from sensor_msgs.msg import JointState
 
+_LOOK = 0.5  # s between two looks whether a publisher latches
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 COMMON_PARAMETERS = (
@@ -46,9 +49,10 @@ class WallOSSNode(LifecycleNode):
         self._kept: dict[str, list[Callable[[], None]]] = {"setup": [], "start": []}
         self._phase = "setup"
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.clock_sources = ClockSources(self)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         # Steady time, since a stopped simulation clock must not silence the diagnostics.
-        self._diagnostics_timer = self.create_timer(1.0, self.publish_diagnostics, clock=self._steady)
+        self._diagnostics_timer = self.create_timer(1.0, self._report, clock=self._steady)
 
     # To be overridden.
 
@@ -90,6 +94,30 @@ class WallOSSNode(LifecycleNode):
             self.create_subscription(message_type, topic, callback, qos, **options), self.destroy_subscription
         )
 
+    def listen_to_any(self, message_type, topic: str, callback) -> None:
+        """Subscribes so as to hear every publisher, whatever its quality of service, and latched ones late, too.
+
+        A message may come several times: by a subscription that loses nothing, by one that takes what best effort
+        brings, and by one that is given what was latched. The last is there while a publisher latches: it would have
+        any other publisher warn that its messages do not reach it.
+        """
+        options = {"event_callbacks": without_warnings()}
+        for qos in (EVENTS, SENSOR):
+            subscription = self.listen(message_type, topic, callback, qos, **options)
+        latched: list = []
+
+        def look() -> None:
+            publishers = self.get_publishers_info_by_topic(subscription.topic_name)
+            latches = any(one.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for one in publishers)
+            if latches and not latched:
+                latched.append(self.create_subscription(message_type, topic, callback, LATCHED, **options))
+            elif latched and not latches:
+                self.destroy_subscription(latched.pop())
+
+        self.keep(latched, lambda subscriptions: [self.destroy_subscription(one) for one in subscriptions])
+        self.every(_LOOK, look)
+        look()
+
     def listen_to_joints(self, profile: RobotProfile, callback: Callable[[JointState], None]) -> None:
         """Subscribes to all topics of the robot's joint states.
 
@@ -124,6 +152,10 @@ class WallOSSNode(LifecycleNode):
             if self.context.ok():
                 raise
 
+    def _report(self) -> None:
+        self.clock_sources.look()
+        self.publish_diagnostics()
+
     def publish_diagnostics(self) -> None:
         """Publishes what ``diagnose`` says: every second, and whenever a node calls this."""
         if self.active:
@@ -132,6 +164,8 @@ class WallOSSNode(LifecycleNode):
             level, message, values = ERROR, str(self.failure), {}
         else:
             level, message, values = WARN, "not active", {}
+        if self.clock_sources.fault:
+            level, message = ERROR, f"{self.clock_sources.fault}; {message}"
         status = DiagnosticStatus(level=level, message=message, hardware_id=self.value("robot"))
         status.name = self.get_fully_qualified_name().lstrip("/")
         status.values = [KeyValue(key=key, value=str(value)) for key, value in values.items()]

@@ -3,6 +3,11 @@
 
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
+
 
 def _profile(depth: int, reliable: bool, latched: bool = False) -> QoSProfile:
     return QoSProfile(
@@ -17,6 +22,8 @@ SENSOR = _profile(5, reliable=False)  # to subscribe to cameras and joint states
 NEWEST = _profile(1, reliable=False)  # observations: an old one is worth nothing
 EVENTS = _profile(10, reliable=True)  # instructions, chunks, commands: none may be lost
 LATCHED = _profile(1, reliable=True, latched=True)  # plan, status, markers: a late subscriber sees the current one
-# Together these receive what was published earlier, what is published once (which a best-effort reader can lose), and
-# from any publisher.
-ANY_PUBLISHER = (LATCHED, EVENTS, SENSOR)
+
+
+def without_warnings() -> SubscriptionEventCallbacks:
+    """For a subscription beside others of its topic: that a publisher suits only one of them is nothing to warn of."""
+    return SubscriptionEventCallbacks(use_default_callbacks=False)
