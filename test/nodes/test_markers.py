@@ -51,6 +51,16 @@ def test_why_a_plan_ended_is_shown():
     assert lines[0].text == "tidy up  [failed]" and lines[-1].text == "no such cube"
 
 
+def test_a_plan_that_is_not_up_to_date_is_grey_and_claims_no_state():
+    silences = ["planner silent for 12 s", "control silent for 12 s"]
+    markers = plan_markers(a_plan(message="all well"), (0, 0, 1.0), 0.04, stale=True, silences=silences)
+    texts = [marker.text for marker in markers]
+    assert texts[0] == "tidy up  [not up to date]" and texts[-2:] == silences
+    assert not any("running" in text for text in texts)
+    assert len({(m.color.r, m.color.g, m.color.b) for m in markers[:-2]}) == 1, "grey, all of it"
+    assert not [marker for marker in markers if marker.ns == "target"]
+
+
 def test_the_path_ends_in_a_ball():
     chunk = ActionChunk(header=Header(frame_id="base"))
     assert path_markers(chunk) == []

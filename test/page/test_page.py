@@ -10,6 +10,7 @@ import viser
 from domains import own_domain
 
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.nodes.lifecycle_node import WARN
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED
 from wall_oss_ros.page.node import PageNode, open_server, picture
 from wall_oss_ros.page.panel import BADGES, Actions, Panel, PlanLine, mosaic
@@ -21,7 +22,7 @@ from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
-from wall_oss_msgs.msg import Subtask, SubtaskPlan
+from wall_oss_msgs.msg import ControlStatus, Observation, Subtask, SubtaskPlan
 
 pytestmark = pytest.mark.slow
 
@@ -187,3 +188,48 @@ def test_buttons_call_control_and_its_answer_is_read_on_the_page(graph):
         viewer._actions.call(name)
         spin_until(shows(f"{name} was &lt;asked&gt; for", BADGES[tone]))
     assert called == ["stop", "resume", "home"]
+
+
+def test_what_is_stale_looks_stale_also_when_simulated_time_stands_still(graph, monkeypatch):
+    viewer, others, spin_until = graph
+    panel, ahead = viewer._panel, [0.0]
+    steady = viewer.steady
+    monkeypatch.setattr(viewer, "steady", lambda: steady() + ahead[0])
+    assert "not heard yet" in panel._figures.content and "not heard yet" in panel._plan.content
+    plans = others.create_publisher(SubtaskPlan, "plan", LATCHED)
+    statuses = others.create_publisher(ControlStatus, "status", LATCHED)
+    observations = others.create_publisher(Observation, "observation", EVENTS)
+    pixels = np.full((8, 8, 3), (200, 20, 20), np.uint8)
+    view = Image(height=8, width=8, step=24, encoding="rgb8", data=pixels.tobytes())
+
+    def speak():
+        plans.publish(SubtaskPlan(plan_id=1, instruction="put it away", status=SubtaskPlan.RUNNING, active=-1))
+        status = ControlStatus(state=ControlStatus.RUNNING, command_rate_hz=15.0, observation_age_s=0.12)
+        status.header.stamp = others.get_clock().now().to_msg()
+        statuses.publish(status)
+        observation = Observation(views=[view])
+        observation.header.stamp = others.get_clock().now().to_msg()
+        observations.publish(observation)
+
+    def shows(content, *words):
+        return all(word in content for word in words)
+
+    def lively():
+        speak()
+        return (
+            shows(panel._figures.content, ">running<", "15 Hz") and shows(panel._plan.content, ">running<")
+            and panel._pictures.image is not None and np.ptp(panel._pictures.image[0, 0].astype(int)) > 50
+        )  # fmt: skip
+
+    spin_until(lively)
+    assert (
+        "opacity" not in panel._figures.content + panel._plan.content and "silent" not in panel._pictures_note.content
+    )
+    ahead[0] = 30.5
+    spin_until(lambda: shows(panel._figures.content, "control silent for 3", "before that: running", "old", "opacity"))
+    assert "15 Hz" not in panel._figures.content and ">running<" not in panel._figures.content
+    assert shows(panel._plan.content, "planner silent for 3", "opacity") and ">running<" not in panel._plan.content
+    assert shows(panel._pictures_note.content, "perception silent for 3") and np.ptp(panel._pictures.image[0, 0]) == 0
+    level, words, _ = viewer.diagnose()
+    assert level == WARN and "control silent for 3" in words
+    spin_until(lively)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -11,7 +12,7 @@ from rich.text import Text
 
 from wall_oss_ros.commands.monitor import Monitor
 from wall_oss_ros.nodes.conversions import seconds
-from wall_oss_ros.page.status_text import CONTROL, PLAN, SUBTASK_MARKS, printable
+from wall_oss_ros.page.status_text import SUBTASK_MARKS, age_words, control_words, plan_words, printable
 
 from wall_oss_msgs.msg import SubtaskPlan  # isort: skip  known once the above has been imported
 
@@ -22,8 +23,8 @@ PLAIN_PERIOD = 5.0  # s between the plain lines that only renew the figures
 class Display:
     """Shows a monitor. Use as a context manager and call ``show`` often."""
 
-    def __init__(self, console: Console, started: float):
-        self._console = console
+    def __init__(self, console: Console, started: float, clock: Callable[[], float] = time.monotonic):
+        self._console, self._clock = console, clock
         self._started = started
         self._live = None
         if console.is_terminal:
@@ -56,10 +57,11 @@ class Display:
     def show(self, monitor: Monitor) -> None:
         """The plan and the figures, now."""
         if self._live is not None:
-            self._live.update(Group(*plan_lines(monitor.plan), self._figures(monitor)))
+            self._live.update(Group(*self._plan(monitor), self._figures(monitor)))
             return
-        said = " | ".join(line.plain.strip() for line in plan_lines(monitor.plan, durations=False))
-        now = time.monotonic()
+        now = self._clock()
+        silence = "silent" if monitor.plan_heard.stale(now) else ""  # for how long is no reason for another line
+        said = " | ".join(line.plain.strip() for line in plan_lines(monitor.plan, silence, durations=False))
         if said and said != self._said:
             self.say(said)
         busy = monitor.plan is not None and monitor.plan.status == SubtaskPlan.RUNNING
@@ -71,35 +73,46 @@ class Display:
         """The plan and the figures at the end of an instruction, to stay."""
         if self._live is None:
             return
-        for line in (*plan_lines(monitor.plan), self._figures(monitor)):
+        for line in (*self._plan(monitor), self._figures(monitor)):
             self._console.print(line, soft_wrap=True)
         self._live.update(Text(""))
 
+    def _plan(self, monitor: Monitor) -> list[Text]:
+        return plan_lines(monitor.plan, monitor.plan_heard.silence(self._clock()))
+
     def _figures(self, monitor: Monitor) -> Text:
-        text = Text("  ")
+        """Figures of a control that speaks; of one that does not, how long ago it did, and what it said last."""
+        now, text = self._clock(), Text("  ")
         if (status := monitor.status) is not None:
-            state, tone = CONTROL[status.state]
+            silence = monitor.status_heard.silence(now)
+            state, tone, reason = control_words(status.state, status.reason, silence)
             text.append(f"control {state}", style=STYLES[tone])
-            text.append(f": {printable(status.reason)}\n " if status.reason else " ·")
-            text.append(f" commands {status.command_rate_hz:.0f} Hz ±{1000 * status.command_jitter_s:.1f} ms")
-            text.append(f" · chunks {monitor.chunks.hz():.1f} Hz, {1000 * status.inference_s:.0f} ms each")
+            text.append(f": {reason}\n " if reason else " ·", style="dim" if silence else "")
+            if not silence:
+                text.append(f" commands {status.command_rate_hz:.0f} Hz ±{1000 * status.command_jitter_s:.1f} ms")
+                text.append(
+                    f" · chunks {monitor.chunks.measure(now)[0]:.1f} Hz, {1000 * status.inference_s:.0f} ms each"
+                )
+                text.append(" ·")
+            at_report = -1.0 if silence else status.observation_age_s
+            seen = age_words(at_report, monitor.status_heard.age(now), monitor.observation_heard.age(now))
+            text.append(f" observation {seen}", style="dim" if monitor.observation_heard.stale(now) else "")
             text.append(" · ")
-        text.append(f"observations {monitor.observations.hz():.1f} Hz")
-        wall = time.monotonic() - self._started
-        text.append(f" · simulated {monitor.simulated_time:.1f} s, wall {wall:.1f} s")
+        text.append(f"observations {monitor.observations.measure(now)[0]:.1f} Hz")
+        text.append(f" · simulated {monitor.simulated_time:.1f} s, wall {now - self._started:.1f} s")
         return text
 
 
-def plan_lines(plan: SubtaskPlan | None, durations: bool = True) -> list[Text]:
-    """The plan, one line for the instruction and one for each subtask."""
+def plan_lines(plan: SubtaskPlan | None, silence: str = "", durations: bool = True) -> list[Text]:
+    """The plan, one line for the instruction and one for each subtask; all dim where the planner is silent."""
     if plan is None or not plan.plan_id:
         return []
-    words, tone = PLAN[plan.status]
+    words, tone = plan_words(plan.status, silence)
     lines = [Text.assemble((f'"{printable(plan.instruction)}"', "bold"), "  ", (words, STYLES[tone]))]
     for subtask in plan.subtasks:
-        mark, tone = SUBTASK_MARKS[subtask.status]
+        mark, tone = SUBTASK_MARKS.get(subtask.status, ("?", "quiet"))
         took = seconds(subtask.finished) - seconds(subtask.started)
-        lines.append(Text(f"  {mark} {printable(subtask.text)}", style=STYLES[tone]))
+        lines.append(Text(f"  {mark} {printable(subtask.text)}", style=STYLES["quiet" if silence else tone]))
         if durations and took > 0:
             lines[-1].append(f"  {took:.1f} s", style="dim")
     if plan.message:

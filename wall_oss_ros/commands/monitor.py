@@ -5,41 +5,22 @@ from __future__ import annotations
 
 import json
 import time
-from collections import deque
 
 import wall_oss_ros.nodes  # noqa: F401  the embedded library takes rclpy's name where there is no ROS 2
 from wall_oss_ros.bringup.system import NAMESPACE
 from wall_oss_ros.commands.topic_values import spin
+from wall_oss_ros.nodes.conversions import seconds
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
+from wall_oss_ros.perception.ages import PLAN_FRESH, STATUS_FRESH, VIEWS_FRESH, LastHeard
+from wall_oss_ros.perception.rates import RateMeter
 
 import rclpy
 from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import String
 from wall_oss_msgs.msg import ActionChunk, ControlStatus, Observation, SubtaskPlan
 
+_WINDOW = 3.0  # s over which rates are taken
 TRUTH_TOPIC = "/simulation/ground_truth"
-
-
-class Rate:
-    """Events per second of wall time over the last seconds."""
-
-    def __init__(self, window: float = 3.0):
-        self._window = window
-        self._times: deque[float] = deque()
-        self.total = 0
-
-    def count(self) -> None:
-        self.total += 1
-        self._times.append(time.monotonic())
-
-    def hz(self) -> float:
-        """0 when there have been fewer than two events."""
-        now = time.monotonic()
-        while self._times and now - self._times[0] > self._window:
-            self._times.popleft()
-        if len(self._times) < 2:
-            return 0.0
-        return (len(self._times) - 1) / (self._times[-1] - self._times[0])
 
 
 class Monitor:
@@ -50,23 +31,25 @@ class Monitor:
         status: the newest ControlStatus, or None.
         truth: the newest ground truth of the simulator, or None.
         observations, chunks: their rates.
+        plan_heard, status_heard, observation_heard: when each came last, in ``time.monotonic``.
     """
 
     def __init__(self, name: str = "wall_oss_run"):
         self.plan: SubtaskPlan | None = None
         self.status: ControlStatus | None = None
         self.truth: dict | None = None
-        self.observations = Rate()
-        self.chunks = Rate()
+        self.observations, self.chunks = RateMeter(_WINDOW), RateMeter(_WINDOW)
+        self.plan_heard, self.status_heard = LastHeard(PLAN_FRESH), LastHeard(STATUS_FRESH)
+        self.observation_heard = LastHeard(VIEWS_FRESH)
         self.first_chunk: float | None = None  # time.monotonic() of the first action chunk
         # The command itself decides what a signal means.
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         self._node = rclpy.create_node(name, namespace=NAMESPACE)
         self._instructions = self._node.create_publisher(String, "instruction", EVENTS)
         listen = self._node.create_subscription
-        listen(SubtaskPlan, "plan", lambda plan: setattr(self, "plan", plan), LATCHED)
-        listen(ControlStatus, "status", lambda status: setattr(self, "status", status), LATCHED)
-        listen(Observation, "observation", lambda _: self.observations.count(), NEWEST)
+        listen(SubtaskPlan, "plan", self._on_plan, LATCHED)
+        listen(ControlStatus, "status", self._on_status, LATCHED)
+        listen(Observation, "observation_state", self._on_observation, NEWEST)
         listen(ActionChunk, "action_chunk", self._on_chunk, EVENTS)
         listen(String, TRUTH_TOPIC, self._on_truth, NEWEST)
 
@@ -118,7 +101,19 @@ class Monitor:
     def _on_truth(self, text: String) -> None:
         self.truth, self._truth_at = json.loads(text.data), time.monotonic()
 
+    def _on_plan(self, plan: SubtaskPlan) -> None:
+        self.plan = plan
+        self.plan_heard.hear(time.monotonic())
+
+    def _on_status(self, status: ControlStatus) -> None:
+        self.status = status
+        self.status_heard.hear(time.monotonic())
+
+    def _on_observation(self, observation: Observation) -> None:
+        self.observations.tick(time.monotonic())
+        self.observation_heard.hear(time.monotonic(), mark=seconds(observation.header.stamp))
+
     def _on_chunk(self, _chunk: ActionChunk) -> None:
         if self.first_chunk is None:
             self.first_chunk = time.monotonic()
-        self.chunks.count()
+        self.chunks.tick(time.monotonic())

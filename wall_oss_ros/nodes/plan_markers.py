@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import itertools
 import sys
+from collections.abc import Sequence
 
-from wall_oss_ros.nodes.lifecycle_node import OK, WallOSSNode
+from wall_oss_ros.nodes.conversions import seconds
+from wall_oss_ros.nodes.lifecycle_node import OK, WARN, WallOSSNode
 from wall_oss_ros.nodes.parameters import Parameter
-from wall_oss_ros.nodes.qos import EVENTS, LATCHED
+from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
 from wall_oss_ros.nodes.running import run
+from wall_oss_ros.perception.ages import CHUNK_FRESH, PLAN_FRESH, STATUS_FRESH, VIEWS_FRESH, LastHeard
 from wall_oss_ros.robots.components import Workspace
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.uni_cot.plan import PlanStatus
@@ -17,7 +20,7 @@ from wall_oss_ros.uni_cot.plan import PlanStatus
 from geometry_msgs.msg import Point
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
-from wall_oss_msgs.msg import ActionChunk, Subtask, SubtaskPlan
+from wall_oss_msgs.msg import ActionChunk, ControlStatus, Observation, Subtask, SubtaskPlan
 
 _WHITE = (0.95, 0.95, 0.95)
 _SUBTASK_STYLES = {  # mark and colour
@@ -29,6 +32,7 @@ _SUBTASK_STYLES = {  # mark and colour
 }
 _UNKNOWN_STYLE = ("?", _WHITE)
 _PLAN_LABELS = {status.value: status.label for status in PlanStatus}
+_STALE, _SILENT = (0.45, 0.45, 0.45), (0.95, 0.55, 0.2)
 _SPACE = 0.6  # width of a space as a share of a letter's height; left to itself, rviz2 takes it from letters of 1 m
 _PATH = (0.15, 0.6, 1.0)
 _TARGET = (1.0, 0.3, 0.8)
@@ -36,7 +40,8 @@ _WORKSPACE = (0.45, 0.75, 0.55)
 
 
 class PlanMarkersNode(WallOSSNode):
-    """Topics: ``plan`` and ``action_chunk`` in, ``plan_markers`` (MarkerArray, latched) out."""
+    """Topics: ``plan``, ``action_chunk``, ``status`` and ``observation_state`` in, ``plan_markers`` (MarkerArray,
+    latched) out. What has not been heard of late is grey, and a line says for how long."""
 
     PARAMETERS = (
         Parameter("text_x", 0.5, "Position of the plan's first line in the base frame, x, m.", -10.0, 10.0, live=True),
@@ -51,60 +56,94 @@ class PlanMarkersNode(WallOSSNode):
         self._plan: SubtaskPlan | None = None
         self._chunk: ActionChunk | None = None
         self._changed = True  # the workspace is shown before there is a plan
+        self._aged: tuple = ()  # what was said of ages when the markers were last published
 
     def setup(self) -> None:
         arms = [one.arm for one in load_profile(self.value("robot")).arms]
         self._workspaces = [workspace_marker(Header(frame_id=a.base_frame), a.workspace, i) for i, a in enumerate(arms)]
 
     def start(self) -> None:
+        self._plan_heard, self._chunk_heard = LastHeard(PLAN_FRESH), LastHeard(CHUNK_FRESH)
+        self._status_heard, self._observation_heard = LastHeard(STATUS_FRESH), LastHeard(VIEWS_FRESH)
         self._markers = self.publish_to(MarkerArray, "plan_markers", LATCHED)
         self.listen(SubtaskPlan, "plan", self._on_plan, LATCHED)
         self.listen(ActionChunk, "action_chunk", self._on_chunk, EVENTS)
+        self.listen(ControlStatus, "status", self._on_status, LATCHED)
+        self.listen(Observation, "observation_state", self._on_observation, NEWEST)
         self.every(1.0 / self.value("rate_hz"), self._publish)
 
     def diagnose(self):
         shown = "no plan yet" if self._plan is None else f"showing plan {self._plan.plan_id}"
-        return OK, shown, {}
+        silent = self._silences()
+        return (WARN, f"{shown}; {', '.join(silent)}", {}) if silent else (OK, shown, {})
+
+    def _silences(self) -> list[str]:
+        """Who has not been heard of late, and for how long."""
+        heard = {"planner": self._plan_heard, "control": self._status_heard, "perception": self._observation_heard}
+        return [f"{name} {silence}" for name, one in heard.items() if (silence := one.silence(self.steady()))]
+
+    def _on_status(self, status: ControlStatus) -> None:
+        self._status_heard.hear(self.steady())
+
+    def _on_observation(self, observation: Observation) -> None:
+        self._observation_heard.hear(self.steady(), mark=seconds(observation.header.stamp))
 
     def _on_plan(self, plan: SubtaskPlan) -> None:
-        if self._plan is None or self._plan.header.stamp != plan.header.stamp:  # the planner repeats itself
+        self._plan_heard.hear(self.steady())
+        if plan != self._plan:  # the planner repeats itself
             self._plan, self._changed = plan, True
         if plan.status != SubtaskPlan.RUNNING:
             self._chunk = None  # no motion ahead
 
     def _on_chunk(self, chunk: ActionChunk) -> None:
+        self._chunk_heard.hear(self.steady())
         self._chunk, self._changed = chunk, True
 
     def _publish(self) -> None:
-        if not self._changed:
+        if self._chunk is not None and self._chunk_heard.stale(self.steady()):
+            self._chunk, self._changed = None, True  # it is no longer ahead
+        aged = self._plan_heard.stale(self.steady()), *self._silences()
+        if not self._changed and aged == self._aged:
             return
-        self._changed = False
+        self._changed, self._aged = False, aged
         shown = []
         if self._plan is not None:
             place = (self.value("text_x"), self.value("text_y"), self.value("text_z"))
-            shown += plan_markers(self._plan, place, self.value("text_height"))
+            shown += plan_markers(self._plan, place, self.value("text_height"), aged[0], aged[1:])
         if self._chunk is not None:
             shown += path_markers(self._chunk)
         self._markers.publish(marker_array([*shown, *self._workspaces]))
 
 
-def plan_markers(plan: SubtaskPlan, position: tuple[float, float, float], height: float) -> list[Marker]:
+def plan_markers(
+    plan: SubtaskPlan,
+    position: tuple[float, float, float],
+    height: float,
+    stale: bool = False,
+    silences: Sequence[str] = (),
+) -> list[Marker]:
     """The plan as lines of text, coloured by status, and the active subtask's target.
 
     Args:
         plan: what to show.
         position: of the first line in the plan's frame, m; the others are below it.
         height: of a letter, m.
+        stale: whether it may be the present no more: then all of it is grey, and no state is claimed.
+        silences: who has not been heard of late, and for how long; a line each.
     """
     heading = "waiting for an instruction"
     if plan.plan_id:
-        heading = f"{plan.instruction or 'no instruction'}  [{_PLAN_LABELS.get(plan.status, '?')}]"
+        state = "not up to date" if stale else _PLAN_LABELS.get(plan.status, "?")
+        heading = f"{plan.instruction or 'no instruction'}  [{state}]"
     lines = [(heading, _WHITE)]
     for subtask in plan.subtasks:
         mark, colour = _SUBTASK_STYLES.get(subtask.status, _UNKNOWN_STYLE)
         lines.append((f"{mark} {subtask.text}", colour))
     if plan.message:
         lines.append((plan.message, _WHITE))
+    if stale:
+        lines = [(text, _STALE) for text, _ in lines]
+    lines += [(silence, _SILENT) for silence in silences]
     markers = []
     for number, (text, colour) in enumerate(lines):
         marker = _marker(plan.header, "plan", number, Marker.TEXT_VIEW_FACING, colour)
@@ -114,7 +153,7 @@ def plan_markers(plan: SubtaskPlan, position: tuple[float, float, float], height
         marker.pose.position = Point(x=x, y=y, z=z - 1.5 * height * number)
         markers.append(marker)
     active = plan.subtasks[plan.active] if 0 <= plan.active < len(plan.subtasks) else None
-    if active is not None and active.has_target:
+    if active is not None and active.has_target and not stale:
         marker = _marker(plan.header, "target", 0, Marker.SPHERE, _TARGET, alpha=0.6)
         marker.scale.x = marker.scale.y = marker.scale.z = 0.05
         marker.pose.position = active.target

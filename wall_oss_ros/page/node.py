@@ -13,13 +13,15 @@ import viser
 
 import wall_oss_ros.nodes  # noqa: F401  the embedded library takes rclpy's name where there is no ROS 2
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.nodes.lifecycle_node import OK, WallOSSNode
+from wall_oss_ros.nodes.conversions import seconds
+from wall_oss_ros.nodes.lifecycle_node import OK, WARN, WallOSSNode
 from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
 from wall_oss_ros.nodes.running import run
 from wall_oss_ros.page.panel import SERVICES, Actions, Panel, PlanLine
 from wall_oss_ros.page.robot_scene import RobotScene
-from wall_oss_ros.page.status_text import CONTROL, PLAN, SUBTASK_MARKS, printable
+from wall_oss_ros.page.status_text import SUBTASK_MARKS, age_words, control_words, plan_words, printable
+from wall_oss_ros.perception.ages import CHUNK_FRESH, PLAN_FRESH, STATUS_FRESH, VIEWS_FRESH, LastHeard, span
 from wall_oss_ros.robots.profile import load_profile
 
 from rclpy.task import Future
@@ -66,7 +68,12 @@ class PageNode(WallOSSNode):
         self._joints: dict[str, float] = {}
         self._truth: dict | None = None
         self._status: ControlStatus | None = None
-        self._observation: Observation | None = None
+        self._plan: SubtaskPlan | None = None
+        self._pictures: list[np.ndarray] = []
+        self._new_pictures = self._grey = False
+        self._status_heard, self._plan_heard = LastHeard(STATUS_FRESH), LastHeard(PLAN_FRESH)
+        self._views_heard, self._joints_heard = LastHeard(VIEWS_FRESH), LastHeard(VIEWS_FRESH)
+        self._chunk_heard, self._time_heard = LastHeard(CHUNK_FRESH), LastHeard(VIEWS_FRESH)
         self._instructions = self.publish_to(String, "instruction", EVENTS)
         self._callers = {name: self.create_client(Trigger, name) for name in SERVICES}
         self.listen_to_joints(self._profile, self._on_joints)
@@ -86,33 +93,45 @@ class PageNode(WallOSSNode):
         self._server.stop()
 
     def diagnose(self):
-        return OK, "serving the page", {"browsers": len(self._server.get_clients())}
+        silent = [f"{name} {silence}" for name, silence in self._silences().items() if silence]
+        values = {"browsers": len(self._server.get_clients())}
+        return (WARN, ", ".join(silent), values) if silent else (OK, "serving the page", values)
+
+    def _silences(self) -> dict[str, str]:
+        """Of whom nothing has been heard of late, and for how long; empty for who speaks."""
+        heard = {
+            "control": self._status_heard, "planner": self._plan_heard, "perception": self._views_heard,
+            "the robot's joints": self._joints_heard,
+        }  # fmt: skip
+        return {name: one.silence(self.steady()) for name, one in heard.items()}
 
     def _on_joints(self, message: JointState) -> None:
         self._joints |= zip(message.name, message.position)
+        self._joints_heard.hear(self.steady(), mark=_mark(message))
 
     def _on_truth(self, message: String) -> None:
         self._truth = json.loads(message.data)
 
     def _on_observation(self, message: Observation) -> None:
-        self._observation = message
+        self._pictures, self._new_pictures = [picture(image) for image in message.views], True
+        self._views_heard.hear(self.steady(), mark=_mark(message))
 
     def _on_status(self, message: ControlStatus) -> None:
         self._status = message
+        self._status_heard.hear(self.steady(), sent_ago=self.now() - seconds(message.header.stamp))
 
     def _on_plan(self, plan: SubtaskPlan) -> None:
-        lines = []
-        for subtask in plan.subtasks:
-            mark, tone = SUBTASK_MARKS.get(subtask.status, ("?", "quiet"))
-            lines.append(PlanLine(mark, printable(subtask.text), tone, subtask.status == Subtask.ACTIVE))
-        state, tone = PLAN.get(plan.status, ("?", "quiet")) if plan.plan_id else ("waiting for an instruction", "quiet")
-        self._panel.show_plan(printable(plan.instruction), state, tone, lines, printable(plan.message))
+        self._plan_heard.hear(self.steady())
+        if plan == self._plan:  # the planner repeats itself
+            return
+        self._plan = plan
         if plan.status != SubtaskPlan.RUNNING:
             self._scene.show_paths([])
         active = plan.subtasks[plan.active] if 0 <= plan.active < len(plan.subtasks) else None
         self._scene.show_target(_point(active.target) if active is not None and active.has_target else None)
 
     def _on_chunk(self, chunk: ActionChunk) -> None:
+        self._chunk_heard.hear(self.steady())
         paths = (chunk.path, *chunk.more_paths)
         self._scene.show_paths([[_point(pose.position) for pose in path.poses] for path in paths])
 
@@ -127,20 +146,52 @@ class PageNode(WallOSSNode):
                 self._truth = None
 
     def _update_panel(self) -> None:
-        if self._observation is not None:
-            self._panel.show_pictures([picture(image) for image in self._observation.views])
-            self._observation = None
-        if (status := self._status) is not None:
-            state, tone = CONTROL.get(status.state, ("?", "quiet"))
-            age = f"{status.observation_age_s:.2f} s old" if status.observation_age_s >= 0 else "none yet"
-            figures = {
-                "time": f"{self.now():.1f} s",
-                "subtask": status.subtask or "none",
-                "observation": age,
+        silences = self._silences()
+        self._show_pictures(f"perception {silence}" if (silence := silences["perception"]) else "")
+        self._show_plan(silences["planner"])
+        self._show_control(silences["control"])
+        self._scene.show_note(f"joint states {silence}" if (silence := silences["the robot's joints"]) else "")
+        if self._chunk_heard.ever and self._chunk_heard.stale(self.steady()):
+            self._scene.show_paths([])  # it is no longer ahead
+
+    def _show_pictures(self, silence: str) -> None:
+        if self._pictures and (self._new_pictures or silence):
+            if self._new_pictures or not self._grey:
+                self._panel.show_pictures(self._pictures, silence)
+            self._new_pictures, self._grey = False, bool(silence)
+        self._panel.note_pictures(silence)
+
+    def _show_plan(self, silence: str) -> None:
+        plan = self._plan
+        if plan is None:
+            return
+        lines = []
+        for subtask in plan.subtasks:
+            mark, tone = SUBTASK_MARKS.get(subtask.status, ("?", "quiet"))
+            lines.append(PlanLine(mark, printable(subtask.text), tone, subtask.status == Subtask.ACTIVE))
+        state, tone = plan_words(plan.status, silence)
+        if not plan.plan_id and not silence:
+            state, tone = "waiting for an instruction", "quiet"
+        self._panel.show_plan(
+            printable(plan.instruction), state, tone, lines, printable(plan.message), stale=bool(silence)
+        )
+
+    def _show_control(self, silence: str) -> None:
+        status, steady, now = self._status, self.steady(), self.now()
+        if status is None:
+            return
+        self._time_heard.hear(steady, mark=now)
+        stands = f", stands still for {span(self._time_heard.age(steady))}" if self._time_heard.stale(steady) else ""
+        state, tone, reason = control_words(status.state, status.reason, silence)
+        at_report = -1.0 if silence else status.observation_age_s
+        seen = age_words(at_report, self._status_heard.age(steady), self._views_heard.age(steady))
+        figures = {"time": f"{now:.1f} s{stands}", "subtask": printable(status.subtask) or "none", "observation": seen}
+        if not silence:
+            figures |= {
                 "chunk": f"{1000 * status.inference_s:.0f} ms, {status.chunks} so far",
                 "commands": f"{status.command_rate_hz:.0f} Hz, jitter {1000 * status.command_jitter_s:.1f} ms",
             }
-            self._panel.show_control(state, tone, status.reason, figures)
+        self._panel.show_control(f"control {state}" if silence else state, tone, reason, figures, stale=bool(silence))
 
     def _instruct(self, text: str) -> None:
         if text.strip():
@@ -161,6 +212,12 @@ class PageNode(WallOSSNode):
             self._panel.show_answer(
                 service, "good" if answer.result().success else "bad", printable(answer.result().message)
             )
+
+
+def _mark(message) -> tuple[int, int] | None:
+    """The moment that a message is about; None if it does not say."""
+    stamp = message.header.stamp.sec, message.header.stamp.nanosec
+    return stamp if any(stamp) else None
 
 
 def _point(message) -> tuple[float, float, float]:

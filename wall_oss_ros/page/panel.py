@@ -62,12 +62,16 @@ class Panel:
         with gui.add_folder("Cameras"):
             blank = np.full((VIEW_HEIGHT, 2 * VIEW_HEIGHT, 3), 238, np.uint8)
             self._pictures = gui.add_image(blank, format="jpeg", jpeg_quality=85)
+            self._pictures_note = gui.add_html("")
         with gui.add_folder("Control"):
             self._figures = gui.add_html("")
-        self.show_plan("", "waiting for an instruction", "quiet", [], "")
+        self.show_plan("", "planner not heard yet", "quiet", [], "")
+        self.show_control("not heard yet", "quiet", "", {})
 
-    def show_plan(self, instruction: str, state: str, tone: str, lines: Sequence[PlanLine], message: str) -> None:
-        """The plan: its instruction, its state as a badge, and its subtasks."""
+    def show_plan(
+        self, instruction: str, state: str, tone: str, lines: Sequence[PlanLine], message: str, stale: bool = False
+    ) -> None:
+        """The plan: its instruction, its state as a badge, and its subtasks; ``stale`` when it is not the present."""
         rows = [f'<div style="margin:2px 0 8px">{_badge(state, tone)} <b>{escape(instruction)}</b></div>']
         for line in lines:
             weight = "600" if line.active else "400"
@@ -77,25 +81,31 @@ class Panel:
             )
         if message:
             rows.append(f'<div style="padding-top:6px;color:{BADGES["quiet"]}">{escape(message)}</div>')
-        self._set(self._plan, "".join(rows))
+        self._set(self._plan, _aged("".join(rows), stale))
 
     def show_answer(self, service: str, tone: str, words: str) -> None:
         """What control answered to the last service call."""
         self._set(self._answer, f"{_badge(service, tone)} {escape(words)}")
 
-    def show_control(self, state: str, tone: str, reason: str, figures: Mapping[str, str]) -> None:
-        """Control's state as a badge with its reason, and figures in a table."""
+    def show_control(self, state: str, tone: str, reason: str, figures: Mapping[str, str], stale: bool = False) -> None:
+        """Control's state as a badge with its reason, and figures in a table; ``stale`` when it has said no more."""
         rows = "".join(
             f'<tr><td style="color:{BADGES["quiet"]};padding:1px 14px 1px 0">{escape(name)}</td>'
             f'<td style="font-variant-numeric:tabular-nums">{escape(value)}</td></tr>'
             for name, value in figures.items()
         )
         head = f'<div style="margin:2px 0 6px">{_badge(state, tone)} {escape(reason)}</div>'
-        self._set(self._figures, f'{head}<table style="font-size:0.9em">{rows}</table>')
+        self._set(self._figures, _aged(f'{head}<table style="font-size:0.9em">{rows}</table>', stale))
 
-    def show_pictures(self, pictures: Sequence[np.ndarray]) -> None:
-        """The views, each (height, width, 3) uint8 RGB."""
-        self._pictures.image = mosaic(pictures)
+    def show_pictures(self, pictures: Sequence[np.ndarray], silence: str = "") -> None:
+        """The views, each (height, width, 3) uint8 RGB; grey where the cameras are silent, and ``silence`` says so."""
+        shown = mosaic(pictures)
+        self._pictures.image = greyed(shown) if silence else shown
+        self.note_pictures(silence)
+
+    def note_pictures(self, silence: str) -> None:
+        """That what is shown is no longer the present; nothing while it is."""
+        self._set(self._pictures_note, _badge(silence, "quiet") if silence else "")
 
     @staticmethod
     def _set(handle, content: str) -> None:
@@ -117,6 +127,12 @@ def mosaic(pictures: Sequence[np.ndarray]) -> np.ndarray:
     return _joined([_scaled(first, len(stack)), stack], axis=1)
 
 
+def greyed(picture: np.ndarray) -> np.ndarray:
+    """The picture (H, W, 3) uint8 without its colours and half as strong."""
+    grey = picture.mean(axis=2, keepdims=True) * 0.5 + 112
+    return np.repeat(grey, 3, axis=2).astype(np.uint8)
+
+
 def _scaled(picture: np.ndarray, height: int) -> np.ndarray:
     width = round(height * picture.shape[1] / picture.shape[0])
     return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC))
@@ -133,6 +149,11 @@ def _joined(pictures: Sequence[np.ndarray], axis: int) -> np.ndarray:
         shape[axis] = GAP
         joined += [part, np.full(shape, 255, np.uint8)]
     return np.concatenate(joined[:-1], axis=axis)
+
+
+def _aged(content: str, stale: bool) -> str:
+    """What is no longer the present looks so."""
+    return f'<div style="filter:grayscale(1);opacity:0.5">{content}</div>' if stale else content
 
 
 def _badge(text: str, tone: str) -> str:

@@ -53,6 +53,7 @@ class RobotScene:
         )  # fmt: skip
         self._path: list = []
         self._target: viser.IcosphereHandle | None = None
+        self._note = ("", None)  # what it says, and its label
         origin = np.array(self._base.position)
         server.initial_camera.position = tuple(origin + drawing.looked_from)
         server.initial_camera.look_at = tuple(origin + drawing.looked_at)
@@ -96,6 +97,15 @@ class RobotScene:
         self._target = point and self._scene.add_icosphere(
             "/base/target", 0.028, TARGET_COLOUR, position=point, opacity=0.55, cast_shadow=False
         )
+
+    def show_note(self, text: str) -> None:
+        """Says something at the robot; an empty text takes it away."""
+        said, label = self._note
+        if text == said:
+            return
+        if label is not None:
+            label.remove()
+        self._note = text, self._scene.add_label("/base/note", text, position=(0.0, 0.0, 0.9)) if text else None
 
 
 class TaskObjects:

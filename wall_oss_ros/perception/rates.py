@@ -30,14 +30,20 @@ class RateLimit:
 
 
 class RateMeter:
-    """Rate and jitter of events over the last ``window`` seconds."""
+    """Rate and jitter of events over the last ``window`` seconds.
+
+    Attributes:
+        total: how many there have been.
+    """
 
     def __init__(self, window: float = 1.0):
         self._window = window
+        self.total = 0
         self._times: deque[float] = deque()
 
     def tick(self, now: float) -> None:
         """Counts an event at ``now``, s."""
+        self.total += 1
         self._times.append(now)
         self._forget(now)
 
