@@ -40,6 +40,10 @@ class ArmMotion:
         """Whether the commanded motion has not come to rest."""
         return self._follower.moving
 
+    def feel(self, newtons: float) -> None:
+        """How hard the arm is pushed now."""
+        self._follower.pressing.feel(newtons)
+
     def stop(self) -> None:
         """Forgets all targets; the following steps come to rest."""
         self._follower.stop()

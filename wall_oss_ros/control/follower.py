@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import ruckig
 
+from wall_oss_ros.control.pressing import Pressing
 from wall_oss_ros.control.stopping_check import RestPostures, StoppingCheck, holdable_speed, velocity_motion
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.profile import RobotProfile
@@ -65,6 +66,11 @@ class CartesianFollower:
         arm: its kinematics.
         postures: of all the robot's arms; None where this is the only one.
         number: this one's among them.
+
+    Attributes:
+        dt: s between commands.
+        velocity: (n,) rad/s, the most.
+        pressing: told how hard the arm is pushed, keeps it from pressing on.
     """
 
     def __init__(self, profile: RobotProfile, arm: Arm, postures: RestPostures | None = None, number: int = 0):
@@ -76,6 +82,7 @@ class CartesianFollower:
         self._generator, self._next = ruckig.Ruckig(joints, self.dt), ruckig.OutputParameter(joints)
         self._state, self._braking = (velocity_motion(limits, self.velocity) for _ in range(2))
         self._stopping_check = StoppingCheck(profile, arm, postures or RestPostures(profile), number)
+        self.pressing = Pressing(profile.arm.force)
         self.reset(arm.home)
 
     @property
@@ -241,8 +248,10 @@ class CartesianFollower:
         speed = np.zeros(len(self._arm.home))
         if goal is not None:
             speed = (np.clip(goal, self._arm.lower, self._arm.upper) - self.q) / _LOOKAHEAD
-            tool = float(np.linalg.norm(self._arm.jacobian(self.q)[:3] @ speed))
+            jacobian = self._arm.jacobian(self.q)[:3]
+            tool = float(np.linalg.norm(jacobian @ speed))
             speed *= min(1.0, self._profile.arm.max_tcp_speed / max(tool, 1e-9))
+            speed = self.pressing.shape(speed, self.qd, jacobian, self.dt)
         self._state.target_velocity = np.clip(speed, -self.velocity, self.velocity).tolist()
         return int(self._generator.update(self._state, self._next))
 

@@ -74,6 +74,12 @@ class RobotMotion:
         """Whether the commanded motion of any arm has not come to rest."""
         return any(motion.moving for motion in self._motions)
 
+    def feel(self, arm: str, newtons: float) -> None:
+        """How hard the arm of that name is pushed now: it presses no further against what it has met."""
+        for one, motion in zip(self._profiles, self._motions):
+            if one.arm.name == arm:
+                motion.feel(newtons)
+
     def drop(self) -> None:
         """Forgets all targets; the following steps come to rest."""
         self.queue.clear()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -71,7 +72,7 @@ class Arms:
         for one in profile.arms if node.value("watch_forces") else ():
             if (force := one.arm.force) is not None:
                 monitor.expect(force.topic, profile.watchdog.joint_state_age)
-                node.listen(WrenchStamped, force.topic, partial(self._on_wrench, force.topic), SENSOR)
+                node.listen(WrenchStamped, force.topic, partial(self._on_wrench, force.topic, one.arm.name), SENSOR)
 
     @property
     def measured(self) -> np.ndarray | None:
@@ -134,8 +135,9 @@ class Arms:
     def _on_program(self, topic: str, message: Bool) -> None:
         self._monitor.program(topic, message.data, self._node.now())
 
-    def _on_wrench(self, topic: str, message: WrenchStamped) -> None:
+    def _on_wrench(self, topic: str, arm: str, message: WrenchStamped) -> None:
         force, torque = message.wrench.force, message.wrench.torque
+        self._motion.feel(arm, math.hypot(force.x, force.y, force.z))
         self._monitor.wrench(topic, (force.x, force.y, force.z), (torque.x, torque.y, torque.z), self._node.now())
 
     def _on_state(self, controller: str, _message: JointTrajectoryControllerState) -> None:

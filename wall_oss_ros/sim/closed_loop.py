@@ -140,6 +140,9 @@ class ClosedLoop:
     def _move(self, motion: RobotMotion, now: float, running: bool) -> None:
         """Gives each arm and gripper what it is to do in this cycle."""
         openings = motion.openings(now)
+        for one, arm in zip(self.environment.profile.arms, self.environment.simulator.arms):
+            if one.arm.force is not None:
+                motion.feel(one.arm.name, float(np.linalg.norm(arm.external_wrench[0])))
         for arm, setpoints, opening in zip(
             self.environment.simulator.arms, motion.step(now, running, self._joints()), openings
         ):
