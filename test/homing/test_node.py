@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import yaml
-from nodes_support import FakePolicy, a_bench
+from nodes_support import SIMULATED, FakePolicy, a_bench
 from robot_support import Robot, in_state
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
@@ -57,7 +57,7 @@ class Person:
         self.bench, self.robot = bench, Robot(bench)
         self.robot.q = AWAY.copy()
         self.statuses = bench.listen(ControlStatus, "status", LATCHED)
-        settings = [Parameter("robot", value=profile), Parameter("home_planner", value="builtin")]
+        settings = [Parameter("robot", value=profile), Parameter("home_planner", value="builtin"), SIMULATED]
         node = ControlNode(policy_loader=lambda *_: FakePolicy(), parameter_overrides=settings)
         self.control = bench.run(node)
         self._client = bench.node.create_client(Trigger, "home")

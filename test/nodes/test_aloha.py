@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+import yaml
 from nodes_support import FakePolicy, a_bench
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
@@ -11,6 +12,7 @@ from wall_oss_ros.nodes.control import ControlNode
 from wall_oss_ros.nodes.conversions import image_message
 from wall_oss_ros.nodes.perception import PerceptionNode
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
+from wall_oss_ros.paths import data_path
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
 
@@ -123,18 +125,20 @@ def in_state(statuses, state, words=""):
     return lambda: statuses and statuses[-1].state == state and words in statuses[-1].reason
 
 
-def start(bench):
+def start(bench, tmp_path):
     world, statuses = Aloha(bench), bench.listen(ControlStatus, "status", LATCHED)
     seen = bench.listen(Observation, "observation", NEWEST)
-    parameters = [Parameter("robot", value=ROBOT)]
+    content = yaml.safe_load(data_path("config/robots/dual_arm.yaml").read_text()) | {"resume": "automatic"}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(content))
+    parameters = [Parameter("robot", value=f"{tmp_path / 'mine.yaml'}:mobile_aloha")]
     bench.run(PerceptionNode(parameter_overrides=parameters))
     control = bench.run(ControlNode(policy_loader=lambda *_: Swinging(), parameter_overrides=parameters))
     bench.until(in_state(statuses, ControlStatus.RUNNING))
     return world, statuses, seen, control
 
 
-def test_both_arms_are_told_by_name_and_hold_when_one_falls_silent(bench):
-    world, statuses, seen, control = start(bench)
+def test_both_arms_are_told_by_name_and_hold_when_one_falls_silent(bench, tmp_path):
+    world, statuses, seen, control = start(bench, tmp_path)
     bench.until(
         lambda: all(len(world.arms[side]) > 30 and world.hands[side] for side in SIDES) and len(world.twists) > 10
     )
@@ -167,8 +171,8 @@ def test_both_arms_are_told_by_name_and_hold_when_one_falls_silent(bench):
     bench.until(in_state(statuses, ControlStatus.RUNNING))
 
 
-def test_a_motion_that_is_under_way_is_not_cut_off_when_the_node_is_deactivated(bench):
-    world, _, _, control = start(bench)
+def test_a_motion_that_is_under_way_is_not_cut_off_when_the_node_is_deactivated(bench, tmp_path):
+    world, _, _, control = start(bench, tmp_path)
     bench.until(lambda: all(world.speed(side) > 0.2 * DT for side in SIDES))
     assert control.motion.moving
     control.trigger_deactivate()

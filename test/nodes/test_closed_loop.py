@@ -9,7 +9,7 @@ import json
 
 import pytest
 from domains import own_domain
-from nodes_support import FakePolicy, NodeProcess, spin_until
+from nodes_support import SIMULATED, FakePolicy, NodeProcess, spin_until
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
 from wall_oss_ros.nodes.control import ControlNode
@@ -68,7 +68,7 @@ def test_a_cube_is_put_in_its_tray(monkeypatch):
         String, "/simulation/ground_truth", lambda text: setattr(policy, "truth", json.loads(text.data)), NEWEST
     )
     instructions = bench.create_publisher(String, "instruction", EVENTS)
-    simulated = {"parameter_overrides": [Parameter("use_sim_time", value=True)]}
+    simulated = {"parameter_overrides": [Parameter("use_sim_time", value=True), SIMULATED]}
     nodes = [cls(policy_loader=lambda *_: policy, **simulated) for cls in (PlannerNode, ControlNode)]
     executor = MultiThreadedExecutor(num_threads=4)
     try:

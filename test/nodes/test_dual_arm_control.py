@@ -38,7 +38,7 @@ BASE = {
 def profile(tmp_path):
     """The path of a profile like the dual arm's, on wheels, whose right arm has a program that must run."""
     content = yaml.safe_load(data_path("config/robots/dual_arm.yaml").read_text())
-    content["base"] = BASE
+    content |= {"base": BASE, "resume": "automatic"}
     content["command"]["program_running_topic"] = PROGRAM
     path = tmp_path / "on_wheels.yaml"
     path.write_text(yaml.safe_dump(content))

@@ -9,7 +9,7 @@ import json
 import numpy as np
 import pytest
 from domains import own_domain
-from nodes_support import FakePolicy, NodeProcess, spin_until
+from nodes_support import SIMULATED, FakePolicy, NodeProcess, spin_until
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
 from wall_oss_ros.nodes.control import ControlNode
@@ -89,7 +89,8 @@ def test_two_hands_lift_a_tray(monkeypatch):
         String, "/simulation/ground_truth", lambda text: setattr(policy, "truth", json.loads(text.data)), NEWEST
     )
     instructions = bench.create_publisher(String, "instruction", EVENTS)
-    simulated = {"parameter_overrides": [Parameter("use_sim_time", value=True), Parameter("robot", value="dual_arm")]}
+    settings = [Parameter("use_sim_time", value=True), Parameter("robot", value="dual_arm"), SIMULATED]
+    simulated = {"parameter_overrides": settings}
     nodes = [cls(policy_loader=lambda *_: policy, **simulated) for cls in (PlannerNode, ControlNode)]
     executor = MultiThreadedExecutor(num_threads=4)
     try:

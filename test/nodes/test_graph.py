@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 from domains import own_domain
-from nodes_support import LIMIT, FakePolicy, NodeProcess, a_bench
+from nodes_support import LIMIT, SIMULATED, FakePolicy, NodeProcess, a_bench
 from robot_support import ARM, PROFILE, Robot, in_state
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
@@ -114,7 +114,7 @@ def test_control_moves_holds_and_obeys(bench):
     policy = FakePolicy()
     statuses, chunks = bench.listen(ControlStatus, "status", LATCHED), bench.listen(ActionChunk, "action_chunk", EVENTS)
     robot = Robot(bench)
-    control = bench.run(ControlNode(policy_loader=lambda *_: policy))
+    control = bench.run(ControlNode(policy_loader=lambda *_: policy, parameter_overrides=[SIMULATED]))
     bench.until(in_state(statuses, ControlStatus.IDLE))
     assert "no plan" in statuses[-1].reason and not robot.trajectories
 
@@ -176,7 +176,7 @@ def test_control_stops_where_the_arm_is_pushed_and_goes_on_only_by_a_person(benc
     statuses, robot = bench.listen(ControlStatus, "status", LATCHED), Robot(bench)
     limit = PROFILE.arm.force.max_force
     robot.pushed = None
-    control = bench.run(ControlNode(policy_loader=lambda *_: FakePolicy()))
+    control = bench.run(ControlNode(policy_loader=lambda *_: FakePolicy(), parameter_overrides=[SIMULATED]))
     bench.node.create_timer(0.5, robot.plan)
 
     def says(state, words):
@@ -214,7 +214,7 @@ def test_control_holds_where_the_driver_describes_another_robot(bench):
     statuses, robot = bench.listen(ControlStatus, "status", LATCHED), Robot(bench)
     descriptions = bench.node.create_publisher(String, "/robot_description", LATCHED)
     descriptions.publish(String(data=load_profile("ur").urdf_path.read_text()))
-    bench.run(ControlNode(policy_loader=lambda *_: FakePolicy()))
+    bench.run(ControlNode(policy_loader=lambda *_: FakePolicy(), parameter_overrides=[SIMULATED]))
     bench.node.create_timer(0.5, robot.plan)
     bench.until(
         lambda: statuses and statuses[-1].state == ControlStatus.HOLDING and "has no fr3_joint1" in statuses[-1].reason
@@ -228,7 +228,7 @@ def test_control_holds_where_the_driver_describes_another_robot(bench):
 def test_mock_hardware_that_measures_no_force_can_be_moved(bench):
     statuses, robot = bench.listen(ControlStatus, "status", LATCHED), Robot(bench)
     robot.pushed = None
-    settings = [Parameter("watch_forces", value=False)]
+    settings = [Parameter("watch_forces", value=False), SIMULATED]
     bench.run(ControlNode(policy_loader=lambda *_: FakePolicy(), parameter_overrides=settings))
     bench.node.create_timer(0.5, robot.plan)
     bench.until(in_state(statuses, ControlStatus.RUNNING))
