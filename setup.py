@@ -48,6 +48,7 @@ setup(
     entry_points={
         "console_scripts": [
             "wall-oss = wall_oss_ros.commands.main:main",
+            "check = wall_oss_ros.commands.check:ros_main",
             *(f"{node} = wall_oss_ros.nodes.{node}:main" for node in NODES),
         ],
     },

@@ -34,6 +34,13 @@ MESSAGES = {
     "control_msgs/JointJog": (
         "std_msgs/Header header\nstring[] joint_names\nfloat64[] displacements\nfloat64[] velocities\nfloat64 duration"
     ),
+    "controller_manager_msgs/ChainConnection": "string name\nstring[] reference_interfaces",
+    "controller_manager_msgs/ControllerState": (
+        "string name\nstring state\nstring type\nbool is_async\nuint16 update_rate\nstring[] claimed_interfaces\n"
+        "string[] required_command_interfaces\nstring[] required_state_interfaces\nbool is_chainable\nbool is_chained\n"
+        "string[] exported_state_interfaces\nstring[] reference_interfaces\n"
+        "controller_manager_msgs/ChainConnection[] chain_connections"
+    ),
     "interbotix_xs_msgs/JointGroupCommand": "string name\nfloat32[] cmd",
     "interbotix_xs_msgs/JointSingleCommand": "string name\nfloat32 cmd",
 }
@@ -67,6 +74,7 @@ SERVICES = {
         "int8 ERROR_NONE=0\nint8 ERROR_REJECTED=1\nint8 ERROR_UNKNOWN_GOAL_ID=2\nint8 ERROR_GOAL_TERMINATED=3\n"
         "int8 return_code\naction_msgs/GoalInfo[] goals_canceling"
     ),
+    "controller_manager_msgs/ListControllers": "---\ncontroller_manager_msgs/ControllerState[] controller",
     "tf2_msgs/FrameGraph": "---\nstring frame_yaml",
     "sensor_msgs/SetCameraInfo": "sensor_msgs/CameraInfo camera_info\n---\nbool success\nstring status_message",
 }
