@@ -2,6 +2,7 @@
 """Nodes that talk: the simulated robot and perception as processes, planner and control with a scripted policy."""
 
 import json
+import signal
 import threading
 
 import numpy as np
@@ -336,6 +337,19 @@ def test_planner_by_topic_action_and_services(bench):
     bench.until(result.done)
     assert result.result().status == GoalStatus.STATUS_ABORTED
     assert "shut down" in result.result().result.message and result.result().result.plan.ended.sec > 0
+
+
+def test_a_planner_that_is_ended_tells_its_clients(bench):
+    plans = bench.listen(SubtaskPlan, "plan", LATCHED)
+    with NodeProcess("planner", "observation_timeout_s:=60.0") as planner:
+        goal = ExecuteInstruction.Goal(instruction="put the red cube in the left tray")
+        _, result = bench.send_goal(ExecuteInstruction, "execute", goal)  # which waits for an observation
+        planner.process.send_signal(signal.SIGINT)
+        bench.until(result.done)
+        assert result.result().status == GoalStatus.STATUS_ABORTED
+        assert "shut down" in result.result().result.message
+        assert planner.wait() == 0
+    bench.until(lambda: plans[-1].status == SubtaskPlan.CANCELLED)
 
 
 def test_clients_that_wait_for_the_model_keep_nobody_from_the_planner(bench):
