@@ -13,7 +13,16 @@ from xml.etree import ElementTree
 from setuptools import find_packages, setup
 
 PACKAGE = "wall_oss_ros"
-NODES = ("perception", "planner", "control", "plan_markers", "simulated_robot", "mock_gripper")
+NODES = (
+    "perception",
+    "planner",
+    "action_expert",
+    "model",
+    "control",
+    "plan_markers",
+    "simulated_robot",
+    "mock_gripper",
+)
 
 
 def tree(folder, share):

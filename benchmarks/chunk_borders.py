@@ -33,7 +33,7 @@ from rich.console import Console
 from rich.table import Table
 
 from wall_oss_ros.control.chunk_queue import JOININGS
-from wall_oss_ros.control.inference import LatencyEstimate
+from wall_oss_ros.control.chunk_requests import LatencyEstimate
 from wall_oss_ros.control.robot_motion import RobotMotion
 from wall_oss_ros.policy.chunk import make_chunk, remaining_steps
 from wall_oss_ros.policy.observation import PreviousChunk

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Control: the active subtask and observations in, bounded motion for the robot's controllers out."""
+"""Control: action chunks in, bounded motion for the robot's controllers out. Needs no model on this machine."""
 
 from launch import LaunchDescription
 from launch.actions import OpaqueFunction
@@ -17,7 +17,6 @@ def control(context):
     parameters = {
         **decided.parameters,  # robot, model and use_sim_time, as wall-oss run has them, too: bringup/system.py
         "autostart": switch(context, "autostart"),
-        "device": value(context, "device"),
         "twists": value(context, "twists"),
         "home_planner": value(context, "home_planner"),
         "check_targets": switch(context, "check_targets"),
@@ -41,7 +40,7 @@ def generate_launch_description():
     return LaunchDescription(
         [
             *declare("robot", "ur_type", "sim", "namespace", "controller", "base_topic", "twists"),
-            *declare("model", "device", "home_planner", "check_targets"),
+            *declare("home_planner", "check_targets"),
             *declare("autostart", "respawn", "params_file", "log_level"),
             OpaqueFunction(function=end_at_sigterm),
             OpaqueFunction(function=control),

@@ -20,6 +20,12 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path not in slow)
 
 
+@pytest.fixture(autouse=True)
+def state_of_its_own(tmp_path, monkeypatch):
+    """A test's robot is not stopped because another test's was."""
+    monkeypatch.setenv("ROS_HOME", str(tmp_path / "ros_home"))
+
+
 @pytest.fixture
 def logged():
     """Gives what the package has logged so far, as text. pytest's caplog hears nothing where launch_testing is

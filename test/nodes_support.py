@@ -14,11 +14,16 @@ import numpy as np
 from domains import own_domain
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
+from wall_oss_ros.nodes.action_expert import ActionExpertNode
+from wall_oss_ros.nodes.control import ControlNode
+from wall_oss_ros.nodes.qos import NEWEST
+from wall_oss_ros.robots.profile import load_profile
 
 import rclpy
 from rclpy.action import ActionClient
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.parameter import Parameter
+from wall_oss_msgs.msg import Observation, Subtask, SubtaskPlan
 
 ROOT = Path(__file__).resolve().parents[1]
 # For control: faults are tried one after another, and nobody stands beside the arm to resume.
@@ -93,6 +98,13 @@ class Bench:
         node.autostart()
         return node
 
+    def run_control(self, policy, **values):
+        """Starts the control node, of a simulated robot unless ``values`` say otherwise, and an action expert."""
+        values = {"simulated": load_profile(values.get("robot", "franka")).simulation is not None} | values
+        shared = [Parameter(name, value=values[name]) for name in ("robot", "use_sim_time") if name in values]
+        self.run(ActionExpertNode(lambda *_: policy, parameter_overrides=shared))
+        return self.run(ControlNode(parameter_overrides=[Parameter(name, value=one) for name, one in values.items()]))
+
     def until(self, condition):
         return spin_until(self.executor, condition)
 
@@ -130,13 +142,33 @@ def a_bench(monkeypatch):
     rclpy.shutdown()
 
 
+class Observations:
+    """Publishes observations as perception does: with their views, and without."""
+
+    def __init__(self, node):
+        self._whole = node.create_publisher(Observation, "observation", NEWEST)
+        self._state = node.create_publisher(Observation, "observation_state", NEWEST)
+
+    def publish(self, message: Observation) -> None:
+        self._whole.publish(message)
+        message.view_names, message.views = [], []
+        self._state.publish(message)
+
+
+def running_plan(node, status: int = SubtaskPlan.RUNNING, plan_id: int = 1) -> SubtaskPlan:
+    """A plan of one subtask, begun just now."""
+    plan = SubtaskPlan(planner="bench", plan_id=plan_id, status=status, subtasks=[Subtask(text="go")])
+    plan.began, plan.active = node.get_clock().now().to_msg(), 0 if status == SubtaskPlan.RUNNING else -1
+    return plan
+
+
 class FakePolicy:
     """A policy with a script instead of a network: plans two steps, and moves forward at 5 cm/s."""
 
     horizon, rate_hz, views, image_size = 10, 10.0, ["face_view", "right_wrist_view"], 112
 
     def __init__(self):
-        self.answer = "pick up the red cube"
+        self.answer, self.checkpoint = "pick up the red cube", "script@00000000"
         self.acted = 0
         self.actions: np.ndarray | None = None  # instead of moving forward
         self.dof_mask = (np.arange(20) >= 7) & (np.arange(20) < 14)  # the right arm's

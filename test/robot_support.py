@@ -2,7 +2,7 @@
 """A Franka of the tests' own: what a driver and perception would say to control, and what control sends."""
 
 import numpy as np
-from nodes_support import Bench
+from nodes_support import Bench, Observations, running_plan
 
 from wall_oss_ros.nodes.conversions import image_message
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
@@ -17,7 +17,7 @@ from rclpy.action import ActionServer
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 from trajectory_msgs.msg import JointTrajectory
-from wall_oss_msgs.msg import Observation, Subtask, SubtaskPlan
+from wall_oss_msgs.msg import Observation, SubtaskPlan
 
 PROFILE = load_profile("franka")
 ARM = Arm(PROFILE)
@@ -33,7 +33,7 @@ class Robot:
         self.pushed: float | None = 0.0  # N; None says nothing
         self._joints = node.create_publisher(JointState, PROFILE.joint_states, EVENTS)
         self._wrenches = node.create_publisher(WrenchStamped, PROFILE.arm.force.topic, NEWEST)
-        self._observations = node.create_publisher(Observation, "observation", NEWEST)
+        self._observations = Observations(node)
         self._plan = node.create_publisher(SubtaskPlan, "plan", LATCHED)
         node.create_subscription(JointTrajectory, PROFILE.command.topic, self._on_trajectory, EVENTS)
         self.gripper = ActionServer(node, GripperCommand, PROFILE.gripper.action, self._on_gripper)
@@ -41,8 +41,7 @@ class Robot:
         node.create_timer(0.1, self._see)
 
     def plan(self, status: int = SubtaskPlan.RUNNING, plan_id: int = 1) -> None:
-        active = 0 if status == SubtaskPlan.RUNNING else -1
-        self._plan.publish(SubtaskPlan(plan_id=plan_id, status=status, active=active, subtasks=[Subtask(text="go")]))
+        self._plan.publish(running_plan(self.node, status, plan_id))
 
     def _stamp(self) -> Header:
         return Header(stamp=self.node.get_clock().now().to_msg())

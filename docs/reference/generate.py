@@ -20,6 +20,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from wall_oss_ros.commands.main import build_parser
+from wall_oss_ros.nodes.action_expert import ActionExpertNode
 from wall_oss_ros.nodes.control import ControlNode
 from wall_oss_ros.nodes.lifecycle_node import COMMON_PARAMETERS
 from wall_oss_ros.nodes.mock_gripper import MockGripperNode
@@ -36,6 +37,7 @@ ROOT = HERE.parents[1]
 NODES = {
     "perception": PerceptionNode,
     "planner": PlannerNode,
+    "action_expert": ActionExpertNode,
     "control": ControlNode,
     "plan_markers": PlanMarkersNode,
     "simulated_robot": SimulatedRobotNode,

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from wall_oss_ros.control.inference import LatencyEstimate
+from wall_oss_ros.control.chunk_requests import LatencyEstimate
 
 
 def after(*seconds: float) -> float | None:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import yaml
-from nodes_support import SIMULATED, FakePolicy, a_bench
+from nodes_support import FakePolicy, a_bench
 from robot_support import Robot, in_state
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
@@ -57,9 +57,7 @@ class Person:
         self.bench, self.robot = bench, Robot(bench)
         self.robot.q = AWAY.copy()
         self.statuses = bench.listen(ControlStatus, "status", LATCHED)
-        settings = [Parameter("robot", value=profile), Parameter("home_planner", value="builtin"), SIMULATED]
-        node = ControlNode(policy_loader=lambda *_: FakePolicy(), parameter_overrides=settings)
-        self.control = bench.run(node)
+        self.control = bench.run_control(FakePolicy(), robot=profile, home_planner="builtin")
         self._client = bench.node.create_client(Trigger, "home")
         bench.until(self._client.service_is_ready)
 
@@ -254,7 +252,7 @@ def test_where_there_is_no_way_nothing_moves(bench, profile):
     "parameter", [Parameter("home_planner", value="moveit"), Parameter("check_targets", value=True)]
 )
 def test_moveit_that_is_missing_is_named_with_what_installs_it(bench, parameter):
-    node = ControlNode(policy_loader=lambda *_: FakePolicy(), parameter_overrides=[parameter])
+    node = ControlNode(parameter_overrides=[parameter])
     bench._nodes.append(node)
     with pytest.raises(WallOSSError, match="moveit-py"):
         node.autostart()

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 import yaml
-from nodes_support import FakePolicy, a_bench
+from nodes_support import FakePolicy, a_bench, running_plan
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
 from wall_oss_ros.errors import WallOSSError
@@ -22,7 +22,8 @@ from nav_msgs.msg import Odometry
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Header
-from wall_oss_msgs.msg import ControlStatus, Observation, Subtask, SubtaskPlan
+from std_srvs.srv import Trigger
+from wall_oss_msgs.msg import ControlStatus, Observation, SubtaskPlan
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 bench = pytest.fixture(a_bench)
@@ -102,7 +103,7 @@ class Aloha:
             out.publish(image_message(np.zeros((16, 16, 3), np.uint8), self._header()))
 
     def _say_plan(self) -> None:
-        self._plan.publish(SubtaskPlan(plan_id=1, status=SubtaskPlan.RUNNING, active=0, subtasks=[Subtask(text="go")]))
+        self._plan.publish(running_plan(self.node))
 
     def told(self, side: str) -> np.ndarray:
         """(n, 6) all that an arm was told, rad."""
@@ -132,7 +133,7 @@ def start(bench, tmp_path):
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(content))
     parameters = [Parameter("robot", value=f"{tmp_path / 'mine.yaml'}:mobile_aloha")]
     bench.run(PerceptionNode(parameter_overrides=parameters))
-    control = bench.run(ControlNode(policy_loader=lambda *_: Swinging(), parameter_overrides=parameters))
+    control = bench.run_control(Swinging(), robot=parameters[0].value)
     bench.until(in_state(statuses, ControlStatus.RUNNING))
     return world, statuses, seen, control
 
@@ -168,6 +169,7 @@ def test_both_arms_are_told_by_name_and_hold_when_one_falls_silent(bench, tmp_pa
         smooth(world.told(side))
         assert world.speed(side) <= ROUND, "where it rests, once more"
     world.silent = set()
+    bench.until(lambda: bench.call(Trigger, "resume", Trigger.Request()).success)
     bench.until(in_state(statuses, ControlStatus.RUNNING))
 
 
@@ -185,6 +187,6 @@ def test_a_motion_that_is_under_way_is_not_cut_off_when_the_node_is_deactivated(
 @pytest.mark.parametrize("settings", [{"home_planner": "moveit"}, {"check_targets": True}])
 def test_moveit_which_cannot_read_its_joints_is_refused(bench, settings):
     parameters = [Parameter(name, value=value) for name, value in {"robot": ROBOT, **settings}.items()]
-    node = ControlNode(policy_loader=lambda *_: Swinging(), parameter_overrides=parameters)
+    node = ControlNode(parameter_overrides=parameters)
     with pytest.raises(WallOSSError, match="MoveIt cannot read .* of dual_arm.*follower_left.*planner to builtin"):
         bench.run(node)

@@ -4,12 +4,11 @@
 import numpy as np
 import pytest
 import yaml
-from nodes_support import FakePolicy, a_bench
+from nodes_support import FakePolicy, Observations, a_bench, running_plan
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
-from wall_oss_ros.nodes.control import ControlNode
 from wall_oss_ros.nodes.conversions import image_message
-from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
+from wall_oss_ros.nodes.qos import EVENTS, LATCHED
 from wall_oss_ros.paths import data_path
 from wall_oss_ros.robots.identity import robot_identity
 from wall_oss_ros.robots.kinematics import Arm
@@ -18,11 +17,10 @@ from wall_oss_ros.robots.profile import load_profile
 
 from geometry_msgs.msg import TwistStamped
 from nav_msgs.msg import Odometry
-from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, Header
 from trajectory_msgs.msg import JointTrajectory
-from wall_oss_msgs.msg import ActionChunk, ControlStatus, Observation, Subtask, SubtaskPlan
+from wall_oss_msgs.msg import ActionChunk, ControlStatus, Observation, SubtaskPlan
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 bench = pytest.fixture(a_bench)
@@ -78,7 +76,7 @@ class World:
         self.twists = bench.listen(TwistStamped, profile.base.topic, EVENTS)
         self._joints = bench.node.create_publisher(JointState, profile.joint_states, EVENTS)
         self._odometry = bench.node.create_publisher(Odometry, profile.base.odometry, EVENTS)
-        self._observations = bench.node.create_publisher(Observation, "observation", NEWEST)
+        self._observations = Observations(bench.node)
         self._plan = bench.node.create_publisher(SubtaskPlan, "plan", LATCHED)
         for period, say in (
             (0.02, self._say_joints),
@@ -117,8 +115,7 @@ class World:
         self._observations.publish(message)
 
     def _say_plan(self) -> None:
-        running = SubtaskPlan(plan_id=1, status=SubtaskPlan.RUNNING, active=0, subtasks=[Subtask(text="go")])
-        self._plan.publish(running)
+        self._plan.publish(running_plan(self.node))
 
 
 def in_state(statuses, state, words=""):
@@ -130,9 +127,7 @@ def test_all_parts_move_together_and_hold_together(bench, profile):
     statuses, chunks = bench.listen(ControlStatus, "status", LATCHED), bench.listen(ActionChunk, "action_chunk", EVENTS)
     world, policy = World(bench, robot), Slow(Layout(robot))
     said = bench.node.create_publisher(Bool, PROGRAM, LATCHED)
-    control = bench.run(
-        ControlNode(policy_loader=lambda *_: policy, parameter_overrides=[Parameter("robot", value=profile)])
-    )
+    control = bench.run_control(policy, robot=profile)
     head, lift = robot.parts
     right, left = (world.sent[one.command.topic] for one in robot.arms)
 
@@ -182,7 +177,6 @@ def test_all_parts_move_together_and_hold_together(bench, profile):
 def test_mock_hardware_that_never_says_that_a_program_runs_can_be_moved(bench, profile):
     robot = load_profile(profile)
     statuses, world = bench.listen(ControlStatus, "status", LATCHED), World(bench, robot)
-    settings = [Parameter("robot", value=profile), Parameter("watch_program", value=False)]
-    bench.run(ControlNode(policy_loader=lambda *_: Slow(Layout(robot)), parameter_overrides=settings))
+    bench.run_control(Slow(Layout(robot)), robot=profile, watch_program=False)
     bench.until(in_state(statuses, ControlStatus.RUNNING))
     bench.until(lambda: all(world.sent[one.command.topic] for one in robot.arms))

@@ -12,6 +12,7 @@ from domains import own_domain
 from nodes_support import SIMULATED, FakePolicy, NodeProcess, spin_until
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
+from wall_oss_ros.nodes.action_expert import ActionExpertNode
 from wall_oss_ros.nodes.control import ControlNode
 from wall_oss_ros.nodes.planner import PlannerNode
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
@@ -91,7 +92,8 @@ def test_two_hands_lift_a_tray(monkeypatch):
     instructions = bench.create_publisher(String, "instruction", EVENTS)
     settings = [Parameter("use_sim_time", value=True), Parameter("robot", value="dual_arm"), SIMULATED]
     simulated = {"parameter_overrides": settings}
-    nodes = [cls(policy_loader=lambda *_: policy, **simulated) for cls in (PlannerNode, ControlNode)]
+    nodes = [cls(policy_loader=lambda *_: policy, **simulated) for cls in (PlannerNode, ActionExpertNode)]
+    nodes.append(ControlNode(**simulated))
     executor = MultiThreadedExecutor(num_threads=4)
     try:
         for node in (bench, *nodes):

@@ -2,17 +2,15 @@
 """Nodes that talk: the simulated robot and perception as processes, planner and control with a scripted policy."""
 
 import json
-import signal
 import threading
 
 import numpy as np
 import pytest
 from domains import own_domain
-from nodes_support import LIMIT, SIMULATED, FakePolicy, NodeProcess, a_bench
+from nodes_support import LIMIT, FakePolicy, NodeProcess, a_bench
 from robot_support import ARM, PROFILE, Robot, in_state
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
-from wall_oss_ros.nodes.control import ControlNode
 from wall_oss_ros.nodes.conversions import image_array
 from wall_oss_ros.nodes.plan_markers import PlanMarkersNode
 from wall_oss_ros.nodes.planner import PlannerNode
@@ -99,7 +97,7 @@ def test_the_simulated_robot_and_perception(bench):
         ("perception", "robot:=hal9000", "hal9000"),
         ("perception", "rate_hz:=-3.0", "rate_hz"),
         ("perception", "rate_hz:=fast", "rate_hz"),
-        ("control", "model:=/nowhere/at/all", "/nowhere/at/all"),
+        ("action_expert", "model:=/nowhere/at/all", "/nowhere/at/all"),
     ],
 )
 def test_bad_input_ends_a_node_with_one_clear_line(module, parameter, said, monkeypatch):
@@ -115,7 +113,7 @@ def test_control_moves_holds_and_obeys(bench):
     policy = FakePolicy()
     statuses, chunks = bench.listen(ControlStatus, "status", LATCHED), bench.listen(ActionChunk, "action_chunk", EVENTS)
     robot = Robot(bench)
-    control = bench.run(ControlNode(policy_loader=lambda *_: policy, parameter_overrides=[SIMULATED]))
+    control = bench.run_control(policy)
     bench.until(in_state(statuses, ControlStatus.IDLE))
     assert "no plan" in statuses[-1].reason and not robot.trajectories
 
@@ -177,7 +175,7 @@ def test_control_stops_where_the_arm_is_pushed_and_goes_on_only_by_a_person(benc
     statuses, robot = bench.listen(ControlStatus, "status", LATCHED), Robot(bench)
     limit = PROFILE.arm.force.max_force
     robot.pushed = None
-    control = bench.run(ControlNode(policy_loader=lambda *_: FakePolicy(), parameter_overrides=[SIMULATED]))
+    control = bench.run_control(FakePolicy())
     bench.node.create_timer(0.5, robot.plan)
 
     def says(state, words):
@@ -215,7 +213,7 @@ def test_control_holds_where_the_driver_describes_another_robot(bench):
     statuses, robot = bench.listen(ControlStatus, "status", LATCHED), Robot(bench)
     descriptions = bench.node.create_publisher(String, "/robot_description", LATCHED)
     descriptions.publish(String(data=load_profile("ur").urdf_path.read_text()))
-    bench.run(ControlNode(policy_loader=lambda *_: FakePolicy(), parameter_overrides=[SIMULATED]))
+    bench.run_control(FakePolicy())
     bench.node.create_timer(0.5, robot.plan)
     bench.until(
         lambda: statuses and statuses[-1].state == ControlStatus.HOLDING and "has no fr3_joint1" in statuses[-1].reason
@@ -229,8 +227,7 @@ def test_control_holds_where_the_driver_describes_another_robot(bench):
 def test_mock_hardware_that_measures_no_force_can_be_moved(bench):
     statuses, robot = bench.listen(ControlStatus, "status", LATCHED), Robot(bench)
     robot.pushed = None
-    settings = [Parameter("watch_forces", value=False), SIMULATED]
-    bench.run(ControlNode(policy_loader=lambda *_: FakePolicy(), parameter_overrides=settings))
+    bench.run_control(FakePolicy(), watch_forces=False)
     bench.node.create_timer(0.5, robot.plan)
     bench.until(in_state(statuses, ControlStatus.RUNNING))
     bench.until(lambda: len(robot.trajectories) > 5)
@@ -337,19 +334,6 @@ def test_planner_by_topic_action_and_services(bench):
     bench.until(result.done)
     assert result.result().status == GoalStatus.STATUS_ABORTED
     assert "shut down" in result.result().result.message and result.result().result.plan.ended.sec > 0
-
-
-def test_a_planner_that_is_ended_tells_its_clients(bench):
-    plans = bench.listen(SubtaskPlan, "plan", LATCHED)
-    with NodeProcess("planner", "observation_timeout_s:=60.0") as planner:
-        goal = ExecuteInstruction.Goal(instruction="put the red cube in the left tray")
-        _, result = bench.send_goal(ExecuteInstruction, "execute", goal)  # which waits for an observation
-        planner.process.send_signal(signal.SIGINT)
-        bench.until(result.done)
-        assert result.result().status == GoalStatus.STATUS_ABORTED
-        assert "shut down" in result.result().result.message
-        assert planner.wait() == 0
-    bench.until(lambda: plans[-1].status == SubtaskPlan.CANCELLED)
 
 
 def test_clients_that_wait_for_the_model_keep_nobody_from_the_planner(bench):

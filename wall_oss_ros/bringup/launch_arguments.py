@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import yaml
 from launch import LaunchContext
 from launch.action import Action
@@ -12,10 +10,9 @@ from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, SetLa
 from launch.substitutions import LaunchConfiguration
 
 from wall_oss_ros.bringup.remappings import remappings
-from wall_oss_ros.bringup.system import DEFAULT_ROBOT
+from wall_oss_ros.bringup.system import DEFAULT_ROBOT, MODEL_SIDES
 from wall_oss_ros.homing import PLANNERS
 from wall_oss_ros.paths import data_path
-from wall_oss_ros.robots.cameras import Cameras, presets, read_cameras, with_cameras
 from wall_oss_ros.robots.profile import RobotProfile, available_profiles, load_profile
 
 _SWITCH = ["true", "false"]
@@ -61,6 +58,12 @@ _ARGUMENTS: dict[str, tuple[str | LaunchConfiguration, str, list[str] | None]] =
         None,
     ),
     "device": ("cpu", "Torch device of the model, such as cpu, cuda or cuda:1.", None),
+    "model_side": (
+        "together",
+        "Where the model runs: planner and action expert together, in one process on one copy of the weights; apart, "
+        "in two; or elsewhere, on a machine where model.launch.py runs.",
+        [*MODEL_SIDES],
+    ),
     "require_approval": (
         "false",
         "Whether every plan waits for the service /wall_oss/approve_plan before the arm moves.",
@@ -126,19 +129,6 @@ _ARGUMENTS: dict[str, tuple[str | LaunchConfiguration, str, list[str] | None]] =
         "With sim:=false: whether a gripper that only pretends serves the gripper's action. Else as use_mock_hardware.",
         _SWITCH,
     ),
-    "cameras": (
-        "",
-        "Where the views' pictures come from: the name of a driver that is then started "
-        f"({', '.join(presets())}), or the path of a YAML file, or "
-        "{view: {field: value}} with fields of the profile's views. Empty: as the profile has it.",
-        None,
-    ),
-    "camera_devices": (
-        "",
-        "Which camera is which view's, where a driver is started: view=device, with spaces between; a device is a "
-        "serial number or such as /dev/video0.",
-        None,
-    ),
     "camera_frames": (
         "false",
         "With sim:=false: whether the cameras are put into tf where the profile's simulation has them. Only for "
@@ -187,27 +177,12 @@ def robot_name(context: LaunchContext) -> str:
 
 
 def robot_profile(context: LaunchContext) -> RobotProfile:
-    """The profile that the arguments robot and ur_type name, with views as the argument cameras has them.
+    """The profile that the arguments robot and ur_type name.
 
     Raises:
-        WallOSSError: there is no such profile, or the cameras do not fit it.
+        WallOSSError: there is no such profile.
     """
-    return with_cameras(load_profile(robot_name(context)), cameras(context))
-
-
-def cameras_given(context: LaunchContext) -> str:
-    """The argument cameras, a path made absolute."""
-    text = value(context, "cameras", "").strip()
-    return str(Path(text).absolute()) if text.endswith((".yaml", ".yml")) and not text.startswith("{") else text
-
-
-def cameras(context: LaunchContext) -> Cameras:
-    """What the argument cameras says.
-
-    Raises:
-        WallOSSError: it names no preset or file, or does not describe cameras.
-    """
-    return read_cameras(cameras_given(context))
+    return load_profile(robot_name(context))
 
 
 def robot_remappings(context: LaunchContext) -> list[tuple[str, str]]:

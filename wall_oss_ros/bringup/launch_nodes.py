@@ -63,21 +63,34 @@ def check_nodes(context: LaunchContext, names: Iterable[str] | None = None) -> d
         model=value(context, "model", "") or None,
         seed=int(seed),
         only=names,
+        model_side=value(context, "model_side", "together"),
+        state=_state(context),
     )
     return {spec.name: spec for spec in specs}
 
 
-def parameter_files(context: LaunchContext, node: str, parameters: Mapping[str, Any]) -> list[str]:
+def _state(context: LaunchContext) -> Path | None:
+    """Where a simulated system keeps what outlasts its nodes: a stop of the last simulation is not the next one's."""
+    return Path(launch_config.log_dir) if switch(context, "sim") else None
+
+
+def parameter_files(
+    context: LaunchContext, node: str, parameters: Mapping[str, Any], nodes: Iterable[str] = ()
+) -> list[str]:
     """config/nodes.yaml, a file with ``parameters``, and the user's params_file; the later wins.
 
     They come as a file because ROS orders a node's parameters by the patterns in all files, by where each pattern comes
     first. launch would write them under a pattern of its own, behind that of config/nodes.yaml, where the user's file
     could not win.
+
+    Args:
+        node: the name of the process, and of its node, unless ``nodes`` names several.
     """
     folder = Path(launch_config.log_dir)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{'_'.join((*filter(None, namespace(context).split('/')), node))}.yaml"
-    path.write_text(yaml.safe_dump({f"/**/{node}": {"ros__parameters": dict(parameters)}}), encoding="utf-8")
+    content = {f"/**/{name}": {"ros__parameters": dict(parameters)} for name in (*nodes,) or (node,)}
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
     return [str(data_path("config/nodes.yaml")), str(path), *filter(None, [value(context, "params_file")])]
 
 

@@ -17,21 +17,24 @@ from wall_oss_ros.robots.profile import load_profile
 PACKAGE = "wall_oss_ros"
 NAMESPACE = "wall_oss"
 DEFAULT_ROBOT = "franka"
+MODEL_SIDES = ("together", "apart", "elsewhere")
+THINKING = ("planner", "action_expert")  # the nodes that have the model
 _ABOVE = 0.25  # m above the arms' workspaces: the plan in rviz
 
 
 @dataclass(frozen=True)
 class NodeSpec:
-    """One process with one node.
+    """One process, most often with one node.
 
     Args:
         executable: its name for ``ros2 run`` and in ``launch_ros.actions.Node``.
         module: its module for ``python -m``.
-        name: the node's name.
+        name: the process's name, and the node's where it is one.
         parameters: values by name; they win over the parameter files.
         parameter_files: YAML files in ROS 2's own form.
         remappings: pairs of names, from and to.
         namespace: the node's namespace.
+        nodes: the names of its nodes, where they are several.
     """
 
     executable: str
@@ -41,10 +44,13 @@ class NodeSpec:
     parameter_files: tuple[Path, ...] = ()
     remappings: tuple[tuple[str, str], ...] = ()
     namespace: str = NAMESPACE
+    nodes: tuple[str, ...] = ()
 
     def arguments(self) -> list[str]:
         """What follows ``python -m module``: rclpy's own argument syntax."""
-        words = ["--ros-args", "-r", f"__node:={self.name}", "-r", f"__ns:=/{self.namespace}"]
+        words = ["--ros-args", "-r", f"__ns:=/{self.namespace}"]
+        if not self.nodes:  # it would rename all of them
+            words += ["-r", f"__node:={self.name}"]
         for source, target in self.remappings:
             words += ["-r", f"{source}:={target}"]
         for path in self.parameter_files:
@@ -62,6 +68,8 @@ def system(
     speed: float = 1.0,
     parameters: Mapping[str, Mapping[str, Any]] | None = None,
     only: Iterable[str] | None = None,
+    model_side: str = "together",
+    state: Path | None = None,
 ) -> list[NodeSpec]:
     """The nodes that make a robot follow instructions.
 
@@ -72,7 +80,11 @@ def system(
         seed: the simulated scene's.
         speed: simulated seconds in a second of wall time.
         parameters: further parameters by node name; they win over the decisions made here.
-        only: names of the nodes that are wanted; None is all. The checkpoint is looked for only where one needs it.
+        only: names of the processes that are wanted; None is all. The checkpoint is looked for only where one needs it.
+        model_side: one of ``MODEL_SIDES``: planner and action expert in one process, on one copy of the weights; each
+            in its own; or on another machine.
+        state: a folder that lasts as long as this system, for what must outlast its nodes; None is the user's own,
+            which lasts for ever.
 
     Raises:
         WallOSSError: no such robot, no such checkpoint, or a robot that cannot be simulated.
@@ -84,13 +96,18 @@ def system(
             f"Choose {DEFAULT_ROBOT}, or start the robot's driver and launch with sim:=false.",
         )
     wanted = None if only is None else set(only)
-    needs_model = wanted is None or bool(wanted & {"planner", "control"})
-    thinking = {"model": str(model_directory(model, profile))} if needs_model else {}
+    if wanted is None:
+        thinks = {"together": {"model"}, "apart": set(THINKING), "elsewhere": set()}[model_side]
+        wanted = {"simulated_robot", "perception", "control", "plan_markers"} | thinks
+    needs_model = bool(wanted & {"model", *THINKING})
     common = {"robot": robot, "use_sim_time": sim}
+    thinking = common | ({"model": str(model_directory(model, profile))} if needs_model else {})
+    moving = common | {"simulated": sim}  # else it is as slow as beside people
     specs = [
         _node("perception", common),
-        _node("planner", common | thinking),
-        _node("control", common | thinking | {"simulated": sim}),  # else it is as slow as beside people
+        replace(_node("model", thinking), nodes=THINKING),
+        *(_node(name, thinking) for name in THINKING),
+        _node("control", moving | ({} if state is None else {"stop_record": str(state / "stop.json")})),
         _node("plan_markers", common | {"text_z": _ABOVE + max(one.arm.workspace.max[2] for one in profile.arms)}),
     ]
     if sim:
@@ -99,7 +116,7 @@ def system(
             simulated["camera_rate_hz"] = profile.simulation.camera_rate_hz * speed
         simulator = _node("simulated_robot", simulated)
         specs.insert(0, replace(simulator, namespace=""))  # the driver of a real robot is not in our namespace either
-    return _override([spec for spec in specs if wanted is None or spec.name in wanted], parameters or {})
+    return _override([spec for spec in specs if spec.name in wanted], parameters or {})
 
 
 def _node(name: str, parameters: Mapping[str, Any]) -> NodeSpec:
@@ -114,8 +131,13 @@ def _node(name: str, parameters: Mapping[str, Any]) -> NodeSpec:
 
 def _override(specs: Iterable[NodeSpec], parameters: Mapping[str, Mapping[str, Any]]) -> list[NodeSpec]:
     specs = list(specs)
-    if unknown := set(parameters) - {spec.name for spec in specs}:
-        raise WallOSSError(
-            f"There is no node {', '.join(sorted(unknown))}.", f"Use {', '.join(s.name for s in specs)}."
-        )
-    return [replace(spec, parameters={**spec.parameters, **parameters.get(spec.name, {})}) for spec in specs]
+    names = [name for spec in specs for name in (spec.nodes or (spec.name,))]
+    if unknown := set(parameters) - set(names):
+        raise WallOSSError(f"There is no node {', '.join(sorted(unknown))}.", f"Use {', '.join(names)}.")
+
+    def overridden(spec: NodeSpec) -> dict[str, Any]:
+        # A node takes no notice of parameters that it does not have.
+        own = (parameters.get(name, {}) for name in (spec.nodes or (spec.name,)))
+        return {**spec.parameters, **{name: value for some in own for name, value in some.items()}}
+
+    return [replace(spec, parameters=overridden(spec)) for spec in specs]

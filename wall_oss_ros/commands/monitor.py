@@ -17,7 +17,7 @@ from wall_oss_ros.perception.rates import RateMeter
 import rclpy
 from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import String
-from wall_oss_msgs.msg import ActionChunk, ControlStatus, Observation, SubtaskPlan
+from wall_oss_msgs.msg import ActionChunk, ControlStatus, ModelInfo, Observation, SubtaskPlan
 
 _WINDOW = 3.0  # s over which rates are taken
 TRUTH_TOPIC = "/simulation/ground_truth"
@@ -29,6 +29,7 @@ class Monitor:
     Attributes:
         plan: the newest SubtaskPlan, or None.
         status: the newest ControlStatus, or None.
+        model: the newest ModelInfo, or None.
         truth: the newest ground truth of the simulator, or None.
         observations, chunks: their rates.
         plan_heard, status_heard, observation_heard: when each came last, in ``time.monotonic``.
@@ -41,6 +42,7 @@ class Monitor:
         self.observations, self.chunks = RateMeter(_WINDOW), RateMeter(_WINDOW)
         self.plan_heard, self.status_heard = LastHeard(PLAN_FRESH), LastHeard(STATUS_FRESH)
         self.observation_heard = LastHeard(VIEWS_FRESH)
+        self.model: ModelInfo | None = None
         self.first_chunk: float | None = None  # time.monotonic() of the first action chunk
         # The command itself decides what a signal means.
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
@@ -49,6 +51,7 @@ class Monitor:
         listen = self._node.create_subscription
         listen(SubtaskPlan, "plan", self._on_plan, LATCHED)
         listen(ControlStatus, "status", self._on_status, LATCHED)
+        listen(ModelInfo, "model", lambda model: setattr(self, "model", model), LATCHED)
         listen(Observation, "observation_state", self._on_observation, NEWEST)
         listen(ActionChunk, "action_chunk", self._on_chunk, EVENTS)
         listen(String, TRUTH_TOPIC, self._on_truth, NEWEST)
@@ -71,6 +74,7 @@ class Monitor:
             "simulated_robot": self.truth is not None,
             "perception": self.observations.total > 0,
             "planner": self._planner_listens(),
+            "action_expert": self.model is not None,
             "control": self.status is not None,
         }
         return [name for name, working in works.items() if not working]

@@ -85,11 +85,12 @@ def main(args: argparse.Namespace) -> int:
         raise WallOSSError(f"--speed {args.speed:g} is out of range.", "Use 0.05 to 20; 1 is real time.")
     task = task_of(load_profile(args.robot))
     instruction, seed = choose(task, args.instruction, args.seed)
-    specs = system(robot=args.robot, sim=True, model=args.model, seed=seed, speed=args.speed)
     if not args.headless:
         check_port(args.port)
     set_domain(args.domain)
-    logs = make_log_directory()
+    logs = free_log_directory()
+    specs = system(args.robot, model=args.model, seed=seed, speed=args.speed, state=logs.absolute())
+    make_log_directory(logs)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _terminate)
 
@@ -278,22 +279,26 @@ def set_domain(domain: int | None) -> None:
     os.environ["ROS_DOMAIN_ID"] = text
 
 
-def make_log_directory() -> Path:
-    """A new directory for this run's logs, ``runs/<time>``.
+def free_log_directory() -> Path:
+    """Where this run's logs go, ``runs/<time>``; it is not there yet."""
+    path = Path("runs") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    while path.exists():  # another run in the same second
+        path = path.with_name(path.name + "+")
+    return path
+
+
+def make_log_directory(path: Path) -> None:
+    """Makes the directory.
 
     Raises:
         WallOSSError: it cannot be made here.
     """
-    path = Path("runs") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     try:
-        while path.exists():  # another run in the same second
-            path = path.with_name(path.name + "+")
         path.mkdir(parents=True)
     except OSError as error:
         raise WallOSSError(
             f"{path.absolute()} cannot be made: {error.strerror}.", "Start in a directory you may write to."
         ) from error
-    return path
 
 
 def _terminate(number: int, _frame) -> None:

@@ -80,6 +80,11 @@ class Arms:
         newest = self._joints.newest
         return None if newest is None else newest.positions[: len(self._motion.joints)]
 
+    def at(self, stamp: float) -> np.ndarray | None:
+        """The joints of all arms at a time of the last second, (n,) rad; None where they were not heard of then."""
+        sample = self._joints.at(stamp)
+        return None if sample is None else sample.positions[: len(self._motion.joints)]
+
     def step(self, now: float, running: bool) -> bool:
         """One cycle; whether any arm was sent something.
 

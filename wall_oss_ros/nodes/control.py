@@ -1,62 +1,56 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Node control: the active subtask and fresh observations in, smooth and bounded motion out; holds when in doubt."""
+"""Node control: action chunks in, smooth and bounded motion out; asks for the next in time, and holds when in doubt."""
 
 from __future__ import annotations
 
 import math
+import os
 import sys
+from pathlib import Path
 
 import numpy as np
 
 from wall_oss_ros.control.chunk_queue import JOININGS
-from wall_oss_ros.control.inference import Inference, Request
+from wall_oss_ros.control.chunk_requests import ChunkRequests
+from wall_oss_ros.control.followed_plan import FollowedPlan
 from wall_oss_ros.control.input_monitor import InputMonitor
+from wall_oss_ros.control.masters import Senders, foreign_publishers
+from wall_oss_ros.control.observed_state import state_fault
 from wall_oss_ros.control.robot_motion import RobotMotion
 from wall_oss_ros.control.state_machine import ControlStateMachine, Limits, Situation, State
-from wall_oss_ros.control.worker import Outcome
+from wall_oss_ros.control.stop_record import StopRecord
+from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.nodes.arms import Arms
 from wall_oss_ros.nodes.command_publishers import CommandPublishers, come_to_rest
-from wall_oss_ros.nodes.conversions import chunk_message, observation_from, seconds
+from wall_oss_ros.nodes.conversions import answer_from, plan_news, request_message, seconds
 from wall_oss_ros.nodes.home import HOME_PARAMETERS, Home
-from wall_oss_ros.nodes.lifecycle_node import ERROR, OK, WARN, WallOSSNode
-from wall_oss_ros.nodes.parameters import POLICY_PARAMETERS, Parameter, load_policy
-from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
+from wall_oss_ros.nodes.lifecycle_node import ERROR, OK, WARN, WallOSSNode, run_identity
+from wall_oss_ros.nodes.parameters import Parameter
+from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, REQUEST
 from wall_oss_ros.nodes.running import run
 from wall_oss_ros.nodes.torso_and_base import TorsoAndBase
 from wall_oss_ros.perception.rates import RateMeter
-from wall_oss_ros.policy.chunk import make_chunk
+from wall_oss_ros.policy.chunk import ChunkAnswer, Task
 from wall_oss_ros.robots.description import Comparison, compare
+from wall_oss_ros.robots.identity import robot_identity
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
 
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
-from wall_oss_msgs.msg import ActionChunk, ControlStatus, Observation, SubtaskPlan
-
-_PLAN_STATUS = {
-    SubtaskPlan.AWAITING_APPROVAL: "the plan awaits approval",
-    SubtaskPlan.RUNNING: "no subtask is active",
-    SubtaskPlan.SUCCEEDED: "the plan has succeeded",
-    SubtaskPlan.FAILED: "the plan has failed",
-    SubtaskPlan.CANCELLED: "the plan was cancelled",
-    SubtaskPlan.REJECTED: "the plan was rejected",
-}
+from wall_oss_msgs.msg import ActionChunk, ActionRequest, ControlStatus, ModelInfo, Observation, SubtaskPlan
 
 
 class ControlNode(WallOSSNode):
-    """Topics ``plan``, ``observation`` and joint states in; ``action_chunk``, ``status`` and the robot's commands out.
+    """Topics ``plan``, ``observation_state``, ``action_chunk``, ``model`` and joint states in; ``action_request``,
+    ``status`` and the robot's commands out. Needs no model in its process.
 
     Services ``stop``, ``resume`` and ``home``, topic ``emergency_stop``; client of the grippers' actions.
-
-    Args:
-        policy_loader: gives the policy for the values of ``POLICY_PARAMETERS`` and the robot's profile.
     """
 
     PARAMETERS = (
-        *POLICY_PARAMETERS,
         Parameter("replan_every", 5, "Steps of a chunk that pass before the next is asked for.", 1, 256, live=True),
-        Parameter("denoising_steps", 0, "Euler steps of the flow; 0 is the checkpoint's number.", 0, 100, live=True),
         Parameter("chunk_joining", "real_time", "How a chunk is joined to the one before: blend fades over, switch goes"
                   " over at once, ensemble averages all there are, real_time has the model go on from the one before.",
                   choices=JOININGS),
@@ -70,6 +64,7 @@ class ControlNode(WallOSSNode):
                   " say so; false for mock hardware, which says nothing."),
         Parameter("watch_forces", True, "Stop when an arm is pushed harder than its profile permits, where it names a"
                   " topic that measures it; false for mock hardware, which does not."),
+        Parameter("watch_masters", True, "Hold while another node may publish on the robot's command topics."),
         Parameter("check_description", True, "Hold where the robot's own description, on /robot_description, is not"
                   " that of the profile's robot."),
         Parameter("twists", "", "How a driving base is commanded: plain twists, or stamped; empty as in the robot's"
@@ -77,47 +72,54 @@ class ControlNode(WallOSSNode):
         *HOME_PARAMETERS,
         Parameter("stamp_commands", True, "Give commands the time they are for, which takes out jitter; false where the"
                   " controller's clock is not this one's."),
+        Parameter("stop_record", "", "File that says that the robot is stopped, so that a stop outlasts a restart;"
+                  " empty is one for this robot in ~/.ros/wall_oss."),
+        Parameter("realtime_priority", 0, "SCHED_FIFO priority of the process, where the system permits it; 0 leaves it"
+                  " as it is.", 0, 98),
     )  # fmt: skip
 
-    def __init__(self, policy_loader=load_policy, **options):
+    def __init__(self, **options):
         super().__init__("control", **options)
-        self._load_policy = policy_loader
 
     def setup(self) -> None:
         self._profile = profile = load_profile(self.value("robot"), self.value("simulated"))
         self._kinematics, self._layout = [Arm(one) for one in profile.arms], Layout(profile)
+        self._robot, self._identity = robot_identity(profile), run_identity(self)
         self._home = self.keep(Home(self, profile))
-        self._policy = self._load_policy(*(self.value(parameter.name) for parameter in POLICY_PARAMETERS), profile)
-        self._policy.warm_up()
-        joining = self.value("chunk_joining")
-        self._inference = Inference(self._policy, profile.rate_hz, observation_from, joining == "real_time")
-        # Made once: a stop outlasts deactivation.
-        self._states = ControlStateMachine(Limits.of(profile, self.value("planner_timeout_s")))
+        # Made once: a stop outlasts deactivation, and by its record the process, too.
+        record = StopRecord(self._stop_record())
+        self._states = ControlStateMachine(Limits.of(profile, self.value("planner_timeout_s")), record)
         self._status_out = self.publish_to(ControlStatus, "status", LATCHED)
-        self._chunk_out = self.publish_to(ActionChunk, "action_chunk", EVENTS)
-        self._commands = CommandPublishers(self, profile, self._policy.dof_mask)
+        self._request_out = self.publish_to(ActionRequest, "action_request", REQUEST)
+        self._commands = CommandPublishers(self, profile)
         self._description, self._comparison = "", Comparison()
-
-    def teardown(self) -> None:
-        self._inference.close()
+        self._take_priority()
 
     def start(self) -> None:
-        profile = self._profile
-        self.motion = RobotMotion(profile, self._kinematics, self.value("blend_s"), self.value("chunk_joining"))
+        profile, joining = self._profile, self.value("chunk_joining")
+        self.motion = RobotMotion(profile, self._kinematics, self.value("blend_s"), joining)
         self._monitor = InputMonitor(profile, self._kinematics, self.steady())
         self._commands.forget()
         self._arms = Arms(self, profile, self._commands, self.motion, self._monitor)
         self._parts = TorsoAndBase(self, profile, self._commands, self._monitor, self.motion, self._target)
         self._home.begin(self.motion, self._arms)
         self._plan = FollowedPlan()
-        self._observation: Observation | None = None
+        self._requests = ChunkRequests(self._identity, self._robot, self._layout, joining == "real_time")
+        self._masters = {part: Senders(part) for part in ("planners", "action experts", "control nodes")}
+        self._masters["control nodes"].heard(self._identity, math.inf)
+        self._foreign = ""
+        self._observed: float | None = None  # stamp of the newest observation, s
         self._mode, self._reason = State.IDLE, "no plan yet"
-        self._task: tuple[int, str] | None = None  # plan id and subtask of the present chunk
-        self._model_error = ""
+        self._wanted: Task | None = None  # what was worked on in the last cycle
+        self._task: Task | None = None  # what the present chunk is for
+        self._answers: list[ChunkAnswer] = []  # come since the last cycle
         self._chunks = 0
         self._meter = RateMeter()
         self.listen(SubtaskPlan, "plan", self._on_plan, LATCHED)
-        self.listen(Observation, "observation", self._on_observation, NEWEST)
+        self.listen(Observation, "observation_state", self._on_observation, NEWEST)
+        self.listen(ActionChunk, "action_chunk", self._on_chunk, EVENTS)
+        self.listen(ModelInfo, "model", self._on_model, LATCHED)
+        self.listen(ControlStatus, "status", self._on_status, EVENTS)
         # Drivers that call joints otherwise describe them otherwise, too.
         if self.value("check_description") and profile.plain_joints:
             self.listen(String, "/robot_description", self._on_description, LATCHED)
@@ -140,28 +142,63 @@ class ControlNode(WallOSSNode):
 
     def diagnose(self):
         rate, jitter = self._meter.measure(self.steady())
+        requests = self._requests
         values = {
-            "state": self._mode.name.lower(), "chunks": self._chunks, "inference_s": f"{self._inference.seconds:.3f}",
-            "latency_s": f"{self._inference.latency.seconds or math.nan:.3f}",
+            "state": self._mode.name.lower(), "chunks": self._chunks, "inference_s": f"{requests.seconds:.3f}",
+            "latency_s": f"{requests.latency.seconds or math.nan:.3f}",
             "command_rate_hz": f"{rate:.1f}", "command_jitter_s": f"{jitter:.4f}",
             "description_apart_m": f"{self._comparison.away:.4f}", **self._arms.grippers,
         }  # fmt: skip
+        if self._states.problem:
+            return ERROR, self._states.problem, values
         if self._mode == State.HOLDING:
             return ERROR, f"holding: {self._reason}", values
         if self._mode == State.STOPPED:
             return WARN, self._reason, values
         return OK, self._reason or "following the model's actions", values
 
+    def _stop_record(self) -> Path:
+        if given := self.value("stop_record"):
+            return Path(given).expanduser()
+        home = Path(os.environ.get("ROS_HOME") or Path.home() / ".ros")
+        place = "_".join([*filter(None, self.get_namespace().split("/")), os.environ.get("ROS_DOMAIN_ID") or "0"])
+        return home / "wall_oss" / f"stop_{self._robot.partition('@')[0].replace(':', '_')}_{place}.json"
+
+    def _take_priority(self) -> None:
+        """Has the kernel run this process before all others, where that is wanted and permitted."""
+        if priority := self.value("realtime_priority"):
+            try:
+                os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+            except (AttributeError, OSError) as error:
+                self.get_logger().warning(f"No SCHED_FIFO priority {priority}: {error}. See docs/how-to/first_hour.md.")
+
     # What comes in.
 
     def _on_plan(self, plan: SubtaskPlan) -> None:
-        self._plan.update(plan, self.steady())
+        self._masters["planners"].heard(plan.planner, self.steady())
+        self._plan.update(plan_news(plan), self.steady())
         if plan.status == SubtaskPlan.RUNNING:
             self._home.outcome = ""
 
     def _on_observation(self, observation: Observation) -> None:
-        self._observation = observation
-        self._monitor.observation(observation.robot, seconds(observation.header.stamp), observation.state)
+        self._observed = seconds(observation.header.stamp)
+        self._monitor.observation(observation.robot, self._observed, observation.state)
+
+    def _on_chunk(self, message: ActionChunk) -> None:
+        self._masters["action experts"].heard(message.expert, self.steady())
+        try:
+            self._answers.append(answer_from(message))
+        except WallOSSError as error:
+            self._requests.fault = str(error).rstrip(".")
+
+    def _on_model(self, message: ModelInfo) -> None:
+        self._masters["action experts"].heard(message.expert, self.steady())
+        if message.robot == self._robot and len(message.dof_mask) == self._layout.size:
+            self._move_what(np.asarray(message.dof_mask, bool))
+
+    def _on_status(self, message: ControlStatus) -> None:
+        if message.control != self._identity:
+            self._masters["control nodes"].heard(message.control, self.steady())
 
     def _on_description(self, message: String) -> None:
         if message.data != self._description:  # it takes some milliseconds
@@ -180,6 +217,8 @@ class ControlNode(WallOSSNode):
 
     def _on_resume(self, _request, response):
         resumed = self._states.resume()
+        if resumed:
+            self._plan.accept()
         self._judge()
         response.success = resumed and self._mode != State.STOPPED
         refused = "nothing was stopped" if self._mode != State.STOPPED else self._reason
@@ -189,23 +228,33 @@ class ControlNode(WallOSSNode):
     # The cycle.
 
     def _cycle(self) -> None:
-        now = self.now()
-        leap = self._monitor.cycle(now, self.steady())
+        now, steady = self.now(), self.steady()
+        self._plan.clock(now)
+        leap = self._monitor.cycle(now, steady)
         if leap:  # or a restarted simulation
             self.get_logger().warning(f"{leap[0].upper()}{leap[1:]}.", throttle_duration_sec=5.0)
             self.motion.drop()
-            self._inference.forget()
-            self._observation = None
-        outcome, active = self._inference.poll(now), self._plan.active
-        if self._home.targets is not None:
-            outcome = self._home.targets.through(self.steady(), outcome, active, self._arms.measured)
-        if outcome is not None:
-            self._follow_chunk(now, outcome)
+            self._requests.forget()
+            self._plan.restart()
+            self._observed = None
+        if self._plan.active != self._wanted:
+            self._wanted = self._plan.active
+            self._requests.withdraw()
+        answers, self._answers = self._answers, []
+        active, targets = self._plan.active, self._home.targets
+        taken = [answer for one in answers if (answer := self._requests.receive(now, steady, one, active)) is not None]
+        if self._requests.fault:
+            self.motion.drop()
+        answer = taken[-1] if taken else None
+        if targets is not None:
+            answer = targets.through(steady, answer, active, self._arms.measured)
+        if answer is not None and answer.task == active:
+            self._follow(now, answer)
         self._home.cycle(now, self.against_homing())
-        if not self._home.moving and (active is None or self._task is None or active[0] != self._task[0]):
+        if not self._home.moving and (active is None or self._task is None or active[:2] != self._task[:2]):
             self.motion.drop()  # no plan, or another one: what is left of the old actions is not wanted
         self._judge()
-        self._ask()
+        self._ask(now, steady)
         homing = self._mode == State.HOMING and self._home.moving
         if self._arms.step(now, self._mode == State.RUNNING or homing):
             self._meter.tick(self.steady())
@@ -215,7 +264,7 @@ class ControlNode(WallOSSNode):
         if self._plan.running:
             return "a plan is running; cancel it first"
         now = self.now()
-        return self._states.against_homing(_since(self._arms.heard, now), self._monitor.fault(now, self.steady()))
+        return self._states.against_homing(_since(self._arms.heard, now), self._monitor_fault(now))
 
     def _target(self, time: float) -> np.ndarray | None:
         """Where the robot is to be at a time (s), at most the chunk's end; None while it may not move."""
@@ -227,16 +276,18 @@ class ControlNode(WallOSSNode):
     def _judge(self) -> None:
         """Decides the state, and reports it when it has changed."""
         active, stamp = self._plan.active, self.motion.queue.stamp
-        now = self.now()
+        now, steady = self.now(), self.steady()
         situation = Situation(
-            subtask=None if active is None else active[1],
+            subtask=None if active is None else active.subtask,
             plan=self._home.outcome or self._plan.words,
-            planner_silence=_since(self._plan.heard, self.steady()),
-            observation_age=self._observation_age(now),
+            planner_silence=_since(self._plan.heard, steady),
+            observation_age=_since(self._observed, now),
             joint_state_age=_since(self._arms.heard, now),
             chunk_age=None if stamp is None else now - stamp,
             chunk_used_up=self.motion.queue.target(now) is None,
-            fault=self._monitor.fault(now, self.steady()) or self._model_error or self._home.fault or self.motion.fault,
+            fault=self._monitor_fault(now) or self._requests.fault or self._home.fault or self.motion.fault,
+            older="the plan is older than this control node" if self._plan.older else "",
+            unanswered=self._requests.unanswered(steady),
             homing=self._home.words,
         )
         state, reason = self._states.judge(situation)
@@ -251,50 +302,56 @@ class ControlNode(WallOSSNode):
             self.publish_diagnostics()
         self._reason = reason
 
-    def _observation_age(self, now: float) -> float | None:
-        return None if self._observation is None else now - seconds(self._observation.header.stamp)
+    def _monitor_fault(self, now: float) -> str:
+        """What is wrong with what control relies on; empty when nothing is."""
+        steady = self.steady()
+        if two := next((fault for one in self._masters.values() if (fault := one.fault(steady))), ""):
+            return two
+        return self.clock_sources.fault or self._foreign or self._monitor.fault(now, steady)
 
-    def _ask(self) -> None:
-        """Has the model compute the next chunk, when it is time and there is something new to see."""
-        active, observation, now = self._plan.active, self._observation, self.now()
-        if active is None or observation is None or self._mode == State.STOPPED:
+    def _ask(self, now: float, steady: float) -> None:
+        """Asks for the next chunk, when it is time and there is something new to see."""
+        active, queue = self._plan.active, self.motion.queue
+        if active is None or self._plan.older or self._observed is None or self._mode == State.STOPPED:
             return
-        stamp, goes_on = seconds(observation.header.stamp), self._task == active
-        if now - stamp > self._profile.watchdog.observation_age:
+        if now - self._observed > self._profile.watchdog.observation_age:
             return
-        if not goes_on or self._inference.due(now, self.motion, self.value("replan_every")):
-            request = Request(active, observation, stamp, now)
-            self._inference.ask(request, goes_on, self.motion, self.value("denoising_steps") or None)
+        goes_on = self._task == active
+        if goes_on and not self._requests.due(now, queue, self.value("replan_every")):
+            return
+        if (request := self._requests.ask(now, steady, active, queue, goes_on)) is not None:
+            self.send(self._request_out, request_message(request, self._profile.arm.base_frame, now))
 
-    def _follow_chunk(self, now: float, outcome: Outcome) -> None:
-        """Follows a chunk that the model has computed."""
-        active, observation = outcome.tag.task, outcome.tag.observation
-        if outcome.error is not None:
-            self._model_error = f"the model failed: {outcome.error}"
+    def _follow(self, now: float, answer: ChunkAnswer) -> None:
+        """Follows a chunk that has come."""
+        joints, chunk = self._arms.at(answer.stamp), answer.chunk
+        if joints is None:
+            return
+        if apart := state_fault(self._layout, self._kinematics, joints, chunk.start):
+            self._requests.fault = apart
             self.motion.drop()
             return
-        self._model_error = ""
-        measured = self._arms.measured
-        if active != self._plan.active or measured is None:
-            return  # it was for a subtask that is over
-        state = np.asarray(observation.state, dtype=float)
-        chunk, reason = make_chunk(self._layout, outcome.tag.stamp, state, outcome.value[0])
-        if chunk is None:
-            self.motion.fail(reason)
-        if chunk is None or not self.motion.follow_chunk(now, chunk, measured):
-            return
-        targets = chunk.targets
-        self._task = active
-        self._chunks += 1
-        rate, took = self._profile.rate_hz, self._inference.seconds
-        self._chunk_out.publish(chunk_message(observation.header, *active, targets, rate, self._layout, took))
+        self._move_what(answer.moves)
+        if self.motion.follow_chunk(now, chunk, self._arms.measured):
+            self._task = answer.task
+            self._chunks += 1
+
+    def _move_what(self, moves: np.ndarray) -> None:
+        """The model decides these entries of the layout, (A,) bool."""
+        if not np.array_equal(moves, self._commands.moves):
+            self._commands.moves = moves
+            self._parts.rely()
+            self._look()
 
     # What goes out.
 
     def _look(self) -> None:
-        """Looks who listens to commands."""
+        """Looks who listens to commands, and who else may give them."""
         self._monitor.listeners = self._commands.listeners()
         self._monitor.servers = self._arms.look()
+        if self.value("watch_masters"):
+            publishers = {topic: self.publishers_of(topic) for topic in self._commands.topics()}
+            self._foreign = foreign_publishers(self.get_fully_qualified_name(), publishers)
 
     def _watch(self) -> None:
         self._look()
@@ -304,52 +361,19 @@ class ControlNode(WallOSSNode):
         self._publish_status()
 
     def _publish_status(self) -> None:
-        now, active = self.now(), self._plan.active
+        now, active, requests = self.now(), self._plan.active, self._requests
         rate, jitter = self._meter.measure(self.steady())
-        age = self._observation_age(now)
+        age = _since(self._observed, now)
         status = ControlStatus(state=int(self._mode), reason=self._reason, chunks=self._chunks)
         status.header.stamp = self.get_clock().now().to_msg()
+        status.needs_resume = self._states.needs_resume
+        status.control, status.robot = self._identity, self._robot
         if active is not None:
-            status.plan_id, status.subtask = active
+            status.planner, status.plan_id, status.subtask = active.planner, active.plan_id, active.subtask
         status.observation_age_s = -1.0 if age is None else float(age)
-        status.inference_s = float(self._inference.seconds)
+        status.inference_s, status.latency_s = float(requests.seconds), float(requests.latency.seconds or 0.0)
         status.command_rate_hz, status.command_jitter_s = rate, jitter
         self.send(self._status_out, status)
-
-
-class FollowedPlan:
-    """The planner's newest plan, as control follows it.
-
-    Attributes:
-        heard: when it came, s of steady time; None before the first.
-    """
-
-    def __init__(self):
-        self._plan: SubtaskPlan | None = None
-        self.heard: float | None = None
-
-    def update(self, plan: SubtaskPlan, time: float) -> None:
-        """A message has come at ``time``, s of steady time."""
-        self._plan = plan if plan.plan_id else None  # 0: a planner that has no plan yet
-        self.heard = time
-
-    @property
-    def running(self) -> bool:
-        """Whether it is being carried out."""
-        return self._plan is not None and self._plan.status == SubtaskPlan.RUNNING
-
-    @property
-    def active(self) -> tuple[int, str] | None:
-        """The plan's id and the subtask to work on; None when there is none."""
-        plan = self._plan
-        if not self.running or not 0 <= plan.active < len(plan.subtasks):
-            return None
-        return plan.plan_id, plan.subtasks[plan.active].text
-
-    @property
-    def words(self) -> str:
-        """How the plan stands, for when no subtask is active."""
-        return "no plan yet" if self._plan is None else _PLAN_STATUS.get(self._plan.status, "no such plan status")
 
 
 def _since(then: float | None, now: float) -> float | None:
@@ -357,8 +381,6 @@ def _since(then: float | None, now: float) -> float | None:
 
 
 def main() -> int:
-    # Inference in another thread holds the interpreter; hand it over sooner than every 5 ms.
-    sys.setswitchinterval(0.001)
     return run(ControlNode, last_words=True)
 
 

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from wall_oss_ros.control.followed_plan import PlanNews
 from wall_oss_ros.control.setpoints import Setpoint
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.policy.chunk import Chunk, ChunkAnswer, ChunkRequest, Task
 from wall_oss_ros.policy.observation import Observation
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.rotations import matrix_from_quaternion, quaternion_from_matrix
@@ -21,7 +23,7 @@ from geometry_msgs.msg import Point, Pose, PoseArray, Quaternion, TransformStamp
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
-from wall_oss_msgs.msg import ActionChunk, Subtask, SubtaskPlan
+from wall_oss_msgs.msg import ActionChunk, ActionRequest, Subtask, SubtaskPlan
 
 
 def seconds(stamp) -> float:
@@ -109,17 +111,91 @@ def trajectory_message(joints: Sequence[str], setpoints: Sequence[Setpoint], tim
     return message
 
 
-def chunk_message(
-    header, plan_id: int, subtask: str, targets: np.ndarray, rate_hz: float, layout: Layout, inference_s: float
-) -> ActionChunk:
-    """A chunk of absolute targets (horizon, A) with the path of each arm. ``header``: the observation's."""
-    message = ActionChunk(header=header, plan_id=plan_id, subtask=subtask, rate_hz=float(rate_hz))
-    message.horizon, message.dof = targets.shape
-    message.actions = np.where(layout.mask, targets, 0.0).astype(np.float32).ravel().tolist()
-    message.dof_mask = layout.mask.tolist()
-    message.inference_s = float(inference_s)
-    message.path, *message.more_paths = (_path(header, targets, arm) for arm in layout.arms)
+def request_message(request: ChunkRequest, frame: str, time: float) -> ActionRequest:
+    """A request as it is sent at ``time`` (s); ``frame``: the robot's base frame."""
+    message = ActionRequest(header=Header(stamp=to_stamp(time), frame_id=frame))
+    message.control, message.request_id, message.robot = request.control, request.number, request.robot
+    message.planner, message.plan_id, message.active, message.subtask = request.task
+    message.committed_until = to_stamp(request.committed_until)
+    if (chunk := request.previous) is not None:
+        rows = np.vstack([chunk.start, chunk.targets])
+        message.previous_start, message.previous_rate_hz = to_stamp(chunk.stamp), float(chunk.rate_hz)
+        message.previous_rows, message.dof = rows.shape
+        message.previous = rows.astype(np.float32).ravel().tolist()
     return message
+
+
+def request_from(message: ActionRequest) -> ChunkRequest:
+    """The inverse of ``request_message``.
+
+    Raises:
+        WallOSSError: it contradicts itself.
+    """
+    previous = None
+    if message.previous_rows:
+        rows = _rows(message.previous, message.previous_rows, message.dof, message.previous_rate_hz, "A request")
+        previous = Chunk(seconds(message.previous_start), rows[0], rows[1:], float(message.previous_rate_hz))
+    task = Task(message.planner, message.plan_id, message.active, message.subtask)
+    until = seconds(message.committed_until)
+    return ChunkRequest(message.control, message.request_id, message.robot, task, previous, until)
+
+
+def answer_message(answer: ChunkAnswer, layout: Layout) -> ActionChunk:
+    """An answer with the path of each arm, if there is a chunk."""
+    message = ActionChunk(control=answer.control, request_id=answer.number, robot=answer.robot, error=answer.error)
+    message.header = Header(stamp=to_stamp(answer.stamp), frame_id=layout.profile.arm.base_frame)
+    message.planner, message.plan_id, message.active, message.subtask = answer.task
+    message.expert, message.checkpoint = answer.expert, answer.checkpoint
+    message.inference_s = float(answer.seconds)
+    if (chunk := answer.chunk) is not None:
+        message.state, message.rate_hz = chunk.start.astype(np.float32).tolist(), float(chunk.rate_hz)
+        message.horizon, message.dof = chunk.targets.shape
+        message.actions = np.where(layout.mask, chunk.targets, 0.0).astype(np.float32).ravel().tolist()
+        message.dof_mask = np.asarray(answer.moves, bool).tolist()
+        message.path, *message.more_paths = (_path(message.header, chunk.targets, arm) for arm in layout.arms)
+    return message
+
+
+def answer_from(message: ActionChunk) -> ChunkAnswer:
+    """The inverse of ``answer_message``.
+
+    Raises:
+        WallOSSError: it contradicts itself.
+    """
+    chunk = moves = None
+    stamp = seconds(message.header.stamp)
+    if not message.error:
+        rows = _rows(message.actions, message.horizon, message.dof, message.rate_hz, "An action chunk")
+        state, moves = np.asarray(message.state, float), np.asarray(message.dof_mask, bool)
+        if not len(state) == len(moves) == message.dof:
+            raise _inconsistent("An action chunk", f"{message.dof} degrees of freedom", f"{len(state)} in its state")
+        chunk = Chunk(stamp, state, rows, float(message.rate_hz))
+    return ChunkAnswer(
+        message.control,
+        message.request_id,
+        Task(message.planner, message.plan_id, message.active, message.subtask),
+        robot=message.robot,
+        stamp=stamp,
+        chunk=chunk,
+        moves=moves,
+        error=message.error,
+        seconds=message.inference_s,
+        expert=message.expert,
+        checkpoint=message.checkpoint,
+    )
+
+
+def _rows(values, count: int, width: int, rate: float, what: str) -> np.ndarray:
+    """Rows (count, width) of a message; their numbers may be anything, but are as many as it says."""
+    if not (count > 0 and width > 0 and len(values) == count * width):
+        raise _inconsistent(what, f"{count} rows of {width}", f"{len(values)} numbers")
+    if not (math.isfinite(rate) and rate > 0):
+        raise _inconsistent(what, f"{count} rows", f"{rate:g} of them a second")
+    return np.asarray(values, float).reshape(count, width)
+
+
+def _inconsistent(what: str, says: str, has: str) -> WallOSSError:
+    return WallOSSError(f"{what} says that it has {says}, and has {has}.", "Run one version of WALL-OSS on all sides.")
 
 
 def _path(header, targets: np.ndarray, arm: Layout) -> PoseArray:
@@ -153,6 +229,13 @@ def transform_pose(message: TransformStamped) -> np.ndarray:
     pose[:3, :3] = matrix_from_quaternion((rotation.x, rotation.y, rotation.z, rotation.w))
     pose[:3, 3] = translation.x, translation.y, translation.z
     return pose
+
+
+def plan_news(message: SubtaskPlan) -> PlanNews:
+    """What control follows of a plan's message."""
+    texts = tuple(subtask.text for subtask in message.subtasks)
+    began = seconds(message.began)
+    return PlanNews(message.planner, message.plan_id, began, message.status, message.active, texts)
 
 
 def plan_message(plan: Plan, frame: str, time: float, planner: str = "") -> SubtaskPlan:

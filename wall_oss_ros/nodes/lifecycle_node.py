@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from functools import partial
 
@@ -25,6 +26,15 @@ COMMON_PARAMETERS = (
     Parameter("autostart", True, "Configure and activate as soon as the node runs; false leaves that to a manager."),
     Parameter("robot", "franka", "Name of the robot profile in config/robots, or a path to one."),
 )
+
+
+def _full_name(namespace: str, name: str) -> str:
+    return f"{namespace.rstrip('/')}/{name}"
+
+
+def run_identity(node) -> str:
+    """An id of this run of a node: its name, and what no other run has."""
+    return f"{node.get_fully_qualified_name()}#{uuid.uuid4().hex[:8]}"
 
 
 class WallOSSNode(LifecycleNode):
@@ -85,6 +95,11 @@ class WallOSSNode(LifecycleNode):
     def steady(self) -> float:
         """A time in s that never stops or jumps, for watchdogs."""
         return self._steady.now().nanoseconds * 1e-9
+
+    def publishers_of(self, topic: str) -> list[str]:
+        """The full names of the nodes that publish on a topic, one for each publisher."""
+        name = self.resolve_topic_name(topic)
+        return [_full_name(info.node_namespace, info.node_name) for info in self.get_publishers_info_by_topic(name)]
 
     def publish_to(self, message_type, topic: str, qos):
         return self._keep(self.create_publisher(message_type, topic, qos), self.destroy_publisher)

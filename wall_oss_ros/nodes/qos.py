@@ -21,6 +21,7 @@ def _profile(depth: int, reliable: bool, latched: bool = False) -> QoSProfile:
 SENSOR = _profile(5, reliable=False)  # to subscribe to cameras and joint states: drivers publish either way
 NEWEST = _profile(1, reliable=False)  # observations: an old one is worth nothing
 EVENTS = _profile(10, reliable=True)  # instructions, chunks, commands: none may be lost
+REQUEST = _profile(1, reliable=True)  # to the action expert: only the newest counts, and must arrive
 LATCHED = _profile(1, reliable=True, latched=True)  # plan, status, markers: a late subscriber sees the current one
 
 

@@ -19,32 +19,35 @@ _HANGS = 5.0  # s after a signal, from which on another one ends the process at 
 
 
 def run(
-    make_node: Callable[[], WallOSSNode],
+    *make_nodes: Callable[[], WallOSSNode],
     threads: int = 1,
     arguments: list[str] | None = None,
     last_words: bool = False,
 ) -> int:
-    """Runs one node until it is told to end; the body of every node's ``main``.
+    """Runs nodes, most often one, until they are told to end; the body of every node's ``main``.
 
     Args:
-        make_node: makes the node; called once rclpy is initialised.
+        make_nodes: each makes a node; called once rclpy is initialised.
         threads: of the executor; more than one where a callback waits, as an action's does.
         arguments: used instead of the process's own.
-        last_words: whether the node must still be able to publish when a signal ends it.
+        last_words: whether the nodes must still be able to publish when a signal ends them.
 
     Returns:
         The exit status: 0, or 2 after an error that the user can mend, which is printed on one line.
     """
-    node, ending = None, _Ending()
+    nodes: list[WallOSSNode] = []
+    ending = _Ending()
     try:
         handlers = SignalHandlerOptions.NO if last_words else SignalHandlerOptions.ALL
         rclpy.init(args=arguments, signal_handler_options=handlers)
         if last_words:
             ending.listen()
-        node = make_node()
         executor = SingleThreadedExecutor() if threads == 1 else MultiThreadedExecutor(num_threads=threads)
-        executor.add_node(node)
-        node.autostart()
+        for make_node in make_nodes:
+            nodes.append(make_node())
+            executor.add_node(nodes[-1])
+        for node in nodes:
+            node.autostart()
         if last_words:
             ending.spin(executor)
         else:
@@ -60,7 +63,7 @@ def run(
             raise
     finally:
         ending.begin()
-        if node is not None:
+        for node in reversed(nodes):
             node.close()
             node.destroy_node()
         if rclpy.ok():

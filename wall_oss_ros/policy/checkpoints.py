@@ -6,6 +6,7 @@ Which one is for a robot is read from the heads of the files themselves.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 from pathlib import Path
@@ -15,6 +16,7 @@ from wall_oss_ros.paths import data_path
 from wall_oss_ros.robots.profile import RobotProfile
 
 DEFAULT_MODEL = "wall-oss-tiny"
+_SAMPLES, _SAMPLE = 64, 1 << 16  # how many of a file are looked at, and their bytes
 _STATISTICS = "action_preprocessor.normalizer_action."
 
 
@@ -82,6 +84,22 @@ def shipped_model(profile: RobotProfile) -> str:
             "Train one (docs/how-to/fine_tune.md), and name it as the model.",
         )
     return DEFAULT_MODEL if best is None else best.name
+
+
+def checkpoint_identity(folder: Path) -> str:
+    """A checkpoint's name, and a digest of its files, which further training changes.
+
+    Of each file its size and samples of its contents count: to read gigabytes would take long.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.safetensors")) + sorted(folder.glob("*.json")):
+        size = path.stat().st_size
+        digest.update(f"{path.name} {size}\n".encode())
+        with open(path, "rb") as file:
+            for place in sorted({0, *(size * k // _SAMPLES for k in range(_SAMPLES)), max(0, size - _SAMPLE)}):
+                file.seek(place)
+                digest.update(file.read(_SAMPLE))
+    return f"{folder.name}@{digest.hexdigest()[:8]}"
 
 
 def robots_of(folder: Path) -> set[str]:

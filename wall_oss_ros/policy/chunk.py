@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Action chunks as absolute targets with times: what the model's side sends, and what the robot is already doing."""
+"""Action chunks as absolute targets with times: how control asks for them, and what the model's side answers."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,6 +38,60 @@ class Chunk:
     def passed(self, time: float) -> int:
         """How many steps lie at or before ``time``."""
         return int(np.clip(np.floor((time - self.stamp) * self.rate_hz + 1e-6), 0, len(self.targets)))
+
+
+class Task(NamedTuple):
+    """What a chunk is for: the planner's id, the plan's, and the subtask's index and text."""
+
+    planner: str
+    plan_id: int
+    active: int
+    subtask: str
+
+
+@dataclass(frozen=True)
+class ChunkRequest:
+    """What control asks for.
+
+    Attributes:
+        control, number: who asks, and its count of requests.
+        robot: the identity of the robot that will move.
+        previous: what the robot is doing; None for nothing.
+        committed_until: the time up to which it goes on with that whatever comes, s.
+    """
+
+    control: str
+    number: int
+    robot: str
+    task: Task
+    previous: Chunk | None = None
+    committed_until: float = 0.0
+
+
+@dataclass(frozen=True)
+class ChunkAnswer:
+    """The answer to a request: a chunk, or ``error``, which says why there is none.
+
+    Attributes:
+        control, number, task: the request's.
+        robot: the identity of the robot that was observed; empty where nothing was.
+        stamp: of the observation, s; 0 where there was none.
+        moves: (A,) bool, the entries of the layout that the model decides; None without a chunk.
+        seconds: that inference took.
+        expert, checkpoint: who answers, and what it runs.
+    """
+
+    control: str
+    number: int
+    task: Task
+    robot: str = ""
+    stamp: float = 0.0
+    chunk: Chunk | None = None
+    moves: np.ndarray | None = None
+    error: str = ""
+    seconds: float = 0.0
+    expert: str = ""
+    checkpoint: str = ""
 
 
 class Mixer:

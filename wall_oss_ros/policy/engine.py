@@ -31,11 +31,12 @@ class Engine:
     Weights are read when it is built, and partly copied: changes after that do not all reach it.
     """
 
-    def __init__(self, model: WallOSS, capacity: int = 1024, accelerate: bool = True):
+    def __init__(self, model: WallOSS, capacity: int = 1024, accelerate: bool = True, twin: Engine | None = None):
         """
         Args:
             capacity: tokens to allocate for; grows when a prompt needs more.
             accelerate: on a GPU, compile the layers and record CUDA graphs.
+            twin: one on the same model: weights are shared, and only what belongs to an observation is this one's own.
 
         Raises:
             WallOSSError: the model has adapters that are not merged.
@@ -45,7 +46,8 @@ class Engine:
         self._wide = model.device.type == "cpu" and model.dtype == torch.bfloat16 and widening_pays()
         with torch.inference_mode():
             dtype = torch.float32 if self._wide else model.dtype
-            self.runtime = Runtime(model, capacity, dtype, torch.compile if gpu else None)
+            compiler, shared = torch.compile if gpu else None, None if twin is None else twin.runtime
+            self.runtime = Runtime(model, capacity, dtype, compiler, shared)
         self.graphs = GraphCache(CudaCapture() if gpu else None)
         self._layout: tuple[list[int], list[list[int]]] | None = None  # ids and grids of the prefix
         self._places: list[slice] = []  # of each view's tokens

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from wall_oss_ros.model.attention import check_backend
 from wall_oss_ros.model.checkpoint import locate
 from wall_oss_ros.model.fast import NotAChunk
 from wall_oss_ros.policy import prompts
+from wall_oss_ros.policy.checkpoints import checkpoint_identity
 from wall_oss_ros.policy.engine import Engine
 from wall_oss_ros.policy.fast_actions import FastActions
 from wall_oss_ros.policy.fit import require_fit
@@ -32,7 +34,7 @@ WARM_LENGTHS = 40
 
 
 class Policy:
-    """One checkpoint on one robot. Planner and control may share it: calls wait for each other.
+    """One checkpoint on one robot. Its calls wait for each other; those of a :meth:`twin` do not.
 
     Attributes:
         horizon: steps of an action chunk.
@@ -43,6 +45,7 @@ class Policy:
         temperature: standard deviation of the noise that a chunk starts from; the checkpoint's
             ``sampling_temperature``, else 1.
             At 0 the flow starts from the noise's mean: the same observation then always gives the same chunk.
+        checkpoint: its name, and a digest of its files; empty where it comes from no folder.
         fast: makes chunks from the language head's FAST tokens; None where they come from the flow head.
     """
 
@@ -83,7 +86,8 @@ class Policy:
         self.image_size: int | None = model.config.image_size
         self.temperature = float(model.config.extra.get("sampling_temperature", 1.0))
         self.fast = FastActions.from_checkpoint(model.config, processor.tokenizer, folder, self._actions)
-        self._engine = Engine(model, accelerate=accelerate)
+        self.checkpoint = "" if folder is None else checkpoint_identity(folder)
+        self._engine, self._accelerate = Engine(model, accelerate=accelerate), accelerate
         self._images: list[np.ndarray] | None = None
         self._lock = threading.Lock()
 
@@ -126,6 +130,13 @@ class Policy:
         model = WallOSS.from_pretrained(folder, device, dtype)
         model.set_attention_backend(attention)
         return cls(model, WallOSSProcessor(model.config, read_tokenizer(folder)), robot, folder, accelerate)
+
+    def twin(self) -> Policy:
+        """Another policy on the same weights, with an observation of its own: it may compute at the same time."""
+        other = copy(self)
+        other._engine = Engine(self.model, accelerate=self._accelerate, twin=self._engine)
+        other._images, other._lock = None, threading.Lock()
+        return other
 
     @property
     def dof_mask(self) -> np.ndarray:

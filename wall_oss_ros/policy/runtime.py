@@ -36,22 +36,26 @@ class Runtime:
         stride: () float32, the length of a step in flow time.
     """
 
-    def __init__(self, model: WallOSS, capacity: int, dtype: torch.dtype, compiler=None):
+    def __init__(self, model: WallOSS, capacity: int, dtype: torch.dtype, compiler=None, twin: Runtime | None = None):
         """
         Args:
             capacity: tokens.
             dtype: in which to compute.
             compiler: applied to the function of one layer, such as torch.compile; None leaves it.
+            twin: one on the same model, whose packed weights are used instead of further copies.
         """
         config = self._config = model.config
         self.dtype, self.device = dtype, model.device
         self._model, decoder = model, model.model
         horizon, flow = config.action_horizon, model.action_preprocessor
-        kernels = PackedKernels(horizon, dtype)
-        self._layers = [[layer.weights(kind, kernels) for layer in decoder.layers] for kind in (LANGUAGE, ACTION)]
-        self._norms = [kernels.norm(decoder.final_norm(kind)) for kind in (LANGUAGE, ACTION)]
-        self.flow = FoldedActions(flow, kernels.linear([flow.w3], "flow", ACTION), dtype)
-        self._layer = decoder_layer if compiler is None else compiler(decoder_layer)
+        if twin is None:
+            kernels = PackedKernels(horizon, dtype)
+            self._layers = [[layer.weights(kind, kernels) for layer in decoder.layers] for kind in (LANGUAGE, ACTION)]
+            self._norms = [kernels.norm(decoder.final_norm(kind)) for kind in (LANGUAGE, ACTION)]
+            self.flow = FoldedActions(flow, kernels.linear([flow.w3], "flow", ACTION), dtype)
+            self._layer = decoder_layer if compiler is None else compiler(decoder_layer)
+        else:
+            self._layers, self._norms, self.flow, self._layer = twin._layers, twin._norms, twin.flow, twin._layer
         self._allocate(capacity)
         self.actions = torch.zeros(1, horizon, config.action_dim, device=self.device)
         self.bias = torch.zeros(config.action_width, device=self.device, dtype=dtype)
@@ -160,7 +164,8 @@ class CudaCapture:
         graph = torch.cuda.CUDAGraph()
         torch.cuda.synchronize()
         try:
-            with torch.cuda.graph(graph, pool=self._pool):
+            # Other threads' work, such as a twin's, may go on meanwhile.
+            with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
                 result = work()
         except RuntimeError as error:
             raise WallOSSError(

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from wall_oss_ros.control.worker import Outcome
 from wall_oss_ros.homing.moveit.link import MoveItLink
+from wall_oss_ros.policy.chunk import ChunkAnswer, Task
 from wall_oss_ros.robots.layout import Layout
 
 _PATIENCE = 0.5  # s
@@ -27,22 +27,24 @@ class TargetCheck:
         self._held: tuple[Any, queue.SimpleQueue, float] | None = None
         self.fault = ""
 
-    def through(self, now: float, outcome: Outcome | None, active: Any, measured: np.ndarray | None) -> Outcome | None:
-        """An outcome of inference that may be followed now: what has just come, if there is nothing to check, or what
-        has been found free; None when there is neither.
+    def through(
+        self, now: float, answer: ChunkAnswer | None, active: Task | None, measured: np.ndarray | None
+    ) -> ChunkAnswer | None:
+        """A chunk that may be followed now: what has just come, if there is nothing to check, or what has been found
+        free; None when there is neither.
 
         Args:
             now: s of steady time.
-            outcome: what has just come.
+            answer: what has just come.
             active: the task at present; None when there is none.
             measured: (n,) joints, rad, of all arms; None when they are not known.
         """
         if active is None:
             self.forget()
-        if outcome is not None:
-            if outcome.error is not None or measured is None or outcome.tag.task != active:
-                return outcome
-            self.put(now, outcome, np.asarray(outcome.tag.observation.state, float), outcome.value[0], measured)
+        if answer is not None:
+            if measured is None or answer.task != active:
+                return answer
+            self.put(now, answer, answer.chunk.targets, measured)
         return self.poll(now)
 
     @property
@@ -50,20 +52,18 @@ class TargetCheck:
         """Whether a chunk waits here."""
         return self._held is not None
 
-    def put(self, now: float, chunk: Any, state, actions, measured) -> None:
+    def put(self, now: float, chunk: Any, targets, measured) -> None:
         """Has a chunk checked, instead of one that is still being checked.
 
         Args:
             now: s of steady time.
             chunk: what :meth:`poll` gives when it is free.
-            state: (A,) the state that it begins at; actions: (horizon, A) what the model put out.
+            targets: (horizon, A) its absolute targets.
             measured: (n,) joints, rad, of all arms.
         """
-        with np.errstate(all="ignore"):
-            fits = np.ndim(actions) == 2 and np.shape(actions)[1] == self._layout.size == np.size(state)
-            targets = self._layout.absolute(actions, state) if fits else np.empty((0, 0))
-        if not np.isfinite(targets).all():
-            targets = targets[:0]  # control refuses it, and says why
+        targets = np.asarray(targets, float)
+        if targets.ndim != 2 or targets.shape[1] != self._layout.size or not np.isfinite(targets).all():
+            targets = np.empty((0, self._layout.size))  # control refuses it, and says why
         request = {"do": "check", "start": np.asarray(measured, float).tolist(), "targets": targets.tolist()}
         self._held = chunk, self._link.ask(request), now
 
