@@ -31,6 +31,7 @@ class Robot:
         self.q, self.seeing, self.node = ARM.home.copy(), True, node
         self.trajectories, self.openings, self.robot = [], [], robot_identity(PROFILE)
         self.pushed: float | None = 0.0  # N; None says nothing
+        self.finger = 0.04  # m, of each
         self._joints = node.create_publisher(JointState, PROFILE.joint_states, EVENTS)
         self._wrenches = node.create_publisher(WrenchStamped, PROFILE.arm.force.topic, NEWEST)
         self._observations = Observations(node)
@@ -48,7 +49,9 @@ class Robot:
 
     def _say_joints(self) -> None:
         names = [*PROFILE.arm.joints, *PROFILE.gripper.joints]
-        self._joints.publish(JointState(header=self._stamp(), name=names, position=[*self.q.tolist(), 0.04, 0.04]))
+        self._joints.publish(
+            JointState(header=self._stamp(), name=names, position=[*self.q.tolist(), self.finger, self.finger])
+        )
         if self.pushed is not None:
             wrench = WrenchStamped(header=self._stamp())
             wrench.wrench.force.z = self.pushed
@@ -57,7 +60,7 @@ class Robot:
     def _see(self) -> None:
         if not self.seeing:
             return
-        state, mask = Layout(PROFILE).pack(*ARM.fk(self.q), 0.08)
+        state, mask = Layout(PROFILE).pack(*ARM.fk(self.q), 2 * self.finger)
         message = Observation(header=self._stamp(), robot=self.robot, state=state.tolist(), state_mask=mask.tolist())
         message.view_names = [view.name for view in PROFILE.views]
         message.views = [image_message(np.zeros((112, 112, 3), np.uint8), Header()) for _ in PROFILE.views]
@@ -68,7 +71,8 @@ class Robot:
         self.q = np.array(message.points[0].positions)
 
     def _on_gripper(self, handle):
-        self.openings.append(handle.request.command.position)
+        self.finger = handle.request.command.position
+        self.openings.append(self.finger)
         handle.succeed()
         return GripperCommand.Result(reached_goal=True)
 

