@@ -26,6 +26,36 @@ class Setpoint:
         return Setpoint(self.time, self.position[joints], self.velocity[joints])
 
 
+@dataclass(frozen=True)
+class Going:
+    """Where joints are while they follow setpoints: (n,) rad or m, and its first and second derivatives."""
+
+    position: np.ndarray
+    velocity: np.ndarray
+    acceleration: np.ndarray
+
+
+def gone_on(setpoints: Sequence[Setpoint], seconds: float) -> Going:
+    """Where a joint trajectory controller has led joints, that long after the time that setpoints count from.
+
+    Between two points it interpolates by a cubic (Hermite) spline of positions and velocities, as ros2_controllers'
+    joint_trajectory_controller does; behind the last one it rests there.
+
+    Args:
+        seconds: not before the first point.
+    """
+    for before, after in zip(setpoints, setpoints[1:]):
+        if seconds < after.time:
+            span = after.time - before.time
+            s = float(np.clip((seconds - before.time) / span, 0.0, 1.0))
+            a, b, u, v = before.position, after.position, before.velocity * span, after.velocity * span
+            c, d = 3 * (b - a) - 2 * u - v, 2 * (a - b) + u + v
+            position = a + s * (u + s * (c + s * d))
+            return Going(position, (u + s * (2 * c + 3 * s * d)) / span, (2 * c + 6 * s * d) / span**2)
+    rest = setpoints[-1].position
+    return Going(rest, np.zeros_like(rest), np.zeros_like(rest))
+
+
 class Stopping:
     """Makes setpoints that end at rest.
 
