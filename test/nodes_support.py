@@ -98,6 +98,12 @@ class Bench:
         node.autostart()
         return node
 
+    def forget(self, node):
+        """A node under test has been closed."""
+        self._nodes.remove(node)
+        self.executor.remove_node(node)
+        node.destroy_node()
+
     def run_control(self, policy, **values):
         """Starts the control node, of a simulated robot unless ``values`` say otherwise, and an action expert."""
         values = {"simulated": load_profile(values.get("robot", "franka")).simulation is not None} | values

@@ -44,6 +44,11 @@ class Robot:
     def plan(self, status: int = SubtaskPlan.RUNNING, plan_id: int = 1) -> None:
         self._plan.publish(running_plan(self.node, status, plan_id))
 
+    def repeat(self) -> None:
+        """Says the plan that there is twice a second, begun when it began."""
+        plan = running_plan(self.node)
+        self.node.create_timer(0.5, lambda: self._plan.publish(plan))
+
     def _stamp(self) -> Header:
         return Header(stamp=self.node.get_clock().now().to_msg())
 

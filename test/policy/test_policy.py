@@ -2,6 +2,7 @@
 """The policy as a robot uses it, with a tiny checkpoint of random weights and a real tokenizer."""
 
 import json
+import shutil
 import threading
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from checkpoint_support import VIEWS, small_config
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS
 from wall_oss_ros.policy import Observation, Policy, prompts
+from wall_oss_ros.policy.checkpoints import checkpoint_identity
 from wall_oss_ros.training.tokenizer import train_tokenizer
 
 ARM = slice(7, 14)
@@ -201,3 +203,35 @@ def test_checkpoints_that_do_not_fit_are_refused(folder, tmp_path):
         Policy.from_pretrained(copy)
     with pytest.raises(WallOSSError, match="no statistics for the robot 'ur'; it has: franka"):
         Policy.from_pretrained(folder, robot="ur")
+
+
+def test_twins_share_the_weights_and_compute_at_the_same_time_as_alone(policy):
+    twin = policy.twin()
+    own, its = policy._engine.runtime, twin._engine.runtime
+    assert twin.model is policy.model and its._layers is own._layers and its.flow is own.flow
+    assert its.cache is not own.cache and its.embeds.data_ptr() != own.embeds.data_ptr()
+    observations = [observe(seed) for seed in range(6)]
+    alone = [(policy.act(obs, INSTRUCTION, seed=1), policy.reason(obs, INSTRUCTION)) for obs in observations]
+    acted, judged = [], []
+    thinking = threading.Thread(target=lambda: judged.extend(policy.reason(obs, INSTRUCTION) for obs in observations))
+    moving = threading.Thread(target=lambda: acted.extend(twin.act(obs, INSTRUCTION, seed=1) for obs in observations))
+    for thread in (thinking, moving):
+        thread.start()
+    for thread in (thinking, moving):
+        thread.join()
+    assert judged == [words for _, words in alone]
+    assert all(np.array_equal(chunk, lone) for chunk, (lone, _) in zip(acted, alone))
+
+
+def test_a_checkpoint_is_known_by_its_files(folder, tmp_path):
+    first = checkpoint_identity(folder)
+    assert first == Policy.from_pretrained(folder).checkpoint and first.startswith(f"{folder.name}@")
+    copy = tmp_path / folder.name
+    shutil.copytree(folder, copy)
+    assert checkpoint_identity(copy) == first
+    model = WallOSS.from_pretrained(copy)
+    with torch.no_grad():
+        for parameter in model.parameters():  # as further training does
+            parameter.add_(1e-3)
+    model.save_pretrained(copy)
+    assert checkpoint_identity(copy) != first

@@ -7,13 +7,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from uuid import uuid4
 
 import numpy as np
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.nodes.conversions import observation_from, plan_message, transform_pose
-from wall_oss_ros.nodes.lifecycle_node import ERROR, OK, WARN, WallOSSNode
+from wall_oss_ros.nodes.lifecycle_node import ERROR, OK, WARN, WallOSSNode, run_identity
 from wall_oss_ros.nodes.parameters import POLICY_PARAMETERS, Parameter, load_policy
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, SENSOR
 from wall_oss_ros.nodes.running import run
@@ -88,7 +87,7 @@ class PlannerNode(WallOSSNode):
     def __init__(self, policy_loader: Callable = load_policy, **options):
         super().__init__("planner", **options)
         self._load_policy = policy_loader
-        self.identity = ""
+        self.identity = run_identity(self)
         self._goals, self._goal_over = 0, threading.Condition()  # goals that are being executed
 
     def setup(self) -> None:
