@@ -87,7 +87,7 @@ class PlannerNode(WallOSSNode):
     def __init__(self, policy_loader: Callable = load_policy, **options):
         super().__init__("planner", **options)
         self._load_policy = policy_loader
-        self.identity = run_identity(self)
+        self.identity = ""
         self._goals, self._goal_over = 0, threading.Condition()  # goals that are being executed
 
     def setup(self) -> None:
@@ -98,7 +98,7 @@ class PlannerNode(WallOSSNode):
         self._plan_out = self.publish_to(SubtaskPlan, "plan", LATCHED)
 
     def start(self) -> None:
-        self.identity = uuid4().hex[:12]  # plans are counted anew
+        self.identity = run_identity(self)  # plans are counted anew
         # As last published. A new planner says that it has none, to those who still follow the plan of one that died.
         self._message = self._to_message(Plan(0, "", status=PlanStatus.CANCELLED))
         self._observed: float | None = None  # when the last observation came, s of steady time
