@@ -4,7 +4,8 @@
 from types import SimpleNamespace
 
 import pytest
-from nodes_support import a_bench
+from nodes_support import FakePolicy, a_bench
+from robot_support import Robot
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
 from wall_oss_ros.control import gripper_goals
@@ -13,12 +14,15 @@ from wall_oss_ros.nodes.gripper_actions import ACTIONS
 from wall_oss_ros.nodes.grippers import ActionGripper, TrajectoryGripper
 from wall_oss_ros.nodes.lifecycle_node import WallOSSNode
 from wall_oss_ros.nodes.mock_gripper import MockGripperNode
+from wall_oss_ros.nodes.qos import LATCHED
 from wall_oss_ros.robots.components import Gripper, Stroke
 from wall_oss_ros.robots.profile import load_profile
 
+from rclpy.action import GoalResponse
 from rclpy.parameter import Parameter
 from rclpy.task import Future
 from sensor_msgs.msg import JointState
+from wall_oss_msgs.msg import ControlStatus
 
 PROFILE = Gripper(
     dof="gripper", closed=0.0, open=0.09, joints=("right_finger", "left_finger"),
@@ -256,3 +260,19 @@ def test_a_served_action_is_found_followed_and_missed(bench, kind):
     bench.until(told(0.06, "0.0600 m: there"))
     assert not gripper.fault
     gripper.destroy()
+
+
+@pytest.mark.slow
+def test_control_holds_where_a_gripper_refuses_and_goes_on_once_it_takes_it(bench):
+    statuses, robot = bench.listen(ControlStatus, "status", LATCHED), Robot(bench)
+    robot.gripper.register_goal_callback(lambda _goal: GoalResponse.REJECT)
+    control = bench.run_control(FakePolicy())
+    bench.node.create_timer(0.5, robot.plan)
+    said = "the gripper at /franka_gripper/gripper_action refused an opening of"
+    bench.until(lambda: statuses and statuses[-1].state == ControlStatus.HOLDING and said in statuses[-1].reason)
+    bench.until(lambda: not control.motion.moving)
+    assert not robot.openings
+    bench.until(lambda: "refused" in control.diagnose()[2]["/franka_gripper/gripper_action"])
+    robot.gripper.register_goal_callback(lambda _goal: GoalResponse.ACCEPT)
+    bench.until(lambda: robot.openings and statuses[-1].state == ControlStatus.RUNNING)
+    bench.until(lambda: "there" in control.diagnose()[2]["/franka_gripper/gripper_action"])
