@@ -47,11 +47,54 @@ def test_padded_rows_and_other_byte_order_are_read():
 
 
 def test_bad_images_are_refused_with_the_reason():
-    with pytest.raises(CvBridgeError, match="yuv422"):
-        bridge.imgmsg_to_cv2(Image(encoding="yuv422"))
+    with pytest.raises(CvBridgeError, match="nv12"):
+        bridge.imgmsg_to_cv2(Image(encoding="nv12"))
     with pytest.raises(CvBridgeError, match="expected at least 6 and 12"):
         bridge.imgmsg_to_cv2(Image(height=2, width=2, encoding="rgb8", step=6, data=bytes(8)))
-    with pytest.raises(CvBridgeError, match="32FC1 to rgb8"):
+    with pytest.raises(CvBridgeError, match="32FC1. is not a color format"):
         bridge.imgmsg_to_cv2(bridge.cv2_to_imgmsg(np.zeros((1, 1), np.float32), "32FC1"), "rgb8")
     with pytest.raises(CvBridgeError, match="float64"):
         bridge.cv2_to_imgmsg(np.zeros((1, 1, 3)), "rgb8")
+
+
+def test_packed_yuv_is_what_opencv_makes_of_it():
+    """Values of OpenCV 4's cvtColor, with COLOR_YUV2RGB_YUY2 and COLOR_YUV2RGB_UYVY."""
+    pairs = np.array([[[81, 90], [145, 240]]], np.uint8)
+    for encoding, data in (("yuv422_yuy2", pairs), ("yuv422", pairs[..., ::-1])):
+        message = Image(height=1, width=2, encoding=encoding, step=4, data=data.tobytes())
+        assert bridge.imgmsg_to_cv2(message, "rgb8").tolist() == [[[254, 0, 0], [255, 74, 73]]]
+        assert bridge.imgmsg_to_cv2(message, "mono8").tolist() == [[81, 145]]
+
+
+def test_bayer_is_what_opencv_makes_of_it():
+    """Values of OpenCV 4's cvtColor, with COLOR_BayerBG2RGB (its name for rggb) and COLOR_BayerGR2RGB (for gbrg)."""
+    pattern = np.array([[10, 200, 30, 40], [50, 60, 170, 80], [90, 100, 110, 220], [130, 40, 150, 160]], np.uint8)
+    message = bridge.cv2_to_imgmsg(pattern, "bayer_rggb8")
+    assert bridge.imgmsg_to_cv2(message, "rgb8")[1:3, 1:3].tolist() == [
+        [[60, 130, 60], [70, 170, 70]],
+        [[100, 100, 50], [110, 160, 85]],
+    ]
+    message.encoding = "bayer_gbrg8"
+    assert bridge.imgmsg_to_cv2(message, "rgb8")[1:3, :2].tolist() == [
+        [[110, 60, 150], [110, 60, 150]],
+        [[125, 75, 100], [125, 75, 100]],
+    ]
+    with pytest.raises(CvBridgeError, match="Unsupported conversion"):
+        bridge.imgmsg_to_cv2(message, "rgba8")
+
+
+def test_sixteen_bits_become_eight_in_proportion():
+    message = bridge.cv2_to_imgmsg(np.array([[[65535, 257, 128]]], np.uint16), "bgr16")
+    assert bridge.imgmsg_to_cv2(message, "rgb8").tolist() == [[[0, 1, 255]]]
+    assert bridge.imgmsg_to_cv2(bridge.cv2_to_imgmsg(np.array([[255]], np.uint8), "mono8"), "mono16") == 65535
+
+
+@pytest.mark.parametrize("encoding", ["8UC1", "8UC3", "16UC1", "32FC1", "8UC4"])
+def test_what_says_nothing_of_colours_becomes_none(encoding):
+    """As cv_bridge: OpenCV users publish BGR as 8UC3, and it must not be taken for RGB."""
+    message = Image(height=2, width=2, encoding=encoding, step=16, data=bytes(32))
+    assert bridge.imgmsg_to_cv2(message).shape[:2] == (2, 2)
+    for target in ("rgb8", "mono8", "mono16"):
+        with pytest.raises(CvBridgeError, match="is not a color format"):
+            bridge.imgmsg_to_cv2(message, target)
+    assert bridge.imgmsg_to_cv2(bridge.cv2_to_imgmsg(np.zeros((2, 2, 3), np.uint8), "bgr8"), "8UC3").shape == (2, 2, 3)

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a subtask's words to a place: what is asked, what counts as an answer, and where a pixel lies."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from wall_oss_ros.policy import prompts
+from wall_oss_ros.policy.observation import Camera, Observation
 from wall_oss_ros.robots.frames import Frames
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim.cell import mount
@@ -98,7 +101,7 @@ def test_what_is_not_known_has_no_pose(simulator):
 class Policy:
     """Answers with a given text, and counts the questions."""
 
-    image_size = 112
+    image_size, views = 112, [FRONT.view]
 
     def __init__(self, answer=""):
         self.answer, self.asked = answer, []
@@ -111,13 +114,15 @@ class Policy:
         return self.answer
 
 
-def pointing(policy, size=(112, 112)):
-    made = SubtaskLocator(policy, PROFILE)
-    made.frames.mount(PROFILE.arm.base_frame, made.view.optical_frame, mount(FRONT))
+def seen(size=(112, 112)):
+    """An observation whose first view is calibrated; of another size than the model takes, it was stretched."""
     height, width = size
-    focal = height / 2 / np.tan(np.radians(FRONT.field_of_view) / 2)
-    made.intrinsics = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]]), size
-    return made
+    focal = np.array([width, height]) / 2 / np.tan(np.radians(FRONT.field_of_view) / 2)
+    matrix = np.array([[focal[0], 0, width / 2], [0, focal[1], height / 2], [0, 0, 1]])
+    return Observation(
+        0.0, {FRONT.view: np.zeros((height, width, 3), np.uint8)}, np.zeros(20), np.zeros(20, bool),
+        {FRONT.view: Camera(matrix, mount(FRONT))},
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("size", [(112, 112), (480, 640)])
@@ -125,24 +130,22 @@ def test_a_pixel_becomes_the_place_on_the_table(simulator, size):
     place = np.array([0.52, 0.13, PROFILE.arm.workspace.min[2]])
     x, y = simulator.project(FRONT.view, place).astype(int)
     policy = Policy(f"<point>[{x}, {y}]</point>")
-    found = pointing(policy, size)(None, "pick up the red cube")
+    found = SubtaskLocator(policy, PROFILE)(seen(size), "pick up the red cube")
     assert found == pytest.approx(place, abs=0.008), "to within a pixel"
     assert policy.asked == ["Point to the red cube."]
 
 
 @pytest.mark.parametrize("answer", ["not in view", "<point>[200, 5]</point>", "<point>[1, 1]</point>"])
 def test_no_place_is_made_up(answer):
-    assert pointing(Policy(answer))(None, "pick up the red cube") is None, (
+    assert SubtaskLocator(Policy(answer), PROFILE)(seen(), "pick up the red cube") is None, (
         "no point, outside the view, on the floor far off"
     )
 
 
 def test_nothing_is_asked_in_vain():
     policy = Policy("<point>[50, 50]</point>")
-    assert pointing(policy)(None, "wait") is None
-    assert pointing(policy)(None, "pick up the mauve cube") is None, "a word that the model does not know"
-    blind = pointing(policy)
-    blind.intrinsics = None
-    assert blind(None, "pick up the red cube") is None
-    assert SubtaskLocator(policy, PROFILE)(None, "pick up the red cube") is None, "nobody knows where the camera is"
+    locate = SubtaskLocator(policy, PROFILE)
+    assert locate(seen(), "wait") is None
+    assert locate(seen(), "pick up the mauve cube") is None, "a word that the model does not know"
+    assert locate(replace(seen(), cameras={}), "pick up the red cube") is None, "nobody knows where the camera is"
     assert policy.asked == []

@@ -13,7 +13,7 @@ from wall_oss_ros.control.followed_plan import PlanNews
 from wall_oss_ros.control.setpoints import Setpoint
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy.chunk import Chunk, ChunkAnswer, ChunkRequest, Task
-from wall_oss_ros.policy.observation import Observation
+from wall_oss_ros.policy.observation import Camera, Observation
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.rotations import matrix_from_quaternion, quaternion_from_matrix
 from wall_oss_ros.uni_cot.plan import Plan
@@ -90,7 +90,27 @@ def observation_from(message) -> Observation:
         images={name: image_array(view) for name, view in zip(message.view_names, message.views)},
         state=np.asarray(message.state, dtype=np.float32),
         state_mask=np.asarray(message.state_mask, dtype=bool),
+        cameras=_cameras(message),
     ).check()
+
+
+def _cameras(message) -> dict[str, Camera]:
+    """The calibrated ones of an observation's cameras, by view."""
+    views, matrices, poses = message.view_names, message.camera_matrices, message.camera_poses
+    if not poses:
+        return {}
+    if len(poses) != len(views) or len(matrices) != 9 * len(views):
+        raise WallOSSError(
+            f"An observation of {len(views)} views has {len(poses)} camera poses and {len(matrices)} numbers of camera"
+            " matrices.",
+            "Let the perception node make the observations.",
+        )
+    found = {}
+    for view, matrix, pose in zip(views, np.reshape(matrices, (-1, 3, 3)), poses):
+        q = pose.orientation
+        if matrix[0, 0] > 0 and matrix[1, 1] > 0 and any((q.x, q.y, q.z, q.w)):
+            found[view] = Camera(matrix, pose_matrix(pose.position, q))
+    return found
 
 
 def trajectory_message(joints: Sequence[str], setpoints: Sequence[Setpoint], time: float | None) -> JointTrajectory:
@@ -224,10 +244,14 @@ def transform_message(parent: str, child: str, pose: np.ndarray) -> TransformSta
 
 def transform_pose(message: TransformStamped) -> np.ndarray:
     """The inverse of ``transform_message``: the pose (4, 4)."""
-    translation, rotation = message.transform.translation, message.transform.rotation
+    return pose_matrix(message.transform.translation, message.transform.rotation)
+
+
+def pose_matrix(position, rotation: Quaternion) -> np.ndarray:
+    """A position (a point or vector message) and a quaternion as a homogeneous matrix (4, 4)."""
     pose = np.eye(4)
     pose[:3, :3] = matrix_from_quaternion((rotation.x, rotation.y, rotation.z, rotation.w))
-    pose[:3, 3] = translation.x, translation.y, translation.z
+    pose[:3, 3] = position.x, position.y, position.z
     return pose
 
 
@@ -236,6 +260,13 @@ def plan_news(message: SubtaskPlan) -> PlanNews:
     texts = tuple(subtask.text for subtask in message.subtasks)
     began = seconds(message.began)
     return PlanNews(message.planner, message.plan_id, began, message.status, message.active, texts)
+
+
+def pose_message(pose: np.ndarray | None) -> Pose:
+    """A homogeneous matrix (4, 4) as a pose; None as a quaternion of zeros."""
+    if pose is None:
+        return Pose(orientation=Quaternion(x=0.0, y=0.0, z=0.0, w=0.0))
+    return Pose(position=_xyz(Point, pose[:3, 3]), orientation=_quaternion(pose[:3, :3]))
 
 
 def plan_message(plan: Plan, frame: str, time: float, planner: str = "") -> SubtaskPlan:

@@ -6,23 +6,37 @@ from __future__ import annotations
 import sys
 from functools import partial
 
-from wall_oss_ros.nodes.conversions import image_message, planar_pose, seconds, to_stamp
+import numpy as np
+
+from wall_oss_ros.nodes.camera_frames import CameraFrames
+from wall_oss_ros.nodes.conversions import image_message, planar_pose, pose_message, seconds, to_stamp
 from wall_oss_ros.nodes.lifecycle_node import ERROR, OK, WARN, WallOSSNode
 from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.nodes.qos import LATCHED, NEWEST, SENSOR
 from wall_oss_ros.nodes.running import run
+from wall_oss_ros.nodes.view_source import ViewSource
+from wall_oss_ros.perception.calibration import Calibration, Lens
+from wall_oss_ros.perception.framing import Framing
+from wall_oss_ros.perception.frozen import FrozenPictures
+from wall_oss_ros.perception.health import ObservationHealth
 from wall_oss_ros.perception.model_views import Model, ModelViews
+from wall_oss_ros.perception.pictures import PictureError, compressed_pixels, raw_pixels
 from wall_oss_ros.perception.rates import RateLimit, RateMeter
 from wall_oss_ros.perception.robot_state import RobotState, RobotStateHistory
-from wall_oss_ros.perception.views import ViewSync, fit_square
+from wall_oss_ros.perception.views import ViewSync
+from wall_oss_ros.robots.cameras import with_cameras
+from wall_oss_ros.robots.frames import Frames
 from wall_oss_ros.robots.identity import robot_identity
 from wall_oss_ros.robots.profile import load_profile
 
-from cv_bridge import CvBridge, CvBridgeError
+from cv_bridge import CvBridge
 from nav_msgs.msg import Odometry
-from sensor_msgs.msg import Image, JointState
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from std_msgs.msg import Header
 from wall_oss_msgs.msg import ModelInfo, Observation
+
+_FOLLOW = 0.3  # s: how often is looked whether a camera's driver is there
+_LEVELS = {"ok": OK, "warn": WARN, "error": ERROR}
 
 
 class PerceptionNode(WallOSSNode):
@@ -32,49 +46,98 @@ class PerceptionNode(WallOSSNode):
     PARAMETERS = (
         Parameter("rate_hz", 10.0, "Most observations published in a second, Hz.", 0.1, 60.0),
         Parameter(
-            "image_size", 112, "Side of the square images until an action expert says what it takes, pixels.", 28, 1024
+            "cameras", "", "Where the views' pictures come from and what becomes of them, over what the profile says:"
+            " a preset in config/drivers/cameras, the path of a YAML file, or {view: {field: value}}."
         ),
+        Parameter("camera_poses", True, "Whether tf is asked where the cameras are, which observations then say."),
         Parameter("stale_s", 1.0, "Age from which views or joint states count as stale, s.", 0.05, 60.0, live=True),
-    )
+        Parameter(
+            "image_size", 112, "Side of the square views until an action expert says what it takes, pixels.", 0, 1024
+        ),
+    )  # fmt: skip
 
     def __init__(self, **options):
         super().__init__("perception", **options)
 
     def setup(self) -> None:
-        self._profile = load_profile(self.value("robot"))
+        self._profile = with_cameras(load_profile(self.value("robot")), self.value("cameras"))
         self._identity = robot_identity(self._profile)
         self._bridge = CvBridge()
+        self._framings = {view.name: Framing(view) for view in self._profile.views}
         self._observations = self.publish_to(Observation, "observation", NEWEST)
         self._states = self.publish_to(Observation, "observation_state", NEWEST)
 
     def start(self) -> None:
         profile = self._profile
         self._model = ModelViews(self._identity, [view.name for view in profile.views])
-        self._views = ViewSync(self._model.names, profile.watchdog.view_skew)
+        self._views = self._sync()
+        self._by_name = {view.name: view for view in profile.views}
         self._robot = RobotStateHistory(profile)
         self._limit = RateLimit(self.value("rate_hz"))
-        self._meter = RateMeter(window=3.0)
-        self._unusable = ""  # what was wrong with the last input that could not be used
+        self._health = ObservationHealth(self.value("rate_hz"), self.steady())
+        self._rates = {view.name: RateMeter(window=3.0) for view in profile.views}
+        self._frozen = FrozenPictures(noiseless=self.value("use_sim_time"))
+        self._calibration: Calibration | None = None
+        if self.value("camera_poses"):
+            look_up = CameraFrames(self).look_up
+            self._calibration = Calibration(Frames(profile), profile.arm.base_frame, look_up)
+            for view in profile.views:
+                self.listen(CameraInfo, view.camera_info_topic, partial(self._on_camera_info, view.name), SENSOR)
         self.listen(ModelInfo, "model", self._on_model, LATCHED)
-        for view in profile.views:
-            self.listen(Image, view.image_topic, partial(self._on_image, view.name), SENSOR)
+        self._sources = {v.name: ViewSource(self, v, partial(self._on_image, v.name)) for v in profile.views}
+        for source in self._sources.values():
+            self.keep(source, ViewSource.close)
+        self.every(_FOLLOW, self._follow)
         self.listen_to_joints(profile, self._on_joints)
         if profile.base is not None:
             self.listen(Odometry, profile.base.odometry, self._on_odometry, SENSOR)
 
     def diagnose(self):
         now, limit = self.now(), self.value("stale_s")
-        complaints = self._views.complaints(now, limit) + self._robot.complaints(now, limit)
-        if self._model.fault:
-            complaints.append(self._model.fault)
-        if self._unusable:
-            complaints.append(self._unusable)
-            self._unusable = ""
-        rate, jitter = self._meter.measure(self.steady())
-        values = {"observations_hz": f"{rate:.1f}", "jitter_s": f"{jitter:.4f}"}
-        if complaints:
-            return ERROR if rate == 0.0 else WARN, "; ".join(complaints), values
-        return OK, f"{rate:.1f} observations a second", values
+        faults = [self._model.fault] if self._model.fault else []
+        complaints = [] if self._size is not None else ["waiting for the model"]
+        rates = {view: meter.measure(now)[0] for view, meter in self._rates.items()}
+        for view, source in self._sources.items():
+            complaints += source.complaints(flowing=rates[view] > 0)
+        complaints += self._views.complaints(now, limit) + self._robot.complaints(now, limit)
+        complaints += self._frozen.complaints()
+        absent: list[str] = []
+        if self._calibration is not None:
+            complaints += [f"{view}: {what}" for view, what in self._calibration.doubts.items()]
+            absent = [f"{view} is not calibrated: {what}" for view, what in self._calibration.absent.items()]
+        verdict = self._health.verdict(now, self.steady(), faults, complaints)
+        values = {"observations_hz": f"{verdict.rate:.1f}", "jitter_s": f"{verdict.jitter:.4f}"}
+        values |= {f"{view}_hz": f"{rate:.1f}" for view, rate in rates.items()}
+        values |= {"image_size": "" if self._size is None else self._size, "calibration": "; ".join(absent)}
+        # Nothing moves by a calibration, so what is absent of it does not count as a fault.
+        return _LEVELS[verdict.level], "; ".join((verdict.message, *absent)), values
+
+    @property
+    def _size(self) -> int | None:
+        """Side of the model's views, pixels; 0 leaves them as they are. None until the model is known."""
+        return self._model.size if self._model.known else self.value("image_size") or None
+
+    def _follow(self) -> None:
+        for source in self._sources.values():
+            if source.waiting:
+                source.complaints()
+
+    def _on_model(self, message: ModelInfo) -> None:
+        said = Model(
+            message.expert, message.checkpoint, message.robot, tuple(message.view_names), int(message.image_size)
+        )
+        names = self._model.names
+        self._model.hear(said, self.steady())
+        if self._model.names != names:
+            self._views = self._sync()
+
+    def _sync(self) -> ViewSync:
+        # A simulation has one clock, which may come in late; with real cameras, what is ahead is another clock.
+        ahead = {"ahead": 1.0} if self.value("use_sim_time") else {}
+        return ViewSync(self._model.names, self._profile.watchdog.view_skew, **ahead)
+
+    def _on_camera_info(self, view: str, message: CameraInfo) -> None:
+        self._calibration.hear(view, Lens(np.reshape(message.k, (3, 3)), message.height, message.width))
 
     def _on_joints(self, message: JointState) -> None:
         stamp = seconds(message.header.stamp)
@@ -84,38 +147,47 @@ class PerceptionNode(WallOSSNode):
     def _on_odometry(self, message: Odometry) -> None:
         self._robot.add_odometry(seconds(message.header.stamp), planar_pose(message.pose.pose))
 
-    def _on_model(self, message: ModelInfo) -> None:
-        said = Model(
-            message.expert, message.checkpoint, message.robot, tuple(message.view_names), int(message.image_size)
-        )
-        names = self._model.names
-        self._model.hear(said, self.steady())
-        if self._model.names != names:
-            self._views = ViewSync(self._model.names, self._profile.watchdog.view_skew)
-
-    def _on_image(self, view: str, message: Image) -> None:
+    def _on_image(self, view: str, message: Image | CompressedImage) -> None:
+        now = self.now()
+        self._rates[view].tick(now)
         if self._model.fault or view not in self._model.names:
             return
-        self._views.add_image(view, seconds(message.header.stamp), message)
+        if self._views.add_image(view, seconds(message.header.stamp), message, now):
+            return  # the diagnostics say why
         synchronised = self._views.pop_synchronised()
         if synchronised is None or not self._limit.permits(synchronised[0]):
             return
-        stamp, images = synchronised
+        self._observe(*synchronised)
+
+    def _observe(self, stamp: float, images: dict[str, Image | CompressedImage]) -> None:
+        """Publishes what was seen at ``stamp`` (s), and where the robot was then."""
         state = self._robot.at(stamp)
-        if state is None:  # among other causes, a camera that lags far behind
-            self._complain("no joint states at the time of the images")
+        if state is None:
+            newest = self._robot.stamp
+            off = (
+                ""
+                if newest is None
+                else f": the newest ones are {abs(newest - stamp):.2f} s " + ("older" if newest < stamp else "newer")
+            )
+            self._complain(f"no joint states at the time of the images{off}")
             return
         if state.missing:
             self._complain(f"nothing from {' nor '.join(state.missing)} at the time of the images")
+        for view, image in images.items():
+            self._frozen.look(view, image.data, seconds(image.header.stamp), state.positions)
         message = self._observation(stamp, state)
         self._states.publish(message)
-        try:
-            self._add_views(message, images)
-        except (CvBridgeError, ValueError) as error:
-            self._complain(f"an image cannot be used: {error}")
+        if self._size is None:
+            self._health.made(self.now(), self.steady())
             return
+        for view, image in images.items():
+            try:
+                self._add_view(message, self._by_name[view], image, state)
+            except PictureError as error:
+                self._complain(f"{view} at {self._by_name[view].image_topic}: {error}")
+                return
         self._observations.publish(message)
-        self._meter.tick(self.steady())
+        self._health.made(self.now(), self.steady())
 
     def _observation(self, stamp: float, robot: RobotState) -> Observation:
         """The robot's state at ``stamp`` (s), without views."""
@@ -128,15 +200,25 @@ class PerceptionNode(WallOSSNode):
         message.joint_velocities = robot.velocities.tolist()
         return message
 
-    def _add_views(self, message: Observation, images: dict[str, Image]) -> None:
-        size = self._model.size if self._model.known else self.value("image_size")
-        for image in images.values():
-            pixels = self._bridge.imgmsg_to_cv2(image, "rgb8")
-            message.views.append(image_message(fit_square(pixels, size) if size else pixels, image.header))
-        message.view_names = list(images)
+    def _add_view(self, message: Observation, view, image: Image | CompressedImage, robot: RobotState) -> None:
+        if isinstance(image, CompressedImage):
+            pixels = compressed_pixels(image.data, view.encoding)
+        else:
+            pixels = raw_pixels(image, self._bridge, view.encoding)
+        framing, size = self._framings[view.name], self._size
+        message.view_names.append(view.name)
+        message.views.append(image_message(framing.picture(pixels, size), image.header))
+        if self._calibration is None:
+            return
+        height, width = pixels.shape[:2]
+        joints, header = dict(zip(robot.joints, robot.positions)), image.header
+        matrix, pose = self._calibration.camera(view, header.frame_id, seconds(header.stamp), joints, height, width)
+        new, turned = framing.camera(np.zeros((3, 3)) if matrix is None else matrix, height, width, size)
+        message.camera_matrices.extend((np.zeros(9) if matrix is None else new.ravel()).tolist())
+        message.camera_poses.append(pose_message(None if pose is None else pose @ turned))
 
     def _complain(self, why: str) -> None:
-        self._unusable = why
+        self._health.failed(why, self.steady())
         self.get_logger().warning(why, throttle_duration_sec=5.0)
 
 

@@ -8,13 +8,11 @@ import threading
 import time
 from collections.abc import Callable
 
-import numpy as np
-
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.nodes.conversions import observation_from, plan_message, transform_pose
+from wall_oss_ros.nodes.conversions import observation_from, plan_message
 from wall_oss_ros.nodes.lifecycle_node import ERROR, OK, WARN, WallOSSNode, run_identity
 from wall_oss_ros.nodes.parameters import POLICY_PARAMETERS, Parameter, load_policy
-from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, SENSOR
+from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
 from wall_oss_ros.nodes.running import run
 from wall_oss_ros.robots.identity import robot_identity
 from wall_oss_ros.robots.profile import load_profile
@@ -29,10 +27,7 @@ from wall_oss_ros.uni_cot.ticket import Ticket
 
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
-from rclpy.time import Time
-from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import String
-from tf2_ros import Buffer, TransformException, TransformListener
 from wall_oss_msgs.action import ExecuteInstruction
 from wall_oss_msgs.msg import ControlStatus, Observation, SubtaskPlan
 from wall_oss_msgs.srv import ApprovePlan, Ask
@@ -103,7 +98,6 @@ class PlannerNode(WallOSSNode):
         self._message = self._to_message(Plan(0, "", status=PlanStatus.CANCELLED))
         self._observed: float | None = None  # when the last observation came, s of steady time
         self._unusable = ""
-        self._locator = SubtaskLocator(self._policy, self._profile)
         settings = PlannerSettings(
             confirmations=self.value("confirmations"),
             stray_answers=self.value("stray_answers"),
@@ -125,14 +119,10 @@ class PlannerNode(WallOSSNode):
             period=1.0 / self.value("progress_rate_hz"),
             approval=self.value("require_approval"),
             limits=limits,
-            locate=self._locate if self.value("point") else lambda *_: None,
+            locate=SubtaskLocator(self._policy, self._profile) if self.value("point") else lambda *_: None,
             control=ControlWatch(robot_identity(self._profile), self.identity),
             steady=self.steady,
         )
-        if self.value("point"):
-            self._transforms = Buffer()
-            self.keep(TransformListener(self._transforms, self), TransformListener.unregister)
-            self.listen(CameraInfo, self._locator.view.camera_info_topic, self._on_camera_info, SENSOR)
         # The action and the questions wait for the model, in threads of the executor, while all else goes on.
         waiting = ReentrantCallbackGroup()
         self.listen(Observation, "observation", self._on_observation, NEWEST)
@@ -183,7 +173,6 @@ class PlannerNode(WallOSSNode):
     def _on_observation(self, message: Observation) -> None:
         try:
             self._runner.observe(observation_from(message))
-            self._locator.joints = dict(zip(message.joint_names, message.joint_positions))
         except WallOSSError as error:
             self._unusable = str(error)
             self.get_logger().error(str(error), throttle_duration_sec=5.0)
@@ -202,10 +191,6 @@ class PlannerNode(WallOSSNode):
                 words=f"{state}: {status.reason}" if status.reason else state,
             )
         )
-
-    def _on_camera_info(self, message: CameraInfo) -> None:
-        if message.k[0] > 0 and message.k[4] > 0:  # zeros say that it is not calibrated
-            self._locator.intrinsics = np.reshape(message.k, (3, 3)), (message.height, message.width)
 
     def _on_instruction(self, message: String) -> None:
         self.get_logger().info(f"Instruction: {message.data!r}")
@@ -267,19 +252,6 @@ class PlannerNode(WallOSSNode):
         if plan.active >= 0:
             feedback.active = message.subtasks[plan.active]
         handle.publish_feedback(feedback)
-
-    def _locate(self, obs, subtask: str) -> np.ndarray | None:
-        """The place of a subtask's object; called by the runner."""
-        camera, frames = self._locator.view.optical_frame, self._locator.frames
-        for link in frames.links:
-            try:
-                mount = self._transforms.lookup_transform(link, camera, Time())
-            except TransformException:
-                continue
-            if not any((mount.header.stamp.sec, mount.header.stamp.nanosec)):  # static all the way
-                frames.mount(link, camera, transform_pose(mount))
-                break
-        return self._locator(obs, subtask)
 
     # Output.
 

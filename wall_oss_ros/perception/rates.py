@@ -42,7 +42,9 @@ class RateMeter:
         self._times: deque[float] = deque()
 
     def tick(self, now: float) -> None:
-        """Counts an event at ``now``, s."""
+        """Counts an event at ``now``, s. A clock that goes back begins anew."""
+        if self._times and now < self._times[-1]:
+            self._times.clear()
         self.total += 1
         self._times.append(now)
         self._forget(now)
@@ -50,10 +52,11 @@ class RateMeter:
     def measure(self, now: float) -> tuple[float, float]:
         """Mean rate (Hz) and standard deviation of the interval (s); zeros if there were fewer than three events."""
         self._forget(now)
-        if len(self._times) < 3:
+        if len(self._times) < 3 or now < self._times[-1] - self._window:
             return 0.0, 0.0
         intervals = np.diff(self._times)
-        return float(1.0 / intervals.mean()), float(intervals.std())
+        mean = float(intervals.mean())
+        return (1.0 / mean if mean > 0 else 0.0), float(intervals.std())
 
     def _forget(self, now: float) -> None:
         while self._times and self._times[0] < now - self._window:

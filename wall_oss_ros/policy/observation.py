@@ -4,12 +4,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from wall_oss_ros.errors import WallOSSError
+
+
+@dataclass(frozen=True)
+class Camera:
+    """How a view's picture was taken.
+
+    Attributes:
+        matrix: (3, 3) camera matrix, in pixels of the picture as it is.
+        pose: (4, 4) of the camera's optical axes (x right, y down, z forward) in the robot's base frame, m.
+    """
+
+    matrix: np.ndarray
+    pose: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -21,12 +34,14 @@ class Observation:
         images: view name, such as ``face_view``, to (H, W, 3) uint8 RGB.
         state: (A,) float32, SI units, absolute, in the layout of the checkpoint's ``dof_config``.
         state_mask: (A,) bool, which entries of the state this robot has.
+        cameras: view name to its camera, where both its matrix and its pose are known.
     """
 
     stamp: float
     images: dict[str, np.ndarray]
     state: np.ndarray
     state_mask: np.ndarray
+    cameras: Mapping[str, Camera] = field(default_factory=dict)
 
     @classmethod
     def of(cls, images: Mapping[str, Any], state=(), state_mask=None, stamp: float = 0.0) -> Observation:

@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Vector3 = tuple[Finite, Finite, Finite]
 Name = Annotated[str, Field(min_length=1)]
+Encoding = Literal["rgb8", "bgr8", "rgba8", "bgra8", "mono8"]
+_TOPIC = re.compile(r"/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*")
 
 
 class Component(BaseModel):
@@ -20,14 +23,76 @@ class Component(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Crop(Component):
+    """A region of a camera's picture: shares of its width and height where no number is above 1, or else pixels."""
+
+    left: Annotated[float, Field(ge=0)] = 0.0
+    top: Annotated[float, Field(ge=0)] = 0.0
+    right: Positive = 1.0
+    bottom: Positive = 1.0
+
+    @model_validator(mode="after")
+    def _has_an_area(self):
+        if self.left >= self.right or self.top >= self.bottom:
+            raise ValueError("a crop's left must be below its right, and its top below its bottom")
+        if not self.in_shares and (self.right <= 1 or self.bottom <= 1):
+            raise ValueError("a crop in pixels must say right and bottom, both above 1")
+        return self
+
+    @property
+    def in_shares(self) -> bool:
+        return max(self.left, self.top, self.right, self.bottom) <= 1
+
+    def pixels(self, height: int, width: int) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom in a picture of that size.
+
+        Raises:
+            ValueError: the region reaches beyond the picture.
+        """
+        across, down = (width, height) if self.in_shares else (1, 1)
+        left, top = round(self.left * across), round(self.top * down)
+        right, bottom = round(self.right * across), round(self.bottom * down)
+        if right > width or bottom > height or left >= right or top >= bottom:
+            raise ValueError(
+                f"the crop from ({left}, {top}) to ({right}, {bottom}) is no part of a picture of {width} x {height}"
+            )
+        return left, top, right, bottom
+
+
 class View(Component):
-    """A camera: the model's name for it, its words in the prompt, and where its pictures come from."""
+    """A camera: the model's name for it, its words in the prompt, its pictures' source and what becomes of them.
+
+    Attributes:
+        image_topic: of sensor_msgs/Image, or of sensor_msgs/CompressedImage with a JPEG or PNG.
+        camera_info_topic: of sensor_msgs/CameraInfo, for the picture as it is on ``image_topic``.
+        optical_frame: where the camera is in tf: x right, y down, z forward.
+        transport: which of the two types comes on ``image_topic``; ``auto`` goes by what is published there.
+        encoding: what the pixels are, where the messages say something else or do not say it (8UC3).
+        crop: the region that is used, of the picture as it comes; None is all of it.
+        rotate: by how many degrees the picture is then turned, clockwise, to stand upright.
+        fit: how it then becomes the model's square: with black bars, by its central square, or out of proportion.
+        reliability, depth: quality of service of the subscription; ``auto`` takes what any publisher offers.
+    """
 
     name: Name
     prompt: Name
     image_topic: Name
     camera_info_topic: Name
     optical_frame: Name
+    transport: Literal["auto", "raw", "compressed"] = "auto"
+    encoding: Encoding | None = None
+    crop: Crop | None = None
+    rotate: Literal[0, 90, 180, 270] = 0
+    fit: Literal["pad", "crop", "stretch"] = "pad"
+    reliability: Literal["auto", "best_effort", "reliable"] = "auto"
+    depth: int = Field(5, ge=1, le=100)
+
+    @field_validator("image_topic", "camera_info_topic")
+    @classmethod
+    def _is_a_topic(cls, name: str) -> str:
+        if not _TOPIC.fullmatch(name):
+            raise ValueError(f"{name!r} is no topic: such as /front_camera/color/image_raw was expected")
+        return name
 
 
 class Limits(Component):

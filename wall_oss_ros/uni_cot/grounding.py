@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 import numpy as np
 
 from wall_oss_ros.policy.observation import Observation
-from wall_oss_ros.robots.frames import Frames, on_plane, ray
+from wall_oss_ros.robots.frames import on_plane, ray
 from wall_oss_ros.robots.profile import RobotProfile
 
 # Words that end the name of an object.
@@ -42,27 +41,19 @@ def parse_point(answer: str) -> tuple[int, int] | None:
 
 
 class SubtaskLocator:
-    """Finds the object that a subtask names. Others set the attributes, in their threads, as the data comes in.
+    """Finds the object that a subtask names, by the model's first view and what the observation says of its camera.
 
     The point is taken to lie on the floor of the arms' workspaces, which is close to the table's top: an object that
     stands higher, or is held in the air, is placed too far away.
 
     Args:
-        policy: its ``ask`` and ``unknown_words``; the pixels it names are those of squares of its ``image_size``.
+        policy: its ``ask``, ``unknown_words`` and ``views``; the pixels it names are those of squares of its
+            ``image_size``.
         profile: the robot.
-
-    Attributes:
-        frames: the robot's frames, in which the camera has to be mounted.
-        view: the camera's view, the first of the profile's.
-        intrinsics: the camera matrix (3, 3) and its images' (height, width); None until known.
-        joints: the newest positions by name, rad or m.
     """
 
     def __init__(self, policy, profile: RobotProfile):
-        self._policy, self._profile = policy, profile
-        self.frames, self.view = Frames(profile), profile.views[0]
-        self.intrinsics: tuple[np.ndarray, tuple[int, int]] | None = None
-        self.joints: Mapping[str, float] = {}
+        self._policy = policy
         workspaces = [one.arm.workspace for one in profile.arms]
         self._low = np.min([workspace.min for workspace in workspaces], axis=0)
         self._high = np.max([workspace.max for workspace in workspaces], axis=0)
@@ -70,13 +61,13 @@ class SubtaskLocator:
     def __call__(self, obs: Observation, subtask: str) -> np.ndarray | None:
         """The object's place (3,) in the arms' base frame, m.
 
-        None if the subtask names no object or has words that the model was not trained on, if the camera's matrix or
-        pose is unknown (all of which spares asking the model), if the answer is not a point, or if the point is far
-        outside the workspaces.
+        None if the subtask names no object or has words that the model was not trained on, if the camera is not
+        calibrated (all of which spares asking the model), if the answer is not a point, or if the point is far outside
+        the workspaces.
         """
-        name, intrinsics, size = named_object(subtask), self.intrinsics, self._policy.image_size
-        camera = self.frames.pose(self.view.optical_frame, self._profile.arm.base_frame, self.joints)
-        if name is None or intrinsics is None or size is None or camera is None:
+        name, size, view = named_object(subtask), self._policy.image_size, self._policy.views[0]
+        camera = obs.cameras.get(view)
+        if name is None or size is None or camera is None:
             return None
         question = pointing_question(name)
         if self._policy.unknown_words(question):
@@ -84,10 +75,9 @@ class SubtaskLocator:
         pixel = parse_point(self._policy.ask(obs, question))
         if pixel is None or max(pixel) >= size:
             return None
-        matrix, (height, width) = intrinsics
-        side = min(height, width)  # the model sees the image's central square
-        corner = np.array([width - side, height - side]) / 2
-        place = on_plane(camera, ray(corner + (np.array(pixel) + 0.5) / size * side, matrix), self._low[2])
+        height, width = obs.images[view].shape[:2]
+        seen = (np.array(pixel) + 0.5) / size * (width, height)
+        place = on_plane(camera.pose, ray(seen, camera.matrix), self._low[2])
         return place if place is not None and self._near(place[:2]) else None
 
     def _near(self, xy: np.ndarray) -> bool:
