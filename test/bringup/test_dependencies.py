@@ -88,7 +88,7 @@ def test_on_ros_2_the_nodes_need_neither_extra_but_the_models():
         for line in re.findall(r'"\w+_(?:msgs|srvs|interfaces)"', (ROOT / "pyproject.toml").read_text())
     }
     blocked = {module for modules in _EXTRAS.values() for module in modules} - {"rclpy"}
-    nodes = ("perception", "planner", "control", "plan_markers", "mock_gripper")
+    nodes = ("perception", "planner", "action_expert", "model", "control", "plan_markers", "mock_gripper")
     done = python(
         "import importlib\n"
         f"for name in {nodes}: importlib.import_module('wall_oss_ros.nodes.' + name)\n"

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from wall_oss_ros.bringup import rviz
-from wall_oss_ros.bringup.system import NAMESPACE
+from wall_oss_ros.bringup.system import NAMESPACE, THINKING
 from wall_oss_ros.robots.profile import available_profiles, load_profile
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,7 +44,8 @@ def test_every_launched_node_can_be_run_by_ros2():
             "".join(path.read_text() for path in ROOT.glob("launch/*.launch.py")),
         )
     )
-    assert launched == {"simulated_robot", "perception", "planner", "control", "plan_markers"}
+    launched |= {*THINKING, "model"}  # as the argument model_side says
+    assert launched - {*THINKING, "model"} == {"simulated_robot", "perception", "control", "plan_markers"}
     for name in launched:
         assert f'"{name}"' in scripts
         assert (ROOT / f"wall_oss_ros/nodes/{name}.py").is_file()

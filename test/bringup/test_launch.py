@@ -49,6 +49,7 @@ def test_the_launch_file_is_the_manual():
         "namespace",
         "record",
         "planner",
+        "model_side",
         "check_targets",
     } <= set(arguments)
     for name, words in arguments.items():
@@ -95,10 +96,10 @@ def test_a_missing_driver_is_named_with_what_installs_it(robot, package, command
 
 @pytest.mark.slow
 def test_a_node_that_refuses_its_input_ends_the_launch(broken_checkpoint):
-    done = ros2("launch", "wall_oss_ros", "planner.launch.py", f"model:={broken_checkpoint}")
+    done = ros2("launch", "wall_oss_ros", "model.launch.py", f"model:={broken_checkpoint}")
     output = done.stdout + done.stderr
     assert done.returncode == 1
-    assert "[planner-1] error: " in output and "refused to start" in output
+    assert "[model-1] error: " in output and "refused to start" in output
     assert "Traceback" not in output
 
 

@@ -26,7 +26,7 @@ def by_name(specs):
 
 def test_simulation_takes_its_time_from_the_simulator(checkpoint):
     nodes = by_name(system(model=checkpoint, seed=5))
-    assert set(nodes) == {"simulated_robot", "perception", "planner", "control", "plan_markers"}
+    assert set(nodes) == {"simulated_robot", "perception", "model", "control", "plan_markers"}
     assert nodes["simulated_robot"].parameters["seed"] == 5
     assert "use_sim_time" not in nodes["simulated_robot"].parameters
     assert all(spec.parameters["use_sim_time"] for name, spec in nodes.items() if name != "simulated_robot")
@@ -38,9 +38,28 @@ def test_a_real_robot_brings_its_own_driver(checkpoint):
     assert not nodes["control"].parameters["use_sim_time"]
 
 
-def test_planner_and_control_load_the_same_checkpoint(checkpoint):
-    nodes = by_name(system(model=checkpoint))
-    assert nodes["planner"].parameters["model"] == nodes["control"].parameters["model"] == str(checkpoint.resolve())
+def test_the_models_side_is_one_process_or_two_or_elsewhere(checkpoint):
+    together, apart = by_name(system(model=checkpoint)), by_name(system(model=checkpoint, model_side="apart"))
+    assert together["model"].nodes == ("planner", "action_expert")
+    assert "__node" not in " ".join(together["model"].arguments()), "it would give both nodes one name"
+    assert "__node:=planner" in apart["planner"].arguments() and "model" not in apart
+    for spec in (together["model"], apart["planner"], apart["action_expert"]):
+        assert spec.parameters["model"] == str(checkpoint.resolve())
+    elsewhere = by_name(system(model="/not/on/this/machine", sim=False, model_side="elsewhere"))
+    assert set(elsewhere) == {"perception", "control", "plan_markers"}
+    assert not any("model" in spec.parameters for spec in elsewhere.values())
+
+
+def test_parameters_of_nodes_that_share_a_process_reach_it(checkpoint):
+    given = {"planner": {"replans": 1}, "action_expert": {"denoising_steps": 3}}
+    model = by_name(system(model=checkpoint, parameters=given))["model"]
+    assert (model.parameters["replans"], model.parameters["denoising_steps"]) == (1, 3)
+
+
+def test_a_stop_of_one_simulation_is_not_the_next_ones(checkpoint, tmp_path):
+    simulated, real = by_name(system(model=checkpoint, state=tmp_path)), by_name(system(model=checkpoint, sim=False))
+    assert simulated["control"].parameters["stop_record"] == str(tmp_path / "stop.json")
+    assert "stop_record" not in real["control"].parameters, "the user's own, which lasts"
 
 
 def test_given_parameters_win(checkpoint):
