@@ -13,12 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from cyclonedds.builtin import (
-    BuiltinDataReader,
-    BuiltinTopicDcpsPublication,
-    BuiltinTopicDcpsSubscription,
-)
-from cyclonedds.core import InstanceState
+from cyclonedds.builtin import BuiltinDataReader, BuiltinTopicDcpsPublication, BuiltinTopicDcpsSubscription
+from cyclonedds.core import InstanceState, ReadCondition, SampleState, ViewState
 
 from wall_oss_ros.embedded import dds, wire
 from wall_oss_ros.embedded.dds import profile_from_dds
@@ -45,8 +41,8 @@ class Graph:
         struct = wire.struct_type(self._info._key)
         self._writer = dds.Writer(participant, _TOPIC, struct, latched, wire.user_data(self._info))
         self._reader = dds.Reader(participant, _TOPIC, struct, everything, wire.user_data(self._info))
-        self._publications = BuiltinDataReader(participant.dds, BuiltinTopicDcpsPublication)
-        self._subscriptions = BuiltinDataReader(participant.dds, BuiltinTopicDcpsSubscription)
+        self._publications = _Endpoints(participant, BuiltinTopicDcpsPublication)
+        self._subscriptions = _Endpoints(participant, BuiltinTopicDcpsSubscription)
         self._heard: dict[bytes, Any] = {}  # participant guid -> its latest message
 
     def update(self, node: Any, present: bool = True) -> None:
@@ -74,19 +70,15 @@ class Graph:
             while (taken := self._reader.take_sample()) is not None:
                 message = wire.deserialize(taken[0], self._info)
                 self._heard[message.gid.data.tobytes()] = message
-            alive = {endpoint.participant_key.bytes for endpoint in self._read(self._publications)}
+            alive = {endpoint.participant_key.bytes for endpoint in self._publications.known()}
             alive.add(self._participant.guid)
             heard = [message.node_entities_info_seq for guid, message in self._heard.items() if guid in alive]
             return [info for infos in heard for info in infos]
 
-    def _read(self, reader: BuiltinDataReader) -> list[Any]:
-        with self._lock:
-            return [s for s in reader.read(N=_LIMIT) if s.sample_info.instance_state == InstanceState.Alive]
-
     def topics(self) -> dict[str, set[str]]:
         """Absolute topic names and their types, such as ``std_msgs/msg/String``."""
         found: dict[str, set[str]] = defaultdict(set)
-        for endpoint in self._read(self._publications) + self._read(self._subscriptions):
+        for endpoint in self._publications.known() + self._subscriptions.known():
             if endpoint.topic_name.startswith("rt/"):
                 found[endpoint.topic_name[2:]].add(type_from_dds(endpoint.type_name))
         return dict(found)
@@ -94,7 +86,7 @@ class Graph:
     def services(self) -> dict[str, set[str]]:
         """Absolute names of the services that are offered and their types."""
         found: dict[str, set[str]] = defaultdict(set)
-        for endpoint in self._read(self._subscriptions):
+        for endpoint in self._subscriptions.known():
             name, kind = endpoint.topic_name, type_from_dds(endpoint.type_name)
             if name.startswith("rq/") and name.endswith("Request") and kind.endswith("_Request"):
                 found[name[2 : -len("Request")]].add(kind[: -len("_Request")])
@@ -102,10 +94,13 @@ class Graph:
 
     def endpoints(self, topic: str, publishers: bool) -> list[TopicEndpointInfo]:
         """The publishers of a topic, by its absolute name, or its subscriptions."""
-        owner: dict[bytes, tuple[str, str]] = {}
-        for info in self.nodes():
+        known = (self._publications if publishers else self._subscriptions).known()
+        ends = [end for end in known if end.topic_name == f"rt{topic}"]
+        keys, owner = {end.key.bytes for end in ends}, {}
+        for info in self.nodes() if ends else ():
             for gid in [*info.writer_gid_seq, *info.reader_gid_seq]:
-                owner[gid.data.tobytes()] = (info.node_name, info.node_namespace)
+                if (key := gid.data.tobytes()) in keys:
+                    owner[key] = (info.node_name, info.node_namespace)
         return [
             TopicEndpointInfo(
                 *owner.get(end.key.bytes, ("_NODE_NAME_UNKNOWN_", "_NODE_NAMESPACE_UNKNOWN_")),
@@ -113,9 +108,28 @@ class Graph:
                 list(end.key.bytes),
                 profile_from_dds(end.qos),
             )
-            for end in self._read(self._publications if publishers else self._subscriptions)
-            if end.topic_name == f"rt{topic}"
+            for end in ends
         ]
+
+
+class _Endpoints:
+    """The readers or writers that DDS has discovered. Each is read once: a system has hundreds, and nodes ask often."""
+
+    def __init__(self, participant: dds.Participant, topic: Any):
+        self._reader = BuiltinDataReader(participant.dds, topic)
+        self._news = ReadCondition(self._reader, SampleState.NotRead | ViewState.Any | InstanceState.Any)
+        self._known: dict[bytes, Any] = {}
+        self._lock = threading.Lock()
+
+    def known(self) -> list[Any]:
+        """Those that are there now."""
+        with self._lock:
+            for endpoint in self._reader.read(N=_LIMIT, condition=self._news):
+                if endpoint.sample_info.instance_state == InstanceState.Alive:
+                    self._known[endpoint.key.bytes] = endpoint
+                else:
+                    self._known.pop(endpoint.key.bytes, None)
+            return list(self._known.values())
 
 
 @dataclass
