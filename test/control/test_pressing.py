@@ -27,29 +27,39 @@ def free(pressing, speed, present=None):
 
 
 def test_nothing_is_taken_away_while_nothing_is_felt_or_measured():
-    pressing = Pressing(FORCE)
+    pressing = Pressing(FORCE, 0.6)
     assert free(pressing, [0.1, 0.0, -0.4]) == pytest.approx([0.1, 0.0, -0.4])
-    blind = Pressing(None)
+    blind = Pressing(None, 0.6)
     blind.feel(500.0)
     assert free(blind, [0.1, 0.0, -0.4]) == pytest.approx([0.1, 0.0, -0.4])
 
 
 def test_the_way_in_is_slowed_stopped_and_led_back_and_all_others_are_free():
-    pressing = Pressing(FORCE)
+    pressing = Pressing(FORCE, 0.6)
     free(pressing, [0.0, 0.0, -0.2])
     into = []
     for newtons in (15.0, 25.0, 39.0, 41.0, 80.0):
         pressing.feel(newtons)
         into.append(-free(pressing, [0.0, 0.0, -0.2])[2])
-    assert into == sorted(into, reverse=True) and 0 < into[0] < 0.2 and into[-1] < 0, into
+    assert into == sorted(into, reverse=True) and into[0] == pytest.approx(0.2) and 0 < into[2] < 0.02 and into[-1] < 0
     assert free(pressing, [0.1, 0.0, -0.2])[0] == pytest.approx(0.1), "across"
     assert free(pressing, [0.0, 0.0, 0.3])[2] == pytest.approx(0.3), "away"
     pressing.feel(1.0)
-    assert free(pressing, [0.0, 0.0, -0.2])[2] == pytest.approx(-0.2), "it was let go"
+    assert free(pressing, [0.0, 0.0, -0.2])[2] == pytest.approx(-0.05), "it comes back to it slowly"
+    for _ in range(50):
+        free(pressing, [0.0, 0.0, 0.0])
+    assert free(pressing, [0.0, 0.0, -0.2])[2] == pytest.approx(-0.2), "and forgets it"
+
+
+def test_what_an_estimate_shows_of_an_arm_that_moves_freely_slows_it_little():
+    pressing = Pressing(FORCE, 0.25)
+    free(pressing, [0.0, 0.0, -0.2])
+    pressing.feel(12.0)
+    assert free(pressing, [0.0, 0.0, -0.2])[2] == pytest.approx(-0.2)
 
 
 def test_it_is_led_back_no_farther_than_it_came():
-    pressing = Pressing(FORCE)
+    pressing = Pressing(FORCE, 0.6)
     free(pressing, [0.0, 0.0, -0.2])
     pressing.feel(90.0)
     depth, present = 0.0, np.array([0.0, 0.0, -0.2])
@@ -60,7 +70,7 @@ def test_it_is_led_back_no_farther_than_it_came():
 
 
 def test_one_that_is_pushed_where_it_stands_may_go_anywhere():
-    pressing = Pressing(FORCE)
+    pressing = Pressing(FORCE, 0.6)
     free(pressing, [0.0, 0.0, 0.0])
     pressing.feel(60.0)
     assert free(pressing, [0.0, 0.2, 0.0])[1] == pytest.approx(0.2)
@@ -78,7 +88,7 @@ def test_one_that_is_pushed_where_it_stands_may_go_anywhere():
     )
 )
 def test_it_adds_no_more_than_the_way_back(readings):
-    pressing = Pressing(FORCE)
+    pressing = Pressing(FORCE, 0.6)
     present = np.zeros(3)
     for newtons, wanted in readings:
         pressing.feel(newtons)

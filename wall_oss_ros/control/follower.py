@@ -82,7 +82,7 @@ class CartesianFollower:
         self._generator, self._next = ruckig.Ruckig(joints, self.dt), ruckig.OutputParameter(joints)
         self._state, self._braking = (velocity_motion(limits, self.velocity) for _ in range(2))
         self._stopping_check = StoppingCheck(profile, arm, postures or RestPostures(profile), number)
-        self.pressing = Pressing(profile.arm.force)
+        self.pressing = Pressing(profile.arm.force, profile.arm.max_tcp_speed)
         self.reset(arm.home)
 
     @property

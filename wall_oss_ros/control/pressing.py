@@ -9,11 +9,15 @@ import numpy as np
 
 from wall_oss_ros.robots.components import Force
 
-_MEETS, _ENOUGH = 0.1, 0.4  # shares of the permitted force: from which a tool is slowed, and goes no further
-_SLOW = 0.05  # m/s further in at the former; at more than the latter back in the same proportion
-_BACK = 0.1  # m/s at the most, the way it came
+_MEETS, _FIRM, _ENOUGH = (
+    0.1,
+    0.2,
+    0.4,
+)  # shares of the permitted force: it is slowed; has met something; goes no further
+_BACK = 0.1  # m/s at the most, the way it came; at the force that stops it
 _GOING = 0.01  # m/s: slower tools have no direction
-_LETS_GO = 0.7  # of the force at which it began
+_REMEMBERS = 1.0  # s after the force has gone that what was met is still expected there
+_FEELS = 0.05  # m/s there
 
 
 class Pressing:
@@ -26,14 +30,15 @@ class Pressing:
 
     Args:
         limits: the arm's; None where nothing measures its force, and nothing is done.
+        fastest: m/s of the tool.
     """
 
-    def __init__(self, limits: Force | None):
-        most = math.inf if limits is None else limits.max_force
-        self._meets, self._enough = _MEETS * most, _ENOUGH * most
+    def __init__(self, limits: Force | None, fastest: float):
+        self._most, self._fastest = math.inf if limits is None else limits.max_force, fastest
+        self._meets, self._firm, self._enough = (share * self._most for share in (_MEETS, _FIRM, _ENOUGH))
         self._newtons = 0.0
         self._direction: np.ndarray | None = None  # (3,) where the tool was going
-        self._met, self._depth = False, 0.0  # m that it has gone in since
+        self._left, self._depth = 0.0, 0.0  # s that what was met is remembered yet; m that it has gone in since
 
     def feel(self, newtons: float) -> None:
         """How hard the arm is pushed now."""
@@ -52,18 +57,23 @@ class Pressing:
             return speed
         now = jacobian @ present
         going = float(np.linalg.norm(now))
-        if self._newtons < self._meets * (_LETS_GO if self._met else 1.0):
-            self._met, self._depth = False, 0.0
-            self._direction = now / going if going > _GOING else None
+        self._left = _REMEMBERS if self._newtons >= self._firm else max(0.0, self._left - dt)
+        if self._newtons < self._meets and not self._left:
+            self._depth, self._direction = 0.0, now / going if going > _GOING else None
             return speed
-        self._met = True
         if self._direction is None:
             return speed  # it is pushed where it stands
         self._depth += float(now @ self._direction) * dt
         into = float(jacobian @ speed @ self._direction)
-        may = _SLOW * (self._enough - self._newtons) / (self._enough - self._meets)
-        if may < 0:
-            may = max(may, -_BACK) if self._depth > 0 else 0.0
-        if into <= may:
+        if into <= (may := self._permitted()):
             return speed
         return speed - np.linalg.pinv(jacobian, rcond=1e-2) @ self._direction * (into - may)
+
+    def _permitted(self) -> float:
+        """m/s further in."""
+        if self._newtons < self._enough:
+            # Cubed, little is lost to what an estimate of forces shows of an arm that moves freely.
+            share = min(1.0, (self._enough - self._newtons) / (self._enough - self._meets))
+            return min(self._fastest * share**3, _FEELS if self._left else math.inf)
+        back = _BACK * (self._newtons - self._enough) / (self._most - self._enough)
+        return -min(back, _BACK) if self._depth > 0 else 0.0

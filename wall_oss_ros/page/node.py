@@ -69,6 +69,7 @@ class PageNode(WallOSSNode):
         self._truth: dict | None = None
         self._status: ControlStatus | None = None
         self._plan: SubtaskPlan | None = None
+        self._target: tuple[float, float, float] | None = None
         self._pictures: list[np.ndarray] = []
         self._new_pictures = self._grey = False
         self._status_heard, self._plan_heard = LastHeard(STATUS_FRESH), LastHeard(PLAN_FRESH)
@@ -127,8 +128,6 @@ class PageNode(WallOSSNode):
         self._plan = plan
         if plan.status != SubtaskPlan.RUNNING:
             self._scene.show_paths([])
-        active = plan.subtasks[plan.active] if 0 <= plan.active < len(plan.subtasks) else None
-        self._scene.show_target(_point(active.target) if active is not None and active.has_target else None)
 
     def _on_chunk(self, chunk: ActionChunk) -> None:
         self._chunk_heard.hear(self.steady())
@@ -175,6 +174,11 @@ class PageNode(WallOSSNode):
         self._panel.show_plan(
             printable(plan.instruction), state, tone, lines, printable(plan.message), stale=bool(silence)
         )
+        active = plan.subtasks[plan.active] if 0 <= plan.active < len(plan.subtasks) else None
+        target = _point(active.target) if active is not None and active.has_target and not silence else None
+        if target != self._target:
+            self._target = target
+            self._scene.show_target(target)
 
     def _show_control(self, silence: str) -> None:
         status, steady, now = self._status, self.steady(), self.now()
@@ -186,6 +190,8 @@ class PageNode(WallOSSNode):
         at_report = -1.0 if silence else status.observation_age_s
         seen = age_words(at_report, self._status_heard.age(steady), self._views_heard.age(steady))
         figures = {"time": f"{now:.1f} s{stands}", "subtask": printable(status.subtask) or "none", "observation": seen}
+        if joints := self._joints_heard.silence(steady):
+            figures["joint states"] = joints
         if not silence:
             figures |= {
                 "chunk": f"{1000 * status.inference_s:.0f} ms, {status.chunks} so far",
