@@ -8,7 +8,7 @@ from launch_ros.actions import Node
 from wall_oss_ros.bringup import use_virtual_environment
 
 use_virtual_environment()
-from wall_oss_ros.bringup.launch_arguments import declare, namespace, robot_remappings, switch
+from wall_oss_ros.bringup.launch_arguments import cameras_given, declare, namespace, robot_remappings, switch
 from wall_oss_ros.bringup.launch_nodes import check_nodes, end_at_sigterm, parameter_files, process_options
 
 
@@ -17,6 +17,7 @@ def perception(context):
     parameters = {
         **decided.parameters,  # robot and use_sim_time, as wall-oss run has them, too: bringup/system.py
         "autostart": switch(context, "autostart"),
+        "cameras": cameras_given(context),
     }
     node = Node(
         package="wall_oss_ros",
@@ -33,7 +34,7 @@ def perception(context):
 def generate_launch_description():
     return LaunchDescription(
         [
-            *declare("robot", "ur_type", "sim", "namespace", "controller", "base_topic"),
+            *declare("robot", "ur_type", "sim", "cameras", "namespace", "controller", "base_topic"),
             *declare("autostart", "respawn", "params_file", "log_level"),
             OpaqueFunction(function=end_at_sigterm),
             OpaqueFunction(function=perception),

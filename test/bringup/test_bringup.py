@@ -257,7 +257,15 @@ def topics() -> set[str]:
 def test_a_namespace_holds_everything(launches):
     _process, log = launches.start("wall_oss_ros", "simulation.launch.py", "namespace:=cell_1")
     _perception, perception_log = launches.start("wall_oss_ros", "perception.launch.py", "namespace:=cell_1")
-    topic = ("topic", "echo", "--once", "--no-arr", "--qos-reliability", "best_effort", "/cell_1/wall_oss/observation")
+    topic = (
+        "topic",
+        "echo",
+        "--once",
+        "--no-arr",
+        "--qos-reliability",
+        "best_effort",
+        "/cell_1/wall_oss/observation_state",
+    )
     seen = ros2(*topic, "wall_oss_msgs/msg/Observation").stdout
     assert "robot: franka" in seen, log.read_text() + perception_log.read_text()
     deadline = time.monotonic() + SLOW
@@ -276,3 +284,41 @@ def test_a_namespace_holds_everything(launches):
     while not actions and time.monotonic() < deadline:
         actions = set(ros2("action", "list").stdout.split())
     assert actions == {"/cell_1/fr3_arm_controller/follow_joint_trajectory", "/cell_1/franka_gripper/gripper_action"}
+
+
+def cameras(stubs, *words):
+    """``cameras.launch.py`` to its end, whose drivers write down their arguments and parameters."""
+    note = '#!/bin/sh\necho "$@" > "$STUB_NOTES/cameras"\n'
+    note += 'for a; do [ -f "$a" ] && cat "$a" > "$STUB_NOTES/$(basename $a)"; done; sleep 11\n'
+    for package, executable in (("realsense2_camera", "realsense2_camera_node"), ("usb_cam", "usb_cam_node_exe")):
+        stubs.package(package)
+        stubs.executable(package, executable, note)
+    done = ros2("launch", "wall_oss_bringup", "cameras.launch.py", *words, environment=stubs.environment)
+    return done.stdout + done.stderr
+
+
+def test_a_camera_driver_is_started_for_each_view(stubs):
+    devices = "camera_devices:=face_view=0123 right_wrist_view=0456"
+    output = cameras(stubs, "robot:=ur", "cameras:=realsense", devices, "namespace:=cell", "respawn:=false")
+    for view, serial in (("face_view", "_0123"), ("right_wrist_view", "_0456")):
+        given = yaml.safe_load(stubs.noted(f"cell_{view}_camera.yaml"))["/**"]["ros__parameters"]
+        assert given["serial_no"] == serial and given["camera_name"] == view, output
+    assert "-r __ns:=/cell" in stubs.noted("cameras"), output
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["cameras:=kinect"], "There are no cameras 'kinect'. Name one of realsense, usb_cam"),
+        (
+            ["cameras:=usb_cam", "camera_devices:=face_view=/dev/video0"],
+            "Which camera is right_wrist_view is not known.",
+        ),
+        (["cameras:=usb_cam", "camera_devices:=left=/dev/video0"], "camera_devices names the view left, which ur"),
+        (["camera_devices:=face_view=/dev/video0"], "no driver of cameras is to be started"),
+        (["cameras:={face_view: {rotate: 45}}"], "view face_view is not valid: field rotate"),
+    ],
+)
+def test_cameras_that_cannot_be_meant_are_refused(stubs, words, message):
+    output = cameras(stubs, "robot:=ur", *words)
+    assert message in output and "process started" not in output

@@ -108,7 +108,7 @@ def test_simulation_and_perception_work_together_and_end_at_ctrl_c(launch):
     robot, robot_log = launch("wall_oss_ros", "simulation.launch.py", "seed:=3")
     perception, perception_log = launch("wall_oss_ros", "perception.launch.py")
     # The command waits until the topic is there and a message has come.
-    topic = ("topic", "echo", "--once", "--no-arr", "--qos-reliability", "best_effort", "/wall_oss/observation")
+    topic = ("topic", "echo", "--once", "--no-arr", "--qos-reliability", "best_effort", "/wall_oss/observation_state")
     seen = ros2(*topic, "wall_oss_msgs/msg/Observation").stdout
     assert "robot: franka" in seen and "frame_id: fr3_link0" in seen, robot_log.read_text() + perception_log.read_text()
     assert "active [3]" in ros2("lifecycle", "get", "/wall_oss/perception").stdout

@@ -47,7 +47,7 @@ class WhileItRuns(unittest.TestCase):
         self.node = rclpy.create_node("test")
         self.observations, self.joints = [], {}
         self.node.create_subscription(
-            Observation, "/wall_oss/observation", self.observations.append, qos_profile_sensor_data
+            Observation, "/wall_oss/observation_state", self.observations.append, qos_profile_sensor_data
         )
         self.node.create_subscription(
             JointState, PROFILE.joint_states, lambda m: self.joints.update(zip(m.name, m.position)), 10

@@ -2,6 +2,7 @@
 """Nodes that talk: the simulated robot and perception as processes, planner and control with a scripted policy."""
 
 import json
+import signal
 import threading
 
 import numpy as np
@@ -31,7 +32,7 @@ from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectoryPoint
 from visualization_msgs.msg import MarkerArray
 from wall_oss_msgs.action import ExecuteInstruction
-from wall_oss_msgs.msg import ActionChunk, ControlStatus, Observation, Subtask, SubtaskPlan
+from wall_oss_msgs.msg import ActionChunk, ControlStatus, ModelInfo, Observation, Subtask, SubtaskPlan
 from wall_oss_msgs.srv import ApprovePlan, Ask
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -43,6 +44,9 @@ def test_the_simulated_robot_and_perception(bench):
     joints = bench.listen(JointState, "/joint_states", SENSOR)
     infos = bench.listen(CameraInfo, PROFILE.views[0].camera_info_topic, SENSOR)
     truth = bench.listen(String, "/simulation/ground_truth", NEWEST)
+    said = {"expert": "e", "robot": robot_identity(PROFILE), "image_size": 112}
+    said["view_names"] = [view.name for view in PROFILE.views]
+    bench.node.create_publisher(ModelInfo, "model", LATCHED).publish(ModelInfo(**said))
     slow = ("real_time_factor:=0.3", "camera_rate_hz:=4.0", "seed:=3", "colours:=red,green,blue")
     with NodeProcess("simulated_robot", *slow) as robot, NodeProcess("perception", "use_sim_time:=true") as perception:
         bench.until(lambda: len(observations) > 2 and truth and joints and infos)
@@ -334,6 +338,19 @@ def test_planner_by_topic_action_and_services(bench):
     bench.until(result.done)
     assert result.result().status == GoalStatus.STATUS_ABORTED
     assert "shut down" in result.result().result.message and result.result().result.plan.ended.sec > 0
+
+
+def test_a_planner_that_is_ended_tells_its_clients(bench):
+    plans = bench.listen(SubtaskPlan, "plan", LATCHED)
+    with NodeProcess("planner", "observation_timeout_s:=60.0") as planner:
+        goal = ExecuteInstruction.Goal(instruction="put the red cube in the left tray")
+        _, result = bench.send_goal(ExecuteInstruction, "execute", goal)  # which waits for an observation
+        planner.process.send_signal(signal.SIGINT)
+        bench.until(result.done)
+        assert result.result().status == GoalStatus.STATUS_ABORTED
+        assert "shut down" in result.result().result.message
+        assert planner.wait() == 0
+    bench.until(lambda: plans[-1].status == SubtaskPlan.CANCELLED)
 
 
 def test_clients_that_wait_for_the_model_keep_nobody_from_the_planner(bench):

@@ -3,6 +3,8 @@
 
 ros2 launch wall_oss_bringup robot.launch.py robot:=franka
 ros2 launch wall_oss_bringup robot.launch.py robot:=ur ur_type:=ur10e sim:=false robot_ip:=192.168.56.101
+ros2 launch wall_oss_bringup robot.launch.py robot:=ur sim:=false robot_ip:=192.168.56.101 cameras:=realsense \\
+    camera_devices:='face_view=123622270300 right_wrist_view=123622270301'
 ros2 launch wall_oss_bringup robot.launch.py --show-args
 """
 
@@ -20,6 +22,7 @@ from wall_oss_ros.bringup import use_virtual_environment
 
 use_virtual_environment()
 from wall_oss_ros.bringup.launch_arguments import declare, namespace, robot_profile, switch, value
+from wall_oss_ros.bringup.launch_cameras import check as check_cameras
 from wall_oss_ros.bringup.launch_driver import check as check_driver
 from wall_oss_ros.bringup.launch_nodes import apt, check_nodes, end_at_sigterm, is_installed
 from wall_oss_ros.bringup.remappings import recorded_topics
@@ -29,6 +32,7 @@ from wall_oss_ros.errors import WallOSSError
 def check(context):
     """Refuses what cannot work before anything is started."""
     check_nodes(context)
+    check_cameras(context)
     folder = value(context, "record")
     if folder and Path(folder).exists():
         raise WallOSSError(
@@ -63,6 +67,7 @@ def generate_launch_description():
             *declare("robot", "ur_type", "sim", "model", "device", "model_side", "require_approval", "rviz", "record"),
             *declare("home_planner", "check_targets", "seed", "description"),
             *declare("robot_ip", "use_mock_hardware", "mock_gripper", "camera_frames"),
+            *declare("cameras", "camera_devices"),
             *declare("driver", "driver_file", "driver_arguments", "controller", "base_topic", "twists"),
             *declare("namespace", "params_file", "log_level", "autostart", "respawn"),
             OpaqueFunction(function=end_at_sigterm),
@@ -70,6 +75,7 @@ def generate_launch_description():
             OpaqueFunction(function=record),
             include("wall_oss_ros", "simulation.launch.py", condition=IfCondition(sim)),
             include("wall_oss_bringup", "driver.launch.py", condition=UnlessCondition(sim)),
+            include("wall_oss_bringup", "cameras.launch.py", condition=UnlessCondition(sim)),
             include("wall_oss_ros", "perception.launch.py"),
             include("wall_oss_ros", "model.launch.py"),
             include("wall_oss_ros", "control.launch.py"),

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import yaml
 from launch import LaunchContext
 from launch.action import Action
@@ -13,6 +15,7 @@ from wall_oss_ros.bringup.remappings import remappings
 from wall_oss_ros.bringup.system import DEFAULT_ROBOT, MODEL_SIDES
 from wall_oss_ros.homing import PLANNERS
 from wall_oss_ros.paths import data_path
+from wall_oss_ros.robots.cameras import Cameras, presets, read_cameras, with_cameras
 from wall_oss_ros.robots.profile import RobotProfile, available_profiles, load_profile
 
 _SWITCH = ["true", "false"]
@@ -129,6 +132,19 @@ _ARGUMENTS: dict[str, tuple[str | LaunchConfiguration, str, list[str] | None]] =
         "With sim:=false: whether a gripper that only pretends serves the gripper's action. Else as use_mock_hardware.",
         _SWITCH,
     ),
+    "cameras": (
+        "",
+        "Where the views' pictures come from: the name of a driver that is then started "
+        f"({', '.join(presets())}), or the path of a YAML file, or "
+        "{view: {field: value}} with fields of the profile's views. Empty: as the profile has it.",
+        None,
+    ),
+    "camera_devices": (
+        "",
+        "Which camera is which view's, where a driver is started: view=device, with spaces between; a device is a "
+        "serial number or such as /dev/video0.",
+        None,
+    ),
     "camera_frames": (
         "false",
         "With sim:=false: whether the cameras are put into tf where the profile's simulation has them. Only for "
@@ -177,12 +193,27 @@ def robot_name(context: LaunchContext) -> str:
 
 
 def robot_profile(context: LaunchContext) -> RobotProfile:
-    """The profile that the arguments robot and ur_type name.
+    """The profile that the arguments robot and ur_type name, with views as the argument cameras has them.
 
     Raises:
-        WallOSSError: there is no such profile.
+        WallOSSError: there is no such profile, or the cameras do not fit it.
     """
-    return load_profile(robot_name(context))
+    return with_cameras(load_profile(robot_name(context)), cameras(context))
+
+
+def cameras_given(context: LaunchContext) -> str:
+    """The argument cameras, a path made absolute."""
+    text = value(context, "cameras", "").strip()
+    return str(Path(text).absolute()) if text.endswith((".yaml", ".yml")) and not text.startswith("{") else text
+
+
+def cameras(context: LaunchContext) -> Cameras:
+    """What the argument cameras says.
+
+    Raises:
+        WallOSSError: it names no preset or file, or does not describe cameras.
+    """
+    return read_cameras(cameras_given(context))
 
 
 def robot_remappings(context: LaunchContext) -> list[tuple[str, str]]:

@@ -52,7 +52,7 @@ class PerceptionNode(WallOSSNode):
         Parameter("camera_poses", True, "Whether tf is asked where the cameras are, which observations then say."),
         Parameter("stale_s", 1.0, "Age from which views or joint states count as stale, s.", 0.05, 60.0, live=True),
         Parameter(
-            "image_size", 112, "Side of the square views until an action expert says what it takes, pixels.", 0, 1024
+            "image_size", 0, "No longer used, and accepted for now: the views' size is what the model says.", 0, 1024
         ),
     )  # fmt: skip
 
@@ -61,6 +61,8 @@ class PerceptionNode(WallOSSNode):
 
     def setup(self) -> None:
         self._profile = with_cameras(load_profile(self.value("robot")), self.value("cameras"))
+        if self.value("image_size"):
+            self.get_logger().warning("Parameter image_size is ignored: the views' size is what the model says.")
         self._identity = robot_identity(self._profile)
         self._bridge = CvBridge()
         self._framings = {view.name: Framing(view) for view in self._profile.views}
@@ -115,7 +117,7 @@ class PerceptionNode(WallOSSNode):
     @property
     def _size(self) -> int | None:
         """Side of the model's views, pixels; 0 leaves them as they are. None until the model is known."""
-        return self._model.size if self._model.known else self.value("image_size") or None
+        return self._model.size if self._model.known else None
 
     def _follow(self) -> None:
         for source in self._sources.values():
