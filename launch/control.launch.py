@@ -18,6 +18,7 @@ def control(context):
         **decided.parameters,  # robot, model and use_sim_time, as wall-oss run has them, too: bringup/system.py
         "autostart": switch(context, "autostart"),
         "twists": value(context, "twists"),
+        "stamp_commands": switch(context, "stamp_commands"),
         "home_planner": value(context, "home_planner"),
         "check_targets": switch(context, "check_targets"),
     }
@@ -39,7 +40,7 @@ def control(context):
 def generate_launch_description():
     return LaunchDescription(
         [
-            *declare("robot", "ur_type", "sim", "namespace", "controller", "base_topic", "twists"),
+            *declare("robot", "ur_type", "sim", "namespace", "controller", "base_topic", "twists", "stamp_commands"),
             *declare("home_planner", "check_targets"),
             *declare("autostart", "respawn", "params_file", "log_level"),
             OpaqueFunction(function=end_at_sigterm),

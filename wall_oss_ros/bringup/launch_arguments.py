@@ -54,6 +54,12 @@ _ARGUMENTS: dict[str, tuple[str | LaunchConfiguration, str, list[str] | None]] =
         "Whether these are geometry_msgs/Twist (plain) or TwistStamped. Empty: as the profile has it.",
         ["", "plain", "stamped"],
     ),
+    "stamp_commands": (
+        "true",
+        "Whether commands carry the time they are for, which takes out jitter. false where the controllers' clock "
+        "cannot be synchronised with this computer's: then they count from their arrival.",
+        _SWITCH,
+    ),
     # The model, and what it may do.
     "model": (
         "",

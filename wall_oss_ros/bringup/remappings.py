@@ -19,7 +19,7 @@ _RECORDED = (  # besides the profile's topics
     *_OURS[:-1],
 )
 _NAMESPACE = re.compile(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*")
-_ACTION = ("send_goal", "get_result", "cancel_goal", "feedback", "status")  # an action's services and topics
+ACTION_PARTS = ("send_goal", "get_result", "cancel_goal", "feedback", "status")  # an action's services and topics
 
 
 def profile_names(profile: RobotProfile) -> tuple[list[str], list[str]]:
@@ -47,7 +47,7 @@ def remappings(
         raise WallOSSError(f"{namespace!r} is no namespace.", "Give letters, digits and _, such as left_cell.")
     topics, actions = profile_names(profile)
     # ROS remaps an action's services and topics, not the action as a whole.
-    parts = [f"{action}/_action/{part}" for action in actions for part in _ACTION]
+    parts = [f"{action}/_action/{part}" for action in actions for part in ACTION_PARTS]
     renamed = [(name, remapped(name, profile, namespace, controller, base_topic)) for name in (*topics, *_OURS, *parts)]
     return [(name, new) for name, new in renamed if name != new]
 
