@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from live_check_support import BEGAN, DRIVER, readings, stream, well
 
+from wall_oss_ros.commands.live.cameras import COMPRESSED
 from wall_oss_ros.commands.live.facts import Controller, Endpoint, Expert, Facts, Finding, Placed, Stream
 from wall_oss_ros.commands.live.judge import judge
 from wall_oss_ros.commands.live.streams import JOINTS, joint_states
@@ -223,7 +224,11 @@ PLANTED = {
     "a slow camera": (lambda f: stamps(f, FACE.image_topic, rate=5), "camera face_view", "WARN", "at least 9 Hz"),
     "an old picture": (lambda f: stamps(f, FACE.image_topic, rate=15, age=2), "camera face_view", "FAIL", "holds"),
     "a depth camera": (lambda f: picture(f, encoding="32FC1"), "camera face_view: pictures", "FAIL", "not taken"),
-    "a raw camera": (lambda f: picture(f, encoding="bayer_rggb8"), "camera face_view: pictures", "WARN", "cv_bridge"),
+    "a camera that does not say what it sends": (
+        lambda f: picture(f, encoding="8UC3"), "camera face_view: pictures", "FAIL", "not taken"),
+    "a packed picture of no kind": (
+        lambda f: picture(f, type=COMPRESSED, width=0, height=0, encoding="h264"),
+        "camera face_view: pictures", "FAIL", "h264"),
     "an empty picture": (lambda f: picture(f, width=0), "camera face_view: pictures", "FAIL", "empty"),
     "a small picture": (lambda f: picture(f, height=64), "camera face_view: pictures", "WARN", "smaller"),
     "another camera": (lambda f: picture(f, frame="x"), "camera face_view: pictures", "WARN", "in frame x"),
@@ -300,6 +305,17 @@ def test_a_gripper_may_say_its_joints_itself():
     arms = [replace(one, names=one.names[:6], positions=one.positions[:6], velocities=()) for one in whole]
     fingers = [replace(one, names=one.names[6:], positions=one.positions[6:], velocities=()) for one in whole]
     facts.joints[TOPIC] = [one for pair in zip(arms, fingers) for one in pair]
+    assert bad(facts) == []
+
+
+@pytest.mark.parametrize(
+    "fields", [{"encoding": "bayer_rggb8"}, {"type": COMPRESSED, "width": 0, "encoding": "rgb8; jpeg"}]
+)
+def test_pictures_that_are_converted_or_unpacked_are_well(fields):
+    facts = well(UR)
+    picture(facts, **fields)
+    if "type" in fields:
+        facts.publishers[FACE.image_topic] = (Endpoint("/camera", COMPRESSED),)
     assert bad(facts) == []
 
 

@@ -9,21 +9,21 @@ import numpy as np
 
 from wall_oss_ros.commands.live.facts import Facts, Finding
 from wall_oss_ros.commands.live.streams import source, timing
+from wall_oss_ros.robots.components import View
 from wall_oss_ros.robots.profile import RobotProfile
 
-IMAGE = "sensor_msgs/msg/Image"
-_ENCODINGS = {"rgb8", "bgr8", "rgba8", "bgra8", "mono8"}  # as docs/how-to/cameras.md has them
-_CONVERTED = ("mono16", "8UC", "16UC", "bayer", "yuv", "nv")  # cv_bridge converts some of these
+IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+KINDS = {"raw": (IMAGE,), "compressed": (COMPRESSED,), "auto": (IMAGE, COMPRESSED)}  # by a view's transport
+_ENCODINGS = ("rgb8", "bgr8", "rgba8", "bgra8", "mono8")  # as they are; the rest is converted
+_CONVERTED = ("mono16", "rgb16", "bgr16", "rgba16", "bgra16", "bayer_", "yuv422", "uyvy", "yuyv")
 _SMALL = 112  # pixels: the shipped models' views
 
 
 def cameras(profile: RobotProfile, facts: Facts) -> Iterator[Finding]:
     for view in profile.views:
         what = f"camera {view.name}"
-        kinds = (IMAGE,)
-        yield from source(
-            facts, what, view.image_topic, kinds, "Start the camera's driver, or name its topic: docs/how-to/cameras.md"
-        )
+        start = "Start the camera's driver, or name its topic: docs/how-to/cameras.md"
+        yield from source(facts, what, view.image_topic, KINDS[view.transport], start)
         if not facts.publishers.get(view.image_topic):
             continue
         stream = facts.streams.get(view.image_topic)
@@ -35,41 +35,39 @@ def cameras(profile: RobotProfile, facts: Facts) -> Iterator[Finding]:
     yield from _skew(profile, facts)
 
 
-def _pictures(facts: Facts, view, what: str) -> Iterator[Finding]:
+def _pictures(facts: Facts, view: View, what: str) -> Iterator[Finding]:
     pictures = facts.pictures.get(view.name, [])
     if not pictures:
         return
-    what = f"{what}: pictures"
-    kinds = {(one.width, one.height, one.encoding) for one in pictures}
-    said = ", ".join(f"{width} x {height} {encoding}" for width, height, encoding in sorted(kinds))
-    width, height, encoding = pictures[-1].width, pictures[-1].height, pictures[-1].encoding
-    frames = {one.frame for one in pictures}
+    what, last = f"{what}: pictures", pictures[-1]
+    packed = last.type == COMPRESSED  # whose size is known once it is unpacked
+    kinds = sorted({(one.width, one.height, one.encoding) for one in pictures})
+    said = ", ".join(encoding if packed else f"{width} x {height} {encoding}" for width, height, encoding in kinds)
+    encoding, frames = view.encoding or last.encoding, {one.frame for one in pictures}
     if len(kinds) > 1:
         yield Finding(what, "FAIL", f"they change: {said}", "Is there a second camera on the same topic?")
-    elif min(width, height) < 1:
+    elif packed and not any(name in last.encoding.lower() for name in ("jpeg", "jpg", "png")):
+        yield Finding(what, "FAIL", f"{said or 'no format'}: such pictures are not taken", "Have it send JPEG or PNG")
+    elif not packed and min(last.width, last.height) < 1:
         yield Finding(what, "FAIL", f"{said}: empty", "Look at the camera's driver")
-    elif encoding not in _ENCODINGS and not encoding.startswith(_CONVERTED):
-        yield Finding(what, "FAIL", f"{said}: such pictures are not taken", f"Have its driver send {_words()}")
-    elif encoding not in _ENCODINGS:
-        yield Finding(what, "WARN", f"{said}: taken if cv_bridge converts it", f"Have its driver send {_words()}")
-    elif min(width, height) < _SMALL:
+    elif not packed and encoding not in _ENCODINGS and not encoding.startswith(_CONVERTED):
+        do = f"Have its driver send {_words()}; what 8UC3 is, the view's encoding in the profile says"
+        yield Finding(what, "FAIL", f"{said}: such pictures are not taken", do)
+    elif not packed and min(last.width, last.height) < _SMALL:
         yield Finding(what, "WARN", f"{said}: smaller than a view of the model", "Raise the camera's resolution")
     elif frames != {view.optical_frame}:
-        yield Finding(
-            what,
-            "WARN",
-            f"{said}, in frame {', '.join(sorted(frames))}, not {view.optical_frame}",
-            "Is it another camera? Else name its frame in the profile (optical_frame)",
-        )
+        found = f"{said}, in frame {', '.join(sorted(frames))}, not {view.optical_frame}"
+        do = "Is it another camera? Else name its frame in the profile (optical_frame)"
+        yield Finding(what, "WARN", found, do)
     else:
         yield Finding(what, "OK", said)
 
 
 def _words() -> str:
-    return ", ".join(sorted(_ENCODINGS))
+    return ", ".join(_ENCODINGS)
 
 
-def _lens(facts: Facts, view, what: str) -> Iterator[Finding]:
+def _lens(facts: Facts, view: View, what: str) -> Iterator[Finding]:
     what, lens = f"{what}: calibration", facts.lenses.get(view.name)
     unused = "Nothing moves by it: it only shows where a subtask's thing is. docs/how-to/cameras.md"
     if lens is None:
@@ -79,7 +77,7 @@ def _lens(facts: Facts, view, what: str) -> Iterator[Finding]:
     pictures = facts.pictures.get(view.name, [])
     if k.size != 9 or not np.isfinite(k).all() or k[0] <= 0 or k[4] <= 0:
         yield Finding(what, "WARN", f"{view.camera_info_topic} has no matrix", f"Calibrate the camera. {unused}")
-    elif pictures and (lens.width, lens.height) != (pictures[-1].width, pictures[-1].height):
+    elif pictures and pictures[-1].width and (lens.width, lens.height) != (pictures[-1].width, pictures[-1].height):
         size = f"{pictures[-1].width} x {pictures[-1].height}"
         yield Finding(
             what,

@@ -15,6 +15,7 @@ import yaml
 import wall_oss_ros.nodes  # noqa: F401  the embedded library takes rclpy's name where there is no ROS 2
 from wall_oss_ros.bringup.remappings import remapped
 from wall_oss_ros.bringup.system import NAMESPACE
+from wall_oss_ros.commands.live.cameras import COMPRESSED
 from wall_oss_ros.commands.live.facts import (
     Controller,
     Endpoint,
@@ -51,7 +52,6 @@ _ANSWER = 3.0  # s for a controller manager's answer
 _ALIVE = 3.0  # s of silence after which a control node counts as gone
 _TF_EVERY = 0.1  # s
 _STATES = ("idle", "running", "holding", "stopped", "homing")
-_COMPRESSED = "sensor_msgs/msg/CompressedImage"
 
 
 def in_graph(profile: RobotProfile, namespace: str = "", controller: str = "", base_topic: str = "") -> RobotProfile:
@@ -157,7 +157,7 @@ class Listener:
             self._subscribe(JointState, topic, lambda m, t=topic, p=prefix: self._on_joints(t, p, m), SENSOR)
         for view in profile.views:
             kinds = {end.topic_type for end in self._node.get_publishers_info_by_topic(view.image_topic)}
-            kind = CompressedImage if kinds == {_COMPRESSED} else Image
+            kind = CompressedImage if view.transport == "compressed" or kinds == {COMPRESSED} else Image
             facts.pictures[view.name] = []
             self._subscribe(kind, view.image_topic, lambda m, v=view: self._on_picture(v, m), SENSOR)
             self._subscribe(CameraInfo, view.camera_info_topic, lambda m, v=view: self._on_lens(v, m), SENSOR)
@@ -202,7 +202,7 @@ class Listener:
         stamp = seconds(message.header.stamp)
         self._add(view.image_topic, stamp)
         if isinstance(message, CompressedImage):
-            picture = Picture(stamp, 0, 0, message.format, message.header.frame_id, _COMPRESSED)
+            picture = Picture(stamp, 0, 0, message.format, message.header.frame_id, COMPRESSED)
         else:
             picture = Picture(stamp, message.width, message.height, message.encoding, message.header.frame_id)
         self._facts.pictures[view.name].append(picture)
