@@ -188,7 +188,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--plot", type=Path, help="PNG to write")
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     args = parser.parse_args(argv)
-    args.profile = load_profile(args.robot)
+    args.profile = load_profile(args.robot, simulated=True)
     args.arm = Arm(args.profile)
     latencies = [x / 1e3 for x in args.latencies]
     results = {(joining, latency): run(joining, latency, args) for latency in latencies for joining in JOININGS}

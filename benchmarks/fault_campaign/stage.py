@@ -89,7 +89,7 @@ class Stage:
     """
 
     def __init__(self, robot: str, seed: int, logs: Path, parameters: dict | None = None):
-        self.robot, self.profile = robot, load_profile(robot)
+        self.robot, self.profile = robot, load_profile(robot, simulated=True)
         self.instruction, seed = choose(task_of(self.profile), None, seed)
         self.specs = {spec.name: self._wired(spec) for spec in
                       system(robot=robot, sim=True, seed=seed, parameters=parameters)}  # fmt: skip

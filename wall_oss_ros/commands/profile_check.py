@@ -16,6 +16,7 @@ from wall_oss_ros.robots.rotations import matrix_from_quaternion
 from wall_oss_ros.robots.urdf import position_limits, read_joints
 
 _TURN = math.radians(5)  # how far the tool's rotation at home may be from the one that states are measured from
+_REDUCED = 0.25  # m/s
 _SPARE = 0.1  # rad, wanted between home and the joint limits
 _GRID = 3  # the workspace is looked at in the middle of this many parts along each axis
 _BESIDE = 0.13  # m: hands that work together are this far either side of the middle between them
@@ -32,6 +33,7 @@ def look_over(profile: RobotProfile) -> Iterator[tuple[bool, str]]:
         of = f"{one.arm.name}, " if len(arms) > 1 else ""
         for well, line in (*_arm(one, arm), _gripper(one)):
             yield well, of + line
+    yield from _speed(profile)
     yield from _parts(profile)
     yield from _together(profile, arms)
     yield from _simulated(profile, arms)
@@ -61,6 +63,14 @@ def _gripper(profile: RobotProfile) -> tuple[bool, str]:
         f"the URDF has no joint {', '.join(absent)}" if absent else f"{', '.join(profile.gripper.joints)} in the URDF"
     )
     return not absent, f"gripper: {said}"
+
+
+def _speed(profile: RobotProfile) -> Iterator[tuple[bool, str]]:
+    """How fast the real robot's tools go, and who lets it go on; nothing to find fault with, but to be known."""
+    fastest = max(one.arm.max_tcp_speed for one in profile.arms)
+    above = " (above the reduced speed of ISO 10218-1, 0.25 m/s)" if fastest > _REDUCED else ""
+    after = "a person lets it go on after a hold" if profile.resume == "manual" else "it goes on by itself after a hold"
+    yield True, f"real robot: tools up to {fastest:g} m/s{above}; {after}"
 
 
 def _parts(profile: RobotProfile) -> Iterator[tuple[bool, str]]:
