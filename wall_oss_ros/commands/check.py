@@ -39,6 +39,7 @@ def _add_live_arguments(parser: argparse.ArgumentParser) -> None:
                         " (default: what the action expert runs, or the one that ships)")  # fmt: skip
     parser.add_argument("--mock", action="store_true", help="the driver runs without a robot (use_mock_hardware:=true)")
     parser.add_argument("--namespace", default="", metavar="NAME", help="as the launch argument namespace")
+    parser.add_argument("--cameras", default="", metavar="CAMERAS", help="as the launch argument cameras")
     parser.add_argument("--controller", default="", metavar="NAME", help="as the launch argument controller")
     parser.add_argument("--base-topic", default="", metavar="TOPIC", help="as the launch argument base_topic")
 
@@ -79,10 +80,12 @@ def look(args: argparse.Namespace, ros_arguments: list[str] | None = None) -> li
     """
     from wall_oss_ros.commands.live.judge import judge
     from wall_oss_ros.commands.live.listen import check_span, in_graph, listener
+    from wall_oss_ros.robots.cameras import with_cameras
     from wall_oss_ros.robots.profile import load_profile
 
     namespace = args.namespace.strip("/")
-    profile = in_graph(load_profile(args.robot), namespace, args.controller, args.base_topic)
+    profile = with_cameras(load_profile(args.robot), args.cameras)
+    profile = in_graph(profile, namespace, args.controller, args.base_topic)
     span = check_span(args.seconds)
     with listener(profile, namespace, ros_arguments) as ear:
         facts = ear.listen(span)

@@ -24,6 +24,18 @@ class Bridge(Protocol):
     def imgmsg_to_cv2(self, img_msg: Any, desired_encoding: str) -> np.ndarray: ...
 
 
+def colourless(encoding: str) -> str:
+    """Why an image of that encoding does not say which colours it has, and what to do; empty if it does."""
+    if encoding in ("8UC3", "8UC4"):
+        choice = "bgr8 (OpenCV's order) or rgb8" if encoding == "8UC3" else "bgra8 or rgba8"
+        return f"encoding {encoding} does not say in which order the colours are; set the view's encoding to {choice}"
+    if encoding == "8UC1":
+        return "encoding 8UC1 does not say what it shows; if it is grey, set the view's encoding to mono8"
+    if _COLOURLESS.fullmatch(encoding):
+        return f"encoding {encoding} has no colours (a depth picture?); name the topic of a colour picture"
+    return ""
+
+
 def raw_pixels(message: Any, bridge: Bridge, encoding: str | None = None) -> np.ndarray:
     """The pixels of a sensor_msgs/Image, (H, W, 3) uint8 RGB.
 
@@ -37,15 +49,8 @@ def raw_pixels(message: Any, bridge: Bridge, encoding: str | None = None) -> np.
     said = message.encoding
     if encoding is not None:
         message.encoding = encoding
-    elif said in ("8UC3", "8UC4"):
-        choice = "bgr8 (OpenCV's order) or rgb8" if said == "8UC3" else "bgra8 or rgba8"
-        raise PictureError(
-            f"encoding {said} does not say in which order the colours are; set the view's encoding to {choice}"
-        )
-    elif said == "8UC1":
-        raise PictureError("encoding 8UC1 does not say what it shows; if it is grey, set the view's encoding to mono8")
-    elif _COLOURLESS.fullmatch(said):
-        raise PictureError(f"encoding {said} has no colours (a depth picture?); name the topic of a colour picture")
+    elif why := colourless(said):
+        raise PictureError(why)
     try:
         pixels = bridge.imgmsg_to_cv2(message, "rgb8")
     except Exception as error:  # cv_bridge's own, and whatever OpenCV and Python raise below it
