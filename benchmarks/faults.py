@@ -36,7 +36,8 @@ import numpy as np
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
 from wall_oss_ros.errors import WallOSSError
 
-PARAMETERS = {"planner": {"subtask_timeout_s": 20.0}}  # a plan that cannot go on must end before patience does
+# A plan that cannot go on must end before patience does.
+PARAMETERS = {"planner": {"subtask_timeout_s": 20.0, "held_timeout_s": 20.0}}
 
 
 def main() -> int:
