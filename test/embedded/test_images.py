@@ -60,7 +60,8 @@ def test_bad_images_are_refused_with_the_reason():
 def test_packed_yuv_is_what_opencv_makes_of_it():
     """Values of OpenCV 4's cvtColor, with COLOR_YUV2RGB_YUY2 and COLOR_YUV2RGB_UYVY."""
     pairs = np.array([[[81, 90], [145, 240]]], np.uint8)
-    for encoding, data in (("yuv422_yuy2", pairs), ("yuv422", pairs[..., ::-1])):
+    orders = {"yuv422_yuy2": pairs, "yuyv": pairs, "yuv422": pairs[..., ::-1], "uyvy": pairs[..., ::-1]}
+    for encoding, data in orders.items():
         message = Image(height=1, width=2, encoding=encoding, step=4, data=data.tobytes())
         assert bridge.imgmsg_to_cv2(message, "rgb8").tolist() == [[[254, 0, 0], [255, 74, 73]]]
         assert bridge.imgmsg_to_cv2(message, "mono8").tolist() == [[81, 145]]

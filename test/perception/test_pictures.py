@@ -38,6 +38,7 @@ def test_the_order_of_colours_is_never_guessed():
     with pytest.raises(PictureError, match=r"8UC3 does not say .* set the view's encoding to bgr8 \(OpenCV's"):
         raw_pixels(raw("8UC3", data), CvBridge())
     assert np.array_equal(raw_pixels(raw("8UC3", data), CvBridge(), "bgr8"), RED)
+    assert raw_pixels(raw("8UC1", RED[..., 0].tobytes()), CvBridge(), "bayer_rggb8").shape == RED.shape
     with pytest.raises(PictureError, match="8UC3, taken as bgra8 by the view's encoding: "):
         raw_pixels(raw("8UC3", data), CvBridge(), "bgra8")
 

@@ -20,11 +20,12 @@ _ENCODINGS = {
     "rgb8": (np.uint8, 3), "bgr8": (np.uint8, 3), "rgba8": (np.uint8, 4), "bgra8": (np.uint8, 4),
     "rgb16": (np.uint16, 3), "bgr16": (np.uint16, 3), "rgba16": (np.uint16, 4), "bgra16": (np.uint16, 4),
     "mono8": (np.uint8, 1), "mono16": (np.uint16, 1), "yuv422": (np.uint8, 2), "yuv422_yuy2": (np.uint8, 2),
+    "uyvy": (np.uint8, 2), "yuyv": (np.uint8, 2),  # newer names of these two
     **{f"bayer_{order}{bits}": (kind, 1) for order in _BAYER for bits, kind in ((8, np.uint8), (16, np.uint16))},
 }  # fmt: skip
 _GENERIC = re.compile(r"(8U|8S|16U|16S|32S|32F|64F)(?:C(\d+))?")
 _ORDERS = {"rgb": (0, 1, 2), "bgr": (2, 1, 0), "rgba": (0, 1, 2), "bgra": (2, 1, 0)}  # where R, G and B are
-_LUMA = {"yuv422": 1, "yuv422_yuy2": 0}  # where brightness is, in each pair of bytes
+_LUMA = {"yuv422": 1, "uyvy": 1, "yuv422_yuy2": 0, "yuyv": 0}  # where brightness is, in each pair of bytes
 
 
 class CvBridgeError(TypeError):

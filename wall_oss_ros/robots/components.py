@@ -13,7 +13,10 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Vector3 = tuple[Finite, Finite, Finite]
 Name = Annotated[str, Field(min_length=1)]
-Encoding = Literal["rgb8", "bgr8", "rgba8", "bgra8", "mono8"]
+Encoding = Literal[
+    "rgb8", "bgr8", "rgba8", "bgra8", "mono8", "bayer_rggb8", "bayer_bggr8", "bayer_gbrg8", "bayer_grbg8", "yuv422",
+    "yuv422_yuy2",
+]  # fmt: skip
 _TOPIC = re.compile(r"/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*")
 
 
