@@ -66,6 +66,12 @@ def test_a_camera_on_the_hand_is_found_by_our_own_kinematics():
     assert camera(made)[1] is None and "tf does not lead" in made.absent[VIEW.name], "tf was cleared"
 
 
+def test_a_transform_that_is_no_number_is_none():
+    lost = Transform(at(np.nan), True)
+    known = {(BASE, VIEW.optical_frame): lost, (PROFILE.arm.tcp_frame, VIEW.optical_frame): lost}
+    assert camera(calibration(known))[1] is None
+
+
 def test_what_moves_on_tf_is_no_mount():
     known = {(PROFILE.arm.tcp_frame, VIEW.optical_frame): Transform(at(0.05), False)}
     assert camera(calibration(known))[1] is None

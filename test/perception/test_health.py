@@ -77,6 +77,13 @@ def test_a_picture_that_stays_the_same_for_seconds_is_named():
     assert not show(noiseless=False, moving=False, changing=False, seconds=1.0)
 
 
+def test_a_picture_without_bytes_is_no_frozen_one():
+    frozen = FrozenPictures(noiseless=False)
+    for k in range(50):
+        frozen.look("front", b"", k / 10, np.zeros(1))
+    assert not frozen.complaints()
+
+
 def test_a_simulations_picture_may_stay_the_same_while_the_robot_is_still():
     assert not show(noiseless=True, moving=False, changing=False)
     assert show(noiseless=True, moving=True, changing=False) == [

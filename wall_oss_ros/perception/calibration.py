@@ -107,6 +107,8 @@ class Calibration:
     def _of_frame(self, view: View, camera: str, stamp: float, joints: Mapping[str, float]) -> np.ndarray | None:
         """By tf at that time; else by the link that it is mounted on and our own forward kinematics."""
         by_tf = self._look_up(self._base, camera, stamp)
+        if by_tf is not None and not np.isfinite(by_tf.pose).all():
+            by_tf = None
         own = self._by_kinematics(camera, joints)
         if by_tf is None:
             return own
@@ -120,7 +122,7 @@ class Calibration:
         known = self._links.get(camera)
         for link in [known] if known else self._frames.links:
             mount = self._look_up(link, camera, None)
-            if mount is not None and mount.static:
+            if mount is not None and mount.static and np.isfinite(mount.pose).all():
                 self._links[camera] = link
                 self._frames.mount(link, camera, mount.pose)
                 return self._frames.pose(camera, self._base, joints)
@@ -136,9 +138,8 @@ class Calibration:
 
 def _apart(one: np.ndarray, other: np.ndarray) -> str:
     """How far two poses are apart, in words; empty if they are as good as one."""
-    between = np.linalg.inv(one) @ other
-    distance = float(np.linalg.norm(between[:3, 3]))
-    angle = float(np.arccos(np.clip((np.trace(between[:3, :3]) - 1) / 2, -1, 1)))
+    distance = float(np.linalg.norm(one[:3, 3] - other[:3, 3]))
+    angle = float(np.arccos(np.clip((np.trace(one[:3, :3].T @ other[:3, :3]) - 1) / 2, -1, 1)))
     if distance <= _DISTANCE and angle <= _ANGLE:
         return ""
     return f"{100 * distance:.0f} cm and {np.degrees(angle):.0f} degrees apart"

@@ -33,6 +33,8 @@ class FrozenPictures:
 
     def look(self, view: str, data: Any, stamp: float, joints: np.ndarray) -> None:
         """Takes note of a picture: its bytes, when it was taken (s), and the robot's joints (n,) then."""
+        if not len(data):
+            return
         flat = np.frombuffer(data, np.uint8)
         fingerprint = hash(flat[:: max(len(flat) // _SAMPLES, 1)].tobytes())
         last = self._shown.get(view)
