@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import yaml
+from pydantic import ValidationError
 
 import wall_oss_ros.nodes  # noqa: F401  the embedded library takes rclpy's name where there is no ROS 2
-from wall_oss_ros.bringup.remappings import remapped
+from wall_oss_ros.bringup.remappings import remapped, remappings
 from wall_oss_ros.bringup.system import NAMESPACE
 from wall_oss_ros.commands.live.cameras import COMPRESSED
 from wall_oss_ros.commands.live.facts import (
@@ -70,10 +71,15 @@ def in_graph(profile: RobotProfile, namespace: str = "", controller: str = "", b
             return remapped(value, profile, namespace, controller, base_topic)
         return value
 
+    remappings(profile, namespace)  # refuses what is no namespace
     fields = renamed(profile.model_dump())
     if controller:
         fields["command"]["controller"] = controller
-    return RobotProfile(**fields)
+    try:
+        return RobotProfile(**fields)
+    except ValidationError as error:
+        said = f"--controller {controller!r} and --base-topic {base_topic!r} do not go with {profile.name}"
+        raise WallOSSError(f"{said}: {error.errors()[0]['msg']}.", "Give them as to the launch.") from error
 
 
 @contextmanager
