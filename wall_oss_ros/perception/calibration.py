@@ -132,8 +132,10 @@ class Calibration:
     def _unknown(self, frames: str) -> str:
         return f"tf does not lead from {self._base} to {frames}"
 
-    def _lacks(self, view: View, what: str) -> None:
+    def _lacks(self, view: View, what: str) -> np.ndarray | None:
+        """None, which is then known to be lacking."""
         self.absent[view.name] = "; ".join(filter(None, (self.absent.get(view.name), what)))
+        return None
 
 
 def _apart(one: np.ndarray, other: np.ndarray) -> str:

@@ -39,7 +39,7 @@ class Framing:
             if self._view.fit == "crop":
                 left, top, side = _central_square(*image.shape[:2])
                 image = image[top : top + side, left : left + side]
-            x, y, width, height = _placed(*image.shape[:2], size, self._view.fit)
+            x, y, width, height = _placed(image.shape[0], image.shape[1], size, self._view.fit)
             resized = _resized(image, width, height)
             if (width, height) == (size, size):
                 image = resized

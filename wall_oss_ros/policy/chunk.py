@@ -182,10 +182,10 @@ def remaining_steps(layout: Layout, chunk: Chunk | None, stamp: float, state) ->
         (n, A) in the profile's action mode; step k is for stamp + (k + 1) / rate. n is 0 when nothing is left, or
         the observation is from before the chunk.
     """
-    left = [] if chunk is None else Mixer.of(layout).later(chunk, stamp)
-    if not len(left):
-        return np.empty((0, layout.size))
-    left = layout.relative(left, state)
+    targets = np.empty((0, layout.size)) if chunk is None else Mixer.of(layout).later(chunk, stamp)
+    if not len(targets):
+        return targets
+    left = layout.relative(targets, state)
     if layout.profile.action_mode == "relative":
         for part in layout.angles:
             left[:, part] = (left[:, part] + np.pi) % (2 * np.pi) - np.pi

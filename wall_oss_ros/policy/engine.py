@@ -47,7 +47,7 @@ class Engine:
         with torch.inference_mode():
             dtype = torch.float32 if self._wide else model.dtype
             compiler, shared = torch.compile if gpu else None, None if twin is None else twin.runtime
-            self.runtime = Runtime(model, capacity, dtype, compiler, shared)
+            self.runtime: Runtime = Runtime(model, capacity, dtype, compiler, shared)
         self.graphs = GraphCache(CudaCapture() if gpu else None)
         self._layout: tuple[list[int], list[list[int]]] | None = None  # ids and grids of the prefix
         self._places: list[slice] = []  # of each view's tokens

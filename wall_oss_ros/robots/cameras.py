@@ -199,7 +199,8 @@ def camera_nodes(profile: RobotProfile, cameras: Cameras) -> list[CameraNode]:
             key, _, value = driver.device.partition("=")
             parameters |= _filled({key: value}, view, device)
         parameters |= cameras.views.get(view, {}).get("parameters") or {}
-        names = _filled({"node": driver.node, "namespace": driver.namespace}, view, device or "")
+        filled = _filled({"node": driver.node, "namespace": driver.namespace}, view, device or "")
+        names = {key: str(text) for key, text in filled.items()}
         fixed = driver.model_dump(include={"package", "executable", "install"})
         nodes.append(CameraNode(view=view, parameters=parameters, **names, **fixed))
     return nodes

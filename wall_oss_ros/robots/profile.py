@@ -185,9 +185,10 @@ class RobotProfile(Component):
                 f"Robot {self.name} cannot be simulated: its profile has no simulation section.",
                 "Add one (docs/how-to/new_robot.md), or choose another robot.",
             )
+        limbs: tuple[RobotProfile | Limb, ...] = (self, *self.more_arms)
         first, *more = (
             limb.arm if own.max_tcp_speed is None else limb.arm.model_copy(update={"max_tcp_speed": own.max_tcp_speed})
-            for limb, own in zip((self, *self.more_arms), (simulation, *simulation.more_arms))
+            for limb, own in zip(limbs, (simulation, *simulation.more_arms))
         )
         changes = {
             "arm": first,

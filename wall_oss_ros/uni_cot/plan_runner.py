@@ -170,8 +170,8 @@ class PlanRunner:
                 self._tickets.end(waiting, PlanStatus.FAILED, _BLIND.format(patience))
             followed = self._tickets.followed
             if followed is not None and self._tickets.count():
-                blind = steady - max(self._observed_at, followed.planned_at)
-                if followed.plan.running and blind > self._limits.blind:
+                unseen = steady - max(self._observed_at, followed.planned_at)
+                if followed.plan.running and unseen > self._limits.blind:
                     self._tickets.end(followed, PlanStatus.FAILED, _BLIND.format(self._limits.blind))
             self._condition.notify_all()
 
