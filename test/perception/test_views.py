@@ -173,7 +173,7 @@ def history() -> JointHistory:
 def test_joints_are_interpolated_in_the_wanted_order():
     sample = history().at(1.15)
     assert sample.positions == pytest.approx([11.5, 1.15])
-    assert sample.velocities == pytest.approx([0.0, 0.0])
+    assert sample.velocities == pytest.approx([10.0, 1.0]), "of positions alone"
 
 
 def test_a_grippers_joints_may_come_by_themselves():
@@ -202,14 +202,15 @@ def test_unusable_joint_states_are_refused():
 
 def test_joint_states_out_of_order_are_not_a_restarted_clock():
     joints = history()
-    assert joints.add_joint_state(1.15, ["a", "b"], [7.0, 8.0], [])
+    assert not joints.add_joint_state(1.15, ["a", "b"], [7.0, 8.0], []) and joints.problem == ""
     assert joints.newest.stamp == 1.2 and joints.at(1.05).positions == pytest.approx([10.5, 1.05])
 
 
 def test_joints_after_a_restarted_clock():
     joints = history()
-    assert joints.add_joint_state(0.0, ["a", "b"], [7.0, 8.0], [])
-    assert joints.newest.stamp == 0.0
+    assert joints.add_joint_state(0.02, ["a", "b"], [7.0, 8.0], [])
+    assert joints.newest.stamp == 0.02
+    assert not joints.add_joint_state(0.0, ["a", "b"], [7.0, 8.0], []) and "no time stamp" in joints.problem
 
 
 def test_rate_and_jitter():

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from wall_oss_ros.robots.joint_states import JointStateReader
+
 
 @dataclass(frozen=True)
 class JointSample:
@@ -20,14 +22,14 @@ class JointSample:
     velocities: np.ndarray
 
 
-_SPREAD = 0.2  # s: how far apart the joints of one sample may be when several publishers contribute to it
+_APART = 0.3  # s between two samples from which a velocity can be told
 
 
 class JointHistory:
     """The latest states of the named joints, in the order of ``names``, whoever publishes them.
 
-    A gripper's driver may publish joint states of its own, so only messages that contain the first joint make samples.
-    Joints that such a message lacks have the values they were last published with.
+    Messages are put together as :class:`JointStateReader` does. Velocities that nobody measures, as of hardware that
+    reads positions only, are told from the samples' differences.
 
     Args:
         names: the joints.
@@ -38,36 +40,39 @@ class JointHistory:
         self.names = tuple(names)
         self._span = span
         self._samples: deque[JointSample] = deque()
-        self._others: dict[str, tuple[float, float, float]] = {}  # stamp, position, velocity: without the first joint
+        self._reader = JointStateReader(names)
 
     def add_joint_state(
         self, stamp: float, names: Sequence[str], positions: Sequence[float], velocities: Sequence[float]
     ) -> bool:
-        """Keeps a joint state; False if it makes no sample, since a joint is missing or a number is not finite.
+        """Keeps a joint state; False if it makes no sample, and then ``problem`` may say why.
 
-        ``velocities`` may be empty, as some drivers leave it; they then count as zero.
+        ``velocities`` may be empty or not numbers.
         """
-        if len(positions) != len(names):
+        if self._samples and stamp < self._samples[-1].stamp - self._span:  # the clock was restarted
+            self._samples.clear()
+            self._reader.forget()
+        reader = self._reader
+        if not reader.take(stamp, names, positions, velocities):
             return False
-        speeds = velocities if len(velocities) == len(names) else [0.0] * len(names)
-        new = {name: (stamp, float(q), float(v)) for name, q, v in zip(names, positions, speeds) if name in self.names}
-        if not np.isfinite([joint[1:] for joint in new.values()]).all():
-            return False
-        if self.names[0] not in new:
-            self._others.update(new)
-            return False
-        joints = [new.get(name) or self._others.get(name) for name in self.names]
-        if any(joint is None or abs(stamp - joint[0]) > _SPREAD for joint in joints):
-            return False
-        q, v = np.array([joint[1:] for joint in joints]).T
-        if self._samples and stamp <= self._samples[-1].stamp:
-            if stamp > self._samples[-1].stamp - self._span:
-                return True  # a repetition, or out of order
-            self._samples.clear()  # the clock was restarted
+        q, v = reader.positions.copy(), reader.velocities.copy()
+        if (unknown := ~np.isfinite(v)).any():
+            v[unknown] = self._slope(stamp, q)[unknown]
         self._samples.append(JointSample(stamp, q, v))
         while self._samples[0].stamp < stamp - self._span:
             self._samples.popleft()
         return True
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the messages, in words; empty when nothing is."""
+        return self._reader.evidence.reason
+
+    def _slope(self, stamp: float, q: np.ndarray) -> np.ndarray:
+        """Velocities (n,) since the last sample; zero where there is none near."""
+        if not self._samples or stamp - self._samples[-1].stamp > _APART:
+            return np.zeros(len(q))
+        return (q - self._samples[-1].positions) / (stamp - self._samples[-1].stamp)
 
     @property
     def newest(self) -> JointSample | None:

@@ -12,6 +12,7 @@ from wall_oss_ros.perception.joint_history import JointHistory
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
+from wall_oss_ros.robots.stamps import AHEAD
 
 _POSE = ("x", "y", "yaw")
 
@@ -56,12 +57,12 @@ class RobotStateHistory:
     def add_joint_state(
         self, stamp: float, names: Sequence[str], positions: Sequence[float], velocities: Sequence[float]
     ) -> str:
-        """Keeps a joint state. Returns what it lacks, in words, if it is one of the arms' and incomplete."""
+        """Keeps a joint state. Returns what is wrong with the arms' messages, if this is one and cannot be used."""
         for part in self._profile.parts:
             self._parts[part.dof].add_joint_state(stamp, names, positions, velocities)
         if self._joints.add_joint_state(stamp, names, positions, velocities) or self._joints.names[0] not in names:
             return ""
-        return f"joint states lack {', '.join(sorted(set(self._joints.names) - set(names))) or 'numbers'}"
+        return self._joints.problem
 
     def add_odometry(self, stamp: float, pose: np.ndarray) -> None:
         """Keeps the base's pose (3,): x, y (m) and yaw (rad)."""
@@ -72,10 +73,12 @@ class RobotStateHistory:
         history.add_joint_state(stamp, _POSE, pose.tolist(), ())
 
     def complaints(self, now: float, limit: float) -> list[str]:
-        """A phrase if the arms have no joint states yet, or none of the last ``limit`` seconds."""
+        """A phrase if the arms have no joint states yet, none of the last ``limit`` seconds, or some of the future."""
         if self.stamp is None:
             return [f"no joint states on {' and '.join(self._profile.joint_sources)} yet"]
         age = now - self.stamp
+        if age < -AHEAD:
+            return [f"the last joint states are stamped {-age:.1f} s ahead of now: two clocks disagree"]
         return [f"last joint states are {age:.1f} s old"] if age > limit else []
 
     def at(self, stamp: float) -> RobotState | None:

@@ -48,6 +48,12 @@ def position_limits(profile: RobotProfile, names: Iterable[str]) -> tuple[np.nda
     return np.array(low), np.array(high)
 
 
+def slides(profile: RobotProfile, names: Iterable[str]) -> list[bool]:
+    """Of each of these joints, whether it slides; the others turn."""
+    joints = read_joints(profile)
+    return [joints[name].get("type") == "prismatic" for name in names]
+
+
 def mimicked(profile: RobotProfile, positions: dict[str, float]) -> dict[str, float]:
     """``positions`` and those of the joints that mimic them: multiplier times the other's position, plus offset."""
     followed = dict(positions)
