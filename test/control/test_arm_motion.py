@@ -155,14 +155,41 @@ def test_when_commands_cease_the_arm_comes_to_rest_smoothly():
     assert (np.abs(accelerations[-250:]) < 1.5 * np.array(PROFILE.arm.limits.acceleration)).all()
 
 
-def test_an_arm_that_does_not_follow_is_told_to_stay_where_it_is():
+def test_an_arm_that_does_not_follow_brakes_from_its_last_command_and_waits_there_for_a_person():
     motion = RobotMotion(PROFILE, [ARM])
     follow_actions(motion, 0.0, 0.0, STATE, chunk(x=0.2), ARM.home)
-    follow(motion, 10)
-    elsewhere = ARM.home + 0.5
-    (setpoints,) = motion.step(0.2, True, elsewhere)
-    assert "away from its command" in motion.fault
-    assert setpoints[0].position == pytest.approx(elsewhere) and not np.any(setpoints[-1].velocity)
+    sent = [points[0] for points in follow(motion, 10)]
+    stuck, now, faults = sent[-1].position, 0.2, []
+    for n in range(150):  # it stays behind; its readings tremble as those of encoders do
+        now += DT
+        (setpoints,) = motion.step(now, not motion.fault, stuck + 1e-5 * (n % 2))
+        faults.append(motion.fault)
+        if setpoints is not None:
+            check(setpoints)
+            sent.append(setpoints[0])
+        if n == 0 or motion.fault:
+            follow_actions(motion, now, now, STATE, chunk(y=0.35), stuck)
+    q, qd = np.array([point.position for point in sent]), np.array([point.velocity for point in sent])
+    assert np.abs(np.diff(q, axis=0)).max() <= ARM.velocity.max() * DT
+    assert (np.abs(np.diff(qd, axis=0)) <= np.array(PROFILE.arm.limits.acceleration) * DT + 1e-6).all()
+    away = np.abs(q[-1] - stuck).max()
+    assert 0.35 < away < 0.6 and any("away from its command" in fault for fault in faults)
+    assert "service resume" in faults[-1], "new chunks change nothing"
+    assert motion.accept() and not motion.accept()
+    (setpoints,) = motion.step(now + DT, True, stuck)  # its readings have been at rest for long
+    assert setpoints[0].position == pytest.approx(stuck) and "away from its last command" in motion.anchors[0].told[-1]
+
+
+def test_servos_that_give_way_a_little_do_not_make_the_arm_sink_with_each_hold():
+    motion, now, sag = RobotMotion(PROFILE, [ARM]), 0.0, 0.0
+    for _ in range(5):
+        follow_actions(motion, now, now, STATE, chunk(), ARM.home)
+        for n in range(60):
+            now, sag = now + DT, min(0.04, sag + 0.001)
+            (setpoints,) = motion.step(now, n < 30, ARM.home - sag)
+            if setpoints is not None:
+                assert setpoints[0].position == pytest.approx(ARM.home, abs=1e-3)
+    assert motion.fault == "" and motion.anchors[0].told == []
 
 
 def test_at_rest_nothing_is_sent():

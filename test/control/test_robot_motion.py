@@ -105,7 +105,7 @@ def test_what_stops_one_arm_stops_both_and_is_told_by_its_name(one, name):
     measured = bench.q.copy()
     measured[7 * one] += 0.4
     bench.motion.step(bench.now, True, measured)
-    assert bench.motion.fault.startswith(f"{name}: the arm is 0.4")
+    assert bench.motion.fault.startswith(f"{name}: the {name} cannot be where it reads: ")
     for n in range(round(HOLD / DT)):
         bench.motion.step(bench.now + n * DT, False, None)
     assert not bench.motion.moving
@@ -148,11 +148,18 @@ def test_an_arm_that_was_moved_by_hand_starts_from_where_it_is():
     drift(bench)
     bench.rest()
     bench.run(2, running=False)  # silent
-    bench.q = bench.q + np.where(np.arange(14) == 7, 0.2, 0.0)
-    bench.run(5)  # it may move again, but there is no chunk yet
+    for _ in range(20):
+        bench.q = bench.q + np.where(np.arange(14) == 7, 0.01, 0.0)
+        bench.run(1, running=False)
+    bench.go(APART)
+    assert "left arm is 0.20 rad away from its last command and not at rest" in bench.motion.fault
+    bench.run(12, running=False)
     bench.go(APART)
     bench.run(20)
     assert bench.motion.fault == ""
+    assert bench.motion.anchors[1].told == [
+        "The left arm starts from where it is, 0.20 rad (arm_l_joint1) away from its last command."
+    ]
 
 
 def test_the_lifts_and_heads_places_are_told_to_the_look_at_links():

@@ -59,7 +59,7 @@ class Aloha:
     """Drivers of two arms, three cameras and a base that stands, a plan. A side in ``silent`` has no joint states."""
 
     def __init__(self, bench):
-        self.node, self.silent = bench.node, set()
+        self.node, self.silent, self._trembles = bench.node, set(), 1e-5
         self.at = {side: [*PROFILE.arm.home, 1.6214] for side in SIDES}
         # Deep enough for what is sent while this process waits for the control node to come to rest.
         topic = "/follower_{}/commands/joint_{}".format
@@ -96,7 +96,10 @@ class Aloha:
                 self._joints[side].publish(state)
 
     def _say_odometry(self) -> None:
-        self._odometry.publish(Odometry(header=self._header()))
+        message = Odometry(header=self._header())
+        self._trembles = -self._trembles  # as wheels do; what stands still to the last bit is frozen
+        message.pose.pose.position.x = self._trembles
+        self._odometry.publish(message)
 
     def _see(self) -> None:
         for out in self._images:

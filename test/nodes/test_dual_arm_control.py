@@ -64,7 +64,7 @@ class World:
     def __init__(self, bench, profile):
         self.profile, self.node, self.silent = profile, bench.node, set()
         self.arms, self.layout = [Arm(one) for one in profile.arms], Layout(profile)
-        self.at = {}  # positions by joint
+        self.at, self._trembles = {}, 1e-5  # positions by joint; m
         for one in profile.arms:
             self.at |= dict(zip(one.arm.joints, one.arm.home))
             self.at |= {joint: one.gripper.joint_position(one.gripper.open) for joint in one.gripper.joints}
@@ -101,7 +101,10 @@ class World:
 
     def _say_odometry(self) -> None:
         if "odometry" not in self.silent:
-            self._odometry.publish(Odometry(header=self._header()))
+            message = Odometry(header=self._header())
+            self._trembles = -self._trembles  # as wheels do; what stands still to the last bit is frozen
+            message.pose.pose.position.x = self._trembles
+            self._odometry.publish(message)
 
     def _see(self) -> None:
         poses = [(*arm.fk([self.at[j] for j in one.arm.joints]), 0.1) for one, arm in zip(self.profile.arms, self.arms)]

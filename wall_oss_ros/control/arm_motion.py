@@ -5,14 +5,19 @@ from __future__ import annotations
 
 import numpy as np
 
+from wall_oss_ros.control.anchor import Anchor
 from wall_oss_ros.control.follower import CartesianFollower, TrackingPlan
 from wall_oss_ros.control.setpoints import Setpoint, Stopping
 from wall_oss_ros.control.stopping_check import RestPostures
+from wall_oss_ros.control.trust import Possible
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
 
-_AWAY = 0.3  # rad: an arm that is this far from its command is told to stay where it is
+_NEAR = 0.05  # rad: what servos give way to a load, and controllers leave over
+_LOST = 0.35  # rad: an arm this far from what it was told is not following
+_FASTER = 2.0  # times the limits: what is read to move faster has jumped
+_SLACK, _STILL = 0.05, 0.01  # rad that a reading may be off, and readings at rest from each other
 
 
 class ArmMotion:
@@ -25,6 +30,7 @@ class ArmMotion:
         number: this one's among them.
 
     Attributes:
+        anchor: ties its commands to its readings.
         fault: what was wrong with the last step; empty when all was well.
     """
 
@@ -32,7 +38,13 @@ class ArmMotion:
         self._layout = Layout(profile)
         self._follower = CartesianFollower(profile, arm, postures, number)
         self._stopping = Stopping(self._follower.dt, arm.lower, arm.upper, profile.arm.limits.acceleration)
-        self._live = False  # whether the arm follows our commands; if not, they start anew from where it is
+        self._live = False  # whether the arm follows our commands; if not, they start anew
+        joints = profile.arm.joints
+        one = np.ones(len(joints))
+        bounds = _FASTER * arm.velocity, _SLACK * one, _NEAR * one, _STILL * one, arm.lower, arm.upper
+        self.anchor = Anchor(
+            profile.arm.name, Possible(*bounds, "rad", joints, nowhere=bool(np.any(arm.home))), _LOST * one
+        )
         self.fault = ""
 
     @property
@@ -48,13 +60,10 @@ class ArmMotion:
         """Forgets all targets; the following steps come to rest."""
         self._follower.stop()
 
-    def plan(self, now: float, times: np.ndarray, targets: np.ndarray, measured: np.ndarray | None) -> TrackingPlan:
-        """How to go through absolute targets (n, A), due at times (n,) s, from the present motion on.
-
-        Args:
-            measured: (n,) the joints now, rad.
-        """
-        self._begin(measured)
+    def plan(self, now: float, times: np.ndarray, targets: np.ndarray) -> TrackingPlan:
+        """How to go through absolute targets (n, A), due at times (n,) s, from the present motion on."""
+        if reason := self._begin():
+            return TrackingPlan.refused(reason)
         if reason := self._layout.fault(targets):  # halfway between opposite rotations, where chunks are mixed
             return TrackingPlan.refused(reason)
         if self._layout.joints is not None:
@@ -66,49 +75,51 @@ class ArmMotion:
         """Replaces the targets by those of a plan made in this cycle."""
         self._follower.follow(plan)
 
-    def follow_joints(self, now: float, times: np.ndarray, knots: np.ndarray, measured: np.ndarray) -> None:
-        """Replaces the targets by joints (k, n) rad at times (k,) s, from the present motion on.
-
-        Args:
-            measured: (n,) the joints now, rad.
-        """
-        self._begin(measured)
+    def follow_joints(self, now: float, times: np.ndarray, knots: np.ndarray) -> str:
+        """Replaces the targets by joints (k, n) rad at times (k,) s, from the present motion on; or says why not."""
+        if reason := self._begin():
+            return reason
         ahead = times > now
         knots = np.concatenate([self._follower.q[None], knots[ahead]])
         self._follower.follow(TrackingPlan(np.concatenate([[now], times[ahead]]), knots))
+        return ""
 
-    def step(self, now: float, running: bool, measured: np.ndarray | None) -> list[Setpoint] | None:
+    def step(self, now: float, running: bool) -> list[Setpoint] | None:
         """What to send this cycle; None when the arm is at rest and nothing is to be sent.
 
         Args:
             now: s.
             running: whether it may move; if not, it decelerates and holds.
-            measured: (n,) the joints now, rad; None when they are not known.
         """
         self.fault = ""
         if not np.isfinite(now):
             running, self.fault = False, "the time is not a finite number"
+        elif running or self._begun:
+            self.fault = self.anchor.check() if self._begun else self._begin()
+            running = running and not self.fault
         if not running:
             self._follower.stop()
-        self._begin(measured)
-        if not self._live and not (running or self._follower.moving):
+        if not (running or self._live or self._follower.moving):
+            self.anchor.rests()
+            if (believed := self.anchor.trust.believed) is not None:
+                self._follower.stands(believed)
             return None
-        command = self._follower.step(now, measured)
-        q, qd = command.q, command.qd
-        if not command.ok:
-            self.fault = command.reason
-            if _known(measured) and np.abs(measured - q).max() > _AWAY:
-                self._follower.reset(measured)
-                q, qd = self._follower.q, self._follower.qd
+        command = self._follower.step(now)
+        self.fault = self.fault or command.reason
         self._live = running or self._follower.moving
-        return self._stopping.setpoints(q, qd)
+        self.anchor.sent(now, command.q)
+        return self._stopping.setpoints(command.q, command.qd)
 
-    def _begin(self, measured: np.ndarray | None) -> None:
-        """An arm that was not commanded may have been moved by somebody else."""
-        follower = self._follower
-        if not (self._live or follower.moving or follower.following) and _known(measured):
-            follower.reset(measured)
+    @property
+    def _begun(self) -> bool:
+        """Whether it is under way, or about to be; if not, it may have been moved by somebody else."""
+        return self._live or self._follower.moving or self._follower.following
 
-
-def _known(measured: np.ndarray | None) -> bool:
-    return measured is not None and bool(np.isfinite(measured).all())
+    def _begin(self) -> str:
+        """Sees to it that motion starts where it may; why it must not start, if so."""
+        if self._begun:
+            return self.anchor.reason
+        start, reason = self.anchor.begin()
+        if start is not None:
+            self._follower.reset(start)
+        return reason

@@ -15,7 +15,6 @@ from wall_oss_ros.robots.profile import RobotProfile
 
 _LOOKAHEAD = 0.12  # s: steering to where the path will be then follows without lag and rounds its corners
 _REACH = 0.03  # m or rad: a pose farther out of reach is refused; a nearer one is replaced by the closest pose
-_LOST = 0.35  # rad: an arm this far from what it was told is not following
 _STILL = 1e-3  # rad/s
 _STEP, _STEPS = 0.3, 3.0  # rad, and times its fastest: a joint that would move more than both between two targets
 
@@ -57,9 +56,10 @@ class CartesianFollower:
     Joints move no faster than lets the arm come to rest in 0.2 s, and a command leaves only if the arm could come to
     rest after it within joint limits and workspace and without touching itself or another arm; otherwise it brakes.
 
-    Use: ``reset`` with the measured joints, then ``plan`` and ``follow`` whenever a chunk arrives and ``step`` every
-    ``1 / rate_hz``. Chunks join without a jump: a new one starts from the present motion. After the last target, after
-    ``stop``, and after anything wrong, the arm decelerates and holds. Times are seconds of one clock, the caller's.
+    Use: ``reset`` with the joints to start from, then ``plan`` and ``follow`` whenever a chunk arrives and ``step``
+    every ``1 / rate_hz``. Chunks join without a jump: a new one starts from the present motion. After the last target,
+    after ``stop``, and after anything wrong, the arm decelerates and holds. Times are seconds of one clock, the
+    caller's. It knows commands alone: what is read of the arm never enters them here.
 
     Args:
         profile: a robot with this arm alone.
@@ -116,6 +116,10 @@ class CartesianFollower:
     def stop(self) -> None:
         """Drops the targets: the following steps decelerate and hold."""
         self._path = None
+
+    def stands(self, q) -> None:
+        """Somebody has moved the arm, which is at rest, to joints (n,) rad: other arms keep away from it there."""
+        self._stopping_check.rests(q)
 
     def plan(self, now: float, times, positions, rotations) -> TrackingPlan:
         """How to go through targets from the present motion. Nothing changes until it is followed.
@@ -211,19 +215,9 @@ class CartesianFollower:
         """Replaces the targets by those of a plan made in this cycle; by none when it was refused."""
         self._path = _Path(plan.times, plan.knots, self.qd) if plan.ok else None
 
-    def step(self, now: float, measured=None) -> JointCommand:
-        """The joint targets for ``now + dt``; call it once a cycle.
-
-        Args:
-            now: the present time.
-            measured: the arm's joints (n,) rad; when they are far from what was commanded, the arm stops.
-        """
+    def step(self, now: float) -> JointCommand:
+        """The joint targets for ``now + dt``; call it once a cycle."""
         reason = ""
-        if measured is not None:
-            lag = float(np.abs(np.asarray(measured, float) - self.q).max())
-            if not lag < _LOST:  # also catches a reading that is not a number
-                reason = f"the arm is {lag:.2f} rad away from its command"
-                self._path = None
         goal = self._path.at(now + _LOOKAHEAD) if self._path else None
         outcome = self._steer(goal)
         objection = self._objection() if goal is not None and outcome >= 0 else None

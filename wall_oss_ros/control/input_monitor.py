@@ -10,14 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from wall_oss_ros.control.monitors import ClockMonitor, ForceMonitor, JumpMonitor
+from wall_oss_ros.control.readings import Readings
 from wall_oss_ros.robots.identity import robot_identity
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
+from wall_oss_ros.robots.stamps import Evidence, StampWatch
 
 _STANDSTILL = 0.5  # s of steady time without a cycle: the clock stands still, or this machine does not keep up
 CONTROLLER = 0.5  # s without a word from a controller that has spoken before
-_TOOL_SLACK, _JOINT_SLACK = 0.05, 0.15  # m and rad that a reading may be off
+_TOOL_SLACK = 0.05  # m that an observation may be off
 _POSSIBLE = 2.0  # times the profile's limits: what moves faster has jumped
 
 
@@ -47,16 +49,16 @@ class InputMonitor:
         self._layout, self._name = Layout(profile), robot_identity(profile)
         self._robot = self._name
         self._clock = ClockMonitor()
-        self._tools, self._joints = [], []
+        self._readings: list[Readings] = []
+        self._relied: list[Readings] = []
         self._forces = {
             one.arm.force.topic: ForceMonitor(one.arm.name, one.arm.force) for one in profile.arms if one.arm.force
         }
-        for one, arm in zip(profile.arms, arms):
-            name, fastest = one.arm.name, _POSSIBLE * one.arm.max_tcp_speed
-            self._tools.append(JumpMonitor(f"the observed tool of the {name}", "m", fastest, _TOOL_SLACK))
-            what = f"a joint's reading of the {name}"
-            self._joints.append(JumpMonitor(what, "rad", _POSSIBLE * arm.velocity, _JOINT_SLACK))
-        self._ends = np.cumsum([len(one.arm.joints) for one in profile.arms])[:-1]
+        self._stamps = {topic: StampWatch(f"forces at {topic}", Evidence(), unstamped=True) for topic in self._forces}
+        self._tools = [
+            JumpMonitor(f"the observed tool of the {one.arm.name}", "m", _POSSIBLE * one.arm.max_tcp_speed, _TOOL_SLACK)
+            for one in profile.arms
+        ]
         self._cycle = steady
         self._sources: dict[str, _Source] = {}
         self.listeners: dict[str, int] = {}
@@ -69,20 +71,43 @@ class InputMonitor:
         """Something is to be heard of every ``limit`` s: from the start if needed, else from the first time on."""
         self._sources[what] = _Source(limit, needed)
 
-    def heard(self, what: str, now: float) -> None:
-        """Something has been heard of, at ``now`` of the node's clock."""
+    def watch(self, readings: Readings, relied: bool = True) -> None:
+        """These are known from now on, and start over when the clock leaps; ``relied`` ones must be in order, too."""
+        for known in (self._readings, self._relied) if relied else (self._readings,):
+            if readings not in known:
+                known.append(readings)
+
+    @property
+    def waits(self) -> bool:
+        """Whether a person has to look at some readings before anything moves: see ``accept``."""
+        return any(readings.waits for readings in self._relied)
+
+    def accept(self) -> bool:
+        """A person resumes: readings that jumped are believed anew, once at rest. Whether any waited for that."""
+        return max([readings.accept() for readings in self._readings], default=False)  # all of them
+
+    def heard(self, what: str, now: float, stamp: float | None = None) -> None:
+        """Something has been heard of, at ``now`` of the node's clock, or has been measured at ``stamp``, s."""
         if what in self._sources:
-            self._sources[what].last = now
+            self._sources[what].last = now if stamp is None else min(stamp, now)
 
     def program(self, topic: str, runs: bool, now: float) -> None:
         """A topic that is expected has said whether the robot's own program runs, at ``now`` of the node's clock."""
         self._programs[topic] = runs
         self.heard(topic, now)
 
-    def wrench(self, topic: str, force, torque, now: float) -> None:
-        """A topic that is expected has said what is measured at its arm, at ``now``: force (3,) N, torque (3,) N m."""
-        self._forces[topic].update(now, force, torque)
-        self.heard(topic, now)
+    def wrench(self, topic: str, force, torque, now: float, stamp: float = 0.0) -> None:
+        """A topic that is expected has said what is measured at its arm: force (3,) N, torque (3,) N m.
+
+        Args:
+            now: when that has come, s.
+            stamp: of the message, s; 0 where the driver leaves it so.
+        """
+        watch = self._stamps[topic]
+        if watch.take(stamp, now):
+            watch.evidence.fine()
+            self._forces[topic].update(now, force, torque)
+            self.heard(topic, now, watch.newest)
 
     @property
     def pushed(self) -> str:
@@ -94,8 +119,7 @@ class InputMonitor:
         self._cycle = steady
         leap = self._clock.update(now, steady)
         if leap:
-            monitors: list[JumpMonitor | ForceMonitor] = [*self._tools, *self._joints, *self._forces.values()]
-            for monitor in monitors:
+            for monitor in (*self._tools, *self._forces.values(), *self._stamps.values(), *self._readings):
                 monitor.forget()
             for source in self._sources.values():
                 source.last = source.last if source.limit == math.inf else None
@@ -107,11 +131,6 @@ class InputMonitor:
         if np.shape(state) == (self._layout.size,):
             for tool, layout in zip(self._tools, self._layout.arms):
                 tool.update(stamp, layout.tool_positions(state))
-
-    def joints(self, stamp: float, positions) -> None:
-        """The joints of all arms have come, (n,) rad, arm by arm."""
-        for watch, values in zip(self._joints, np.split(np.asarray(positions, float), self._ends)):
-            watch.update(stamp, values)
 
     def fault(self, now: float, steady: float) -> str:
         """The first thing that is wrong; empty when nothing is."""
@@ -130,7 +149,9 @@ class InputMonitor:
                 return f"nothing from {what} yet"
             if source.last is not None and now - source.last > source.limit:
                 return f"nothing from {what} for {now - source.last:.1f} s"
-        if doubt := next((watch.doubt for watch in self._forces.values() if watch.doubt), ""):
+        doubts = [watch.doubt for watch in self._forces.values()]
+        doubts += [watch.evidence.reason for watch in self._stamps.values()]
+        if doubt := next(filter(None, doubts), ""):
             return doubt
         for action, there in self.servers.items():
             if not there:
@@ -141,4 +162,4 @@ class InputMonitor:
             return self.description
         if self._robot != self._name:
             return f"the observations are of robot {self._robot!r}, this is {self._name!r}"
-        return next((watch.reason for watch in (*self._joints, *self._tools) if watch.reason), "")
+        return next((watch.reason for watch in (*self._relied, *self._tools) if watch.reason), "")

@@ -6,15 +6,35 @@ from __future__ import annotations
 import numpy as np
 import ruckig
 
+from wall_oss_ros.control.anchor import Anchor
 from wall_oss_ros.control.setpoints import Setpoint, Stopping
 from wall_oss_ros.control.stopping_check import holdable_speed, velocity_motion
+from wall_oss_ros.control.trust import Possible
 from wall_oss_ros.robots.components import JointGroup
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
-from wall_oss_ros.robots.urdf import position_limits
+from wall_oss_ros.robots.urdf import position_limits, slides
 
-_LOST = 1.0  # s at full speed: joints farther than that from their commands do not follow them
+# What follows is counted in s at full speed, since a head turns and a lift slides, but for the second number of each.
+_LOST = 1.0  # joints farther than that from their commands do not follow them
+_NEAR, _MOST_NEAR = 0.2, 0.05  # what servos give way to a load and readings may be off, at most that many rad or m
+_AT_REST, _MOST_AT_REST = 0.05, 0.01  # readings at rest from each other
+_FASTER = 2.0  # times the limits: what is read to move faster has jumped
 _STILL = 1e-4  # rad/s or m/s
+
+
+def possible_readings(profile: RobotProfile, group: JointGroup) -> Possible:
+    """What readings of a group's joints may do.
+
+    Raises:
+        WallOSSError: the URDF has not all of its joints.
+    """
+    low, high = position_limits(profile, group.joints)
+    velocity = np.asarray(group.limits.velocity, float)
+    sliding = slides(profile, group.joints)
+    unit = "rad" if not any(sliding) else "m" if all(sliding) else "rad or m"
+    near, still = np.minimum(_NEAR * velocity, _MOST_NEAR), np.minimum(_AT_REST * velocity, _MOST_AT_REST)
+    return Possible(_FASTER * velocity, near, near, still, low, high, unit, tuple(group.joints))
 
 
 class JointGroupMotion:
@@ -27,6 +47,7 @@ class JointGroupMotion:
     Attributes:
         group: the profile's.
         velocity: (n,) the fastest it goes.
+        anchor: ties its commands to its readings.
         fault: what was wrong with the last step; empty when all was well.
 
     Raises:
@@ -41,6 +62,8 @@ class JointGroupMotion:
         self._generator, self._next = ruckig.Ruckig(len(group.joints), dt), ruckig.OutputParameter(len(group.joints))
         self._state = velocity_motion(limits, self.velocity)
         self._stopping = Stopping(dt, self._low, self._high, limits.acceleration)
+        possible = possible_readings(profile, group)
+        self.anchor = Anchor(group.name, possible, _LOST * self.velocity)
         self._live = False
         self.fault = ""
         self._reset(np.array(group.home))
@@ -51,30 +74,39 @@ class JointGroupMotion:
         return bool(np.abs(self._state.current_velocity).max() > _STILL)
 
     def step(
-        self, target: np.ndarray | None, measured: np.ndarray, moves: np.ndarray | None = None
+        self,
+        now: float,
+        target: np.ndarray | None,
+        moves: np.ndarray | None = None,
+        measured: np.ndarray | None = None,
     ) -> list[Setpoint] | None:
         """What to send this cycle; None when the joints are at rest and nothing is to be sent.
 
         Args:
+            now: s.
             target: (A,) where the robot is to be now, in its layout; None brings the joints to rest.
-            measured: (n,) the joints now.
             moves: (A,) bool, the entries of the layout that the model decides; the group's other joints stay put.
                 All of them when None.
+            measured: (n,) the joints now, where they are known otherwise than by the anchor's ``hear``.
         """
-        self.fault = ""
-        if not (self._live or self.moving):
-            self._reset(measured)  # somebody else may have moved them
-        elif (away := np.abs(measured - np.array(self._state.current_position)) / self.velocity).max() > _LOST:
-            joint = self.group.joints[int(away.argmax())]
-            self.fault = f"{joint} of the {self.group.name} does not follow its commands"
-            self._reset(measured)
-            target = None
-        if target is None and not (self._live or self.moving):
+        self.fault = "" if measured is None else self.anchor.know(now, np.array(measured, float))
+        begun = self._live or self.moving
+        if begun:
+            self.fault = self.fault or self.anchor.check()
+        elif target is not None and not self.fault:
+            start, self.fault = self.anchor.begin()
+            if start is not None:
+                self._reset(start)
+        target = None if self.fault else target
+        if target is None and not begun:
+            self.anchor.rests()
             return None
         moved = np.ones(len(self._held), bool) if moves is None else np.asarray(moves, bool)[self._slot]
         self._steer(target, moved)
         self._live = target is not None or self.moving
-        return self._stopping.setpoints(np.array(self._state.current_position), np.array(self._state.current_velocity))
+        q, qd = np.array(self._state.current_position), np.array(self._state.current_velocity)
+        self.anchor.sent(now, q)
+        return self._stopping.setpoints(q, qd)
 
     def _steer(self, target: np.ndarray | None, moves: np.ndarray) -> None:
         """One cycle towards the target, or towards rest. A way to a target inside the limits never leaves them."""

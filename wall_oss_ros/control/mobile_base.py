@@ -7,11 +7,14 @@ import numpy as np
 import ruckig
 
 from wall_oss_ros.control.stopping_check import holdable_speed, velocity_motion
+from wall_oss_ros.control.trust import Frozen, Possible, Trust
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
 
 LOOKAHEAD = 0.3  # s: steering to where the path will be then follows without lag
 _STILL = 1e-4  # m/s or rad/s
+_FASTEST, _SLACK, _AT_REST = (2.0, 2.0, 3.0), (0.1, 0.1, 0.15), 0.02  # of odometry, whoever drives: m or rad, and per s
+_TRAVEL = 0.1  # m or rad: told to go farther, its odometry has to change
 _ZEROS = 0.5  # s for which zero velocities are sent to a base at rest; then its topic is left to others
 
 
@@ -23,6 +26,7 @@ class MobileBaseMotion:
 
     Attributes:
         velocity: (3,) the fastest it goes, m/s, m/s, rad/s.
+        trust: in its odometry, without full turns.
     """
 
     def __init__(self, profile: RobotProfile):
@@ -32,6 +36,19 @@ class MobileBaseMotion:
         self.velocity = holdable_speed(limits.velocity, limits.acceleration, limits.jerk, self._dt)
         self._generator, self._next = ruckig.Ruckig(3, self._dt), ruckig.OutputParameter(3)
         self._state = velocity_motion(limits, self.velocity)
+        endless = np.full(3, np.inf)
+        possible = Possible(
+            np.array(_FASTEST),
+            np.array(_SLACK),
+            np.array(_SLACK),
+            np.full(3, _AT_REST),
+            -endless,
+            endless,
+            "m or rad",
+            ("x", "y", "yaw"),
+        )
+        self.trust, self._frozen = Trust("base", possible), Frozen("base", _TRAVEL)
+        self._gone, self._turns = np.zeros(3), None  # what it was told to go, and the yaw heard last without full turns
         self._zeros = 0  # cycles for which zero velocities are still to be sent
 
     @property
@@ -39,15 +56,48 @@ class MobileBaseMotion:
         """Whether the last velocities sent were not zero."""
         return bool(np.abs(self._state.current_velocity).max() > _STILL)
 
-    def step(self, target: np.ndarray | None, pose: np.ndarray | None) -> np.ndarray | None:
+    def hear(self, stamp: float, pose: np.ndarray) -> None:
+        """Takes in odometry (3,) of finite numbers at ``stamp`` (s)."""
+        pose = np.array(pose, float)
+        if self._turns is not None:
+            pose[2] += 2 * np.pi * np.round((self._turns - pose[2]) / (2 * np.pi))
+        self._turns = pose[2]
+        self._frozen.hear(pose)
+        self.trust.hear(stamp, pose)
+
+    @property
+    def reason(self) -> str:
+        """Why the base must not move, by its odometry; empty when it may."""
+        return self.trust.reason or self._frozen.reason
+
+    @property
+    def waits(self) -> bool:
+        """Whether a person has to look before it moves."""
+        return bool(self.trust.latched or self._frozen.reason)
+
+    def accept(self) -> bool:
+        """A person has looked. Whether anything waited for that."""
+        waited = self.waits
+        self._frozen.forget()
+        self.trust.accept()
+        return waited
+
+    def forget(self) -> None:
+        """The clock has leapt: odometry starts over."""
+        self._frozen.forget()
+        self.trust.forget()
+
+    def step(self, now: float, target: np.ndarray | None) -> np.ndarray | None:
         """The velocities (3,) to send this cycle; None when the base stands and has been told so.
 
         Args:
-            target: (A,) where the robot is to be in ``LOOKAHEAD`` s, in its layout; None brings the base to rest.
-            pose: (3,) where the base is by its odometry; None or a pose that is not finite brings it to rest, too.
+            now: s.
+            target: (A,) where the robot is to be in ``LOOKAHEAD`` s, in its layout; None brings the base to rest, as
+                does odometry that is not believed.
         """
-        if target is not None and pose is not None and np.isfinite(pose).all():
-            self._state.target_velocity = self._towards(target[self._slot], pose).tolist()
+        if target is not None and not self.reason:
+            self.trust.commanded = True
+            self._state.target_velocity = self._towards(target[self._slot], self.trust.believed).tolist()
             self._zeros = round(_ZEROS / self._dt)
         elif self.moving:
             self._state.target_velocity = [0.0] * 3
@@ -59,7 +109,10 @@ class MobileBaseMotion:
             self.halt()
             return np.zeros(3)
         self._next.pass_to_input(self._state)
-        return np.array(self._state.current_velocity)
+        speed = np.array(self._state.current_velocity)
+        self._gone = self._gone + np.abs(speed) * self._dt
+        self._frozen.told(now, self._gone)
+        return speed
 
     def halt(self) -> None:
         """From now on it counts as standing."""

@@ -27,6 +27,10 @@ class RobotMotion:
 
     Joints are given and taken arm by arm, in the order of the profile's: (n,) is all of them in one vector.
 
+    What is read of the arms is given to ``hear`` as it comes, and judged there (:class:`Anchor`). Callers who know
+    where the arms are, as a simulation does, may hand that in as ``measured`` in place of it; the first counts as
+    known.
+
     Args:
         profile: the robot.
         arms: the kinematics of its arms; None reads them.
@@ -38,6 +42,7 @@ class RobotMotion:
         joints: names of all arms' joints, arm by arm.
         queue: the chunks being followed.
         fault: what was wrong with the last chunk or step; empty when all was well.
+        anchors: tie each arm's commands to its readings.
 
     Raises:
         WallOSSError: the arms' commands have different rates, or the URDF does not fit the profile.
@@ -68,6 +73,30 @@ class RobotMotion:
         ]
         self.queue = ChunkQueue(self.layout.angles, [layout.gripper for layout in self.layout.arms], blend_s, joining)
         self.fault = ""
+        self.anchors = tuple(motion.anchor for motion in self._motions)
+
+    def hear(self, arm: int, stamp: float, q: np.ndarray) -> None:
+        """The arm of that number was read to be at joints (k,) rad, finite numbers, at ``stamp`` (s)."""
+        self.anchors[arm].hear(stamp, q)
+
+    @property
+    def believed(self) -> np.ndarray | None:
+        """The newest joints (n,) rad that are believed; None when those of an arm are not known."""
+        found = [anchor.trust.believed for anchor in self.anchors]
+        return None if any(q is None for q in found) else np.concatenate(found)
+
+    def accept(self) -> bool:
+        """A person has looked at readings that jumped, or an arm that did not follow. Whether any waited for that."""
+        waited = max([anchor.accept() for anchor in self.anchors])  # all of them
+        if waited:
+            self.fault = ""
+        return waited
+
+    def forget(self) -> None:
+        """The clock has leapt: all targets are dropped, and readings start over."""
+        self.drop()
+        for anchor in self.anchors:
+            anchor.forget()
 
     @property
     def moving(self) -> bool:
@@ -104,13 +133,13 @@ class RobotMotion:
         """Two links that touch where arms, head and lift come to rest, in words; empty when none do."""
         return self._postures.all_touching()
 
-    def follow_chunk(self, now: float, chunk: Chunk, measured: np.ndarray) -> bool:
+    def follow_chunk(self, now: float, chunk: Chunk, measured: np.ndarray | None = None) -> bool:
         """Follows a new chunk from now on; or comes to rest, with ``fault`` saying why.
 
         Args:
             now: s.
             chunk: absolute targets; they are looked through once more.
-            measured: (n,) the joints now, rad.
+            measured: (n,) the joints now, rad, where they are known otherwise than by ``hear``.
 
         Returns:
             Whether it is a chunk of targets within the workspace.
@@ -120,37 +149,45 @@ class RobotMotion:
             self.drop()
             return False
         if self.queue.put(chunk, now):
-            self._follow(now, self._split(measured))
+            self._see(now, measured)
+            self._follow(now)
         elif chunk.end <= now:
             self.fault = f"the model is too slow: its actions were over {now - chunk.end:.1f} s before they came"
         return True
 
-    def follow_joints(self, now: float, times: np.ndarray, joints: np.ndarray, measured: np.ndarray) -> None:
+    def follow_joints(
+        self, now: float, times: np.ndarray, joints: np.ndarray, measured: np.ndarray | None = None
+    ) -> None:
         """Goes through postures instead of a chunk's targets, within the same limits; the way has been checked before.
 
         Args:
             now: s.
             times: (k,) s from now, increasing.
             joints: (k, n) rad at these times.
-            measured: (n,) the joints now, rad.
+            measured: as in ``follow_chunk``.
         """
         self.queue.clear()
-        self.fault = ""
-        for motion, knots, here in zip(self._motions, np.split(joints, self._ends, axis=1), self._split(measured)):
-            motion.follow_joints(now, now + times, knots, here)
+        self._see(now, measured)
+        ways = zip(self._motions, np.split(joints, self._ends, axis=1))
+        self.fault = of_arm(self.layout, [motion.follow_joints(now, now + times, knots) for motion, knots in ways])
+        if self.fault:
+            self.drop()
 
-    def step(self, now: float, running: bool, measured: np.ndarray | None) -> list[list[Setpoint] | None]:
+    def step(self, now: float, running: bool, measured: np.ndarray | None = None) -> list[list[Setpoint] | None]:
         """What to send each arm this cycle; None for one that is at rest and needs no command.
 
         Args:
             now: s.
             running: whether they may move; if not, they decelerate and hold.
-            measured: (n,) the joints now, rad; None when they are not known.
+            measured: as in ``follow_chunk``.
         """
+        unreadable = self._see(now, measured)
         sent = []
-        for motion, joints in zip(self._motions, self._split(measured)):
-            sent.append(motion.step(now, running, joints))
+        for motion in self._motions:
+            sent.append(motion.step(now, running and not unreadable))
             running = running and not motion.fault
+        if unreadable:
+            self.fail(unreadable)
         if any(motion.fault for motion in self._motions):
             self.fail(of_arm(self.layout, [motion.fault for motion in self._motions]))
         return sent
@@ -190,9 +227,16 @@ class RobotMotion:
             return f"the tool is {away:.2f} m outside the workspace: end the plan, and call the service home"
         return f"the action chunk leaves the workspace by {outside:.2f} m"
 
-    def _follow(self, now: float, measured: Sequence[np.ndarray]) -> None:
+    def _see(self, now: float, measured: np.ndarray | None) -> str:
+        """Takes in joints (n,) rad that are known otherwise than by ``hear``; why they are none, if so."""
+        if measured is None or not np.isfinite(now):
+            return ""
+        parts = zip(self.anchors, np.split(np.array(measured, float), self._ends))
+        return next(filter(None, [anchor.know(now, q) for anchor, q in parts]), "")
+
+    def _follow(self, now: float) -> None:
         times, targets = self.queue.ahead(now)
-        plans = [motion.plan(now, times, targets, joints) for motion, joints in zip(self._motions, measured)]
+        plans = [motion.plan(now, times, targets) for motion in self._motions]
         self.fault = of_arm(self.layout, [plan.reason for plan in plans])
         if not self.fault:
             for knots in zip(*(plan.knots[1:] for plan in plans)):
@@ -204,7 +248,3 @@ class RobotMotion:
             return
         for motion, plan in zip(self._motions, plans):
             motion.follow(plan)
-
-    def _split(self, joints: np.ndarray | None) -> Sequence[np.ndarray | None]:
-        """Each arm's part of all joints."""
-        return [None] * len(self._motions) if joints is None else np.split(np.asarray(joints, float), self._ends)

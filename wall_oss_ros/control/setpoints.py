@@ -101,22 +101,24 @@ class StreamedGripper:
         self._live = False
 
     def append_to(
-        self, setpoints: Sequence[Setpoint] | None, wanted: float | None, measured: float
+        self, setpoints: Sequence[Setpoint] | None, wanted: float | None, measured: float, rests: bool = True
     ) -> list[Setpoint] | None:
         """The arm's setpoints with the gripper's joints appended, in their own unit; None if the arm is sent nothing.
 
         Args:
             setpoints: of the arm (n joints), the first one cycle away, the last at rest.
             wanted: opening, m; None stops the fingers.
-            measured: opening now, m. Where commands begin anew, the fingers begin at what they were told last, so as
-                not to let go of what keeps them from closing; if they are closed further, at what is measured.
+            measured: opening by readings that are believed, m. Where commands begin anew, the fingers begin at what
+                they were told last, so as not to let go of what keeps them from closing; if they rest closed further,
+                there.
+            rests: whether they rest there, by several readings.
         """
         if setpoints is None:
             self._live, self._speed = False, 0.0
             return None
         low, high, dt = self._gripper.closed, self._gripper.open, setpoints[0].time
         last = measured if self._opening is None else self._opening
-        last = float(np.clip(last if self._live else min(last, measured), low, high))
+        last = float(np.clip(min(last, measured) if rests and not self._live else last, low, high))
         if wanted is None:
             self._opening, self._speed = float(np.clip(last + self._speed * dt / 2, low, high)), 0.0
         else:

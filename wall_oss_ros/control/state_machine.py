@@ -12,6 +12,7 @@ from wall_oss_ros.robots.profile import RobotProfile
 _AHEAD = 0.5  # s: a stamp this far in the future means that two clocks disagree
 
 _SLOW = 2.0  # s without an answer that are worth a word
+_RESUME = "; call the service resume to go on"
 
 
 class State(IntEnum):
@@ -100,11 +101,15 @@ class ControlStateMachine:
         self._stopped = reason
         self._record.write(reason)
 
-    def resume(self) -> bool:
-        """A person lets the arm go on. False when nothing was stopped, or the emergency stop is still pressed."""
+    def resume(self, waits: bool = False) -> bool:
+        """A person lets the arm go on. False when nothing was stopped, or the emergency stop is still pressed.
+
+        Args:
+            waits: whether readings wait for a person.
+        """
         if self._pressed:
             return False
-        was = bool(self._stopped or self._latched or self._older)
+        was = bool(self._stopped or self._latched or self._older or waits)
         self._stopped = self._latched = ""
         self._older = False
         self._record.clear()
@@ -131,7 +136,7 @@ class ControlStateMachine:
         if now.older:
             return State.HOLDING, f"{now.older}; call the service resume to go on"
         if self._latched:
-            return State.HOLDING, f"{self._latched}; call the service resume to go on"
+            return State.HOLDING, f"{self._latched.removesuffix(_RESUME)}{_RESUME}"
         fault = self._fault(now)
         if fault:
             if self._moved and not self._limits.automatic:

@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 
 from wall_oss_ros.control.input_monitor import CONTROLLER, InputMonitor
+from wall_oss_ros.control.readings import ArmReadings
 from wall_oss_ros.control.robot_motion import RobotMotion
 from wall_oss_ros.control.setpoints import Setpoint, StreamedGripper
 from wall_oss_ros.nodes.command_publishers import CommandPublishers, Cycle
@@ -17,13 +18,14 @@ from wall_oss_ros.nodes.conversions import seconds
 from wall_oss_ros.nodes.grippers import ActionGripper, GripperClient, TrajectoryGripper
 from wall_oss_ros.nodes.lifecycle_node import WallOSSNode
 from wall_oss_ros.nodes.qos import SENSOR
-from wall_oss_ros.perception.joint_history import JointHistory
 from wall_oss_ros.robots.profile import RobotProfile
 
 from control_msgs.msg import JointTrajectoryControllerState
 from geometry_msgs.msg import WrenchStamped
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
+
+_NAMED_FIRST = 0.2  # s
 
 
 class Arms:
@@ -35,9 +37,6 @@ class Arms:
         publishers: of commands.
         motion: the motion of all arms.
         monitor: told what is heard of them.
-
-    Attributes:
-        heard: when their joints were heard of last, s of the node's time; None before.
     """
 
     def __init__(
@@ -52,17 +51,16 @@ class Arms:
         self._limbs = [_Limb(node, one, publishers) for one in profile.arms]
         self._streams, self._stepped = any(limb.streams for limb in self._limbs), node.steady()
         self._period = 1.0 / profile.command.rate_hz
-        self._fingers = np.cumsum([len(motion.joints), *(len(limb.fingers) for limb in self._limbs)])
-        self._joints = JointHistory([*motion.joints, *(joint for limb in self._limbs for joint in limb.fingers)])
-        self.heard: float | None = None
+        self.readings = ArmReadings(profile, motion)
+        monitor.watch(self.readings)
         for topic in dict.fromkeys(one.command.state_topic for one in profile.arms if one.command.state_topic):
             controller = f"the controller at {topic}"
             monitor.expect(controller, CONTROLLER, needed=False)
             node.listen(JointTrajectoryControllerState, topic, partial(self._on_state, controller), SENSOR)
-        # By the joint that each arm has first: arms whose joints come apart are each to be heard of.
+        # Arms whose joints come apart are each to be heard of.
         apart = len({one.joint_states for one in profile.arms}) > 1
-        self._apart = {one.arm.joints[0]: f"the joints of the {one.arm.name}" for one in profile.arms if apart}
-        for what in self._apart.values():
+        self._apart = [f"the joints of the {one.arm.name}" for one in profile.arms] if apart else []
+        for what in self._apart:
             monitor.expect(what, profile.watchdog.joint_state_age)
         node.listen_to_joints(profile, self._on_joints)
         programs = [one.command.program_running_topic for one in profile.arms] if node.value("watch_program") else []
@@ -75,15 +73,22 @@ class Arms:
                 node.listen(WrenchStamped, force.topic, partial(self._on_wrench, force.topic, one.arm.name), SENSOR)
 
     @property
+    def heard(self) -> float | None:
+        """When the joints of all arms were measured last, by the stamps of their messages, s; None before.
+
+        Of arms whose joints come apart, one that is silent is missed by its name first.
+        """
+        stamp = self.readings.stamp
+        return stamp if stamp is None or not self._apart else min(stamp + _NAMED_FIRST, self.readings.newest)
+
+    @property
     def measured(self) -> np.ndarray | None:
-        """The newest joints of all arms (n,), rad; None before the first."""
-        newest = self._joints.newest
-        return None if newest is None else newest.positions[: len(self._motion.joints)]
+        """The newest joints of all arms (n,) that are believed, rad; None before the first."""
+        return self._motion.believed
 
     def at(self, stamp: float) -> np.ndarray | None:
         """The joints of all arms at a time of the last second, (n,) rad; None where they were not heard of then."""
-        sample = self._joints.at(stamp)
-        return None if sample is None else sample.positions[: len(self._motion.joints)]
+        return self.readings.at(stamp)
 
     def step(self, now: float, running: bool) -> bool:
         """One cycle; whether any arm was sent something.
@@ -92,7 +97,7 @@ class Arms:
             now: s.
             running: whether they may move; if not, they decelerate and hold.
         """
-        return self._step(now, running, self.measured)
+        return self._step(now, running)
 
     def braking(self) -> list[Cycle]:
         """What is still to be done after the last cycle, so that arms which are sent positions alone come to rest."""
@@ -100,19 +105,19 @@ class Arms:
 
     def _brake(self) -> bool:
         moving = self._motion.moving
-        self._step(self._node.now(), False, None)  # nothing is heard of them any more
+        self._step(self._node.now(), False)
         return moving
 
-    def _step(self, now: float, running: bool, measured: np.ndarray | None) -> bool:
+    def _step(self, now: float, running: bool) -> bool:
         self._stepped = self._node.steady()
         openings = self._motion.openings(now) if running else [None] * len(self._limbs)
         # A gripper that did not answer is asked again while the arms wait: none goes on with a hand that does nothing.
         waits = any(limb.unsure for limb, opening in zip(self._limbs, openings) if opening is not None)
-        sent = self._motion.step(now, running and not waits, measured)
-        newest = self._joints.newest
-        for limb, setpoints, opening, begin in zip(self._limbs, sent, openings, self._fingers):
-            fingers = None if newest is None else newest.positions[begin : begin + len(limb.fingers)]
-            limb.send(setpoints, opening, fingers, now)
+        sent = self._motion.step(now, running and not waits)
+        for arm, (limb, setpoints, opening) in enumerate(zip(self._limbs, sent, openings)):
+            limb.send(setpoints, opening, *self.readings.opening(arm), now)
+        for anchor in self._motion.anchors:
+            self._node.tell(anchor.told)
         self._monitor.gripper = next((limb.fault for limb in self._limbs if limb.fault), "")
         return any(setpoints is not None for setpoints in sent)
 
@@ -126,16 +131,13 @@ class Arms:
         return {name: words for limb in self._limbs for name, words in limb.told().items()}
 
     def _on_joints(self, message: JointState) -> None:
+        now, stamp = self._node.now(), seconds(message.header.stamp)
         for limb in self._limbs:
-            limb.hear(message, self._node.now())
-        for first, what in self._apart.items():
-            if first in message.name:
-                self._monitor.heard(what, self._node.now())
-        if self._joints.add_joint_state(
-            seconds(message.header.stamp), message.name, message.position, message.velocity
-        ):
-            self.heard = self._node.now()
-            self._monitor.joints(self._joints.newest.stamp, self.measured)
+            limb.hear(message, now)
+        self.readings.hear(now, stamp, message.name, message.position)
+        for arm, what in enumerate(self._apart):
+            if (heard := self.readings.stamp_of(arm)) is not None:
+                self._monitor.heard(what, now, heard)
 
     def _on_program(self, topic: str, message: Bool) -> None:
         self._monitor.program(topic, message.data, self._node.now())
@@ -143,7 +145,8 @@ class Arms:
     def _on_wrench(self, topic: str, arm: str, message: WrenchStamped) -> None:
         force, torque = message.wrench.force, message.wrench.torque
         self._motion.feel(arm, math.hypot(force.x, force.y, force.z))
-        self._monitor.wrench(topic, (force.x, force.y, force.z), (torque.x, torque.y, torque.z), self._node.now())
+        now, stamp = self._node.now(), seconds(message.header.stamp)
+        self._monitor.wrench(topic, (force.x, force.y, force.z), (torque.x, torque.y, torque.z), now, stamp)
 
     def _on_state(self, controller: str, _message: JointTrajectoryControllerState) -> None:
         self._monitor.heard(controller, self._node.now())
@@ -153,7 +156,6 @@ class _Limb:
     """One arm's commands and its gripper's: with the arm's, in its own trajectories, by an action, as the profile says.
 
     Attributes:
-        fingers: the gripper's joints, where it is sent its next position in each cycle.
         streams: whether the arm is sent its next position alone.
     """
 
@@ -162,7 +164,6 @@ class _Limb:
         streamed, single = profile.gripper.streamed, profile.gripper.joint_single
         self._streamed_gripper = StreamedGripper(profile.gripper) if streamed else None
         self._client = None if streamed else node.keep(_client(node, profile))
-        self.fingers = profile.gripper.joints if streamed else ()
         arm = publishers.by_topic[profile.command.topic]
         self._publishers = [(arm, slice(None) if single is None else slice(count))]
         if single is not None:
@@ -170,14 +171,17 @@ class _Limb:
         self.streams = arm.streams
 
     def send(
-        self, setpoints: Sequence[Setpoint] | None, opening: float | None, fingers: np.ndarray | None, now: float
+        self, setpoints: Sequence[Setpoint] | None, opening: float | None, measured: float, rests: bool, now: float
     ) -> None:
-        """Sends setpoints (None: the arm rests) and an opening, m (None: as it is). ``fingers``: where these are."""
+        """Sends setpoints (None: the arm rests) and an opening, m (None: as it is).
+
+        Args:
+            measured, rests: see :meth:`StreamedGripper.append_to`.
+        """
         if self._client is not None:
             self._client.command(opening, self._node.value("gripper_step_m"), now)
         else:
-            measured = 0.0 if fingers is None else self._gripper.opening(fingers)
-            setpoints = self._streamed_gripper.append_to(setpoints, opening, measured)
+            setpoints = self._streamed_gripper.append_to(setpoints, opening, measured, rests)
         for publisher, joints in self._publishers:
             publisher.send(None if setpoints is None else [point.of(joints) for point in setpoints], now)
 

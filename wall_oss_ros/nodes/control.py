@@ -216,9 +216,10 @@ class ControlNode(WallOSSNode):
         return response
 
     def _on_resume(self, _request, response):
-        resumed = self._states.resume()
+        resumed = self._states.resume(self._monitor.waits)
         if resumed:
             self._plan.accept()
+            self._monitor.accept()
         self._judge()
         response.success = resumed and self._mode != State.STOPPED
         refused = "nothing was stopped" if self._mode != State.STOPPED else self._reason
@@ -366,7 +367,7 @@ class ControlNode(WallOSSNode):
         age = _since(self._observed, now)
         status = ControlStatus(state=int(self._mode), reason=self._reason, chunks=self._chunks)
         status.header.stamp = self.get_clock().now().to_msg()
-        status.needs_resume = self._states.needs_resume
+        status.needs_resume = self._states.needs_resume or self._monitor.waits
         status.control, status.robot = self._identity, self._robot
         if active is not None:
             status.planner, status.plan_id, status.subtask = active.planner, active.plan_id, active.subtask

@@ -171,6 +171,11 @@ class WallOSSNode(LifecycleNode):
         self.clock_sources.look()
         self.publish_diagnostics()
 
+    def tell(self, told: list[str]) -> None:
+        """Logs what a person should know, and empties the list."""
+        while told:
+            self.get_logger().warning(told.pop(0))
+
     def publish_diagnostics(self) -> None:
         """Publishes what ``diagnose`` says: every second, and whenever a node calls this."""
         if self.active:

@@ -12,12 +12,12 @@ import numpy as np
 from wall_oss_ros.control.input_monitor import CONTROLLER, InputMonitor
 from wall_oss_ros.control.joint_group import JointGroupMotion
 from wall_oss_ros.control.mobile_base import LOOKAHEAD, MobileBaseMotion
+from wall_oss_ros.control.readings import BaseReadings, PartReadings
 from wall_oss_ros.control.robot_motion import RobotMotion
 from wall_oss_ros.nodes.command_publishers import CommandPublisher, CommandPublishers, Cycle
 from wall_oss_ros.nodes.conversions import planar_pose, seconds, to_stamp
 from wall_oss_ros.nodes.lifecycle_node import WallOSSNode
 from wall_oss_ros.nodes.qos import SENSOR
-from wall_oss_ros.perception.joint_history import JointHistory
 from wall_oss_ros.robots.profile import RobotProfile
 
 from control_msgs.msg import JointTrajectoryControllerState
@@ -52,8 +52,7 @@ class TorsoAndBase:
         self._node, self._publishers, self._monitor = node, publishers, monitor
         self._motion, self._target = motion, target
         self._silence = profile.watchdog.joint_state_age
-        self._joints = {part.name: JointHistory(part.joints) for part in profile.parts}
-        self._dofs = {part.name: part.dof for part in profile.parts}
+        self._readings: dict[str, PartReadings] = {}
         self._groups: list[JointGroupMotion] = []
         self._stepped: dict[str, float] = {}  # when a part had its last cycle, s of steady time
         for part in profile.parts:
@@ -63,12 +62,16 @@ class TorsoAndBase:
                 node.listen(JointTrajectoryControllerState, topic, partial(self._on_state, controller), SENSOR)
             group = JointGroupMotion(profile, part)
             self._groups.append(group)
+            self._readings[part.name] = PartReadings(profile, part, group)
+            monitor.watch(self._readings[part.name], relied=False)
             node.every(1.0 / part.command.rate_hz, partial(self._move, group), ros_time=True)
-        if self._joints:
+        if self._readings:
             node.listen_to_joints(profile, self._on_joints)
-        self._base, self._pose, self._driven = None, None, -math.inf
+        self._base, self._driven = None, -math.inf
         if publishers.base is not None:
             self._base, self._odometry = MobileBaseMotion(profile), f"the odometry at {publishers.base.odometry}"
+            self._odometry_readings = BaseReadings(publishers.base.odometry, self._base)
+            monitor.watch(self._odometry_readings, relied=False)
             node.listen(Odometry, publishers.base.odometry, self._on_odometry, SENSOR)
             node.every(1.0 / publishers.base.rate_hz, self._drive, ros_time=True)
         self.rely()
@@ -78,8 +81,10 @@ class TorsoAndBase:
         for group in self._groups:
             if self._publishers.moved(group.group.dof):
                 self._monitor.expect(_joints_of(group.group.name), self._silence)
+                self._monitor.watch(self._readings[group.group.name])
         if self._base is not None and self._publishers.moved(self._publishers.base.dof):
             self._monitor.expect(self._odometry, self._silence)
+            self._monitor.watch(self._odometry_readings)
 
     def watch(self, running: bool) -> None:
         """Makes sure, by a clock that does not stop, that a base which must not move has been told so."""
@@ -108,33 +113,37 @@ class TorsoAndBase:
         return self._publishers.by_topic[group.group.command.topic]
 
     def _on_joints(self, message: JointState) -> None:
-        for name, joints in self._joints.items():
-            if joints.add_joint_state(seconds(message.header.stamp), message.name, message.position, message.velocity):
-                self._monitor.heard(_joints_of(name), self._node.now())
-                if not self._publishers.moved(self._dofs[name]):
-                    self._motion.place(joints.names, joints.newest.positions)
+        now, stamp = self._node.now(), seconds(message.header.stamp)
+        for name, readings in self._readings.items():
+            if readings.hear(now, stamp, message.name, message.position):
+                self._monitor.heard(_joints_of(name), now, stamp)
+                if readings.believed is not None and not self._publishers.moved(readings.part.dof):
+                    self._motion.place(readings.part.joints, readings.believed)
 
     def _on_state(self, controller: str, _message: JointTrajectoryControllerState) -> None:
         self._monitor.heard(controller, self._node.now())
 
     def _on_odometry(self, message: Odometry) -> None:
-        self._pose = planar_pose(message.pose.pose)
-        self._monitor.heard(self._odometry, self._node.now())
+        now, readings = self._node.now(), self._odometry_readings
+        readings.hear(now, seconds(message.header.stamp), planar_pose(message.pose.pose))
+        if readings.stamp is not None:
+            self._monitor.heard(self._odometry, now, readings.stamp)
 
     def _move(self, group: JointGroupMotion) -> None:
-        now, newest = self._node.now(), self._joints[group.group.name].newest
+        now, believed = self._node.now(), self._readings[group.group.name].believed
         moved = self._publishers.moved(group.group.dof)
-        if newest is None or not (moved or group.moving):
+        if not (moved or group.moving):
             return
-        setpoints = group.step(self._target(now) if moved else None, newest.positions, self._publishers.moves)
+        setpoints = group.step(now, self._target(now) if moved else None, self._publishers.moves)
         self._stepped[group.group.name] = self._node.steady()
         self._publisher(group).send(setpoints, now)
-        if setpoints is None:
-            self._motion.place(group.group.joints, newest.positions)
-        else:
+        self._node.tell(group.anchor.told)
+        if setpoints is not None:
             self._motion.place(group.group.joints, setpoints[-1].position)
             if self._target(now) is not None and (touching := self._motion.touching()):
                 self._motion.fail(f"{touching} would touch, by the motion of the {group.group.name}")
+        elif believed is not None:
+            self._motion.place(group.group.joints, believed)
         if group.fault:
             self._motion.fail(group.fault)
 
@@ -142,7 +151,7 @@ class TorsoAndBase:
         self._driven = self._node.steady()
         moved = self._publishers.moved(self._publishers.base.dof)
         target = self._target(self._node.now() + LOOKAHEAD) if moved else None
-        speed = self._base.step(target, self._pose)
+        speed = self._base.step(self._node.now(), target)
         if speed is not None:
             self._send_twist(speed)
 
