@@ -40,6 +40,16 @@ def test_targets_lie_on_the_line_between_rows():
         assert q.target(time)[7] == pytest.approx(0.1 * time), time
 
 
+def test_what_is_followed_has_the_openings_of_its_own_steps():
+    """Else each chunk that goes on from the one before would close the hand a step earlier than that did."""
+    q, closing = queue(), chunk(0.0)
+    closing.targets[:, GRIPPER] = np.linspace(0.08, 0.0, 10)
+    q.put(closing, now=0.0)
+    assert q.followed().targets == pytest.approx(closing.targets)
+    assert q._mixer.later(q.followed(), 0.3) == pytest.approx(closing.targets[3:])
+    assert q._mixer.later(q.followed(), 0.25)[:, GRIPPER] == pytest.approx(closing.targets[3:, GRIPPER])
+
+
 def test_a_used_up_chunk_gives_no_target():
     q = queue()
     assert q.target(0.0) is None

@@ -94,6 +94,9 @@ class ChunkAnswer:
     checkpoint: str = ""
 
 
+_ON = 1e-6  # share of a step: this near to its time, a target is due
+
+
 class Mixer:
     """Mixes targets: angles the short way round, and gripper openings, which are commands rather than paths, never.
 
@@ -129,6 +132,8 @@ class Mixer:
             return chunk.targets[-1]
         before = chunk.start if k == 0 else chunk.targets[k - 1]
         share = np.clip((time - chunk.stamp) * chunk.rate_hz - k, 0.0, 1.0)
+        if k and share < _ON:
+            return before  # with its own opening, not the next step's
         return self.mix(before, chunk.targets[k], float(share))
 
     def later(self, chunk: Chunk, stamp: float) -> np.ndarray:
