@@ -13,13 +13,14 @@ import numpy as np
 from wall_oss_ros.control.joint_group import JointGroupMotion, possible_readings
 from wall_oss_ros.control.mobile_base import MobileBaseMotion
 from wall_oss_ros.control.robot_motion import RobotMotion
-from wall_oss_ros.control.trust import Steady, Trust
-from wall_oss_ros.robots.components import JointGroup
+from wall_oss_ros.control.trust import Possible, Trust
+from wall_oss_ros.robots.components import Gripper, JointGroup
 from wall_oss_ros.robots.joint_states import JointStateReader
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.robots.stamps import CERTAIN, Evidence, StampWatch
 
-_FINGERS_STILL = 0.002  # m of the opening
+_OFF, _STILL = 0.01, 0.002  # m that an opening may be off, and openings at rest from each other
+_FASTER = 2.0  # times its speed: a gripper that is read to move faster has jumped
 _REMEMBERED, _NEAR = 1.0, 0.1  # s that readings are kept, and between a reading and the time that is asked for
 
 
@@ -50,6 +51,13 @@ def joints_of(profile: RobotProfile) -> list[str]:
     return names + [name for part in profile.parts for name in part.joints]
 
 
+def _possible_opening(gripper: Gripper) -> Possible:
+    """What readings of a gripper's opening may do, m."""
+    off, rates = np.array([_OFF]), np.array([_FASTER * (gripper.speed or 1.0)])
+    low, high = np.array([gripper.closed]), np.array([gripper.open])
+    return Possible(rates, off, off, np.array([_STILL]), low, high, "m", ("its opening",))
+
+
 class ArmReadings:
     """The joints of all arms, and of grippers that are told their next position in each cycle of their arm.
 
@@ -70,9 +78,11 @@ class ArmReadings:
             )
             for one in profile.arms
         ]
-        self._openings: list[float | None] = [None] * len(self._readers)
+        self._openings = [0.0] * len(self._readers)
         self._past = [_Past() for _ in self._readers]
-        self._steady = [Steady(_FINGERS_STILL) for _ in self._readers]
+        self._fingers = [
+            Trust(f"gripper of the {one.arm.name}", _possible_opening(one.gripper)) for one in profile.arms
+        ]
 
     def hear(self, now: float, stamp: float, names: Sequence[str], positions: Sequence[float]) -> None:
         """Takes in a joint state message that has come at ``now`` with ``stamp``, s."""
@@ -84,7 +94,8 @@ class ArmReadings:
                 self._past[arm].add(stamp, self._motion.anchors[arm].trust.believed)
                 opening = self._grippers[arm].opening(reader.positions[self._counts[arm] :])
                 self._openings[arm] = opening
-                self._steady[arm].update(stamp, np.array([opening]))
+                self._fingers[arm].hear(stamp, np.array([opening]))
+                self._fingers[arm].commanded = True
 
     @property
     def stamp(self) -> float | None:
@@ -108,7 +119,8 @@ class ArmReadings:
 
     def opening(self, arm: int) -> tuple[float, bool]:
         """The opening of an arm's gripper that is believed, m, and whether it rests there."""
-        return self._openings[arm] or 0.0, self._steady[arm].ready
+        fingers = self._fingers[arm]
+        return self._openings[arm], not fingers.reason and fingers.steady.ready
 
     @property
     def reason(self) -> str:
@@ -120,10 +132,12 @@ class ArmReadings:
         return any(anchor.waits for anchor in self._motion.anchors)
 
     def accept(self) -> bool:
+        for fingers in self._fingers:
+            fingers.accept()
         return self._motion.accept()
 
     def forget(self) -> None:
-        for part in (*self._readers, *self._steady, *self._past):
+        for part in (*self._readers, *self._fingers, *self._past):
             part.forget()
         self._motion.forget()
 
@@ -239,6 +253,8 @@ class BaseReadings:
         return self._motion.waits
 
     def accept(self) -> bool:
+        for fingers in self._fingers:
+            fingers.accept()
         return self._motion.accept()
 
     def forget(self) -> None:

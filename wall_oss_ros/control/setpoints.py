@@ -10,6 +10,7 @@ import numpy as np
 
 from wall_oss_ros.robots.components import Gripper
 
+_CLOSED = 0.005  # m by which fingers are closed further than they were told: not what servos leave over
 _BRAKE = 0.8  # share of the acceleration limit used to come to rest
 
 
@@ -118,7 +119,9 @@ class StreamedGripper:
             return None
         low, high, dt = self._gripper.closed, self._gripper.open, setpoints[0].time
         last = measured if self._opening is None else self._opening
-        last = float(np.clip(min(last, measured) if rests and not self._live else last, low, high))
+        if rests and not self._live and measured < last - _CLOSED:
+            last = measured
+        last = float(np.clip(last, low, high))
         if wanted is None:
             self._opening, self._speed = float(np.clip(last + self._speed * dt / 2, low, high)), 0.0
         else:
