@@ -75,6 +75,14 @@ class WallOSSNode(LifecycleNode):
     def stop(self) -> None:
         """Stops working."""
 
+    def last_words(self) -> bool:
+        """Called again and again once the process is to end, while its executor still runs (``run``'s ``last_words``).
+
+        Returns:
+            Whether there is more to say, for which it will be given a little time.
+        """
+        return False
+
     def teardown(self) -> None:
         """Releases what ``setup`` loaded."""
 

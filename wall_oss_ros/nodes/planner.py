@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import time
@@ -35,6 +36,7 @@ from wall_oss_msgs.srv import ApprovePlan, Ask
 HEARTBEAT = 1.0  # s: the plan is repeated, so that control knows that the planner lives
 TICK = 0.2  # s between two looks at what has taken too long
 FAREWELL = 2.0  # s that clients of the action are given to have their results when the node is deactivated
+RESULTS = 0.3  # s more in which clients that have just had their goal accepted may ask for its result
 # Two goals and the questions wait in threads, further ones are answered at once, and all else must go on meanwhile.
 THREADS = 3 + MOST_QUESTIONS + 4
 _DEFAULTS, _LIMITS = PlannerSettings(), PlanLimits()
@@ -83,7 +85,7 @@ class PlannerNode(WallOSSNode):
         super().__init__("planner", **options)
         self._load_policy = policy_loader
         self.identity = ""
-        self._goals, self._goal_over = 0, threading.Condition()  # goals that are being executed
+        self._goals, self._goal_over = 0, threading.Condition()  # goals that were accepted and are not over
 
     def setup(self) -> None:
         self._profile = load_profile(self.value("robot"))
@@ -94,6 +96,7 @@ class PlannerNode(WallOSSNode):
 
     def start(self) -> None:
         self.identity = run_identity(self)  # plans are counted anew
+        self._goals, self._served_until = 0, -math.inf
         # As last published. A new planner says that it has none, to those who still follow the plan of one that died.
         self._message = self._to_message(Plan(0, "", status=PlanStatus.CANCELLED))
         self._observed: float | None = None  # when the last observation came, s of steady time
@@ -140,12 +143,20 @@ class PlannerNode(WallOSSNode):
         self.every(HEARTBEAT, self._repeat)
         self.every(TICK, self._runner.tick)
 
+    def last_words(self) -> bool:
+        if not self.active:
+            return False
+        if self._goals:
+            self._served_until = self.steady() + RESULTS
+        self._runner.close(timeout=0.0)
+        return self.steady() < self._served_until
+
     def stop(self) -> None:
         self._runner.close()
         with self._goal_over:
             waited = self._goals and self._goal_over.wait_for(lambda: not self._goals, FAREWELL)
         if waited:
-            time.sleep(0.05)  # the library sends a result just after its callback, and tells nobody
+            time.sleep(RESULTS)
 
     def diagnose(self):
         message = self._message
@@ -207,14 +218,14 @@ class PlannerNode(WallOSSNode):
 
     def _on_goal(self, goal) -> GoalResponse:
         if goal.instruction.strip():
+            with self._goal_over:
+                self._goals += 1  # from now on its client waits for a result
             return GoalResponse.ACCEPT
         self.get_logger().error("Rejected an empty instruction.")
         return GoalResponse.REJECT
 
     def _execute(self, handle):
         """Follows one goal of the action to its end; runs in a thread of the executor."""
-        with self._goal_over:
-            self._goals += 1
         try:
             return self._follow(handle, self._runner.instruct(handle.request.instruction))
         finally:

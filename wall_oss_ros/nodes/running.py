@@ -15,6 +15,7 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
+_FAREWELL = 2.0  # s that nodes have for their last words
 _HANGS = 5.0  # s after a signal, from which on another one ends the process at once
 
 
@@ -50,6 +51,9 @@ def run(
             node.autostart()
         if last_words:
             ending.spin(executor)
+            limit = time.monotonic() + _FAREWELL
+            while any(node.last_words() for node in nodes) and time.monotonic() < limit:
+                executor.spin_once(timeout_sec=0.05)
         else:
             executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
