@@ -70,7 +70,7 @@ class Cell:
         profile = self.profile = known.profile
         self.rng, self.dt, self.now, self.steady = np.random.default_rng(seed), known.dt, 100.0, 0.0
         self.motion = RobotMotion(profile, known.arms, joining="switch", collisions=known.apart)
-        self.monitor = InputMonitor(profile, known.arms, 0.0)
+        self.monitor = InputMonitor(profile, 0.0)
         self.arms = ArmReadings(profile, self.motion)
         self.monitor.watch(self.arms)
         self.sinks = [

@@ -14,12 +14,11 @@ import wall_oss_ros.nodes  # noqa: F401  gives ROS's messages
 from wall_oss_ros.control.chunk_queue import ChunkQueue
 from wall_oss_ros.control.input_monitor import InputMonitor
 from wall_oss_ros.homing.moveit.child import Side
-from wall_oss_ros.nodes.conversions import chunk_message
+from wall_oss_ros.nodes.conversions import answer_message
 from wall_oss_ros.perception.robot_state import RobotStateHistory
-from wall_oss_ros.policy.chunk import Chunk
+from wall_oss_ros.policy.chunk import Chunk, ChunkAnswer, Task
+from wall_oss_ros.robots.identity import robot_identity
 from wall_oss_ros.robots.rotations import matrix_from_euler, six_from_matrix
-
-from std_msgs.msg import Header
 
 TOLD = [("columns", "relative"), ("rows", "absolute"), ("joints", "relative"), ("joints", "absolute")]
 
@@ -188,9 +187,9 @@ def test_what_is_observed_of_such_an_arm_are_its_joints():
 
 def test_an_observed_tool_that_jumps_is_noticed_by_its_joints():
     known = robot(saved("joints", "relative"))
-    health = InputMonitor(known.profile, known.arms, 0.0)
+    health = InputMonitor(known.profile, 0.0)
     for n, turned in enumerate((0.0, 0.01, 0.6)):
-        health.observation("franka", 0.1 * n, known.state(known.home + [turned, 0, 0, 0, 0, 0, 0]))
+        health.observation(robot_identity(known.profile), 0.1 * n, known.state(known.home + [turned, 0, 0, 0, 0, 0, 0]))
         health.cycle(0.1 * n, 0.1 * n)
         assert ("tool of the arm jumped" in health.fault(0.1 * n, 0.1 * n)) == (turned == 0.6)
 
@@ -199,6 +198,8 @@ def test_an_observed_tool_that_jumps_is_noticed_by_its_joints():
 def test_the_path_that_is_published_is_the_tools(way):
     known = robot(saved(*way))
     rows = np.tile(known.state(known.home), (3, 1))
-    message = chunk_message(Header(), 1, "", rows, 10.0, known.layout, 0.0)
+    chunk = Chunk(1.0, known.state(known.home), rows, 10.0)
+    task = Task("planner", 1, 0, "")
+    message = answer_message(ChunkAnswer("control", 1, task, chunk=chunk, moves=known.layout.mask), known.layout)
     position, place = message.path.poses[2].position, known.arms[0].fk(known.home)[0]
     assert np.allclose([position.x, position.y, position.z], place, atol=1e-5)

@@ -22,7 +22,7 @@ class World:
     """All is well, until something is changed."""
 
     def __init__(self):
-        self.monitor, self.now, self.steady = InputMonitor(PROFILE, [ARM], 0.0), 99.25, 0.0
+        self.monitor, self.now, self.steady = InputMonitor(PROFILE, 0.0), 99.25, 0.0
         self.motion = RobotMotion(PROFILE, [ARM])
         self.readings = ArmReadings(PROFILE, self.motion)
         self.monitor.watch(self.readings)
@@ -116,7 +116,7 @@ def test_what_is_needed_from_the_start_is_missed_before_its_first_word():
 )
 def test_twice_the_limits_and_a_little_slack_are_possible_and_no_more(seconds, share, wrong):
     """``share``: of the limits' rates; where no time passes, of a whole metre beyond the slack."""
-    monitor, state = InputMonitor(PROFILE, [ARM], 0.0), STATE.astype(float)
+    monitor, state = InputMonitor(PROFILE, 0.0), STATE.astype(float)
     monitor.observation(robot_identity(PROFILE), 10.0, state.copy())
     fastest = PROFILE.arm.max_tcp_speed
     state[LAYOUT.position.start] += 0.99 * 0.05 + share * (fastest * seconds if seconds == 1.0 else 1.0)
@@ -141,7 +141,7 @@ def test_a_leap_of_the_clock_starts_over_but_for_what_is_said_only_once():
 def test_which_arms_tool_has_jumped_is_said():
     profile = load_profile("dual_arm")
     arms, layout = [Arm(one) for one in profile.arms], Layout(profile)
-    monitor = InputMonitor(profile, arms, 0.0)
+    monitor = InputMonitor(profile, 0.0)
     state = layout.pack_all([(*arm.fk(arm.home), 0.05) for arm in arms])[0]
 
     def read(stamp: float, shifted: float = 0.0) -> str:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,6 @@ import numpy as np
 from wall_oss_ros.control.monitors import ClockMonitor, ForceMonitor, JumpMonitor
 from wall_oss_ros.control.readings import Readings
 from wall_oss_ros.robots.identity import robot_identity
-from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.robots.stamps import Evidence, StampWatch
@@ -45,7 +43,7 @@ class InputMonitor:
         description: why the robot's own description is not of the profile's robot; empty when it is, or none has come.
     """
 
-    def __init__(self, profile: RobotProfile, arms: Sequence[Arm], steady: float):
+    def __init__(self, profile: RobotProfile, steady: float):
         self._layout, self._name = Layout(profile), robot_identity(profile)
         self._robot = self._name
         self._clock = ClockMonitor()

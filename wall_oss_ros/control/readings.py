@@ -253,8 +253,6 @@ class BaseReadings:
         return self._motion.waits
 
     def accept(self) -> bool:
-        for fingers in self._fingers:
-            fingers.accept()
         return self._motion.accept()
 
     def forget(self) -> None:

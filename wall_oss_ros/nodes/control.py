@@ -98,7 +98,7 @@ class ControlNode(WallOSSNode):
     def start(self) -> None:
         profile, joining = self._profile, self.value("chunk_joining")
         self.motion = RobotMotion(profile, self._kinematics, self.value("blend_s"), joining)
-        self._monitor = InputMonitor(profile, self._kinematics, self.steady())
+        self._monitor = InputMonitor(profile, self.steady())
         self._commands.forget()
         self._arms = Arms(self, profile, self._commands, self.motion, self._monitor)
         self._parts = TorsoAndBase(self, profile, self._commands, self._monitor, self.motion, self._target)
