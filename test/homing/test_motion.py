@@ -83,12 +83,16 @@ def test_it_stops_in_time_wherever_it_is(name, seed, share):
     assert bench.q == pytest.approx(stopped), "it does not go on by itself"
 
 
-def test_an_arm_that_is_held_back_stops():
+@pytest.mark.parametrize("trembles, words", [(True, "away from its command"), (False, "are frozen")])
+def test_an_arm_that_is_held_back_stops_and_so_does_one_whose_readings_are_frozen(trembles, words):
     bench = Bench("franka", reachable("franka", 1, spread=0.3))
-    for _ in range(round(bench.takes / bench.dt)):
-        bench.body.step(bench.now, not bench.body.fault, bench.q)  # which does not change
+    faults = set()
+    for n in range(round(bench.takes / bench.dt)):
+        tremble = 1e-5 * (n % 2) if trembles else 0.0
+        bench.body.step(bench.now, not bench.body.fault, bench.q + tremble)
+        faults.add(bench.body.fault)
         bench.now += bench.dt
-    assert "away from its command" in bench.body.fault
+    assert any(words in fault for fault in faults) and not bench.body.moving
 
 
 def situation(**changes) -> Situation:
