@@ -49,12 +49,15 @@ def main() -> int:
     parser.add_argument("--repeat", type=int, default=1, help="how often each (default: %(default)s)")
     parser.add_argument("--minutes", type=float, help="begin nothing new after this time")
     parser.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
+    parser.add_argument("--speed", type=float, default=1.0, help="of the simulation; below 1 for a busy machine")
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="random faults and instructions for so long")
     parser.add_argument("--logic", type=int, metavar="N", help="feed the plain logic with so many inputs")
     parser.add_argument("--ends", type=float, default=0.2, help="share of plans waited for (default: %(default)s)")
     parser.add_argument("--logs", type=Path, help="keep the processes' output there")
     parser.add_argument("--json", type=Path, help="write all figures there, too")
     args = parser.parse_args()
+    if args.logic:
+        return feed_logic(args)
     try:
         with TemporaryDirectory() as directory:
             return run(args, args.logs or Path(directory))
@@ -76,7 +79,10 @@ def run(args: argparse.Namespace, logs: Path) -> int:
     from fault_campaign import report
 
     found, minutes = Found(), args.soak or args.minutes
-    print(f"machine: {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}; seed {args.seed}", flush=True)
+    print(
+        f"machine: {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}; seed {args.seed}, speed {args.speed:g}",
+        flush=True,
+    )
     begun = time.monotonic()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell has it ignored in the background
@@ -99,6 +105,22 @@ def run(args: argparse.Namespace, logs: Path) -> int:
     return int(bool(sums["commands unsafe"] or sums["lost plans"] or sums["wrong resumes"]))
 
 
+def feed_logic(args: argparse.Namespace) -> int:
+    """Feeds the plain logic, in equal parts for each robot."""
+    from fault_campaign.logic import feed
+
+    unsafe = 0
+    for robot in args.robots:
+        fed = feed(robot, args.logic // len(args.robots), args.seed)
+        worst = ", ".join(f"{what} {share:.2f}" for what, share in sorted(fed.worst.items()))
+        print(f"{robot}: {fed.inputs} inputs, {fed.commands} commands, {fed.moved} to move; largest share of a limit: "
+              f"{worst}; unsafe: {len(fed.unsafe)}", flush=True)  # fmt: skip
+        for line in fed.unsafe[:10]:
+            print(f"    {line}")
+        unsafe += len(fed.unsafe)
+    return int(unsafe > 0)
+
+
 def campaign(robot: str, args: argparse.Namespace, logs: Path, end: float | None, found: Found, seed: int) -> None:
     """Tries what is to be tried with one robot."""
     from fault_campaign.kinds import chosen
@@ -109,7 +131,7 @@ def campaign(robot: str, args: argparse.Namespace, logs: Path, end: float | None
     else:
         trials = ((kind, seed + 100 * turn + place, bool(rng.random() < args.ends))
                   for turn in range(args.repeat) for place, kind in enumerate(kinds))  # fmt: skip
-    while not work(robot, trials, end, logs, found, seed):
+    while not work(robot, trials, end, logs, found, seed, args.speed):
         pass
 
 
@@ -120,13 +142,15 @@ def at_random(kinds: list, seed: int, rng: np.random.Generator) -> Iterator[tupl
         yield kinds[rng.choice(len(kinds), p=rare / rare.sum())], number, bool(rng.random() < 0.5)
 
 
-def work(robot: str, trials: Iterator[tuple], end: float | None, logs: Path, found: Found, seed: int) -> bool:
+def work(
+    robot: str, trials: Iterator[tuple], end: float | None, logs: Path, found: Found, seed: int, speed: float
+) -> bool:
     """Tries one after the other with one system; whether that was all, else the system has to be started anew."""
     from fault_campaign.memory import MemoryWatch
     from fault_campaign.stage import Stage
     from fault_campaign.trial import Outcome, run_trial
 
-    with Stage(robot, seed, logs, PARAMETERS) as stage, MemoryWatch(stage.memory) as memory:
+    with Stage(robot, seed, logs, PARAMETERS, speed) as stage, MemoryWatch(stage.memory) as memory:
         try:
             stage.ready()
             for kind, number, to_the_end in trials:

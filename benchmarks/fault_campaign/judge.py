@@ -16,6 +16,7 @@ from wall_oss_ros.sim.joint_trajectory_controller import Point, Trajectory
 TOLERANCE = {"step": 1.02, "velocity": 1.02, "acceleration": 1.05, "jerk": 1.1, "at_controller": 1.05, "anchor": 1.0}
 _ANCHOR = 0.02  # rad or m that a command which begins anew may be beside where the joints really are
 _STILL = 0.05  # rad/s or m/s: joints slower than this rest
+_LATE = 1.5  # periods after the command before, from which on that has led the joints on by itself
 _EDGE = 1e-3  # rad or m beyond a joint's range: rounding
 
 
@@ -81,11 +82,13 @@ class Sent:
         at: s, steady, when it came.
         stamp: s of the robot's clock, from which its points count.
         points: its trajectory.
+        now: s of the controller's clock when it came, by which a trajectory that is over is refused.
     """
 
     at: float
     stamp: float
     points: Sequence[Point]
+    now: float = -np.inf
 
 
 @dataclass
@@ -105,9 +108,9 @@ class Verdict:
 class CommandJudge:
     """Compares each command of one sink with the one before.
 
-    A command is compared, cycle by cycle, with the one before; once the trajectory of that is over, with where it came
-    to rest. Where commands begin anew, at rest, they may also begin where the joints really are. In both cases the
-    controller, which follows the former trajectory until the new one comes, must not have to hurry.
+    A command is compared with the one before; where that is longer ago than a cycle, with where its trajectory has led
+    the joints since. Where commands begin anew, at rest, they may also begin where the joints really are. In any case
+    the controller, which follows the former trajectory until the new one comes, must not have to hurry.
 
     Attributes:
         moving: whether the last command was to move.
@@ -130,30 +133,33 @@ class CommandJudge:
             verdict.faults.append("no points")
             return verdict
         verdict.faults += self._form(sent)
+        if sent.stamp + sent.points[-1].time < sent.now:
+            return verdict  # the controller refuses it, and goes on with the one before
         position, velocity = np.array(sent.points[0].positions), np.array(sent.points[0].velocities)
         if verdict.faults and not (np.isfinite(position).all() and np.isfinite(velocity).all()):
             return verdict
         shares = verdict.shares
         with np.errstate(invalid="ignore"):
             shares["velocity"] = _most(velocity, sink.velocity)
-            speeds = self._speeds
-            anchor = self._beside(position, joints)
+            speeds, anchor = self._speeds, self._beside(position, joints)
             if self._last is None:
                 shares["anchor"] = anchor
                 speeds = np.zeros_like(speeds)
             else:
-                over = self._over(sent)
-                if over:
-                    speeds = np.zeros_like(speeds)
-                before = self._last.points[-1 if over else 0].positions
+                passed = self._passed(sent)
+                before, speed = self._last.points[0].positions, speeds[1]
+                if passed > _LATE * sink.period:  # it has gone on by itself since
+                    before, speed = self._led(passed)
+                    speeds = np.array([speed, speed])
                 step = _most(position - before, sink.velocity * sink.period)
-                rested = over or not self.moving
-                if step > TOLERANCE["step"] and rested and anchor < np.inf:  # it begins anew, so it must be announced
+                rested = np.abs(speed).max() < 1e-3
+                if step > TOLERANCE["step"] and rested and anchor < np.inf:  # it begins anew, where the joints are
                     shares["anchor"] = anchor
                     speeds = np.zeros_like(speeds)
                 else:
                     shares["step"] = step
-                    shares["at_controller"] = self._hurry(sent, position)
+                    hurry = position - self._led(passed)[0]
+                    shares["at_controller"] = _most(hurry, sink.velocity * sent.points[0].time)
             change = velocity - speeds[1]
             shares["acceleration"] = _most(change, sink.acceleration * sink.period)
             shares["jerk"] = _most(change - (speeds[1] - speeds[0]), sink.jerk * sink.period**2)
@@ -174,23 +180,18 @@ class CommandJudge:
             faults.append("it does not end at rest")
         return faults[:1]
 
-    def _over(self, sent: Sent) -> bool:
-        """Whether the trajectory before has ended, by the time that has really passed."""
-        return sent.at - self._last.at > self._last.points[-1].time + 0.05
+    def _passed(self, sent: Sent) -> float:
+        """Seconds from the command before to this one: by their stamps, unless the clock has leapt meanwhile."""
+        real, passed = sent.at - self._last.at, sent.stamp - self._last.stamp
+        return passed if abs(passed - real) < 0.1 else real
 
-    def _hurry(self, sent: Sent, position: np.ndarray) -> float:
-        """How fast the controller would have to go from where the command before has led it, as a share."""
-        last, real = self._last, sent.at - self._last.at
-        passed = sent.stamp - last.stamp
-        if not abs(passed - real) < 0.1:  # the clock has leapt; the controller's has not
-            passed = real
-        rest = np.zeros_like(position)
-        names = self.sink.joints
-        first = last.points[0]
+    def _led(self, passed: float) -> tuple[np.ndarray, np.ndarray]:
+        """Where the controller has been led since the command before, and how fast it is there."""
+        first = self._last.points[0]
         start = Point(0.0, first.positions - first.velocities * first.time, first.velocities)
-        points = [start, *last.points]
-        way = Trajectory(names, names, points, 0.0, 0.0, start.positions, rest)
-        return _most(position - way.sample(max(passed, 0.0))[0], self.sink.velocity * sent.points[0].time)
+        points = [start, *self._last.points]
+        names, rest = self.sink.joints, np.zeros_like(start.positions)
+        return Trajectory(names, names, points, 0.0, 0.0, start.positions, rest).sample(max(passed, 0.0))
 
     def _beside(self, position: np.ndarray, joints: Mapping[str, tuple[float, float]]) -> float:
         """How far it is from the real joints, as a share of what is permitted; infinite while these move."""

@@ -196,7 +196,7 @@ def _zeros(stage: Stage, names: list[str]) -> JointState:
 
 @contextmanager
 def _every(stage: Stage, period: float, function: Callable[[], None]):
-    timer = stage.node.create_timer(period, function)
+    timer = stage.every(period, function)
     try:
         yield
     finally:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import threading
-import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -37,7 +37,7 @@ class Record:
         states: (when, state, reason, needs a resume) of control, whenever it changed.
     """
 
-    begun: float = field(default_factory=time.monotonic)
+    begun: float
     worst: dict[str, float] = field(default_factory=dict)
     unsafe: list[tuple[float, str]] = field(default_factory=list)
     commands: int = 0
@@ -66,11 +66,22 @@ class Recorder:
         node: whose subscriptions these are.
         profile: the robot.
         truth: topic of the real joints.
+        clock: gives the time of records, s.
+        speed: of the simulation against real time.
+        simulated: gives the simulator's time, s.
     """
 
-    def __init__(self, node, profile: RobotProfile, truth: str):
-        self._lock = threading.Lock()
-        self.record = Record()
+    def __init__(
+        self,
+        node,
+        profile: RobotProfile,
+        truth: str,
+        clock: Callable[[], float],
+        speed: float,
+        simulated: Callable[[], float],
+    ):
+        self._lock, self._clock, self._speed, self._simulated = threading.Lock(), clock, speed, simulated
+        self.record = Record(clock())
         self.joints: dict[str, tuple[float, float]] = {}
         self.status: ControlStatus | None = None
         self.status_at = -np.inf
@@ -79,9 +90,7 @@ class Recorder:
         for sink in sinks(profile):
             self._fastest |= {n: v for n, v, a in zip(sink.names, sink.velocity, sink.acceleration) if a < np.inf}
             judge = CommandJudge(sink)
-            node.create_subscription(
-                JointTrajectory, sink.topic, lambda message, judge=judge: self._on_command(judge, message), EVENTS
-            )
+            node.create_subscription(JointTrajectory, sink.topic, self._commands_for(judge), EVENTS)
         node.create_subscription(JointState, truth, self._on_joints, EVENTS)
         node.create_subscription(ControlStatus, "/wall_oss/status", self._on_status, LATCHED)
         node.create_subscription(SubtaskPlan, "/wall_oss/plan", self._on_plan, LATCHED)
@@ -89,7 +98,7 @@ class Recorder:
     def begin(self) -> Record:
         """Starts a new record."""
         with self._lock:
-            self.record = Record()
+            self.record = Record(self._clock())
             return self.record
 
     @property
@@ -98,10 +107,13 @@ class Recorder:
         speeds = self.record.speeds
         return bool(speeds) and speeds[-1][1] > 2 * STILL
 
-    def _on_command(self, judge: CommandJudge, message: JointTrajectory) -> None:
+    def _commands_for(self, judge: CommandJudge):
+        return lambda message, info: self._on_command(judge, message, info["source_timestamp"] * 1e-9)
+
+    def _on_command(self, judge: CommandJudge, message: JointTrajectory, sent: float) -> None:
         if message.header.frame_id == FOREIGN:
             return
-        now = time.monotonic()
+        now = self._clock()
         points = _points(judge.sink, message)
         with self._lock:
             record, since = self.record, now - self.record.begun
@@ -109,7 +121,9 @@ class Recorder:
             if points is None:
                 record.unsafe.append((since, f"{judge.sink.topic}: of other joints"))
                 return
-            verdict = judge.judge(Sent(now, seconds(message.header.stamp), points), self.joints)
+            verdict = judge.judge(
+                Sent(sent * self._speed, seconds(message.header.stamp), points, self._simulated()), self.joints
+            )
             for what, share in verdict.shares.items():
                 record.worst[what] = max(record.worst.get(what, 0.0), share)
             if verdict.unsafe:
@@ -118,7 +132,7 @@ class Recorder:
                 record.moved.append(now)
 
     def _on_joints(self, message: JointState) -> None:
-        now = time.monotonic()
+        now = self._clock()
         self.joints = {n: (q, v) for n, q, v in zip(message.name, message.position, message.velocity)}
         share = max(abs(self.joints[name][1]) / most for name, most in self._fastest.items() if name in self.joints)
         with self._lock:
@@ -128,7 +142,7 @@ class Recorder:
                 self.record.unsafe.append((now - self.record.begun, f"a real joint at {share:.2f} of its fastest"))
 
     def _on_status(self, status: ControlStatus) -> None:
-        self.status, self.status_at = status, time.monotonic()
+        self.status, self.status_at = status, self._clock()
         state = int(status.state), status.reason, bool(getattr(status, "needs_resume", False))
         with self._lock:
             states = self.record.states

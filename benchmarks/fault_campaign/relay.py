@@ -15,9 +15,14 @@ Fault = Callable[[Any], Iterable[tuple[float, Any]]]
 
 
 class Later:
-    """Calls functions later, in a thread of its own. Use as a context manager."""
+    """Calls functions later, in a thread of its own. Use as a context manager.
 
-    def __init__(self):
+    Args:
+        speed: of the simulation against real time.
+    """
+
+    def __init__(self, speed: float = 1.0):
+        self._speed = speed
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._count, self._changed, self._ends = itertools.count(), threading.Condition(), False
         self._thread = threading.Thread(target=self._run, name="later", daemon=True)
@@ -33,9 +38,9 @@ class Later:
         self._thread.join()
 
     def call(self, delay: float, function: Callable[[], None]) -> None:
-        """Calls it after ``delay`` s."""
+        """Calls it after ``delay`` s of simulated time."""
         with self._changed:
-            heapq.heappush(self._due, (time.monotonic() + delay, next(self._count), function))
+            heapq.heappush(self._due, (time.monotonic() + delay / self._speed, next(self._count), function))
             self._changed.notify()
 
     def _run(self) -> None:

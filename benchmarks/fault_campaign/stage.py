@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import signal
 import threading
@@ -81,6 +82,7 @@ class Stage:
         seed: of the scene.
         logs: directory for the processes' output.
         parameters: of nodes, as :func:`system` takes them.
+        speed: of the simulation against real time; all times here are simulated ones.
 
     Attributes:
         recorder: what is seen.
@@ -88,14 +90,15 @@ class Stage:
         instruction: one that suits the scene.
     """
 
-    def __init__(self, robot: str, seed: int, logs: Path, parameters: dict | None = None):
+    def __init__(self, robot: str, seed: int, logs: Path, parameters: dict | None = None, speed: float = 1.0):
+        self.speed = speed
         self.robot, self.profile = robot, load_profile(robot, simulated=True)
         self.instruction, seed = choose(task_of(self.profile), None, seed)
         self.specs = {spec.name: self._wired(spec) for spec in
-                      system(robot=robot, sim=True, seed=seed, parameters=parameters)}  # fmt: skip
+                      system(robot=robot, sim=True, seed=seed, speed=speed, parameters=parameters)}  # fmt: skip
         logs.mkdir(parents=True, exist_ok=True)
-        self.crew = Crew(logs)
-        self._later = Later()
+        self.crew = Crew(logs, {**os.environ, "ROS_HOME": str(logs)})  # where control notes a stop
+        self._later = Later(speed)
         self._publishers: list = []
 
     def _wired(self, spec: NodeSpec) -> NodeSpec:
@@ -113,7 +116,7 @@ class Stage:
         self._later.__enter__()
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C ends the campaign
         self.node = node = rclpy.create_node("fault_campaign", namespace="/wall_oss")
-        self.recorder = Recorder(node, self.profile, TRUTH)
+        self.recorder = Recorder(node, self.profile, TRUTH, self.now, self.speed, self._simulated)
         relay = lambda *what: Relay(node, *what, self._later)  # noqa: E731
         self.relays = {
             "joint_states": relay(JointState, TRUTH, [self.profile.joint_states], EVENTS),
@@ -182,14 +185,26 @@ class Stage:
 
     # What happens.
 
+    def now(self) -> float:
+        """Simulated seconds, by a clock that nothing stops."""
+        return time.monotonic() * self.speed
+
+    def _simulated(self) -> float:
+        clock = self.relays["clock"].newest
+        return -math.inf if clock is None else clock.clock.sec + clock.clock.nanosec * 1e-9
+
     def wait(self, seconds: float) -> None:
-        time.sleep(seconds)
+        time.sleep(seconds / self.speed)
+
+    def every(self, period: float, function: Callable[[], None]):
+        """A timer, to be destroyed by the node."""
+        return self.node.create_timer(period / self.speed, function)
 
     def until(self, condition: Callable[[], object], limit: float) -> bool:
         """Waits for a condition; False when it did not come true in that time (s)."""
-        end = time.monotonic() + limit
+        end = self.now() + limit
         while not condition():
-            if time.monotonic() > end:
+            if self.now() > end:
                 return False
             time.sleep(0.02)
         return True
@@ -200,7 +215,7 @@ class Stage:
         Raises:
             WallOSSError: one does not.
         """
-        since, seen = time.monotonic(), {name: relay.passed for name, relay in self.relays.items()}
+        since, seen = self.now(), {name: relay.passed for name, relay in self.relays.items()}
 
         def works() -> bool:
             passed = {name: relay.passed - seen[name] for name, relay in self.relays.items()}

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -95,14 +94,14 @@ def run_trial(stage: Stage, kind: Kind, outcome: Outcome, to_the_end: bool = Fal
     stage.wait(float(rng.uniform(0.1, 1.5)))
     stage.until(lambda: stage.recorder.moving, 10.0)
     lasts = float(rng.uniform(*kind.lasts))
-    outcome.injected, begun = True, time.monotonic()
+    outcome.injected, begun = True, stage.now()
     with kind.act(stage, rng):
-        stage.wait(max(0.0, begun + lasts - time.monotonic()))
-        lifted = time.monotonic()
+        stage.wait(max(0.0, begun + lasts - stage.now()))
+        lifted = stage.now()
     outcome.lasted = lifted - begun
-    over = time.monotonic()  # nodes that were killed work again
+    over = stage.now()  # nodes that were killed work again
     stage.wait(WATCH if kind.waits else AFTER)
-    watched = time.monotonic()
+    watched = stage.now()
     if kind.waits:
         rested = record.rest_after(begun, watched)
         since = begun + (2.0 if rested is None else rested + 0.3)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What arms, parts and grippers are sent in each cycle, by the kind of command that their driver takes."""
 
-import time
 from array import array
 from unittest.mock import Mock
 
@@ -19,13 +18,14 @@ from wall_oss_ros.nodes.command_publishers import (
     come_to_rest,
     make_command_publisher,
 )
+from wall_oss_ros.nodes.conversions import to_stamp
 from wall_oss_ros.nodes.torso_and_base import TorsoAndBase
 from wall_oss_ros.robots.components import Command
 from wall_oss_ros.robots.profile import load_profile
 
 from interbotix_xs_msgs.msg import JointGroupCommand, JointSingleCommand
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray
+from std_msgs.msg import Float64MultiArray, Header
 from trajectory_msgs.msg import JointTrajectory
 
 POSITIONS = Command(sink="positions", controller="forward", topic="/forward/commands", rate_hz=50.0)
@@ -68,11 +68,19 @@ class _Node:
     def every(self, *_arguments, **_options) -> None:
         """Cycles are made by hand."""
 
+    time = 100.0  # s; passes by hand
+
+    def tell(self, told: list[str]) -> None:
+        """Nobody is told."""
+
     def now(self) -> float:
-        return time.time()
+        return self.time
 
     def steady(self) -> float:
-        return time.monotonic()
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
 
 
 @pytest.fixture
@@ -123,7 +131,8 @@ def test_what_was_told_long_ago_is_not_told_again(node, command):
     assert len(node.sent[command.topic]) == 1
 
 
-def test_a_head_that_is_told_positions_goes_on_to_rest_when_its_cycles_end(node):
+def test_a_head_that_is_told_positions_goes_on_to_rest_when_its_cycles_end(node, monkeypatch):
+    monkeypatch.setattr(command_publishers.time, "sleep", node.sleep)
     robot = load_profile("dual_arm")
     command = POSITIONS.model_copy(update={"rate_hz": 25.0})
     head = robot.parts[0].model_copy(update={"command": command})
@@ -132,13 +141,18 @@ def test_a_head_that_is_told_positions_goes_on_to_rest_when_its_cycles_end(node)
     wanted[14:16] = 0.6, 0.3
     targets, publishers = [wanted], CommandPublishers(node, robot, np.ones(20, bool))
     parts = TorsoAndBase(node, robot, publishers, Mock(), Mock(touching=lambda: ""), lambda _: targets[0])
-    parts._on_joints(JointState(name=list(head.joints), position=[0.6, 0.0]))
+    for _ in range(20):  # at rest, so that they are believed
+        node.time += 0.02
+        parts._on_joints(
+            JointState(header=Header(stamp=to_stamp(node.now())), name=list(head.joints), position=[0.6, 0.0])
+        )
     motion = parts._groups[0]
     for _ in range(8):
+        node.time += 0.04
         parts._move(motion)
     targets[0] = None
     assert motion.moving
-    come_to_rest(parts.braking(), time.monotonic)
+    come_to_rest(parts.braking(), node.steady)
     turns = np.array([message.data[1] for message in node.sent[command.topic]])
     steps = np.diff(turns)
     assert not motion.moving and len(turns) > 10 and turns[-1] == turns[-2] > 0.03, "where it rests, once more"
@@ -160,10 +174,9 @@ def test_a_gripper_that_rides_is_the_last_of_the_positions(node):
     profile = right.model_copy(update={"command": command, "simulation": None})
     limb = _Limb(node, profile, CommandPublishers(node, profile, np.ones(20, bool)))
     arm = [Setpoint(t, np.zeros(7), np.zeros(7)) for t in (0.02, 0.2)]
-    wide = np.array([profile.gripper.joint_position(0.106)])
     for opening in (0.0, 0.0, None):
-        limb.send(arm, opening, wide, 0.0)
-    limb.send(None, None, wide, 0.0)
+        limb.send(arm, opening, 0.106, True, 0.0)
+    limb.send(None, None, 0.106, True, 0.0)
     openings = [profile.gripper.opening(message.data[7:]) for message in node.sent[command.topic]]
     assert all(len(message.data) == 8 for message in node.sent[command.topic]) and limb.streams
     # 3 mm a cycle at 0.15 m/s; told to stop it comes to rest in half of that, where it is told to stay once more.
@@ -175,7 +188,7 @@ def test_alohas_gripper_is_told_apart_from_its_arm_by_the_drivers_name(node):
     limb = _Limb(node, profile, CommandPublishers(node, profile, np.ones(20, bool)))
     arm = [Setpoint(t, np.array(profile.arm.home), np.zeros(6)) for t in (0.02, 0.2)]
     for _ in range(30):
-        limb.send(arm, 0.0, np.array([1.6214]), 0.0)
+        limb.send(arm, 0.0, profile.gripper.opening([1.6214]), True, 0.0)
     arms, grippers = (node.sent[f"/follower_left/commands/joint_{kind}"] for kind in ("group", "single"))
     assert all(message.name == "arm" and np.allclose(message.cmd, profile.arm.home) for message in arms)
     told = np.array([message.cmd for message in grippers])

@@ -7,7 +7,7 @@ import numpy as np
 
 from wall_oss_ros.control.anchor import Anchor
 from wall_oss_ros.control.follower import CartesianFollower, TrackingPlan
-from wall_oss_ros.control.setpoints import Setpoint, Stopping
+from wall_oss_ros.control.setpoints import Setpoint, Stopping, gone_on
 from wall_oss_ros.control.stopping_check import RestPostures
 from wall_oss_ros.control.trust import Possible
 from wall_oss_ros.robots.kinematics import Arm
@@ -38,6 +38,8 @@ class ArmMotion:
         self._layout = Layout(profile)
         self._follower = CartesianFollower(profile, arm, postures, number)
         self._stopping = Stopping(self._follower.dt, arm.lower, arm.upper, profile.arm.limits.acceleration)
+        self._alone = profile.command.sink == "trajectory"  # whether the controller goes on by what it was sent last
+        self._sent: list[Setpoint] | None = None
         self._live = False  # whether the arm follows our commands; if not, they start anew
         joints = profile.arm.joints
         one = np.ones(len(joints))
@@ -84,14 +86,18 @@ class ArmMotion:
         self._follower.follow(TrackingPlan(np.concatenate([[now], times[ahead]]), knots))
         return ""
 
-    def step(self, now: float, running: bool) -> list[Setpoint] | None:
+    def step(self, now: float, running: bool, lost: float = 0.0) -> list[Setpoint] | None:
         """What to send this cycle; None when the arm is at rest and nothing is to be sent.
 
         Args:
             now: s.
             running: whether it may move; if not, it decelerates and holds.
+            lost: see :class:`~wall_oss_ros.control.beat.Tick`.
         """
         self.fault = ""
+        if lost and self._sent is not None:
+            going = gone_on(self._sent if self._alone else [self._sent[0].at_rest()], lost)
+            self._follower.goes_on(going.position, going.velocity)
         if not np.isfinite(now):
             running, self.fault = False, "the time is not a finite number"
         elif running or self._begun:
@@ -103,12 +109,14 @@ class ArmMotion:
             self.anchor.rests()
             if (believed := self.anchor.trust.believed) is not None:
                 self._follower.stands(believed)
+            self._sent = None
             return None
         command = self._follower.step(now)
         self.fault = self.fault or command.reason
         self._live = running or self._follower.moving
         self.anchor.sent(now, command.q)
-        return self._stopping.setpoints(command.q, command.qd)
+        self._sent = self._stopping.setpoints(command.q, command.qd)
+        return self._sent
 
     @property
     def _begun(self) -> bool:

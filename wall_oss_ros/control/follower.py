@@ -113,6 +113,12 @@ class CartesianFollower:
         self._path: _Path | None = None
         self._stopping_check.rests(self.q)
 
+    def goes_on(self, q, qd) -> None:
+        """The arm has gone on by what it was sent, to joints (n,) rad at (n,) rad/s; the targets stay."""
+        self._state.current_position = np.clip(q, self._arm.lower, self._arm.upper).tolist()
+        self._state.current_velocity = np.clip(qd, -self.velocity, self.velocity).tolist()
+        self._state.current_acceleration = [0.0] * len(self._state.current_position)
+
     def stop(self) -> None:
         """Drops the targets: the following steps decelerate and hold."""
         self._path = None

@@ -7,7 +7,7 @@ import numpy as np
 import ruckig
 
 from wall_oss_ros.control.anchor import Anchor
-from wall_oss_ros.control.setpoints import Setpoint, Stopping
+from wall_oss_ros.control.setpoints import Setpoint, Stopping, gone_on
 from wall_oss_ros.control.stopping_check import holdable_speed, velocity_motion
 from wall_oss_ros.control.trust import Possible
 from wall_oss_ros.robots.components import JointGroup
@@ -64,6 +64,8 @@ class JointGroupMotion:
         self._stopping = Stopping(dt, self._low, self._high, limits.acceleration)
         possible = possible_readings(profile, group)
         self.anchor = Anchor(group.name, possible, _LOST * self.velocity)
+        self._alone = group.command.sink == "trajectory"  # whether its controller goes on by what it was sent last
+        self._sent: list[Setpoint] | None = None
         self._live = False
         self.fault = ""
         self._reset(np.array(group.home))
@@ -79,6 +81,7 @@ class JointGroupMotion:
         target: np.ndarray | None,
         moves: np.ndarray | None = None,
         measured: np.ndarray | None = None,
+        lost: float = 0.0,
     ) -> list[Setpoint] | None:
         """What to send this cycle; None when the joints are at rest and nothing is to be sent.
 
@@ -88,7 +91,10 @@ class JointGroupMotion:
             moves: (A,) bool, the entries of the layout that the model decides; the group's other joints stay put.
                 All of them when None.
             measured: (n,) the joints now, where they are known otherwise than by the anchor's ``hear``.
+            lost: see :class:`~wall_oss_ros.control.beat.Tick`.
         """
+        if lost and self._sent is not None:
+            self._goes_on(lost)
         self.fault = "" if measured is None else self.anchor.know(now, np.array(measured, float))
         begun = self._live or self.moving
         if begun:
@@ -100,13 +106,23 @@ class JointGroupMotion:
         target = None if self.fault else target
         if target is None and not begun:
             self.anchor.rests()
+            self._sent = None
             return None
         moved = np.ones(len(self._held), bool) if moves is None else np.asarray(moves, bool)[self._slot]
         self._steer(target, moved)
         self._live = target is not None or self.moving
         q, qd = np.array(self._state.current_position), np.array(self._state.current_velocity)
         self.anchor.sent(now, q)
-        return self._stopping.setpoints(q, qd)
+        self._sent = self._stopping.setpoints(q, qd)
+        return self._sent
+
+    def _goes_on(self, lost: float) -> None:
+        """Without a cycle for that time (s), the joints have gone on by what they were sent."""
+        state = self._state
+        going = gone_on(self._sent if self._alone else [self._sent[0].at_rest()], lost)
+        state.current_position = np.clip(going.position, self._low, self._high).tolist()
+        state.current_velocity = np.clip(going.velocity, -self.velocity, self.velocity).tolist()
+        state.current_acceleration = [0.0] * len(self._held)
 
     def _steer(self, target: np.ndarray | None, moves: np.ndarray) -> None:
         """One cycle towards the target, or towards rest. A way to a target inside the limits never leaves them."""

@@ -173,18 +173,21 @@ class RobotMotion:
         if self.fault:
             self.drop()
 
-    def step(self, now: float, running: bool, measured: np.ndarray | None = None) -> list[list[Setpoint] | None]:
+    def step(
+        self, now: float, running: bool, measured: np.ndarray | None = None, lost: float = 0.0
+    ) -> list[list[Setpoint] | None]:
         """What to send each arm this cycle; None for one that is at rest and needs no command.
 
         Args:
             now: s.
             running: whether they may move; if not, they decelerate and hold.
             measured: as in ``follow_chunk``.
+            lost: see :class:`~wall_oss_ros.control.beat.Tick`.
         """
         unreadable = self._see(now, measured)
         sent = []
         for motion in self._motions:
-            sent.append(motion.step(now, running and not unreadable))
+            sent.append(motion.step(now, running and not unreadable, lost))
             running = running and not motion.fault
         if unreadable:
             self.fail(unreadable)

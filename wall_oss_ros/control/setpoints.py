@@ -26,6 +26,10 @@ class Setpoint:
         """The same for some of the joints."""
         return Setpoint(self.time, self.position[joints], self.velocity[joints])
 
+    def at_rest(self) -> Setpoint:
+        """The same place at rest: where joints stop that are told positions alone, and no further one."""
+        return Setpoint(self.time, self.position, np.zeros_like(self.velocity))
+
 
 @dataclass(frozen=True)
 class Going:

@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 
+from wall_oss_ros.control.beat import Beat
 from wall_oss_ros.control.input_monitor import CONTROLLER, InputMonitor
 from wall_oss_ros.control.readings import ArmReadings
 from wall_oss_ros.control.robot_motion import RobotMotion
@@ -51,6 +52,7 @@ class Arms:
         self._limbs = [_Limb(node, one, publishers) for one in profile.arms]
         self._streams, self._stepped = any(limb.streams for limb in self._limbs), node.steady()
         self._period = 1.0 / profile.command.rate_hz
+        self._beat = Beat(self._period)
         self.readings = ArmReadings(profile, motion)
         monitor.watch(self.readings)
         for topic in dict.fromkeys(one.command.state_topic for one in profile.arms if one.command.state_topic):
@@ -110,16 +112,21 @@ class Arms:
 
     def _step(self, now: float, running: bool) -> bool:
         self._stepped = self._node.steady()
+        tick = self._beat.next(now, self._stepped)
+        if tick is None:
+            return False
         openings = self._motion.openings(now) if running else [None] * len(self._limbs)
         # A gripper that did not answer is asked again while the arms wait: none goes on with a hand that does nothing.
         waits = any(limb.unsure for limb, opening in zip(self._limbs, openings) if opening is not None)
-        sent = self._motion.step(now, running and not waits)
+        sent = self._motion.step(tick.time, running and not waits, lost=tick.lost)
         for arm, (limb, setpoints, opening) in enumerate(zip(self._limbs, sent, openings)):
-            limb.send(setpoints, opening, *self.readings.opening(arm), now)
+            limb.send(setpoints, opening, *self.readings.opening(arm), tick.time)
         for anchor in self._motion.anchors:
             self._node.tell(anchor.told)
         self._monitor.gripper = next((limb.fault for limb in self._limbs if limb.fault), "")
-        return any(setpoints is not None for setpoints in sent)
+        if not any(sent):
+            self._beat.forget()
+        return any(sent)
 
     def look(self) -> dict[str, bool]:
         """Whether a gripper's server or controller is there, by its action or topic."""

@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 
+from wall_oss_ros.control.beat import Beat
 from wall_oss_ros.control.input_monitor import CONTROLLER, InputMonitor
 from wall_oss_ros.control.joint_group import JointGroupMotion
 from wall_oss_ros.control.mobile_base import LOOKAHEAD, MobileBaseMotion
@@ -54,6 +55,7 @@ class TorsoAndBase:
         self._silence = profile.watchdog.joint_state_age
         self._readings: dict[str, PartReadings] = {}
         self._groups: list[JointGroupMotion] = []
+        self._beats = {part.name: Beat(1.0 / part.command.rate_hz) for part in profile.parts}
         self._stepped: dict[str, float] = {}  # when a part had its last cycle, s of steady time
         for part in profile.parts:
             if (topic := part.command.state_topic) is not None:
@@ -130,12 +132,17 @@ class TorsoAndBase:
             self._monitor.heard(self._odometry, now, readings.stamp)
 
     def _move(self, group: JointGroupMotion) -> None:
-        now, believed = self._node.now(), self._readings[group.group.name].believed
+        believed, beat = self._readings[group.group.name].believed, self._beats[group.group.name]
         moved = self._publishers.moved(group.group.dof)
         if not (moved or group.moving):
             return
-        setpoints = group.step(now, self._target(now) if moved else None, self._publishers.moves)
-        self._stepped[group.group.name] = self._node.steady()
+        self._stepped[group.group.name] = steady = self._node.steady()
+        if (tick := beat.next(self._node.now(), steady)) is None:
+            return
+        now = tick.time
+        setpoints = group.step(now, self._target(now) if moved else None, self._publishers.moves, lost=tick.lost)
+        if setpoints is None:
+            beat.forget()
         self._publisher(group).send(setpoints, now)
         self._node.tell(group.anchor.told)
         if setpoints is not None:

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What time commands are for: a steady beat, however early or late the cycles that send them come."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+_PULL = 0.05  # share of an offset that is taken over, so that the beat follows a clock that runs differently
+_LEAP = 0.15  # s that a clock goes on faster than time passes: it has leapt
+_CATCHES_UP = 0.5  # s in which it may go on faster, where it was behind before
+_LATE = 0.5  # of a period that a cycle may be early or late for its command to be on the beat
+
+
+class Tick(NamedTuple):
+    """A command is due.
+
+    Attributes:
+        time: it is for, s.
+        lost: s since the command before, where cycles were missed and what was sent with it has gone on alone; else 0.
+    """
+
+    time: float
+    lost: float = 0.0
+
+
+class Beat:
+    """Gives each cycle the time that its command is for.
+
+    Cycles come early and late, and some not at all. Each command goes on from the one before by exactly one period, so
+    it is for the time one period later, too: then the arm sees nothing of it. A cycle later than half a period has lost
+    the beat: meanwhile the arm has followed what was sent before, and the next command goes on from there.
+
+    Args:
+        period: s between commands.
+    """
+
+    def __init__(self, period: float):
+        self._period = period
+        self.forget()
+
+    def forget(self) -> None:
+        """Nothing is under way any more: the next command is for the time of its cycle."""
+        self._last: tuple[float, float] | None = None
+        self._behind = (0.0, 0.0)  # s that the clock was behind, and until when it may make up for that
+
+    def next(self, now: float, steady: float | None = None) -> Tick | None:
+        """The next command; None where it is too early for one.
+
+        Args:
+            now: s.
+            steady: s of a clock that never leaps, by which a leap is told from a late cycle.
+        """
+        steady = now if steady is None else steady
+        if self._last is None:
+            return self._tick(now, steady)
+        last, before = self._last
+        passed, really = now - last, steady - before
+        late = passed - self._period
+        if really - passed > _LEAP:  # as after a standstill of this process, which has not heard of the time yet
+            self._behind = (really - passed, steady + _CATCHES_UP)
+        if abs(late) <= _LATE * self._period:
+            return self._tick(last + self._period + _PULL * late, steady)
+        if -2 * self._period < late < 0:  # the command before was early itself
+            return None
+        behind = self._behind[0] if steady < self._behind[1] else 0.0
+        leaps = late < 0 or not passed - really - behind <= _LEAP
+        return self._tick(now, steady, 0.0 if leaps else passed)
+
+    def _tick(self, time: float, steady: float, lost: float = 0.0) -> Tick:
+        self._last = time, steady
+        return Tick(time, lost)
