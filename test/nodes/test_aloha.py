@@ -41,6 +41,8 @@ ROUND = 1e-5  # rad; commands are float32
 class Swinging(FakePolicy):
     """Moves both hands forward and back at 12 cm/s, closes the grippers, drives ahead."""
 
+    views = [view.name for view in PROFILE.views]
+
     def __init__(self):
         super().__init__()
         self.dof_mask, self._forward = LAYOUT.mask.copy(), 1.0
@@ -133,7 +135,7 @@ def start(bench, tmp_path):
     world, statuses = Aloha(bench), bench.listen(ControlStatus, "status", LATCHED)
     seen = bench.listen(Observation, "observation", NEWEST)
     content = yaml.safe_load(data_path("config/robots/dual_arm.yaml").read_text()) | {"resume": "automatic"}
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(content))
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     parameters = [Parameter("robot", value=f"{tmp_path / 'mine.yaml'}:mobile_aloha")]
     bench.run(PerceptionNode(parameter_overrides=parameters))
     control = bench.run_control(Swinging(), robot=parameters[0].value)

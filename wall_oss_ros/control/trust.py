@@ -278,11 +278,12 @@ class Frozen:
     def forget(self) -> None:
         """Starts over."""
         self.reason, self._from, self._repeated = "", None, 0
+        self._new = False  # whether there was one since the last command: silence is no frozen reading
 
     def hear(self, values: np.ndarray) -> None:
         """Takes in a reading (n,)."""
         if self._figures is not None and (values == self._figures).all():
-            self._repeated += 1
+            self._repeated, self._new = self._repeated + 1, True
         else:
             self._figures = values
             self.forget()
@@ -291,12 +292,13 @@ class Frozen:
         """It is told to be at a place (n,) at ``now`` (s)."""
         if self._from is None or now < self._from[0]:
             self._from, self._repeated = (now, place), 0
-        elif self._repeated >= 2 and now - self._from[0] >= _FROZEN - 1e-6 and self._left(place):
+        elif self._new and self._repeated >= 2 and now - self._from[0] >= _FROZEN - 1e-6 and self._left(place):
             seconds = now - self._from[0]
             self.reason = (
                 f"the readings of the {self._what} are frozen: the same figures for {seconds:.2f} s in which it was"
                 f" told to move; {RESUME} if it stands still indeed"
             )
+        self._new = False
 
     def _left(self, place: np.ndarray) -> bool:
         return bool((np.abs(place - self._from[1]) > self._travel).any())
