@@ -97,12 +97,14 @@ class Verdict:
 
     shares: dict[str, float] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    passed: tuple[float, float] = (0.0, 0.0)
 
     @property
     def unsafe(self) -> list[str]:
         """Why the command should not have been sent; empty when it may."""
         beyond = [f"{what} {share:.2f}" for what, share in self.shares.items() if not share <= TOLERANCE[what]]
-        return self.faults + beyond
+        since = [f"{self.passed[0]:.3f} s by its stamp and {self.passed[1]:.3f} s really after the one before"]
+        return self.faults + beyond + (since if self.faults or beyond else [])
 
 
 class CommandJudge:
@@ -147,6 +149,7 @@ class CommandJudge:
                 speeds = np.zeros_like(speeds)
             else:
                 passed = self._passed(sent)
+                verdict.passed = sent.stamp - self._last.stamp, sent.at - self._last.at
                 before, speed = self._last.points[0].positions, speeds[1]
                 if passed > _LATE * sink.period:  # it has gone on by itself since
                     before, speed = self._led(passed)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -12,9 +13,10 @@ from fault_campaign.stage import READY, Goal, Stage
 
 from wall_oss_msgs.msg import ControlStatus
 
-MOTION = 40.0  # s from an instruction to motion
+MOTION = 25.0  # s from an instruction to motion
 ENDS = 15.0  # s in which a plan that was cancelled must have ended
 AFTER = 2.5  # s that are looked at when a fault is over
+_FIGURES = re.compile(r"[0-9.]+")
 WATCH = 3.0  # s in which nothing may move where only a person may let it go on
 
 
@@ -64,12 +66,17 @@ def prepare(stage: Stage) -> None:
             stage.start(name)
     stage.ready()
     stage.emergency(False)
-    if stage.state == ControlStatus.STOPPED:
-        stage.call("resume")
     stage.until(lambda: not stage.plan_runs, ENDS)
     stage.until(lambda: not stage.recorder.moving, 5.0)
     stage.call("/simulation/reset")
-    stage.wait(0.5)
+    stage.wait(0.7)
+    let_go(stage)
+
+
+def let_go(stage: Stage) -> None:
+    """Resumes where a person must."""
+    if stage.state == ControlStatus.STOPPED or getattr(stage.recorder.status, "needs_resume", False):
+        stage.call("resume")
 
 
 def run_trial(stage: Stage, kind: Kind, outcome: Outcome, to_the_end: bool = False) -> None:
@@ -108,30 +115,26 @@ def run_trial(stage: Stage, kind: Kind, outcome: Outcome, to_the_end: bool = Fal
         outcome.resumed = record.moves_after(since, watched)
     stage.quiet()
     stage.emergency(False)
-    if stage.state == ControlStatus.STOPPED or _reason(stage).endswith("to go on"):
-        stage.call("resume")
+    let_go(stage)
     _end(stage, goal, kind, to_the_end, outcome)
     outcome.worst = {what: round(share, 3) for what, share in record.worst.items()}
     outcome.unsafe = [(round(record.begun + at - begun, 2), why) for at, why in record.unsafe]
-    outcome.rest = record.rest_after(begun, max(lifted, begun + 0.6) if not kind.waits else over)
+    outcome.rest = record.rest_after(begun, lifted) if kind.holds else None
     outcome.missed = kind.holds and outcome.rest is None
-    outcome.named = list(
-        dict.fromkeys(reason for at, _, reason, _ in record.states if begun < at < over + 1 and reason)
-    )
-    return outcome
+    reasons = [reason for at, _, reason, _ in record.states if begun < at < over + 1 and reason]
+    outcome.named = list({_FIGURES.sub("#", reason): reason for reason in reversed(reasons)}.values())[::-1]
 
 
 def _set_off(stage: Stage) -> Goal | None:
     """Gives the instruction; the goal, once the robot moves."""
     for _ in range(2):
         goal = stage.instruct()
-        if goal is not None and stage.until(lambda: stage.recorder.moving, MOTION):
-            return goal
         if goal is not None:
+            if stage.until(lambda goal=goal: stage.recorder.moving or goal.over, MOTION) and not goal.over:
+                return goal
             goal.cancel()
             stage.wait(1.0)
-        if stage.state == ControlStatus.STOPPED:
-            stage.call("resume")
+        let_go(stage)
     return None
 
 

@@ -96,8 +96,7 @@ class ArmMotion:
         """
         self.fault = ""
         if lost and self._sent is not None:
-            going = gone_on(self._sent if self._alone else [self._sent[0].at_rest()], lost)
-            self._follower.goes_on(going.position, going.velocity)
+            self._goes_on(lost)
         if not np.isfinite(now):
             running, self.fault = False, "the time is not a finite number"
         elif running or self._begun:
@@ -117,6 +116,16 @@ class ArmMotion:
         self.anchor.sent(now, command.q)
         self._sent = self._stopping.setpoints(command.q, command.qd)
         return self._sent
+
+    def _goes_on(self, lost: float) -> None:
+        """Without a cycle for that time (s), the arm has gone on by what it was sent; at rest, all begins anew."""
+        sent = self._sent if self._alone else [self._sent[0].at_rest()]
+        going = gone_on(sent, lost)
+        if lost < sent[-1].time:
+            self._follower.goes_on(going.position, going.velocity)
+        else:
+            self._follower.reset(going.position)
+            self.anchor.command, self._live, self._sent = going.position, False, None
 
     @property
     def _begun(self) -> bool:

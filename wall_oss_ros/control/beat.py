@@ -63,8 +63,9 @@ class Beat:
         if -2 * self._period < late < 0:  # the command before was early itself
             return None
         behind = self._behind[0] if steady < self._behind[1] else 0.0
-        leaps = late < 0 or not passed - really - behind <= _LEAP
-        return self._tick(now, steady, 0.0 if leaps else passed)
+        if late < 0 or not passed - really - behind <= _LEAP:  # a leap, perhaps after a standstill of the clock
+            passed = really
+        return self._tick(now, steady, passed if passed > (1 + _LATE) * self._period else 0.0)
 
     def _tick(self, time: float, steady: float, lost: float = 0.0) -> Tick:
         self._last = time, steady

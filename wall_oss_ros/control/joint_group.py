@@ -117,9 +117,13 @@ class JointGroupMotion:
         return self._sent
 
     def _goes_on(self, lost: float) -> None:
-        """Without a cycle for that time (s), the joints have gone on by what they were sent."""
-        state = self._state
-        going = gone_on(self._sent if self._alone else [self._sent[0].at_rest()], lost)
+        """Without a cycle for that time (s), joints have gone on by what they were sent; at rest, all begins anew."""
+        state, sent = self._state, self._sent if self._alone else [self._sent[0].at_rest()]
+        going = gone_on(sent, lost)
+        if lost >= sent[-1].time:
+            self._reset(going.position)
+            self.anchor.command, self._live, self._sent = going.position, False, None
+            return
         state.current_position = np.clip(going.position, self._low, self._high).tolist()
         state.current_velocity = np.clip(going.velocity, -self.velocity, self.velocity).tolist()
         state.current_acceleration = [0.0] * len(self._held)
