@@ -145,7 +145,7 @@ class CommandJudge:
             shares["velocity"] = _most(velocity, sink.velocity)
             speeds, anchor = self._speeds, self._beside(position, joints)
             if self._last is None:
-                shares["anchor"] = anchor
+                shares["anchor"] = float(anchor.max())
                 speeds = np.zeros_like(speeds)
             else:
                 passed = self._passed(sent)
@@ -154,15 +154,15 @@ class CommandJudge:
                 if passed > _LATE * sink.period:  # it has gone on by itself since
                     before, speed = self._led(passed)
                     speeds = np.array([speed, speed])
-                step = _most(position - before, sink.velocity * sink.period)
-                rested = np.abs(speed).max() < 1e-3
-                if step > TOLERANCE["step"] and rested and anchor < np.inf:  # it begins anew, where the joints are
-                    shares["anchor"] = anchor
-                    speeds = np.zeros_like(speeds)
-                else:
-                    shares["step"] = step
-                    hurry = position - self._led(passed)[0]
-                    shares["at_controller"] = _most(hurry, sink.velocity * sent.points[0].time)
+                steps = _shares(position - before, sink.velocity * sink.period)
+                beside = anchor if np.abs(speed).max() < 1e-3 else np.full_like(anchor, np.inf)
+                anew = (steps > TOLERANCE["step"]) & np.isfinite(beside)  # joints that begin where they really are
+                if anew.any():
+                    shares["anchor"] = float(beside[anew].max())
+                    speeds = np.where(anew, 0.0, speeds)
+                shares["step"] = float(steps[~anew].max(initial=0.0))
+                hurry = _shares(position - self._led(passed)[0], sink.velocity * sent.points[0].time)
+                shares["at_controller"] = float(hurry[~anew].max(initial=0.0))
             change = velocity - speeds[1]
             shares["acceleration"] = _most(change, sink.acceleration * sink.period)
             shares["jerk"] = _most(change - (speeds[1] - speeds[0]), sink.jerk * sink.period**2)
@@ -196,17 +196,17 @@ class CommandJudge:
         names, rest = self.sink.joints, np.zeros_like(start.positions)
         return Trajectory(names, names, points, 0.0, 0.0, start.positions, rest).sample(max(passed, 0.0))
 
-    def _beside(self, position: np.ndarray, joints: Mapping[str, tuple[float, float]]) -> float:
-        """How far it is from the real joints, as a share of what is permitted; infinite while these move."""
+    def _beside(self, position: np.ndarray, joints: Mapping[str, tuple[float, float]]) -> np.ndarray:
+        """(n,) how far each joint is from the real one, as a share of what is permitted; infinite while these move."""
         real = [joints.get(name) for name in self.sink.names]
-        if None in real:
-            return np.inf
-        if max(abs(speed) for _, speed in real) > _STILL:
-            return np.inf
-        far = np.abs(position - [place for place, _ in real])
-        return float((far / (_ANCHOR + self.sink.velocity * self.sink.period)).max())
+        if None in real or max(abs(speed) for _, speed in real) > _STILL:
+            return np.full(len(real), np.inf)
+        return np.abs(position - [place for place, _ in real]) / (_ANCHOR + self.sink.velocity * self.sink.period)
+
+
+def _shares(values: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(np.abs(values) / limits, nan=np.inf)
 
 
 def _most(values: np.ndarray, limits: np.ndarray) -> float:
-    shares = np.abs(values) / limits
-    return float(np.nan_to_num(shares, nan=np.inf).max())
+    return float(_shares(values, limits).max())

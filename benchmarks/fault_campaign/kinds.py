@@ -110,7 +110,7 @@ def _again(name: str, **parameters) -> Act:
 _add("kill: perception", _killed("perception"), kills=("perception",), lasts=(2.0, 4.0))
 _add("kill: model", _killed("model"), kills=("model",), lasts=(4.0, 6.0))
 _add("kill: control", _killed("control"), kills=("control",), lasts=(0.5, 1.0), waits=True)
-_add("kill: simulated robot", _killed("simulated_robot"), kills=("simulated_robot",), waits=True)
+_add("kill: simulated robot", _killed("simulated_robot"), kills=("simulated_robot",))
 _add("kill: perception and model", _killed("perception", "model"), kills=("perception", "model"), lasts=(4.0, 6.0))
 _add("kill: control and model", _killed("control", "model"), kills=("control", "model"), waits=True)
 for _name, _long in (("perception", 3.0), ("model", 5.0), ("control", 1.0), ("simulated_robot", 1.0)):

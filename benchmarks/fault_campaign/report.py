@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from fault_campaign.judge import TOLERANCE
+from fault_campaign.kinds import KINDS
 from fault_campaign.trial import Outcome
 
 HEADINGS = ("robot", "fault", "tried", "worst share of a limit", "longest to rest, s", "went on", "lost plans",
@@ -56,7 +57,7 @@ def total(outcomes: Sequence[Outcome]) -> dict[str, int]:
     return {
         "tried": len(tried),
         "not tried": len(outcomes) - len(tried),
-        "kills": sum(("kill:" in one.kind) for one in tried),
+        "kills": sum(len(KINDS[one.kind].kills) for one in tried),
         "commands unsafe": sum(len(one.unsafe) for one in tried),
         "went on": sum(one.missed for one in tried),
         "lost plans": sum(one.lost for one in tried),

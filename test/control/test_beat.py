@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wall_oss_ros.control.beat import Beat, Tick
-from wall_oss_ros.control.setpoints import Setpoint, Stopping, gone_on
+from wall_oss_ros.control.setpoints import Setpoint, Stopping, StreamedGripper, gone_on
 
 PERIOD = 0.02
 STOPPING = Stopping(PERIOD, np.full(2, -3.0), np.full(2, 3.0), np.full(2, 5.0))
@@ -152,3 +152,12 @@ def check(known, arm: int, last: list[Setpoint] | None, sent: list[Setpoint], pa
         q, qd = (going.position, going.velocity) if passed > 1.1 * PERIOD else (last[0].position, last[0].velocity)
     assert (np.abs(sent[0].position - q) <= fastest * PERIOD + 1e-6).all(), "no leap"
     assert (np.abs(sent[0].velocity - qd) <= np.array(limits.acceleration) * PERIOD + 1e-6).all()
+
+
+def test_fingers_that_ride_go_on_from_where_they_have_come_to_rest():
+    gripper = robot("dual_arm").profile.arms[0].gripper
+    fingers, arm = StreamedGripper(gripper), [Setpoint(t, np.zeros(7), np.zeros(7)) for t in (0.02, 0.2)]
+    (first, *_, rest), reach = fingers.append_to(arm, 0.0, 0.1), gripper.speed * 0.02
+    again = fingers.append_to(arm, 0.1, 0.1, missed=True)[0]
+    openings = [gripper.opening(point.position[7:]) for point in (first, rest, again)]
+    assert openings == pytest.approx([0.1 - reach, 0.1 - 1.5 * reach, 0.1 - 0.5 * reach])

@@ -106,7 +106,12 @@ class StreamedGripper:
         self._live = False
 
     def append_to(
-        self, setpoints: Sequence[Setpoint] | None, wanted: float | None, measured: float, rests: bool = True
+        self,
+        setpoints: Sequence[Setpoint] | None,
+        wanted: float | None,
+        measured: float,
+        rests: bool = True,
+        missed: bool = False,
     ) -> list[Setpoint] | None:
         """The arm's setpoints with the gripper's joints appended, in their own unit; None if the arm is sent nothing.
 
@@ -117,7 +122,10 @@ class StreamedGripper:
                 they were told last, so as not to let go of what keeps them from closing; if they rest closed further,
                 there.
             rests: whether they rest there, by several readings.
+            missed: whether cycles were missed: by what they were told last, the fingers have come to rest since.
         """
+        if missed and self._opening is not None:
+            self._opening, self._speed = self._rest, 0.0
         if setpoints is None:
             self._live, self._speed = False, 0.0
             return None
@@ -133,7 +141,8 @@ class StreamedGripper:
             self._opening = float(np.clip(wanted, max(low, last - reach), min(high, last + reach)))
             self._speed = (self._opening - last) / dt
         self._live = True
-        return self._with_fingers(setpoints, float(np.clip(self._opening + self._speed * dt / 2, low, high)))
+        self._rest = float(np.clip(self._opening + self._speed * dt / 2, low, high))
+        return self._with_fingers(setpoints, self._rest)
 
     def _with_fingers(self, setpoints: Sequence[Setpoint], rest: float) -> list[Setpoint]:
         """The fingers go on through the first point, and come to rest at an opening (m) in the cycle after it."""

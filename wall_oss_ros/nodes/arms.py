@@ -120,7 +120,7 @@ class Arms:
         waits = any(limb.unsure for limb, opening in zip(self._limbs, openings) if opening is not None)
         sent = self._motion.step(tick.time, running and not waits, lost=tick.lost)
         for arm, (limb, setpoints, opening) in enumerate(zip(self._limbs, sent, openings)):
-            limb.send(setpoints, opening, *self.readings.opening(arm), tick.time)
+            limb.send(setpoints, opening, *self.readings.opening(arm), tick.time, tick.lost > 0)
         for anchor in self._motion.anchors:
             self._node.tell(anchor.told)
         self._monitor.gripper = next((limb.fault for limb in self._limbs if limb.fault), "")
@@ -178,17 +178,23 @@ class _Limb:
         self.streams = arm.streams
 
     def send(
-        self, setpoints: Sequence[Setpoint] | None, opening: float | None, measured: float, rests: bool, now: float
+        self,
+        setpoints: Sequence[Setpoint] | None,
+        opening: float | None,
+        measured: float,
+        rests: bool,
+        now: float,
+        missed: bool = False,
     ) -> None:
         """Sends setpoints (None: the arm rests) and an opening, m (None: as it is).
 
         Args:
-            measured, rests: see :meth:`StreamedGripper.append_to`.
+            measured, rests, missed: see :meth:`StreamedGripper.append_to`.
         """
         if self._client is not None:
             self._client.command(opening, self._node.value("gripper_step_m"), now)
         else:
-            setpoints = self._streamed_gripper.append_to(setpoints, opening, measured, rests)
+            setpoints = self._streamed_gripper.append_to(setpoints, opening, measured, rests, missed)
         for publisher, joints in self._publishers:
             publisher.send(None if setpoints is None else [point.of(joints) for point in setpoints], now)
 
