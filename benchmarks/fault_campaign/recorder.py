@@ -11,16 +11,18 @@ import numpy as np
 
 from fault_campaign.judge import CommandJudge, Sent, Sink, sinks
 from wall_oss_ros.nodes.conversions import seconds
-from wall_oss_ros.nodes.qos import EVENTS, LATCHED
+from wall_oss_ros.nodes.qos import LATCHED
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.sim.joint_trajectory_controller import Point
 
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 from wall_oss_msgs.msg import ControlStatus, SubtaskPlan
 
 FOREIGN = "somebody_else"  # frame of commands that the campaign sends itself
 STILL = 0.05  # of a joint's fastest: slower than that it rests
+_ALL = QoSProfile(depth=1000)  # none must be missed, however late they are looked at
 SPEEDING = 1.3  # of a joint's fastest, which a servo may overshoot
 
 
@@ -90,8 +92,8 @@ class Recorder:
         for sink in sinks(profile):
             self._fastest |= {n: v for n, v, a in zip(sink.names, sink.velocity, sink.acceleration) if a < np.inf}
             judge = CommandJudge(sink)
-            node.create_subscription(JointTrajectory, sink.topic, self._commands_for(judge), EVENTS)
-        node.create_subscription(JointState, truth, self._on_joints, EVENTS)
+            node.create_subscription(JointTrajectory, sink.topic, self._commands_for(judge), _ALL)
+        node.create_subscription(JointState, truth, self._on_joints, _ALL)
         node.create_subscription(ControlStatus, "/wall_oss/status", self._on_status, LATCHED)
         node.create_subscription(SubtaskPlan, "/wall_oss/plan", self._on_plan, LATCHED)
 
