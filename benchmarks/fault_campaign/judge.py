@@ -116,10 +116,11 @@ class CommandJudge:
 
     Attributes:
         moving: whether the last command was to move.
+        leap: s by which stamps may go on faster than time passes, as on a busy machine, until the clock has leapt.
     """
 
     def __init__(self, sink: Sink):
-        self.sink, self.moving = sink, False
+        self.sink, self.moving, self.leap = sink, False, 0.5
         self._last: Sent | None = None
         self._speeds = np.zeros((2, len(sink.joints)))  # of the last two commands
 
@@ -186,7 +187,7 @@ class CommandJudge:
     def _passed(self, sent: Sent) -> float:
         """Seconds from the command before to this one: by their stamps, unless the clock has leapt meanwhile."""
         real, passed = sent.at - self._last.at, sent.stamp - self._last.stamp
-        return passed if abs(passed - real) < 0.1 else real
+        return passed if abs(passed - real) < self.leap else real
 
     def _led(self, passed: float) -> tuple[np.ndarray, np.ndarray]:
         """Where the controller has been led since the command before, and how fast it is there."""

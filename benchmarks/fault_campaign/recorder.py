@@ -23,7 +23,6 @@ from wall_oss_msgs.msg import ControlStatus, SubtaskPlan
 FOREIGN = "somebody_else"  # frame of commands that the campaign sends itself
 STILL = 0.05  # of a joint's fastest: slower than that it rests
 _ALL = QoSProfile(depth=1000)  # none must be missed, however late they are looked at
-SPEEDING = 1.3  # of a joint's fastest, which a servo may overshoot
 
 
 @dataclass
@@ -89,9 +88,11 @@ class Recorder:
         self.status_at = -np.inf
         self.plan: SubtaskPlan | None = None
         self._fastest: dict[str, float] = {}
+        self.judges: list[CommandJudge] = []
         for sink in sinks(profile):
             self._fastest |= {n: v for n, v, a in zip(sink.names, sink.velocity, sink.acceleration) if a < np.inf}
             judge = CommandJudge(sink)
+            self.judges.append(judge)
             node.create_subscription(JointTrajectory, sink.topic, self._commands_for(judge), _ALL)
         node.create_subscription(JointState, truth, self._on_joints, _ALL)
         node.create_subscription(ControlStatus, "/wall_oss/status", self._on_status, LATCHED)
@@ -140,8 +141,6 @@ class Recorder:
         with self._lock:
             self.record.speeds.append((now, share))
             self.record.worst["real_speed"] = max(self.record.worst.get("real_speed", 0.0), share)
-            if share > SPEEDING:
-                self.record.unsafe.append((now - self.record.begun, f"a real joint at {share:.2f} of its fastest"))
 
     def _on_status(self, status: ControlStatus) -> None:
         self.status, self.status_at = status, self._clock()
