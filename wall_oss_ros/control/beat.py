@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import NamedTuple
 
 _PULL = 0.05  # share of an offset that is taken over, so that the beat follows a clock that runs differently
 _LEAP = 0.15  # s that a clock goes on faster than time passes: it has leapt
-_CATCHES_UP = 0.5  # s in which it may go on faster, where it was behind before
+_REMEMBERED = 25  # cycles
 _LATE = 0.5  # of a period that a cycle may be early or late for its command to be on the beat
 
 
@@ -41,7 +42,7 @@ class Beat:
     def forget(self) -> None:
         """Nothing is under way any more: the next command is for the time of its cycle."""
         self._last: tuple[float, float] | None = None
-        self._behind = (0.0, 0.0)  # s that the clock was behind, and until when it may make up for that
+        self._ahead: deque[float] = deque(maxlen=_REMEMBERED)  # steady time before the clock's, s
 
     def next(self, now: float, steady: float | None = None) -> Tick | None:
         """The next command; None where it is too early for one.
@@ -54,19 +55,21 @@ class Beat:
         if self._last is None:
             return self._tick(now, steady)
         last, before = self._last
-        passed, really = now - last, steady - before
+        passed, ahead = now - last, steady - now
         late = passed - self._period
-        if really - passed > _LEAP:  # as after a standstill of this process, which has not heard of the time yet
-            self._behind = (really - passed, steady + _CATCHES_UP)
+        # A busy process hears of the time late, and then of much of it at once: that makes up for what was missed.
+        leaps = late < 0 or not min(self._ahead) - ahead <= _LEAP
+        self._ahead.append(ahead)
         if abs(late) <= _LATE * self._period:
             return self._tick(last + self._period + _PULL * late, steady)
         if -2 * self._period < late < 0:  # the command before was early itself
             return None
-        behind = self._behind[0] if steady < self._behind[1] else 0.0
-        if late < 0 or not passed - really - behind <= _LEAP:  # a leap, perhaps after a standstill of the clock
-            passed = really
+        if leaps:  # perhaps after a standstill of the clock
+            passed = steady - before
         return self._tick(now, steady, passed if passed > (1 + _LATE) * self._period else 0.0)
 
     def _tick(self, time: float, steady: float, lost: float = 0.0) -> Tick:
+        if self._last is None or not self._ahead:
+            self._ahead.append(steady - time)
         self._last = time, steady
         return Tick(time, lost)
