@@ -182,6 +182,9 @@ def say(outcome) -> None:
     words = [outcome.robot, outcome.kind, f"seed {outcome.seed}", worst([outcome]), f"rest {rest}",
              f"{' '.join(marks)} {outcome.note}", "; ".join(outcome.named)[:200]]  # fmt: skip
     print(" | ".join(words), flush=True)
+    if outcome.fast:
+        at, share = max(outcome.fast, key=lambda one: one[1])
+        print(f"    {at:+.2f} s: a real joint at {share:.2f} of its fastest", flush=True)
     for at, why in outcome.unsafe[:4]:
         print(f"    {at:+.2f} s: {why}", flush=True)
 

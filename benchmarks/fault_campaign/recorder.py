@@ -21,6 +21,7 @@ from trajectory_msgs.msg import JointTrajectory
 from wall_oss_msgs.msg import ControlStatus, SubtaskPlan
 
 FOREIGN = "somebody_else"  # frame of commands that the campaign sends itself
+FAST = 1.3  # of a joint's fastest, which a servo may overshoot
 STILL = 0.05  # of a joint's fastest: slower than that it rests
 _ALL = QoSProfile(depth=1000)  # none must be missed, however late they are looked at
 
@@ -34,6 +35,7 @@ class Record:
         unsafe: what was wrong with commands: seconds since the beginning, and why.
         commands: how many there were.
         speeds: (when, share of the fastest) of the real joints.
+        fast: (s since the beginning, share) where real joints went faster than servos overshoot.
         moved: when commands to move were sent.
         states: (when, state, reason, needs a resume) of control, whenever it changed.
     """
@@ -43,6 +45,7 @@ class Record:
     unsafe: list[tuple[float, str]] = field(default_factory=list)
     commands: int = 0
     speeds: list[tuple[float, float]] = field(default_factory=list)
+    fast: list[tuple[float, float]] = field(default_factory=list)
     moved: list[float] = field(default_factory=list)
     states: list[tuple[float, int, str, bool]] = field(default_factory=list)
 
@@ -140,6 +143,8 @@ class Recorder:
         share = max(abs(self.joints[name][1]) / most for name, most in self._fastest.items() if name in self.joints)
         with self._lock:
             self.record.speeds.append((now, share))
+            if share > FAST:
+                self.record.fast.append((now - self.record.begun, share))
             self.record.worst["real_speed"] = max(self.record.worst.get("real_speed", 0.0), share)
 
     def _on_status(self, status: ControlStatus) -> None:

@@ -30,6 +30,7 @@ class Outcome:
         lasted: s.
         worst: the largest share of each limit.
         unsafe: what was wrong with commands: s since the fault began (negative: before it) and why.
+        fast: (s since the fault began, share) where real joints were faster than servos overshoot.
         rest: s from the fault's beginning until the robot rested; None where it went on, or had no time to rest.
         missed: whether the robot should have come to rest and did not.
         named: what control gave as reasons since.
@@ -46,6 +47,7 @@ class Outcome:
     lasted: float = 0.0
     worst: dict[str, float] = field(default_factory=dict)
     unsafe: list[tuple[float, str]] = field(default_factory=list)
+    fast: list[tuple[float, float]] = field(default_factory=list)
     rest: float | None = None
     missed: bool = False
     named: list[str] = field(default_factory=list)
@@ -121,6 +123,7 @@ def run_trial(stage: Stage, kind: Kind, outcome: Outcome, to_the_end: bool = Fal
     _end(stage, goal, kind, to_the_end, outcome)
     outcome.worst = {what: round(share, 3) for what, share in record.worst.items()}
     outcome.unsafe = [(round(record.begun + at - begun, 2), why) for at, why in record.unsafe]
+    outcome.fast = [(round(record.begun + at - begun, 2), round(share, 2)) for at, share in record.fast]
     outcome.rest = record.rest_after(begun, lifted) if kind.holds else None
     outcome.missed = kind.holds and outcome.rest is None
     reasons = [reason for at, _, reason, _ in record.states if begun < at < over + 1 and reason]
