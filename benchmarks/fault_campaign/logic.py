@@ -113,7 +113,8 @@ class Bench:
             self.fed.inputs += 1
             for readings in (self.readings, *self.part_readings):
                 readings.forget()
-        if rng.random() < (0.05 if any(one.waits for one in (self.readings, *self.part_readings)) else 0.002):
+        waits = any(one.waits for one in (self.readings, *self.part_readings))
+        if rng.random() < (0.05 if waits and self.fault is None else 0.0):  # a person looks before
             self.fed.inputs += 1
             for readings in (self.readings, *self.part_readings):
                 readings.accept()
