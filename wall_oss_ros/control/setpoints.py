@@ -124,7 +124,7 @@ class StreamedGripper:
             rests: whether they rest there, by several readings.
             missed: whether cycles were missed: by what they were told last, the fingers have come to rest since.
         """
-        if missed and self._opening is not None:
+        if self._opening is not None and (missed or setpoints is None):
             self._opening, self._speed = self._rest, 0.0
         if setpoints is None:
             self._live, self._speed = False, 0.0
