@@ -147,7 +147,7 @@ def _episode(simulator, arm, spec, subtasks, seconds=20.0):
             follower.follow(plan)
         row = min(int((now - begun) / profile.dt + 1e-6), profile.horizon - 1)
         simulator.arm.set_gripper(chunk[row, 13])
-        command = follower.step(now, simulator.arm.q)
+        command = follower.step(now)
         assert command.ok, command.reason
         simulator.arm.set_joint_targets(command.q, command.qd)
         simulator.step(follower.dt)
