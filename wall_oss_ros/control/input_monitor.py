@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -117,7 +118,8 @@ class InputMonitor:
         self._cycle = steady
         leap = self._clock.update(now, steady)
         if leap:
-            for monitor in (*self._tools, *self._forces.values(), *self._stamps.values(), *self._readings):
+            monitors: list[Any] = [*self._tools, *self._forces.values(), *self._stamps.values(), *self._readings]
+            for monitor in monitors:
                 monitor.forget()
             for source in self._sources.values():
                 source.last = source.last if source.limit == math.inf else None
@@ -160,4 +162,5 @@ class InputMonitor:
             return self.description
         if self._robot != self._name:
             return f"the observations are of robot {self._robot!r}, this is {self._name!r}"
-        return next((watch.reason for watch in (*self._relied, *self._tools) if watch.reason), "")
+        watches: list[Any] = [*self._relied, *self._tools]
+        return next((watch.reason for watch in watches if watch.reason), "")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -137,7 +137,8 @@ class ArmReadings:
         return self._motion.accept()
 
     def forget(self) -> None:
-        for part in (*self._readers, *self._fingers, *self._past):
+        parts: list[Any] = [*self._readers, *self._fingers, *self._past]
+        for part in parts:
             part.forget()
         self._motion.forget()
 

@@ -103,6 +103,7 @@ class StreamedGripper:
         self._gripper = gripper
         self._opening: float | None = None  # told last, m
         self._speed = 0.0  # m/s of it
+        self._rest = 0.0  # where they come to rest by what was told last, m
         self._live = False
 
     def append_to(

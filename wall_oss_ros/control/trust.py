@@ -56,7 +56,8 @@ class Steady:
 
     def __init__(self, still):
         self._still = still
-        self.forget()
+        self._reference: np.ndarray | None = None
+        self._count, self._since, self._last = 0, 0.0, 0.0
 
     def update(self, stamp: float, values: np.ndarray) -> None:
         """Takes in a reading at ``stamp`` (s), later than the one before."""
@@ -79,8 +80,7 @@ class Steady:
 
     def forget(self) -> None:
         """Starts over."""
-        self._reference: np.ndarray | None = None
-        self._count, self._since, self._last = 0, 0.0, 0.0
+        self._reference, self._count, self._since, self._last = None, 0, 0.0, 0.0
 
 
 class Trust:
@@ -116,11 +116,13 @@ class Trust:
     def forget(self) -> None:
         """Starts over, as after a leap of the clock. What waits for a person goes on to do so."""
         self.believed: np.ndarray | None = None
-        self.stamp = self._heard = None
+        self.stamp: float | None = None
+        self._heard: float | None = None
         self.commanded = self.idle = self.certain = False
         self._before: np.ndarray | None = None  # believed before a pause
         self._there: np.ndarray | None = None  # what waits for a person
-        self._doubt, self._good, self._since = "", 0, None
+        self._since: float | None = None
+        self._doubt, self._good = "", 0
         self._waiting = f"the {self._what} has not been read at rest for {_LASTS:g} s yet"
         self.steady.forget()
 
@@ -273,6 +275,7 @@ class Frozen:
     def __init__(self, what: str, travel):
         self._what, self._travel = what, travel
         self._figures: np.ndarray | None = None
+        self._from: tuple[float, np.ndarray] | None = None
         self.forget()
 
     def forget(self) -> None:

@@ -18,7 +18,7 @@ _KINDS = 64  # of messages whose names are remembered
 class _Names(NamedTuple):
     """What a message with certain names has of the joints wanted."""
 
-    count: int
+    size: int
     here: np.ndarray  # (k,) int, where the message has them
     there: np.ndarray  # (k,) int, where they are wanted
     first: bool  # whether the first one is among them
@@ -59,7 +59,8 @@ class JointStateReader:
         """Starts over, as after a restart of the clock."""
         self.stamp: float | None = None
         self._stamps = np.full(len(self.joints), -np.inf)
-        self._strangers, self._came = 0, None
+        self._came: float | None = None
+        self._strangers = 0
         self._watch.forget()
 
     def take(
@@ -97,7 +98,7 @@ class JointStateReader:
         if not kind.first and not newer.all():
             return False
         self.positions[kind.there], self._stamps[kind.there] = values, stamp
-        measured = len(velocities) == kind.count
+        measured = len(velocities) == kind.size
         self.velocities[kind.there] = np.asarray(velocities, float)[kind.here] if measured else np.nan
         if not kind.first:
             return False
@@ -112,8 +113,8 @@ class JointStateReader:
         return True
 
     def _objection(self, kind: _Names, positions: Sequence[float]) -> str:
-        if len(positions) != kind.count:
-            return f"{self._what} have {len(positions)} positions for {kind.count} names"
+        if len(positions) != kind.size:
+            return f"{self._what} have {len(positions)} positions for {kind.size} names"
         return f"{self._what} name {kind.twice} twice" if kind.twice else ""
 
     def _pass(self, kind: _Names, names: tuple[str, ...], now: float | None) -> None:

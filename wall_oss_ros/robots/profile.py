@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
@@ -163,7 +163,8 @@ class RobotProfile(Component):
         limbs = (first, *(limb if limb.joint_states else limb.model_copy(update=source) for limb in self.more_arms))
         simulated: list[Simulation | None] = [None] * len(limbs)
         if (whole := self.simulation) is not None:
-            nothing_more, fields = {"more_arms": (), "parts": {}}, SimulatedArm.model_fields
+            nothing_more: dict[str, Any] = {"more_arms": (), "parts": {}}
+            fields = SimulatedArm.model_fields
             owns = [{field: getattr(own, field) for field in fields} for own in (whole, *whole.more_arms)]
             simulated = [whole.model_copy(update=nothing_more | own) for own in owns]
         alone = {"more_arms": (), "parts": (), "base": None}

@@ -20,7 +20,7 @@ class Evidence:
     """
 
     def __init__(self):
-        self.forget()
+        self.reason, self._weight, self._good = "", 0.0, 0
 
     def against(self, words: str, weight: float = CHANCE) -> None:
         """A message that cannot be used."""
