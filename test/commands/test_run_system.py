@@ -118,7 +118,7 @@ def test_the_exit_status_is_the_verdict(start, tmp_path):
     verdict(run)
     assert any("pick up the " in line for line in run.lines), "the plan was shown"
     (logs,) = (tmp_path / "runs").iterdir()
-    assert {path.stem for path in logs.iterdir()} >= {"simulated_robot", "perception", "planner", "control"}
+    assert {path.stem for path in logs.iterdir()} >= {"simulated_robot", "perception", "model", "control"}
     assert run.processes() == []
 
 
@@ -147,7 +147,7 @@ def test_no_network_interface(start):
 @pytest.mark.parametrize("number, statuses", [(signal.SIGINT, {130, -signal.SIGINT}), (signal.SIGTERM, {143})])
 def test_a_signal_stops_everything(start, number, statuses):
     run = start()
-    run.wait_for_node("planner")
+    run.wait_for_node("model")
     wait_for(lambda: any("WALL-OSS" in line for line in run.lines), 60)
     run.process.send_signal(number)
     assert run.process.wait(120) in statuses
@@ -166,7 +166,7 @@ def test_it_stays_up_when_asked_until_ctrl_c(start):
 
 def test_even_killed_it_leaves_nobody_behind(start):
     run = start()
-    run.wait_for_node("planner")
+    run.wait_for_node("model")
     run.process.kill()
     run.process.wait()
     wait_for(lambda: run.processes() == [], 20)
