@@ -76,7 +76,9 @@ class Cell:
         self.sinks = [
             Sink(one.arm.name, one.arm.limits, arm.velocity, self.dt) for one, arm in zip(profile.arms, known.arms)
         ]
-        self.grippers = [StreamedGripper(one.gripper) if one.gripper.streamed else None for one in profile.arms]
+        self.grippers = [
+            StreamedGripper(one.gripper, one.gripper_stands) if one.gripper.streamed else None for one in profile.arms
+        ]
         self.finger_sinks = [
             Sink(f"gripper of the {one.arm.name}", None, [one.gripper.speed or 1.0], self.dt) for one in profile.arms
         ]

@@ -169,3 +169,11 @@ def test_fingers_that_ride_go_on_from_where_they_have_come_to_rest():
     again = fingers.append_to(arm, 0.1, 0.1, missed=True)[0]
     openings = [gripper.opening(point.position[7:]) for point in (first, rest, again)]
     assert openings == pytest.approx([0.1 - reach, 0.1 - 1.5 * reach, 0.1 - 0.5 * reach])
+
+
+def test_fingers_that_are_told_positions_go_on_from_the_last_one():
+    gripper = robot("dual_arm").profile.arms[0].gripper
+    fingers, arm = StreamedGripper(gripper, stands=True), [Setpoint(t, np.zeros(7), np.zeros(7)) for t in (0.02, 0.2)]
+    told = [fingers.append_to(arm, 0.0, 0.1, missed=missed)[0] for missed in (False, True, False, True)]
+    openings = [0.1, *(gripper.opening(point.position[7:]) for point in told)]
+    assert -np.diff(openings) == pytest.approx([gripper.speed * 0.02] * 4)

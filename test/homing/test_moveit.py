@@ -7,14 +7,12 @@ import queue
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pinocchio
 import pytest
 
 from wall_oss_ros.control.self_collision import SelfCollision
-from wall_oss_ros.control.worker import Outcome
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.homing import PLANNERS
 from wall_oss_ros.homing.clearance import Clearance
@@ -23,6 +21,7 @@ from wall_oss_ros.homing.moveit.description import GROUP, parameters, semantic_d
 from wall_oss_ros.homing.moveit.link import MoveItLink
 from wall_oss_ros.homing.moveit.planner import make_planner, wants_moveit
 from wall_oss_ros.homing.moveit.targets import TargetCheck
+from wall_oss_ros.policy.chunk import Chunk, ChunkAnswer, Task
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
 
@@ -113,7 +112,7 @@ def test_targets_are_checked_before_a_chunk_is_followed(link, world, monkeypatch
         turned.append(q[0])  # joint 1, more with every row
 
     def through(actions):
-        check.put(time.monotonic(), "the chunk", state, actions, arm.home)
+        check.put(time.monotonic(), "the chunk", layout.absolute(actions, state), arm.home)
         found = None
         while check.looking:
             found = check.poll(time.monotonic())
@@ -126,7 +125,8 @@ def test_targets_are_checked_before_a_chunk_is_followed(link, world, monkeypatch
     assert "target 5" in through(rows), "counted from 1"
     assert through(rows[:4]) == "the chunk", "nearer targets are free"
     assert through(rows * np.nan) == "the chunk", "what is no number is refused by control, with its own words"
-    assert through(np.zeros((3, 7))) == "the chunk"
+    check.put(time.monotonic(), "the chunk", np.zeros((3, 7)), arm.home)
+    assert check.looking, "nor is what has another shape"
 
 
 class Answers:
@@ -145,9 +145,9 @@ def test_control_gets_a_chunk_only_once_it_has_been_found_free():
     link = Answers()
     layout = Layout(load_profile("franka"))
     check = TargetCheck(link, layout)
-    task, joints = (1, "take the cube"), np.zeros(7)
-    tag = SimpleNamespace(task=task, observation=SimpleNamespace(state=np.full(20, 0.1, np.float32)))
-    chunk = Outcome(tag, value=(np.full((10, 20), 0.2), 0.05))
+    task, joints = Task("planner#1", 1, 0, "take the cube"), np.zeros(7)
+    targets = np.full((10, 20), 0.3)
+    chunk = ChunkAnswer("control#1", 1, task, chunk=Chunk(0.0, np.full(20, 0.1), targets, 10.0))
 
     assert check.through(0.0, chunk, task, joints) is None and check.through(0.1, None, task, joints) is None
     assert np.array(link.asked[0]["targets"])[3, layout.position] == pytest.approx(0.3), "absolute"
@@ -162,8 +162,7 @@ def test_control_gets_a_chunk_only_once_it_has_been_found_free():
     link.answer.put({"reason": "MoveIt is starting"})
     assert check.through(0.7, None, task, joints) is None and "MoveIt is starting" in check.fault
 
-    failed, of_another = Outcome(tag, error=RuntimeError("no memory")), (2, "take the ball")
-    assert check.through(0.8, failed, task, joints) is failed, "control says what went wrong"
+    of_another = task._replace(plan_id=2, subtask="take the ball")
     assert check.through(0.9, chunk, of_another, joints) is chunk, "which control lets go"
     asked = len(link.asked)
     check.through(1.0, chunk, task, joints)
@@ -180,7 +179,7 @@ def test_a_check_that_is_not_answered_is_a_fault(link, world, tmp_path):
     busy = link.ask({"do": "plan", "start": [0.0] * 7, "goal": [0.5] * 7})
     layout = Layout(load_profile("franka"))
     check = TargetCheck(link, layout)
-    check.put(0.0, "the chunk", np.zeros(20), np.zeros((10, 20)), np.zeros(7))
+    check.put(0.0, "the chunk", np.zeros((10, 20)), np.zeros(7))
     assert check.poll(0.4) is None and check.fault == ""
     assert check.poll(0.6) is None and "does not answer" in check.fault
     check.forget()

@@ -97,10 +97,11 @@ class StreamedGripper:
 
     Args:
         gripper: the profile's; it is ``streamed``.
+        stands: whether it is sent its next position only, and stands there where no further one follows.
     """
 
-    def __init__(self, gripper: Gripper):
-        self._gripper = gripper
+    def __init__(self, gripper: Gripper, stands: bool = False):
+        self._gripper, self._stands = gripper, stands
         self._opening: float | None = None  # told last, m
         self._speed = 0.0  # m/s of it
         self._rest = 0.0  # where they come to rest by what was told last, m
@@ -126,7 +127,8 @@ class StreamedGripper:
             missed: whether cycles were missed: by what they were told last, the fingers have come to rest since.
         """
         if self._opening is not None and (missed or setpoints is None):
-            self._opening, self._speed = self._rest, 0.0
+            here = self._opening if missed and self._stands else self._rest
+            self._opening, self._speed = here, 0.0
         if setpoints is None:
             self._live, self._speed = False, 0.0
             return None

@@ -169,7 +169,7 @@ class _Limb:
     def __init__(self, node: WallOSSNode, profile: RobotProfile, publishers: CommandPublishers):
         self._node, self._gripper, count = node, profile.gripper, len(profile.arm.joints)
         streamed, single = profile.gripper.streamed, profile.gripper.joint_single
-        self._streamed_gripper = StreamedGripper(profile.gripper) if streamed else None
+        self._streamed_gripper = StreamedGripper(profile.gripper, profile.gripper_stands) if streamed else None
         self._client = None if streamed else node.keep(_client(node, profile))
         arm = publishers.by_topic[profile.command.topic]
         self._publishers = [(arm, slice(None) if single is None else slice(count))]

@@ -104,6 +104,7 @@ class ControlNode(WallOSSNode):
         self._parts = TorsoAndBase(self, profile, self._commands, self._monitor, self.motion, self._target)
         self._home.begin(self.motion, self._arms)
         self._plan = FollowedPlan()
+        self._plan.clock(self.now())
         self._requests = ChunkRequests(self._identity, self._robot, self._layout, joining == "real_time")
         self._masters = {part: Senders(part) for part in ("planners", "action experts", "control nodes")}
         self._masters["control nodes"].heard(self._identity, math.inf)

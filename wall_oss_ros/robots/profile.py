@@ -218,6 +218,11 @@ class RobotProfile(Component):
         return [joint.removeprefix(self.joint_prefix) for joint in joints]
 
     @property
+    def gripper_stands(self) -> bool:
+        """Whether the first gripper is sent its next position only, not a trajectory that ends at rest."""
+        return self.gripper.joint_single is not None or self.command.sink != "trajectory"
+
+    @property
     def dt(self) -> float:
         """Seconds between two steps of an action chunk."""
         return 1.0 / self.rate_hz
