@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from wall_oss_ros.control.anchor import Anchor
+from wall_oss_ros.control.beat import STANDS
 from wall_oss_ros.control.follower import CartesianFollower, TrackingPlan
 from wall_oss_ros.control.setpoints import Setpoint, Stopping, gone_on
 from wall_oss_ros.control.stopping_check import RestPostures
@@ -119,6 +120,8 @@ class ArmMotion:
 
     def _goes_on(self, lost: float) -> None:
         """Without a cycle for that time (s), the arm has gone on by what it was sent; at rest, all begins anew."""
+        if not self._alone and lost < STANDS:
+            return
         sent = self._sent if self._alone else [self._sent[0].at_rest()]
         going = gone_on(sent, lost)
         if lost < sent[-1].time:

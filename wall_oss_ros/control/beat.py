@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 _PULL = 0.05  # share of an offset that is taken over, so that the beat follows a clock that runs differently
 _LEAP = 0.15  # s that a clock goes on faster than time passes: it has leapt
+STANDS = 0.1  # s: what is told positions one by one, and lags behind them, does not yet stand when they are this late
 _REMEMBERED = 25  # cycles
 _LATE = 0.5  # of a period that a cycle may be early or late for its command to be on the beat
 

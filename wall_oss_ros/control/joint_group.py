@@ -7,6 +7,7 @@ import numpy as np
 import ruckig
 
 from wall_oss_ros.control.anchor import Anchor
+from wall_oss_ros.control.beat import STANDS
 from wall_oss_ros.control.setpoints import Setpoint, Stopping, gone_on
 from wall_oss_ros.control.stopping_check import holdable_speed, velocity_motion
 from wall_oss_ros.control.trust import Possible
@@ -118,6 +119,8 @@ class JointGroupMotion:
 
     def _goes_on(self, lost: float) -> None:
         """Without a cycle for that time (s), joints have gone on by what they were sent; at rest, all begins anew."""
+        if not self._alone and lost < STANDS:
+            return
         state, sent = self._state, self._sent if self._alone else [self._sent[0].at_rest()]
         going = gone_on(sent, lost)
         if lost >= sent[-1].time:
