@@ -46,6 +46,7 @@ class Expert(FakePolicy):
     def __init__(self):
         super().__init__()
         self.truth, self.layout = None, Layout(PROFILE)
+        self.dof_mask = self.layout.mask & ~self.layout.optional
 
     def state(self, obs) -> expert.LiftState:
         poses = [arm.unpack(obs.state) for arm in self.layout.arms]
