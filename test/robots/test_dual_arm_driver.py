@@ -8,6 +8,7 @@ import pytest
 from nodes_support import FakePolicy, NodeProcess, a_bench
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
+from wall_oss_ros.nodes.action_expert import ActionExpertNode
 from wall_oss_ros.nodes.planner import PlannerNode
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, SENSOR
 from wall_oss_ros.robots.profile import load_profile
@@ -102,6 +103,7 @@ def test_a_subtasks_target_is_where_the_model_points_to(bench):
     plans, observations = bench.listen(SubtaskPlan, "plan", LATCHED), bench.listen(Observation, "observation", NEWEST)
     robot = [Parameter("robot", value="dual_arm"), Parameter("use_sim_time", value=True)]
     bench.run(PlannerNode(policy_loader=lambda *_: policy, parameter_overrides=robot))
+    bench.run(ActionExpertNode(lambda *_: policy, parameter_overrides=robot))  # says which views there are to be
     instructions = bench.node.create_publisher(String, "instruction", EVENTS)
     with NodeProcess("simulated_robot", *SLOW), NodeProcess("perception", "robot:=dual_arm", "use_sim_time:=true"):
         bench.until(lambda: observations and instructions.get_subscription_count() > 0)
