@@ -35,7 +35,7 @@ from rich.table import Table
 from wall_oss_ros.control.chunk_queue import JOININGS
 from wall_oss_ros.control.chunk_requests import LatencyEstimate
 from wall_oss_ros.control.robot_motion import RobotMotion
-from wall_oss_ros.policy.chunk import make_chunk, remaining_steps
+from wall_oss_ros.policy.chunk import make_chunk, previous_chunk
 from wall_oss_ros.policy.observation import PreviousChunk
 from wall_oss_ros.policy.real_time_chunking import guidance
 from wall_oss_ros.robots.kinematics import Arm
@@ -100,15 +100,16 @@ def run(joining: str, latency: float, args: argparse.Namespace) -> dict[str, flo
     policy, estimate = NoisyPolicy(profile, layout, args.spread, args.seed), LatencyEstimate()
     motion = RobotMotion(profile, [arm], 0.15, joining)
     q = arm.ik(curve(0.0), layout.tool_rotation(np.zeros(3)), arm.home).q
-    dt, rate = 1.0 / profile.command.rate_hz, profile.rate_hz
+    dt = 1.0 / profile.command.rate_hz
     pending, tool, came, jumps = None, [], [], []
     for n in range(round((START + args.seconds) / dt)):
         now, queue = n * dt, motion.queue
         if pending is None and (queue.stamp is None or queue.steps_done(now) >= args.replan_every):
             state = layout.pack(*arm.fk(q), 0.08)[0].astype(float)
-            previous, left = None, remaining_steps(layout, queue.followed(), now, state)
-            if joining == "real_time" and len(left):
-                previous = PreviousChunk(left, math.ceil((estimate.seconds or 0.0) * rate - 1e-6))
+            previous = None
+            if joining == "real_time":
+                until = now + (estimate.seconds or 0.0)
+                previous = previous_chunk(layout, queue.followed(), until, now, state)
             pending = now, state, policy.act(now, state, previous)
         if pending is not None and now >= pending[0] + latency - 1e-9:
             before = queue.target(now)

@@ -105,10 +105,12 @@ class Bench:
         node.destroy_node()
 
     def run_control(self, policy, **values):
-        """Starts the control node, of a simulated robot unless ``values`` say otherwise, and an action expert."""
+        """Starts the control node, of a simulated robot unless ``values`` say otherwise, and an action expert unless
+        there is no policy."""
         values = {"simulated": load_profile(values.get("robot", "franka")).simulation is not None} | values
         shared = [Parameter(name, value=values[name]) for name in ("robot", "use_sim_time") if name in values]
-        self.run(ActionExpertNode(lambda *_: policy, parameter_overrides=shared))
+        if policy is not None:
+            self.run(ActionExpertNode(lambda *_: policy, parameter_overrides=shared))
         return self.run(ControlNode(parameter_overrides=[Parameter(name, value=one) for name, one in values.items()]))
 
     def until(self, condition):

@@ -10,14 +10,12 @@ from robot_support import PROFILE, Robot, in_state
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
 from wall_oss_ros.nodes.action_expert import ActionExpertNode
-from wall_oss_ros.nodes.control import ControlNode
 from wall_oss_ros.nodes.model import SharedPolicies
 from wall_oss_ros.nodes.planner import PlannerNode
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, REQUEST
 from wall_oss_ros.robots.identity import robot_identity
 from wall_oss_ros.robots.profile import load_profile
 
-from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 from wall_oss_msgs.msg import ActionChunk, ActionRequest, ControlStatus, ModelInfo, SubtaskPlan
@@ -76,7 +74,7 @@ def test_the_model_says_what_it_runs_and_answers_with_it(bench):
 @pytest.mark.timeout(600)
 def test_without_the_models_side_the_arm_holds_and_goes_on_when_it_is_back(bench):
     statuses, robot = bench.listen(ControlStatus, "status", LATCHED), Robot(bench)
-    control = bench.run(ControlNode(parameter_overrides=[Parameter("simulated", value=True)]))
+    control = bench.run_control(None)
     bench.node.create_timer(0.5, robot.plan)
     bench.until(lambda: statuses and statuses[-1].reason.startswith("waiting for the first actions, which has not"))
     assert not robot.trajectories
@@ -102,7 +100,7 @@ def test_a_stop_and_an_old_plan_outlast_control(bench):
     first.close()
     bench.forget(first)
     sent = len(robot.trajectories)
-    again = bench.run(ControlNode(parameter_overrides=[Parameter("simulated", value=True)]))
+    again = bench.run_control(None)
     bench.until(lambda: statuses[-1].control == again._identity and statuses[-1].state == ControlStatus.STOPPED)
     assert "stopped by a person" in statuses[-1].reason and statuses[-1].needs_resume
     bench.until(lambda: again._plan.older)
@@ -110,7 +108,7 @@ def test_a_stop_and_an_old_plan_outlast_control(bench):
     bench.until(in_state(statuses, ControlStatus.RUNNING))
     again.close()
     bench.forget(again)
-    third = bench.run(ControlNode(parameter_overrides=[Parameter("simulated", value=True)]))
+    third = bench.run_control(None)
     bench.until(lambda: statuses[-1].control == third._identity and "older than this control" in statuses[-1].reason)
     said = len(statuses)
     bench.until(lambda: len(statuses) > said + 3)  # what the second one sent last has come

@@ -94,9 +94,9 @@ def test_two_sources_of_simulated_time_are_named(bench):
     ("publishers", "says"),
     [
         ([], ""),
-        ([("/", "simulated_robot")], ""),
-        ([("/", "simulated_robot"), ("/", "simulated_robot")], "2 sources on /clock: /simulated_robot (2 times)"),
-        ([("/a", "gz"), ("/b", "gz"), ("/a", "gz")], "3 sources on /clock: /a/gz (2 times), /b/gz"),
+        (["/simulated_robot"], ""),
+        (["/simulated_robot", "/simulated_robot"], "2 sources on /clock: /simulated_robot (2 times)"),
+        (["/a/gz", "/b/gz", "/a/gz"], "3 sources on /clock: /a/gz (2 times), /b/gz"),
     ],
 )
 def test_the_sources_of_time_in_words(publishers, says):

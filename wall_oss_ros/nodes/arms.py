@@ -99,18 +99,6 @@ class Arms:
             now: s.
             running: whether they may move; if not, they decelerate and hold.
         """
-        return self._step(now, running)
-
-    def braking(self) -> list[Cycle]:
-        """What is still to be done after the last cycle, so that arms which are sent positions alone come to rest."""
-        return [Cycle(self._period, self._stepped, self._brake)] if self._streams and self._motion.moving else []
-
-    def _brake(self) -> bool:
-        moving = self._motion.moving
-        self._step(self._node.now(), False)
-        return moving
-
-    def _step(self, now: float, running: bool) -> bool:
         self._stepped = self._node.steady()
         tick = self._beat.next(now, self._stepped)
         if tick is None:
@@ -127,6 +115,15 @@ class Arms:
         if not any(sent):
             self._beat.forget()
         return any(sent)
+
+    def braking(self) -> list[Cycle]:
+        """What is still to be done after the last cycle, so that arms which are sent positions alone come to rest."""
+        return [Cycle(self._period, self._stepped, self._brake)] if self._streams and self._motion.moving else []
+
+    def _brake(self) -> bool:
+        moving = self._motion.moving
+        self.step(self._node.now(), False)
+        return moving
 
     def look(self) -> dict[str, bool]:
         """Whether a gripper's server or controller is there, by its action or topic."""

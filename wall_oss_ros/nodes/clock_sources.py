@@ -26,17 +26,16 @@ class ClockSources:
         node, before = self._node, self.fault
         self.fault = ""
         if node.get_parameter("use_sim_time").value:
-            publishers = node.get_publishers_info_by_topic(CLOCK_TOPIC)
-            self.fault = several_clocks((one.node_namespace, one.node_name) for one in publishers)
+            self.fault = several_clocks(node.publishers_of(CLOCK_TOPIC))
         if self.fault and self.fault != before:
             node.get_logger().error(f"{self.fault[0].upper()}{self.fault[1:]}.")
         elif before and not self.fault:
             node.get_logger().info(f"{CLOCK_TOPIC} has one publisher again.")
 
 
-def several_clocks(publishers: Iterable[tuple[str, str]]) -> str:
-    """What to say of these publishers of /clock, each as namespace and name; empty for fewer than two."""
-    names = Counter(f"{namespace.rstrip('/')}/{name}" for namespace, name in publishers)
+def several_clocks(publishers: Iterable[str]) -> str:
+    """What to say of these publishers of /clock, by their nodes' full names; empty for fewer than two."""
+    names = Counter(publishers)
     if names.total() < 2:
         return ""
     listed = ", ".join(name if count == 1 else f"{name} ({count} times)" for name, count in sorted(names.items()))

@@ -252,7 +252,7 @@ class ControlNode(WallOSSNode):
             answer = targets.through(steady, answer, active, self._arms.measured)
         if answer is not None and answer.task == active:
             self._follow(now, answer)
-        self._home.cycle(now, self.against_homing())
+        self._home.cycle(now)
         if not self._home.moving and (active is None or self._task is None or active[:2] != self._task[:2]):
             self.motion.drop()  # no plan, or another one: what is left of the old actions is not wanted
         self._judge()

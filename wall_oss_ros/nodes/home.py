@@ -173,16 +173,11 @@ class Home:
         span, left = self._end - self._begun, max(0.0, self._end - self._node.now())
         return min(1.0, max(0.0, 1 - left / max(span, 1e-9))), left
 
-    def cycle(self, now: float, against: str) -> None:
-        """One control cycle, before the arms are sent anything.
-
-        Args:
-            now: s of the node's clock.
-            against: why the arms must not move; empty when they may.
-        """
+    def cycle(self, now: float) -> None:
+        """One control cycle, before the arms are sent anything, at ``now`` s of the node's clock."""
         if self._asked is None:
             self._worker.poll()  # of one that was given up while it was planned
-        elif against := self._given_up() or against or self._motion.fault:
+        elif against := self._given_up() or self._node.against_homing() or self._motion.fault:
             self._finish(False, against)
         elif self._end is None:
             self._start(now)
