@@ -5,7 +5,7 @@
 Starts the simulated robot and all nodes, gives one instruction after the other, and times the joint trajectories that
 move the arm: `sent` by the middleware's stamps, `received` as a subscriber gets them, `scheduled` by the times they are
 for (their stamps), which the arm sees. An interval counts if the command before it was to move. `holds` are the reasons
-for which control held meanwhile.
+for which control held or stopped meanwhile; it is resumed after a stop.
 
     python benchmarks/control_rate.py
     python benchmarks/control_rate.py --seconds 60 --load 2 --json control_rate.json
@@ -86,6 +86,7 @@ class Probe:
         self.node = rclpy.create_node("control_rate")
         self.instructions = self.node.create_publisher(String, "/wall_oss/instruction", EVENTS)
         self.reset = self.node.create_client(Trigger, "/simulation/reset")
+        self.resume = self.node.create_client(Trigger, "/wall_oss/resume")
         self.node.create_subscription(JointTrajectory, topic, self._on_command, EVENTS)
         self.node.create_subscription(ControlStatus, "/wall_oss/status", self._on_status, LATCHED)
         self.node.create_subscription(SubtaskPlan, "/wall_oss/plan", lambda plan: setattr(self, "plan", plan), LATCHED)
@@ -106,8 +107,9 @@ class Probe:
     def _on_status(self, status: ControlStatus) -> None:
         if status.inference_s > 0 and (self.status is None or status.chunks != self.status.chunks):
             self.inference.append(status.inference_s)
-        held = self.status is not None and self.status.state == ControlStatus.HOLDING
-        if status.state == ControlStatus.HOLDING and not held and "waiting for the first" not in status.reason:
+        resting = (ControlStatus.HOLDING, ControlStatus.STOPPED)
+        before = None if self.status is None else self.status.state
+        if status.state in resting and status.state != before and "waiting for the first" not in status.reason:
             self.holds.append(status.reason)
         self.status = status
 
@@ -128,9 +130,11 @@ class Probe:
     def instruct(self, instruction: str) -> None:
         """Gives an instruction, in the scene as it was at first."""
         self.spin_until(lambda: self._last is None, 3.0)  # it rests
-        if self.reset.service_is_ready():
-            future = self.reset.call_async(Trigger.Request())
-            self.spin_until(future.done, 5.0)
+        stopped = self.status is not None and self.status.state == ControlStatus.STOPPED
+        for client in (self.reset, *([self.resume] if stopped else [])):
+            if client.service_is_ready():
+                future = client.call_async(Trigger.Request())
+                self.spin_until(future.done, 5.0)
         self.spin_until(lambda: False, 1.0)
         self.instructions.publish(String(data=instruction))
 
@@ -207,9 +211,10 @@ def run(args: argparse.Namespace) -> dict:
     """Starts what is to be measured, unless it runs already, and measures it."""
     profile = load_profile(args.robot)
     instruction, seed = choose(task_of(profile), args.instruction, args.seed)
-    specs = [] if args.attach else system(robot=args.robot, sim=True, model=args.model, seed=seed)
     rclpy.init(args=[])
     with TemporaryDirectory() as logs, Processes(Path(logs)) as processes:
+        own = {"robot": args.robot, "sim": True, "model": args.model, "seed": seed, "state": Path(logs)}
+        specs = [] if args.attach else system(**own)
         for spec in specs:
             processes.start(spec.name, spec.module, spec.arguments())
 
