@@ -16,7 +16,7 @@ from wall_oss_ros.sim.joint_trajectory_controller import Point, Trajectory
 TOLERANCE = {"step": 1.02, "velocity": 1.02, "acceleration": 1.05, "jerk": 1.1, "at_controller": 1.05, "anchor": 1.0}
 _ANCHOR = 0.02  # rad or m that a command which begins anew may be beside where the joints really are
 _STILL = 0.05  # rad/s or m/s: joints slower than this rest
-_LATE = 1.5  # periods after the command before, from which on that has led the joints on by itself
+_LATE = 1.5 - 1e-6  # periods after the command before, from which on that has led the joints on by itself
 _EDGE = 1e-3  # rad or m beyond a joint's range: rounding
 
 
@@ -93,16 +93,24 @@ class Sent:
 
 @dataclass
 class Verdict:
-    """What was found of one command: shares of its limits, by what is limited, and what is wrong in any case."""
+    """What was found of one command: shares of its limits, by what is limited, and what is wrong in any case.
+
+    ``worst`` names the joint with the largest share.
+    """
 
     shares: dict[str, float] = field(default_factory=dict)
+    worst: dict[str, str] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     passed: tuple[float, float] = (0.0, 0.0)
 
     @property
     def unsafe(self) -> list[str]:
         """Why the command should not have been sent; empty when it may."""
-        beyond = [f"{what} {share:.2f}" for what, share in self.shares.items() if not share <= TOLERANCE[what]]
+        beyond = [
+            f"{what} {share:.2f} ({self.worst.get(what, 'any joint')})"
+            for what, share in self.shares.items()
+            if not share <= TOLERANCE[what]
+        ]
         since = [f"{self.passed[0]:.3f} s by its stamp and {self.passed[1]:.3f} s really after the one before"]
         return self.faults + beyond + (since if self.faults or beyond else [])
 
@@ -141,12 +149,11 @@ class CommandJudge:
         position, velocity = np.array(sent.points[0].positions), np.array(sent.points[0].velocities)
         if verdict.faults and not (np.isfinite(position).all() and np.isfinite(velocity).all()):
             return verdict
-        shares = verdict.shares
         with np.errstate(invalid="ignore"):
-            shares["velocity"] = _most(velocity, sink.velocity)
+            self._note(verdict, "velocity", _shares(velocity, sink.velocity))
             speeds, anchor = self._speeds, self._beside(position, joints)
             if self._last is None:
-                shares["anchor"] = float(anchor.max())
+                self._note(verdict, "anchor", anchor)
                 speeds = np.zeros_like(speeds)
             else:
                 passed = self._passed(sent)
@@ -159,17 +166,20 @@ class CommandJudge:
                 beside = anchor if np.abs(speed).max() < 1e-3 else np.full_like(anchor, np.inf)
                 anew = (steps > TOLERANCE["step"]) & np.isfinite(beside)  # joints that begin where they really are
                 if anew.any():
-                    shares["anchor"] = float(beside[anew].max())
+                    self._note(verdict, "anchor", np.where(anew, beside, 0.0))
                     speeds = np.where(anew, 0.0, speeds)
-                shares["step"] = float(steps[~anew].max(initial=0.0))
+                self._note(verdict, "step", np.where(anew, 0.0, steps))
                 hurry = _shares(position - self._led(passed)[0], sink.velocity * sent.points[0].time)
-                shares["at_controller"] = float(hurry[~anew].max(initial=0.0))
+                self._note(verdict, "at_controller", np.where(anew, 0.0, hurry))
             change = velocity - speeds[1]
-            shares["acceleration"] = _most(change, sink.acceleration * sink.period)
-            shares["jerk"] = _most(change - (speeds[1] - speeds[0]), sink.jerk * sink.period**2)
+            self._note(verdict, "acceleration", _shares(change, sink.acceleration * sink.period))
+            self._note(verdict, "jerk", _shares(change - (speeds[1] - speeds[0]), sink.jerk * sink.period**2))
         self._speeds = np.array([speeds[1], velocity])
         self._last, self.moving = sent, bool(np.abs(velocity).max() > 1e-3)
         return verdict
+
+    def _note(self, verdict: Verdict, what: str, shares: np.ndarray) -> None:
+        verdict.shares[what], verdict.worst[what] = float(shares.max()), self.sink.names[int(shares.argmax())]
 
     def _form(self, sent: Sent) -> list[str]:
         sink, faults = self.sink, []
@@ -207,7 +217,3 @@ class CommandJudge:
 
 def _shares(values: np.ndarray, limits: np.ndarray) -> np.ndarray:
     return np.nan_to_num(np.abs(values) / limits, nan=np.inf)
-
-
-def _most(values: np.ndarray, limits: np.ndarray) -> float:
-    return float(_shares(values, limits).max())

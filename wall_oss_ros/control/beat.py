@@ -34,10 +34,12 @@ class Beat:
 
     Args:
         period: s between commands.
+        stamped: whether commands carry these times. If so, a controller has followed what was sent before for as long
+            as they say, also where the clock has leapt ahead; if not, for as long as really passed.
     """
 
-    def __init__(self, period: float):
-        self._period = period
+    def __init__(self, period: float, stamped: bool = True):
+        self._period, self._stamped = period, stamped
         self.forget()
 
     def forget(self) -> None:
@@ -66,7 +68,8 @@ class Beat:
         if -2 * self._period < late < 0:  # the command before was early itself
             return None
         if leaps:  # perhaps after a standstill of the clock
-            passed = steady - before
+            real = steady - before
+            passed = max(passed, real) if self._stamped else real
         return self._tick(now, steady, passed if passed > (1 + _LATE) * self._period else 0.0)
 
     def _tick(self, time: float, steady: float, lost: float = 0.0) -> Tick:

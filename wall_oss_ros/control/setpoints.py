@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -104,7 +105,7 @@ class StreamedGripper:
         self._gripper, self._stands = gripper, stands
         self._opening: float | None = None  # told last, m
         self._speed = 0.0  # m/s of it
-        self._rest = 0.0  # where they come to rest by what was told last, m
+        self._told: list[Setpoint] = []  # what was told last, as openings: (1,) m, m/s
         self._live = False
 
     def append_to(
@@ -113,7 +114,7 @@ class StreamedGripper:
         wanted: float | None,
         measured: float,
         rests: bool = True,
-        missed: bool = False,
+        lost: float = 0.0,
     ) -> list[Setpoint] | None:
         """The arm's setpoints with the gripper's joints appended, in their own unit; None if the arm is sent nothing.
 
@@ -124,11 +125,12 @@ class StreamedGripper:
                 they were told last, so as not to let go of what keeps them from closing; if they rest closed further,
                 there.
             rests: whether they rest there, by several readings.
-            missed: whether cycles were missed: by what they were told last, the fingers have come to rest since.
+            lost: see :class:`~wall_oss_ros.control.beat.Tick`; meanwhile they went on as they were told last.
         """
-        if self._opening is not None and (missed or setpoints is None):
-            here = self._opening if missed and self._stands else self._rest
-            self._opening, self._speed = here, 0.0
+        if self._told and (lost or setpoints is None):
+            stands = lost and self._stands
+            here = self._told[0].at_rest() if stands else gone_on(self._told, lost or math.inf)
+            self._opening, self._speed = float(here.position[0]), float(here.velocity[0])
         if setpoints is None:
             self._live, self._speed = False, 0.0
             return None
@@ -144,8 +146,11 @@ class StreamedGripper:
             self._opening = float(np.clip(wanted, max(low, last - reach), min(high, last + reach)))
             self._speed = (self._opening - last) / dt
         self._live = True
-        self._rest = float(np.clip(self._opening + self._speed * dt / 2, low, high))
-        return self._with_fingers(setpoints, self._rest)
+        rest = float(np.clip(self._opening + self._speed * dt / 2, low, high))
+        points = self._with_fingers(setpoints, rest)
+        openings = [(self._opening, self._speed)] + [(rest, 0.0)] * (len(points) - 1)
+        self._told = [Setpoint(point.time, *np.array([[x], [v]])) for point, (x, v) in zip(points, openings)]
+        return points
 
     def _with_fingers(self, setpoints: Sequence[Setpoint], rest: float) -> list[Setpoint]:
         """The fingers go on through the first point, and come to rest at an opening (m) in the cycle after it."""

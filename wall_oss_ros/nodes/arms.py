@@ -52,7 +52,7 @@ class Arms:
         self._limbs = [_Limb(node, one, publishers) for one in profile.arms]
         self._streams, self._stepped = any(limb.streams for limb in self._limbs), node.steady()
         self._period = 1.0 / profile.command.rate_hz
-        self._beat = Beat(self._period)
+        self._beat = Beat(self._period, node.value("stamp_commands") and not self._streams)
         self.readings = ArmReadings(profile, motion)
         monitor.watch(self.readings)
         for topic in dict.fromkeys(one.command.state_topic for one in profile.arms if one.command.state_topic):
@@ -108,7 +108,7 @@ class Arms:
         waits = any(limb.unsure for limb, opening in zip(self._limbs, openings) if opening is not None)
         sent = self._motion.step(tick.time, running and not waits, lost=tick.lost)
         for arm, (limb, setpoints, opening) in enumerate(zip(self._limbs, sent, openings)):
-            limb.send(setpoints, opening, *self.readings.opening(arm), tick.time, tick.lost > 0)
+            limb.send(setpoints, opening, *self.readings.opening(arm), tick.time, tick.lost)
         for anchor in self._motion.anchors:
             self._node.tell(anchor.told)
         self._monitor.gripper = next((limb.fault for limb in self._limbs if limb.fault), "")
@@ -181,17 +181,17 @@ class _Limb:
         measured: float,
         rests: bool,
         now: float,
-        missed: bool = False,
+        lost: float = 0.0,
     ) -> None:
         """Sends setpoints (None: the arm rests) and an opening, m (None: as it is).
 
         Args:
-            measured, rests, missed: see :meth:`StreamedGripper.append_to`.
+            measured, rests, lost: see :meth:`StreamedGripper.append_to`.
         """
         if self._client is not None:
             self._client.command(opening, self._node.value("gripper_step_m"), now)
         else:
-            setpoints = self._streamed_gripper.append_to(setpoints, opening, measured, rests, missed)
+            setpoints = self._streamed_gripper.append_to(setpoints, opening, measured, rests, lost)
         for publisher, joints in self._publishers:
             publisher.send(None if setpoints is None else [point.of(joints) for point in setpoints], now)
 

@@ -55,7 +55,8 @@ class TorsoAndBase:
         self._silence = profile.watchdog.joint_state_age
         self._readings: dict[str, PartReadings] = {}
         self._groups: list[JointGroupMotion] = []
-        self._beats = {part.name: Beat(1.0 / part.command.rate_hz) for part in profile.parts}
+        stamped = node.value("stamp_commands")
+        self._beats = {part.name: Beat(1.0 / part.command.rate_hz, stamped) for part in profile.parts}
         self._stepped: dict[str, float] = {}  # when a part had its last cycle, s of steady time
         for part in profile.parts:
             if (topic := part.command.state_topic) is not None:
