@@ -124,7 +124,7 @@ class CommandJudge:
 
     Attributes:
         moving: whether the last command was to move.
-        leap: s by which stamps may go on faster than time passes, as on a busy machine, until the clock has leapt.
+        leap: s by which stamps may lag behind time, as on a busy machine, until the clock has leapt back.
     """
 
     def __init__(self, sink: Sink):
@@ -195,9 +195,14 @@ class CommandJudge:
         return faults[:1]
 
     def _passed(self, sent: Sent) -> float:
-        """Seconds from the command before to this one: by their stamps, unless the clock has leapt meanwhile."""
-        real, passed = sent.at - self._last.at, sent.stamp - self._last.stamp
-        return passed if abs(passed - real) < self.leap else real
+        """Seconds from the command before to this one, for which the controller follows the former.
+
+        By their stamps; where these go back, by the controller's clock: where that stands still, so does the robot.
+        """
+        real, passed = sent.now - self._last.now, sent.stamp - self._last.stamp
+        if not (np.isfinite(real) and real >= 0):  # unknown, or started again
+            real = sent.at - self._last.at
+        return passed if passed > real - self.leap else real
 
     def _led(self, passed: float) -> tuple[np.ndarray, np.ndarray]:
         """Where the controller has been led since the command before, and how fast it is there."""
