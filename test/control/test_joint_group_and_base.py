@@ -384,6 +384,26 @@ def test_it_does_not_leap_where_somebody_has_closed_it_meanwhile():
     assert fingers.told == pytest.approx(0.03 + 0.02 * ROBOT.gripper.speed)
 
 
+def test_nor_where_somebody_has_opened_it_meanwhile_as_a_simulation_that_begins_anew():
+    fingers = Fingers(0.1)
+    fingers.run(100, 0.0, blocked_at=0.02)
+    for opening in (0.02, 0.019, 0.1, 0.1):
+        fingers.rider.append_to(None, None, opening)
+    fingers.opening = 0.1
+    fingers.run(1, 0.0)
+    assert fingers.told == pytest.approx(0.1 - 0.02 * ROBOT.gripper.speed)
+
+
+def test_fingers_that_lag_behind_are_on_their_way_and_still_close_on_what_they_meet():
+    fingers = Fingers(0.1)
+    fingers.run(100, 0.0, blocked_at=0.09)
+    for opening in (0.08, 0.06, 0.04, 0.04):
+        fingers.rider.append_to(None, None, opening)
+    fingers.opening = 0.04
+    fingers.run(1, 0.0, blocked_at=0.04)
+    assert fingers.told == pytest.approx(0.0, abs=1e-9)
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.one_of(st.none(), st.floats(-1.0, 1.0)), min_size=2, max_size=30), st.floats(0.0, 0.1))
 def test_whatever_a_riding_gripper_is_told_it_keeps_its_speed(wishes, opening):

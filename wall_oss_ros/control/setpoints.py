@@ -11,7 +11,7 @@ import numpy as np
 
 from wall_oss_ros.robots.components import Gripper
 
-_CLOSED = 0.005  # m by which fingers are closed further than they were told: not what servos leave over
+_MOVED = 0.005  # m by which fingers are elsewhere than they were left: more than servos leave over
 _BRAKE = 0.8  # share of the acceleration limit used to come to rest
 
 
@@ -106,6 +106,7 @@ class StreamedGripper:
         self._opening: float | None = None  # told last, m
         self._speed = 0.0  # m/s of it
         self._told: list[Setpoint] = []  # what was told last, as openings: (1,) m, m/s
+        self._nearest = 0.0  # m from what they were told last that they have come since
         self._live = False
 
     def append_to(
@@ -123,7 +124,7 @@ class StreamedGripper:
             wanted: opening, m; None stops the fingers.
             measured: opening by readings that are believed, m. Where commands begin anew, the fingers begin at what
                 they were told last, so as not to let go of what keeps them from closing; if they rest closed further,
-                there.
+                or have been moved away from it meanwhile, there.
             rests: whether they rest there, by several readings.
             lost: see :class:`~wall_oss_ros.control.beat.Tick`; meanwhile they went on as they were told last.
         """
@@ -131,12 +132,14 @@ class StreamedGripper:
             stands = lost and self._stands
             here = self._told[0].at_rest() if stands else gone_on(self._told, lost or math.inf)
             self._opening, self._speed = float(here.position[0]), float(here.velocity[0])
+        last = measured if self._opening is None else self._opening
+        away = abs(measured - last)
+        self._nearest = away if self._live else min(away, self._nearest)
         if setpoints is None:
             self._live, self._speed = False, 0.0
             return None
         low, high, dt = self._gripper.closed, self._gripper.open, setpoints[0].time
-        last = measured if self._opening is None else self._opening
-        if rests and not self._live and measured < last - _CLOSED:
+        if rests and not self._live and (measured < last - _MOVED or away > self._nearest + _MOVED):
             last = measured
         last = float(np.clip(last, low, high))
         if wanted is None:
