@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -87,6 +88,7 @@ class Recorder:
         self._lock, self._clock, self._speed, self._simulated = threading.Lock(), clock, speed, simulated
         self.record = Record(clock())
         self.joints: dict[str, tuple[float, float]] = {}
+        self._past: deque = deque(maxlen=400)  # when joints were published, s, and what they were
         self.status: ControlStatus | None = None
         self.status_at = -np.inf
         self.plan: SubtaskPlan | None = None
@@ -127,8 +129,9 @@ class Recorder:
             if points is None:
                 record.unsafe.append((since, f"{judge.sink.topic}: of other joints"))
                 return
+            joints = next((joints for at, joints in reversed(self._past) if at <= sent), self.joints)
             verdict = judge.judge(
-                Sent(sent * self._speed, seconds(message.header.stamp), points, self._simulated()), self.joints
+                Sent(sent * self._speed, seconds(message.header.stamp), points, self._simulated()), joints
             )
             for what, share in verdict.shares.items():
                 record.worst[what] = max(record.worst.get(what, 0.0), share)
@@ -137,11 +140,12 @@ class Recorder:
             if judge.moving:
                 record.moved.append(now)
 
-    def _on_joints(self, message: JointState) -> None:
+    def _on_joints(self, message: JointState, info) -> None:
         now = self._clock()
         self.joints = {n: (q, v) for n, q, v in zip(message.name, message.position, message.velocity)}
         share = max(abs(self.joints[name][1]) / most for name, most in self._fastest.items() if name in self.joints)
         with self._lock:
+            self._past.append((info["source_timestamp"] * 1e-9, self.joints))
             self.record.speeds.append((now, share))
             if share > FAST:
                 self.record.fast.append((now - self.record.begun, share))

@@ -26,26 +26,28 @@ def test_at_rest_it_is_sent_to_stay_for_ten_cycles():
 
 def test_in_motion_it_coasts_for_a_cycle_and_brakes_at_80_percent_of_its_limit():
     q, qd, brake = [0.1, -0.2], [0.4, -0.2], 0.4 / (0.8 * 5.0)
-    first, second, last = stop(q, qd)
+    first, second, last, end = stop(q, qd)
     assert first == (DT, q, qd)
     assert second == (2 * DT, pytest.approx([0.1 + 0.4 * DT, -0.2 - 0.2 * DT]), qd)
     assert last[0] == pytest.approx(2 * DT + brake) and last[2] == [0.0, 0.0]
     assert last[1] == pytest.approx([0.1 + 0.4 * (DT + brake / 2), -0.2 - 0.2 * (DT + brake / 2)])
+    assert end == (pytest.approx(10 * DT), *last[1:]), "so that it is not over when it comes late"
+    assert len(stop([0.0, 0.0], [0.9, 0.0])) == 3, "it lasts long enough"
 
 
 def test_it_takes_at_least_a_cycle_to_brake():
-    assert stop([0.0, 0.0], [0.0, 0.01])[-1][0] == pytest.approx(3 * DT)
+    assert stop([0.0, 0.0], [0.0, 0.01])[2][0] == pytest.approx(3 * DT)
 
 
 @pytest.mark.parametrize("side", [1.0, -1.0])
 def test_a_joint_that_would_pass_its_limit_brakes_at_once_and_others_coast(side):
-    _, second, last = stop([side * 0.98, 0.0], [side * 0.4, 0.2])
+    _, second, last, _ = stop([side * 0.98, 0.0], [side * 0.4, 0.2])
     assert second[1] == pytest.approx([side * (0.98 + 0.2 * DT), 0.2 * DT]) and second[2] == [0.0, 0.2]
     assert last[1] == pytest.approx([side * (0.98 + 0.2 * DT), 0.2 * (DT + 0.05)])
     brakes_in_time, too_late = (1.0 - 0.4 * (DT + 0.05) + past for past in (-0.002, 0.002))
     assert stop([side * brakes_in_time, 0.0], [side * 0.4, 0.0])[1][2][0] == side * 0.4
     assert stop([side * too_late, 0.0], [side * 0.4, 0.0])[1][2][0] == 0.0
-    _, second, last = stop([side * 0.999, 0.0], [side * 0.4, 0.0])
+    _, second, last, _ = stop([side * 0.999, 0.0], [side * 0.4, 0.0])
     assert second[1][0] == last[1][0] == side, "never farther than the limit"
 
 

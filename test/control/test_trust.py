@@ -63,6 +63,18 @@ def test_a_glitch_heals_by_itself():
     assert read(HOME, 4) and read(HOME) == "" and not read.trust.latched
 
 
+@pytest.mark.parametrize("between", [5, 8, 30])
+def test_glitches_that_come_again_and_again_end_in_one_lasting_hold(between):
+    """As of a second publisher that is slower than the first: not one stop after the other."""
+    read = Read()
+    reasons = []
+    for _ in range(12):
+        read([0.0, 0.0])
+        reasons += [read(HOME) for _ in range(between)]
+    assert all(reasons[len(reasons) // 2 :]), "it holds all the time"
+    assert read(HOME, 400) == "" and not read.trust.latched, "until it has been quiet for long"
+
+
 def test_a_jump_that_stays_waits_for_a_person():
     read = Read()
     there = HOME + [0.0, 0.4]

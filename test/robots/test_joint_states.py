@@ -85,6 +85,20 @@ def test_a_second_source_whose_stamps_are_behind_is_noticed_although_the_first_g
     assert "out of order" in reasons[4] and reasons[-1]
 
 
+@pytest.mark.parametrize("every", [2, 5, 12])
+def test_a_second_source_that_repeats_stamps_is_noticed_by_what_it_says_and_holds_all_the_time(every):
+    source = Source()
+    reasons = []
+    for n in range(240):
+        source.send()
+        if n % every == 0:
+            assert not source.send(stamp=source.reader.stamp, positions=(0.0, 0.0, 0.0))
+            assert "say two things of a at the same time: two publishers" in source.reason
+        reasons.append(source.reason)
+    assert all(reasons[120:]), "not one stop after the other"
+    assert source.reader.positions.tolist() == [1.0, 2.0]
+
+
 def test_other_joints_of_the_robot_come_in_messages_of_their_own():
     source = Source()
     source.send()

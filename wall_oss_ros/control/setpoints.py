@@ -12,6 +12,7 @@ import numpy as np
 from wall_oss_ros.robots.components import Gripper
 
 _MOVED = 0.005  # m by which fingers are elsewhere than they were left: more than servos leave over
+_LASTS = 10  # cycles
 _BRAKE = 0.8  # share of the acceleration limit used to come to rest
 
 
@@ -76,19 +77,25 @@ class Stopping:
         self._deceleration = _BRAKE * np.asarray(acceleration, float)
 
     def setpoints(self, q: np.ndarray, qd: np.ndarray) -> list[Setpoint]:
-        """The next point; one cycle at that speed, should the next command be late; then rest, should none come."""
+        """The next point; one cycle at that speed, should the next command be late; then rest, should none come.
+
+        They last ten cycles and more, as a controller refuses what is over already when it comes.
+        """
         dt, low, high = self._dt, self._low, self._high
         qd = np.where((q <= low) & (qd < 0) | (q >= high) & (qd > 0), 0.0, qd)
         next_point = Setpoint(dt, q, qd)
         if not np.any(qd):
-            return [next_point, Setpoint(10 * dt, q, qd)]  # long enough not to be over when it comes late
+            return [next_point, Setpoint(_LASTS * dt, q, qd)]
         brake = max(float((np.abs(qd) / self._deceleration).max()), dt)
         rest = q + qd * (dt + brake / 2)
         # A joint that would pass its limit brakes at once.
         coast = np.where((rest < low) | (rest > high), 0.0, qd)
         coasted = np.clip(q + (qd + coast) / 2 * dt, low, high)
         rest = np.clip(coasted + coast * brake / 2, low, high)
-        return [next_point, Setpoint(2 * dt, coasted, coast), Setpoint(2 * dt + brake, rest, np.zeros_like(qd))]
+        points = [next_point, Setpoint(2 * dt, coasted, coast), Setpoint(2 * dt + brake, rest, np.zeros_like(qd))]
+        if points[-1].time < _LASTS * dt:
+            points.append(Setpoint(_LASTS * dt, rest, np.zeros_like(qd)))
+        return points
 
 
 class StreamedGripper:

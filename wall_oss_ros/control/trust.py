@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from wall_oss_ros.robots.stamps import Recovery
+
 RESUME = "call the service resume to go on"
 _ALLOWED = 0.1  # s of motion that is possible between two readings: silence does not make everything possible
 _PAUSE = 0.5  # s without readings, as when a driver is started again: then they are to be at rest first
-_AGAIN = 5  # readings in a row without a jump, after one, until they are believed
 _LASTS = 0.2  # s for which readings agree before they are a place to start from, or a jump is more than a glitch
 _FEWEST = 4  # readings that agree
 _APART = 0.3  # s between two readings that still belong together
@@ -88,9 +89,10 @@ class Trust:
 
     At first, after a pause and after the clock has leapt they are believed once they have been at rest, inside their
     range, for 0.2 s. From then on each is compared with a mark that follows them no faster than they can change. One
-    that is too far from it is doubted; those that are back at it are believed again after a few. A jump that lasts
-    0.2 s stays doubted until a person has looked (``accept``), if commands were sent; before, they just have to be at
-    rest anew. What is elsewhere after a pause waits for a person, too.
+    that is too far from it is doubted; those that are back at it are believed again after five, and after more of them
+    where it jumps again and again. A jump that lasts 0.2 s stays doubted until a person has looked (``accept``), if
+    commands were sent; before, they just have to be at rest anew. What is elsewhere after a pause waits for a person,
+    too.
 
     Args:
         what: the name of what is read.
@@ -122,7 +124,7 @@ class Trust:
         self._before: np.ndarray | None = None  # believed before a pause
         self._there: np.ndarray | None = None  # what waits for a person
         self._since: float | None = None
-        self._doubt, self._good = "", 0
+        self._doubt, self._recovery = "", Recovery()
         self._waiting = f"the {self._what} has not been read at rest for {_LASTS:g} s yet"
         self.steady.forget()
 
@@ -194,10 +196,8 @@ class Trust:
         if (np.abs(values - mark) <= slack).all():
             self._mark, self.believed, self.stamp, self._since = mark, values, stamp, None
             self.steady.update(stamp, values)
-            if self._doubt:
-                self._good += 1
-                if self._good >= _AGAIN:
-                    self._doubt = ""
+            if self._recovery.good():
+                self._doubt = ""
         else:
             self._jump(stamp, values)
 
@@ -213,7 +213,8 @@ class Trust:
             self.believed, self._doubt, self._waiting = None, "", words
             self._collect(stamp, values)
             return
-        self._doubt, self._good = words, 0
+        self._doubt = words
+        self._recovery.failed()
         self._since = stamp if self._since is None else self._since
         if stamp - self._since >= _LASTS - 1e-6:
             self.latched = f"{words} and stays there"

@@ -7,9 +7,35 @@ AHEAD = 0.1  # s that a stamp may be ahead of this computer's clock: a network's
 _ENOUGH = 2.5  # three that may be chance in a short time, or one that cannot be
 _MOST = 5.0
 _FADES = 0.1  # a good message's share of one that may be chance
-_AGAIN = 5  # good messages in a row that clear a source
+_AGAIN, _LONGEST = 5, 320  # good messages in a row that clear a source: the first time, and at most
+_SOON = 20  # times so many good messages later is soon after
 # Weights: what a network does to a message now and then, and what no good source ever does.
 CHANCE, CERTAIN = 1.0, 3.0
+
+
+class Recovery:
+    """How many good messages in a row clear a source: five, and twice as many each time that it fails again soon.
+
+    So one stray message costs little, and what comes again and again ends in a lasting hold, not in one stop after the
+    other.
+    """
+
+    def __init__(self):
+        self._needed, self._good, self._failing = 0, 0, False
+
+    def failed(self) -> None:
+        """There was a bad message."""
+        if not self._failing:
+            soon = self._needed > 0 and self._good < _SOON * self._needed
+            self._needed = min(2 * self._needed, _LONGEST) if soon else _AGAIN
+        self._failing, self._good = True, 0
+
+    def good(self) -> bool:
+        """There was a good message; whether the source is clear."""
+        self._good += 1
+        if self._failing and self._good >= self._needed:
+            self._failing, self._good = False, 0
+        return not self._failing
 
 
 class Evidence:
@@ -20,25 +46,25 @@ class Evidence:
     """
 
     def __init__(self):
-        self.reason, self._weight, self._good = "", 0.0, 0
+        self.forget()
 
     def against(self, words: str, weight: float = CHANCE) -> None:
         """A message that cannot be used."""
-        self._weight, self._good = min(self._weight + weight, _MOST), 0
+        self._weight = min(self._weight + weight, _MOST)
         if self._weight >= _ENOUGH:
             self.reason = words
+        if self.reason:
+            self._recovery.failed()
 
     def fine(self) -> None:
         """A good message."""
-        if self._weight:
-            self._weight = max(0.0, self._weight - _FADES)
-            self._good += 1
-            if self.reason and self._good >= _AGAIN:
-                self.forget()
+        self._weight = max(0.0, self._weight - _FADES)
+        if self._recovery.good() and self.reason:
+            self._weight, self.reason = 0.0, ""
 
     def forget(self) -> None:
         """Starts over."""
-        self._weight, self._good, self.reason = 0.0, 0, ""
+        self._weight, self.reason, self._recovery = 0.0, "", Recovery()
 
 
 class StampWatch:
