@@ -45,11 +45,42 @@ def test_names_are_found_and_what_is_missing_is_said():
         "from rclpy.node import Nod",
     )
     assert answers[:4] == ["True", "ok", "ok", "ok"]
-    assert answers[4].startswith("ImportError rosbag2_py is not part of the embedded library")
-    assert answers[5].startswith("ImportError rclpy.experimental is not part of the embedded library")
+    assert answers[4].startswith("NotOfferedModule rosbag2_py is not part of the embedded library")
+    assert answers[5].startswith("NotOfferedModule rclpy.experimental is not part of the embedded library")
     assert "no definition of std_msgs/msg/Sting" in answers[6] and "String" in answers[6]
     assert answers[7].startswith("ImportError cannot import name 'Nod'")
     assert errors.count("the embedded library is in use") == 1
+
+
+@pytest.mark.skipif("rclpy" in sys.modules and not hasattr(sys.modules["rclpy"], "_lock"), reason="ROS 2 is installed")
+def test_submodules_are_attributes_and_to_ask_for_what_is_missing_is_no_error():
+    answers, _ = run_lines(
+        "from rclpy.node import Node; rclpy.executors.SingleThreadedExecutor, rclpy.qos.QoSProfile, rclpy.time.Time",
+        "rclpy.parameter.Parameter, rclpy.callback_groups, rclpy.duration, rclpy.utilities, rclpy.action.ActionClient",
+        "rclpy.experimental",
+        "from importlib.util import find_spec; assert find_spec('rosbag2_py') is find_spec('rclpy.x') is None",
+        "assert find_spec('std_msgs.msg.Sting') is find_spec('nobodys_msgs') is None and find_spec('rclpy.qos')",
+        "import nobodys_msgs",
+    )
+    assert answers[1:3] == ["ok", "ok"] and answers[4:6] == ["ok", "ok"]
+    assert answers[3] == "NotOfferedName The embedded library does not offer rclpy.experimental (see docs/embedded.md)."
+    assert answers[6] == "ModuleNotFoundError No module named 'nobodys_msgs'"
+
+
+@pytest.mark.skipif("rclpy" in sys.modules and not hasattr(sys.modules["rclpy"], "_lock"), reason="ROS 2 is installed")
+def test_nothing_that_is_there_is_hidden(tmp_path):
+    (tmp_path / "launch.py").write_text("mine = True")
+    for package in ("tf_transformations", "moon_msgs", "std_srvs"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").write_text("mine = True")
+    (tmp_path / "std_msgs").mkdir()  # a mere folder
+    answers, _ = run_lines(
+        "import launch, tf_transformations; assert launch.mine and tf_transformations.mine",
+        "import moon_msgs, std_srvs; assert moon_msgs.mine and std_srvs.mine",
+        "from std_msgs.msg import String",
+        before=f"sys.path.insert(0, {str(tmp_path)!r})",
+    )
+    assert answers == ["True", "ok", "ok", "ok"]
 
 
 def test_it_steps_aside_for_the_real_rclpy():

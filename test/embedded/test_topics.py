@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Topics: within a process, between two, latched, named and remapped."""
 
+import time
+
 import pytest
 from embedded_support import PATIENCE, Child, context, executor, make_node, spin_until  # noqa: F401
 
@@ -108,8 +110,11 @@ def test_callback_may_ask_for_message_information_or_raw_bytes(make_node, execut
     node.create_subscription(String, "a", lambda message, info: infos.append(info), LATCHED)
     node.create_subscription(String, "a", raw.append, LATCHED, raw=True)
     node.create_publisher(String, "a", LATCHED).publish(String(data="x"))
+    published = time.time_ns()
     assert spin_until(executor, lambda: infos and raw)
-    assert infos[0]["source_timestamp"] > 0
+    assert 0 < infos[0]["source_timestamp"] <= published  # it waited for the executor meanwhile
+    assert published <= infos[0]["received_timestamp"] <= time.time_ns()
+    assert infos[0]["publication_sequence_number"] is infos[0]["reception_sequence_number"] is None
     assert raw[0][:4] == b"\x00\x01\x00\x00"
 
 

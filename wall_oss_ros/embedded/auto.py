@@ -9,39 +9,55 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from functools import cache
+from contextlib import suppress
 from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
 _HERE = "wall_oss_ros.embedded"
-_SAME = (
-    "action", "action.client", "action.server", "callback_groups", "clock", "context", "event_handler", "exceptions",
-    "executors", "lifecycle", "logging", "node", "parameter", "qos", "signals", "task", "time",
-)  # fmt: skip
 # Packages that are stood in for, their modules ("" is the package itself), and which of ours serves each.
+_SAME = (
+    "action", "action.client", "action.graph", "action.server", "callback_groups", "clock", "context", "event_handler",
+    "exceptions", "executors", "lifecycle", "logging", "node", "parameter", "parameter_client",
+    "parameter_event_handler", "qos", "qos_overriding_options", "service_introspection", "signals", "task", "time",
+)  # fmt: skip
 _PACKAGES: dict[str, dict[str, str]] = {
+    "ament_index_python": dict.fromkeys(
+        ("", "constants", "packages", "resources", "search_paths"), "ament_index_python"
+    ),
     "cv_bridge": {"": "cv_bridge"},
     "message_filters": {"": "message_filters"},
     "rclpy": {
-        "": "client_library", **dict(zip(_SAME, _SAME)), "client": "services", "clock_type": "time", "duration": "time",
-        "guard_condition": "entities", "lifecycle.node": "lifecycle", "publisher": "topics", "serialization": "wire",
-        "service": "services", "subscription": "topics", "time_source": "clock", "timer": "entities",
-        "utilities": "context", "wait_for_message": "topics",
+        "": "client_library", **dict(zip(_SAME, _SAME)), "client": "services", "clock_type": "time",
+        "constants": "time", "duration": "time", "expand_topic_name": "naming", "guard_condition": "entities",
+        "impl": "logging", "impl.logging_severity": "logging", "impl.rcutils_logger": "logging",
+        "lifecycle.managed_entity": "lifecycle", "lifecycle.node": "lifecycle", "lifecycle.publisher": "lifecycle",
+        "parameter_service": "node_services", "publisher": "topics", "qos_event": "event_handler",
+        "serialization": "wire", "service": "services", "subscription": "topics", "time_source": "clock",
+        "timer": "entities", "topic_endpoint_info": "graph", "topic_or_service_is_hidden": "naming",
+        "type_hash": "graph", "type_support": "interfaces", "utilities": "context",
+        "validate_full_topic_name": "naming", "validate_namespace": "naming", "validate_node_name": "naming",
+        "validate_parameter_name": "naming", "validate_topic_name": "naming", "wait_for_message": "topics",
     },
     "sensor_msgs_py": {"": "point_cloud2", "point_cloud2": "point_cloud2"},
+    "tf2_geometry_msgs": dict.fromkeys(("", "tf2_geometry_msgs"), "tf2_geometry_msgs"),
     "tf2_py": {"": "tf2_py"},
-    "tf2_ros": dict.fromkeys(
-        ("", "buffer", "static_transform_broadcaster", "transform_broadcaster", "transform_listener"), "tf2_ros"
-    ),
+    "tf2_ros": {
+        **dict.fromkeys(
+            ("", "buffer", "static_transform_broadcaster", "transform_broadcaster", "transform_listener"), "tf2_ros"
+        ),
+        "buffer_interface": "tf2_buffer_interface",
+    },
     "tf_transformations": {"": "tf_transformations"},
 }  # fmt: skip
 _KINDS = ("msg", "srv", "action")
-_ENDINGS = ("_msgs", "_srvs", "_interfaces", "_dds_common")  # what packages of interfaces end in, to look no further
+_ENDINGS = ("_msgs", "_srvs", "_interfaces", "_dds_common")  # of our packages of interfaces, to look no further
+# What ROS 2 has besides, so that an import can say that it is known and not there, rather than misspelled.
 _NOT_OFFERED = {
-    "ament_index_python", "diagnostic_updater", "image_geometry", "image_transport", "launch", "launch_ros", "ros2cli",
-    "rosbag2_py", "rosidl_runtime_py", "tf2_geometry_msgs",
+    "diagnostic_updater", "image_geometry", "image_transport", "launch", "launch_ros", "launch_testing",
+    "ros2cli", "ros2launch", "ros2topic", "rosbag2_py", "rosidl_runtime_py", "tf2_kdl", "tf2_sensor_msgs", "tf2_tools",
+    "rqt_gui", "rqt_gui_py", "laser_geometry", "rosidl_parser", "ros_testing",
 }  # fmt: skip
 
 
@@ -56,12 +72,13 @@ class InterfaceModule(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
+        from wall_oss_ros.embedded.exceptions import NotOfferedName
         from wall_oss_ros.embedded.interfaces import get_interface
 
         try:
             found = get_interface(self._package, self._kind, name)
         except LookupError as error:
-            raise AttributeError(str(error)) from None
+            raise NotOfferedName(str(error)) from None
         setattr(self, name, found)
         return found
 
@@ -104,40 +121,77 @@ class EmbeddedFinder(MetaPathFinder):
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         package, _, rest = name.partition(".")
-        if package in _PACKAGES and (package == "rclpy" or not _is_installed(package)):
-            if rest not in _PACKAGES[package]:
-                raise _not_offered(name)
-            return ModuleSpec(name, _Alias(f"{_HERE}.{_PACKAGES[package][rest]}"), is_package=True)
-        if package.endswith(_ENDINGS) and not _is_installed(package):
-            from wall_oss_ros.embedded.interfaces import get_interface, packages
+        if package in sys.stdlib_module_names or package == "wall_oss_ros":
+            return None
+        if package in _PACKAGES:
+            if rest in _PACKAGES[package] and self._may_stand_in(package):
+                return ModuleSpec(name, _Alias(f"{_HERE}.{_PACKAGES[package][rest]}"), is_package=True)
+        elif (kind := rest.partition(".")[0]) in ("", *_KINDS) and self._has_interfaces(package):
+            interface = rest.partition(".")[2]
+            if not interface:
+                return ModuleSpec(name, _Interfaces(), is_package=True)
+            if not interface.startswith("_") and _is_an_import():
+                _look_up(name, package, kind, interface)
+        known = package in _PACKAGES or package in _NOT_OFFERED
+        if known and _is_an_import() and not self._is_installed(package):
+            from wall_oss_ros.embedded.exceptions import NotOfferedModule
 
-            kind, _, interface = rest.partition(".")
-            if package in packages() and kind in ("", *_KINDS):
-                if not interface:
-                    return ModuleSpec(name, _Interfaces(), is_package=True)
-                if not interface.startswith("_"):
-                    try:  # Python looks for a module where the package has no such class
-                        get_interface(package, kind, interface)
-                    except LookupError as error:
-                        raise ImportError(str(error), name=name) from None
-        if package in _NOT_OFFERED:
-            raise _not_offered(name)
+            raise NotOfferedModule(name)
         return None
 
+    def _has_interfaces(self, package: str) -> bool:
+        if os.environ.get("WALL_OSS_INTERFACES"):
+            from wall_oss_ros.embedded.interface_folders import in_folders
 
-@cache
-def _is_installed(package: str) -> bool:
-    """Whether Python finds a real package of that name; a mere folder, as in a checkout, is none."""
-    spec = PathFinder.find_spec(package)
-    return spec is not None and spec.origin is not None
+            if package in in_folders():  # asked for by name, so that these go before what is installed
+                return True
+        if not package.endswith(_ENDINGS) or self._is_installed(package):
+            return False
+        from wall_oss_ros.embedded.interfaces import packages
+
+        return package in packages()
+
+    def _may_stand_in(self, package: str) -> bool:
+        return package == "rclpy" or not self._is_installed(package)  # rclpy's own could not be imported
+
+    def _is_installed(self, package: str) -> bool:
+        """Whether a real package of that name is found; a mere folder, as in a checkout, is none."""
+        for finder in sys.meta_path:
+            if finder is not self and hasattr(finder, "find_spec"):
+                with suppress(ImportError):
+                    spec = finder.find_spec(package, None)
+                    if spec is not None and spec.origin is not None:
+                        return True
+        return False
 
 
-def _not_offered(name: str) -> ImportError:
-    return ImportError(
-        f"{name} is not part of the embedded library, which stands in because ROS 2 is not installed. "
-        "Source a ROS 2 installation to use it; docs/embedded.md lists what is offered.",
-        name=name,
-    )
+def _is_an_import() -> bool:
+    """Whether a finder's caller wants to import, rather than to know whether there is such a module.
+
+    An error that says more than "No module named ..." can only be raised from the finder, and `find_spec` of
+    importlib.util is to answer None.
+    """
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename == __file__:
+        frame = frame.f_back
+    return frame is not None and frame.f_back is not None and "_find_and_load" in frame.f_back.f_code.co_name
+
+
+def _look_up(name: str, package: str, kind: str, interface: str) -> None:
+    """For ``import pkg.msg.Name``: Python looks for a module where the package has no such class."""
+    from wall_oss_ros.embedded.exceptions import NotOfferedInterface
+    from wall_oss_ros.embedded.interfaces import get_interface
+
+    try:
+        get_interface(package, kind, interface)
+    except LookupError as error:
+        raise NotOfferedInterface(str(error), name=name) from None
+
+
+def find_submodule(name: str) -> ModuleType | None:
+    """The module that serves ``rclpy.<name>``, for those who ask for it as an attribute; None where there is none."""
+    ours = _PACKAGES["rclpy"].get(name)
+    return importlib.import_module(f"{_HERE}.{ours}") if ours and name else None
 
 
 def install() -> bool:

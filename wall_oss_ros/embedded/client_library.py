@@ -16,6 +16,7 @@ from wall_oss_ros.embedded.context import (
     ok,
     reset_default_context,
 )
+from wall_oss_ros.embedded.exceptions import NotOfferedName
 from wall_oss_ros.embedded.executors import ExternalShutdownException, SingleThreadedExecutor
 from wall_oss_ros.embedded.node import Node
 from wall_oss_ros.embedded.parameter import Parameter
@@ -146,4 +147,8 @@ def spin_until_future_complete(
 
 
 def __getattr__(name: str) -> Any:
-    raise AttributeError(f"The embedded library does not offer rclpy.{name} (see docs/embedded.md).")
+    from wall_oss_ros.embedded.auto import find_submodule
+
+    if (module := find_submodule(name)) is not None:  # as rclpy has its submodules, whichever import brought them
+        return module
+    raise NotOfferedName(f"The embedded library does not offer rclpy.{name} (see docs/embedded.md).")

@@ -18,7 +18,7 @@ from cyclonedds.topic import Topic
 from cyclonedds.util import duration
 
 from wall_oss_ros.embedded.qos import DurabilityPolicy, HistoryPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
-from wall_oss_ros.embedded.time import Infinite
+from wall_oss_ros.embedded.time import Duration, Infinite
 from wall_oss_ros.errors import WallOSSError
 
 ANY = SampleState.Any | ViewState.Any | InstanceState.Any
@@ -73,8 +73,8 @@ def _network_error(error: DDSException) -> WallOSSError:
 
 
 def _nanoseconds(value: Any) -> int | None:
-    """A finite, positive span in ns, or None where it means 'no limit'."""
-    return value.nanoseconds if 0 < value.nanoseconds < Infinite.nanoseconds else None
+    """A finite, positive span in ns, or None where it means 'no limit', or 'best available'."""
+    return value.nanoseconds if 0 < value.nanoseconds < Infinite.nanoseconds - 1 else None
 
 
 def dds_qos(profile: Any, writer: bool, user_data: str = "") -> Qos:
@@ -119,13 +119,24 @@ def profile_from_dds(qos: Qos) -> Any:
     reliable = isinstance(qos[Policy.Reliability], Policy.Reliability.Reliable)
     latched = qos[Policy.Durability] != Policy.Durability.Volatile
     history = qos[Policy.History] if Policy.History in qos else Policy.History.KeepLast(1)
+    manual = Policy.Liveliness in qos and isinstance(qos[Policy.Liveliness], Policy.Liveliness.ManualByTopic)
     keep_all = history == Policy.History.KeepAll
     return QoSProfile(
         history=HistoryPolicy.KEEP_ALL if keep_all else HistoryPolicy.KEEP_LAST,
         depth=0 if keep_all else history.depth,
         reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
         durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+        liveliness=LivelinessPolicy.MANUAL_BY_TOPIC if manual else LivelinessPolicy.AUTOMATIC,
+        deadline=_span(qos, Policy.Deadline, "deadline"),
+        lifespan=_span(qos, Policy.Lifespan, "lifespan"),
+        liveliness_lease_duration=_span(qos, Policy.Liveliness, "lease_duration"),
     )
+
+
+def _span(qos: Qos, policy: Any, attribute: str) -> Duration:
+    """A span of a discovered endpoint; what has no limit is Infinite, as ROS 2 tells it."""
+    found = getattr(qos[policy], attribute) if policy in qos else Infinite.nanoseconds
+    return Duration(nanoseconds=min(found, Infinite.nanoseconds))
 
 
 class Writer:
@@ -154,7 +165,7 @@ class Writer:
     def all_matched_user_data(self) -> list[bytes]:
         """User data of the readers that receive from it."""
         found = (self._writer.get_matched_subscription_data(handle) for handle in self.matched())
-        return [_user_data(endpoint) for endpoint in found if endpoint is not None]
+        return [user_data(endpoint) for endpoint in found if endpoint is not None]
 
     def wait_for_acks(self, nanoseconds: int) -> bool:
         """Waits until every reliable reader has everything; False when the time ran out."""
@@ -195,7 +206,7 @@ class Reader:
     def matched_user_data(self, handle: int) -> bytes | None:
         """User data of a writer that it receives from; None when it has left."""
         endpoint = self._reader.get_matched_publication_data(handle)
-        return None if endpoint is None else _user_data(endpoint)
+        return None if endpoint is None else user_data(endpoint)
 
     def close(self) -> None:
         self._open = False
@@ -296,6 +307,7 @@ def _delete(entity: Any) -> None:
         pass
 
 
-def _user_data(endpoint: Any) -> bytes:
+def user_data(endpoint: Any) -> bytes:
+    """The user data of an endpoint that was discovered."""
     qos = endpoint.qos
     return qos[Policy.Userdata].data if qos is not None and Policy.Userdata in qos else b""

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Interfaces that rosbags' store does not have: services, actions, control_msgs, and what some drivers expect.
+"""Interfaces that rosbags' store does not have: services, actions, control_msgs, example_interfaces, and what some
+drivers expect.
 
 Only the fields, as the wire needs them; their meaning is documented in the packages that define them.
 """
@@ -16,6 +17,11 @@ _TRAJECTORY_FEEDBACK = (
 )
 
 _CONTROLLER_PARTS = ("reference", "feedback", "error", "output")
+
+_NUMBERS = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)] + ["float32", "float64"]
+_CAMEL = {name: name.capitalize().replace("Uint", "UInt") for name in (*_NUMBERS, "byte")}
+_SET_BOOL, _TRIGGER = "bool data\n---\nbool success\nstring message", "---\nbool success\nstring message"
+_OUTCOME = "bool success\nstring error_message"
 
 MESSAGES = {
     "control_msgs/GripperCommand": "float64 position\nfloat64 max_effort",
@@ -41,14 +47,57 @@ MESSAGES = {
         "string[] exported_state_interfaces\nstring[] reference_interfaces\n"
         "controller_manager_msgs/ChainConnection[] chain_connections"
     ),
+    "example_interfaces/Empty": "",
+    **{f"example_interfaces/{name.capitalize()}": f"{name} data" for name in ("bool", "char", "string")},
+    "example_interfaces/WString": "wstring data",
+    **{f"example_interfaces/{camel}": f"{name} data" for name, camel in _CAMEL.items()},
+    **{
+        f"example_interfaces/{camel}MultiArray": f"example_interfaces/MultiArrayLayout layout\n{name}[] data"
+        for name, camel in _CAMEL.items()
+    },
+    "example_interfaces/MultiArrayDimension": "string label\nuint32 size\nuint32 stride",
+    "example_interfaces/MultiArrayLayout": "example_interfaces/MultiArrayDimension[] dim\nuint32 data_offset",
     "interbotix_xs_msgs/JointGroupCommand": "string name\nfloat32[] cmd",
     "interbotix_xs_msgs/JointSingleCommand": "string name\nfloat32 cmd",
 }
 
 SERVICES = {
     "std_srvs/Empty": "---\n",
-    "std_srvs/SetBool": "bool data\n---\nbool success\nstring message",
-    "std_srvs/Trigger": "---\nbool success\nstring message",
+    "std_srvs/SetBool": _SET_BOOL,
+    "std_srvs/Trigger": _TRIGGER,
+    "example_interfaces/SetBool": _SET_BOOL,
+    "example_interfaces/Trigger": _TRIGGER,
+    "example_interfaces/AddTwoInts": "int64 a\nint64 b\n---\nint64 sum",
+    "diagnostic_msgs/AddDiagnostics": "string load_namespace\n---\nbool success\nstring message",
+    "diagnostic_msgs/SelfTest": "---\nstring id\nbyte passed\ndiagnostic_msgs/DiagnosticStatus[] status",
+    "nav_msgs/GetMap": "---\nnav_msgs/OccupancyGrid map",
+    "nav_msgs/GetPlan": (
+        "geometry_msgs/PoseStamped start\ngeometry_msgs/PoseStamped goal\nfloat32 tolerance\n---\nnav_msgs/Path plan"
+    ),
+    "nav_msgs/LoadMap": (
+        "string map_url\n---\nuint8 RESULT_SUCCESS=0\nuint8 RESULT_MAP_DOES_NOT_EXIST=1\n"
+        "uint8 RESULT_INVALID_MAP_DATA=2\nuint8 RESULT_INVALID_MAP_METADATA=3\nuint8 RESULT_UNDEFINED_FAILURE=255\n"
+        "nav_msgs/OccupancyGrid map\nuint8 result"
+    ),
+    "nav_msgs/SetMap": (
+        "nav_msgs/OccupancyGrid map\ngeometry_msgs/PoseWithCovarianceStamped initial_pose\n---\nbool success"
+    ),
+    "visualization_msgs/GetInteractiveMarkers": (
+        "---\nuint64 sequence_number\nvisualization_msgs/InteractiveMarker[] markers"
+    ),
+    "composition_interfaces/ListNodes": "---\nstring[] full_node_names\nuint64[] unique_ids",
+    "composition_interfaces/LoadNode": (
+        "string package_name\nstring plugin_name\nstring node_name\nstring node_namespace\nuint8 log_level\n"
+        "string[] remap_rules\nrcl_interfaces/Parameter[] parameters\nrcl_interfaces/Parameter[] extra_arguments\n---\n"
+        f"{_OUTCOME}\nstring full_node_name\nuint64 unique_id"
+    ),
+    "composition_interfaces/UnloadNode": f"uint64 unique_id\n---\n{_OUTCOME}",
+    "type_description_interfaces/GetTypeDescription": (
+        "string type_name\nstring type_hash\nbool include_type_sources true\n---\nbool successful\n"
+        "string failure_reason\ntype_description_interfaces/TypeDescription type_description\n"
+        "type_description_interfaces/TypeSource[] type_sources\n"
+        "type_description_interfaces/KeyValue[] extra_information"
+    ),
     "rcl_interfaces/DescribeParameters": "string[] names\n---\nrcl_interfaces/ParameterDescriptor[] descriptors",
     "rcl_interfaces/GetParameters": "string[] names\n---\nrcl_interfaces/ParameterValue[] values",
     "rcl_interfaces/GetParameterTypes": "string[] names\n---\nuint8[] types",
@@ -80,6 +129,12 @@ SERVICES = {
 }
 
 ACTIONS = {
+    "example_interfaces/Fibonacci": "int32 order\n---\nint32[] sequence\n---\nint32[] sequence",
+    "tf2_msgs/LookupTransform": (
+        "string target_frame\nstring source_frame\nbuiltin_interfaces/Time source_time\n"
+        "builtin_interfaces/Duration timeout\nbuiltin_interfaces/Time target_time\nstring fixed_frame\nbool advanced\n"
+        "---\ngeometry_msgs/TransformStamped transform\ntf2_msgs/TF2Error error\n---\n"
+    ),
     "control_msgs/FollowJointTrajectory": (
         "trajectory_msgs/JointTrajectory trajectory\n"
         "trajectory_msgs/MultiDOFJointTrajectory multi_dof_trajectory\n"

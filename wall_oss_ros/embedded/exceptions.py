@@ -1,5 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exceptions with rclpy's names."""
+"""Exceptions with rclpy's names, and those that say what of ROS 2 is not here."""
+
+
+class NotOffered(Exception):
+    """Something of ROS 2 that the embedded library does not have."""
+
+
+class NotOfferedModule(NotOffered, ModuleNotFoundError):
+    def __init__(self, name: str):
+        super().__init__(
+            f"{name} is not part of the embedded library, which stands in because ROS 2 is not installed. "
+            "Source a ROS 2 installation to use it; docs/embedded.md lists what is offered.",
+            name=name,
+        )
+
+
+class NotOfferedName(NotOffered, AttributeError):
+    """Of a module: its attribute, or the class of an interface."""
+
+
+class NotOfferedInterface(NotOffered, ImportError):
+    """No such message, service or action."""
+
+
+class NotOfferedFeature(NotOffered, NotImplementedError):
+    def __init__(self, feature: str):
+        super().__init__(f"The embedded library does not offer {feature}; ROS 2's own rclpy does.")
 
 
 class NotInitializedException(Exception):
@@ -7,6 +33,18 @@ class NotInitializedException(Exception):
 
     def __init__(self, *args):
         super().__init__("rclpy.init() has not been called", *args)
+
+
+class NodeNameNonExistentError(RuntimeError):
+    """The graph has no node of that name."""
+
+
+class InvalidHandle(RuntimeError):
+    """Something was used after it had been destroyed."""
+
+
+class UnsupportedEventTypeError(RuntimeError):
+    """An event of which the middleware does not tell."""
 
 
 class NoTypeSupportImportedException(Exception):

@@ -7,9 +7,12 @@ writers belong to which node. Topics and services are read from DDS discovery it
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import IntEnum
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,8 +21,9 @@ from cyclonedds.core import InstanceState, ReadCondition, SampleState, ViewState
 
 from wall_oss_ros.embedded import dds, wire
 from wall_oss_ros.embedded.dds import profile_from_dds
-from wall_oss_ros.embedded.interfaces import get_interface
-from wall_oss_ros.embedded.naming import type_from_dds
+from wall_oss_ros.embedded.exceptions import NodeNameNonExistentError
+from wall_oss_ros.embedded.interfaces import get_interface, register_message
+from wall_oss_ros.embedded.naming import service_to_dds, type_from_dds
 from wall_oss_ros.embedded.qos import DurabilityPolicy, HistoryPolicy, QoSProfile
 
 _TOPIC = "ros_discovery_info"
@@ -68,29 +72,69 @@ class Graph:
         """rmw_dds_common/NodeEntitiesInfo of every node known, ours too."""
         with self._lock:
             while (taken := self._reader.take_sample()) is not None:
-                message = wire.deserialize(taken[0], self._info)
-                self._heard[message.gid.data.tobytes()] = message
+                self._hear(taken[0])
             alive = {endpoint.participant_key.bytes for endpoint in self._publications.known()}
             alive.add(self._participant.guid)
             heard = [message.node_entities_info_seq for guid, message in self._heard.items() if guid in alive]
             return [info for infos in heard for info in infos]
 
-    def topics(self) -> dict[str, set[str]]:
-        """Absolute topic names and their types, such as ``std_msgs/msg/String``."""
+    def _hear(self, data: bytes) -> None:
+        """Takes in what a participant says of its nodes; what nobody can read changes nothing."""
+        for kind in (self._info, _long_gids()):
+            try:
+                message = wire.deserialize(data, kind, exactly=True)
+            except ValueError:  # foreign: of another version, or damaged
+                continue
+            guid = message.gid.data.tobytes()[:16]
+            self._heard[guid] = message
+            return
+
+    def node(self, name: str, namespace: str) -> Any:
+        """A node's rmw_dds_common/NodeEntitiesInfo.
+
+        Raises:
+            NodeNameNonExistentError: there is no such node.
+        """
+        namespace = namespace or "/"
+        for info in self.nodes():
+            if (info.node_name, info.node_namespace) == (name, namespace):
+                return info
+        raise NodeNameNonExistentError(f"Cannot find node '{name}' in namespace '{namespace}'")
+
+    def of_node(self, name: str, namespace: str, writers: bool) -> dict[str, set[str]]:
+        """DDS names of the topics to which a node has writers, or readers, and DDS names of their types."""
+        info = self.node(name, namespace)
+        own = {_guid(gid) for gid in (info.writer_gid_seq if writers else info.reader_gid_seq)}
+        found: dict[str, set[str]] = defaultdict(set)
+        for end in (self._publications if writers else self._subscriptions).known():
+            if end.key.bytes in own:
+                found[end.topic_name].add(end.type_name)
+        return dict(found)
+
+    def dds_topics(self) -> dict[str, set[str]]:
+        """DDS names of all topics, and of their types."""
         found: dict[str, set[str]] = defaultdict(set)
         for endpoint in self._publications.known() + self._subscriptions.known():
-            if endpoint.topic_name.startswith("rt/"):
-                found[endpoint.topic_name[2:]].add(type_from_dds(endpoint.type_name))
+            found[endpoint.topic_name].add(endpoint.type_name)
         return dict(found)
+
+    def topics(self) -> dict[str, set[str]]:
+        """Absolute topic names and their types, such as ``std_msgs/msg/String``."""
+        return as_topics(self.dds_topics())
 
     def services(self) -> dict[str, set[str]]:
         """Absolute names of the services that are offered and their types."""
-        found: dict[str, set[str]] = defaultdict(set)
-        for endpoint in self._subscriptions.known():
-            name, kind = endpoint.topic_name, type_from_dds(endpoint.type_name)
-            if name.startswith("rq/") and name.endswith("Request") and kind.endswith("_Request"):
-                found[name[2 : -len("Request")]].add(kind[: -len("_Request")])
-        return dict(found)
+        return as_services({end.topic_name: {end.type_name} for end in self._subscriptions.known()})
+
+    def servers(self, service: str) -> int:
+        """How many servers a service has, by its absolute name."""
+        topic, _ = service_to_dds(service)
+        return sum(end.topic_name == topic for end in self._subscriptions.known())
+
+    def clients(self, service: str) -> int:
+        """How many clients a service has, by its absolute name."""
+        topic, _ = service_to_dds(service)
+        return sum(end.topic_name == topic for end in self._publications.known())
 
     def endpoints(self, topic: str, publishers: bool) -> list[TopicEndpointInfo]:
         """The publishers of a topic, by its absolute name, or its subscriptions."""
@@ -99,7 +143,7 @@ class Graph:
         keys, owner = {end.key.bytes for end in ends}, {}
         for info in self.nodes() if ends else ():
             for gid in [*info.writer_gid_seq, *info.reader_gid_seq]:
-                if (key := gid.data.tobytes()) in keys:
+                if (key := _guid(gid)) in keys:
                     owner[key] = (info.node_name, info.node_namespace)
         return [
             TopicEndpointInfo(
@@ -107,6 +151,8 @@ class Graph:
                 type_from_dds(end.type_name),
                 list(end.key.bytes),
                 profile_from_dds(end.qos),
+                TopicEndpointTypeEnum.PUBLISHER if publishers else TopicEndpointTypeEnum.SUBSCRIPTION,
+                TypeHash.from_user_data(dds.user_data(end)),
             )
             for end in ends
         ]
@@ -132,6 +178,64 @@ class _Endpoints:
             return list(self._known.values())
 
 
+@lru_cache(maxsize=1)
+def _long_gids() -> type:
+    """ParticipantEntitiesInfo as ROS 2 Humble sends it: its identifiers have 24 bytes, of which the last 8 are 0."""
+    package = "rmw_dds_common_humble"
+    register_message(package, "Gid", "uint8[24] data")
+    ends = "".join(f"{package}/Gid[] {end}_gid_seq\n" for end in ("reader", "writer"))
+    register_message(package, "NodeEntitiesInfo", f"string<=256 node_namespace\nstring<=256 node_name\n{ends}")
+    whole = f"{package}/Gid gid\n{package}/NodeEntitiesInfo[] node_entities_info_seq"
+    register_message(package, "ParticipantEntitiesInfo", whole)
+    return get_interface(package, "msg", "ParticipantEntitiesInfo")
+
+
+def _guid(gid: Any) -> bytes:
+    return gid.data.tobytes()[:16]
+
+
+def as_topics(found: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Of topics by their DDS names those of ROS 2, with their absolute names and types."""
+    return {
+        name[2:]: {type_from_dds(kind) for kind in types} for name, types in found.items() if name.startswith("rt/")
+    }
+
+
+def as_services(found: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Of topics by their DDS names the requests to services, as absolute names and types of those."""
+    services: dict[str, set[str]] = {}
+    for name, types in found.items():
+        kinds = {type_from_dds(kind) for kind in types}
+        if name.startswith("rq/") and name.endswith("Request"):
+            kinds = {kind.removesuffix("_Request") for kind in kinds if kind.endswith("_Request")}
+            if kinds:
+                services[name[2 : -len("Request")]] = kinds
+    return services
+
+
+class TopicEndpointTypeEnum(IntEnum):
+    INVALID = 0
+    PUBLISHER = 1
+    SUBSCRIPTION = 2
+
+
+@dataclass
+class TypeHash:
+    """The hash of a type: the version of its kind, -1 where none is known, and 32 bytes."""
+
+    version: int = -1
+    value: bytes = bytes(32)
+
+    @classmethod
+    def from_user_data(cls, data: bytes) -> TypeHash:
+        """What an endpoint's user data say of its type."""
+        found = re.search(rb"typehash=RIHS(\d\d)_([0-9a-f]{64});", data)
+        return cls(int(found[1]), bytes.fromhex(found[2].decode())) if found else cls()
+
+    def __str__(self) -> str:
+        return f"RIHS{self.version:02}_{self.value.hex()}" if self.version > 0 else "INVALID"
+
+
 @dataclass
 class TopicEndpointInfo:
     """A publisher or subscription somewhere in the graph."""
@@ -141,49 +245,5 @@ class TopicEndpointInfo:
     topic_type: str
     endpoint_gid: list[int]
     qos_profile: QoSProfile
-
-
-class NodeGraph:
-    """What a node can ask about the graph; mixed into Node."""
-
-    def _announce(self) -> None:
-        if self._announced and not self._destroyed and self.context.ok():
-            self.context.graph.update(self)
-
-    def get_node_names_and_namespaces(self) -> list[tuple[str, str]]:
-        """(name, namespace) of every node in the graph."""
-        return [(info.node_name, info.node_namespace) for info in self.context.graph.nodes()]
-
-    def get_node_names(self) -> list[str]:
-        return [name for name, _ in self.get_node_names_and_namespaces()]
-
-    def get_fully_qualified_node_names(self) -> list[str]:
-        return [f"{'' if ns == '/' else ns}/{name}" for name, ns in self.get_node_names_and_namespaces()]
-
-    def wait_for_node(self, fully_qualified_node_name: str, timeout: float) -> bool:
-        """Waits up to `timeout` seconds until a node is there."""
-        name = f"/{fully_qualified_node_name.lstrip('/')}"
-        return self.context.poll(lambda: name in self.get_fully_qualified_node_names(), timeout)
-
-    def get_topic_names_and_types(self, no_demangle: bool = False) -> list[tuple[str, list[str]]]:
-        """Topics in the graph with their types."""
-        return [(name, sorted(types)) for name, types in sorted(self.context.graph.topics().items())]
-
-    def get_service_names_and_types(self) -> list[tuple[str, list[str]]]:
-        """Services that somebody offers, with their types."""
-        return [(name, sorted(types)) for name, types in sorted(self.context.graph.services().items())]
-
-    def get_publishers_info_by_topic(self, topic_name: str, no_mangle: bool = False) -> list[TopicEndpointInfo]:
-        return self.context.graph.endpoints(self.resolve_topic_name(topic_name), publishers=True)
-
-    def get_subscriptions_info_by_topic(self, topic_name: str, no_mangle: bool = False) -> list[TopicEndpointInfo]:
-        return self.context.graph.endpoints(self.resolve_topic_name(topic_name), publishers=False)
-
-    def count_publishers(self, topic_name: str) -> int:
-        return len(self.get_publishers_info_by_topic(topic_name))
-
-    def count_subscribers(self, topic_name: str) -> int:
-        return len(self.get_subscriptions_info_by_topic(topic_name))
-
-    def count_services(self, service_name: str) -> int:
-        return int(self.resolve_service_name(service_name) in self.context.graph.services())
+    endpoint_type: TopicEndpointTypeEnum = TopicEndpointTypeEnum.INVALID
+    topic_type_hash: TypeHash = field(default_factory=TypeHash)

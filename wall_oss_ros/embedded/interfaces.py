@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Interface definitions: which there are, and their classes.
 
-Standard packages come from rosbags' store for ROS 2 Jazzy and from `definitions`; wall_oss_msgs from its own files.
-Anything else can be registered from text with `register_message`, `register_service` and `register_action`.
+Standard packages come from rosbags' store for ROS 2 Jazzy and from `definitions`; wall_oss_msgs from its own files; any
+package from a folder that WALL_OSS_INTERFACES names, which goes before the first two. Anything else can be registered
+from text with `register_message`, `register_service` and `register_action`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, ClassVar
 
 from rosbags.interfaces import Msgdef, Nodetype
 from rosbags.serde.cdr import generate_deserialize_cdr, generate_getsize_cdr, generate_serialize_cdr
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys import Stores, get_typestore
 from rosbags.typesys.base import make_typesdict, normalize_fieldname
 from rosbags.typesys.msg import MSGParser
 from rosbags.typesys.store import Typestore
@@ -23,6 +24,7 @@ from rosbags.typesys.store import Typestore
 from wall_oss_ros.embedded.definitions import ACTIONS, MESSAGES, SERVICES
 from wall_oss_ros.embedded.exceptions import NoTypeSupportImportedException
 from wall_oss_ros.embedded.fields import Field, Octet, make_field
+from wall_oss_ros.embedded.interface_folders import in_folders, read
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.paths import data_path
 
@@ -43,9 +45,8 @@ class _Store(Typestore):
 
     def __init__(self) -> None:
         super().__init__()
-        self.fielddefs.update(get_typestore(Stores.ROS2_JAZZY).fielddefs)
-        # The store has char here, as ROS 2 once did; the bytes are the same, the hash of the type is not.
-        self.fielddefs.update(get_types_from_msg("uint8[16] data", "rmw_dds_common/msg/Gid"))
+        for key, (constants, fields) in get_typestore(Stores.ROS2_JAZZY).fielddefs.items():
+            self.fielddefs[key] = constants, [(name, _without_char(kind)) for name, kind in fields]
 
     def get_msgdef(self, typename: str) -> Msgdef:
         if typename not in self.cache:
@@ -58,6 +59,16 @@ class _Store(Typestore):
                 0, None, None, None, None, None, None, None,
             )  # fmt: skip
         return self.cache[typename]
+
+
+def _without_char(description: Any) -> Any:
+    """ROS 2 takes char for uint8; the bytes are the same, the hash of the type is not."""
+    kind, detail = description
+    if kind == Nodetype.BASE:
+        return kind, ("uint8", 0) if detail[0] == "char" else detail
+    if kind in (Nodetype.ARRAY, Nodetype.SEQUENCE):
+        return kind, (_without_char(detail[0]), detail[1])
+    return description
 
 
 def _unsigned(description: Any) -> Any:
@@ -77,38 +88,53 @@ def store() -> _Store:
         return _Store()
 
 
-def register_message(package: str, name: str, text: str, kind: str = "msg") -> None:
+def register_message(package: str, name: str, text: str, kind: str = "msg", source: str = "") -> None:
     """Adds a message type from the text of its .msg file, or with another `kind` a part of a service or action.
 
+    One that is there already stays, unless the new one comes from a file and nothing has used the old one.
+
     Raises:
-        WallOSSError: the text cannot be parsed.
+        WallOSSError: the text cannot be parsed, or `source`, the file that it comes from, is no valid definition.
     """
     key = f"{package}/{kind}/{name}"
     with _lock:
-        if key in store().fielddefs:
+        if key in store().fielddefs and (not source or key in _classes or key in store().cache):
             return
+        if source:  # the library needs an older one no more
+            _defaults.pop(key, None)
         try:
             (parsed,) = MSGParser(f"MSG: {package}/msg/{name}\n{text}").specification()
         except Exception as error:
             raise WallOSSError(
-                f"The definition of {key} cannot be parsed: {str(error).splitlines()[0]}",
+                f"The definition of {source or key} cannot be parsed: {_first_line(error)}",
                 "Correct the file; its syntax is that of ROS 2 interfaces.",
             ) from error
         ((constants, fields),) = make_typesdict([parsed]).values()
+        fields = [(name, _without_char(kind)) for name, kind in fields]
         store().fielddefs[key] = constants, fields or [(PLACEHOLDER, (Nodetype.BASE, ("uint8", 0)))]
         _defaults[key] = {field.name: field.value for field in parsed.fields if field.value is not None}
 
 
-def register_service(package: str, name: str, text: str, kind: str = "srv") -> None:
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
+def register_service(package: str, name: str, text: str, kind: str = "srv", source: str = "") -> None:
     """Adds a service type from the text of its .srv file (request, ``---``, response)."""
-    for part, suffix in zip(_sections(package, kind, name, text, 2), ("Request", "Response")):
-        register_message(package, f"{name}_{suffix}", part, kind)
+    for part, suffix in zip(_sections(source or f"{package}/{kind}/{name}", text, 2), ("Request", "Response")):
+        register_message(package, f"{name}_{suffix}", part, kind, source)
+    own = f"{package}/{kind}/{name}"
+    said = ((part, (Nodetype.NAME, f"{own}_{part.capitalize()}")) for part in ("request", "response"))
+    info = ("info", (Nodetype.NAME, "service_msgs/msg/ServiceEventInfo"))
+    with _lock:
+        store().fielddefs[f"{own}_Event"] = [], [info, *((part, (Nodetype.SEQUENCE, (kind, 1))) for part, kind in said)]
 
 
-def register_action(package: str, name: str, text: str) -> None:
+def register_action(package: str, name: str, text: str, source: str = "") -> None:
     """Adds an action type from the text of its .action file (goal, ``---``, result, ``---``, feedback)."""
-    for part, suffix in zip(_sections(package, "action", name, text, 3), ("Goal", "Result", "Feedback")):
-        register_message(package, f"{name}_{suffix}", part, "action")
+    parts = _sections(source or f"{package}/action/{name}", text, 3)
+    for part, suffix in zip(parts, ("Goal", "Result", "Feedback")):
+        register_message(package, f"{name}_{suffix}", part, "action", source)
     uuid, stamp = "unique_identifier_msgs/UUID goal_id", "builtin_interfaces/Time stamp"
     own = f"{package}/action/{name}"
     send_goal = f"{uuid}\n{own}_Goal goal\n---\nbool accepted\n{stamp}"
@@ -117,12 +143,11 @@ def register_action(package: str, name: str, text: str) -> None:
     register_message(package, f"{name}_FeedbackMessage", f"{uuid}\n{own}_Feedback feedback", "action")
 
 
-def _sections(package: str, kind: str, name: str, text: str, count: int) -> list[str]:
-    parts = re.split(r"(?m)^---[ \t]*$", text)
+def _sections(source: str, text: str, count: int) -> list[str]:
+    parts = re.split(r"(?m)^---[ \t\r]*$", text)
     if len(parts) != count:
         raise WallOSSError(
-            f"The definition of {package}/{kind}/{name} has {len(parts)} sections, expected {count} separated by "
-            "'---' lines.",
+            f"The definition of {source} has {len(parts)} sections, expected {count} separated by '---' lines.",
             "Correct the file.",
         )
     return parts
@@ -133,6 +158,7 @@ def load_package(package: str) -> None:
     with _lock:
         if package in _loaded_packages:
             return
+        _load_folders(package)
         _loaded_packages.add(package)
         for kind, table, register in (
             ("msg", MESSAGES, register_message),
@@ -148,30 +174,45 @@ def load_package(package: str) -> None:
                     register(package, path.stem, path.read_text(encoding="utf-8"))
 
 
+def _load_folders(package: str) -> None:
+    """Registers what the folders of WALL_OSS_INTERFACES have of a package."""
+    register = {"msg": register_message, "srv": register_service, "action": register_action}
+    for (kind, name), path in in_folders().get(package, {}).items():
+        register[kind](package, name, read(path), source=str(path))
+
+
 class _Wrapper(type):
     """Metaclass of service and action classes, for a readable repr."""
 
     def __repr__(cls) -> str:
         return f"<class '{cls.__module__}.{cls.__name__}'>"
 
+    def __getattr__(cls, name: str) -> Any:
+        if name == "Event" and "Request" in vars(cls):  # of use to introspection only, so made when it is asked for
+            return get_interface(*cls.Request._key.removesuffix("_Request").split("/"), part="_Event")
+        raise AttributeError(f"type object {cls.__name__!r} has no attribute {name!r}")
+
 
 def _wrap(package: str, kind: str, name: str, **members: Any) -> type:
     return _Wrapper(name, (), {"__module__": f"{package}.{kind}", **members})
 
 
-def get_interface(package: str, kind: str, name: str) -> type:
+def get_interface(package: str, kind: str, name: str, part: str = "") -> type:
     """The class of a message, service or action.
 
     Args:
         package: such as ``std_msgs``.
         kind: ``msg``, ``srv`` or ``action``.
         name: such as ``String``; or a part of a service or action, such as ``SetBool_Request``.
+        part: ending of the part's name, such as ``_Event``.
 
     Raises:
         LookupError: there is no such definition; the text says which there are.
     """
 
-    def part(suffix: str) -> type:
+    name += part
+
+    def part_of(suffix: str) -> type:
         return get_interface(package, kind, f"{name}_{suffix}")
 
     with _lock:
@@ -182,17 +223,21 @@ def get_interface(package: str, kind: str, name: str) -> type:
         if key in known:
             made = _make_message_class(key)
         elif f"{key}_Request" in known:
-            made = _wrap(package, kind, name, Request=part("Request"), Response=part("Response"))
+            made = _wrap(package, kind, name, Request=part_of("Request"), Response=part_of("Response"))
         elif f"{key}_Goal" in known:
-            made = _wrap(package, kind, name, Goal=part("Goal"), Result=part("Result"), Feedback=part("Feedback"))
+            made = _wrap(
+                package, kind, name, Goal=part_of("Goal"), Result=part_of("Result"), Feedback=part_of("Feedback")
+            )
             made.Impl = _wrap(
                 package, kind, f"{name}_Impl",
-                SendGoalService=part("SendGoal"),
-                GetResultService=part("GetResult"),
-                FeedbackMessage=part("FeedbackMessage"),
+                SendGoalService=part_of("SendGoal"),
+                GetResultService=part_of("GetResult"),
+                FeedbackMessage=part_of("FeedbackMessage"),
                 CancelGoalService=get_interface("action_msgs", "srv", "CancelGoal"),
                 GoalStatusMessage=get_interface("action_msgs", "msg", "GoalStatusArray"),
             )  # fmt: skip
+        elif name == "wstring":
+            raise LookupError(f"A message of {package} has a field of type wstring, which the embedded library lacks.")
         else:
             there = ", ".join(names_in(package, kind)) or f"none of kind {kind}"
             raise LookupError(f"The embedded library has no definition of {key}; of {package} it has: {there}.")
@@ -311,7 +356,7 @@ def names_in(package: str, kind: str) -> list[str]:
 def packages() -> set[str]:
     """Packages of which there is at least one definition."""
     names = [*store().fielddefs, *MESSAGES, *SERVICES, *ACTIONS]
-    return {name.split("/")[0] for name in names} | {"wall_oss_msgs"}
+    return {name.split("/")[0] for name in names} | {"wall_oss_msgs"} | set(in_folders())
 
 
 def get_message(full_name: str) -> type:
@@ -333,3 +378,19 @@ def check_type(cls: Any, kind: str) -> None:
     attribute, expected = _TYPE_CLASSES[kind]
     if not hasattr(cls, attribute):
         raise NoTypeSupportImportedException(f"{cls!r} is not {expected}.")
+
+
+def check_for_type_support(msg_or_srv_type: Any) -> None:
+    """Raises NoTypeSupportImportedException unless it is a message, service or action class."""
+    if not any(hasattr(msg_or_srv_type, attribute) for attribute, _ in _TYPE_CLASSES.values()):
+        raise NoTypeSupportImportedException(f"{msg_or_srv_type!r} is not the class of an interface.")
+
+
+def check_is_valid_msg_type(msg_type: Any) -> None:
+    """Raises NoTypeSupportImportedException unless it is a message class."""
+    check_type(msg_type, "msg")
+
+
+def check_is_valid_srv_type(srv_type: Any) -> None:
+    """Raises NoTypeSupportImportedException unless it is a service class."""
+    check_type(srv_type, "srv")

@@ -9,14 +9,16 @@ from wall_oss_ros.embedded import naming
 from wall_oss_ros.embedded.arguments import parse
 from wall_oss_ros.embedded.clock import Clock, ROSClock, TimeSource
 from wall_oss_ros.embedded.context import get_default_context
-from wall_oss_ros.embedded.exceptions import NotInitializedException
-from wall_oss_ros.embedded.graph import NodeGraph
+from wall_oss_ros.embedded.exceptions import NodeNameNonExistentError, NotInitializedException
 from wall_oss_ros.embedded.interfaces import get_interface
 from wall_oss_ros.embedded.logging import RcutilsLogger, get_logger
 from wall_oss_ros.embedded.node_entities import NodeEntities
+from wall_oss_ros.embedded.node_graph import NodeGraph
 from wall_oss_ros.embedded.node_parameters import NodeParameters
 from wall_oss_ros.embedded.node_services import ParameterService, RosoutPublisher, add_logger_services
 from wall_oss_ros.embedded.parameter import Parameter
+
+__all__ = ["Node", "NodeNameNonExistentError"]
 
 
 class Node(NodeParameters, NodeEntities, NodeGraph):

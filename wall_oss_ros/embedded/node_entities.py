@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -11,8 +12,10 @@ from wall_oss_ros.embedded.callback_groups import MutuallyExclusiveCallbackGroup
 from wall_oss_ros.embedded.clock import Clock
 from wall_oss_ros.embedded.entities import Entity, GraphEntity, GuardCondition, Rate, Timer
 from wall_oss_ros.embedded.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
+from wall_oss_ros.embedded.exceptions import NotOfferedFeature
 from wall_oss_ros.embedded.interfaces import check_type
-from wall_oss_ros.embedded.qos import as_profile, qos_profile_services_default
+from wall_oss_ros.embedded.qos import QoSProfile, as_profile, qos_profile_services_default
+from wall_oss_ros.embedded.qos_overriding_options import override_profile
 from wall_oss_ros.embedded.services import Client, Service
 from wall_oss_ros.embedded.topics import Publisher, Subscription
 
@@ -47,8 +50,8 @@ class NodeEntities:
         """A publisher; `qos_profile` is a QoSProfile or the depth of the default one."""
         check_type(msg_type, "msg")
         _check_events(event_callbacks, PublisherEventCallbacks)
-        _refuse("qos_overriding_options", qos_overriding_options)
         name, profile = self.resolve_topic_name(topic), as_profile(qos_profile)
+        profile = self._overridden(name, profile, qos_overriding_options, is_publisher=True)
         return self._adopt(publisher_class(self, msg_type, name, profile, callback_group))
 
     def create_subscription(
@@ -67,9 +70,9 @@ class NodeEntities:
         """A subscription; `callback` is called with each message."""
         check_type(msg_type, "msg")
         _check_events(event_callbacks, SubscriptionEventCallbacks)
-        _refuse("qos_overriding_options", qos_overriding_options)
         _refuse("content_filter_options", content_filter_options)
         name, profile = self.resolve_topic_name(topic), as_profile(qos_profile)
+        profile = self._overridden(name, profile, qos_overriding_options, is_publisher=False)
         return self._adopt(Subscription(self, msg_type, name, callback, profile, callback_group, raw))
 
     def create_service(
@@ -85,7 +88,7 @@ class NodeEntities:
         """A service; `callback` takes the request and an empty response and returns the response."""
         check_type(srv_type, "srv")
         name = self.resolve_service_name(srv_name)
-        return self._adopt(service_class(self, srv_type, name, callback, callback_group))
+        return self._adopt(service_class(self, srv_type, name, callback, callback_group, as_profile(qos_profile)))
 
     def create_client(
         self,
@@ -97,7 +100,8 @@ class NodeEntities:
     ) -> Client:
         """A client of a service."""
         check_type(srv_type, "srv")
-        return self._adopt(Client(self, srv_type, self.resolve_service_name(srv_name), callback_group))
+        name, profile = self.resolve_service_name(srv_name), as_profile(qos_profile)
+        return self._adopt(Client(self, srv_type, name, callback_group, profile))
 
     def create_timer(
         self,
@@ -121,6 +125,13 @@ class NodeEntities:
             raise ValueError("frequency must be > 0")
         timer = self.create_timer(1.0 / frequency, None, MutuallyExclusiveCallbackGroup(), clock)
         return Rate(timer, context=self.context)
+
+    def _overridden(self, topic: str, profile: QoSProfile, options: Any, is_publisher: bool) -> QoSProfile:
+        """The profile with what parameters say, where the options allow that."""
+        if options is not None:
+            profile = copy.copy(profile)
+            override_profile(self, topic, profile, options, is_publisher)
+        return profile
 
     def _adopt(self, entity: Any) -> Any:
         with self._lock:
@@ -180,7 +191,7 @@ def _end(entity: Any) -> None:
 
 def _refuse(name: str, value: Any) -> None:
     if value is not None:
-        raise NotImplementedError(f"The embedded library does not offer {name}; ROS 2's own rclpy does.")
+        raise NotOfferedFeature(name)
 
 
 def _check_events(value: Any, kind: type) -> None:

@@ -14,7 +14,7 @@ from wall_oss_ros.embedded import logging
 from wall_oss_ros.embedded.exceptions import ParameterNotDeclaredException, ParameterUninitializedException
 from wall_oss_ros.embedded.interfaces import get_interface
 from wall_oss_ros.embedded.parameter import Parameter
-from wall_oss_ros.embedded.qos import qos_profile_rosout_default
+from wall_oss_ros.embedded.qos import qos_profile_parameters, qos_profile_rosout_default
 from wall_oss_ros.embedded.time import Time
 
 
@@ -32,7 +32,8 @@ class ParameterService:
             ("SetParametersAtomically", self._set_atomically),
         ):
             snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).strip("_")
-            node.create_service(get_interface("rcl_interfaces", "srv", name), f"~/{snake}", callback)
+            kind = get_interface("rcl_interfaces", "srv", name)
+            node.create_service(kind, f"~/{snake}", callback, qos_profile=qos_profile_parameters)
 
     def _tell(self, field: str, look_up: Callable[[str], Any], request: Any, response: Any) -> Any:
         """Fills in what is asked of each name; where one is not declared, nothing, as in rclpy."""

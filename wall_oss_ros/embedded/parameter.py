@@ -151,6 +151,46 @@ def get_parameter_value(string_value: str) -> Any:
         return Parameter("", value=string_value).get_parameter_value()
 
 
+def parameter_dict_from_yaml_file(
+    parameter_file: str, use_wildcard: bool = False, target_nodes: list[str] | None = None, namespace: str = ""
+) -> dict[str, Any]:
+    """rcl_interfaces/Parameter by name, from a parameter file.
+
+    Args:
+        parameter_file: path of the file.
+        use_wildcard: take what is below ``/**``, too, before what is below the nodes.
+        target_nodes: keys of nodes in the file; all if not given.
+        namespace: goes before the names.
+
+    Raises:
+        RuntimeError: the file lacks a node, or is no parameter file.
+    """
+    with open(parameter_file, encoding="utf-8") as file:
+        content = yaml.safe_load(file)
+    if not isinstance(content, dict):
+        raise RuntimeError(f"{parameter_file} is not a valid ROS parameter file")
+    keys = ["/**"] if use_wildcard and "/**" in content else []
+    keys += target_nodes or [key for key in content if key != "/**"]
+    if not keys:
+        raise RuntimeError("Param file does not contain selected parameters")
+    found: dict[str, Any] = {}
+    for key in keys:
+        if key not in content:
+            raise RuntimeError(f"Param file does not contain parameters for {key}, only for nodes: {list(content)}")
+        if not isinstance(content[key], dict) or "ros__parameters" not in content[key]:
+            raise RuntimeError(f"YAML file is not a valid ROS parameter file for node {key}")
+        found |= _flat(content[key]["ros__parameters"] or {}, namespace)
+    return {name: Parameter(name, value=value).to_parameter_msg() for name, value in found.items()}
+
+
+def _flat(tree: dict, prefix: str) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        full = f"{prefix}{PARAMETER_SEPARATOR_STRING}{name}" if prefix else str(name)
+        flat |= _flat(value, full) if isinstance(value, dict) else {full: value}
+    return flat
+
+
 def nearly_equal(left: float, right: float) -> bool:
     """Equality of floats up to rounding, as rclpy takes it."""
     return math.isclose(left, right, rel_tol=1e-9, abs_tol=1e-15)

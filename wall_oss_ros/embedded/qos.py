@@ -6,7 +6,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 
+from wall_oss_ros.embedded import qos_compatibility
+from wall_oss_ros.embedded.qos_compatibility import QoSCompatibility
 from wall_oss_ros.embedded.time import Duration
+
+
+class QoSPolicyKind(IntEnum):
+    """The policies, numbered as in the events about incompatible ones."""
+
+    INVALID = 1
+    DURABILITY = 2
+    DEADLINE = 4
+    LIVELINESS = 8
+    RELIABILITY = 16
+    HISTORY = 32
+    LIFESPAN = 64
+    DEPTH = 128
+    LIVELINESS_LEASE_DURATION = 256
+    AVOID_ROS_NAMESPACE_CONVENTIONS = 512
+
+
+def qos_policy_name_from_kind(policy_kind: QoSPolicyKind | int) -> str:
+    """The name of a policy."""
+    return QoSPolicyKind(policy_kind).name
 
 
 class InvalidQoSProfileException(Exception):
@@ -70,6 +92,8 @@ QoSDurabilityPolicy, QoSLivelinessPolicy = DurabilityPolicy, LivelinessPolicy
 
 
 _NO_LIMIT = Duration()
+# As strict as all the other ends of the topic allow; here, no limit.
+DeadlineBestAvailable = LivelinessLeaseDurationeBestAvailable = Duration(nanoseconds=2**63 - 2)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -100,6 +124,11 @@ class QoSProfile:
         self.liveliness = LivelinessPolicy(self.liveliness)
 
 
+def qos_check_compatible(publisher_qos: QoSProfile, subscription_qos: QoSProfile) -> tuple[QoSCompatibility, str]:
+    """Whether a publisher and a subscription with these profiles communicate, and why not or why it is not certain."""
+    return qos_compatibility.check(publisher_qos, subscription_qos)
+
+
 def as_profile(value: QoSProfile | int) -> QoSProfile:
     """A profile as given, or the default one with that depth.
 
@@ -125,7 +154,18 @@ qos_profile_system_default = QoSProfile(
     durability=DurabilityPolicy.SYSTEM_DEFAULT,
 )
 qos_profile_best_available = QoSProfile(
-    depth=10, reliability=ReliabilityPolicy.BEST_AVAILABLE, durability=DurabilityPolicy.BEST_AVAILABLE
+    depth=10,
+    reliability=ReliabilityPolicy.BEST_AVAILABLE,
+    durability=DurabilityPolicy.BEST_AVAILABLE,
+    deadline=DeadlineBestAvailable,
+    liveliness=LivelinessPolicy.BEST_AVAILABLE,
+    liveliness_lease_duration=LivelinessLeaseDurationeBestAvailable,
+)
+qos_profile_unknown = QoSProfile(
+    history=HistoryPolicy.UNKNOWN,
+    reliability=ReliabilityPolicy.UNKNOWN,
+    durability=DurabilityPolicy.UNKNOWN,
+    liveliness=LivelinessPolicy.UNKNOWN,
 )
 qos_profile_action_status_default = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 qos_profile_rosout_default = QoSProfile(
@@ -134,6 +174,8 @@ qos_profile_rosout_default = QoSProfile(
 
 
 class QoSPresetProfiles(_ShortKeys, Enum):
+    UNKNOWN = qos_profile_unknown
+    DEFAULT = qos_profile_default
     SYSTEM_DEFAULT = qos_profile_system_default
     SENSOR_DATA = qos_profile_sensor_data
     SERVICES_DEFAULT = qos_profile_services_default

@@ -13,22 +13,23 @@ from typing import Any
 from wall_oss_ros.embedded import dds, wire
 from wall_oss_ros.embedded.entities import GraphEntity
 from wall_oss_ros.embedded.naming import service_to_dds
-from wall_oss_ros.embedded.qos import HistoryPolicy, QoSProfile
+from wall_oss_ros.embedded.qos import QoSProfile, qos_profile_services_default
+from wall_oss_ros.embedded.service_introspection import Introspection
 from wall_oss_ros.embedded.task import Future
 
-# As ROS 2 has it: reliable, and nothing is dropped.
-SERVICE_QOS = QoSProfile(history=HistoryPolicy.KEEP_ALL)
 _MATCH_TIMEOUT = 0.2  # s; a client's reader of replies is discovered at about the time of its first request
 
 
-def _endpoints(participant: dds.Participant, srv_type: type, name: str, role: str) -> tuple[Any, Any]:
+def _endpoints(
+    participant: dds.Participant, srv_type: type, name: str, role: str, profile: QoSProfile
+) -> tuple[Any, Any]:
     """The two DDS endpoints of a ``client`` or a ``service``: that of requests and that of replies."""
     # User data that ties the two together, as rmw_cyclonedds writes it.
     identity = f"{role}id={'.'.join(f'{byte:02x}' for byte in os.urandom(16))};"
 
     def open_endpoint(kind: type, topic: str, cls: type) -> Any:
         struct = wire.struct_type(cls._key, service=True)
-        return kind(participant, topic, struct, SERVICE_QOS, identity + wire.user_data(cls))
+        return kind(participant, topic, struct, profile, identity + wire.user_data(cls))
 
     of_requests, of_replies = (dds.Writer, dds.Reader) if role == "client" else (dds.Reader, dds.Writer)
     request_topic, reply_topic = service_to_dds(name)
@@ -44,13 +45,16 @@ def _value_of(user_data: bytes, key: str) -> str | None:
     return None
 
 
-class Service(GraphEntity):
+class Service(Introspection, GraphEntity):
     """Answers requests with a callback; made by Node.create_service."""
 
-    def __init__(self, node: Any, srv_type: type, name: str, callback: Callable, callback_group: Any):
-        self.srv_type, self.callback = srv_type, callback
+    def __init__(
+        self, node: Any, srv_type: type, name: str, callback: Callable, callback_group: Any,
+        qos_profile: QoSProfile = qos_profile_services_default,
+    ):  # fmt: skip
+        self.srv_type, self.callback, self.qos_profile = srv_type, callback, qos_profile
         self.srv_name = self.service_name = name
-        self._reader, self._writer = _endpoints(node.context.participant, srv_type, name, "service")
+        self._reader, self._writer = _endpoints(node.context.participant, srv_type, name, "service", qos_profile)
         self._ready_clients: set[int] = set()  # handles of their writers of requests
         super().__init__(node, callback_group, (self._reader,), (self._writer,))
 
@@ -67,7 +71,9 @@ class Service(GraphEntity):
             except ValueError as error:
                 self._node.get_logger().warning(f"{self.srv_name}: {error}", throttle_duration_sec=5.0)
                 return
-            await self._handle(request, (*wire.SERVICE_HEADER.unpack_from(data, 4), info.publication_handle))
+            header = wire.SERVICE_HEADER.unpack_from(data, 4)
+            self._tell("REQUEST_RECEIVED", *header, request=request)
+            await self._handle(request, (*header, info.publication_handle))
 
         return answer
 
@@ -96,6 +102,7 @@ class Service(GraphEntity):
             return
         self._wait_for_client(header[2])
         self._writer.write(wire.serialize(response, wire.SERVICE_HEADER.pack(*header[:2])))
+        self._tell("RESPONSE_SENT", *header[:2], response=response)
 
     def _wait_for_client(self, request_writer: int) -> None:
         """Waits until the client that wrote a request can hear the reply, but not for long: it may have left.
@@ -124,13 +131,16 @@ class DeferredService(Service):
             await result
 
 
-class Client(GraphEntity):
+class Client(Introspection, GraphEntity):
     """Calls a service; made by Node.create_client."""
 
-    def __init__(self, node: Any, srv_type: type, name: str, callback_group: Any):
-        self.context, self.srv_type = node.context, srv_type
+    def __init__(
+        self, node: Any, srv_type: type, name: str, callback_group: Any,
+        qos_profile: QoSProfile = qos_profile_services_default,
+    ):  # fmt: skip
+        self.context, self.srv_type, self.qos_profile = node.context, srv_type, qos_profile
         self.srv_name = self.service_name = name
-        self._writer, self._reader = _endpoints(node.context.participant, srv_type, name, "client")
+        self._writer, self._reader = _endpoints(node.context.participant, srv_type, name, "client", qos_profile)
         self._guid = self._writer.handle & (2**64 - 1)
         self._lock = threading.Lock()
         self._sequence = 0
@@ -161,6 +171,7 @@ class Client(GraphEntity):
         future._sequence = sequence
         future._add_immediate_callback(self.remove_pending_request)
         self._writer.write(wire.serialize(request, wire.SERVICE_HEADER.pack(self._guid, sequence)))
+        self._tell("REQUEST_SENT", self._guid, sequence, request=request)
         return future
 
     def call(self, request: Any, timeout_sec: float | None = None) -> Any:
@@ -191,13 +202,14 @@ class Client(GraphEntity):
             with self._lock:
                 future = self._pending.get(sequence) if guid == self._guid else None
             if future is not None:  # all clients of a service hear all its replies
-                return lambda: self._finish(future, data)
+                return lambda: self._finish(future, data, sequence)
         return None
 
-    def _finish(self, future: Future, data: bytes) -> None:
+    def _finish(self, future: Future, data: bytes, sequence: int) -> None:
         try:
             response = wire.deserialize(data, self.srv_type.Response, wire.SERVICE_HEADER.size)
         except ValueError as error:
             future.set_exception(error)
         else:
+            self._tell("RESPONSE_RECEIVED", self._guid, sequence, response=response)
             future.set_result(response)

@@ -17,6 +17,7 @@ import numpy as np
 import yaml
 from scipy.spatial.transform import Rotation, Slerp
 
+from wall_oss_ros.embedded.exceptions import NotOfferedFeature
 from wall_oss_ros.embedded.interfaces import get_interface
 from wall_oss_ros.embedded.logging import get_logger
 from wall_oss_ros.embedded.time import Duration, Time
@@ -189,21 +190,21 @@ class BufferCore:
 
         Args:
             target_frame, source_frame: names without a leading slash.
-            time: rclpy Time; 0 for the latest.
+            time: rclpy Time or builtin_interfaces/Time; 0 for the latest.
 
         Raises:
             TransformException: one of its kinds above, as their names say.
         """
         with self._lock:
-            return _message(target_frame, source_frame, *self._look_up(target_frame, source_frame, time.nanoseconds))
+            return _message(target_frame, source_frame, *self._look_up(target_frame, source_frame, _nanoseconds(time)))
 
     def lookup_transform_full_core(
         self, target_frame: str, target_time: Any, source_frame: str, source_time: Any, fixed_frame: str
     ) -> TransformStamped:
         """The pose of the source frame at one time in the target frame at another, while `fixed_frame` stood still."""
         with self._lock:
-            source, _ = self._look_up(fixed_frame, source_frame, source_time.nanoseconds)
-            target, stamp = self._look_up(target_frame, fixed_frame, target_time.nanoseconds)
+            source, _ = self._look_up(fixed_frame, source_frame, _nanoseconds(source_time))
+            target, stamp = self._look_up(target_frame, fixed_frame, _nanoseconds(target_time))
             return _message(target_frame, source_frame, target.after(source), stamp)
 
     def can_transform_core(self, target_frame: str, source_frame: str, time: Any) -> tuple[bool, str]:
@@ -235,6 +236,17 @@ class BufferCore:
                 if history is not None and history.latest[1]
             }
         return yaml.safe_dump(frames) if frames else "[]"
+
+    def all_frames_as_string(self) -> str:
+        """A line for each frame with its parent."""
+        with self._lock:
+            parents = {name: history.latest[1] for name, history in self._frames.items() if history is not None}
+        return "".join(f"Frame {name} exists with parent {parent}.\n" for name, parent in parents.items() if parent)
+
+    def _no_velocities(self, *_: Any, **__: Any) -> Any:
+        raise NotOfferedFeature("velocities of frames")
+
+    lookupVelocityCore = lookupVelocityFullCore = _no_velocities
 
     # How it is found
 
@@ -293,6 +305,10 @@ class BufferCore:
             if frame in above_source:
                 return min([*stamps, *above_source[frame]], default=0)
         raise _unconnected(target, source)
+
+
+def _nanoseconds(time: Any) -> int:
+    return time.nanoseconds if hasattr(time, "nanoseconds") else time.sec * 10**9 + time.nanosec
 
 
 def _unconnected(target: str, source: str) -> ConnectivityException:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Coordinate frames over topics, with tf2_ros's names and rules: a buffer, its listener, and broadcasters.
 
-Not offered: `Buffer.transform`, velocities, and the buffer's server and client.
+Not offered: velocities, and the buffer's server and client.
 """
 
 from __future__ import annotations
@@ -16,6 +16,15 @@ from wall_oss_ros.embedded.interfaces import get_interface
 from wall_oss_ros.embedded.logging import get_logger
 from wall_oss_ros.embedded.qos import DurabilityPolicy, QoSProfile
 from wall_oss_ros.embedded.task import Future
+from wall_oss_ros.embedded.tf2_buffer_interface import (
+    BufferInterface,
+    ConvertRegistration,
+    NotImplementedException,
+    Stamped,
+    TransformRegistration,
+    TypeException,
+    convert,
+)
 from wall_oss_ros.embedded.tf2_py import (
     BufferCore,
     ConnectivityException,
@@ -29,14 +38,16 @@ from wall_oss_ros.embedded.tf2_py import (
 from wall_oss_ros.embedded.time import Duration
 
 __all__ = [
-    "Buffer", "ConnectivityException", "ExtrapolationException", "InvalidArgumentException", "LookupException",
-    "StaticTransformBroadcaster", "TimeoutException", "TransformBroadcaster", "TransformException", "TransformListener",
+    "Buffer", "BufferCore", "BufferInterface", "ConnectivityException", "ConvertRegistration", "ExtrapolationException",
+    "InvalidArgumentException", "LookupException", "NotImplementedException", "Stamped", "StaticTransformBroadcaster",
+    "TimeoutException", "TransformBroadcaster", "TransformException", "TransformListener", "TransformRegistration",
+    "TypeException", "convert",
 ]  # fmt: skip
 _LATCHED = DurabilityPolicy.TRANSIENT_LOCAL
 TFMessage = get_interface("tf2_msgs", "msg", "TFMessage")
 
 
-class Buffer(BufferCore):
+class Buffer(BufferCore, BufferInterface):
     """Keeps transforms and answers where one frame is in another, at once or when it is known.
 
     Args:
@@ -45,7 +56,8 @@ class Buffer(BufferCore):
     """
 
     def __init__(self, cache_time: Duration | None = None, node: Any = None):
-        super().__init__(*([] if cache_time is None else [cache_time]))
+        BufferCore.__init__(self, *([] if cache_time is None else [cache_time]))
+        BufferInterface.__init__(self)
         self._changed = threading.Condition(self._lock)
         self._waiting: list[Callable[[], None]] = []
         if node is not None:
@@ -112,11 +124,22 @@ class Buffer(BufferCore):
 
     def wait_for_transform_async(self, target_frame: str, source_frame: str, time: Any) -> Future:
         """A future that has the transform once it is there."""
+        asked = target_frame, source_frame, time
+        return self._once(lambda: self.can_transform_core(*asked), lambda: self.lookup_transform_core(*asked))
+
+    def wait_for_transform_full_async(
+        self, target_frame: str, target_time: Any, source_frame: str, source_time: Any, fixed_frame: str
+    ) -> Future:
+        """A future that has what `lookup_transform_full` would answer, once it is there."""
+        asked = target_frame, target_time, source_frame, source_time, fixed_frame
+        return self._once(lambda: self.can_transform_full_core(*asked), lambda: self.lookup_transform_full_core(*asked))
+
+    def _once(self, ask: Callable[[], tuple[bool, str]], look_up: Callable[[], TransformStamped]) -> Future:
         future = Future()
 
         def look() -> None:
-            if not future.done() and self.can_transform_core(target_frame, source_frame, time)[0]:
-                future.set_result(self.lookup_transform_core(target_frame, source_frame, time))
+            if not future.done() and ask()[0]:
+                future.set_result(look_up())
 
         with self._changed:
             self._waiting.append(look)
@@ -127,6 +150,14 @@ class Buffer(BufferCore):
     async def lookup_transform_async(self, target_frame: str, source_frame: str, time: Any) -> TransformStamped:
         """As `lookup_transform`, for a coroutine that awaits it."""
         return await self.wait_for_transform_async(target_frame, source_frame, time)
+
+    async def lookup_transform_full_async(
+        self, target_frame: str, target_time: Any, source_frame: str, source_time: Any, fixed_frame: str
+    ) -> TransformStamped:
+        """As `lookup_transform_full`, for a coroutine that awaits it."""
+        return await self.wait_for_transform_full_async(
+            target_frame, target_time, source_frame, source_time, fixed_frame
+        )
 
 
 class TransformListener:

@@ -4,19 +4,17 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Callable
 from typing import Any
 
 from wall_oss_ros.embedded import dds, wire
 from wall_oss_ros.embedded.entities import GraphEntity
+from wall_oss_ros.embedded.exceptions import InvalidHandle
 from wall_oss_ros.embedded.executors import SingleThreadedExecutor
 from wall_oss_ros.embedded.naming import topic_to_dds
 from wall_oss_ros.embedded.task import Future
 from wall_oss_ros.embedded.time import Duration
-
-
-class InvalidHandle(RuntimeError):
-    """Something was used after it had been destroyed."""
 
 
 def _open(endpoint: type, node: Any, msg_type: type, topic: str, qos_profile: Any) -> Any:
@@ -68,8 +66,9 @@ class Publisher(GraphEntity):
 class Subscription(GraphEntity):
     """Calls a function with every message of a topic; made by Node.create_subscription.
 
-    The callback takes the message, or the message and a dict with ``source_timestamp`` and ``received_timestamp``
-    (ns since 1970, by the system's clock). With ``raw=True`` it is given the CDR bytes instead of the message.
+    The callback takes the message, or the message and a dict with ``source_timestamp``, when it was published, and
+    ``received_timestamp``, when the executor took it (ns since 1970, by the clocks of the two systems). Both sequence
+    numbers in it are None, as with ROS 2 on Cyclone DDS. With ``raw=True`` it is given CDR bytes, not a message.
     """
 
     def __init__(
@@ -106,7 +105,7 @@ class Subscription(GraphEntity):
         taken = None if self._closed else self._reader.take_sample()
         if taken is None:
             return None
-        data, info = taken
+        (data, info), received = taken, time.time_ns()
 
         def call() -> Any:
             try:
@@ -116,10 +115,14 @@ class Subscription(GraphEntity):
                 return None
             if not self._wants_info:
                 return self._callback(message)
-            stamp = info.source_timestamp
-            return self._callback(message, {"source_timestamp": stamp, "received_timestamp": stamp})
+            return self._callback(message, _about(info, received))
 
         return call
+
+
+def _about(info: Any, received: int) -> dict[str, int | None]:
+    numbers = dict.fromkeys(("publication_sequence_number", "reception_sequence_number"))
+    return {"source_timestamp": info.source_timestamp, "received_timestamp": received, **numbers}
 
 
 def _takes_info(callback: Callable) -> bool:

@@ -67,13 +67,14 @@ def serialize(message: Any, header: bytes = b"") -> bytes:
     return bytes(data)
 
 
-def deserialize(data: bytes, cls: type, skip: int = 0) -> Any:
+def deserialize(data: bytes, cls: type, skip: int = 0, exactly: bool = False) -> Any:
     """A message from its CDR.
 
     Args:
         data: with encapsulation.
         cls: message class.
         skip: bytes between the encapsulation and the message.
+        exactly: nothing but padding may follow, as after a message of another version.
 
     Raises:
         ValueError: not little-endian XCDR1, or not a message of that class.
@@ -82,9 +83,12 @@ def deserialize(data: bytes, cls: type, skip: int = 0) -> Any:
         raise ValueError(f"{cls.__name__}: the sender's encoding {bytes(data[:2]).hex()} is not little-endian XCDR1")
     msgdef = store().get_msgdef(cls._key)
     try:
-        return msgdef.deserialize_cdr_le(memoryview(data)[4 + skip :], 0, msgdef.cls, store())[0]
+        message, end = msgdef.deserialize_cdr_le(memoryview(data)[4 + skip :], 0, msgdef.cls, store())
     except Exception as error:
         raise ValueError(f"A sample is not a {cls.__name__}: {error}") from error
+    if exactly and len(data) - 4 - skip - end > 3:
+        raise ValueError(f"A sample is longer than a {cls.__name__}")
+    return message
 
 
 serialize_message = serialize  # as rclpy.serialization calls it

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from wall_oss_ros.embedded.action.goal import GoalStatus, uuid_key
+from wall_oss_ros.embedded.action.goal import GoalStatus, refuse_unknown, service_qos, uuid_key
 from wall_oss_ros.embedded.interfaces import check_type, get_interface
 from wall_oss_ros.embedded.qos import qos_profile_action_status_default, qos_profile_default
 from wall_oss_ros.embedded.task import Future
@@ -69,17 +69,24 @@ class ActionClient:
         self._latest: dict[bytes, int] = {}  # statuses may arrive before the answer to the goal
         parts, group = action_type.Impl, {"callback_group": callback_group}
         base = f"{action_name}/_action"
-        self._goal_client = node.create_client(parts.SendGoalService, f"{base}/send_goal", **group)
-        self._result_client = node.create_client(parts.GetResultService, f"{base}/get_result", **group)
-        self._cancel_client = node.create_client(parts.CancelGoalService, f"{base}/cancel_goal", **group)
-        feedback_qos = qos_profiles.get("feedback_sub_qos_profile", qos_profile_default)
-        status_qos = qos_profiles.get("status_sub_qos_profile", qos_profile_action_status_default)
+        self._goal_client = node.create_client(
+            parts.SendGoalService, f"{base}/send_goal", **group, **service_qos("goal", qos_profiles)
+        )
+        self._result_client = node.create_client(
+            parts.GetResultService, f"{base}/get_result", **group, **service_qos("result", qos_profiles)
+        )
+        self._cancel_client = node.create_client(
+            parts.CancelGoalService, f"{base}/cancel_goal", **group, **service_qos("cancel", qos_profiles)
+        )
+        feedback_qos = qos_profiles.pop("feedback_sub_qos_profile", qos_profile_default)
+        status_qos = qos_profiles.pop("status_sub_qos_profile", qos_profile_action_status_default)
         self._feedback = node.create_subscription(
             parts.FeedbackMessage, f"{base}/feedback", self._on_feedback, feedback_qos, **group
         )
         self._status = node.create_subscription(
             parts.GoalStatusMessage, f"{base}/status", self._on_status, status_qos, **group
         )
+        refuse_unknown(qos_profiles)
 
     def server_is_ready(self) -> bool:
         """Whether every part of the server is there."""

@@ -49,6 +49,18 @@ _EVENTS = {
 }
 
 
+def service_qos(name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """The options of one of an action's services: its profile, taken out of those that were given."""
+    profile = given.pop(f"{name}_service_qos_profile", None)
+    return {} if profile is None else {"qos_profile": profile}
+
+
+def refuse_unknown(given: dict[str, Any]) -> None:
+    """Raises TypeError for profiles of what an action does not have."""
+    if given:
+        raise TypeError(f"unexpected keyword argument {next(iter(given))!r}")
+
+
 def uuid_key(goal_id: Any) -> bytes:
     """A hashable form of a unique_identifier_msgs/UUID."""
     return np.asarray(goal_id.uuid, np.uint8).tobytes()

@@ -10,7 +10,15 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from wall_oss_ros.embedded.action.goal import CancelResponse, GoalResponse, GoalStatus, ServerGoalHandle, uuid_key
+from wall_oss_ros.embedded.action.goal import (
+    CancelResponse,
+    GoalResponse,
+    GoalStatus,
+    ServerGoalHandle,
+    refuse_unknown,
+    service_qos,
+    uuid_key,
+)
 from wall_oss_ros.embedded.interfaces import check_type, get_interface
 from wall_oss_ros.embedded.qos import qos_profile_action_status_default, qos_profile_default
 from wall_oss_ros.embedded.services import DeferredService
@@ -83,18 +91,29 @@ class ActionServer:
         self._lock = threading.RLock()
         parts, group = action_type.Impl, {"callback_group": callback_group}
         base = f"{action_name}/_action"
-        status_qos = qos_profiles.get("status_pub_qos_profile", qos_profile_action_status_default)
-        feedback_qos = qos_profiles.get("feedback_pub_qos_profile", qos_profile_default)
+        status_qos = qos_profiles.pop("status_pub_qos_profile", qos_profile_action_status_default)
+        feedback_qos = qos_profiles.pop("feedback_pub_qos_profile", qos_profile_default)
         self._status = node.create_publisher(parts.GoalStatusMessage, f"{base}/status", status_qos)
         self._feedback = node.create_publisher(parts.FeedbackMessage, f"{base}/feedback", feedback_qos)
         deferred = {"service_class": DeferredService, **group}
-        self._goal_service = node.create_service(parts.SendGoalService, f"{base}/send_goal", self._on_goal, **deferred)
+        self._goal_service = node.create_service(
+            parts.SendGoalService, f"{base}/send_goal", self._on_goal, **deferred, **service_qos("goal", qos_profiles)
+        )
         self._result_service = node.create_service(
-            parts.GetResultService, f"{base}/get_result", self._on_result, **deferred
+            parts.GetResultService,
+            f"{base}/get_result",
+            self._on_result,
+            **deferred,
+            **service_qos("result", qos_profiles),
         )
         self._cancel_service = node.create_service(
-            parts.CancelGoalService, f"{base}/cancel_goal", self._on_cancel, **group
+            parts.CancelGoalService,
+            f"{base}/cancel_goal",
+            self._on_cancel,
+            **group,
+            **service_qos("cancel", qos_profiles),
         )
+        refuse_unknown(qos_profiles)
 
     def register_goal_callback(self, callback: Callable | None) -> None:
         self._goal_callback = callback or default_goal_callback
