@@ -112,6 +112,13 @@ def test_what_is_wrong_with_an_answer_is_said_and_it_is_asked_again_after_a_paus
     assert one.receive(0.5, 0.5, answer(again), TASK) is not None and one.fault == ""
 
 
+def test_an_answer_that_cannot_be_followed_is_not_asked_for_again_at_once():
+    one = requests()
+    assert one.receive(0.1, 0.1, answer(ask(one, 0.0)), TASK) is not None
+    one.refuse(0.1, "it does not start where the arm was")
+    assert one.fault and ask(one, 0.2) is None and ask(one, 0.4) is not None
+
+
 def test_another_task_waits_for_no_answer_and_forgets_what_was_wrong():
     one = requests()
     old = ask(one, 0.0)

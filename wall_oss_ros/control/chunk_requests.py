@@ -101,13 +101,17 @@ class ChunkRequests:
         self._open = {number: times for number, times in self._open.items() if number > answer.number}
         if task is None or answer.task != task:
             return None
-        self.fault = self._wrong(answer)
-        if self.fault:
-            self._next = steady + _PAUSE
+        self.fault = ""
+        if wrong := self._wrong(answer):
+            self.refuse(steady, wrong)
             return None
         self.latency.record(now - asked)
         self.seconds = answer.seconds
         return answer
+
+    def refuse(self, steady: float, why: str) -> None:
+        """The last answer cannot be followed: the next is asked for after a while."""
+        self.fault, self._next = why, steady + _PAUSE
 
     def _wrong(self, answer: ChunkAnswer) -> str:
         if answer.error:

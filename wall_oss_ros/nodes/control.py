@@ -190,7 +190,7 @@ class ControlNode(WallOSSNode):
         try:
             self._answers.append(answer_from(message))
         except WallOSSError as error:
-            self._requests.fault = str(error).rstrip(".")
+            self._requests.refuse(self.steady(), str(error).rstrip("."))
 
     def _on_model(self, message: ModelInfo) -> None:
         self._masters["action experts"].heard(message.expert, self.steady())
@@ -330,7 +330,7 @@ class ControlNode(WallOSSNode):
         if joints is None:
             return
         if apart := state_fault(self._layout, self._kinematics, joints, chunk.start):
-            self._requests.fault = apart
+            self._requests.refuse(self.steady(), apart)
             self.motion.drop()
             return
         self._move_what(answer.moves)

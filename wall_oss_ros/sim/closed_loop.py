@@ -7,7 +7,6 @@ takes effect ``latency_s`` after its observation, as it does where inference run
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -16,7 +15,7 @@ import numpy as np
 
 from wall_oss_ros.control.robot_motion import RobotMotion
 from wall_oss_ros.policy import Policy
-from wall_oss_ros.policy.chunk import make_chunk, remaining_steps
+from wall_oss_ros.policy.chunk import make_chunk, previous_chunk
 from wall_oss_ros.policy.observation import Observation, PreviousChunk
 from wall_oss_ros.sim.environment import Environment
 from wall_oss_ros.sim.goals import Goal
@@ -159,8 +158,8 @@ class ClosedLoop:
         """What the next chunk has to continue, where chunks are joined in real time."""
         if self.settings.joining != "real_time":
             return None
-        steps = remaining_steps(motion.layout, motion.queue.followed(), obs.stamp, obs.state)
-        return PreviousChunk(steps, math.ceil(self.settings.latency_s * self.policy.rate_hz)) if len(steps) else None
+        until = obs.stamp + self.settings.latency_s
+        return previous_chunk(motion.layout, motion.queue.followed(), until, obs.stamp, obs.state)
 
     def _observe(self) -> Observation:
         self.on_look()
