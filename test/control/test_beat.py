@@ -56,6 +56,13 @@ def test_a_command_for_long_after_the_one_before_goes_on_from_where_that_ends():
     assert beat.next(0.5, 50.04) == Tick(0.5)
 
 
+def test_with_stamps_only_these_count_where_the_time_was_heard_of_late_before():
+    """As on a machine that does not keep up with a slow simulation."""
+    beat = Beat(PERIOD)
+    beat.next(1.0, 50.4)
+    assert beat.next(1.032, 50.1 + 0.118) == Tick(1.032, pytest.approx(0.032))
+
+
 def test_without_stamps_only_real_time_counts_where_the_clock_leaps():
     beat = Beat(PERIOD, stamped=False)
     beat.next(1.0, 50.0)

@@ -61,15 +61,14 @@ class Beat:
         passed, ahead = now - last, steady - now
         late = passed - self._period
         # A busy process hears of the time late, and then of much of it at once: that makes up for what was missed.
-        leaps = late < 0 or not min(self._ahead) - ahead <= _LEAP
+        leaps = late < 0 or (not self._stamped and not min(self._ahead) - ahead <= _LEAP)
         self._ahead.append(ahead)
         if abs(late) <= _LATE * self._period:
             return self._tick(last + self._period + _PULL * late, steady)
         if -2 * self._period < late < 0:  # the command before was early itself
             return None
         if leaps:  # perhaps after a standstill of the clock
-            real = steady - before
-            passed = max(passed, real) if self._stamped else real
+            passed = steady - before
         return self._tick(now, steady, passed if passed > (1 + _LATE) * self._period else 0.0)
 
     def _tick(self, time: float, steady: float, lost: float = 0.0) -> Tick:
