@@ -19,10 +19,11 @@ from embedded_support import (  # noqa: F401
 )  # fmt: skip
 
 from wall_oss_ros.embedded.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from wall_oss_ros.embedded.client_library import spin
 from wall_oss_ros.embedded.clock import Clock, ROSClock
 from wall_oss_ros.embedded.entities import Timer
 from wall_oss_ros.embedded.exceptions import ROSInterruptException
-from wall_oss_ros.embedded.executors import ExternalShutdownException, MultiThreadedExecutor, ShutdownException
+from wall_oss_ros.embedded.executors import ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
 from wall_oss_ros.embedded.interfaces import get_message
 from wall_oss_ros.embedded.node import Node
 from wall_oss_ros.embedded.parameter import Parameter
@@ -167,16 +168,21 @@ def test_an_exception_in_a_callback_comes_out_of_spin(executor, make_node):
 
 
 def test_shutdown_ends_spin_from_another_thread(context, executor, make_node):
-    make_node("node")
+    node = make_node("node")
     first = act_when_waiting(executor, executor.shutdown)
-    with pytest.raises(ShutdownException):
-        executor.spin_once()
-    other = MultiThreadedExecutor(2, context=context)
-    second = act_when_waiting(other, context.shutdown)
+    executor.spin()  # ends quietly
+    executor.spin_once()
+    spin(node, executor)
+    several = MultiThreadedExecutor(2, context=context)
+    second = act_when_waiting(several, several.shutdown)
+    several.spin()
+    other, alone = MultiThreadedExecutor(2, context=context), SingleThreadedExecutor(context=context)
+    third = act_when_waiting(other, context.shutdown)
+    other.spin()
     with pytest.raises(ExternalShutdownException):
-        other.spin_once()
-    first.join()
-    second.join()
+        alone.spin_once()
+    for thread in (first, second, third):
+        thread.join()
     other.shutdown()
 
 
@@ -292,6 +298,33 @@ def test_signals_end_spin_at_once(number, outcome):
         child.process.send_signal(number)
         status, out, errors = child.finish()
     assert (status, out) == (0, f"{outcome}\nFalse\n"), errors
+
+
+@pytest.mark.parametrize("where", ["make_node", "make_entity", "spin"])
+def test_a_signal_during_the_start_leaves_no_traceback(where):
+    code = """
+        import os, signal, sys, threading
+        import wall_oss_ros.embedded.auto, rclpy
+        from std_msgs.msg import String
+        rclpy.init()
+        def stop_here(where):
+            if sys.argv[1:] == [where] or where == "{where}":
+                os.kill(os.getpid(), signal.SIGTERM)
+                while rclpy.ok():
+                    pass
+        stop_here("make_node")
+        node = rclpy.create_node("idle")
+        stop_here("make_entity")
+        node.create_publisher(String, "a", 1)
+        thread = threading.Thread(target=rclpy.spin, args=(node,))
+        stop_here("spin")
+        thread.start()
+        thread.join()
+        node.get_clock().sleep_for(rclpy.duration.Duration(seconds=1))
+    """
+    with Child(code.replace("{where}", where)) as child:
+        status, _, errors = child.finish()
+    assert status == 1 and "Traceback" not in errors, errors
 
 
 def test_things_may_come_and_go_while_another_thread_spins(context):

@@ -89,7 +89,7 @@ def _end(context: Context, end: Any, uninstall: bool | None, is_default: bool) -
     with _lock:
         executor, _executor = (_executor, None) if _executor and _executor.context is context else (None, _executor)
     if executor is not None:
-        executor.shutdown()
+        executor.shutdown(timeout_sec=0)
     end(context)
     if uninstall or (uninstall is None and is_default):
         uninstall_signal_handlers()
@@ -128,7 +128,7 @@ def spin(node: Node, executor: Any = None) -> None:
         KeyboardInterrupt: by SIGINT.
     """
     with _spinning(node, executor) as executor:
-        while executor.context.ok():
+        while executor.context.ok() and not executor._is_shutdown:
             executor.spin_once()
 
 

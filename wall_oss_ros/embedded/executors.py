@@ -19,7 +19,7 @@ from typing import Any
 from cyclonedds.core import DDSException, GuardCondition, WaitSet
 
 from wall_oss_ros.embedded.context import get_default_context
-from wall_oss_ros.embedded.exceptions import NotInitializedException
+from wall_oss_ros.embedded.exceptions import NotInitializedException, NotOfferedFeature
 from wall_oss_ros.embedded.task import Future, Task
 
 _FOREVER = 2**63 - 1  # ns
@@ -42,7 +42,7 @@ class ExternalShutdownException(Exception):
 
 
 class ConditionReachedException(Exception):
-    """Here because rclpy has it; nothing raises it."""
+    """What was waited for has come."""
 
 
 def wake_all() -> None:
@@ -126,6 +126,8 @@ class Executor(AbstractContextManager):
         self._tasks: deque[Task] = deque()
         self._next_entity = 0
         self._is_shutdown = False
+        self._work: dict[int, int | None] = {}  # what has begun, and the thread that runs it, if one does already
+        self._work_done = threading.Condition()
         self._waiter: Waiter | None = None
         self.context.on_shutdown(self.wake)
         _executors.add(self)
@@ -176,13 +178,36 @@ class Executor(AbstractContextManager):
     # Life
 
     def shutdown(self, timeout_sec: float | None = None) -> bool:
-        """Ends spinning; returns whether all work that had begun is done."""
+        """Ends spinning, and waits for the callbacks that have begun, other than one that calls this.
+
+        Args:
+            timeout_sec: s to wait; None or less than 0 for as long as it takes.
+
+        Returns:
+            Whether they are done.
+        """
         self._is_shutdown = True
         self.wake()
+        done = self._wait_for_work(timeout_sec)
         for node in self.get_nodes():
             self.remove_node(node)
         self.context.remove_on_shutdown(self.wake)
-        return True
+        return done
+
+    def _wait_for_work(self, timeout_sec: float | None) -> bool:
+        own, limit = threading.get_ident(), None if timeout_sec is None or timeout_sec < 0 else timeout_sec
+        with self._work_done:
+            return self._work_done.wait_for(lambda: all(thread == own for thread in list(self._work.values())), limit)
+
+    def _run(self, task: Task) -> None:
+        """Runs a task as work that `shutdown` waits for."""
+        self._work[id(task)] = threading.get_ident()
+        try:
+            task()
+        finally:
+            with self._work_done:
+                del self._work[id(task)]
+                self._work_done.notify_all()
 
     def __exit__(self, *_: Any) -> None:
         self.shutdown()
@@ -195,8 +220,8 @@ class Executor(AbstractContextManager):
             self.spin_once()
 
     def spin_once(self, timeout_sec: float | None = None) -> None:
-        """Runs at most one callback, waiting for it up to `timeout_sec` (None: forever)."""
-        self._spin_once(timeout_sec, lambda: False)
+        """Runs at most one callback, waiting for it up to `timeout_sec` (None: forever); each kind in its way."""
+        raise NotImplementedError
 
     def spin_until_future_complete(self, future: Future, timeout_sec: float | None = None) -> None:
         """Runs callbacks until a future is done, at most for `timeout_sec`."""
@@ -206,14 +231,37 @@ class Executor(AbstractContextManager):
             remaining = None if deadline is None else deadline - time.monotonic()
             if remaining is not None and remaining < 0:
                 return
-            self._spin_once(remaining, future.done)
+            self._spin_once_until(future, remaining)
 
     def spin_once_until_future_complete(self, future: Future, timeout_sec: float | None = None) -> None:
         future._add_immediate_callback(lambda _: self.wake())
-        self._spin_once(timeout_sec, future.done)
+        self._spin_once_until(future, timeout_sec)
 
-    def _spin_once(self, timeout_sec: float | None, until: Callable[[], bool]) -> None:
-        raise NotImplementedError
+    def _spin_once_until(self, future: Future, timeout_sec: float | None) -> None:
+        self.spin_once(timeout_sec)
+
+    def can_execute(self, entity: Any) -> bool:
+        """Whether the entity's callback group allows it to run now."""
+        return entity.callback_group.can_execute(entity)
+
+    def wait_for_ready_callbacks(
+        self, timeout_sec: float | None = None, nodes: list[Any] | None = None,
+        condition: Callable[[], bool] = lambda: False,
+    ) -> tuple[Task, Any, Any]:  # fmt: skip
+        """The next piece of work, for custom executors: to be called, with its entity and node; None for a task's.
+
+        Raises:
+            TimeoutException: there is none after `timeout_sec`.
+            ConditionReachedException: `condition` became true.
+            ShutdownException, ExternalShutdownException: the executor or its context ended.
+        """
+        if nodes is not None:
+            raise NotOfferedFeature("waiting for the callbacks of some of an executor's nodes")
+        task = self._wait_for_task(timeout_sec, condition)
+        if task is None:
+            raise ConditionReachedException() if condition() else TimeoutException()
+        node = next((node for node in self._nodes if task.entity in node._executable), None)
+        return task, task.entity, node
 
     def _wait_for_task(self, timeout_sec: float | None, until: Callable[[], bool] = lambda: False) -> Task | None:
         """The next piece of work; None when the time is up or `until` became true.
@@ -280,6 +328,7 @@ class Executor(AbstractContextManager):
             group.ending_execution(entity)
             return None
         task = Task(work, executor=self)
+        task.entity = entity
 
         def finish(_: Future) -> None:
             group.ending_execution(entity)
@@ -292,15 +341,24 @@ class Executor(AbstractContextManager):
 class SingleThreadedExecutor(Executor):
     """Runs callbacks one after the other in the thread that spins; their exceptions come out of spin."""
 
+    def spin_once(self, timeout_sec: float | None = None) -> None:
+        self._spin_once(timeout_sec, lambda: False)
+
+    def _spin_once_until(self, future: Future, timeout_sec: float | None) -> None:
+        self._spin_once(timeout_sec, future.done)
+
     def _spin_once(self, timeout_sec: float | None, until: Callable[[], bool]) -> None:
-        task = self._wait_for_task(timeout_sec, until)
+        try:
+            task = self._wait_for_task(timeout_sec, until)
+        except ShutdownException:  # by another thread, and no error
+            return
         if task is not None:
-            task()
+            self._run(task)
             if task.done() and task.exception() is not None:
                 raise task.exception()
 
 
-class MultiThreadedExecutor(Executor):
+class MultiThreadedExecutor(SingleThreadedExecutor):
     """Runs callbacks in a pool of threads as their groups allow; by default one for each CPU, and at least two."""
 
     def __init__(self, num_threads: int | None = None, *, context: Any = None):
@@ -312,19 +370,26 @@ class MultiThreadedExecutor(Executor):
         self._failed: deque[BaseException] = deque()
 
     def _spin_once(self, timeout_sec: float | None, until: Callable[[], bool]) -> None:
-        task = self._wait_for_task(timeout_sec, lambda: bool(self._failed) or until())
+        try:
+            task = self._wait_for_task(timeout_sec, lambda: bool(self._failed) or until())
+        except (ShutdownException, ExternalShutdownException):  # neither is an error, as in rclpy
+            return
         if task is not None:
-            self._pool.submit(self._run, task)
+            self._work[id(task)] = None
+            try:
+                self._pool.submit(self._run, task)
+            except RuntimeError:  # the executor was shut down meanwhile
+                self._work.pop(id(task), None)
         if self._failed:
             raise self._failed.popleft()
 
     def _run(self, task: Task) -> None:
-        task()
+        super()._run(task)
         if task.done() and task.exception() is not None:
             self._failed.append(task.exception())
             self.wake()
 
     def shutdown(self, timeout_sec: float | None = None, *, wait_for_threads: bool = True) -> bool:
-        result = super().shutdown(timeout_sec)
-        self._pool.shutdown(wait=wait_for_threads and threading.current_thread() not in self._pool._threads)
-        return result
+        done = super().shutdown(timeout_sec if wait_for_threads else 0)
+        self._pool.shutdown(wait=False)
+        return done

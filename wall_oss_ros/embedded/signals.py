@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Any
 
 from wall_oss_ros.embedded.context import all_contexts
-from wall_oss_ros.embedded.executors import wake_all
+from wall_oss_ros.embedded.exceptions import NotInitializedException
+from wall_oss_ros.embedded.executors import ExternalShutdownException, wake_all
 
 
 class SignalHandlerOptions(IntEnum):
@@ -53,7 +56,20 @@ def get_current_signal_handlers_options() -> SignalHandlerOptions:
     return SignalHandlerOptions(value | (signal.SIGTERM in _previous) * SignalHandlerOptions.SIGTERM)
 
 
+def _quiet(hook: Callable, of_what: Callable[[Any], type]) -> Callable:
+    """An exception hook that says nothing of what only follows from the signal, as where a node was just being made."""
+
+    def show(*args: Any) -> None:
+        if not issubclass(of_what(args), (NotInitializedException, ExternalShutdownException)):
+            hook(*args)
+
+    return show
+
+
 def _handle(number: int, frame: Any) -> None:
+    if sys.excepthook is sys.__excepthook__:  # nobody else's
+        sys.excepthook = _quiet(sys.excepthook, lambda args: args[0])
+        threading.excepthook = _quiet(threading.excepthook, lambda args: args[0].exc_type)
     for context in all_contexts():
         context.try_shutdown()
     former = _previous.get(number)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import threading
 import warnings
@@ -31,7 +32,8 @@ class Future:
 
     def __await__(self):
         while not self._done:
-            yield self
+            # Our own tasks are told what to wait for; asyncio takes nothing but None, and asks again in its next turn.
+            yield self if _resumed_here() else None
         return self.result()
 
     def cancel(self) -> None:
@@ -71,7 +73,10 @@ class Future:
         for callback in immediate:
             callback(self)
         for callback in callbacks:
-            self._call(callback)
+            try:
+                self._call(callback)
+            except Exception as error:  # there may be more of them
+                warnings.warn(f"Unhandled exception in done callback: {error}", stacklevel=2)
 
     def add_done_callback(self, callback: Callable[[Future], None]) -> None:
         """Calls it with this future once it is done: in the executor, if there is one, otherwise here and now."""
@@ -110,6 +115,15 @@ class Future:
         return done.wait(timeout_sec)
 
 
+_NO_TASK = object()
+_current = threading.local()  # loop: the asyncio loop, or None, in which a task was resumed by this thread
+
+
+def _resumed_here() -> bool:
+    """Whether the coroutine that runs now was resumed by a `Task`, rather than by an asyncio loop within one."""
+    return getattr(_current, "loop", _NO_TASK) is asyncio._get_running_loop()
+
+
 class Task(Future):
     """A function or coroutine to run; the future of its result.
 
@@ -123,6 +137,7 @@ class Task(Future):
         self._handler, self._args, self._kwargs = handler, args, kwargs or {}
         self._coroutine = handler if inspect.iscoroutine(handler) else None
         self._running = threading.Lock()
+        self.entity: Any = None  # whose callback it is
 
     def executing(self) -> bool:
         return self._running.locked()
@@ -139,7 +154,11 @@ class Task(Future):
                     self.set_result(result)
                     return
                 self._coroutine = result
-            awaited = self._coroutine.send(None)
+            former, _current.loop = getattr(_current, "loop", _NO_TASK), asyncio._get_running_loop()
+            try:
+                awaited = self._coroutine.send(None)
+            finally:
+                _current.loop = former
         except StopIteration as stop:
             self.set_result(stop.value)
             return
