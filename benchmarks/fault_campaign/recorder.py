@@ -73,7 +73,6 @@ class Recorder:
         truth: topic of the real joints.
         clock: gives the time of records, s.
         speed: of the simulation against real time.
-        simulated: gives the simulator's time, s.
     """
 
     def __init__(
@@ -83,12 +82,12 @@ class Recorder:
         truth: str,
         clock: Callable[[], float],
         speed: float,
-        simulated: Callable[[], float],
     ):
-        self._lock, self._clock, self._speed, self._simulated = threading.Lock(), clock, speed, simulated
+        self._lock, self._clock, self._speed = threading.Lock(), clock, speed
         self.record = Record(clock())
         self.joints: dict[str, tuple[float, float]] = {}
-        self._past: deque = deque(maxlen=400)  # when joints were published, s, and what they were
+        # When joints were published, s, the simulator's time then, s, and where they were: this process may hear late.
+        self._past: deque = deque(maxlen=400)
         self.status: ControlStatus | None = None
         self.status_at = -np.inf
         self.plan: SubtaskPlan | None = None
@@ -129,10 +128,8 @@ class Recorder:
             if points is None:
                 record.unsafe.append((since, f"{judge.sink.topic}: of other joints"))
                 return
-            joints = next((joints for at, joints in reversed(self._past) if at <= sent), self.joints)
-            verdict = judge.judge(
-                Sent(sent * self._speed, seconds(message.header.stamp), points, self._simulated()), joints
-            )
+            then = next((then for then in reversed(self._past) if then[0] <= sent), (sent, -np.inf, self.joints))
+            verdict = judge.judge(Sent(sent * self._speed, seconds(message.header.stamp), points, then[1]), then[2])
             for what, share in verdict.shares.items():
                 record.worst[what] = max(record.worst.get(what, 0.0), share)
             if verdict.unsafe:
@@ -145,7 +142,7 @@ class Recorder:
         self.joints = {n: (q, v) for n, q, v in zip(message.name, message.position, message.velocity)}
         share = max(abs(self.joints[name][1]) / most for name, most in self._fastest.items() if name in self.joints)
         with self._lock:
-            self._past.append((info["source_timestamp"] * 1e-9, self.joints))
+            self._past.append((info["source_timestamp"] * 1e-9, seconds(message.header.stamp), self.joints))
             self.record.speeds.append((now, share))
             if share > FAST:
                 self.record.fast.append((now - self.record.begun, share))

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import importlib
-import math
 import os
 import signal
 import threading
@@ -116,7 +115,7 @@ class Stage:
         self._later.__enter__()
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C ends the campaign
         self.node = node = rclpy.create_node("fault_campaign", namespace="/wall_oss")
-        self.recorder = Recorder(node, self.profile, TRUTH, self.now, self.speed, self._simulated)
+        self.recorder = Recorder(node, self.profile, TRUTH, self.now, self.speed)
         relay = lambda *what: Relay(node, *what, self._later)  # noqa: E731
         self.relays = {
             "joint_states": relay(JointState, TRUTH, [self.profile.joint_states], EVENTS),
@@ -188,10 +187,6 @@ class Stage:
     def now(self) -> float:
         """Simulated seconds, by a clock that nothing stops."""
         return time.monotonic() * self.speed
-
-    def _simulated(self) -> float:
-        clock = self.relays["clock"].newest
-        return -math.inf if clock is None else clock.clock.sec + clock.clock.nanosec * 1e-9
 
     def wait(self, seconds: float) -> None:
         time.sleep(seconds / self.speed)
