@@ -101,7 +101,9 @@ def test_only_some_drivers_take_a_namespace():
     [
         ("[1, 2]", "does not describe a driver"),
         ("package: a\nlaunch_file: b\ninstall: c\npakage: d", "does not describe a driver: .*pakage"),
-        ("package: [", "does not describe a driver"),
+        ("package: [", "is not YAML that can be used: line 2"),
+        ("package: a\nlaunch_file: b\npackage: c", "line 3: the key 'package' is there already, on line 1"),
+        ("package: a\nlaunch_file: b\ninstall: c\nneeds_address: 1", "needs_address: .* boolean, not 1"),
     ],
 )
 def test_a_description_that_is_none_is_refused(text, message, tmp_path):

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Parameters: declaration, types, ranges, callbacks, files, and the services behind ros2 param."""
 
+import contextlib
+import math
+
 import pytest
 from embedded_support import PATIENCE, context, executor, make_node, result_of  # noqa: F401
+from hypothesis import given
+from hypothesis import strategies as st
 
-from wall_oss_ros.embedded.arguments import load_parameter_file, parse
+from wall_oss_ros.embedded.arguments import parse
 from wall_oss_ros.embedded.exceptions import (
     InvalidParameterTypeException,
     InvalidParameterValueException,
@@ -15,6 +20,7 @@ from wall_oss_ros.embedded.exceptions import (
 from wall_oss_ros.embedded.interfaces import get_interface, get_message
 from wall_oss_ros.embedded.node import Node
 from wall_oss_ros.embedded.parameter import Parameter
+from wall_oss_ros.embedded.parameter_values import load_parameter_file, value_from_text
 from wall_oss_ros.errors import WallOSSError
 
 Descriptor = get_message("rcl_interfaces/msg/ParameterDescriptor")
@@ -99,11 +105,12 @@ def test_values_come_from_the_command_line_and_files(context, tmp_path):
     path = tmp_path / "parameters.yaml"
     path.write_text(
         "/**:\n  ros__parameters:\n    rate: 1.0\n    camera: {name: face, sizes: [1, 2]}\n"
-        "eye:\n  ros__parameters: {rate: 2.0}\n"
+        "/**/eye:\n  ros__parameters: {rate: 2.0}\n"
         "/other:\n  ros__parameters: {rate: 9.0}\n"
         "robot:\n  eye:\n    ros__parameters: {depth: 4}\n"
     )
-    words = f"x --ros-args --params-file {path} -p use_it:=true -p eye:name:='007' -p other:name:=no -r __ns:=/robot --"
+    words = f"x --ros-args --params-file {path} -p use_it:=true -p name:='007' -p other:name:=no"
+    words += " -p eye:depth:=5 -r __ns:=/robot --"  # as with rcl, a name without namespace means /eye alone
     context.arguments = parse(words.split() + ["kept"])
     assert context.arguments.rest == ["x", "kept"]
     node = Node("eye", context=context)
@@ -126,6 +133,13 @@ def test_a_value_from_outside_of_the_wrong_type_is_refused_at_declaration(contex
         ("-p rate", "name:=value"),
         ("-p rate:=[1,a]", "rate"),
         ("-p rate:=[", "YAML"),
+        ("-p rate:=", "no value"),
+        ("-p rate:={a:1}", "neither a bool"),
+        ("-p ra-te:=1", "no parameter"),
+        ("-r __node:=bad-name", "bad-name"),
+        ("-r __ns:=relative", "relative"),
+        ("-r image:=a//b", "a//b"),
+        ("-r 1mage:=a", "1mage"),
         ("-r from", "name:=value"),
         ("--params-file /nowhere.yaml", "cannot be read"),
         ("--params-file", "lacks its value"),
@@ -139,12 +153,57 @@ def test_bad_arguments_are_one_clear_line(words, complaint):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["- a", "node: 3", "node: {ros__parameters: {a: [1, [2]]}}", "a: [", ""])
-def test_bad_parameter_files_are_named(tmp_path, text):
+@pytest.mark.parametrize(
+    "text, complaint",
+    [
+        ("- a", "line 1: no nodes"),
+        ("node: 3", "line 1: /node is no node with ros__parameters"),
+        ("/wall_oss/perception:\n  robot: ur", "line 2: /wall_oss/perception/robot is no node with ros__parameters"),
+        ("ros__parameters: {a: 1}", "below a node's name"),
+        ("node: {ros__parameters: {a: [1, [2]]}}", "parameter a is neither"),
+        ("node:\n  ros__parameters:\n    a: [1, true]", "line 3: parameter a is a list of different types"),
+        ("node:\n  ros__parameters:\n    a:\n    b: 1", "line 3: parameter a has no value"),
+        ("node:\n  ros__parameters:\n", "below ros__parameters"),
+        ("node:\n  ros__parameters:\n\t  a: 1", "line 3 has a tab"),
+        (
+            "node:\n  ros__parameters:\n    speed: 0.2\n    speed: 6.0",
+            "line 4: the key 'speed' is there already",
+        ),
+        ("a: [", "line 2"),
+        ("", "has no nodes"),
+        ("[" * 100_000, "more than 64 values"),
+        ("&a [*a]", "contains itself"),
+    ],
+)
+def test_bad_parameter_files_are_named(tmp_path, text, complaint):
     path = tmp_path / "bad.yaml"
     path.write_text(text)
-    with pytest.raises(WallOSSError):
+    with pytest.raises(WallOSSError, match=complaint) as caught:
         load_parameter_file(path)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_values_are_what_rcl_makes_of_them():
+    """Each as rclpy of Jazzy had it."""
+    texts = {
+        "1e-3": 0.001, "1e5": 1e5, "1.": 1.0, ".5": 0.5, "08": 8.0, "0x1p3": 8.0, "inf": math.inf, "-.INF": -math.inf,
+        "99999999999999999999": 1e20, "[1e-3]": [0.001],
+        "+3": 3, "0x1F": 31, "-0x1F": -31, "010": 8, "-0": 0, "5 # c": 5, "|-\n  5": 5,
+        "yes": True, "on": True, "y": True, "TRUE": True, "off": False, "[yes, no]": [True, False],
+        "12:30": "12:30", "1_000": "1_000", "0o10": "0o10", "0b11": "0b11", "~": "~", "null": "null", "tRue": "tRue",
+        "2024-01-01": "2024-01-01", "1e400": "1e400", "1e-400": "1e-400", "'1'": "1", '""': "", "!!str 5": "5",
+        "[null]": ["null"], "[a, '1']": ["a", "1"], "1 2": "1 2",
+    }  # fmt: skip
+    made = {text: value_from_text("a", text) for text in texts}
+    assert made == texts
+    assert {text: type(value) for text, value in made.items()} == {text: type(v) for text, v in texts.items()}
+    assert math.isnan(value_from_text("a", ".nan")) and math.isnan(value_from_text("a", "nan"))
+
+
+@given(st.text(max_size=12) | st.from_regex(r"[-+]?[0-9._eExXpPabf]{1,8}", fullmatch=True))
+def test_a_value_is_read_or_refused(text):
+    with contextlib.suppress(WallOSSError):
+        assert isinstance(value_from_text("a", text), (bool, int, float, str, list))
 
 
 def test_parameter_services_and_events(make_node, executor):

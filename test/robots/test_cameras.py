@@ -81,7 +81,9 @@ def test_a_single_camera_needs_no_name():
         ("{left_view: {rotate: 90}}", "left_view, which robot ur does not have.*Its views are face_view"),
         ("{driver: kinect}", "no camera driver 'kinect'"),
         ("{face_view: {image_topic: 3}}", "field image_topic"),
-        ("{face_view: [", "does not describe cameras"),
+        ("{face_view: [", "given for the cameras is not YAML"),
+        ("{face_view: {rotate: 90, rotate: 0}}", "the key .rotate. is there already"),
+        ("{face_view: {rotate: true}}", "field rotate"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(text, said):

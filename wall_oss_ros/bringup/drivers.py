@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from wall_oss_ros import strict_yaml
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.paths import data_path
+from wall_oss_ros.robots.checked import checked, explain
 
 _FOLDER = "config/drivers"
 _LAYERS = ("distributions", "mock", "variants")
@@ -115,17 +116,16 @@ def load_driver(robot: str, distribution: str = "", variant: str | None = None, 
                 "Start it yourself and launch with driver:=false, or describe it in a file like those: "
                 "driver_file:=<path>.",
             )
+    content = strict_yaml.read(path, "The driver's file", "Compare it with those that ship.")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
         layers = {name: content.pop(name, None) or {} for name in _LAYERS}
         chosen = (layers["distributions"].get(distribution), mock and layers["mock"], layers["variants"].get(variant))
         for layer in chosen:
             content = _over(content, layer or {})
-        return Driver(**content)
-    except OSError as error:
-        raise WallOSSError(f"{path} cannot be read ({error.strerror}).", "Check the path.") from error
-    except (yaml.YAMLError, AttributeError, TypeError, ValidationError) as error:
-        cause = " ".join(str(error).split())
+        return checked(Driver, content)
+    except (AttributeError, TypeError, ValidationError) as error:
+        first = isinstance(error, ValidationError) and explain(error.errors()[0])
+        cause = first or " ".join(str(error).split())
         raise WallOSSError(
             f"{path} does not describe a driver: {cause}.", "Compare it with those that ship."
         ) from error

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from wall_oss_ros import strict_yaml
 from wall_oss_ros.errors import WallOSSError
 
 
@@ -69,13 +70,7 @@ def fill(message: Any, text: str, type_name: str) -> Any:
     Raises:
         WallOSSError: not YAML, an unknown field, or a value that does not fit.
     """
-    import yaml
-
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise WallOSSError(f"The values are not YAML: {problem}.", 'Write them as "field: value".') from error
+    values = strict_yaml.load(text, "The text of the message", 'Write it as "field: value".')
     if values is None:
         values = {}
     _assign(message, values, type_name)

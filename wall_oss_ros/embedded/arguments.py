@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import yaml
-
+from wall_oss_ros.embedded.exceptions import NameValidationException
 from wall_oss_ros.embedded.logging import LoggingSeverity, get_logging_severity_from_string
-from wall_oss_ros.embedded.naming import expand
+from wall_oss_ros.embedded.naming import expand, validate_namespace, validate_node_name
+from wall_oss_ros.embedded.parameter_values import load_parameter_file, matches, value_from_text
 from wall_oss_ros.errors import WallOSSError
+
+_PARAMETER = re.compile(r"[A-Za-z_*/][\w*/.]*")
 
 
 @dataclass
@@ -51,18 +51,7 @@ class Arguments:
 
     def overrides(self, full_node_name: str) -> dict[str, Any]:
         """Parameter values for a node, by its absolute name."""
-        return {name: value for pattern, name, value in self.parameters if _matches(pattern, full_node_name)}
-
-
-def _matches(pattern: str, full_node_name: str) -> bool:
-    """Whether a parameter file's node pattern means a node: ``/**``, ``*``, ``/ns/name``, ``name``, ``**/name``."""
-    if not pattern.startswith("/"):
-        pattern = pattern if pattern.startswith("**") else f"/**/{pattern}" if "/" not in pattern else f"/{pattern}"
-    parts = pattern.strip("/").split("/")
-    expression = "".join(
-        "(/[^/]+)*" if part == "**" else "/" + re.escape(part).replace(r"\*", "[^/]*") for part in parts
-    )
-    return re.fullmatch(expression, full_node_name) is not None
+        return {name: value for pattern, name, value in self.parameters if matches(pattern, full_node_name)}
 
 
 def parse(argv: list[str] | None = None) -> Arguments:
@@ -92,14 +81,13 @@ def _option(result: Arguments, option: str, words: Any) -> None:
     if option in ("-p", "--param"):
         left, value = _assignment(option, words)
         node, name = _node_prefix(left)
-        try:
-            value = check_value(left, yaml.safe_load(value) if value else "")
-        except yaml.YAMLError as error:
-            raise WallOSSError(f"The value of {option} {left} is not YAML: {value!r}.", "Quote it.") from error
-        result.parameters.append((f"/**/{node}" if node else "/**", name, value))
+        if not _PARAMETER.fullmatch(name):
+            raise WallOSSError(f"{option} {left!r} names no parameter.", "Write name:=value or node:name:=value.")
+        result.parameters.append((f"/{node}" if node else "/**", name, value_from_text(left, value)))
     elif option in ("-r", "--remap"):
         left, target = _assignment(option, words)
         node, source = _node_prefix(left)
+        _check_remap(f"{option} {left}:={target}", source, target)
         result.remaps.append((node, "__node" if source == "__name" else source, target))
     elif option == "--params-file":
         result.parameters += load_parameter_file(_argument(option, words))
@@ -133,63 +121,22 @@ def _assignment(option: str, words: Any) -> tuple[str, str]:
     return left, right
 
 
+def _check_remap(rule: str, source: str, target: str) -> None:
+    """Raises WallOSSError where a rule renames something so as ROS 2 does not allow."""
+    try:
+        if source in ("__node", "__name"):
+            validate_node_name(target)
+        elif source == "__ns":
+            validate_namespace(target)
+        else:
+            for name in (source, target):
+                expand(name.split("://")[-1], "node", "/")
+    except NameValidationException as error:
+        _, _, name, reason = error.args
+        raise WallOSSError(f"The ROS argument {rule!r} is not valid: {name!r}: {reason}.", "Correct it.") from error
+
+
 def _node_prefix(left: str) -> tuple[str | None, str]:
     """Splits ``node:name``; a name may contain ``://`` (rostopic://) which is not a node prefix."""
     node, separator, name = left.partition(":")
     return (node, name) if separator and not name.startswith("//") else (None, left)
-
-
-def check_value(name: str, value: Any) -> Any:
-    """A parameter's value from YAML, as ROS 2 has it.
-
-    Raises:
-        WallOSSError: not a bool, integer, float, string, or a list of one of these.
-    """
-    if isinstance(value, list):
-        kinds = {type(item) for item in value}
-        if kinds == {int, float}:
-            return [float(item) for item in value]
-        if len(kinds) <= 1 and kinds <= {bool, int, float, str}:
-            return value
-    elif isinstance(value, (bool, int, float, str)):
-        return value
-    raise WallOSSError(
-        f"Parameter {name} has the value {value!r}, expected a bool, number, string or a list of one of these.",
-        "Correct it.",
-    )
-
-
-def load_parameter_file(path: str | Path) -> list[tuple[str, str, Any]]:
-    """(node pattern, parameter, value) from a ROS 2 parameter file.
-
-    Raises:
-        WallOSSError: no such file, not YAML, or not of the form node: ros__parameters: name: value.
-    """
-    hint = "Expected YAML of the form 'node_name: {ros__parameters: {name: value}}'."
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise WallOSSError(f"The parameter file {path} cannot be read: {error.strerror}.", "Check its path.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise WallOSSError(f"The parameter file {path} is not YAML: {str(error).splitlines()[0]}.", hint) from error
-    if not isinstance(content, dict):
-        raise WallOSSError(f"The parameter file {path} has no nodes.", hint)
-
-    def collect(tree: dict, prefix: str) -> Iterator[tuple[str, str, Any]]:
-        for name, below in tree.items():
-            if not isinstance(below, dict):
-                raise WallOSSError(f"In the parameter file {path}, {prefix}{name} is not a node.", hint)
-            full = f"{prefix}/{str(name).strip('/')}" if prefix or str(name).startswith("/") else str(name)
-            for parameter, value in _flatten(below.pop("ros__parameters", None) or {}, ""):
-                yield full, parameter, value
-            yield from collect(below, full)
-
-    return list(collect(content, ""))
-
-
-def _flatten(tree: dict, prefix: str) -> Iterator[tuple[str, Any]]:
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            yield from _flatten(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", check_value(f"{prefix}{name}", value)

@@ -80,6 +80,9 @@ class InvalidServiceNameException(NameValidationException):
 class ParameterException(Exception):
     """Base of the errors about parameters; its arguments are a message and the parameters concerned."""
 
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
 
 class ParameterNotDeclaredException(ParameterException):
     def __init__(self, parameters, *args):

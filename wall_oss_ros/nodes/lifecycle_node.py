@@ -15,6 +15,7 @@ from wall_oss_ros.robots.profile import RobotProfile
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import NameValidationException
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.qos import DurabilityPolicy
 from sensor_msgs.msg import JointState
@@ -30,6 +31,15 @@ COMMON_PARAMETERS = (
 
 def _full_name(namespace: str, name: str) -> str:
     return f"{namespace.rstrip('/')}/{name}"
+
+
+def _with_names(hook: Callable[[], None]) -> None:
+    """Calls a hook. Raises WallOSSError where a topic or service that it names cannot be."""
+    try:
+        hook()
+    except NameValidationException as error:
+        said = " ".join(str(error).replace("^", "").split())
+        raise WallOSSError(f"{said}.", "Correct the name in the robot's profile, or the remapping.") from error
 
 
 def run_identity(node) -> str:
@@ -242,7 +252,7 @@ class WallOSSNode(LifecycleNode):
         self._phase = phase
         self.failure = None
         try:
-            hook()
+            _with_names(hook)
         except WallOSSError as error:
             self.failure = error
             if not self.value("autostart"):  # otherwise it ends the process with this as its last line

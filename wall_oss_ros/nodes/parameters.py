@@ -99,8 +99,9 @@ def declare(node, table: Iterable[Parameter]) -> None:
         try:
             node.declare_parameter(parameter.name, parameter.default, parameter.descriptor())
         except ParameterException as error:
+            reason = str(error.args[0] if error.args else error)
             raise WallOSSError(
-                f"Parameter {parameter.name} of node {node.get_name()} was refused: {error}.",
+                f"Parameter {parameter.name} of node {node.get_name()} was refused: {reason}.",
                 f"Give {parameter.expected()}.",
             ) from error
         value = node.get_parameter(parameter.name).value

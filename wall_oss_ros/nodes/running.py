@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 import time
 from collections.abc import Callable
 
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.nodes.arguments import look_for_strangers, look_over
 from wall_oss_ros.nodes.lifecycle_node import WallOSSNode
 
 import rclpy
@@ -30,7 +32,7 @@ def run(
     Args:
         make_nodes: each makes a node; called once rclpy is initialised.
         threads: of the executor; more than one where a callback waits, as an action's does.
-        arguments: used instead of the process's own.
+        arguments: used instead of the process's own, without the program's name.
         last_words: whether the nodes must still be able to publish when a signal ends them.
 
     Returns:
@@ -38,15 +40,19 @@ def run(
     """
     nodes: list[WallOSSNode] = []
     ending = _Ending()
+    running = False
     try:
+        given = look_over(arguments)
         handlers = SignalHandlerOptions.NO if last_words else SignalHandlerOptions.ALL
-        rclpy.init(args=arguments, signal_handler_options=handlers)
+        _initialise(arguments, handlers)
+        running = True
         if last_words:
             ending.listen()
         executor = SingleThreadedExecutor() if threads == 1 else MultiThreadedExecutor(num_threads=threads)
         for make_node in make_nodes:
             nodes.append(make_node())
             executor.add_node(nodes[-1])
+        look_for_strangers(given, nodes)
         for node in nodes:
             node.autostart()
         if last_words:
@@ -59,11 +65,11 @@ def run(
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except WallOSSError as error:
-        if rclpy.ok():  # otherwise it was told to end during its start
+        if rclpy.ok() or not running:  # otherwise it was told to end during its start
             print(f"error: {error}", file=sys.stderr)
             return 2
     except Exception:
-        if rclpy.ok():  # otherwise the executor was busy when the context was shut down
+        if rclpy.ok() or not running:  # otherwise the executor was busy when the context was shut down
             raise
     finally:
         ending.begin()
@@ -73,6 +79,18 @@ def run(
         if rclpy.ok():
             rclpy.shutdown()
     return 0
+
+
+def _initialise(arguments: list[str] | None, handlers: SignalHandlerOptions) -> None:
+    """rclpy.init, with its errors, which are about arguments and the environment, in one line."""
+    try:
+        rclpy.init(args=arguments, signal_handler_options=handlers)
+    except (WallOSSError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        said = re.sub(r",? at \S+:\d+", "", " ".join(str(error).split()))  # places in rcl's source
+        hint = "Correct what is given after --ros-args, or the environment variables of ROS."
+        raise WallOSSError(f"ROS 2 did not start: {said.rstrip('.')}.", hint) from error
 
 
 class _Ending:

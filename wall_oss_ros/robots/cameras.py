@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from wall_oss_ros import strict_yaml
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.paths import data_path
+from wall_oss_ros.robots.checked import checked, explain
 from wall_oss_ros.robots.components import View
 from wall_oss_ros.robots.profile import RobotProfile
 
@@ -101,18 +102,18 @@ def read_cameras(given: str) -> Cameras:
                 f"There are no cameras {text!r}.",
                 f"Name one of {', '.join(presets())}, or the path of a YAML file, or write {{view: {{field: value}}}}.",
             )
-        where, text = text, _read(Path(text))
+        where, text = text, strict_yaml.read_text(text, "The cameras' file", _EXAMPLE)
     else:
         where = "What was given for the cameras"
     try:
-        content = yaml.safe_load(text)
+        content = strict_yaml.load(text, where, _EXAMPLE)
         if not isinstance(content, dict):
             raise TypeError("a mapping was expected")
         if not content.keys() & Cameras.model_fields.keys():
             content = {"views": content}
         content["views"] = {name: fields or {} for name, fields in (content.get("views") or {}).items()}
-        return Cameras(**content)
-    except (yaml.YAMLError, TypeError, AttributeError, ValidationError) as error:
+        return checked(Cameras, content)
+    except (TypeError, AttributeError, ValidationError) as error:
         raise WallOSSError(f"{where} does not describe cameras: {_cause(error)}.", _EXAMPLE) from error
 
 
@@ -127,9 +128,10 @@ def load_camera_driver(name: str) -> CameraDriver:
             f"There is no camera driver {name!r}.", f"Name one of {', '.join(presets())}, or a file like those."
         )
     path = Path(name) if name.endswith((".yaml", ".yml")) else data_path(PRESETS) / f"{name}.yaml"
+    content = strict_yaml.read(path, "The camera driver")
     try:
-        return CameraDriver(**yaml.safe_load(_read(path)))
-    except (yaml.YAMLError, TypeError, ValidationError) as error:
+        return checked(CameraDriver, content)
+    except ValidationError as error:
         raise WallOSSError(
             f"{path} does not describe a camera driver: {_cause(error)}.", f"Compare it with those in {PRESETS}."
         ) from error
@@ -160,8 +162,8 @@ def with_cameras(profile: RobotProfile, given: str | Cameras) -> RobotProfile:
                 f"The {' and '.join(fixed)} of view {view.name} cannot be changed: the model knows it.", _EXAMPLE
             )
         try:
-            views.append(View(**{**view.model_dump(exclude_none=True), **preset, **said}))
-        except (ValidationError, TypeError) as error:
+            views.append(checked(View, {**view.model_dump(exclude_none=True), **preset, **said}))
+        except ValidationError as error:
             raise WallOSSError(f"The cameras' view {view.name} is not valid: {_cause(error)}.", _EXAMPLE) from error
     return profile.model_copy(update={"views": tuple(views)})
 
@@ -237,15 +239,7 @@ def _filled(values: Mapping[str, Value], view: str, device: str) -> dict[str, Va
     return filled
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise WallOSSError(f"{path} cannot be read ({error}).", "Check the path.") from error
-
-
 def _cause(error: Exception) -> str:
     if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return f"field {'.'.join(map(str, first['loc']))}: {first['msg']}"
+        return explain(error.errors()[0])
     return " ".join(str(error).split())

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from wall_oss_ros import strict_yaml
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.paths import data_path
+from wall_oss_ros.robots.checked import checked, explain
 from wall_oss_ros.robots.components import (
     Arm,
     Base,
@@ -25,8 +26,6 @@ from wall_oss_ros.robots.components import (
     Watchdog,
 )
 from wall_oss_ros.robots.simulation import SimulatedArm, Simulation
-
-_YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where PyYAML was built with it
 
 
 class RobotProfile(Component):
@@ -274,24 +273,20 @@ def load_profile(name_or_path: str | Path, simulated: bool = False) -> RobotProf
             f"Name one of {', '.join(available_profiles())}, or give the path of a YAML profile.",
         )
     path = Path(text) if is_path else data_path("config/robots") / f"{text}.yaml"
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _YAML)
-    except OSError as error:
-        raise WallOSSError(f"The robot profile {path} cannot be read ({error.strerror}).", "Check the path.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        cause = " ".join(str(error).split())
-        raise WallOSSError(f"The robot profile {path} is not YAML: {cause}.", "Correct the file.") from error
+    what = f"The robot profile {path}"
+    source = strict_yaml.read_text(path, "The robot profile")
+    content = strict_yaml.load(source, what)
     if not isinstance(content, dict):
         raise WallOSSError(
             f"The robot profile {path} must be a mapping of fields.", "Compare it with config/robots/franka.yaml."
         )
     content = _choose_variant(path, content, variant if colon else None)
     try:
-        profile = RobotProfile(**content)
-    except (ValidationError, TypeError) as error:
-        raise WallOSSError(
-            f"The robot profile {path} is not valid: {_explain(error)}.", "Correct that field."
-        ) from error
+        profile = checked(RobotProfile, content)
+    except ValidationError as error:
+        first = explain(error.errors()[0], source)
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        raise WallOSSError(f"{what} is not valid: {first}{more}.", "Correct that field.") from error
     return profile.simulated() if simulated else profile
 
 
@@ -323,12 +318,3 @@ def _over(fields: dict, changes: dict) -> dict:
         both = isinstance(value, dict) and isinstance(fields.get(key), dict)
         merged[key] = _over(fields[key], value) if both else value
     return merged
-
-
-def _explain(error: Exception) -> str:
-    if not isinstance(error, ValidationError):
-        return str(error)
-    first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"]) or "profile"
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"field {field}: {first['msg']}{more}"

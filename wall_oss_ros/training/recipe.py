@@ -7,11 +7,12 @@ import logging
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from wall_oss_ros import strict_yaml
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.paths import data_path
+from wall_oss_ros.robots.checked import checked, explain
 
 _log = logging.getLogger(__name__)
 
@@ -109,12 +110,10 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
         if not path.exists():
             known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
             raise WallOSSError(f'There is no recipe "{name_or_path}".', f"Known ones: {known}; or give a file's path.")
+    text = strict_yaml.read_text(path, "The recipe")
+    content = strict_yaml.load(text, f"The recipe {path}")
     try:
-        return Recipe.model_validate(yaml.safe_load(path.read_text()))
-    except OSError as error:
-        raise WallOSSError(f"The recipe {path} cannot be read ({error.strerror}).", "Check the path.") from error
-    except yaml.YAMLError as error:
-        raise WallOSSError(f"The recipe {path} is no valid YAML ({error}).", "Correct the file.") from error
+        return checked(Recipe, content)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        problems = "; ".join(explain(one, text) for one in error.errors())
         raise WallOSSError(f"The recipe {path} is not valid: {problems}.", "Correct these fields.") from error
