@@ -61,6 +61,16 @@ def test_what_is_no_checkpoint_is_an_error_not_a_finding(tmp_path, capsys):
     assert capsys.readouterr().err.startswith("error: config.json: ")
 
 
+@pytest.mark.parametrize(
+    "changes", [dict(image_size="112"), dict(action_rate_hz="x"), dict(eos_token_id=[1]), dict(rms_norm_eps="x")]
+)
+def test_a_config_of_wrong_types_is_an_error_that_names_the_key(folder, capsys, changes):
+    reconfigure(folder, **changes)
+    assert main(["inspect", str(folder)]) == 2
+    ((key, value),) = changes.items()
+    assert capsys.readouterr().err.startswith(f"error: config.json: {key} is {value!r}; it should be ")
+
+
 TENSORS = {
     "zero range on a moving part": (lambda t: entry(t, f"{STATE}.delta.franka", 8, 0), "state .*_pos: 1 of 3 entries"),
     "degrees": (lambda t: entry(t, f"{ACTION}.delta.franka", 10, 180), r"_rotation\[0\]: .* rad; degrees\?"),
@@ -90,6 +100,10 @@ TENSORS = {
     "too large": (lambda t: entry(t, "model.norm.weight", 0, -2e5), r"beyond 10000: model.norm.weight \(2e\+05\)"),
     "a stranger": (lambda t: t.update(stranger=torch.ones(1)), "unknown tensors: stranger"),
     "one missing": (lambda t: t.pop("model.norm.weight"), "missing tensors: model.norm.weight"),
+    "whole numbers": (
+        lambda t: t.update({"lm_head.weight": t["lm_head.weight"].to(torch.int8)}),
+        "weights: lm_head.weight is I8; such numbers say nothing by themselves",
+    ),
     "misshapen": (lambda t: t.update({"model.norm.weight": torch.ones(31)}), r"norm.weight \(31,\) instead of \(32,\)"),
 }
 

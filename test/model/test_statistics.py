@@ -108,9 +108,83 @@ def test_files_of_lerobot_are_read_as_they_say(folder, mode, kind, first, second
         assert [values[0].item() for values in statistics.get("lerobot")] == [first, second]
 
 
+def write_norm_stats(folder, low: float, high: float) -> None:
+    table = {"q01": [low] * 7, "q99": [high] * 7}
+    (folder / "norm_stats.json").write_text(json.dumps({"norm_stats": {"action": table, "observation.state": table}}))
+
+
+def write_lerobot(folder, low: float, high: float, mode: str = "QUANTILES", which: str = "policy_preprocessor") -> None:
+    step = "normalizer_processor" if which == "policy_preprocessor" else "unnormalizer_processor"
+    file = f"{which}_step_1_{step}.safetensors"
+    values = {"q01": low, "q99": high, "mean": low, "std": high - low}
+    tensors = {f"{owner}.{part}": torch.full((7,), value) for owner in ("observation.state", "action")
+               for part, value in values.items()}  # fmt: skip
+    save_file(tensors, folder / file)
+    config = {"norm_map": {"STATE": mode, "ACTION": mode}}
+    steps = [{"registry_name": step, "config": config, "state_file": file}]
+    (folder / f"{which}.json").write_text(json.dumps({"steps": steps}))
+
+
+def test_two_files_that_agree_are_taken_and_that_contradict_are_refused(folder):
+    rewrite(folder, drop_statistics)
+    write_norm_stats(folder, -1.0, 3.0)
+    write_lerobot(folder, -1.0, 3.0)
+    actions, states = read_statistics(folder, read_config(folder))
+    assert actions.names() == states.names() == ["norm_stats"]
+    for low, high, mode in ((-5.0, 15.0, "QUANTILES"), (-1.0, 4.0, "QUANTILES"), (-1.0, 3.0, "MEAN_STD")):
+        write_lerobot(folder, low, high, mode)
+        with pytest.raises(WallOSSError, match="contradict each other on states: norm_stats.json says .* policy_prep"):
+            read_statistics(folder, read_config(folder))
+        with pytest.raises(WallOSSError, match="contradict"):
+            WallOSS.from_pretrained(folder)
+
+
+def test_what_turns_actions_back_must_be_what_normalised_them(folder):
+    rewrite(folder, drop_statistics)
+    write_lerobot(folder, -1.0, 3.0)
+    write_lerobot(folder, -1.0, 3.0, which="policy_postprocessor")
+    assert read_statistics(folder, read_config(folder))[0].names() == ["lerobot"]
+    write_lerobot(folder, -5.0, 15.0, which="policy_postprocessor")
+    with pytest.raises(WallOSSError, match="on actions: policy_preprocessor.json says .* policy_postprocessor.json"):
+        read_statistics(folder, read_config(folder))
+
+
+def test_files_beside_statistics_in_the_weights_are_named_and_not_read(folder, logged):
+    write_norm_stats(folder, -1.0, 3.0)
+    write_lerobot(folder, -5.0, 15.0)
+    assert read_statistics(folder, read_config(folder))[0].names() == ["franka"]
+    assert "the statistics in the weights are used, not norm_stats.json and policy_preprocessor.json" in logged()
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda steps: steps[0]["config"]["norm_map"].update(ACTION="IDENTITY"), "ACTION is normalised by IDENTITY"),
+        (lambda steps: steps[0]["config"]["norm_map"].pop("STATE"), "STATE is normalised by nothing"),
+        (lambda steps: steps[0].update(state_file="gone.safetensors"), "gone.safetensors, which it names, is missing"),
+        (lambda steps: steps[0].update(state_file=3), "holds no statistics that can be used"),
+    ],
+)
+def test_files_of_lerobot_that_cannot_be_used_say_why(folder, change, message):
+    rewrite(folder, drop_statistics)
+    write_lerobot(folder, -1.0, 3.0)
+    file = folder / "policy_preprocessor.json"
+    content = json.loads(file.read_text())
+    change(content["steps"])
+    file.write_text(json.dumps(content))
+    with pytest.raises(WallOSSError, match=message):
+        read_statistics(folder, read_config(folder))
+
+
 @pytest.mark.parametrize(
     "file, content, message",
     [
+        ("norm_stats.json", "[" * 100_000, "nested more than 100 levels"),
+        (
+            "norm_stats.json",
+            '{"norm_stats": {"action": {"q01": [0], "q99": [1, 2]}, "state": {"q01": [0], "q99": [1]}}}',
+            "1 least and 2 greatest values",
+        ),
         ("norm_stats.json", "{", "norm_stats.json holds no statistics"),
         ("norm_stats.json", '{"norm_stats": {"action": {}}}', "observation.state or state"),
         ("policy_preprocessor.json", '{"steps": []}', "one normalizer_processor expected, 0 found"),

@@ -114,22 +114,22 @@ def test_impossible_statistics_are_refused(minimum, delta):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"images": {"face_view": np.zeros((4, 4, 3), np.float32)}}, "face_view is float32"),
+        ({"images": {"face_view": np.zeros((14, 14, 3), np.float32)}}, "face_view is float32"),
         ({"state_mask": np.ones(3, bool)}, "one length"),
         ({"state": np.array([0, np.inf])}, "not finite"),
     ],
 )
 def test_malformed_observations_are_refused(changes, message):
-    good = dict(stamp=0.0, images={"face_view": picture(4, 4)}, state=np.zeros(2), state_mask=np.ones(2, bool))
+    good = dict(stamp=0.0, images={"face_view": picture(14, 14)}, state=np.zeros(2), state_mask=np.ones(2, bool))
     Observation(**good).check()
     with pytest.raises(WallOSSError, match=message):
         Observation(**{**good, **changes}).check()
 
 
 def test_pil_images_of_any_mode_become_observations():
-    colour = Image.fromarray(picture(8, 6))
-    obs = Observation.of({"face_view": colour, "top_view": colour.convert("L"), "wall_view": picture(4, 4)})
-    assert np.array_equal(obs.images["face_view"], np.asarray(colour)) and obs.images["top_view"].shape == (8, 6, 3)
+    colour = Image.fromarray(picture(18, 16))
+    obs = Observation.of({"face_view": colour, "top_view": colour.convert("L"), "wall_view": picture(14, 14)})
+    assert np.array_equal(obs.images["face_view"], np.asarray(colour)) and obs.images["top_view"].shape == (18, 16, 3)
     assert obs.state.shape == obs.state_mask.shape == (0,)
     with pytest.raises(WallOSSError, match="wall_view is float64"):
         Observation.of({"wall_view": np.zeros((4, 4, 3))})

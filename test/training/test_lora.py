@@ -54,6 +54,8 @@ def test_merged_equals_adapted(kind, batch, tmp_path):
     adapted = outputs(model, batch)
     assert not torch.allclose(adapted, plain, atol=1e-3)
 
+    with pytest.raises(WallOSSError, match="has adapters, such as that of model.layers.0"):
+        model.save_pretrained(tmp_path / "adapted")
     save_adapter(model, tmp_path / "adapter")
     again = small_model(**LINEAGE[kind])
     load_adapter(again, tmp_path / "adapter")
@@ -84,6 +86,10 @@ def test_targets_choose_what_is_adapted(batch):
         (lambda model, folder: add_lora(model, LoraSettings(targets="nothing")), "No module"),
         (lambda model, folder: add_lora(model, LoraSettings(targets="(")), "no regular expression"),
         (lambda model, folder: add_lora(model, LoraSettings(rank=0)), "rank 0"),
+        (lambda model, folder: add_lora(model, LoraSettings(rank=2.5)), "rank 2.5"),
+        (lambda model, folder: add_lora(model, LoraSettings(rank=True)), "rank True"),
+        (lambda model, folder: add_lora(model, LoraSettings(alpha=float("nan"))), "alpha nan"),
+        (lambda model, folder: add_lora(model, LoraSettings(also_train="lm_head")), "also_train is 'lm_head'"),
         (lambda model, folder: merge_lora(model), "no LoRA adapters to merge"),
         (lambda model, folder: save_adapter(model, folder), "no LoRA adapters to save"),
         (lambda model, folder: load_adapter(model, folder), "no LoRA adapter that can be read"),

@@ -60,11 +60,11 @@ class ActionVocabulary:
 
     def encode(self, chunk: np.ndarray, dof_mask: np.ndarray) -> list[int]:
         """The assistant's answer for a normalised chunk (T, A), end token included; dof_mask: (A,) bool."""
-        return [self.ids[token] for token in self.fast.encode(np.asarray(chunk)[:, dof_mask])] + [self.end]
+        return [self.ids[token] for token in self.fast.encode(_alive(chunk, dof_mask))] + [self.end]
 
     def spell(self, chunk: np.ndarray, dof_mask: np.ndarray) -> str:
         """The same as text, without the end: an answer for :class:`~wall_oss_ros.policy.WallOSSProcessor`."""
-        return "".join(map(action_token, self.fast.encode(np.asarray(chunk)[:, dof_mask])))
+        return "".join(map(action_token, self.fast.encode(_alive(chunk, dof_mask))))
 
     def decode(self, ids: Sequence[int], horizon: int, dof_mask: np.ndarray) -> np.ndarray:
         """The normalised chunk (horizon, A) float32 of an answer; what follows the end token is ignored.
@@ -91,6 +91,17 @@ class ActionVocabulary:
     def choice(self, temperature: float = 0.0, top_p: float = 1.0, seed: int | None = None) -> TokenChoice:
         """Chooses among action tokens and the end only."""
         return TokenChoice(temperature, top_p, seed, [*self.ids, self.end])
+
+
+def _alive(chunk: np.ndarray, dof_mask: np.ndarray) -> np.ndarray:
+    """The columns of a chunk (T, A) that the mask (A,) names."""
+    chunk, mask = np.asarray(chunk), np.asarray(dof_mask, bool)
+    if chunk.ndim != 2 or mask.shape != chunk.shape[1:]:
+        raise WallOSSError(
+            f"The chunk is of shape {chunk.shape}, its mask of shape {mask.shape}; (steps, A) and (A,) were expected.",
+            "Give both in the checkpoint's layout.",
+        )
+    return chunk[:, mask]
 
 
 def generate_chunks(

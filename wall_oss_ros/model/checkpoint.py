@@ -15,9 +15,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.json_files import brief, read_json
+from wall_oss_ros.model.arguments import WEIGHT_TYPES, as_device, check_dtype
 from wall_oss_ros.model.config import WallOSSConfig
 from wall_oss_ros.model.network import Network
-from wall_oss_ros.model.statistics import KINDS, Statistics, find_statistics
+from wall_oss_ros.model.statistics import KINDS, STATISTICS_FILES, Statistics, find_statistics
 from wall_oss_ros.model.weights import Differences, adopt_vocabulary, compare, listing, read_tensors, split_fused
 
 _HEAD = "action_preprocessor"
@@ -37,11 +39,17 @@ def locate(path: str | os.PathLike) -> Path:
     Raises:
         WallOSSError: it is neither, or the hub does not answer.
     """
-    folder = Path(path).expanduser()
-    if folder.is_dir():
-        return folder
     name = str(path)
-    if folder.exists():
+    try:
+        folder = Path(path).expanduser()
+        if name and folder.is_dir():
+            return folder
+        exists = bool(name) and folder.exists()
+    except (TypeError, ValueError, RuntimeError, OSError):  # no text, no text that can name a file, or nobody's home
+        raise WallOSSError(
+            f"{brief(path)} names no folder.", "Name a checkpoint's folder, or owner/name on the Hugging Face hub."
+        ) from None
+    if exists:
         raise WallOSSError(f"{name} is not a folder.", "Name the folder that holds config.json and model.safetensors.")
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         raise WallOSSError(
@@ -100,14 +108,17 @@ def take_statistics(
         kinds = [kind for kind, pair in KINDS.items() if not given.keys().isdisjoint(pair)]
         wrong = {part: f"is {tuple(t.shape)} instead of ({sizes[owner]},)" for part, t in given.items()
                  if t.shape != (sizes[owner],)}  # fmt: skip
+        wrong |= {part: f"is {t.dtype}" for part, t in given.items() if t.dtype not in WEIGHT_TYPES}
         wrong |= {part: "is missing" for part in KINDS[kinds[0]] if part not in given}
         if len(kinds) > 1:
             wrong = dict.fromkeys(given, "contradicts another: either min and delta, or mean and std")
         unfit |= {f"{_HEAD}.{owner}.{part}.{robot}": problem for part, problem in wrong.items()}
         if not wrong:
             found[owner].set(robot, *(given[part] for part in KINDS[kinds[0]]), kinds[0])
-    if not parts and (beside := find_statistics(folder)) is not None:
-        source, *both = beside
+    if parts and (beside := [name for name in STATISTICS_FILES if (folder / name).exists()]):
+        _log.warning("%s: the statistics in the weights are used, not %s.", folder, " and ".join(beside))
+    if not parts and (found_beside := find_statistics(folder)) is not None:
+        source, *both = found_beside
         for owner, values in zip(("normalizer_propri", "normalizer_action"), both):
             found[owner].set(source, *values.padded(sizes[owner]))
     return found["normalizer_action"], found["normalizer_propri"], unfit
@@ -149,8 +160,11 @@ def load(
         The network, and what did not fit, which is logged, too.
 
     Raises:
-        WallOSSError: the files cannot be read, or what is in them does not fit; one sentence says what.
+        WallOSSError: the files cannot be read, what is in them does not fit, or there is no such device or type; one
+            sentence says what.
     """
+    device = as_device(device)
+    check_dtype(dtype)
     folder = locate(path)
     config = read_config(folder)
     tensors = split_fused(read_tensors(folder), config)
@@ -164,6 +178,11 @@ def load(
         {name: tensor.shape for name, tensor in model.state_dict().items()},
         {name: tensor.shape for name, tensor in tensors.items()},
     )
+    if whole := [f"{n} is {t.dtype}" for n, t in tensors.items() if t.dtype not in WEIGHT_TYPES]:
+        raise WallOSSError(
+            f"Weights in {folder} are of types that say nothing by themselves: {listing(whole, 4)}.",
+            "Use the checkpoint as it was before it was quantised, in float32, bfloat16 or float16.",
+        )
     if strict:
         _refuse_statistics(unfit, folder)
         if differences:
@@ -193,19 +212,32 @@ def _adopt_token_ids(config: WallOSSConfig, folder: Path) -> None:
     files = [folder / name for name in ("tokenizer.json", "added_tokens.json") if (folder / name).exists()]
     if not files:
         return
-    file = files[0]
+    file, hint = files[0], "Fetch or train the checkpoint again."
+    added = read_json(file, hint)
     try:
-        added = json.loads(file.read_text(encoding="utf-8"))
         if file.name == "tokenizer.json":
             added = {token["content"]: token["id"] for token in added["added_tokens"]}
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise WallOSSError(f"{file} is not a tokenizer: {error!r}.", "Fetch or train the checkpoint again.") from None
-    config.propri_token_id = added.get("<|propri|>", config.propri_token_id)
-    config.action_token_id = added.get("<|action|>", config.action_token_id)
+        ids = [added.get(token) for token in ("<|propri|>", "<|action|>")]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise WallOSSError(f"{file} is not a tokenizer: {error!r}.", hint) from None
+    if wrong := [number for number in ids if number is not None and (type(number) is not int or number < 0)]:
+        raise WallOSSError(f"{file} is not a tokenizer: a token's id is {brief(wrong[0])}.", hint)
+    config.propri_token_id, config.action_token_id = (
+        own if number is None else number for number, own in zip(ids, (config.propri_token_id, config.action_token_id))
+    )
 
 
 def save(model: Network, path: str | os.PathLike) -> None:
-    """Writes config.json and model.safetensors; a reader never meets half a file."""
+    """Writes config.json and model.safetensors; a reader never meets half a file.
+
+    Raises:
+        WallOSSError: the model has adapters, whose names no checkpoint has, or the folder cannot be written.
+    """
+    if adapted := [name for name, module in model.named_modules() if hasattr(module, "base_layer")]:
+        raise WallOSSError(
+            f"The model has adapters, such as that of {adapted[0]}: what would be written could not be loaded.",
+            "Merge them first (training.lora.merge_lora), or write them alone (save_adapter).",
+        )
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in model.state_dict().items()}

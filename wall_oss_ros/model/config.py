@@ -8,15 +8,30 @@ its weights, in benchmarks, tests, and training from nothing. A checkpoint's own
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, field, fields
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
-from pydantic.dataclasses import dataclass
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.json_files import brief, read_json
+from wall_oss_ros.model.config_parts import (
+    Count,
+    ExpertConfig,
+    Layout,
+    Name,
+    NoiseConfig,
+    OtherKeys,
+    Positive,
+    RopeConfig,
+    Size,
+    TokenId,
+    VisionConfig,
+    config_class,
+    read,
+    require,
+)
 from wall_oss_ros.paths import data_path
 
 DEFAULT_DOF = {
@@ -42,87 +57,8 @@ _FIXED = {
     "use_sliding_window": False,
 }
 
-_HINT = "Correct config.json, or use the one that came with the weights."
-_STRICT = ConfigDict(strict=True, extra="forbid")  # "4" is no number, nor is true
-T = TypeVar("T")
 
-
-def require(condition: bool, message: str, hint: str = _HINT) -> None:
-    """Raises WallOSSError with ``config.json: message`` unless the condition holds."""
-    if not condition:
-        raise WallOSSError(f"config.json: {message}", hint)
-
-
-def _read(kind: type[T], values: dict[str, Any], where: str = "") -> T:
-    """One of the classes below from those of the values that it has a field for; null is as good as absent."""
-    names = {f.name for f in fields(kind)}
-    try:
-        return kind(**{key: value for key, value in values.items() if key in names and value is not None})
-    except ValidationError as error:
-        first = error.errors()[0]
-        name, value = where + ".".join(map(str, first["loc"])), repr(first["input"])
-        if first["type"] == "missing":
-            raise WallOSSError(f"config.json: {name} is missing.", _HINT) from None
-        found = f"{value} is unknown" if first["type"] == "literal_error" else f"is {value}"
-        message = f"config.json: {name} {found}; {first['msg'].replace('Input', 'it')}."
-        raise WallOSSError(message, _HINT) from None
-
-
-@dataclass(config=_STRICT)
-class VisionConfig:
-    """The vision tower: Qwen2.5-VL's, at any size."""
-
-    depth: PositiveInt = 32
-    hidden_size: PositiveInt = 1280
-    intermediate_size: PositiveInt = 3420
-    num_heads: PositiveInt = 16
-    in_channels: PositiveInt = 3
-    patch_size: PositiveInt = 14
-    spatial_merge_size: PositiveInt = 2
-    temporal_patch_size: PositiveInt = 2
-    window_size: PositiveInt = 112
-    fullatt_block_indexes: list[int] = field(default_factory=lambda: [7, 15, 23, 31])
-    out_hidden_size: PositiveInt = 2048
-    tokens_per_second: int | float = 2
-    hidden_act: Literal["silu"] = "silu"
-
-    def __post_init__(self) -> None:
-        require(
-            self.hidden_size % (4 * self.num_heads) == 0,
-            f"vision hidden_size {self.hidden_size} is not a multiple of 4 * num_heads {self.num_heads}.",
-        )
-
-    @property
-    def patch_dim(self) -> int:
-        """Numbers in one patch row of ``pixel_values``."""
-        return self.in_channels * self.temporal_patch_size * self.patch_size**2
-
-
-@dataclass(config=_STRICT)
-class ExpertConfig:
-    """One expert: the width of its tokens' stream and of its feed-forward network."""
-
-    hidden_size: PositiveInt
-    intermediate_size: PositiveInt
-    hidden_act: str = "silu"
-
-
-@dataclass(config=_STRICT)
-class NoiseConfig:
-    """Distribution of the flow's time in training, and the sampler's steps.
-
-    ``time_formula`` is our own key: how the public implementations turn b, drawn from Beta(beta_alpha, beta_beta), into
-    the time. The first code release used the second formula, everything since uses the first.
-    """
-
-    beta_alpha: PositiveFloat = 1.5
-    beta_beta: PositiveFloat = 1.0
-    s: float = Field(default=0.999, gt=0, le=1)
-    num_inference_timesteps: PositiveInt = 10
-    time_formula: Literal["(1 - b) * s", "(s - b) / s"] = "(1 - b) * s"
-
-
-@dataclass(config=_STRICT)
+@config_class
 class WallOSSConfig:
     """Everything that a checkpoint's ``config.json`` decides.
 
@@ -135,15 +71,15 @@ class WallOSSConfig:
     the square views in pixels; None for the released resizing), ``views`` and the ids of the two robot tokens.
     """
 
-    vocab_size: PositiveInt = 151936
-    hidden_size: PositiveInt = 2048
-    num_hidden_layers: PositiveInt = 36
-    num_attention_heads: PositiveInt = 16
-    num_key_value_heads: PositiveInt = 2
-    max_position_embeddings: int = 128000
-    rms_norm_eps: float = 1e-6
-    rope_theta: float = 1e6
-    mrope_section: list[int] = field(default_factory=lambda: [16, 24, 24])
+    vocab_size: Size = 151936
+    hidden_size: Size = 2048
+    num_hidden_layers: Count = 36
+    num_attention_heads: Size = 16
+    num_key_value_heads: Size = 2
+    max_position_embeddings: PositiveInt = 128000
+    rms_norm_eps: Annotated[float, Field(gt=0, lt=1)] = 1e-6
+    rope_theta: Positive = 1e6
+    mrope_section: list[NonNegativeInt] = field(default_factory=lambda: [16, 24, 24])
     tie_word_embeddings: bool = False
     attention_moe: bool = False
     norm_moe: bool = False
@@ -152,25 +88,27 @@ class WallOSSConfig:
     experts: list[ExpertConfig] = field(default_factory=list)
     vision: VisionConfig = field(default_factory=VisionConfig)
     noise_scheduler: NoiseConfig = field(default_factory=NoiseConfig)
-    dof_config: dict[str, PositiveInt] = Field(default_factory=lambda: dict(DEFAULT_DOF), min_length=1)
-    agent_pos_config: dict[str, PositiveInt] = Field(default_factory=lambda: dict(DEFAULT_DOF), min_length=1)
-    image_token_id: int = 151655
-    video_token_id: int = 151656
-    vision_start_token_id: int = 151652
-    vision_end_token_id: int = 151653
-    pad_token_id: int = 151643
-    bos_token_id: int = 151643
-    eos_token_id: int = 151645
-    propri_token_id: int | None = None
-    action_token_id: int | None = None
-    action_horizon: PositiveInt = 32
-    action_rate_hz: float = 32.0
-    image_size: int | None = None
-    views: list[str] = field(default_factory=lambda: ["face_view", "right_wrist_view"])
+    dof_config: dict[Name, Count] = Field(default_factory=lambda: dict(DEFAULT_DOF), min_length=1)
+    agent_pos_config: dict[Name, Count] = Field(default_factory=lambda: dict(DEFAULT_DOF), min_length=1)
+    image_token_id: TokenId = 151655
+    video_token_id: TokenId = 151656
+    vision_start_token_id: TokenId = 151652
+    vision_end_token_id: TokenId = 151653
+    pad_token_id: TokenId = 151643
+    bos_token_id: TokenId = 151643
+    eos_token_id: TokenId = 151645
+    propri_token_id: TokenId | None = None
+    action_token_id: TokenId | None = None
+    action_horizon: Count = 32
+    action_rate_hz: Annotated[float, Field(gt=0, le=1000)] = 32.0
+    image_size: Annotated[int, Field(gt=0, le=10_000)] | None = None
+    views: list[Name] = Field(default_factory=lambda: ["face_view", "right_wrist_view"], min_length=1)
     extra: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        read(OtherKeys, self.extra)
         heads, groups = self.num_attention_heads, self.num_key_value_heads
+        require(len(set(self.views)) == len(self.views), f"views {brief(self.views)} has one of them twice.")
         require(
             self.hidden_size % (2 * heads) == 0,
             f"hidden_size {self.hidden_size} must be a multiple of twice num_attention_heads {heads}.",
@@ -239,51 +177,69 @@ class WallOSSConfig:
             WallOSSError: a key is missing or its value is not possible; the message names it.
         """
         require(isinstance(values, dict), f"it holds a {type(values).__name__}; an object was expected.")
-        flat = {**values, **{k: v for k, v in (values.get("text_config") or {}).items() if v is not None}}
-        for rope in (flat.get("rope_parameters"), flat.get("rope_scaling")):
-            if isinstance(rope, dict):
-                flat.setdefault("mrope_section", rope.get("mrope_section"))
-                flat.setdefault("rope_theta", rope.get("rope_theta"))
+        flat = {key: value for key, value in values.items() if value is not None}
+        flat |= {key: value for key, value in read(Layout, flat).text_config.items() if value is not None}
+        layout = read(Layout, flat)
         for key in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "vision_config"):
-            require(flat.get(key) is not None, f"{key} is missing.")
-        require(bool(flat.get("experts")), "experts is missing; this is not a WALL-OSS checkpoint.")
+            require(key in flat, f"{key} is missing.")
+        require(bool(layout.experts), "experts is missing; this is not a WALL-OSS checkpoint.")
         for key, known in _FIXED.items():
             require(
-                flat.get(key) in (None, known),
-                f"{key} is {flat.get(key)!r}; only models with {known} are supported.",
+                flat.get(key, known) is known,
+                f"{key} is {brief(flat.get(key))}; only models with {known} are supported.",
                 "Use a checkpoint of the WALL-OSS lineage (docs/model.md), or one trained by this project.",
             )
         require(
-            bool(flat.get("dof_config")) or not flat.get("norm_moe"),
+            "quantization_config" not in flat,
+            f"quantization_config is {brief(flat.get('quantization_config'))}; weights of whole numbers are not known.",
+            "Use the checkpoint as it was before it was quantised.",
+        )
+        require(
+            "dof_config" in flat or not flat.get("norm_moe"),
             "dof_config is missing; without it the size of an action is unknown.",
             "Copy dof_config and agent_pos_config from the training configuration beside the weights (docs/model.md).",
         )
-        if flat.get("dof_config") and not flat.get("agent_pos_config"):
-            flat["agent_pos_config"] = flat["dof_config"]
-        if flat.get("action_horizon_flow"):  # the name of the released 0.5
-            flat.setdefault("action_horizon", flat["action_horizon_flow"])
-        vision = {"out_hidden_size": flat["hidden_size"], **flat["vision_config"]}
-        if "in_chans" in vision:  # the released configs' older spelling
-            vision.setdefault("in_channels", vision["in_chans"])
+        if "dof_config" in flat:
+            flat.setdefault("agent_pos_config", flat["dof_config"])
+        if layout.action_horizon_flow is not None:  # the name of the released 0.5
+            flat.setdefault("action_horizon", layout.action_horizon_flow)
+        for where in ("rope_parameters", "rope_scaling"):
+            rope = read(RopeConfig, getattr(layout, where), f"{where}.", others=False)
+            for key in ("mrope_section", "rope_theta"):
+                said = getattr(rope, key)
+                require(
+                    said is None or flat.setdefault(key, said) == said,
+                    f"{where}.{key} is {brief(said)}, but {key} is {brief(flat.get(key))} elsewhere in it.",
+                )
+        vision = {"out_hidden_size": flat["hidden_size"], **layout.vision_config}
+        if vision.get("in_channels") is None:  # the released configs have the older spelling
+            vision["in_channels"] = vision.get("in_chans")
         parts = dict(
-            experts=[_read(ExpertConfig, expert, f"experts.{i}.") for i, expert in enumerate(flat["experts"])],
-            vision=_read(VisionConfig, vision, "vision_config."),
-            noise_scheduler=_read(NoiseConfig, flat.get("noise_scheduler") or {}, "noise_scheduler."),
+            experts=[read(ExpertConfig, expert, f"experts.{i}.") for i, expert in enumerate(layout.experts)],
+            vision=read(VisionConfig, vision, "vision_config."),
+            noise_scheduler=read(NoiseConfig, layout.noise_scheduler, "noise_scheduler."),
         )
-        widths = [expert.hidden_size for expert in parts["experts"]]
-        for key, expected in (
-            ("dim_inputs", widths),
-            ("action_hidden_size", widths[1:2]),
-            ("state_hidden_size", [flat["hidden_size"]]),
-        ):
-            given = flat.get(key)
-            given = expected if given is None else list(given) if isinstance(given, (list, tuple)) else [given]
-            require(given == expected, f"{key} is {given}; {expected} was expected from the other keys.")
         own = {f.name for f in fields(cls)} | {
             "text_config", "vision_config", "rope_scaling", "rope_parameters", "num_experts", "dim_inputs", "mlp_moe",
             "action_horizon_flow", "action_hidden_size",
         }  # fmt: skip
-        return _read(cls, {**flat, **parts, "extra": {key: value for key, value in values.items() if key not in own}})
+        config = read(cls, {**flat, **parts, "extra": {key: value for key, value in values.items() if key not in own}})
+        config._agrees(layout)
+        return config
+
+    def _agrees(self, layout: Layout) -> None:
+        """Raises WallOSSError where a key says another thing than those that decide."""
+        widths = self.expert_widths
+        for key, expected in (
+            ("num_experts", [len(self.experts)]),
+            ("dim_inputs", widths),
+            ("action_hidden_size", widths[1:2]),
+            ("state_hidden_size", [self.hidden_size]),
+            ("head_dim", [self.head_dim]),
+        ):
+            given = getattr(layout, key)
+            given = expected if given is None else given if isinstance(given, list) else [given]
+            require(given == expected, f"{key} is {brief(given)}; {expected} was expected from the other keys.")
 
     @classmethod
     def from_file(cls, path: str | Path) -> WallOSSConfig:
@@ -292,14 +248,9 @@ class WallOSSConfig:
         Raises:
             WallOSSError: there is no such file, it is not JSON, or its content is refused by :meth:`from_dict`.
         """
-        try:
-            values = json.loads(Path(path).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise WallOSSError(
-                f"There is no {path}.", "Name a folder with config.json and model.safetensors."
-            ) from None
-        except (json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
-            raise WallOSSError(f"{path} cannot be read as JSON: {error}.", "Fetch the checkpoint again.") from None
+        if not Path(path).exists():
+            raise WallOSSError(f"There is no {path}.", "Name a folder with config.json and model.safetensors.")
+        values = read_json(path, "Fetch the checkpoint again.")
         return cls.from_dict(values)
 
     def to_dict(self) -> dict[str, Any]:
@@ -330,5 +281,5 @@ def load_preset(name: str) -> WallOSSConfig:
     """
     if name not in preset_names():
         raise WallOSSError(f'There is no model preset "{name}".', f"Known ones: {', '.join(preset_names())}.")
-    values = json.loads((data_path("config/models") / f"{name}.json").read_text(encoding="utf-8"))
+    values = read_json(data_path("config/models") / f"{name}.json", "Reinstall the project.")
     return WallOSSConfig.from_dict({key: value for key, value in values.items() if not key.startswith("_")})

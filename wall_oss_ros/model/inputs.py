@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.json_files import brief
+from wall_oss_ros.model.arguments import check_batch
 from wall_oss_ros.model.decoder import ACTION
 from wall_oss_ros.model.network import Network
 from wall_oss_ros.model.positions import multimodal_positions
@@ -32,6 +34,8 @@ def _read_mask(mask: Tensor | None, ids: Tensor) -> tuple[Tensor, Tensor | None]
     if mask is None:
         return torch.ones_like(ids, dtype=torch.bool), None
     batch, length = ids.shape
+    if not isinstance(mask, Tensor):
+        raise WallOSSError(f"attention_mask is {brief(mask)}; a tensor was expected.", "Give (B, L), or leave it out.")
     if mask.shape == (batch, length):
         return mask.bool(), None
     if mask.shape == (batch, 1, length, length):
@@ -49,9 +53,12 @@ def prepare(model: Network, batch: Mapping[str, Tensor]) -> Prepared:
     """Embeds a batch: words, images, videos, proprioception.
 
     Raises:
-        WallOSSError: the tokens for images, videos or states in the text do not match what the batch brings.
+        WallOSSError: a tensor is missing or does not fit, or the tokens for images, videos or states in the text do not
+            match what the batch brings.
     """
-    config, ids = model.config, batch["input_ids"]
+    config = model.config
+    check_batch(batch, config)
+    ids = batch["input_ids"]
     valid, visible = _read_mask(batch.get("attention_mask"), ids)
     types = batch.get("moe_token_types")
     types = (ids == config.action_token_id).long() if types is None else types.long()

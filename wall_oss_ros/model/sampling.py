@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.json_files import brief
+from wall_oss_ros.model.arguments import MOST_TOKENS, check_seed, generator, is_whole
 
 Guide = Callable[[Tensor, float, float, Callable[[], None]], None]
 """Takes an Euler step of the actions, in place: (actions, flow time, length of the step, the step without guidance)."""
@@ -65,15 +67,15 @@ class TokenChoice:
         Raises:
             WallOSSError: a value is out of its range, or nothing is allowed.
         """
-        if not 0 <= temperature < float("inf"):
-            raise WallOSSError(f"temperature is {temperature}; 0 or more was expected.", "0 takes the likeliest token.")
-        if not 0 < top_p <= 1:
-            raise WallOSSError(f"top_p is {top_p}; above 0 and at most 1 was expected.", "1 leaves every token in.")
+        if not isinstance(temperature, (int, float)) or not 0 <= temperature < float("inf"):
+            raise WallOSSError(f"temperature is {temperature!r}; 0 or more was expected.", "0 takes the likeliest.")
+        if not isinstance(top_p, (int, float)) or not 0 < top_p <= 1:
+            raise WallOSSError(f"top_p is {top_p!r}; above 0 and at most 1 was expected.", "1 leaves every token in.")
         self._allowed = None if allowed is None else torch.as_tensor(sorted(set(allowed)))
         if self._allowed is not None and not len(self._allowed):
             raise WallOSSError("No token is allowed.", "Allow at least the end token.")
         self._temperature, self._top_p = temperature, top_p
-        self._seed = secrets.randbits(32) if seed is None else seed
+        self._seed = secrets.randbits(32) if seed is None else check_seed(seed)
         self._streams: list[torch.Generator] = []
 
     def __call__(self, logits: Tensor) -> Tensor:
@@ -89,6 +91,12 @@ class TokenChoice:
         if self._allowed is None:
             return self._choose(logits)
         self._allowed = self._allowed.to(logits.device)
+        if not 0 <= int(self._allowed[0]) <= int(self._allowed[-1]) < logits.shape[1]:
+            raise WallOSSError(
+                f"Tokens {int(self._allowed[0])} to {int(self._allowed[-1])} are allowed; the checkpoint knows 0 to "
+                f"{logits.shape[1] - 1}.",
+                "Allow tokens of the checkpoint's own vocabulary.",
+            )
         return self._allowed[self._choose(logits[:, self._allowed])]
 
     def _choose(self, logits: Tensor) -> Tensor:
@@ -105,8 +113,16 @@ class TokenChoice:
     def _uniform(self, rows: int) -> Tensor:
         """(rows, 1) in [0, 1), each from its row's stream."""
         while len(self._streams) < rows:
-            self._streams.append(torch.Generator().manual_seed(self._seed + len(self._streams)))
+            self._streams.append(generator(self._seed + len(self._streams)))
         return torch.stack([torch.rand(1, generator=stream) for stream in self._streams[:rows]])
+
+
+def check_limit(limit: object) -> None:
+    """Raises WallOSSError unless it is a number of tokens that can be asked for."""
+    if not is_whole(limit, 1, MOST_TOKENS):
+        raise WallOSSError(
+            f"{brief(limit)} new tokens were asked for; 1 to {MOST_TOKENS} were expected.", "48 are usual."
+        )
 
 
 def generate_tokens(
@@ -129,8 +145,7 @@ def generate_tokens(
     Raises:
         WallOSSError: no token was asked for, or a logit is not finite.
     """
-    if limit < 1:
-        raise WallOSSError(f"{limit} new tokens were asked for; at least 1 was expected.", "Ask for more.")
+    check_limit(limit)
     done = torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
     tokens: list[Tensor] = []
     while True:

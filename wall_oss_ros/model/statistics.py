@@ -14,7 +14,8 @@ dof_config, and must be checked against the robot's profile.
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,11 +24,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.json_files import read_json
 from wall_oss_ros.model.weights import read_file
 
 KINDS = {"min_max": ("min", "delta"), "mean_std": ("mean", "std")}
 """The two vectors of each kind. Released WALL-OSS checkpoints have ranges; LeRobot's port has mean and deviation."""
 
+STATISTICS_FILES = ("norm_stats.json", "policy_preprocessor.json")
 STATES, ACTIONS = ("observation.state", "state"), ("action", "actions")
 LEROBOT_MODES = {  # normalisation mode: kind, names of the two tensors, and whether the second is a greatest value
     "MEAN_STD": ("mean_std", "mean", "std", False),
@@ -77,6 +80,8 @@ class Statistics(nn.Module):
         Raises:
             WallOSSError: they are not two finite vectors of one length, or one of the second is negative.
         """
+        if kind not in KINDS:
+            raise WallOSSError(f"Statistics of kind {kind!r} are unknown.", f"The kinds are {', '.join(KINDS)}.")
         names = KINDS[kind]
         if first.shape != second.shape or first.ndim != 1:
             raise WallOSSError(
@@ -144,27 +149,60 @@ class Found(NamedTuple):
             )
         return Found(F.pad(self.first, (0, spare)), F.pad(self.second, (0, spare)), self.kind)
 
+    def brief(self) -> str:
+        """The kind, and as many numbers as a sentence has room for."""
+        first, second = KINDS[self.kind]
+        values = [", ".join(f"{value:.4g}" for value in part[:3].tolist()) for part in (self.first, self.second)]
+        return f"says {first} {values[0]}, {second} {values[1]}, ... ({len(self.first)} numbers)"
+
 
 def find_statistics(folder: Path) -> tuple[str, Found, Found] | None:
     """Where they come from (``norm_stats`` or ``lerobot``), those of states, those of actions; None without a file.
 
     Raises:
-        WallOSSError: there is a file, but it cannot be used.
+        WallOSSError: there is a file, but it cannot be used; or there are two that say different things.
     """
-    for file, source, read in (
-        ("norm_stats.json", "norm_stats", _norm_stats),
-        ("policy_preprocessor.json", "lerobot", _lerobot),
-    ):
-        if (folder / file).exists():
-            try:
-                states, actions = read(json.loads((folder / file).read_text(encoding="utf-8")), folder)
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise WallOSSError(
-                    f"{folder / file} holds no statistics that can be used: {error!r}.",
-                    "Fetch the checkpoint again, or leave the file out if the weights have their own statistics.",
-                ) from None
-            return source, states, actions
-    return None
+    found = {
+        file: (source, *_read(folder / file, read))
+        for file, source, read in zip(
+            STATISTICS_FILES,
+            ("norm_stats", "lerobot"),
+            (_norm_stats, partial(_lerobot, step="normalizer_processor", kinds=_BOTH)),
+        )
+        if (folder / file).exists()
+    }
+    if len(found) == 2:
+        (first, (_, *one)), (second, (_, *other)) = found.items()
+        _same(folder, first, one, second, other)
+    unnormaliser = "policy_postprocessor.json"
+    if "policy_preprocessor.json" in found and (folder / unnormaliser).exists():
+        read = partial(_lerobot, step="unnormalizer_processor", kinds=_BOTH[1:])
+        actions = found["policy_preprocessor.json"][2:]
+        _same(folder, "policy_preprocessor.json", actions, unnormaliser, _read(folder / unnormaliser, read))
+    return next(iter(found.values()), None)
+
+
+def _read(file: Path, read: Callable[[dict, Path], Sequence[Found]]) -> Sequence[Found]:
+    hint = "Fetch the checkpoint again, or leave the file out if the weights have their own statistics."
+    try:
+        return read(read_json(file, hint), file)
+    except (WallOSSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, OverflowError) as error:
+        why = str(error) if type(error) is ValueError else getattr(error, "message", repr(error)).rstrip(".")
+        raise WallOSSError(f"{file} holds no statistics that can be used: {why}.", hint) from None
+
+
+def _same(folder: Path, one: str, found: Sequence[Found], other: str, others: Sequence[Found]) -> None:
+    """Raises WallOSSError unless both files normalise alike: a network was trained with one of them."""
+    names = ("states", "actions")[-len(found) :]
+    for name, a, b in zip(names, found, others):
+        size = max(len(a.first), len(b.first))
+        pairs = zip(a.padded(size)[:2], b.padded(size)[:2])
+        if a.kind != b.kind or not all(torch.allclose(x, y, rtol=1e-4, atol=1e-6) for x, y in pairs):
+            raise WallOSSError(
+                f"{folder} has two files of statistics that contradict each other on {name}: "
+                f"{one} {a.brief()}, {other} {b.brief()}.",
+                "Leave only the file that these weights were trained with.",
+            )
 
 
 def _one_of(table: dict[str, Any], names: tuple[str, ...]) -> Any:
@@ -174,7 +212,7 @@ def _one_of(table: dict[str, Any], names: tuple[str, ...]) -> Any:
     raise KeyError(" or ".join(names))
 
 
-def _norm_stats(content: dict, _folder: Path) -> tuple[Found, Found]:
+def _norm_stats(content: dict, _file: Path) -> tuple[Found, Found]:
     table = content["norm_stats"]
     states, actions = (_one_of(table, names) for names in (STATES, ACTIONS))
     return _between(states["q01"], states["q99"]), _between(actions["q01"], actions["q99"])
@@ -182,18 +220,33 @@ def _norm_stats(content: dict, _folder: Path) -> tuple[Found, Found]:
 
 def _between(low, high) -> Found:
     low, high = (torch.as_tensor(values, dtype=torch.float32).flatten() for values in (low, high))
+    if low.shape != high.shape:
+        raise ValueError(f"{len(low)} least and {len(high)} greatest values")
     return Found(low, high - low, "min_max")
 
 
-def _lerobot(content: dict, folder: Path) -> tuple[Found, Found]:
-    steps = [step for step in content["steps"] if step.get("registry_name") == "normalizer_processor"]
+_BOTH = (("STATE", STATES), ("ACTION", ACTIONS))
+
+
+def _lerobot(content: dict, file: Path, step: str, kinds: tuple[tuple[str, tuple[str, ...]], ...]) -> list[Found]:
+    """Args: step: which of the processor's steps; kinds: what it normalises, and by which names."""
+    steps = [one for one in content["steps"] if one.get("registry_name") == step]
     if len(steps) != 1:
-        raise KeyError(f"one normalizer_processor expected, {len(steps)} found")
+        raise ValueError(f"one {step} expected, {len(steps)} found")
     modes = {str(kind).upper(): str(mode).upper() for kind, mode in steps[0]["config"]["norm_map"].items()}
-    tensors = read_file(folder / Path(steps[0]["state_file"]).name)
+    for kind, _ in kinds:
+        if modes.get(kind) not in LEROBOT_MODES:
+            raise ValueError(
+                f"{kind} is normalised by {modes.get(kind, 'nothing')}, which is unknown; one of "
+                f"{', '.join(LEROBOT_MODES)} was expected"
+            )
+    state_file = file.parent / Path(steps[0]["state_file"]).name
+    if not state_file.is_file():
+        raise ValueError(f"{state_file.name}, which it names, is missing")
+    tensors = read_file(state_file)
     found = []
-    for kind, names in (("STATE", STATES), ("ACTION", ACTIONS)):
+    for kind, names in kinds:
         how, first, second, greatest = LEROBOT_MODES[modes[kind]]
         low, high = (_one_of(tensors, tuple(f"{name}.{part}" for name in names)).flatten() for part in (first, second))
         found.append(_between(low, high) if greatest else Found(low.float(), high.float(), how))
-    return found[0], found[1]
+    return found

@@ -20,11 +20,12 @@ from torch import Tensor
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import checkpoint
+from wall_oss_ros.model.arguments import MOST_TOKENS, NOISE, check_batch, check_shape, flow_steps, whole_number
 from wall_oss_ros.model.decoder import ACTION, LANGUAGE
 from wall_oss_ros.model.flow import flow_loss, sample_time
 from wall_oss_ros.model.inputs import Prepared, attention_mask, fill, prepare
 from wall_oss_ros.model.network import Network
-from wall_oss_ros.model.sampling import TokenChoice, generate_tokens, integrate
+from wall_oss_ros.model.sampling import TokenChoice, check_limit, generate_tokens, integrate
 
 Batch = Mapping[str, Tensor]
 
@@ -62,6 +63,9 @@ class WallOSS(Network):
 
         Returns:
             The flow loss is that of :func:`~wall_oss_ros.model.flow.flow_loss`.
+
+        Raises:
+            WallOSSError: what the batch, the noise or the time has is missing or of another shape.
         """
         prepared = prepare(self, batch)
         embeds, action = prepared.embeds, prepared.types == ACTION
@@ -73,7 +77,9 @@ class WallOSS(Network):
                 time = batch.get("time")
             if time is None:
                 time = sample_time(len(chunk), self.config.noise_scheduler, chunk.device)
-            t = time.view(-1, 1, 1)
+            check_shape("The noise", noise, tuple(chunk.shape), NOISE)
+            t = check_shape("time", time, (len(chunk),)).view(-1, 1, 1)
+            check_shape("dof_mask", batch["dof_mask"], tuple(chunk.shape))
             tokens = self.action_preprocessor.embed_actions(
                 (1 - t) * noise + t * chunk, batch["dof_mask"], time.view(-1, 1)
             )
@@ -108,12 +114,14 @@ class WallOSS(Network):
             (B, horizon, A), normalised, on the batch's device.
 
         Raises:
-            WallOSSError: there are no action tokens, or the result is not finite.
+            WallOSSError: a tensor is missing or of another shape, there are no action tokens, it is no number of
+                steps, or the result is not finite.
         """
-        mask, head = batch["dof_mask"], self.action_preprocessor
-        steps = steps or self.config.noise_scheduler.num_inference_timesteps
+        check_batch(batch, self.config, "dof_mask")
+        mask, head, steps = batch["dof_mask"], self.action_preprocessor, flow_steps(steps, self.config)
         if noise is None:
             noise = batch["noise"] if "noise" in batch else torch.randn(mask.shape, device=mask.device)
+        check_shape("The noise", noise, tuple(mask.shape), NOISE)
         prepared = prepare(self, batch)
         horizon, action = noise.shape[1], prepared.types == ACTION
         if not bool(action.sum(1).eq(horizon).all()):
@@ -179,6 +187,8 @@ class WallOSS(Network):
         Raises:
             WallOSSError: no token was asked for, a logit is not finite, or the attention_mask is (B, L, L).
         """
+        whole_number("eos", 0 if eos is None else eos, -1, MOST_TOKENS * 64, "Give a token's id, or -1 for none.")
+        check_limit(max_new_tokens)
         prepared, config = prepare(self, batch), self.config
         if prepared.visible is not None:
             raise WallOSSError(
@@ -189,7 +199,7 @@ class WallOSS(Network):
         embeds, types, valid, positions = prepared.embeds, prepared.types, prepared.valid, prepared.positions
         last = (torch.arange(length, device=valid.device) * valid).argmax(1)  # (B,) the last real token of each row
         position = (positions.masked_fill(~valid, -1).amax((0, 2)) + 1).expand(3, -1).unsqueeze(-1)
-        cache = self.new_cache(count, length + max(max_new_tokens, 0))
+        cache = self.new_cache(count, length + max_new_tokens)
         mask = attention_mask(prepared, config.causal_action_attention_mask) if prepared.masked else None
         hidden = self.model(embeds, positions, mask, types, cache, causal=mask is None)
 

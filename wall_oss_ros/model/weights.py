@@ -8,7 +8,6 @@ opens it.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -20,12 +19,16 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.json_files import read_json
 from wall_oss_ros.model.config import WallOSSConfig
 
 _log = logging.getLogger(__name__)
 
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 """Endings of files that may hold pickles."""
+
+WEIGHT_TYPES = ("F32", "BF16", "F16", "F64")
+"""What safetensors calls the types that weights may have; all others want scales that are not known here."""
 
 INDEX = "model.safetensors.index.json"
 
@@ -88,10 +91,11 @@ def weight_files(folder: Path) -> list[Path]:
     files = sorted(folder.glob("model*.safetensors"))
     index = folder / INDEX
     if index.exists():
+        content = read_json(index, "Fetch the checkpoint again.")
         try:
-            parts = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+            parts = sorted(set(content["weight_map"].values()))
             files = [folder / Path(name).name for name in parts]
-        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, AttributeError, TypeError) as error:
+        except (KeyError, AttributeError, TypeError) as error:
             raise WallOSSError(
                 f"{index} is not an index of safetensors files: {error!r}.", "Fetch the checkpoint again."
             ) from None
@@ -121,7 +125,7 @@ def opened(file: Path) -> Iterator:
         with safe_open(file, "pt") as content:
             yield content
     except FileNotFoundError:
-        raise WallOSSError(f"{file} is missing; the index names it.", "Fetch the checkpoint again.") from None
+        raise WallOSSError(f"{file} is missing.", "Fetch the checkpoint again.") from None
     except (SafetensorError, OSError) as error:
         raise WallOSSError(
             f"{file} is truncated or not a safetensors file: {error}.", "Fetch or train the checkpoint again."

@@ -12,6 +12,7 @@ import struct
 from pathlib import Path
 
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.json_files import read_json
 from wall_oss_ros.paths import data_path
 from wall_oss_ros.robots.profile import RobotProfile
 
@@ -109,7 +110,7 @@ def robots_of(folder: Path) -> set[str]:
         try:
             with open(path, "rb") as file:  # its length, then JSON by the tensors' names
                 header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
-        except (OSError, ValueError, struct.error, MemoryError, OverflowError):
+        except (OSError, ValueError, struct.error, MemoryError, OverflowError, RecursionError):
             continue
         names |= {name.split(".")[-1] for name in header if name.startswith(_STATISTICS)}
     return names
@@ -118,6 +119,7 @@ def robots_of(folder: Path) -> set[str]:
 def views_of(folder: Path) -> set[str]:
     """The views that a checkpoint wants; none where its config cannot be read."""
     try:
-        return set(json.loads((folder / "config.json").read_text(encoding="utf-8")).get("views") or ())
-    except (OSError, ValueError, AttributeError, TypeError):
+        views = read_json(folder / "config.json", "").get("views")
+        return set(views) if isinstance(views, list) else set()
+    except (WallOSSError, AttributeError, TypeError):
         return set()

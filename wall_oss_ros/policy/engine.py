@@ -18,6 +18,7 @@ from torch import Tensor
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS
+from wall_oss_ros.model.arguments import NOISE, check_shape, flow_steps
 from wall_oss_ros.model.positions import multimodal_positions
 from wall_oss_ros.model.sampling import Guide, TokenChoice, generate_tokens, integrate
 from wall_oss_ros.policy.linear import WideMatmuls, widening_pays
@@ -244,14 +245,13 @@ class Engine:
             (horizon, A) float32, normalised, on the CPU.
 
         Raises:
-            WallOSSError: the noise has another shape, or the result is not finite.
+            WallOSSError: a tensor has another shape, it is no number of steps, or the result is not finite.
         """
-        runtime = self.runtime
-        if noise.shape != runtime.actions.shape[1:]:
-            raise WallOSSError(
-                f"The noise is {tuple(noise.shape)}, the checkpoint's chunks are {tuple(runtime.actions.shape[1:])}.",
-                "Give noise for each step of the chunk.",
-            )
+        runtime, config, steps = self.runtime, self.model.config, flow_steps(steps, self.model.config)
+        check_shape("The noise", noise, tuple(runtime.actions.shape[1:]), NOISE)
+        for name, mask in (("state", state), ("state_mask", state_mask)):
+            check_shape(name, mask, (config.propri_dim,))
+        check_shape("dof_mask", dof_mask, (config.action_dim,))
         with self._computing():
             self._prompt(suffix, len(noise), False, state, state_mask)
             start = len(self._ran)

@@ -22,6 +22,8 @@ def released_size(height: int, width: int, factor: int = 28) -> list[tuple[int, 
     First the longer side becomes 256 pixels, then both sides a multiple of ``factor``, near the same shape and area.
     The public code resizes with Pillow's ``Image.resize`` both times, whose default is bicubic, on 8-bit pictures.
     """
+    if min(height, width) < 1:
+        raise WallOSSError(f"An image of {width} x {height} pixels shows nothing.", "Give the camera's whole picture.")
     if width > height:
         first = (int(LONGER_SIDE * height / width), LONGER_SIDE)
     else:

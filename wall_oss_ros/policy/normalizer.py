@@ -33,6 +33,8 @@ class Normalizer:
         Raises:
             WallOSSError: they are not two finite vectors of one length with no negative range or deviation.
         """
+        if kind not in ("min_max", "mean_std"):
+            raise WallOSSError(f"Statistics of kind {kind!r} are unknown.", "The kinds are min_max and mean_std.")
         self.kind = kind
         self.offset = np.asarray(first, np.float32)
         self.scale = np.asarray(second, np.float32)
@@ -81,11 +83,20 @@ class Normalizer:
 
     def mask(self, dof_mask: np.ndarray | None = None) -> np.ndarray:
         """(A,) bool: the degrees of freedom that the model is told of, those of ``dof_mask`` that vary."""
-        return self.varies if dof_mask is None else self.varies & np.asarray(dof_mask, bool)
+        return self.varies if dof_mask is None else self.varies & self._fitting(np.asarray(dof_mask, bool))
+
+    def _fitting(self, values: np.ndarray) -> np.ndarray:
+        """Raises WallOSSError unless the values are (..., A)."""
+        if values.shape[-1:] != self.offset.shape:
+            raise WallOSSError(
+                f"Numbers of shape {values.shape} came for statistics of {len(self.offset)} degrees of freedom.",
+                "Give as many numbers as the checkpoint's layout has.",
+            )
+        return values
 
     def normalize(self, values: np.ndarray, dof_mask: np.ndarray | None = None) -> np.ndarray:
         """(..., A) in physical units -> (..., A) float32; 0 where the mask says no."""
-        values = np.asarray(values, np.float32)
+        values = self._fitting(np.asarray(values, np.float32))
         if self.kind == "mean_std":
             return np.where(self.mask(dof_mask), (values - self.offset) / self._divisor, np.float32(0))
         scaled = 2 * (values - self.offset) / self._divisor - 1
@@ -96,7 +107,7 @@ class Normalizer:
 
         By range, never outside what the model was trained on; by deviation there is no such bound.
         """
-        values = np.asarray(values, np.float32)
+        values = self._fitting(np.asarray(values, np.float32))
         if self.kind == "mean_std":
             return values * self.scale + self.offset
         return (np.clip(values, -1, 1) + 1) / 2 * self.scale + self.offset

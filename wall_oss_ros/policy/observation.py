@@ -11,6 +11,10 @@ import numpy as np
 
 from wall_oss_ros.errors import WallOSSError
 
+LEAST = 14
+"""Side in pixels below which a picture shows nothing: the model takes it apart into patches of so many."""
+_FROM_PROFILE = "Fill both from the same robot profile."
+
 
 @dataclass(frozen=True)
 class Camera:
@@ -45,21 +49,29 @@ class Observation:
 
     @classmethod
     def of(cls, images: Mapping[str, Any], state=(), state_mask=None, stamp: float = 0.0) -> Observation:
-        """An observation from PIL images of any mode or uint8 RGB arrays.
+        """An observation from PIL images or uint8 RGB arrays.
+
+        Pictures are turned as their EXIF says. Those of more than 8 bits have no colours that are known: they are
+        refused.
 
         Args:
             state: (A,), SI units; may be left out where no motion is asked for.
             state_mask: (A,); every entry when None.
 
         Raises:
-            WallOSSError: as :meth:`check`.
+            WallOSSError: a picture is none, or as :meth:`check`.
         """
-        arrays = {
-            name: np.asarray(image.convert("RGB") if hasattr(image, "convert") else image)
-            for name, image in images.items()
-        }
-        state = np.asarray(state, np.float32)
-        mask = np.ones(state.shape, bool) if state_mask is None else np.asarray(state_mask, bool)
+        if not isinstance(images, Mapping):
+            raise WallOSSError(
+                f"The views are {type(images).__name__}; a dictionary of pictures by view name was expected.",
+                "Give such as {'face_view': picture}.",
+            )
+        arrays = {name: _pixels(name, image) for name, image in images.items()}
+        try:
+            state = np.asarray(() if state is None else state, np.float32)
+            mask = np.ones(state.shape, bool) if state_mask is None else np.asarray(state_mask, bool)
+        except (TypeError, ValueError) as error:
+            raise WallOSSError(f"The state or its mask is no vector of numbers: {error}.", _FROM_PROFILE) from None
         return cls(stamp, arrays, state, mask).check()
 
     def check(self, state_size: int | None = None) -> Observation:
@@ -69,20 +81,33 @@ class Observation:
             state_size: numbers in the state that the checkpoint takes; any when None.
 
         Raises:
-            WallOSSError: an image is not (H, W, 3) uint8, the state and its mask differ in shape or are not of
-                ``state_size``, or an entry of the state that the robot has is not finite.
+            WallOSSError: an image is not (H, W, 3) uint8 of at least LEAST pixels on each side, the state and its mask
+                differ in shape or are not of ``state_size``, or an entry of the state that the robot has is not finite.
         """
         for name, image in self.images.items():
-            if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+                found = f"{image.dtype} of shape {image.shape}" if isinstance(image, np.ndarray) else type(image)
                 raise WallOSSError(
-                    f"The view {name} is {image.dtype} of shape {image.shape}; "
-                    "uint8 of shape (height, width, 3) was expected.",
+                    f"The view {name} is {found}; uint8 of shape (height, width, 3) was expected.",
                     "Convert it to RGB before it becomes an observation.",
                 )
+            if min(image.shape[:2]) < LEAST:
+                raise WallOSSError(
+                    f"The view {name} has {image.shape[1]} x {image.shape[0]} pixels; at least {LEAST} on each side "
+                    "were expected.",
+                    "Give the camera's whole picture.",
+                )
+        if not isinstance(self.state, np.ndarray) or not isinstance(self.state_mask, np.ndarray):
+            raise WallOSSError("The state and its mask must be two arrays.", _FROM_PROFILE)
+        if self.state.dtype.kind not in "fiu" or self.state_mask.dtype.kind not in "bfiu":
+            raise WallOSSError(
+                f"The state is {self.state.dtype}, its mask {self.state_mask.dtype}; numbers were expected.",
+                _FROM_PROFILE,
+            )
         if self.state.ndim != 1 or self.state.shape != self.state_mask.shape:
             raise WallOSSError(
                 f"State {self.state.shape} and state mask {self.state_mask.shape} must be two vectors of one length.",
-                "Fill both from the same robot profile.",
+                _FROM_PROFILE,
             )
         if not np.isfinite(self.state[np.asarray(self.state_mask, bool)]).all():
             raise WallOSSError(
@@ -109,3 +134,38 @@ class PreviousChunk:
 
     steps: np.ndarray
     committed: int
+
+
+def check_observation(observation: object, state_size: int | None = None) -> Observation:
+    """The observation itself, once :meth:`Observation.check` is content with it.
+
+    Raises:
+        WallOSSError: it is none, or malformed.
+    """
+    if not isinstance(observation, Observation):
+        raise WallOSSError(
+            f"An observation is {type(observation).__name__}.", "Make one: Observation.of({view: picture, ...}, state)."
+        )
+    return observation.check(state_size)
+
+
+def _pixels(name: str, image: Any) -> np.ndarray:
+    """A picture of PIL's, or an array as it is."""
+    if not hasattr(image, "convert"):
+        try:
+            return np.asarray(image)
+        except ValueError:
+            raise WallOSSError(f"The view {name} is no picture.", "Give an array or a picture of PIL.") from None
+    from PIL import ImageOps  # whoever gives PIL's pictures has it
+
+    if image.mode.startswith(("I", "F")):  # convert would cut off what is above 255: white, or black
+        raise WallOSSError(
+            f"The view {name} is a picture of mode {image.mode}, with more than 8 bits a pixel (a depth picture?).",
+            "Give a colour picture, or scale it to 8 bits yourself.",
+        )
+    try:
+        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except Exception as error:  # Pillow raises many kinds for data that is broken
+        raise WallOSSError(
+            f"The view {name} cannot be read: {' '.join(str(error).split())}.", "Give the whole picture."
+        ) from None

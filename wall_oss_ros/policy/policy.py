@@ -13,6 +13,7 @@ import torch
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS
+from wall_oss_ros.model.arguments import as_device, check_dtype, flow_steps, generator, whole_number
 from wall_oss_ros.model.attention import check_backend
 from wall_oss_ros.model.checkpoint import locate
 from wall_oss_ros.model.fast import NotAChunk
@@ -22,7 +23,7 @@ from wall_oss_ros.policy.engine import Engine
 from wall_oss_ros.policy.fast_actions import FastActions
 from wall_oss_ros.policy.fit import require_fit
 from wall_oss_ros.policy.normalizer import Normalizer, default_robot
-from wall_oss_ros.policy.observation import Observation, PreviousChunk
+from wall_oss_ros.policy.observation import Observation, PreviousChunk, check_observation
 from wall_oss_ros.policy.processor import WallOSSProcessor
 from wall_oss_ros.policy.real_time_chunking import guidance
 from wall_oss_ros.policy.tokens import read_tokenizer
@@ -116,17 +117,19 @@ class Policy:
             attention: the decoder's attention kernel: auto, sdpa or flash; see ``model/attention.py``.
 
         Raises:
-            WallOSSError: flash was asked for and cannot be used, or the checkpoint is incomplete, damaged, foreign or
-                not for this robot; one sentence says why.
+            WallOSSError: flash was asked for and cannot be used, there is no such device or type, or the checkpoint is
+                incomplete, damaged, foreign or not for this robot; one sentence says why.
         """
+        device = as_device(device)
+        check_dtype(dtype)
         if threads is not None:
-            torch.set_num_threads(max(1, int(threads)))
+            torch.set_num_threads(whole_number("threads", threads, 1, 4096, "Give a number of cores, or None."))
         folder: Path = locate(path)
         if profile is not None:  # before the weights, which may take minutes
             robot = require_fit(folder, profile, robot)
         if dtype is None:
-            dtype = torch.float32 if torch.device(device).type == "cpu" else torch.bfloat16
-        check_backend(attention, torch.device(device), dtype)
+            dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
+        check_backend(attention, device, dtype)
         model = WallOSS.from_pretrained(folder, device, dtype)
         model.set_attention_backend(attention)
         return cls(model, WallOSSProcessor(model.config, read_tokenizer(folder)), robot, folder, accelerate)
@@ -201,18 +204,16 @@ class Policy:
             have are 0.
 
         Raises:
-            WallOSSError: the observation does not fit the checkpoint, the result is not finite, or FAST tokens make no
+            WallOSSError: an argument does not fit the checkpoint, the result is not finite, or FAST tokens make no
                 chunk (:class:`~wall_oss_ros.model.fast.NotAChunk`).
         """
-        steps = self.config.noise_scheduler.num_inference_timesteps if steps is None else steps
-        if steps < 1:
-            raise WallOSSError(f"{steps} flow steps were asked for; at least 1 is needed.", "Take 5 to 10.")
-        obs.check(self.config.propri_dim)
+        steps = flow_steps(steps, self.config)
+        if not isinstance(previous, PreviousChunk | None):
+            raise WallOSSError(f"The previous chunk is {type(previous).__name__}.", "Give a PreviousChunk, or None.")
+        check_observation(obs, self.config.propri_dim)
         state = self._states.normalize(np.nan_to_num(obs.state), obs.state_mask)
         state_mask = self._states.mask(obs.state_mask)
-        generator = torch.Generator()
-        generator.seed() if seed is None else generator.manual_seed(seed)
-        noise = self.temperature * torch.randn(self.horizon, self.config.action_dim, generator=generator)
+        noise = self.temperature * torch.randn(self.horizon, self.config.action_dim, generator=generator(seed))
         suffix = self.processor.encode(prompts.act_suffix(self.processor.clean(subtask)))
         felt = torch.from_numpy(state), torch.from_numpy(state_mask)
         with self._lock:

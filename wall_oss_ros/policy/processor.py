@@ -5,20 +5,22 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from tokenizers import Tokenizer
 
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.json_files import brief
 from wall_oss_ros.model import WallOSSConfig
 from wall_oss_ros.model.checkpoint import locate, read_config, read_statistics
 from wall_oss_ros.policy import prompts
 from wall_oss_ros.policy.images import image_patches, resize_view, video_patches
 from wall_oss_ros.policy.normalizer import Normalizer
-from wall_oss_ros.policy.observation import Observation
+from wall_oss_ros.policy.observation import Observation, check_observation
 from wall_oss_ros.policy.tokens import misplaced_tokens, read_tokenizer
 
 
@@ -130,15 +132,19 @@ class WallOSSProcessor:
             WallOSSError: views or statistics are missing, a state has another size than the checkpoint's, an
                 instruction is empty, or the numbers of observations, instructions and answers differ.
         """
-        if kind not in KINDS or padding_side not in ("left", "right"):
+        if not isinstance(kind, str) or kind not in KINDS or padding_side not in ("left", "right"):
             raise WallOSSError(
                 f"Kind {kind!r} or padding side {padding_side!r} is unknown.",
                 f"Kinds are {', '.join(KINDS)}; sides are left and right.",
             )
         if kind == "act" and answers is not None:
             raise WallOSSError("Action tokens of the flow head take no answers.", "For FAST tokens, ask with fast.")
-        observations = [observations] if isinstance(observations, Observation) else list(observations)
-        instructions = [instructions] * len(observations) if isinstance(instructions, str) else list(instructions)
+        observations = _listed("observations", observations, Observation)
+        instructions = _listed("instructions", instructions, str)
+        if len(instructions) == 1:
+            instructions *= len(observations)
+        answers = None if answers is None else _listed("answers", answers, str)
+        videos = None if videos is None else _listed("videos", videos, np.ndarray)
         said = instructions if answers is None else answers
         if not observations or {len(instructions), len(said), len(videos or said)} != {len(observations)}:
             raise WallOSSError(
@@ -146,7 +152,7 @@ class WallOSSProcessor:
                 f"{len(videos or [])} videos: one of each that there are was expected for every sample.",
                 "Give lists of one length.",
             )
-        views = list(self.config.views if views is None else views)
+        views = self._views(views)
         pictures = [self.images(observation, views) for observation in observations]
         pixel_values, grids = self.patches([picture for sample in pictures for picture in sample])
         batch = {"pixel_values": pixel_values, "image_grid_thw": grids}
@@ -158,7 +164,7 @@ class WallOSSProcessor:
         for index, instruction in enumerate(instructions):
             shown = prompts.observation_prompt(views) + (VIDEO if videos else "")
             text = shown + KINDS[kind](self.clean(instruction)) + tail
-            answer = [] if answers is None else self.encode(answers[index] + prompts.END)
+            answer = [] if answers is None else self.encode(_words(answers[index]) + prompts.END)
             prompt = self._expand(text, sizes)
             rows.append(prompt + answer)
             targets.append([-100] * len(prompt) + answer)
@@ -181,7 +187,7 @@ class WallOSSProcessor:
                 "Name the robot: WallOSSProcessor.from_pretrained(path, robot=...).",
             )
         for observation in observations:
-            observation.check(self.config.propri_dim)
+            check_observation(observation, self.config.propri_dim)
         states = [self.states.normalize(np.nan_to_num(o.state), o.state_mask) for o in observations]
         masks = [self.states.mask(o.state_mask) for o in observations]
         return {
@@ -189,13 +195,23 @@ class WallOSSProcessor:
             "agent_pos_mask": torch.from_numpy(np.stack(masks)).float()[:, None],
         }
 
+    def _views(self, views: Sequence[str] | None) -> list[str]:
+        """The views of a prompt; the checkpoint's own when None."""
+        chosen = self.config.views if views is None else views
+        if isinstance(chosen, str) or not isinstance(chosen, Sequence) or not chosen:
+            raise WallOSSError(
+                f"The views of the prompt are {chosen!r}; a list of at least one name was expected.",
+                f"Leave views out to have the checkpoint's: {', '.join(self.config.views)}.",
+            )
+        return list(chosen)
+
     def images(self, observation: Observation, views: list[str]) -> list[np.ndarray]:
         """The views as the model takes them, in this order.
 
         Raises:
             WallOSSError: the observation lacks a view, or is malformed.
         """
-        observation.check()
+        check_observation(observation)
         missing = [view for view in views if view not in observation.images]
         if missing:
             raise WallOSSError(
@@ -218,12 +234,14 @@ class WallOSSProcessor:
         return Prefix(torch.tensor([ids]), values, grids)
 
     def _videos(self, videos: Sequence[np.ndarray], frame_period: float) -> dict[str, torch.Tensor]:
+        if not isinstance(frame_period, (int, float)) or not 0 <= frame_period < float("inf"):
+            raise WallOSSError(f"frame_period is {frame_period!r}; seconds were expected.", "Give such as 0.5.")
         patches, grids = [], []
         patch, _, temporal = self._cells
         if self.tokenizer.token_to_id("<|video_pad|>") != self.config.video_token_id:
             raise WallOSSError("The tokenizer has no <|video_pad|> where the checkpoint expects it.", "Show pictures.")
         for frames in videos:
-            if frames.ndim != 4 or not len(frames) or frames.shape[3] != 3 or frames.dtype != np.uint8:
+            if frames.ndim != 4 or 0 in frames.shape or frames.shape[3] != 3 or frames.dtype != np.uint8:
                 raise WallOSSError(
                     f"A video is {frames.dtype} of shape {frames.shape}; uint8 (T, H, W, 3) was expected.",
                     "Decode it to RGB first.",
@@ -258,9 +276,9 @@ class WallOSSProcessor:
         """A user's words made safe for a prompt: no special tokens, one line.
 
         Raises:
-            WallOSSError: nothing is left.
+            WallOSSError: it is no text, or nothing is left.
         """
-        cleaned = " ".join(re.sub(r"<\|[^|]*\|>", " ", text).split())
+        cleaned = " ".join(re.sub(r"<\|[^|]*\|>", " ", _words(text)).split())
         if not cleaned:
             raise WallOSSError(
                 "The instruction is empty.", "Say what the robot should do, for example: pick up the red cube."
@@ -275,8 +293,47 @@ class WallOSSProcessor:
         """Words that the checkpoint's training never used, by its ``known_words``; none where it does not list them."""
         if not self._words:
             return []
-        words = re.findall(r"[^\W\d_]+", text.lower())
+        words = re.findall(r"[^\W\d_]+", _words(text).lower())
         return [word for word in dict.fromkeys(words) if word not in self._words]
+
+
+def _words(text: object) -> str:
+    """The text itself.
+
+    Raises:
+        WallOSSError: it is none, or has half a character of UTF-16, which no encoding can write.
+    """
+    if not isinstance(text, str):
+        raise WallOSSError(
+            f"The words are {brief(text)}; a text was expected.",
+            "Say what the robot should do, for example: pick up the red cube.",
+        )
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise WallOSSError(
+            f"The words hold half a character, {text[error.start]!a}, at place {error.start}.",
+            "Read them with the encoding that they were written in.",
+        ) from None
+    return text
+
+
+def _listed(what: str, given: Any, kind: type) -> list:
+    """One of a kind, or several, as a list.
+
+    Raises:
+        WallOSSError: it is neither.
+    """
+    several = [given] if isinstance(given, kind) else given
+    if isinstance(several, (str, bytes, Mapping)) or not isinstance(several, Iterable):
+        raise WallOSSError(f"The {what} are {brief(given)}; a list was expected.", "Give one for each sample.")
+    several = list(several)
+    if wrong := [one for one in several if not isinstance(one, kind)]:
+        raise WallOSSError(
+            f"Among the {what} is {brief(wrong[0])}, which is {type(wrong[0]).__name__}, not {kind.__name__}.",
+            "Give one for each sample.",
+        )
+    return several
 
 
 def _pad(rows: list[list[int]], filler: int, side: str) -> torch.Tensor:

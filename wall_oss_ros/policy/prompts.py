@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from wall_oss_ros.errors import WallOSSError
+
 SYSTEM = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
 USER = "<|im_start|>user\nObservation:"
 IMAGE = "<|vision_start|><|image_pad|><|vision_end|>"
@@ -46,7 +48,14 @@ def observation_prompt(views: Sequence[str]) -> str:
 
     Args:
         views: the robot's view names, such as ``face_view``, in the order of its profile.
+
+    Raises:
+        WallOSSError: the released weights know no such view.
     """
+    if unknown := [view for view in views if view not in VIEW_NAMES]:
+        raise WallOSSError(
+            f"There are no words for the view {unknown[0]!r}.", f"Name the views so: {', '.join(VIEW_NAMES)}."
+        )
     return SYSTEM + USER + "".join(f" {VIEW_NAMES[view]}: {IMAGE}" for view in views)
 
 

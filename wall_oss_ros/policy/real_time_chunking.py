@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy.observation import PreviousChunk
 
 
@@ -73,8 +74,17 @@ def guidance(
         normalize: physical units to the model's, (n, A) to (n, A).
         mask: (A,), the entries that the model decides.
         horizon: steps of the new chunk.
+
+    Raises:
+        WallOSSError: what is left has steps of another width, or is not finite.
     """
-    steps = np.asarray(previous.steps, np.float32)[:horizon]
+    steps = np.asarray(previous.steps, np.float32)
+    if steps.ndim != 2 or steps.shape[1] != len(mask) or not np.isfinite(steps).all():
+        raise WallOSSError(
+            f"The previous chunk is of shape {steps.shape}; finite numbers, (steps, {len(mask)}), were expected.",
+            "Give what is left of a chunk of this policy, or None.",
+        )
+    steps = steps[:horizon]
     target = np.zeros((horizon, len(mask)), np.float32)
     target[: len(steps)] = normalize(steps)
     hold = weights(horizon, previous.committed, len(steps))[:, None] * np.asarray(mask, bool)

@@ -45,10 +45,18 @@ class LoraSettings:
     also_train: tuple[str, ...] = ("action_preprocessor",)  # names of modules that are trained in full
 
     def __post_init__(self) -> None:
-        if self.rank < 1 or self.alpha <= 0 or not 0 <= self.dropout < 1:
+        whole = isinstance(self.rank, int) and not isinstance(self.rank, bool)
+        numbers = all(isinstance(value, (int, float)) for value in (self.alpha, self.dropout))
+        if not (whole and numbers and self.rank > 0 and 0 < self.alpha < float("inf") and 0 <= self.dropout < 1):
             raise WallOSSError(
                 f"LoRA of rank {self.rank}, alpha {self.alpha} and dropout {self.dropout} is not possible.",
-                "Use a positive rank and alpha, and a dropout from 0 to below 1.",
+                "Use a whole rank of at least 1, a positive alpha, and a dropout from 0 to below 1.",
+            )
+        if not isinstance(self.targets, str) or isinstance(self.also_train, str):
+            raise WallOSSError(
+                f"LoRA's targets are {self.targets!r}, also_train is {self.also_train!r}; one regular expression and a "
+                "tuple of names were expected.",
+                "Give such as also_train=('action_preprocessor',).",
             )
 
     def peft_config(self) -> LoraConfig:

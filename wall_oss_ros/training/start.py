@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import torch
 from tokenizers import Tokenizer
 
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.json_files import read_json
 from wall_oss_ros.model import WallOSS, WallOSSConfig
 from wall_oss_ros.policy.checkpoints import model_directory
 from wall_oss_ros.policy.tokens import read_tokenizer
@@ -58,9 +58,8 @@ def start_from(model: WallOSS, tokenizer: Tokenizer, checkpoint: str | Path) -> 
 
 def _weights(folder: Path, config: WallOSSConfig) -> tuple[dict[str, torch.Tensor], bool]:
     """The checkpoint's weights by the names of this network, and whether it is a plain Qwen2.5-VL."""
-    try:
-        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except ValueError:
+    values = read_json(folder / "config.json", "Fetch the checkpoint again.")
+    if not isinstance(values, dict):
         values = {}  # the loader says what is wrong with it
     if values.get("model_type") != "qwen2_5_vl" or "experts" in values:
         return {name: value.detach() for name, value in WallOSS.from_pretrained(folder).named_parameters()}, False

@@ -14,7 +14,17 @@ from wall_oss_ros.commands.inspection import weights
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS, WallOSSConfig
 from wall_oss_ros.model.checkpoint import is_statistic, locate, read_config, read_statistics
-from wall_oss_ros.model.weights import INDEX, PICKLES, Header, adopt_vocabulary, compare, read_headers, split_fused
+from wall_oss_ros.model.weights import (
+    INDEX,
+    PICKLES,
+    WEIGHT_TYPES,
+    Header,
+    adopt_vocabulary,
+    compare,
+    listing,
+    read_headers,
+    split_fused,
+)
 from wall_oss_ros.policy.fit import TURN, mismatches
 from wall_oss_ros.policy.normalizer import Normalizer
 from wall_oss_ros.policy.prompts import VIEW_NAMES
@@ -154,6 +164,8 @@ def _shape_suspicions(config: WallOSSConfig, headers: dict[str, Header], folder:
         vocab_size = config.vocab_size
         adopt_vocabulary(found, config, folder)
         expected = {name: tensor.shape for name, tensor in WallOSS(config, initialise=False).state_dict().items()}
+    if whole := [f"{name} is {header.dtype}" for name, header in headers.items() if header.dtype not in WEIGHT_TYPES]:
+        yield f"weights: {listing(whole, 6)}; such numbers say nothing by themselves, and are refused"
     if config.vocab_size != vocab_size:
         yield f"config.json: vocab_size {vocab_size}, but the weights have {config.vocab_size} tokens; theirs are used"
     if config.tie_word_embeddings:
