@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line: help that helps, and one clear line for whatever cannot be done."""
 
+import io
 import socket
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import sys
 import pytest
 
 from wall_oss_ros.commands.main import COMMANDS, main
+from wall_oss_ros.errors import WallOSSError
 
 
 @pytest.fixture
@@ -33,6 +35,33 @@ def test_help_imports_nothing_heavy():
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert shown.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["put the red cube in the left tray"],
+        ["put", "the", "red", "cube", "in", "the", "left", "tray"],
+        ["put", "the red", "--seed", "3", "cube", "in", "the", "left", "tray"],
+    ],
+)
+def test_an_instruction_needs_no_quotes(words, monkeypatch):
+    def choose(task, instruction, seed):
+        raise WallOSSError(f"was given: {instruction}")
+
+    monkeypatch.setattr("wall_oss_ros.commands.instruction.choose", choose)
+    monkeypatch.setattr(sys, "stderr", said := io.StringIO())
+    assert main(["run", "--headless", *words]) == 2
+    assert said.getvalue().strip() == "error: was given: put the red cube in the left tray"
+
+
+def test_without_an_instruction_one_is_found(monkeypatch):
+    given = []
+    monkeypatch.setattr("wall_oss_ros.commands.instruction.choose", lambda *words: (given.append(words[1]), 0))
+    monkeypatch.setattr("wall_oss_ros.commands.run.check_port", lambda port: sys.exit(7))
+    with pytest.raises(SystemExit, match="7"):
+        main(["run"])
+    assert given == [None]
 
 
 BAD_INPUT = {

@@ -64,7 +64,8 @@ def main(args: argparse.Namespace) -> int:
 
         set_domain(args.domain)
         if not args.json:
-            print(f"\nlistening for {args.seconds:g} s ...", flush=True)
+            sys.stdout.flush()
+            print(f"\nlistening for {args.seconds:g} s ...", file=sys.stderr)
         findings = look(args)
         answer["live"], wrong = _show(findings, args.json), _wrong(findings) or wrong
     if args.json:

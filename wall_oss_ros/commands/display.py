@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 
@@ -52,7 +53,7 @@ class Display:
             self._live.update(Text(text, style="dim"))
         elif missing and (said := f"waiting for {', '.join(missing)}") != self._said:
             self._said = said
-            self.say(said)
+            print(said, file=sys.stderr)
 
     def show(self, monitor: Monitor) -> None:
         """The plan and the figures, now."""

@@ -75,6 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         args, rest = parser.parse_known_args(argv)
         if hasattr(args, "passed_on"):  # wall-oss test: arguments of pytest
             args.passed_on = rest
+        elif hasattr(args, "instruction") and not any(word.startswith("-") for word in rest):
+            args.instruction += rest  # the words of one instruction, on both sides of an option
         elif rest:
             parser.error(f"unknown arguments: {' '.join(rest)}")
         return args.command_main(args)

@@ -47,7 +47,9 @@ UNNOTICED = 5.0  # s of simulated time that a reached goal may last before the r
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("instruction", nargs="?", metavar="INSTRUCTION", help="what to do, in words")
+    parser.add_argument(
+        "instruction", nargs="*", metavar="INSTRUCTION", help="what to do, in words; quotes are not needed"
+    )
     parser.add_argument("--robot", default="franka", help="profile in config/robots, or a path (default: %(default)s)")
     parser.add_argument("--seed", type=int, help="fixes the scene; by default the first that has what is named")
     parser.add_argument("--headless", action="store_true", help="no page in the browser")
@@ -84,7 +86,8 @@ def main(args: argparse.Namespace) -> int:
     if not 0.05 <= args.speed <= 20:
         raise WallOSSError(f"--speed {args.speed:g} is out of range.", "Use 0.05 to 20; 1 is real time.")
     task = task_of(load_profile(args.robot))
-    instruction, seed = choose(task, args.instruction, args.seed)
+    words = " ".join(args.instruction) if args.instruction else None
+    instruction, seed = choose(task, words, args.seed)
     if not args.headless:
         check_port(args.port)
     set_domain(args.domain)

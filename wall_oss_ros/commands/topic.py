@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 import time
 from collections import deque
 from typing import Any
@@ -103,7 +104,7 @@ def _pub(node: Any, args: argparse.Namespace) -> int:
     wanted = args.wait_matching_subscriptions
     _await_subscriptions(node, publisher, (1 if times else 0) if wanted is None else wanted)
     if known and args.type not in known:
-        print(f"warning: {args.topic} has type {', '.join(known)} elsewhere")
+        print(f"warning: {args.topic} has type {', '.join(known)} elsewhere", file=sys.stderr)
     print("publisher: beginning loop")
     count = 0
     next_time = time.monotonic()
@@ -169,7 +170,7 @@ def _hz(node: Any, args: argparse.Namespace) -> int:
     while True:
         spin(node, 1.0)
         if len(arrivals) < 2 or arrivals[-1] == reported:
-            print("no new messages", flush=True)
+            print("no new messages", file=sys.stderr)
             continue
         reported = arrivals[-1]
         print(_rate_report(list(arrivals)), flush=True)
@@ -193,7 +194,8 @@ def _await_subscriptions(node: Any, publisher: Any, wanted: int) -> None:
     reported = 0.0
     while (there := publisher.get_subscription_count()) < wanted:
         if time.monotonic() - reported > 1.0:
-            print(f"Waiting for at least {wanted} matching subscription(s)... ({there} there)", flush=True)
+            waiting = f"Waiting for at least {wanted} matching subscription(s)... ({there} there)"
+            print(waiting, file=sys.stderr)
             reported = time.monotonic()
         spin(node, 0.05)
 

@@ -32,7 +32,11 @@ def validate_namespace(namespace: str) -> Literal[True]:
     if namespace != "/" and not (
         namespace.startswith("/") and all(_TOKEN.fullmatch(part) for part in namespace[1:].split("/"))
     ):
-        raise InvalidNamespaceException(namespace, "namespace must be '/' or begin with '/' and not end with it")
+        if namespace.startswith("/") and not namespace.endswith("/"):
+            reason = "each part must be letters, digits and '_', not empty and not starting with a digit"
+        else:
+            reason = "namespace must be '/' or begin with '/' and not end with it"
+        raise InvalidNamespaceException(namespace, reason)
     return True
 
 
