@@ -87,13 +87,23 @@ class ArmMotion:
         self._follower.follow(TrackingPlan(np.concatenate([[now], times[ahead]]), knots))
         return ""
 
-    def step(self, now: float, running: bool, lost: float = 0.0) -> list[Setpoint] | None:
+    def headway(self, now: float) -> float:
+        """How fast it can follow its targets in this cycle, as a share of the time that passes: 1 is in time."""
+        return self._follower.headway(now)
+
+    @property
+    def slowed_by(self) -> str:
+        """What kept it from following in time in the last cycle; empty when nothing did."""
+        return self._follower.slowed_by
+
+    def step(self, now: float, running: bool, lost: float = 0.0, headway: float | None = None) -> list[Setpoint] | None:
         """What to send this cycle; None when the arm is at rest and nothing is to be sent.
 
         Args:
             now: s.
             running: whether it may move; if not, it decelerates and holds.
             lost: see :class:`~wall_oss_ros.control.beat.Tick`.
+            headway: how fast targets are followed, where other arms decide that, too.
         """
         self.fault = ""
         if lost and self._sent is not None:
@@ -111,7 +121,7 @@ class ArmMotion:
                 self._follower.stands(believed)
             self._sent = None
             return None
-        command = self._follower.step(now)
+        command = self._follower.step(now, headway)
         self.fault = self.fault or command.reason
         self._live = running or self._follower.moving
         self.anchor.sent(now, command.q)

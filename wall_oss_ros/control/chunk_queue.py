@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -25,6 +26,8 @@ class ChunkQueue:
     - ``ensemble``: the mean of all chunks that have a step for the moment, the older ones weighing a little more.
     - ``real_time``: it was made to go on from the one before (:meth:`followed`); what little is left fades in.
 
+    Where the robot cannot follow in time, all that is still to come is put off (:meth:`delay`).
+
     Args:
         rotations: where the layout has angles, which are mixed the short way round.
         grippers: indices of gripper openings, which are commands rather than paths: they are never mixed.
@@ -40,39 +43,50 @@ class ChunkQueue:
         self._mixer = Mixer(rotations, grippers)
         self._blend = 0.0 if joining == "switch" else blend_s
         self._ensemble = joining == "ensemble"
-        self._chunks: list[Chunk] = []  # oldest first
+        self._chunks: list[Chunk] = []  # oldest first, with the times for which they have been put off
+        self._stamps: list[float] = []  # of their observations, s
         self._since = 0.0
 
-    def put(self, chunk: Chunk, now: float) -> bool:
+    def put(self, chunk: Chunk, now: float, late: float = 0.0) -> bool:
         """Replaces the rest of the present chunk from ``now`` (s) on.
+
+        Args:
+            late: s that the robot has fallen behind since its observation.
 
         Returns:
             False, and nothing is changed, when all its steps have passed or it is older than the present one.
         """
-        if chunk.end <= now or (self._chunks and chunk.stamp < self._chunks[-1].stamp):
+        if chunk.end + late <= now or (self._stamps and chunk.stamp < self._stamps[-1]):
             return False
         kept = _ENSEMBLE - 1 if self._ensemble else 1
-        self._chunks = [old for old in self._chunks[-kept:] if old.end > now] + [chunk]
+        old = [pair for pair in list(zip(self._chunks, self._stamps))[-kept:] if pair[0].end > now]
+        pairs = [*old, (replace(chunk, stamp=chunk.stamp + late) if late else chunk, chunk.stamp)]
+        self._chunks, self._stamps = [one for one, _ in pairs], [stamp for _, stamp in pairs]
         self._since = now
         return True
 
     def clear(self) -> None:
         """Forgets all targets."""
-        self._chunks = []
+        self._chunks, self._stamps = [], []
+
+    def delay(self, seconds: float) -> None:
+        """The robot has fallen behind by so much more: everything that is still to come is later."""
+        self._chunks = [replace(chunk, stamp=chunk.stamp + seconds) for chunk in self._chunks]
+        self._since += seconds
 
     @property
     def stamp(self) -> float | None:
         """Observation time of the present chunk, s; None when there is none."""
-        return self._chunks[-1].stamp if self._chunks else None
+        return self._stamps[-1] if self._stamps else None
 
     @property
     def end(self) -> float | None:
-        """Time of the present chunk's last step, s; None when there is none."""
+        """Time of the present chunk's last step, as late as it will be, s; None when there is none."""
         return self._chunks[-1].end if self._chunks else None
 
     def steps_done(self, now: float) -> int:
-        """Steps of the present chunk that lie in the past, whether followed or skipped."""
-        return self._chunks[-1].passed(now) if self._chunks else 0
+        """Steps of the present chunk whose time has passed, whether followed, skipped or put off."""
+        return replace(self._chunks[-1], stamp=self._stamps[-1]).passed(now) if self._chunks else 0
 
     def target(self, time: float) -> np.ndarray | None:
         """The target (A,) at ``time`` (s); None when there is no chunk or it is used up."""
@@ -98,13 +112,17 @@ class ChunkQueue:
         return self._targets(times[chunk.passed(now) :])
 
     def followed(self) -> Chunk | None:
-        """What is being done, as one chunk from the present one's observation on; None without targets."""
+        """What is being done, as one chunk from the present one's observation on; None without targets.
+
+        Its times are those for which targets have been put off so far.
+        """
         if not self._chunks:
             return None
-        chunk = self._chunks[-1]
-        times = chunk.stamp + np.arange(len(chunk.targets) + 1) / chunk.rate_hz
+        chunk, stamp = self._chunks[-1], self._stamps[-1]
+        more = int(np.ceil((chunk.stamp - stamp) * chunk.rate_hz - 1e-6))
+        times = stamp + np.arange(len(chunk.targets) + more + 1) / chunk.rate_hz
         start, *targets = self._targets(times)[1]
-        return Chunk(chunk.stamp, start, np.array(targets), chunk.rate_hz)
+        return Chunk(stamp, start, np.array(targets), chunk.rate_hz)
 
     def _targets(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         # The last step's time may differ from the chunk's end by a rounding error.

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import pinocchio
 import ruckig
 
 from wall_oss_ros.control.pressing import Pressing
@@ -16,6 +17,8 @@ from wall_oss_ros.robots.profile import RobotProfile
 _LOOKAHEAD = 0.12  # s: steering to where the path will be then follows without lag and rounds its corners
 _REACH = 0.03  # m or rad: a pose farther out of reach is refused; a nearer one is replaced by the closest pose
 _STILL = 1e-3  # rad/s
+_PIECE, _TURN = 0.06, 0.3  # m and rad: the tool's way between two targets is straight, in pieces no longer than this
+_HALVINGS = 7  # in looking for how fast the path can be followed
 _STEP, _STEPS = 0.3, 3.0  # rad, and times its fastest: a joint that would move more than both between two targets
 
 
@@ -61,6 +64,9 @@ class CartesianFollower:
     after ``stop``, and after anything wrong, the arm decelerates and holds. Times are seconds of one clock, the
     caller's. It knows commands alone: what is read of the arm never enters them here.
 
+    A path that asks for more than a joint or the tool may do is followed more slowly, all joints by one factor, and its
+    later targets come later: no limit leads the arm off it.
+
     Args:
         profile: a robot with this arm alone.
         arm: its kinematics.
@@ -71,6 +77,7 @@ class CartesianFollower:
         dt: s between commands.
         velocity: (n,) rad/s, the most.
         pressing: told how hard the arm is pushed, keeps it from pressing on.
+        slowed_by: what kept it from following in time in the last cycle; empty when nothing did.
     """
 
     def __init__(self, profile: RobotProfile, arm: Arm, postures: RestPostures | None = None, number: int = 0):
@@ -111,6 +118,7 @@ class CartesianFollower:
         self._state.current_velocity = [0.0] * len(self._state.current_position)
         self._state.current_acceleration = [0.0] * len(self._state.current_position)
         self._path: _Path | None = None
+        self._late, self.slowed_by = 0.0, ""  # s that the path's times have been put off
         self._stopping_check.rests(self.q)
 
     def goes_on(self, q, qd) -> None:
@@ -134,7 +142,7 @@ class CartesianFollower:
             now: the present time.
             times: (n,) increasing, when each pose is to be reached; those that have passed are skipped.
             positions: (n, 3) m and rotations (n, 3, 3), of the TCP in the base frame. Positions are clipped to the
-                workspace, and slowed to the profile's ``max_tcp_speed``.
+                workspace. The way ends where the tool is in the time that there is, at ``max_tcp_speed``.
         """
         times, positions, rotations = (np.asarray(x, float) for x in (times, positions, rotations))
         if positions.shape != (len(times), 3) or rotations.shape != (len(times), 3, 3):
@@ -144,20 +152,27 @@ class CartesianFollower:
         ahead = self._ahead(now, times)
         box = self._profile.arm.workspace
         times, positions, rotations = times[ahead], np.clip(positions[ahead], box.min, box.max), rotations[ahead]
-        knots = [self.q]
-        here, before = self._arm.fk(knots[0])[0], now
+        at, knots, left = [now], [self.q], self._profile.arm.max_tcp_speed * (times[-1] - now)
+        (here, turned), before = self._arm.fk(knots[0]), now
         for time, position, rotation in zip(times, positions, rotations):
-            way = position - here
-            here = here + way * self._share(float(np.linalg.norm(way)), time - before)
-            solution = self._arm.ik(here, rotation, knots[-1])
-            if solution.error > _REACH:
-                where = np.round(here, 3).tolist()
-                return TrackingPlan.refused(f"the pose at {where} m is {solution.error:.3f} m or rad out of reach")
-            if reason := self._leap(solution.q - knots[-1], time - before):
-                return TrackingPlan.refused(reason)
-            knots.append(solution.q)
-            before = time
-        return TrackingPlan(np.concatenate([[now], times]), np.array(knots))
+            way, turn = position - here, pinocchio.log3(turned.T @ rotation)
+            far = float(np.linalg.norm(way))
+            reached = min(1.0, left / max(far, 1e-9))
+            pieces = int(np.ceil(reached * max(far / _PIECE, np.linalg.norm(turn) / _TURN) - 1e-9))
+            for share in np.linspace(0.0, reached, max(pieces, 1) + 1)[1:]:
+                solution = self._arm.ik(here + share * way, turned @ pinocchio.exp3(share * turn), knots[-1])
+                if solution.error > _REACH:
+                    where = np.round(here + share * way, 3).tolist()
+                    return TrackingPlan.refused(f"the pose at {where} m is {solution.error:.3f} m or rad out of reach")
+                if reason := self._leap(solution.q - knots[-1], time - before):
+                    return TrackingPlan.refused(reason)
+                at.append(before + share * (time - before))
+                knots.append(solution.q)
+            left -= far
+            if left <= 0:
+                break
+            here, turned, before = position, rotation, time
+        return TrackingPlan(np.array(at), np.array(knots))
 
     def plan_joints(self, now: float, times, joints) -> TrackingPlan:
         """As ``plan``, through joints instead of tool poses.
@@ -165,7 +180,7 @@ class CartesianFollower:
         Args:
             now: the present time.
             times: (n,) increasing, when they are to be reached; those that have passed are skipped.
-            joints: (n, J) rad. They are clipped to the joints' range, and slowed to the profile's ``max_tcp_speed``.
+            joints: (n, J) rad. They are clipped to the joints' range. The way ends as that through poses.
                 The tool cannot be clipped to the workspace: joints that lead it out are refused, save on its way back.
         """
         times, joints = np.asarray(times, float), np.asarray(joints, float)
@@ -174,7 +189,8 @@ class CartesianFollower:
         if reason := self._unfit(now, times, joints):
             return TrackingPlan.refused(reason)
         ahead = self._ahead(now, times)
-        knots, before, last = [self.q], now, self.q
+        at, knots, before, last = [now], [self.q], now, self.q
+        left = self._profile.arm.max_tcp_speed * (times[-1] - now)
         for time, wanted in zip(times[ahead], joints[ahead]):
             beyond = np.maximum(self._arm.lower - wanted, wanted - self._arm.upper)
             if beyond.max() > _REACH:
@@ -184,13 +200,18 @@ class CartesianFollower:
                 return TrackingPlan.refused(reason)
             way = np.clip(wanted, self._arm.lower, self._arm.upper) - knots[-1]
             tool = float(np.linalg.norm(self._arm.fk(knots[-1] + way)[0] - self._arm.fk(knots[-1])[0]))
-            knots.append(knots[-1] + way * self._share(tool, time - before))
+            share = min(1.0, left / max(tool, 1e-9))
+            at.append(before + share * (time - before))
+            knots.append(knots[-1] + share * way)
             if outside := self._stopping_check.strays(knots[-1], knots[-2]):
                 return TrackingPlan.refused(
                     f"the joints wanted would lead the tool {outside:.2f} m out of the workspace"
                 )
+            left -= tool
+            if left <= 0:
+                break
             before, last = time, wanted
-        return TrackingPlan(np.concatenate([[now], times[ahead]]), np.array(knots))
+        return TrackingPlan(np.array(at), np.array(knots))
 
     def _ahead(self, now: float, times: np.ndarray) -> np.ndarray:
         """(n,) bool: which are still to come."""
@@ -206,10 +227,6 @@ class CartesianFollower:
             return f"the action chunk ended {now - times[-1]:.2f} s ago"
         return ""
 
-    def _share(self, way: float, seconds: float) -> float:
-        """The share of the tool's way (m) that it may go in that time."""
-        return min(1.0, self._profile.arm.max_tcp_speed * seconds / max(way, 1e-9))
-
     def _leap(self, way: np.ndarray, seconds: float) -> str:
         """Why the joints must not go that way (J,) rad at once; empty when they may."""
         far = np.abs(way)
@@ -219,12 +236,49 @@ class CartesianFollower:
 
     def follow(self, plan: TrackingPlan) -> None:
         """Replaces the targets by those of a plan made in this cycle; by none when it was refused."""
-        self._path = _Path(plan.times, plan.knots, self.qd) if plan.ok else None
+        self._path, self._late = _Path(plan.times, plan.knots, self.qd) if plan.ok else None, 0.0
 
-    def step(self, now: float) -> JointCommand:
-        """The joint targets for ``now + dt``; call it once a cycle."""
-        reason = ""
-        goal = self._path.at(now + _LOOKAHEAD) if self._path else None
+    def headway(self, now: float) -> float:
+        """How fast it can follow its path in this cycle, as a share of the time that passes: 1 is in time.
+
+        What is steered to lies ahead on the path by that share of the lookahead. So the speed that leads there is about
+        that share of the path's own, and it is the most that every joint and the tool may have. An arm that presses on
+        something falls behind for that, which no slower path would help.
+        """
+        self.slowed_by = ""
+        if self._path is None or self.pressing.holds_back:
+            return 1.0
+        here, jacobian, time = self.q, self._arm.jacobian(self.q)[:3], now - self._late
+
+        def excess(share: float) -> np.ndarray:
+            speed = self._towards(self._path.at(time + share * _LOOKAHEAD), here)
+            tool = np.linalg.norm(jacobian @ speed) / self._profile.arm.max_tcp_speed
+            return np.append(np.abs(speed) / self.velocity, tool)
+
+        at_full = excess(1.0)
+        if at_full.max() <= 1.0:
+            return 1.0
+        most, low, high = int(np.argmax(at_full)), 0.0, 1.0
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            low, high = (middle, high) if excess(middle).max() <= 1.0 else (low, middle)
+        joints = self._profile.arm.joints
+        self.slowed_by = f"{joints[most]}'s speed" if most < len(joints) else "the tool's speed"
+        return low
+
+    def step(self, now: float, headway: float | None = None) -> JointCommand:
+        """The joint targets for ``now + dt``; call it once a cycle.
+
+        Args:
+            now: the present time.
+            headway: how fast the path is followed, where others decide that, too; None is as fast as it can be.
+        """
+        reason, goal = "", None
+        if self._path is not None:
+            if headway is None:
+                headway = self.headway(now)
+            goal = self._path.at(now - self._late + headway * _LOOKAHEAD)
+            self._late += (1.0 - headway) * self.dt
         outcome = self._steer(goal)
         objection = self._objection() if goal is not None and outcome >= 0 else None
         if objection is not None:
@@ -239,19 +293,26 @@ class CartesianFollower:
         self._next.pass_to_input(self._state)
         return JointCommand(np.clip(self.q, self._arm.lower, self._arm.upper), self.qd, reason)
 
+    def _towards(self, goal: np.ndarray, here: np.ndarray) -> np.ndarray:
+        """The joint speeds (n,) rad/s that lead to a goal (n,) rad in the lookahead."""
+        return (np.clip(goal, self._arm.lower, self._arm.upper) - here) / _LOOKAHEAD
+
     def _steer(self, goal) -> int:
         """Turns towards where the path will be in ``_LOOKAHEAD`` (None: brakes); the generator bounds the change.
 
         Only velocities are handed to the generator: asked for a position with a velocity, it may first back away from
-        a near goal to gather speed.
+        a near goal to gather speed. All joints take as long for their change as the one that needs longest, so that
+        none turns the tool aside by being there first; to come to rest, each brakes as hard as it may.
         """
         speed = np.zeros(len(self._arm.home))
         if goal is not None:
-            speed = (np.clip(goal, self._arm.lower, self._arm.upper) - self.q) / _LOOKAHEAD
-            jacobian = self._arm.jacobian(self.q)[:3]
+            speed, jacobian = self._towards(goal, self.q), self._arm.jacobian(self.q)[:3]
             tool = float(np.linalg.norm(jacobian @ speed))
-            speed *= min(1.0, self._profile.arm.max_tcp_speed / max(tool, 1e-9))
+            fastest = float((np.abs(speed) / self.velocity).max())
+            speed /= max(1.0, fastest, tool / self._profile.arm.max_tcp_speed)  # as a whole, or it would turn aside
             speed = self.pressing.shape(speed, self.qd, jacobian, self.dt)
+        together = ruckig.Synchronization.No if goal is None else ruckig.Synchronization.Time
+        self._state.synchronization = together
         self._state.target_velocity = np.clip(speed, -self.velocity, self.velocity).tolist()
         return int(self._generator.update(self._state, self._next))
 

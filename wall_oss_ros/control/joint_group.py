@@ -14,7 +14,7 @@ from wall_oss_ros.control.trust import Possible
 from wall_oss_ros.robots.components import JointGroup
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
-from wall_oss_ros.robots.urdf import position_limits, slides
+from wall_oss_ros.robots.urdf import position_limits, slides, velocity_limits
 
 # What follows is counted in s at full speed, since a head turns and a lift slides, but for the second number of each.
 _LOST = 1.0  # joints farther than that from their commands do not follow them
@@ -31,7 +31,7 @@ def possible_readings(profile: RobotProfile, group: JointGroup) -> Possible:
         WallOSSError: the URDF has not all of its joints.
     """
     low, high = position_limits(profile, group.joints)
-    velocity = np.asarray(group.limits.velocity, float)
+    velocity = np.minimum(group.limits.velocity, velocity_limits(profile, group.joints))
     sliding = slides(profile, group.joints)
     unit = "rad" if not any(sliding) else "m" if all(sliding) else "rad or m"
     near, still = np.minimum(_NEAR * velocity, _MOST_NEAR), np.minimum(_AT_REST * velocity, _MOST_AT_REST)
@@ -59,7 +59,8 @@ class JointGroupMotion:
         self.group, self._slot = group, Layout(profile).slots[group.dof]
         self._low, self._high = position_limits(profile, group.joints)
         dt, limits = 1.0 / group.command.rate_hz, group.limits
-        self.velocity = holdable_speed(limits.velocity, limits.acceleration, limits.jerk, dt)
+        velocity = np.minimum(limits.velocity, velocity_limits(profile, group.joints))
+        self.velocity = holdable_speed(velocity, limits.acceleration, limits.jerk, dt)
         self._generator, self._next = ruckig.Ruckig(len(group.joints), dt), ruckig.OutputParameter(len(group.joints))
         self._state = velocity_motion(limits, self.velocity)
         self._stopping = Stopping(dt, self._low, self._high, limits.acceleration)

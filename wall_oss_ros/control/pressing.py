@@ -31,12 +31,15 @@ class Pressing:
     Args:
         limits: the arm's; None where nothing measures its force, and nothing is done.
         fastest: m/s of the tool.
+
+    Attributes:
+        holds_back: whether it took something from the speed wanted last.
     """
 
     def __init__(self, limits: Force | None, fastest: float):
         self._most, self._fastest = math.inf if limits is None else limits.max_force, fastest
         self._meets, self._firm, self._enough = (share * self._most for share in (_MEETS, _FIRM, _ENOUGH))
-        self._newtons = 0.0
+        self._newtons, self.holds_back = 0.0, False
         self._direction: np.ndarray | None = None  # (3,) where the tool was going
         self._left, self._depth = 0.0, 0.0  # s that what was met is remembered yet; m that it has gone in since
 
@@ -53,6 +56,7 @@ class Pressing:
             jacobian: (3, n) of the tool's position.
             dt: s since the last call.
         """
+        self.holds_back = False
         if math.isinf(self._enough):
             return speed
         now = jacobian @ present
@@ -67,6 +71,7 @@ class Pressing:
         into = float(jacobian @ speed @ self._direction)
         if into <= (may := self._permitted()):
             return speed
+        self.holds_back = True
         return speed - np.linalg.pinv(jacobian, rcond=1e-2) @ self._direction * (into - may)
 
     def _permitted(self) -> float:

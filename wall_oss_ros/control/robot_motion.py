@@ -9,6 +9,7 @@ import numpy as np
 
 from wall_oss_ros.control.arm_motion import ArmMotion
 from wall_oss_ros.control.chunk_queue import ChunkQueue
+from wall_oss_ros.control.lateness import Lateness, PartsPace
 from wall_oss_ros.control.self_collision import SelfCollision
 from wall_oss_ros.control.setpoints import Setpoint
 from wall_oss_ros.control.stopping_check import RestPostures
@@ -24,6 +25,9 @@ _AHEAD = 0.5  # s: an observation this far in the future was made on another clo
 
 class RobotMotion:
     """Keeps a robot's arms moving along chunks, or brings them to rest. What stops one of them stops all.
+
+    They also keep time together: where the limits of one arm, or of head, lift or base, do not let it follow in time,
+    all targets are put off, so that none leaves its path or gets ahead of the others.
 
     Joints are given and taken arm by arm, in the order of the profile's: (n,) is all of them in one vector.
 
@@ -43,6 +47,9 @@ class RobotMotion:
         queue: the chunks being followed.
         fault: what was wrong with the last chunk or step; empty when all was well.
         anchors: tie each arm's commands to its readings.
+        moves: (A,) bool, the entries of the layout that the model decides; None is all of them.
+        late: s by which the targets that are followed have been put off.
+        slowed_by: what the last cycle put them off for; empty when nothing did.
 
     Raises:
         WallOSSError: the arms' commands have different rates, or the URDF does not fit the profile.
@@ -74,6 +81,10 @@ class RobotMotion:
         self.queue = ChunkQueue(self.layout.angles, [layout.gripper for layout in self.layout.arms], blend_s, joining)
         self.fault = ""
         self.anchors = tuple(motion.anchor for motion in self._motions)
+        self.moves: np.ndarray | None = None
+        self._lateness, self._parts_pace = Lateness(), PartsPace(profile)
+        self._dt = 1.0 / rates[0]
+        self.late, self.slowed_by = 0.0, ""
 
     def hear(self, arm: int, stamp: float, q: np.ndarray) -> None:
         """The arm of that number was read to be at joints (k,) rad, finite numbers, at ``stamp`` (s)."""
@@ -95,6 +106,7 @@ class RobotMotion:
     def forget(self) -> None:
         """The clock has leapt: all targets are dropped, and readings start over."""
         self.drop()
+        self._lateness.forget()
         for anchor in self.anchors:
             anchor.forget()
 
@@ -148,11 +160,13 @@ class RobotMotion:
         if self.fault:
             self.drop()
             return False
-        if self.queue.put(chunk, now):
+        late = self._lateness.since(chunk.stamp)
+        if self.queue.put(chunk, now, late):
+            self.late = late
             self._see(now, measured)
             self._follow(now)
-        elif chunk.end <= now:
-            self.fault = f"the model is too slow: its actions were over {now - chunk.end:.1f} s before they came"
+        elif chunk.end + late <= now:
+            self.fault = f"the model is too slow: its actions were over {now - chunk.end - late:.1f} s before they came"
         return True
 
     def follow_joints(
@@ -167,6 +181,7 @@ class RobotMotion:
             measured: as in ``follow_chunk``.
         """
         self.queue.clear()
+        self.late = 0.0
         self._see(now, measured)
         ways = zip(self._motions, np.split(joints, self._ends, axis=1))
         self.fault = of_arm(self.layout, [motion.follow_joints(now, now + times, knots) for motion, knots in ways])
@@ -185,10 +200,12 @@ class RobotMotion:
             lost: see :class:`~wall_oss_ros.control.beat.Tick`.
         """
         unreadable = self._see(now, measured)
-        sent = []
+        sent, running = [], running and not unreadable
+        headway = self._headway(now) if running else 1.0
         for motion in self._motions:
-            sent.append(motion.step(now, running and not unreadable, lost))
+            sent.append(motion.step(now, running, lost, headway))
             running = running and not motion.fault
+        self._put_off(now, (1.0 - headway) * self._dt)
         if unreadable:
             self.fail(unreadable)
         if any(motion.fault for motion in self._motions):
@@ -202,6 +219,32 @@ class RobotMotion:
             return [None] * len(self._profiles)
         grippers = [(layout.gripper, one.gripper) for layout, one in zip(self.layout.arms, self._profiles)]
         return [float(np.clip(target[entry], gripper.closed, gripper.open)) for entry, gripper in grippers]
+
+    def _headway(self, now: float) -> float:
+        """How fast all can follow their targets in this cycle, as a share of the time that passes."""
+        self.slowed_by = ""
+        if not np.isfinite(now):
+            return 1.0
+        shares = [motion.headway(now) for motion in self._motions]
+        headway = min(shares)
+        if headway < 1.0:
+            reasons = [motion.slowed_by if share == headway else "" for motion, share in zip(self._motions, shares)]
+            self.slowed_by = of_arm(self.layout, reasons)
+        if self._parts_pace.none or (before := self.queue.target(now)) is None:
+            return headway
+        span = 1.0 / self._profile.rate_hz
+        after = self.queue.target(min(now + span, self.queue.end))
+        of_parts, reason = self._parts_pace.headway(before, after, span, self.moves)
+        if of_parts < headway:
+            headway, self.slowed_by = of_parts, reason
+        return headway
+
+    def _put_off(self, now: float, seconds: float) -> None:
+        """All targets by so much, s."""
+        if seconds > 0 and np.isfinite(now):
+            self._lateness.add(now, seconds)
+            self.queue.delay(seconds)
+            self.late += seconds
 
     def _wrong(self, now: float, chunk: Chunk) -> str:
         """Why a chunk cannot be followed; empty when nothing speaks against it."""

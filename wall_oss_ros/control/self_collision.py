@@ -9,7 +9,7 @@ import numpy as np
 import pinocchio
 
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.robots.kinematics import read_model
+from wall_oss_ros.robots.kinematics import JointPlaces, read_model
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.robots.urdf import mimicked
 
@@ -21,12 +21,10 @@ _SAMPLES = 200
 
 def _with_open_grippers(model: pinocchio.Model, profile: RobotProfile) -> np.ndarray:
     """The model's neutral configuration, but with the joints of grippers, and those that mimic them, open."""
-    configuration = pinocchio.neutral(model)
     grippers = [one.gripper for one in profile.arms]
-    for name, position in mimicked(profile, {n: g.joint_positions.open for g in grippers for n in g.joints}).items():
-        if model.existJointName(name):
-            configuration[model.joints[model.getJointId(name)].idx_q] = position
-    return configuration
+    opened = mimicked(profile, {n: g.joint_positions.open for g in grippers for n in g.joints})
+    names = [name for name in opened if model.existJointName(name)]
+    return JointPlaces(model, names).configuration([opened[name] for name in names])
 
 
 class SelfCollision:
@@ -71,11 +69,10 @@ class SelfCollision:
         locked = [i for i, name in enumerate(full.names) if i > 0 and name not in moving]
         fixed = _with_open_grippers(full, profile)
         self._model, (self._shapes,) = pinocchio.buildReducedModel(full, [shapes], locked, fixed)
-        self._place = {name: self._model.joints[self._model.getJointId(name)].idx_q for name in moving}
-        self._order = [self._place[name] for name in self.joints]
-        self._rest = pinocchio.neutral(self._model)
-        for name, value in parts.items():
-            self._rest[self._place[name]] = value
+        self._arms = JointPlaces(self._model, self.joints)
+        self._all = JointPlaces(self._model, [name for name in self._model.names if name in moving])
+        self._parts = {name: JointPlaces(self._model, [name]) for name in parts}
+        self._rest = JointPlaces(self._model, parts).configuration(list(parts.values()))
         self._state = self._model.createData()
         self._choose(np.concatenate([one.arm.home for one in profile.arms]), margin)
         self._watch(margin)
@@ -92,9 +89,9 @@ class SelfCollision:
                 if (carried[a] or carried[b]) and one != other and parents[one] != other and parents[other] != one:
                     self._shapes.addCollisionPair(pinocchio.CollisionPair(a, b))
         self._watch(margin * _SPARE)
-        low, high = self._model.lowerPositionLimit, self._model.upperPositionLimit
+        low, high = self._all.lower, self._all.upper
         postures = np.random.default_rng(0).uniform(low, high, (_SAMPLES, len(low)))
-        often = np.mean([self._touching(vector) for vector in postures], axis=0)
+        often = np.mean([self._touching(self._all.configuration(posture)) for posture in postures], axis=0)
         one_body = (often > _ALWAYS) | self._touching(self._vector(home))
         for pair in [pair for pair, drop in zip(self._shapes.collisionPairs, one_body) if drop]:
             self._shapes.removeCollisionPair(pinocchio.CollisionPair(pair.first, pair.second))
@@ -113,7 +110,7 @@ class SelfCollision:
         """
         vector = self._vector(q)
         for name, value in parts.items():
-            vector[self._place[name]] = value
+            self._parts[name].put(vector, [value])
         if not pinocchio.computeCollisions(self._model, self._state, self._shapes, self._found, vector, True):
             return ""
         for pair, result in zip(self.pairs, self._found.collisionResults):
@@ -131,5 +128,5 @@ class SelfCollision:
 
     def _vector(self, q) -> np.ndarray:
         vector = self._rest.copy()
-        vector[self._order] = q
+        self._arms.put(vector, q)
         return vector

@@ -98,6 +98,7 @@ class ControlNode(WallOSSNode):
     def start(self) -> None:
         profile, joining = self._profile, self.value("chunk_joining")
         self.motion = RobotMotion(profile, self._kinematics, self.value("blend_s"), joining)
+        self.motion.moves = self._commands.moves
         self._monitor = InputMonitor(profile, self.steady())
         self._commands.forget()
         self._arms = Arms(self, profile, self._commands, self.motion, self._monitor)
@@ -148,7 +149,8 @@ class ControlNode(WallOSSNode):
             "state": self._mode.name.lower(), "chunks": self._chunks, "inference_s": f"{requests.seconds:.3f}",
             "latency_s": f"{requests.latency.seconds or math.nan:.3f}",
             "command_rate_hz": f"{rate:.1f}", "command_jitter_s": f"{jitter:.4f}",
-            "description_apart_m": f"{self._comparison.away:.4f}", **self._arms.grippers,
+            "description_apart_m": f"{self._comparison.away:.4f}", "behind_s": f"{self.motion.late:.2f}",
+            "slowed_by": self.motion.slowed_by, **self._arms.grippers,
         }  # fmt: skip
         if self._states.problem:
             return ERROR, self._states.problem, values
@@ -341,7 +343,7 @@ class ControlNode(WallOSSNode):
     def _move_what(self, moves: np.ndarray) -> None:
         """The model decides these entries of the layout, (A,) bool."""
         if not np.array_equal(moves, self._commands.moves):
-            self._commands.moves = moves
+            self._commands.moves = self.motion.moves = moves
             self._parts.rely()
             self._look()
 

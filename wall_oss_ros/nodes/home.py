@@ -170,7 +170,7 @@ class Home:
         """Share of the way that is behind the arms, and s that are left; both 0 while it is looked for."""
         if self._end is None:
             return 0.0, 0.0
-        span, left = self._end - self._begun, max(0.0, self._end - self._node.now())
+        span, left = self._end - self._begun, max(0.0, self._end + self._motion.late - self._node.now())
         return min(1.0, max(0.0, 1 - left / max(span, 1e-9))), left
 
     def cycle(self, now: float) -> None:
@@ -181,7 +181,7 @@ class Home:
             self._finish(False, against)
         elif self._end is None:
             self._start(now)
-        elif now >= self._end:
+        elif now >= self._end + self._motion.late:
             self._arrive(now)
         if self._asked is not None:
             self._feed_back()
@@ -206,13 +206,13 @@ class Home:
 
     def _arrive(self, now: float) -> None:
         if self._motion.moving:
-            if now > self._end + _LATE:
+            if now > self._end + self._motion.late + _LATE:
                 self._finish(False, f"the arms still moved {_LATE:.0f} s after the end of their way")
             return
         away = float(np.abs(self._arms.measured - self._clearance.home).max())
         if away <= _NEAR:
             self._finish(True, "the arms are home" if len(self._profile.arms) > 1 else "the arm is home")
-        elif now > self._end + _SETTLING:
+        elif now > self._end + self._motion.late + _SETTLING:
             self._finish(False, f"a joint stays {away:.2f} rad away from home")
 
     def _finish(self, success: bool, words: str) -> None:

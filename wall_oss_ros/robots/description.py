@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pinocchio
 
-from wall_oss_ros.robots.kinematics import put, read_model
+from wall_oss_ros.robots.kinematics import JointPlaces, read_model
 from wall_oss_ros.robots.profile import RobotProfile
 
 ANOTHER = 0.03  # m: two arms of one kind differ by a few millimetres, by how they were calibrated; others by far more
@@ -60,16 +60,12 @@ class _Reach:
     """Where a frame is (3,) m, as seen from another, with the named joints (n,) rad; all others are at zero."""
 
     def __init__(self, model: pinocchio.Model, joints: tuple[str, ...], base: str, tool: str):
-        self._model, self._data, self._q = model, model.createData(), pinocchio.neutral(model)
+        self._model, self._data, self._places = model, model.createData(), JointPlaces(model, joints)
         self._base, self._tool = model.getFrameId(base), model.getFrameId(tool)
-        self._joints = [model.joints[model.getJointId(name)] for name in joints]
-        at = [joint.idx_q for joint in self._joints]
-        self.lower, self.upper = model.lowerPositionLimit[at], model.upperPositionLimit[at]
+        self.lower, self.upper = self._places.lower, self._places.upper
 
     def position(self, q: np.ndarray) -> np.ndarray:
-        for joint, angle in zip(self._joints, q):
-            put(self._q, joint, angle)
-        pinocchio.framesForwardKinematics(self._model, self._data, self._q)
+        pinocchio.framesForwardKinematics(self._model, self._data, self._places.configuration(q))
         return self._data.oMf[self._base].actInv(self._data.oMf[self._tool]).translation
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import pinocchio
 
-from wall_oss_ros.robots.kinematics import put, read_model
+from wall_oss_ros.robots.kinematics import JointPlaces, read_model
 from wall_oss_ros.robots.profile import RobotProfile
 
 ROOT = "universe"
@@ -71,13 +71,10 @@ class Frames:
         paths = [
             set(self._model.supports[_joint_of(self._model.frames[self._model.getFrameId(n)])]) for n in (link, base)
         ]
-        q = pinocchio.neutral(self._model)
-        for index in paths[0] ^ paths[1]:
-            joint, name = self._model.joints[index], self._model.names[index]
-            if name not in positions:
-                return None
-            put(q, joint, positions[name])
-        return q
+        names = [self._model.names[index] for index in paths[0] ^ paths[1]]
+        if any(name not in positions for name in names):
+            return None
+        return JointPlaces(self._model, names).configuration([positions[name] for name in names])
 
 
 def _joint_of(frame: pinocchio.Frame) -> int:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from xml.etree import ElementTree
 
 import numpy as np
@@ -54,12 +54,44 @@ def slides(profile: RobotProfile, names: Iterable[str]) -> list[bool]:
     return [joints[name].get("type") == "prismatic" for name in names]
 
 
+def refuse_standstill(profile: RobotProfile, velocities: Mapping[str, float]) -> None:
+    """Says which of these joints, with the most they may move at, rad/s or m/s, the URDF lets not move at all.
+
+    Raises:
+        WallOSSError: there is one.
+    """
+    for name, velocity in velocities.items():
+        if not velocity > 0:  # nor is a number that is none
+            raise WallOSSError(
+                f"{profile.urdf_path}: joint {name} may move no faster than {velocity:g} rad/s or m/s, so not at all.",
+                "Correct velocity in the joint's limit; a joint that shall not move is fixed, and not in the profile.",
+            )
+
+
+def velocity_limits(profile: RobotProfile, names: Iterable[str]) -> np.ndarray:
+    """The most that each of these joints may move at (n,), rad/s or m/s; without end where it has no limit.
+
+    Raises:
+        WallOSSError: the URDF has no such joint, or lets one not move.
+    """
+    names = list(names)
+    position_limits(profile, names)
+    joints = read_joints(profile)
+    limits = [joints[name].find("limit") for name in names]
+    found = [np.inf if limit is None else float(limit.get("velocity", np.inf)) for limit in limits]
+    refuse_standstill(profile, dict(zip(names, found)))
+    return np.array(found)
+
+
 def mimicked(profile: RobotProfile, positions: dict[str, float]) -> dict[str, float]:
     """``positions`` and those of the joints that mimic them: multiplier times the other's position, plus offset."""
-    followed = dict(positions)
-    for name, joint in read_joints(profile).items():
-        mimic = joint.find("mimic")
-        if mimic is not None and mimic.get("joint") in positions:
-            position = positions[mimic.get("joint")]
-            followed.setdefault(name, float(mimic.get("multiplier", 1)) * position + float(mimic.get("offset", 0)))
+    followed, more = dict(positions), True
+    mimics = {name: mimic for name, joint in read_joints(profile).items() if (mimic := joint.find("mimic")) is not None}
+    while more:  # one that mimics may be mimicked
+        more = {
+            name: float(mimic.get("multiplier", 1)) * followed[mimic.get("joint")] + float(mimic.get("offset", 0))
+            for name, mimic in mimics.items()
+            if name not in followed and mimic.get("joint") in followed
+        }
+        followed |= more
     return followed

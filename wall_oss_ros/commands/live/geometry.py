@@ -11,7 +11,7 @@ import pinocchio
 
 from wall_oss_ros.commands.live.facts import Facts, Finding, JointReading, Placed
 from wall_oss_ros.robots.description import ANOTHER, compare
-from wall_oss_ros.robots.kinematics import put, read_model
+from wall_oss_ros.robots.kinematics import JointPlaces, read_model
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.robots.urdf import position_limits
 
@@ -138,14 +138,11 @@ class _Reach:
 
     def __init__(self, profile: RobotProfile, frame: str):
         self._model = read_model(profile)
-        self._data, self._q = self._model.createData(), pinocchio.neutral(self._model)
-        self._joints = [self._model.joints[self._model.getJointId(name)] for name in profile.arm.joints]
+        self._data, self._places = self._model.createData(), JointPlaces(self._model, profile.arm.joints)
         self._base, self._frame = self._model.getFrameId(profile.arm.base_frame), self._model.getFrameId(frame)
 
     def pose(self, q: np.ndarray) -> pinocchio.SE3:
-        for joint, position in zip(self._joints, q):
-            put(self._q, joint, position)
-        pinocchio.framesForwardKinematics(self._model, self._data, self._q)
+        pinocchio.framesForwardKinematics(self._model, self._data, self._places.configuration(q))
         return self._data.oMf[self._base].actInv(self._data.oMf[self._frame])
 
     def away(self, placed: Placed, q: np.ndarray) -> tuple[float, float]:
