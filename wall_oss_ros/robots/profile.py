@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 from wall_oss_ros import strict_yaml
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.paths import data_path
+from wall_oss_ros.robots import urdf_file
 from wall_oss_ros.robots.checked import checked, explain
 from wall_oss_ros.robots.components import (
     Arm,
@@ -233,8 +234,12 @@ class RobotProfile(Component):
 
     @property
     def urdf_path(self) -> Path:
-        """Where the robot's URDF is; a relative path is one of the files that ship with the project."""
-        return Path(self.urdf) if Path(self.urdf).is_absolute() else data_path(self.urdf)
+        """Where the robot's URDF is; a relative path is one of the files that ship with the project.
+
+        Raises:
+            WallOSSError: it is none of them.
+        """
+        return urdf_file.find(self.urdf, self.name)
 
 
 def _one_each(where: str, rows: dict[str, tuple | None], joints: tuple[str, ...]) -> None:
@@ -281,6 +286,8 @@ def load_profile(name_or_path: str | Path, simulated: bool = False) -> RobotProf
             f"The robot profile {path} must be a mapping of fields.", "Compare it with config/robots/franka.yaml."
         )
     content = _choose_variant(path, content, variant if colon else None)
+    if isinstance(content.get("urdf"), str):
+        content = {**content, "urdf": urdf_file.locate(content["urdf"], path.parent)}
     try:
         profile = checked(RobotProfile, content)
     except ValidationError as error:

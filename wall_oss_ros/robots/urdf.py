@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.robots import urdf_file
 from wall_oss_ros.robots.profile import RobotProfile
 
 
@@ -18,15 +19,7 @@ def read_joints(profile: RobotProfile) -> dict[str, ElementTree.Element]:
     Raises:
         WallOSSError: there is no such file, or it is not XML.
     """
-    try:
-        root = ElementTree.parse(profile.urdf_path).getroot()
-    except OSError as error:
-        raise WallOSSError(
-            f"The URDF {profile.urdf_path} of profile {profile.name!r} cannot be read ({error.strerror}).",
-            "Put the robot's URDF there, or correct the profile's field urdf.",
-        ) from error
-    except ElementTree.ParseError as error:
-        raise WallOSSError(f"The URDF {profile.urdf_path} is not XML: {error}.", "Correct the file.") from error
+    root = urdf_file.parse(profile.urdf_path, profile.name)
     return {joint.get("name"): joint for joint in root.iter("joint") if joint.get("type")}
 
 

@@ -10,6 +10,7 @@ from itertools import combinations
 from xml.etree import ElementTree
 
 from wall_oss_ros.control.self_collision import SelfCollision
+from wall_oss_ros.robots import urdf_file
 from wall_oss_ros.robots.profile import RobotProfile
 
 GROUP = "arms"  # all arms' joints, planned for together
@@ -26,7 +27,7 @@ _SIMULATED_CLOCK = {
 
 def semantic_description(profile: RobotProfile) -> str:
     """An SRDF: one group of all arms' joints, and the links that may touch, which are the same as for control."""
-    robot = ElementTree.parse(profile.urdf_path).getroot()
+    robot = urdf_file.parse(profile.urdf_path, profile.name)
     semantic = ElementTree.Element("robot", name=robot.get("name"))
     group = ElementTree.SubElement(semantic, "group", name=GROUP)
     for one in profile.arms:
