@@ -3,6 +3,7 @@
 PyTorch, NumPy or Python."""
 
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -133,12 +134,12 @@ def short(key: str, *index):
 
 BATCHES = {
     "no tokens": (lambda b: b.pop("input_ids"), "has no input_ids"),
-    "empty prompts": (lambda b: b.update(input_ids=b["input_ids"][:, :0]), "input_ids is torch.int64 of shape (1, 0)"),
-    "no prompts": (lambda b: b.update(input_ids=b["input_ids"][:0]), "input_ids is torch.int64 of shape (0, "),
+    "empty prompts": (lambda b: b.update(input_ids=b["input_ids"][:, :0]), "input_ids is of shape (1, 0)"),
+    "no prompts": (lambda b: b.update(input_ids=b["input_ids"][:0]), "input_ids is of shape (0, "),
     "tokens that are a list": (lambda b: b.update(input_ids=b["input_ids"].tolist()), "a tensor was expected"),
     "tokens with fractions": (lambda b: b.update(input_ids=b["input_ids"].float()), "input_ids is torch.float32"),
-    "a token too high": (lambda b: b["input_ids"].__setitem__((0, 0), 96), "the checkpoint knows 0 to 95"),
-    "a negative token": (lambda b: b["input_ids"].__setitem__((0, 0), -1), "input_ids holds tokens from -1"),
+    "a token too high": (lambda b: b["input_ids"].__setitem__((0, 0), 96), "to 96; 0 to 95 can be used"),
+    "a negative token": (lambda b: b["input_ids"].__setitem__((0, 0), -1), "input_ids holds -1 to"),
     "no mask of freedoms": (lambda b: b.pop("dof_mask"), "has no dof_mask"),
     "a narrow mask": (short("dof_mask", slice(None), slice(None), slice(7)), "dof_mask is (1, 4, 7)"),
     "two masks": (lambda b: b.update(dof_mask=b["dof_mask"].repeat(2, 1, 1)), "dof_mask is (2, 4, 20)"),
@@ -165,12 +166,32 @@ def test_a_network_refuses(change, message):
     refused(lambda: model(batch), message)
 
 
+ANYTHING = [
+    1, "x", [1], {}, torch.tensor(1.0), torch.zeros(0), torch.zeros(2), torch.zeros(2, 1), torch.zeros(2, 1, 1),
+    torch.zeros(2, 4, 20).int(), torch.zeros(2, 14).bool(), torch.full((2, 14), -1), torch.full((2, 14), 10**9),
+    torch.tensor([[1, -4, -4]] * 2), torch.zeros(2, 14, dtype=torch.complex64), torch.zeros(3, 4, 20),
+    torch.full((2, 4, 20), float("nan")), np.zeros((2, 4, 20)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "key",
+    [*make_batch(torch.tensor([row([5, 6])])), "labels", "moe_token_types", "video_grid_thw", "second_per_grid_ts"],
+)
+def test_whatever_is_in_a_batch_nothing_but_a_refusal_comes_of_it(key):
+    model, batch = small_model(), make_batch(torch.tensor([row([5, 6]), row([7, 8])]))
+    for value in ANYTHING:
+        for call in (model, lambda b: model.sample_actions(b, steps=1), lambda b: model.generate(b, 1)):
+            with suppress(WallOSSError):
+                call({**batch, key: value})
+
+
 NETWORKS = {
     "no batch": (lambda m, b: m(None), "A batch is None"),
     "negative steps": (lambda m, b: m.sample_actions(b, steps=-1), "-1 flow steps"),
     "no steps": (lambda m, b: m.sample_actions(b, steps=0), "0 flow steps"),
     "many times": (lambda m, b: m(b, time=torch.zeros(2)), "time is (2,)"),
-    "labels too high": (lambda m, b: m({**b, "labels": b["input_ids"] + 90}), "labels holds tokens"),
+    "labels too high": (lambda m, b: m({**b, "labels": b["input_ids"] + 90}), "labels holds "),
     "no new tokens": (lambda m, b: m.generate(b, 0), "0 new tokens"),
     "new tokens in words": (lambda m, b: m.generate(b, "many"), "'many' new tokens"),
     "endless new tokens": (lambda m, b: m.generate(b, 10**12), "1000000000000 new tokens"),
@@ -214,6 +235,7 @@ def test_a_gpu_that_is_not_there_is_named(folder):
 
 
 @pytest.mark.parametrize("options, message", [({"threads": "all"}, "threads is 'all'"), ({"robot": 7}, "robot 7"),
+                                              ({"profile": "franka"}, "The profile is str"),
                                               ({"attention": None}, "attention backend None")])  # fmt: skip
 def test_a_policy_refuses_to_load(folder, options, message):
     refused(lambda: Policy.from_pretrained(folder, **options), message)

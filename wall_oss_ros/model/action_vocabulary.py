@@ -15,6 +15,7 @@ from tokenizers import AddedToken, Tokenizer
 from torch import Tensor
 
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.model.arguments import check_batch
 from wall_oss_ros.model.fast import FastTokenizer, NotAChunk
 from wall_oss_ros.model.sampling import TokenChoice
 
@@ -126,8 +127,11 @@ def generate_chunks(
         NotAChunk: a row's tokens encode no chunk.
         WallOSSError: a logit is not finite.
     """
-    horizon = model.config.action_horizon
-    dof_mask = np.broadcast_to(dof_mask, (len(batch["input_ids"]), model.config.action_dim))
+    check_batch(batch, model.config)
+    horizon, shape = model.config.action_horizon, (len(batch["input_ids"]), model.config.action_dim)
+    if np.shape(dof_mask) not in (shape, shape[1:]):
+        raise WallOSSError(f"dof_mask is {np.shape(dof_mask)}; {shape} was expected.", "Give a row for each prompt.")
+    dof_mask = np.broadcast_to(np.asarray(dof_mask, bool), shape)
     limit = max(vocabulary.longest(horizon, row) for row in dof_mask)
     ids = model.generate(batch, limit, vocabulary.end, use_cache, choose or vocabulary.choice()).tolist()
     chunks = [vocabulary.decode(answer, horizon, row) for answer, row in zip(ids, dof_mask)]

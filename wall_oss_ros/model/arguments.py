@@ -106,54 +106,61 @@ def check_batch(batch: Mapping[str, Tensor], config: WallOSSConfig, *needed: str
     """
     if not isinstance(batch, Mapping):
         raise WallOSSError(f"A batch is {brief(batch)}; a dictionary of tensors was expected.", _BY_PROCESSOR)
-    missing = [key for key in ("input_ids", *needed) if batch.get(key) is None]
-    for key, partner in _TOGETHER.items():
-        given = batch.get(key)
-        if isinstance(given, Tensor) and len(given) and batch.get(partner) is None:
-            missing.append(partner)
-    if missing:
+    given = {key: value for key, value in batch.items() if value is not None}
+    partners = [partner for key, partner in _TOGETHER.items() if key in given and _any(given[key])]
+    if missing := [key for key in ("input_ids", *needed, *partners) if key not in given]:
         raise WallOSSError(f"The batch has no {', no '.join(dict.fromkeys(missing))}.", _BY_PROCESSOR)
-    ids = _tensor("input_ids", batch["input_ids"])
-    if ids.ndim != 2 or not ids.numel() or ids.dtype not in (torch.int64, torch.int32):
+    ids = _tensor("input_ids", given["input_ids"], _WHOLE)
+    if ids.ndim != 2 or not ids.numel():
         raise WallOSSError(
-            f"input_ids is {ids.dtype} of shape {tuple(ids.shape)}; int64 of shape (B, L) was expected, with at least "
-            "one token.",
-            _BY_PROCESSOR,
+            f"input_ids is of shape {tuple(ids.shape)}; (B, L) was expected, with at least one token.", _BY_PROCESSOR
         )
-    _check_range("input_ids", ids, config.vocab_size)
+    _check_range("input_ids", ids, 0, config.vocab_size - 1)
     rows, length = ids.shape
-    shapes: dict[str, tuple[int | None, ...]] = {  # None for any number
-        "moe_token_types": (rows, length),
-        "labels": (rows, length),
-        "image_grid_thw": (None, 3),
-        "video_grid_thw": (None, 3),
-        "proprioception": (rows, None, config.propri_dim),
-        "agent_pos_mask": (rows, None, config.propri_dim),
-        "dof_mask": (rows, None, config.action_dim),
-        "action_chunk": (rows, None, config.action_dim),
-        "time": (rows,),
-    }
-    for key, shape in shapes.items():
-        if batch.get(key) is not None:
-            check_shape(key, batch[key], shape)
-    if batch.get("proprioception") is not None:
-        check_shape("agent_pos_mask", batch["agent_pos_mask"], tuple(batch["proprioception"].shape))
-    if batch.get("labels") is not None:
-        labels = batch["labels"]
-        _check_range("labels", labels[labels != -100], config.vocab_size)
+    state, action = (rows, None, config.propri_dim), (rows, None, config.action_dim)
+    for key, shape, kind in (
+        ("moe_token_types", (rows, length), _WHOLE),
+        ("labels", (rows, length), _WHOLE),
+        ("pixel_values", (None, None), _REAL),
+        ("pixel_values_videos", (None, None), _REAL),
+        ("image_grid_thw", (None, 3), _WHOLE),
+        ("video_grid_thw", (None, 3), _WHOLE),
+        ("proprioception", state, _REAL),
+        ("agent_pos_mask", state, _REAL),
+        ("dof_mask", action, _REAL),
+        ("action_chunk", action, _REAL),
+        ("noise", action, _REAL),
+        ("time", (rows,), _REAL),
+    ):
+        if key in given:
+            check_shape(key, given[key], shape, kind=kind)
+    if "proprioception" in given:
+        check_shape("agent_pos_mask", given["agent_pos_mask"], tuple(given["proprioception"].shape))
+    if "labels" in given:
+        _check_range("labels", given["labels"][given["labels"] != -100], 0, config.vocab_size - 1)
+    for key in ("image_grid_thw", "video_grid_thw"):
+        if key in given:
+            _check_range(key, given[key], 1, 1 << 20)
+    if "attention_mask" in given:
+        _tensor("attention_mask", given["attention_mask"], _REAL)
+    if "second_per_grid_ts" in given:
+        _check_seconds(given["second_per_grid_ts"])
 
 
-def check_shape(name: str, value: object, shape: tuple[int | None, ...], hint: str = "") -> Tensor:
+def check_shape(
+    name: str, value: object, shape: tuple[int | None, ...], hint: str = "", kind: str = "real numbers"
+) -> Tensor:
     """The tensor itself.
 
     Args:
         shape: what it must have; None stands for any number.
         hint: what to do about another one.
+        kind: what its numbers must be.
 
     Raises:
-        WallOSSError: it is no tensor, or has another shape.
+        WallOSSError: it is no tensor, or has another shape or type.
     """
-    found = tuple(_tensor(name, value).shape)
+    found = tuple(_tensor(name, value, kind).shape)
     if len(found) != len(shape) or any(wanted not in (None, size) for size, wanted in zip(found, shape)):
         wanted = str(tuple(shape)).replace("None", "any")
         raise WallOSSError(
@@ -163,22 +170,42 @@ def check_shape(name: str, value: object, shape: tuple[int | None, ...], hint: s
     return value
 
 
-def _tensor(name: str, value: object) -> Tensor:
+def _tensor(name: str, value: object, kind: str) -> Tensor:
     if not isinstance(value, Tensor):
         raise WallOSSError(f"{name} is {brief(value)}; a tensor was expected.", _BY_PROCESSOR)
+    whole = not (value.is_floating_point() or value.is_complex() or value.dtype == torch.bool)
+    if value.numel() and (value.is_complex() or (kind == _WHOLE and not whole)):
+        raise WallOSSError(f"{name} is {value.dtype}; {kind} were expected.", _BY_PROCESSOR)
     return value
 
 
-def _check_range(name: str, ids: Tensor, vocabulary: int) -> None:
-    if ids.numel() and not 0 <= int(ids.min()) <= int(ids.max()) < vocabulary:
+def _any(value: object) -> bool:
+    """Whether it is more than a tensor without rows."""
+    return not isinstance(value, Tensor) or value.ndim == 0 or len(value) > 0
+
+
+def _check_range(name: str, values: Tensor, least: int, most: int) -> None:
+    if values.numel() and not least <= int(values.min()) <= int(values.max()) <= most:
         raise WallOSSError(
-            f"{name} holds tokens from {int(ids.min())} to {int(ids.max())}; the checkpoint knows 0 to "
-            f"{vocabulary - 1}.",
-            "Use the tokenizer that was saved with the weights.",
+            f"{name} holds {int(values.min())} to {int(values.max())}; {least} to {most} can be used.",
+            "Use the tokenizer and the processor that belong to the weights.",
+        )
+
+
+def _check_seconds(value: object) -> None:
+    try:
+        seconds = torch.as_tensor(value, dtype=torch.float64)
+        fits = seconds.ndim == 1 and bool(((seconds >= 0) & (seconds < 1e6)).all())
+    except (TypeError, ValueError, RuntimeError):
+        fits = False
+    if not fits:
+        raise WallOSSError(
+            f"second_per_grid_ts is {brief(value)}; seconds, one for each video, were expected.", _BY_PROCESSOR
         )
 
 
 _BY_PROCESSOR = "Have a WallOSSProcessor make the batch."
+_WHOLE, _REAL = "whole numbers", "real numbers"
 NOISE = "Give noise for each step of the chunk, which the prompt has action tokens for."
 _TOGETHER = {
     "image_grid_thw": "pixel_values",

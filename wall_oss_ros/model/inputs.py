@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.json_files import brief
 from wall_oss_ros.model.arguments import check_batch
 from wall_oss_ros.model.decoder import ACTION
 from wall_oss_ros.model.network import Network
@@ -34,8 +33,6 @@ def _read_mask(mask: Tensor | None, ids: Tensor) -> tuple[Tensor, Tensor | None]
     if mask is None:
         return torch.ones_like(ids, dtype=torch.bool), None
     batch, length = ids.shape
-    if not isinstance(mask, Tensor):
-        raise WallOSSError(f"attention_mask is {brief(mask)}; a tensor was expected.", "Give (B, L), or leave it out.")
     if mask.shape == (batch, length):
         return mask.bool(), None
     if mask.shape == (batch, 1, length, length):

@@ -131,7 +131,7 @@ class WallOSS(Network):
             )
         trailing = bool(action[:, -horizon:].all())
         decode = (self._behind_prefix if use_cache and trailing else self._in_whole)(prepared, horizon)
-        actions = noise.clone()
+        actions = noise.float() if not noise.is_floating_point() else noise.clone()
 
         def advance(index: int) -> None:
             t = torch.full((len(noise), 1), index / steps, device=noise.device)

@@ -125,6 +125,8 @@ class Policy:
         if threads is not None:
             torch.set_num_threads(whole_number("threads", threads, 1, 4096, "Give a number of cores, or None."))
         folder: Path = locate(path)
+        if not isinstance(profile, RobotProfile | None):
+            raise WallOSSError(f"The profile is {type(profile).__name__}.", "Give robots.profile.load_profile(name).")
         if profile is not None:  # before the weights, which may take minutes
             robot = require_fit(folder, profile, robot)
         if dtype is None:
