@@ -15,6 +15,10 @@ from wall_oss_ros.embedded.interfaces import get_interface
 from wall_oss_ros.embedded.parameter import Parameter
 from wall_oss_ros.embedded.qos import QoSProfile, ReliabilityPolicy
 from wall_oss_ros.embedded.time import ClockType, Duration, Time
+from wall_oss_ros.embedded.time_jumps import ClockChange, JumpHandle, JumpThreshold, TimeJump, announced
+
+__all__ = ["Clock", "ClockChange", "ClockType", "Duration", "JumpHandle", "JumpThreshold", "ROSClock", "Time",
+           "TimeJump", "TimeSource"]  # fmt: skip
 
 _USE_SIM_TIME = "use_sim_time"
 
@@ -32,6 +36,7 @@ class Clock:
         self._simulated: int | None = None  # ns; only a `ROSClock` has it
         self._changed = threading.Condition()
         self._listeners: list[Callable[[], None]] = []  # called when the time is set
+        self._jump_handles: list[JumpHandle] = []
 
     def __repr__(self) -> str:
         return f"Clock(clock_type={self.clock_type.name})"
@@ -49,6 +54,13 @@ class Clock:
     def now(self) -> Time:
         """The present time of this clock."""
         return Time(nanoseconds=self._nanoseconds(), clock_type=self.clock_type)
+
+    def create_jump_callback(
+        self, threshold: JumpThreshold, *, pre_callback: Callable[[], Any] | None = None,
+        post_callback: Callable[[TimeJump], Any] | None = None,
+    ) -> JumpHandle:  # fmt: skip
+        """Has callbacks called before and after jumps of the time; `post_callback` is given the `TimeJump`."""
+        return JumpHandle(clock=self, threshold=threshold, pre_callback=pre_callback, post_callback=post_callback)
 
     def sleep_until(self, until: Time, context: Any = None) -> bool:
         """Sleeps until a time of this clock.
@@ -98,6 +110,7 @@ class ROSClock(Clock):
 
     def __init__(self, *, clock_type: ClockType = ClockType.ROS_TIME):
         super().__init__(clock_type=ClockType.ROS_TIME)
+        self._override = 0  # ns; the simulated time, also while it is not in use
 
     @property
     def ros_time_is_active(self) -> bool:
@@ -105,21 +118,26 @@ class ROSClock(Clock):
         return self._simulated is not None
 
     def _set_ros_time_is_active(self, enabled: bool) -> None:
-        """Turns simulated time on, at 0 until /clock says otherwise, or off."""
+        """Turns simulated time on, at 0 until it is set, or off."""
         if enabled != self.ros_time_is_active:
-            self._set(0 if enabled else None)
+            change = ClockChange.ROS_TIME_ACTIVATED if enabled else ClockChange.ROS_TIME_DEACTIVATED
+            self._set(self._override if enabled else None, TimeJump(change, Duration()))
 
     def set_ros_time_override(self, time: Time) -> None:
-        """Sets the simulated time; no effect while the system's time is in use."""
+        """Sets the simulated time, which counts once that is in use."""
         if not isinstance(time, Time):
             raise TypeError("Time must be specified as rclpy.time.Time")
-        if self.ros_time_is_active:
-            self._set(time.nanoseconds)
+        before, self._override = self._simulated, time.nanoseconds
+        if before is not None:
+            delta = Duration(nanoseconds=time.nanoseconds - before)
+            self._set(time.nanoseconds, TimeJump(ClockChange.ROS_TIME_NO_CHANGE, delta))
 
-    def _set(self, nanoseconds: int | None) -> None:
+    def _set(self, nanoseconds: int | None, jump: TimeJump) -> None:
+        tell = announced(self._jump_handles, jump)
         with self._changed:
             self._simulated = nanoseconds
             self._changed.notify_all()
+        tell()
         for listener in list(self._listeners):
             listener()
 

@@ -191,5 +191,10 @@ def timeout_sec_to_nsec(timeout_sec: float | None) -> int:
     return -1 if timeout_sec is None or timeout_sec < 0 else int(float(timeout_sec) * 1e9)
 
 
+def get_available_rmw_implementations() -> set[str]:
+    """There is only this one."""
+    return {get_rmw_implementation_identifier()}
+
+
 def get_rmw_implementation_identifier() -> str:
     return "wall_oss_embedded_cyclonedds"

@@ -144,9 +144,9 @@ class Writer:
 
     def __init__(self, participant: Participant, topic: str, struct_class: type, profile: Any, user_data: str = ""):
         qos = dds_qos(profile, True, user_data)
-        self._writer = DataWriter(participant.dds, participant.topic(topic, struct_class), qos=qos)
-        self.guid: bytes = self._writer.guid.bytes
-        self.handle: int = self._writer.instance_handle
+        self.entity = DataWriter(participant.dds, participant.topic(topic, struct_class), qos=qos)
+        self.guid: bytes = self.entity.guid.bytes
+        self.handle: int = self.entity.instance_handle
 
     def write(self, data: bytes) -> None:
         """Sends one sample; it may be lost if a reliable reader does not keep up for 100 ms.
@@ -154,25 +154,29 @@ class Writer:
         Raises:
             DDSException: DDS refused it for another reason.
         """
-        result = ddspy_write(self._writer._ref, data)
+        result = ddspy_write(self.entity._ref, data)
         if result < 0 and -result != DDSException.DDS_RETCODE_TIMEOUT and result != DDSException.DDS_RETCODE_TIMEOUT:
             raise DDSException(result, "while writing a sample")
 
     def matched(self) -> list[int]:
         """Handles of the readers that receive from it."""
-        return self._writer.get_matched_subscriptions()
+        return self.entity.get_matched_subscriptions()
 
     def all_matched_user_data(self) -> list[bytes]:
         """User data of the readers that receive from it."""
-        found = (self._writer.get_matched_subscription_data(handle) for handle in self.matched())
+        found = (self.entity.get_matched_subscription_data(handle) for handle in self.matched())
         return [user_data(endpoint) for endpoint in found if endpoint is not None]
+
+    def assert_liveliness(self) -> bool:
+        """Says that it is alive; False where DDS could not."""
+        return _assert_liveliness(self.entity._ref) == 0
 
     def wait_for_acks(self, nanoseconds: int) -> bool:
         """Waits until every reliable reader has everything; False when the time ran out."""
-        return self._writer._wait_for_acks(self._writer._ref, nanoseconds) == 0
+        return self.entity._wait_for_acks(self.entity._ref, nanoseconds) == 0
 
     def close(self) -> None:
-        _delete(self._writer)
+        _delete(self.entity)
 
 
 class Reader:
@@ -180,15 +184,15 @@ class Reader:
 
     def __init__(self, participant: Participant, topic: str, struct_class: type, profile: Any, user_data: str = ""):
         qos = dds_qos(profile, False, user_data)
-        self._reader = DataReader(participant.dds, participant.topic(topic, struct_class), qos=qos)
-        self.condition = ReadCondition(self._reader, ANY)
-        self.guid: bytes = self._reader.guid.bytes
+        self.entity = DataReader(participant.dds, participant.topic(topic, struct_class), qos=qos)
+        self.condition = ReadCondition(self.entity, ANY)
+        self.guid: bytes = self.entity.guid.bytes
         self._open = True
 
     def take_sample(self) -> tuple[bytes, Any] | None:
         """The oldest sample and its information, or None when there is none."""
         while True:
-            taken = ddspy_take(self._reader._ref, ANY, 1)
+            taken = ddspy_take(self.entity._ref, ANY, 1)
             if isinstance(taken, int):
                 if not self._open:  # closed by another thread meanwhile
                     return None
@@ -201,17 +205,17 @@ class Reader:
 
     def matched(self) -> list[int]:
         """Handles of the writers that it receives from."""
-        return self._reader.get_matched_publications()
+        return self.entity.get_matched_publications()
 
     def matched_user_data(self, handle: int) -> bytes | None:
         """User data of a writer that it receives from; None when it has left."""
-        endpoint = self._reader.get_matched_publication_data(handle)
+        endpoint = self.entity.get_matched_publication_data(handle)
         return None if endpoint is None else user_data(endpoint)
 
     def close(self) -> None:
         self._open = False
         _delete(self.condition)
-        _delete(self._reader)
+        _delete(self.entity)
 
 
 class _TopicOfKnownType(Topic):
@@ -231,6 +235,8 @@ _create_topic, _ref_type, _get_type = (
     getattr(Topic._dll_handle, name)
     for name in ("dds_create_topic_sertype", "ddsi_sertype_ref", "dds_get_entity_sertype")
 )
+_assert_liveliness = Topic._dll_handle.dds_assert_liveliness
+_assert_liveliness.argtypes, _assert_liveliness.restype = [ctypes.c_int32], ctypes.c_int32
 _create_topic.argtypes = [ctypes.c_int32, ctypes.c_char_p, *[ctypes.c_void_p] * 4]
 _create_topic.restype = _get_type.restype = ctypes.c_int32
 _ref_type.argtypes, _ref_type.restype = [ctypes.c_void_p], ctypes.c_void_p

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -50,6 +50,14 @@ class GraphEntity(Entity, AbstractContextManager):
         if readers:
             self.condition = readers[0].condition
         super().__init__(callback_group or node.default_callback_group)
+
+    def _handlers(self, event_callbacks: Any, end: Any) -> list[Entity]:
+        """The handlers of the events that its DDS reader or writer tells of."""
+        if event_callbacks is None:
+            return []
+        return event_callbacks.create_event_handlers(self.callback_group, end.entity, self.topic, self.logger_name)
+
+    event_handlers: Sequence[Entity] = ()
 
     @property
     def logger_name(self) -> str:

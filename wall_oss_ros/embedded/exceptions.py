@@ -81,7 +81,10 @@ class ParameterException(Exception):
     """Base of the errors about parameters; its arguments are a message and the parameters concerned."""
 
     def __str__(self) -> str:
-        return str(self.args[0]) if self.args else ""
+        text, *concerned = self.args or ("",)
+        names = [concerned[0]] if concerned and isinstance(concerned[0], (str, list)) else []
+        named = all(str(name) in text for name in names)  # most texts have them
+        return text if named else f"{text}: {concerned[0]}"
 
 
 class ParameterNotDeclaredException(ParameterException):

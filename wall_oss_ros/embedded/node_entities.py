@@ -11,7 +11,7 @@ from typing import Any
 from wall_oss_ros.embedded.callback_groups import MutuallyExclusiveCallbackGroup
 from wall_oss_ros.embedded.clock import Clock
 from wall_oss_ros.embedded.entities import Entity, GraphEntity, GuardCondition, Rate, Timer
-from wall_oss_ros.embedded.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
+from wall_oss_ros.embedded.event_handler import EventHandler, PublisherEventCallbacks, SubscriptionEventCallbacks
 from wall_oss_ros.embedded.exceptions import NotOfferedFeature
 from wall_oss_ros.embedded.interfaces import check_type
 from wall_oss_ros.embedded.qos import QoSProfile, as_profile, qos_profile_services_default
@@ -19,7 +19,7 @@ from wall_oss_ros.embedded.qos_overriding_options import override_profile
 from wall_oss_ros.embedded.services import Client, Service
 from wall_oss_ros.embedded.topics import Publisher, Subscription
 
-_ORDER = (Timer, Subscription, GuardCondition, Service, Client)  # in which an executor asks them
+_ORDER = (Timer, Subscription, GuardCondition, Service, Client, EventHandler)  # in which an executor asks them
 
 
 def _all_of(kind: type) -> property:
@@ -52,7 +52,7 @@ class NodeEntities:
         _check_events(event_callbacks, PublisherEventCallbacks)
         name, profile = self.resolve_topic_name(topic), as_profile(qos_profile)
         profile = self._overridden(name, profile, qos_overriding_options, is_publisher=True)
-        return self._adopt(publisher_class(self, msg_type, name, profile, callback_group))
+        return self._adopt(publisher_class(self, msg_type, name, profile, callback_group, event_callbacks))
 
     def create_subscription(
         self,
@@ -73,7 +73,7 @@ class NodeEntities:
         _refuse("content_filter_options", content_filter_options)
         name, profile = self.resolve_topic_name(topic), as_profile(qos_profile)
         profile = self._overridden(name, profile, qos_overriding_options, is_publisher=False)
-        return self._adopt(Subscription(self, msg_type, name, callback, profile, callback_group, raw))
+        return self._adopt(Subscription(self, msg_type, name, callback, profile, callback_group, raw, event_callbacks))
 
     def create_service(
         self,
@@ -135,8 +135,9 @@ class NodeEntities:
 
     def _adopt(self, entity: Any) -> Any:
         with self._lock:
-            entity._wake = self._wake_executor
-            self._owned.append(entity)
+            for each in (entity, *getattr(entity, "event_handlers", ())):
+                each._wake = self._wake_executor
+                self._owned.append(each)
             self._sort()
         if isinstance(entity, GraphEntity):
             self._announce()
@@ -159,9 +160,11 @@ class NodeEntities:
         with self._lock:
             if entity not in self._owned:
                 return False
-            self._owned.remove(entity)
+            handlers = getattr(entity, "event_handlers", ())
+            self._owned = [each for each in self._owned if each is not entity and each not in handlers]
             self._sort()
-        _end(entity)
+        for each in (*handlers, entity):
+            _end(each)
         if isinstance(entity, GraphEntity):
             self._announce()
         self._wake_executor()
@@ -182,7 +185,12 @@ class NodeEntities:
 
     publishers, subscriptions = _all_of(Publisher), _all_of(Subscription)
     services, clients = _all_of(Service), _all_of(Client)
-    timers, guards = _all_of(Timer), _all_of(GuardCondition)
+    timers, guards, waitables = _all_of(Timer), _all_of(GuardCondition), _all_of(EventHandler)
+
+    def add_waitable(self, waitable: Any) -> None:
+        raise NotOfferedFeature("waitables")
+
+    remove_waitable = add_waitable
 
 
 def _end(entity: Any) -> None:

@@ -145,6 +145,47 @@ class NodeParameters:
     def get_parameter_type(self, name: str) -> Parameter.Type:
         return self.get_parameter(name).type_
 
+    def get_parameter_types(self, names: list[str]) -> list[Parameter.Type]:
+        if not all(isinstance(name, str) for name in names):
+            raise TypeError("All names must be instances of type str")
+        return [self.get_parameter_type(name) for name in names]
+
+    def set_descriptor(self, name: str, descriptor: Any, alternative_value: Any = None) -> Any:
+        """Gives a parameter another descriptor.
+
+        Args:
+            name: of the parameter; that in the descriptor is ignored.
+            descriptor: rcl_interfaces/ParameterDescriptor, with the type unless typing is dynamic.
+            alternative_value: rcl_interfaces/ParameterValue for it where its value does not comply.
+
+        Returns:
+            Its value then, as rcl_interfaces/ParameterValue.
+
+        Raises:
+            ParameterNotDeclaredException: not declared, and undeclared ones are not allowed.
+            ParameterImmutableException: it is read-only.
+            InvalidParameterValueException: neither value complies.
+        """
+        if name not in self._parameters:
+            return self.get_parameter(name).get_parameter_value()  # or raises
+        former = self._descriptors[name]
+        if former.read_only:
+            raise ParameterImmutableException(name)
+        current = self.get_parameter(name)
+        self._descriptors[name] = descriptor = copy.deepcopy(descriptor)
+        descriptor.name = name
+        if descriptor.dynamic_typing:
+            descriptor.type = current.type_.value
+        if self._refusal(current, declaring=True):
+            message = get_interface("rcl_interfaces", "msg", "Parameter")
+            given = current.get_parameter_value() if alternative_value is None else alternative_value
+            alternative = Parameter.from_parameter_msg(message(name=name, value=given))
+            result = self._apply([alternative], replacing=True)
+            if not result.successful:
+                self._descriptors[name] = former
+                raise InvalidParameterValueException(name, alternative.value, result.reason)
+        return self._parameters[name].get_parameter_value()
+
     def describe_parameter(self, name: str) -> Any:
         """Its descriptor; raises ParameterNotDeclaredException."""
         if name in self._descriptors:
@@ -201,11 +242,11 @@ class NodeParameters:
             parameters = callback(parameters)
         return self._apply(parameters)
 
-    def _apply(self, parameters: list[Parameter], declaring: bool = False) -> Any:
+    def _apply(self, parameters: list[Parameter], declaring: bool = False, replacing: bool = False) -> Any:
         """Checks, asks the node's callbacks, and stores; or does nothing and says why."""
         result_class = get_interface("rcl_interfaces", "msg", "SetParametersResult")
         for parameter in parameters:
-            reason = self._refusal(parameter, declaring)
+            reason = self._refusal(parameter, declaring or replacing)
             if reason:
                 return result_class(successful=False, reason=reason)
         for callback in self._on_set_callbacks:

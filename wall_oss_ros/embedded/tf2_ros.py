@@ -36,6 +36,7 @@ from wall_oss_ros.embedded.tf2_py import (
     TransformStamped,
 )
 from wall_oss_ros.embedded.time import Duration
+from wall_oss_ros.embedded.time_jumps import JumpThreshold, TimeJump
 
 __all__ = [
     "Buffer", "BufferCore", "BufferInterface", "ConnectivityException", "ConvertRegistration", "ExtrapolationException",
@@ -61,17 +62,15 @@ class Buffer(BufferCore, BufferInterface):
         self._changed = threading.Condition(self._lock)
         self._waiting: list[Callable[[], None]] = []
         if node is not None:
-            self._clock = node.get_clock()
-            self._was = self._clock.now().nanoseconds, self._clock.ros_time_is_active
-            self._clock._listeners.append(self._on_clock)
+            back = JumpThreshold(min_forward=None, min_backward=Duration(seconds=-1))
+            self.jump_handle = node.get_clock().create_jump_callback(back, post_callback=self.time_jump_callback)
             frames = get_interface("tf2_msgs", "srv", "FrameGraph")
             self.srv = node.create_service(frames, "tf2_frames", self._tell_frames)
 
-    def _on_clock(self) -> None:
-        (before, active), self._was = self._was, (self._clock.now().nanoseconds, self._clock.ros_time_is_active)
-        if self._was[0] < before - 10**9 or self._was[1] != active:
-            get_logger("tf2_buffer").warning("Detected jump back in time. Clearing tf buffer.")
-            self.clear()
+    def time_jump_callback(self, time_jump: TimeJump) -> None:
+        """Forgets what was known before the time jumped back."""
+        get_logger("tf2_buffer").warning("Detected jump back in time. Clearing tf buffer.")
+        self.clear()
 
     def _tell_frames(self, request: Any, response: Any) -> Any:
         response.frame_yaml = self.all_frames_as_yaml()

@@ -27,11 +27,14 @@ def _open(endpoint: type, node: Any, msg_type: type, topic: str, qos_profile: An
 class Publisher(GraphEntity):
     """Publishes messages of one type on one topic; made by Node.create_publisher."""
 
-    def __init__(self, node: Any, msg_type: type, topic: str, qos_profile: Any, callback_group: Any):
+    def __init__(
+        self, node: Any, msg_type: type, topic: str, qos_profile: Any, callback_group: Any, event_callbacks: Any = None
+    ):
         self.msg_type, self.qos_profile = msg_type, qos_profile
         self.topic = self.topic_name = topic
         self._writer = _open(dds.Writer, node, msg_type, topic, qos_profile)
         super().__init__(node, callback_group, writers=(self._writer,))
+        self.event_handlers = self._handlers(event_callbacks, self._writer)
 
     def publish(self, msg: Any) -> None:
         """Publishes a message, or ready-made CDR bytes with their encapsulation.
@@ -60,7 +63,8 @@ class Publisher(GraphEntity):
         return self._writer.wait_for_acks(limit if limit >= 0 else 2**63 - 1)
 
     def assert_liveliness(self) -> None:
-        """Tells subscriptions that it is alive, which writing also does."""
+        """Tells subscriptions that it is alive, which writing also does, where their liveliness is manual by topic."""
+        self._writer.assert_liveliness()
 
 
 class Subscription(GraphEntity):
@@ -80,12 +84,14 @@ class Subscription(GraphEntity):
         qos_profile: Any,
         callback_group: Any,
         raw: bool = False,
+        event_callbacks: Any = None,
     ):
         self.msg_type, self.qos_profile, self.raw = msg_type, qos_profile, raw
         self.topic = self.topic_name = topic
         self.callback = callback
         self._reader = _open(dds.Reader, node, msg_type, topic, qos_profile)
         super().__init__(node, callback_group, readers=(self._reader,))
+        self.event_handlers = self._handlers(event_callbacks, self._reader)
 
     @property
     def callback(self) -> Callable:
