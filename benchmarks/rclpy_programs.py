@@ -2,9 +2,10 @@
 """Runs every Python program of some folders on the embedded library, and writes a table of how each fared.
 
 A program is a file with ``__main__`` in it, or one that a ``setup.py`` names as an entry point. Each is run for some
-seconds as ``python -m wall_oss_ros.embedded`` would run it, without arguments, and then told to end by SIGINT. What
-works is what says nothing on standard error that a program on ROS 2 would not say: it ended by itself with status 0, or
-ran until it was told to end. `PARTNERS` of this file names the programs that only do something beside another one.
+seconds as ``python -m wall_oss_ros.embedded`` would run it, and then told to end by SIGINT. What
+works is what ended by itself with status 0, or ran until it was told to end, without a traceback until then. `PARTNERS` of
+this file names the programs that only do something beside another one, `ARGUMENTS` those that want some. Interfaces in
+the folders can be imported (WALL_OSS_INTERFACES).
 
   python benchmarks/rclpy_programs.py ~/ros2/examples ~/ros2/demos --table docs/embedded.md
 """
@@ -31,6 +32,8 @@ PARTNERS = {
     "client_async_member_function": "server", "client_not_composable": "server", "client_asyncio": "server",
     "minimal_client": "minimal_service",
 }  # fmt: skip
+# What programs are given that do nothing without arguments, by their names.
+ARGUMENTS = {"deadline": ["600"], "incompatible_qos": ["durability"], "lifespan": ["1000"], "liveliness": ["1000"]}
 
 
 @dataclass
@@ -40,6 +43,7 @@ class Program:
     path: Path
     words: list[str]
     roots: list[Path]
+    folder: Path
 
 
 @dataclass
@@ -65,12 +69,14 @@ def programs(folder: Path) -> Iterator[Program]:
             continue
         text = path.read_text(encoding="utf-8", errors="replace")
         root = max((root for root in roots if path.is_relative_to(root)), key=lambda root: len(root.parts))
+        arguments = ARGUMENTS.get(path.stem, [])
         module = ".".join(path.relative_to(root).with_suffix("").parts)
         if module in entries:
             start = f"import sys, {module}; sys.exit({module}.main())"
-            yield Program(path, ["-c", f"import wall_oss_ros.embedded.auto\n{start}"], roots)
-        elif "__main__" in text and "import rclpy" in text or "from rclpy" in text and "__main__" in text:
-            yield Program(path, ["-m", "wall_oss_ros.embedded", str(path)], roots)
+            words = ["-c", f"import wall_oss_ros.embedded.auto\n{start}", *arguments]
+            yield Program(path, words, roots, folder)
+        elif ("__main__" in text and "import rclpy" in text) or ("from rclpy" in text and "__main__" in text):
+            yield Program(path, ["-m", "wall_oss_ros.embedded", str(path), *arguments], roots, folder)
 
 
 def _entry_modules(setup: Path) -> Iterator[str]:
@@ -86,31 +92,36 @@ def _entry_modules(setup: Path) -> Iterator[str]:
                 yield found[1]
 
 
-def start(program: Program, home: str) -> subprocess.Popen:
+def start(program: Program, home: str, name: str = "program") -> subprocess.Popen:
+    """Starts it; what it says goes to a file in its home."""
     path = os.pathsep.join(map(str, [ROOT, *program.roots]))
-    environment = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "ROS_HOME": home}
-    return subprocess.Popen(
-        [sys.executable, *program.words],
-        cwd=home, env=environment, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, start_new_session=True,
-    )  # fmt: skip
+    interfaces = os.pathsep.join(filter(None, (os.environ.get("WALL_OSS_INTERFACES"), str(program.folder))))
+    environment = {**os.environ, "PYTHONPATH": path, "WALL_OSS_INTERFACES": interfaces, "ROS_HOME": home}
+    with open(Path(home, name), "wb") as output:
+        return subprocess.Popen(
+            [sys.executable, "-u", *program.words],
+            cwd=home, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )  # fmt: skip
 
 
-def stop(process: subprocess.Popen) -> tuple[str, bool]:
-    """Its output, and whether it ended when it was told to."""
+def stop(process: subprocess.Popen) -> bool:
+    """Whether it ended when it was told to."""
     for number in (signal.SIGINT, signal.SIGTERM):
         if process.poll() is None:
             process.send_signal(number)
         try:
-            return process.communicate(timeout=10)[0], True
+            process.wait(timeout=10)
+            return True
         except subprocess.TimeoutExpired:
             continue
     process.kill()
-    return process.communicate()[0], False
+    process.wait()
+    return False
 
 
 def judge(name: str, output: str, status: int, told_to_end: bool, ended: bool) -> Outcome:
-    """What a program's output and exit status mean."""
+    """What a program's output, until it was told to end, and its exit status mean."""
     lines = [line.strip() for line in output.strip().splitlines() if line.strip()]
     last = lines[-1] if lines else ""
     if any(line.startswith("error: ") for line in lines[-1:]):
@@ -118,9 +129,7 @@ def judge(name: str, output: str, status: int, told_to_end: bool, ended: bool) -
     refusal = re.match(r"(?:[\w.]*NotOffered\w*): (.*)", last)
     if refusal:
         return Outcome(name, "refused", refusal[1])
-    interrupted = told_to_end and last.startswith(("KeyboardInterrupt", "rclpy.executors.External"))
-    trace = "Traceback" in output and not interrupted
-    if trace or not ended or (not told_to_end and status):
+    if "Traceback" in output or not ended or (not told_to_end and status):
         return Outcome(name, "failed", last if ended else "did not end when it was told to")
     return Outcome(name, "runs", "")
 
@@ -146,14 +155,16 @@ def try_all(folders: list[Path], seconds: float) -> Iterator[Outcome]:
         for program in found:
             with tempfile.TemporaryDirectory() as home:
                 partner = partner_of(program, found)
-                beside = start(partner, home) if partner else None
+                beside = start(partner, home, "partner") if partner else None
                 process = start(program, home)
+                told = ended = False
                 try:
-                    output, told = process.communicate(timeout=seconds)[0], False
+                    process.wait(timeout=seconds)
                     ended = True
                 except subprocess.TimeoutExpired:
                     told = True
-                    output, ended = stop(process)
+                output = Path(home, "program").read_text(encoding="utf-8", errors="replace")
+                ended = ended or stop(process)
                 if beside is not None:
                     stop(beside)
             name = str(program.path.relative_to(folder.parent))

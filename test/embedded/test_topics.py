@@ -132,8 +132,6 @@ def test_wrong_arguments_are_refused(make_node):
         node.create_publisher(Image, "a", 10)
     with pytest.raises(TypeError, match="event_callbacks"):
         node.create_subscription(String, "a", print, 10, event_callbacks=object())
-    with pytest.raises(NotImplementedError, match="event_callbacks for deadline"):
-        SubscriptionEventCallbacks(deadline=print)
     with pytest.raises(TypeError, match="unexpected"):
         SubscriptionEventCallbacks(weather=print)
     node.create_subscription(String, "a", print, 10, event_callbacks=SubscriptionEventCallbacks(deadline=None))

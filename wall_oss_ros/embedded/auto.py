@@ -91,8 +91,8 @@ class InterfaceModule(ModuleType):
 class _Alias(Loader):
     """Gives an existing module under another name."""
 
-    def __init__(self, target: str):
-        self._target = target
+    def __init__(self, target: str, children: dict[str, str]):
+        self._target, self._children = target, children
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         module = importlib.import_module(self._target)
@@ -101,6 +101,9 @@ class _Alias(Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         module.__spec__ = self._own_spec  # the import system has just put the alias there
+        for name, target in self._children.items():  # for those who import them from the package
+            if not hasattr(module, name):
+                setattr(module, name, importlib.import_module(target))
 
 
 class _Interfaces(Loader):
@@ -125,7 +128,14 @@ class EmbeddedFinder(MetaPathFinder):
             return None
         if package in _PACKAGES:
             if rest in _PACKAGES[package] and self._may_stand_in(package):
-                return ModuleSpec(name, _Alias(f"{_HERE}.{_PACKAGES[package][rest]}"), is_package=True)
+                served = _PACKAGES[package]
+                below = f"{rest}." if rest else ""
+                children = {
+                    each.removeprefix(below): f"{_HERE}.{target}"
+                    for each, target in served.items()
+                    if name != "rclpy" and each.startswith(below) and each and "." not in each.removeprefix(below)
+                }
+                return ModuleSpec(name, _Alias(f"{_HERE}.{served[rest]}", children), is_package=True)
         elif (kind := rest.partition(".")[0]) in ("", *_KINDS) and self._has_interfaces(package):
             interface = rest.partition(".")[2]
             if not interface:

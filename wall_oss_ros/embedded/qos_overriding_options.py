@@ -18,6 +18,10 @@ _ENUMERATIONS = {
 }  # fmt: skip
 
 
+QosCallbackResult = get_interface("rcl_interfaces", "msg", "SetParametersResult")
+QosCallbackType = Callable[[QoSProfile], Any]
+
+
 class InvalidQosOverridesError(Exception):
     """The validating callback refused the profile."""
 
