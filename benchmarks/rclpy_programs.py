@@ -2,8 +2,8 @@
 """Runs every Python program of some folders on the embedded library, and writes a table of how each fared.
 
 A program is a file with ``__main__`` in it, or one that a ``setup.py`` names as an entry point. Each is run for some
-seconds as ``python -m wall_oss_ros.embedded`` would run it, and then told to end by SIGINT. What
-works is what ended by itself with status 0, or ran until it was told to end, without a traceback until then. `PARTNERS` of
+seconds as ``python -m wall_oss_ros.embedded`` would run it, and then told to end by SIGINT. What works is what ended
+by itself with status 0, or ran until it was told to end, without a traceback until then. `PARTNERS` of
 this file names the programs that only do something beside another one, `ARGUMENTS` those that want some. Interfaces in
 the folders can be imported (WALL_OSS_INTERFACES).
 
