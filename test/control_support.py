@@ -13,17 +13,17 @@ from wall_oss_ros.control.stopping_check import HOLD
 from wall_oss_ros.policy.chunk import make_chunk, remaining_steps
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
-from wall_oss_ros.robots.profile import load_profile
+from wall_oss_ros.robots.profile import RobotProfile, load_profile
 
 EDGE = 0.03  # m: the follower's own allowance outside the workspace, and the way between two points
 STRANGE = np.array([np.nan, np.inf, -np.inf, 1e300, -1e300, 1e-300])
 
 
 class Robot:
-    """What is known of a robot by its profile's name."""
+    """What is known of a robot by its profile, or by that's name."""
 
-    def __init__(self, name: str):
-        profile = load_profile(name)
+    def __init__(self, profile: str | RobotProfile):
+        profile = load_profile(profile) if isinstance(profile, str) else profile
         self.profile = profile.simulated() if profile.simulation else profile  # the faster one
         self.arms = [Arm(one) for one in self.profile.arms]
         self.layout = Layout(self.profile)
@@ -70,8 +70,8 @@ def steps_left(motion: RobotMotion, stamp: float, state) -> np.ndarray:
 class Bench:
     """A robot's motion, arms that follow it, and a check of every command."""
 
-    def __init__(self, name: str, joining: str = "blend"):
-        self.robot = known = robot(name)
+    def __init__(self, name: str | Robot, joining: str = "blend"):
+        self.robot = known = name if isinstance(name, Robot) else robot(name)
         self.now, self.q = 0.0, known.home.copy()
         self.motion = RobotMotion(known.profile, known.arms, joining=joining, collisions=known.apart)
         self.history = [np.zeros_like(self.q)] * 2  # velocities sent
