@@ -111,6 +111,8 @@ def test_velocities_that_nobody_measures_are_not_numbers():
     source = Source()
     source.send(velocities=(0.1, np.nan, 0.0))
     assert source.reader.velocities[0] == 0.1 and np.isnan(source.reader.velocities[1]) and source.reason == ""
+    source.send(velocities=(0.1, np.inf, -np.inf))
+    assert source.reader.velocities[0] == 0.1 and np.isnan(source.reader.velocities[1:]).all() and source.reason == ""
     source.send(velocities=(0.1,))
     assert np.isnan(source.reader.velocities).all() and source.reason == ""
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from wall_oss_ros.control.joint_group import JointGroupMotion
+from wall_oss_ros.control.robot_motion import RobotMotion
 from wall_oss_ros.control.self_collision import SelfCollision
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.profile import RobotProfile
@@ -17,8 +19,11 @@ from wall_oss_ros.robots.urdf import position_limits, read_joints
 
 _TURN = math.radians(5)  # how far the tool's rotation at home may be from the one that states are measured from
 _REDUCED = 0.25  # m/s
+_EXACT = 0.03  # rad: what control takes for reached
 _SPARE = 0.1  # rad, wanted between home and the joint limits
 _GRID = 3  # the workspace is looked at in the middle of this many parts along each axis
+_POSE = 6  # joints that can bring a tool to any pose
+_TRIES, _NEAR, _FAR = 40, 1e-3, 0.4  # steps towards a point; m and rad that count as reached; rad, the longest step
 _BESIDE = 0.13  # m: hands that work together are this far either side of the middle between them
 
 
@@ -26,16 +31,21 @@ def look_over(profile: RobotProfile) -> Iterator[tuple[bool, str]]:
     """What is found, line by line: whether it is as it should be, and what it is.
 
     Raises:
-        WallOSSError: the URDF and the profile do not fit each other, so that there is nothing more to say.
+        WallOSSError: the URDF and the profile do not fit each other, so that there is nothing more to say. It is what
+            the control node would say.
     """
     arms = [Arm(one) for one in profile.arms]
+    collisions = SelfCollision(profile)
+    RobotMotion(profile, arms, collisions=collisions)
+    for part in profile.parts:
+        JointGroupMotion(profile, part)
     for one, arm in zip(profile.arms, arms):
         of = f"{one.arm.name}, " if len(arms) > 1 else ""
         for well, line in (*_arm(one, arm), _gripper(one)):
-            yield well, of + line
+            yield bool(well), of + line
     yield from _speed(profile)
     yield from _parts(profile)
-    yield from _together(profile, arms)
+    yield from _together(profile, arms, collisions)
     yield from _simulated(profile, arms)
 
 
@@ -50,10 +60,53 @@ def _arm(profile: RobotProfile, arm: Arm) -> Iterator[tuple[bool, str]]:
     nearest = profile.arm.joints[int(np.argmin(spare))]
     yield spare.min() > _SPARE, f"home: {spare.min():.2f} rad to the nearest joint limit, that of {nearest}"
     goals = list(itertools.product(*map(_middles, space.min, space.max)))
+    if len(arm.home) < _POSE:
+        yield from _few_joints(profile, arm, goals, rotation)
+        return
     missed = [goal for goal in goals if not arm.ik(goal, rotation, arm.home).ok]
     where = f"; not {_metres(missed[0])}" if missed else ""
     # A box has corners that an arm cannot reach: most of it is enough.
     yield len(missed) < len(goals) / 3, f"workspace: {len(goals) - len(missed)} of {len(goals)} points reached{where}"
+
+
+def _few_joints(profile: RobotProfile, arm: Arm, goals: list[tuple], rotation) -> Iterator[tuple[bool, str]]:
+    """What an arm can do that cannot bring its tool to any pose."""
+    count, points = len(arm.home), len(arm.home) == _POSE - 1
+    found = [_towards(arm, goal, rotation[:, 2], points) for goal in goals]
+    reached = sum(q is not None for q in found)
+    how = (
+        "with the tool pointing as tool_rotation has it, turned about that as it comes"
+        if points
+        else "turned as it comes"
+    )
+    yield reached > 2 * len(goals) / 3, f"workspace: {reached} of {len(goals)} points reached {how}"
+    turns = [arm.fk(q)[1].T @ rotation for q in found if q is not None]
+    exact = sum(math.acos(min(1.0, max(-1.0, (np.trace(turn) - 1) / 2))) < _EXACT for turn in turns)
+    said = f"{count} joints bring the tool to {exact} of {len(goals)} points turned as tool_rotation says"
+    if profile.arm.joints_dof is not None:
+        yield True, f"{said}; the model moves its joints"
+    else:
+        yield False, f"{said}: what leads it anywhere else is refused; have the model move its joints (joints_dof)"
+
+
+def _towards(arm: Arm, position, axis, points: bool) -> np.ndarray | None:
+    """Joints (n,) with the tool at a position (3,) and, where it ``points``, its z axis along one (3,); or None."""
+    q = arm.home
+    for _ in range(_TRIES):
+        here, turned = arm.fk(q)
+        jacobian, error = arm.jacobian(q), np.asarray(position) - here
+        if points:
+            off = np.cross(turned[:, 2], axis) + 1e-3 * turned[:, 0] * (turned[:, 2] @ axis < -0.99)
+            across = turned[:, :2].T  # turning about the axis itself is free
+            jacobian, error = np.vstack([jacobian[:3], across @ jacobian[3:]]), np.concatenate([error, across @ off])
+        else:
+            jacobian = jacobian[:3]
+        if np.abs(error).max() < _NEAR and (not points or turned[:, 2] @ axis > 0):
+            return q
+        square = jacobian @ jacobian.T + (1e-6 + 0.01 * (error @ error)) * np.eye(len(error))
+        step = jacobian.T @ np.linalg.solve(square, error)
+        q = np.clip(q + step * min(1.0, _FAR / max(np.abs(step).max(), 1e-9)), arm.lower, arm.upper)
+    return None
 
 
 def _gripper(profile: RobotProfile) -> tuple[bool, str]:
@@ -83,11 +136,10 @@ def _parts(profile: RobotProfile) -> Iterator[tuple[bool, str]]:
         yield spare[i] >= 0, f"{part.name}, home: {said}{'' if spare[i] >= 0 else ', outside'}"
 
 
-def _together(profile: RobotProfile, arms: list[Arm]) -> Iterator[tuple[bool, str]]:
+def _together(profile: RobotProfile, arms: list[Arm], collisions: SelfCollision) -> Iterator[tuple[bool, str]]:
     """Whether two hands can work side by side where their workspaces meet, with no link in the way of another."""
     if len(arms) != 2:
         return
-    collisions = SelfCollision(profile)
     spaces = [one.arm.workspace for one in profile.arms]
     low, high = np.max([space.min for space in spaces], axis=0), np.min([space.max for space in spaces], axis=0)
     if not (low < high).all():

@@ -55,7 +55,8 @@ class SelfCollision:
             shapes = pinocchio.buildGeomFromUrdf(full, str(profile.urdf_path), pinocchio.GeometryType.COLLISION)
         except (ValueError, RuntimeError) as error:
             raise WallOSSError(
-                f"The collision shapes of {profile.urdf_path} cannot be read: {' '.join(str(error).split())}.",
+                f"The collision shapes of {profile.urdf_path} cannot be read: "
+                f"{' '.join(str(error).split()).rstrip('.')}.",
                 "Use primitives, or meshes by absolute paths, in the URDF's collision elements.",
             ) from error
         self.joints = tuple(joint for one in profile.arms for joint in one.arm.joints)

@@ -103,8 +103,8 @@ class JointStateReader:
         if not kind.first and not newer.all():
             return False
         self.positions[kind.there], self._stamps[kind.there] = values, stamp
-        measured = len(velocities) == kind.size
-        self.velocities[kind.there] = np.asarray(velocities, float)[kind.here] if measured else np.nan
+        measured = np.asarray(velocities, float) if len(velocities) == kind.size else np.full(kind.size, np.nan)
+        self.velocities[kind.there] = np.where(np.isfinite(measured), measured, np.nan)[kind.here]
         if not kind.first:
             return False
         if len(kind.missing):
