@@ -28,8 +28,9 @@ def process(context, spec):
         **spec.parameters,  # robot, model and use_sim_time, as wall-oss run has them, too: bringup/system.py
         "autostart": switch(context, "autostart"),
         "device": value(context, "device"),
-        "require_approval": switch(context, "require_approval"),
     }
+    if "planner" in (*spec.nodes, spec.name):
+        parameters["require_approval"] = switch(context, "require_approval")
     return Node(
         package="wall_oss_ros",
         executable=spec.executable,

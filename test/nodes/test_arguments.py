@@ -79,13 +79,13 @@ NODES = _node("/wall_oss/planner", "robot", "model", "use_sim_time"), _node("/wa
         (["-p", "robott:=ur"], "no parameter 'robott' .*Did you mean robot"),
         (["-p", "zzz:=1"], "There are model, robot"),
         (["-p", "planner:robot:=ur"], "given to the node /planner, but this is /wall_oss/planner"),
-        (["--params-file", "own.yaml"], "no parameter 'steps'"),
+        (["--params-file", "own.yaml"], "no parameter 'stepps'.*mean robot|There are"),
         (["--params-file", "shared.yaml"], "no parameter 'nonsense'"),
     ],
 )
 def test_parameters_that_no_node_has_are_refused(words, complaint, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "own.yaml").write_text("/wall_oss/planner:\n  ros__parameters: {steps: 3}")
+    (tmp_path / "own.yaml").write_text("/wall_oss/planner:\n  ros__parameters: {stepps: 3}")
     (tmp_path / "shared.yaml").write_text("/**:\n  ros__parameters: {nonsense: 3}")
     with pytest.raises(WallOSSError, match=complaint):
         look_for_strangers(parse(["--ros-args", *words]), NODES)

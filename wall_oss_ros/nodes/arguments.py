@@ -67,8 +67,8 @@ def look_for_strangers(arguments: Arguments, nodes: Iterable) -> None:
         if not meant:
             _check_pattern(pattern, name, full_names)
             continue
-        if _ALWAYS.fullmatch(name) or any(node.has_parameter(name) for node in meant):
-            continue
+        if _ALWAYS.fullmatch(name) or any(node.has_parameter(name) for node in nodes):
+            continue  # nodes of one process may be given the same
         if pattern.rsplit("/", 1)[-1].startswith("*") and name in _names_of_all_nodes():
             continue  # a file that several nodes share
         known = sorted(known for node in meant for known in node.list_parameters([], 0).names)
