@@ -73,11 +73,12 @@ def test_nothing_that_is_there_is_hidden(tmp_path):
     for package in ("tf_transformations", "moon_msgs", "std_srvs"):
         (tmp_path / package).mkdir()
         (tmp_path / package / "__init__.py").write_text("mine = True")
-    (tmp_path / "std_msgs").mkdir()  # a mere folder
+    (tmp_path / "std_msgs").mkdir()  # mere folders
+    (tmp_path / "rclpy").mkdir()
     answers, _ = run_lines(
         "import launch, tf_transformations; assert launch.mine and tf_transformations.mine",
         "import moon_msgs, std_srvs; assert moon_msgs.mine and std_srvs.mine",
-        "from std_msgs.msg import String",
+        "from std_msgs.msg import String; rclpy.init",
         before=f"sys.path.insert(0, {str(tmp_path)!r})",
     )
     assert answers == ["True", "ok", "ok", "ok"]

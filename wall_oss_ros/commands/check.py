@@ -60,7 +60,7 @@ def main(args: argparse.Namespace) -> int:
     answer: dict = {"profile": [{"well": well, "line": line} for well, line in found]}
     wrong = not all(well for well, _ in found)
     if args.live:
-        from wall_oss_ros.commands.run import set_domain
+        from wall_oss_ros.commands.domain import set_domain
 
         set_domain(args.domain)
         if not args.json:

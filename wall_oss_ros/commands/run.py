@@ -76,6 +76,7 @@ def main(args: argparse.Namespace) -> int:
     """
     started = time.monotonic()
     from wall_oss_ros.bringup.system import system
+    from wall_oss_ros.commands.domain import ClaimedDomain, set_domain
     from wall_oss_ros.commands.instruction import choose
     from wall_oss_ros.commands.processes import Processes
     from wall_oss_ros.robots.profile import load_profile
@@ -91,6 +92,7 @@ def main(args: argparse.Namespace) -> int:
     if not args.headless:
         check_port(args.port)
     set_domain(args.domain)
+    claim = ClaimedDomain()  # held until this process ends, or the system has
     logs = free_log_directory()
     specs = system(args.robot, model=args.model, seed=seed, speed=args.speed, state=logs.absolute())
     make_log_directory(logs)
@@ -119,6 +121,7 @@ def main(args: argparse.Namespace) -> int:
             status = session.follow(instruction)
             if args.stay or (not args.headless and console.is_terminal):
                 session.stay()
+    claim.release()
     return status
 
 
@@ -268,18 +271,6 @@ def check_port(port: int) -> None:
                 f"Choose another, such as --port {port + 1 if port < 65535 else 8080}, or leave the page out: "
                 "--headless.",
             ) from None
-
-
-def set_domain(domain: int | None) -> None:
-    """Puts this process and those it starts on a ROS domain.
-
-    Raises:
-        WallOSSError: no such domain.
-    """
-    text = str(domain) if domain is not None else os.environ.get("ROS_DOMAIN_ID") or "0"
-    if not text.isdecimal() or int(text) > 232:
-        raise WallOSSError(f"{text} is no ROS domain.", "Use a number from 0 to 232: --domain N, or ROS_DOMAIN_ID.")
-    os.environ["ROS_DOMAIN_ID"] = text
 
 
 def free_log_directory() -> Path:

@@ -212,11 +212,14 @@ def install() -> bool:
     if any(isinstance(finder, EmbeddedFinder) for finder in sys.meta_path):
         return True
     try:
-        import rclpy  # noqa: F401
+        import rclpy
     except ImportError:
         pass
     else:
-        return False
+        # A mere folder, as in a checkout of ROS 2's examples, passes for a namespace package.
+        if type(getattr(rclpy, "__path__", None)).__name__ != "_NamespacePath":
+            return False
+        del sys.modules["rclpy"]
     # First, because a checkout's folder wall_oss_msgs would pass for a namespace package.
     sys.meta_path.insert(0, EmbeddedFinder())
     from wall_oss_ros.embedded.logging import get_logger
