@@ -15,8 +15,6 @@ from wall_oss_ros.nodes.qos import EVENTS, LATCHED
 from wall_oss_ros.robots.profile import load_profile
 
 import rclpy
-from controller_manager_msgs.msg import ControllerState
-from controller_manager_msgs.srv import ListControllers
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
 
@@ -26,12 +24,15 @@ PROFILE = load_profile("franka")
 
 
 def test_a_simulated_robot_is_looked_over_and_a_stranger_is_named(bench):
+    managers = pytest.importorskip("controller_manager_msgs.srv", reason="controller_manager_msgs is not installed")
+    states = pytest.importorskip("controller_manager_msgs.msg")
+
     def listed(_request, response):
-        state = ControllerState(name=PROFILE.command.controller, state="inactive", type="x/JointTrajectoryController")
-        response.controller = [state]
+        kind = "x/JointTrajectoryController"
+        response.controller = [states.ControllerState(name=PROFILE.command.controller, state="inactive", type=kind)]
         return response
 
-    bench.node.create_service(ListControllers, "/controller_manager/list_controllers", listed)
+    bench.node.create_service(managers.ListControllers, "/controller_manager/list_controllers", listed)
     bench.node.create_publisher(JointTrajectory, PROFILE.command.topic, EVENTS)
     described = bench.node.create_publisher(String, "/robot_description", LATCHED)
     described.publish(String(data=PROFILE.urdf_path.read_text()))
