@@ -2,6 +2,7 @@
 """What callers of the model and the policy may get wrong: each is refused in one sentence, and never an exception of
 PyTorch, NumPy or Python."""
 
+import json
 import shutil
 from contextlib import suppress
 from dataclasses import replace
@@ -121,6 +122,17 @@ PROMPTS = {
 def test_a_processor_refuses(processor, given, message):
     given = {"observations": SEEN, "instructions": INSTRUCTION} | given
     refused(lambda: processor(given.pop("observations"), given.pop("instructions"), **given), message)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [({"views": ["back_view"]}, "no words for the view 'back_view'"), ({"image_size": 50}, "image_size 50")],
+)
+def test_a_checkpoint_that_cannot_be_shown_anything_is_refused_at_once(folder, tmp_path, changes, message):
+    shutil.copytree(folder, tmp_path / "copy")
+    config = json.loads((folder / "config.json").read_text())
+    (tmp_path / "copy" / "config.json").write_text(json.dumps(config | changes))
+    refused(lambda: Policy.from_pretrained(tmp_path / "copy"), message)
 
 
 def test_a_view_without_words_is_refused(processor):
@@ -250,11 +262,27 @@ def test_quantised_weights_are_refused(folder, tmp_path, kind):
         refused(lambda strict=strict: WallOSS.from_pretrained(tmp_path / "copy", strict=strict), f"{name} is {kind}")
 
 
-def test_a_model_with_adapters_is_not_saved_as_a_checkpoint(tmp_path):
-    model = small_model()
-    model.lm_head.base_layer = torch.nn.Linear(1, 1)  # as peft's layers have the one they stand for
-    refused(lambda: model.save_pretrained(tmp_path / "saved"), "has adapters, such as that of lm_head")
-    assert not (tmp_path / "saved").exists()
+def test_what_could_not_be_loaded_is_not_saved(tmp_path):
+    def adapt(model):
+        model.lm_head.lora_A = torch.nn.Linear(1, 1)  # as peft adds them
+
+    changes = {
+        "has adapters, such as lm_head.lora_A": adapt,
+        "unknown tensors: model.more.weight": lambda m: m.model.add_module("more", torch.nn.Linear(1, 1, bias=False)),
+        "lm_head.weight (3, 32) instead of": lambda m: setattr(
+            m, "lm_head", torch.nn.Linear(32, 3, bias=False)
+        ),
+        "views is []": lambda m: setattr(m.config, "views", []),
+        "sampling_temperature is 'cold'": lambda m: m.config.extra.update(sampling_temperature="cold"),
+    }
+    for message, change in changes.items():
+        model = small_model()
+        change(model)
+        refused(lambda model=model: model.save_pretrained(tmp_path / "saved"), message)
+        assert not (tmp_path / "saved").exists()
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", None, "a\0b"):
+        refused(lambda place=place: small_model().save_pretrained(place), "cannot be written")
 
 
 UNITS = {

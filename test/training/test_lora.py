@@ -54,7 +54,7 @@ def test_merged_equals_adapted(kind, batch, tmp_path):
     adapted = outputs(model, batch)
     assert not torch.allclose(adapted, plain, atol=1e-3)
 
-    with pytest.raises(WallOSSError, match="has adapters, such as that of model.layers.0"):
+    with pytest.raises(WallOSSError, match="has adapters, such as model.layers.0"):
         model.save_pretrained(tmp_path / "adapted")
     save_adapter(model, tmp_path / "adapter")
     again = small_model(**LINEAGE[kind])

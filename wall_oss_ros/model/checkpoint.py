@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -228,23 +229,44 @@ def _adopt_token_ids(config: WallOSSConfig, folder: Path) -> None:
 
 
 def save(model: Network, path: str | os.PathLike) -> None:
-    """Writes config.json and model.safetensors; a reader never meets half a file.
+    """Writes config.json and model.safetensors; a reader never meets half a file, nor one that it would refuse.
 
     Raises:
-        WallOSSError: the model has adapters, whose names no checkpoint has, or the folder cannot be written.
+        WallOSSError: the model has adapters or other parts that no checkpoint has, its config was changed into one that
+            is refused, or the folder cannot be written.
     """
-    if adapted := [name for name, module in model.named_modules() if hasattr(module, "base_layer")]:
-        raise WallOSSError(
-            f"The model has adapters, such as that of {adapted[0]}: what would be written could not be loaded.",
-            "Merge them first (training.lora.merge_lora), or write them alone (save_adapter).",
-        )
-    folder = Path(path)
-    folder.mkdir(parents=True, exist_ok=True)
+    values = model.config.to_dict()
     tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in model.state_dict().items()}
+    _require_loadable(tensors, values)
     if model.config.tie_word_embeddings:
         tensors.pop("lm_head.weight")
-    weights, config = folder / "model.safetensors", folder / "config.json"
-    save_file(tensors, f"{weights}.part", metadata={"format": "pt"})
-    Path(f"{config}.part").write_text(json.dumps(model.config.to_dict(), indent=2) + "\n", encoding="utf-8")
-    os.replace(f"{weights}.part", weights)
-    os.replace(f"{config}.part", config)
+    try:
+        folder = Path(path)
+        folder.mkdir(parents=True, exist_ok=True)
+        weights, config = folder / "model.safetensors", folder / "config.json"
+        save_file(tensors, f"{weights}.part", metadata={"format": "pt"})
+        Path(f"{config}.part").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        os.replace(f"{weights}.part", weights)
+        os.replace(f"{config}.part", config)
+    except (OSError, TypeError, ValueError, SafetensorError) as error:
+        raise WallOSSError(f"{brief(path)} cannot be written: {error}.", "Name a folder on a disk with room.") from None
+
+
+def _require_loadable(tensors: dict[str, Tensor], values: dict) -> None:
+    """Raises WallOSSError where :func:`load` would refuse what is about to be written."""
+    with torch.device("meta"):
+        expected = Network(WallOSSConfig.from_dict(values), initialise=False).state_dict()
+    differences = compare(
+        {name: tensor.shape for name, tensor in expected.items()},
+        {name: tensor.shape for name, tensor in tensors.items() if not is_statistic(name)},
+    )
+    if any("lora_" in name or "base_layer" in name for name in differences.unknown):
+        raise WallOSSError(
+            f"The model has adapters, such as {differences.unknown[0]}: what would be written could not be loaded.",
+            "Merge them first (training.lora.merge_lora), or write them alone (save_adapter).",
+        )
+    if differences:
+        raise WallOSSError(
+            f"What would be written could not be loaded: {'. '.join(differences.lines(4))}.",
+            "Save the network as it was built, with the config that it was built from.",
+        )

@@ -18,6 +18,7 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.json_files import brief, read_json
 from wall_oss_ros.model.config_parts import (
     Count,
+    Depth,
     ExpertConfig,
     Layout,
     Name,
@@ -73,7 +74,7 @@ class WallOSSConfig:
 
     vocab_size: Size = 151936
     hidden_size: Size = 2048
-    num_hidden_layers: Count = 36
+    num_hidden_layers: Depth = 36
     num_attention_heads: Size = 16
     num_key_value_heads: Size = 2
     max_position_embeddings: PositiveInt = 128000

@@ -22,7 +22,9 @@ HINT = "Correct config.json, or use the one that came with the weights."
 Size = Annotated[int, Field(gt=0, le=1 << 24)]
 """Of a layer, a vocabulary or a picture; beyond it no network was built yet."""
 Count = Annotated[int, Field(gt=0, le=10_000)]
-"""Of layers, steps, or numbers in one degree of freedom."""
+"""Of steps, or of numbers in one degree of freedom."""
+Depth = Annotated[int, Field(gt=0, le=512)]
+"""Layers one behind the other; the deepest of the lineage have 36."""
 TokenId = Annotated[int, Field(ge=0, lt=1 << 31)]
 Positive = Annotated[FiniteFloat, Field(gt=0)]
 Name = Annotated[str, Field(min_length=1)]
@@ -96,7 +98,7 @@ def read(kind: type[T], values: dict[str, Any], where: str = "", others: bool = 
 class VisionConfig:
     """The vision tower: Qwen2.5-VL's, at any size."""
 
-    depth: Count = 32
+    depth: Depth = 32
     hidden_size: Size = 1280
     intermediate_size: Size = 3420
     num_heads: Size = 16

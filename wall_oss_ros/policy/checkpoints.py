@@ -93,7 +93,7 @@ def checkpoint_identity(folder: Path) -> str:
     Of each file its size and samples of its contents count: to read gigabytes would take long.
     """
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.safetensors")) + sorted(folder.glob("*.json")):
+    for path in filter(Path.is_file, sorted(folder.glob("*.safetensors")) + sorted(folder.glob("*.json"))):
         size = path.stat().st_size
         digest.update(f"{path.name} {size}\n".encode())
         with open(path, "rb") as file:

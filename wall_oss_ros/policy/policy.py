@@ -77,6 +77,7 @@ class Policy:
                 "several with the same.",
                 "Name the robot whose units it should use." if known else "Fine-tune it on a robot's data first.",
             )
+        prompts.observation_prompt(model.config.views)  # which refuses views that there are no words for
         self.robot = robot
         self._states = Normalizer.from_statistics(statistics.normalizer_propri, self.robot)
         self._actions = Normalizer.from_statistics(statistics.normalizer_action, self.robot)

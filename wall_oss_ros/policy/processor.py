@@ -66,7 +66,11 @@ class WallOSSProcessor:
         states: Normalizer | None = None,
         actions: Normalizer | None = None,
     ):
-        """Raises WallOSSError when the tokenizer lacks a special token, or has it at another id than the weights."""
+        """
+        Raises:
+            WallOSSError: the tokenizer lacks a special token, or has it at another id than the weights; or views of the
+                checkpoint's size cannot be cut into its patches.
+        """
         self.config, self.tokenizer = config, tokenizer
         self.states, self.actions = states, actions
         for token, found, wanted in misplaced_tokens(tokenizer, config):
@@ -77,7 +81,12 @@ class WallOSSProcessor:
         self._words = {word.lower() for word in config.extra.get("known_words", [])}
         vision = config.vision
         self._cells = vision.patch_size, vision.spatial_merge_size, vision.temporal_patch_size
-        self._factor = vision.patch_size * vision.spatial_merge_size
+        self._factor = vision.cell
+        if config.image_size is not None and config.image_size % vision.cell:
+            raise WallOSSError(
+                f"config.json: image_size {config.image_size} is no multiple of {vision.cell}.",
+                "Use the config.json that came with the weights.",
+            )
 
     @classmethod
     def from_pretrained(cls, path: str | os.PathLike, robot: str | None = None) -> WallOSSProcessor:

@@ -175,7 +175,7 @@ def _shape_suspicions(config: WallOSSConfig, headers: dict[str, Header], folder:
 
 
 def _config_suspicions(config: WallOSSConfig) -> Iterator[str]:
-    cell = config.vision.patch_size * config.vision.spatial_merge_size
+    cell = config.vision.cell
     if config.image_size and config.image_size % cell:
         yield f"config.json: image_size {config.image_size} is no multiple of {cell}"
     if unknown := [view for view in config.views if view not in VIEW_NAMES]:
