@@ -269,9 +269,7 @@ def test_what_could_not_be_loaded_is_not_saved(tmp_path):
     changes = {
         "has adapters, such as lm_head.lora_A": adapt,
         "unknown tensors: model.more.weight": lambda m: m.model.add_module("more", torch.nn.Linear(1, 1, bias=False)),
-        "lm_head.weight (3, 32) instead of": lambda m: setattr(
-            m, "lm_head", torch.nn.Linear(32, 3, bias=False)
-        ),
+        "lm_head.weight (3, 32) instead of": lambda m: setattr(m, "lm_head", torch.nn.Linear(32, 3, bias=False)),
         "views is []": lambda m: setattr(m.config, "views", []),
         "sampling_temperature is 'cold'": lambda m: m.config.extra.update(sampling_temperature="cold"),
     }

@@ -194,8 +194,8 @@ def _check_range(name: str, values: Tensor, least: int, most: int) -> None:
 
 def _check_seconds(value: object) -> None:
     try:
-        seconds = torch.as_tensor(value, dtype=torch.float64)
-        fits = seconds.ndim == 1 and bool(((seconds >= 0) & (seconds < 1e6)).all())
+        seconds = torch.as_tensor(value)
+        fits = not seconds.is_complex() and seconds.ndim == 1 and bool(((seconds >= 0) & (seconds < 1e6)).all())
     except (TypeError, ValueError, RuntimeError):
         fits = False
     if not fits:
