@@ -124,11 +124,10 @@ class CommandJudge:
 
     Attributes:
         moving: whether the last command was to move.
-        leap: s by which stamps may lag behind time, as on a busy machine, until the clock has leapt back.
     """
 
     def __init__(self, sink: Sink):
-        self.sink, self.moving, self.leap = sink, False, 0.5
+        self.sink, self.moving = sink, False
         self._last: Sent | None = None
         self._speeds = np.zeros((2, len(sink.joints)))  # of the last two commands
 
@@ -197,12 +196,13 @@ class CommandJudge:
     def _passed(self, sent: Sent) -> float:
         """Seconds from the command before to this one, for which the controller follows the former.
 
-        By their stamps; where these go back, by the controller's clock: where that stands still, so does the robot.
+        By their stamps, as it takes both by these, also if late ones; what is over when it comes was refused before.
+        Where stamps go back, by the controller's clock: where that stands still, so does the robot.
         """
         real, passed = sent.now - self._last.now, sent.stamp - self._last.stamp
         if not (np.isfinite(real) and real >= 0):  # unknown, or started again
             real = sent.at - self._last.at
-        return passed if passed > real - self.leap else real
+        return passed if passed > 0 else real
 
     def _led(self, passed: float) -> tuple[np.ndarray, np.ndarray]:
         """Where the controller has been led since the command before, and how fast it is there."""

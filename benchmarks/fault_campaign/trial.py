@@ -96,8 +96,6 @@ def run_trial(stage: Stage, kind: Kind, outcome: Outcome, to_the_end: bool = Fal
     rng = np.random.default_rng(outcome.seed)
     prepare(stage)
     record = stage.recorder.begin()
-    for judge in stage.recorder.judges:
-        judge.leap = 0.1 if kind.name.startswith("clock") else 0.5
     goal = _set_off(stage)
     if goal is None:
         outcome.note = f"the robot did not set off: {_reason(stage)}"
