@@ -8,10 +8,39 @@ import signal
 import pytest
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy and the messages where there is no ROS 2
+from wall_oss_ros.errors import missing_package
 
 # Started in the background of a script, a shell has its children ignore Ctrl-C, and they would hand that on to every
 # process that a test starts and means to interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+class _Skipped(pytest.Module):
+    """A file whose tests need a package that is not installed."""
+
+    why = ""
+
+    def collect(self):
+        pytest.skip(self.why, allow_module_level=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makemodule(module_path, parent):
+    """Files that need an extra which is not installed are skipped.
+
+    With launch_testing, which ROS 2 brings, one file that cannot be imported would end the collection of all.
+    """
+    module = pytest.Module.from_parent(parent, path=module_path)
+    try:
+        return None if hasattr(module.obj, "generate_test_description") else module
+    except pytest.skip.Exception:
+        return module
+    except module.CollectError as error:
+        cause = error.__cause__
+        if isinstance(cause, ModuleNotFoundError) and (missing := missing_package(cause)):
+            module = _Skipped.from_parent(parent, path=module_path)
+            module.why = str(missing)
+        return module
 
 
 def pytest_collection_modifyitems(items):

@@ -3,6 +3,11 @@
 
 from __future__ import annotations
 
+import re
+
+# What people copy, at the end of a hint: an option, or an argument of a launch. A full stop would go along.
+_COPIED = re.compile(r"(?:^|\s)(--[\w-]+|[\w/]+:=\S*?)\.$")
+
 
 class WallOSSError(Exception):
     """Something the user can put right.
@@ -13,6 +18,8 @@ class WallOSSError(Exception):
     """
 
     def __init__(self, message: str, hint: str = ""):
+        if _COPIED.search(hint):
+            hint = hint[:-1]
         super().__init__(f"{message} {hint}".strip())
         self.message = message
         self.hint = hint
@@ -36,5 +43,5 @@ def missing_package(error: ModuleNotFoundError) -> WallOSSError | None:
         return None
     return WallOSSError(
         f"The Python package {module} is not installed; it is in the extra {extra}.",
-        f"Run: pip install 'wall_oss_ros[{extra}]', or in a clone: pip install -e '.[{extra}]'.",
+        f"Run: pip install 'wall_oss_ros[{extra}]'  (in a clone: pip install -e '.[{extra}]' )",
     )

@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 import yaml
+from interbotix_support import NEEDS_INTERBOTIX, JointGroupCommand, JointSingleCommand
 from nodes_support import FakePolicy, a_bench, running_plan
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
@@ -17,7 +18,6 @@ from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
 
 from geometry_msgs.msg import Twist
-from interbotix_xs_msgs.msg import JointGroupCommand, JointSingleCommand
 from nav_msgs.msg import Odometry
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image, JointState
@@ -25,7 +25,7 @@ from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 from wall_oss_msgs.msg import ControlStatus, Observation, SubtaskPlan
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [NEEDS_INTERBOTIX, pytest.mark.slow, pytest.mark.timeout(600)]
 bench = pytest.fixture(a_bench)
 ROBOT = "dual_arm:mobile_aloha"
 PROFILE = load_profile(ROBOT)

@@ -6,6 +6,7 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
+from interbotix_support import NEEDS_INTERBOTIX, JointGroupCommand, JointSingleCommand
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
 from wall_oss_ros.control.setpoints import Setpoint
@@ -23,7 +24,6 @@ from wall_oss_ros.nodes.torso_and_base import TorsoAndBase
 from wall_oss_ros.robots.components import Command
 from wall_oss_ros.robots.profile import load_profile
 
-from interbotix_xs_msgs.msg import JointGroupCommand, JointSingleCommand
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, Header
 from trajectory_msgs.msg import JointTrajectory
@@ -109,7 +109,10 @@ def test_a_trajectory_controller_is_told_how_to_come_to_rest_and_then_nothing(no
 
 @pytest.mark.parametrize(
     "command, kind, read",
-    [(POSITIONS, Float64MultiArray, lambda m: m.data), (GROUP, JointGroupCommand, lambda m: m.cmd)],
+    [
+        (POSITIONS, Float64MultiArray, lambda m: m.data),
+        pytest.param(GROUP, JointGroupCommand, lambda m: m.cmd, marks=NEEDS_INTERBOTIX),
+    ],
 )
 def test_a_stream_is_told_the_next_position_in_each_cycle_and_where_it_rests_once_more(node, command, kind, read):
     publisher = make_command_publisher(node, command, ["a", "b"])
@@ -159,6 +162,7 @@ def test_a_head_that_is_told_positions_goes_on_to_rest_when_its_cycles_end(node,
     assert np.abs(np.diff(steps)).max() <= head.limits.acceleration[1] / 25.0**2 + 1e-9
 
 
+@NEEDS_INTERBOTIX
 def test_a_group_and_a_single_joint_are_named(node):
     make_command_publisher(node, GROUP, ["a", "b"]).send(moving(0.1, 0.1, rest=0.1), 0.0)
     single = InterbotixSinglePublisher(node, "/single", "gripper")

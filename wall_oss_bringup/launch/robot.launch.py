@@ -34,12 +34,14 @@ def check(context):
     check_nodes(context)
     check_cameras(context)
     folder = value(context, "record")
+    if folder.lower() in ("true", "false", "yes", "no", "on", "off", "1", "0"):
+        raise WallOSSError(f"record:={folder} names no folder.", "Give one that is not there yet: record:=bags/first")
     if folder and Path(folder).exists():
         raise WallOSSError(
             f"There is a {folder} already.", "ros2 bag makes the folder itself: give record:= another name."
         )
     if folder and not is_installed("ros2bag"):
-        raise WallOSSError("Nothing can be recorded: package ros2bag is not installed.", f"{apt('rosbag2')}.")
+        raise WallOSSError("Nothing can be recorded: package ros2bag is not installed.", f"Run: {apt('rosbag2')}")
     return [] if switch(context, "sim") else check_driver(context)
 
 

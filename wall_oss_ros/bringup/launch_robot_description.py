@@ -93,7 +93,7 @@ def vendors(profile: RobotProfile, **arguments: str) -> str:
     if missing := _missing(profile):
         raise WallOSSError(
             f"The vendor's description of {profile.name} needs {', '.join(missing)}, not installed here.",
-            f"{' '.join(apt(package) for package in missing)}; or launch with description:=own.",
+            f"Launch with description:=own, or run: {' && '.join(apt(package) for package in missing)}",
         )
     try:
         urdf = cell(profile, vendor=profile.name, ur_type=profile.variant or "", **arguments)

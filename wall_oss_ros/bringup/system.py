@@ -92,7 +92,7 @@ def system(
     profile = load_profile(robot)
     if sim and profile.simulation is None:
         raise WallOSSError(
-            f"Robot {profile.name} cannot be simulated: its profile has no simulation section.",
+            f"Robot {profile.full_name} cannot be simulated: its profile has no simulation section.",
             f"Choose {DEFAULT_ROBOT}, or start the robot's driver and launch with sim:=false.",
         )
     wanted = None if only is None else set(only)

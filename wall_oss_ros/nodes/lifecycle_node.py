@@ -9,6 +9,7 @@ from functools import partial
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.nodes.clock_sources import ClockSources
+from wall_oss_ros.nodes.conversions import to_stamp
 from wall_oss_ros.nodes.parameters import Parameter, declare
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, SENSOR, without_warnings
 from wall_oss_ros.robots.profile import RobotProfile
@@ -208,7 +209,7 @@ class WallOSSNode(LifecycleNode):
         status.name = self.get_fully_qualified_name().lstrip("/")
         status.values = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
         array = DiagnosticArray(status=[status])
-        array.header.stamp = self.get_clock().now().to_msg()
+        array.header.stamp = to_stamp(self.now())
         self._diagnostics.publish(array)
 
     # Lifecycle.

@@ -98,9 +98,10 @@ class PlannerNode(WallOSSNode):
         self.identity = run_identity(self)  # plans are counted anew
         self._goals, self._served_until = 0, -math.inf
         # As last published. A new planner says that it has none, to those who still follow the plan of one that died.
-        self._message = self._to_message(Plan(0, "", status=PlanStatus.CANCELLED))
+        self._message = self._to_message(Plan(0, "", status=PlanStatus.CANCELLED, message="No plan yet."))
+        self._logged, self._ready = "", False
         self._observed: float | None = None  # when the last observation came, s of steady time
-        self._unusable = ""
+        self._unusable, self._control_idle = "", False
         settings = PlannerSettings(
             confirmations=self.value("confirmations"),
             stray_answers=self.value("stray_answers"),
@@ -189,9 +190,12 @@ class PlannerNode(WallOSSNode):
             self.get_logger().error(str(error), throttle_duration_sec=5.0)
         else:
             self._observed, self._unusable = self.steady(), ""
+            self._say_when_ready()
 
     def _on_status(self, status: ControlStatus) -> None:
         state = _STATES.get(status.state, "in an unknown state")
+        self._control_idle = status.state == ControlStatus.IDLE
+        self._say_when_ready()
         self._runner.hear(
             ControlReport(
                 control=status.control,
@@ -202,6 +206,13 @@ class PlannerNode(WallOSSNode):
                 words=f"{state}: {status.reason}" if status.reason else state,
             )
         )
+
+    def _say_when_ready(self) -> None:
+        """Says, once, that an instruction would now move the robot."""
+        if not self._ready and self._observed is not None and self._control_idle:
+            self._ready = True
+            topic = self.resolve_topic_name("instruction")
+            self.get_logger().info(f"All is ready: {self._profile.full_name} waits for an instruction on {topic}")
 
     def _on_instruction(self, message: String) -> None:
         self.get_logger().info(f"Instruction: {message.data!r}")
@@ -274,7 +285,10 @@ class PlannerNode(WallOSSNode):
         self.send(self._plan_out, self._message)
         active = f", now: {plan.active_text}" if plan.active_text else ""
         message = f". {plan.message}" if plan.message else ""
-        self.get_logger().info(f"Plan {plan.id} {plan.status.name.lower()}{active}{message}")
+        line = f"Plan {plan.id} {plan.status.name.lower()}{active}{message}"
+        if line != self._logged:  # a plan also changes where the log has nothing to say of
+            self._logged = line
+            self.get_logger().info(line)
 
     def _repeat(self) -> None:
         self._plan_out.publish(self._message)

@@ -43,10 +43,12 @@ def run(
     running = False
     try:
         given = look_over(arguments)
-        handlers = SignalHandlerOptions.NO if last_words else SignalHandlerOptions.ALL
-        _initialise(arguments, handlers)
+        # rclpy's own handlers pull the context from under an executor that is just taking a message. Where callbacks
+        # wait in threads of their own, it is they that must hear of the end.
+        own_signals = last_words or threads == 1
+        _initialise(arguments, SignalHandlerOptions.NO if own_signals else SignalHandlerOptions.ALL)
         running = True
-        if last_words:
+        if own_signals:
             ending.listen()
         executor = SingleThreadedExecutor() if threads == 1 else MultiThreadedExecutor(num_threads=threads)
         for make_node in make_nodes:
@@ -55,9 +57,9 @@ def run(
         look_for_strangers(given, nodes)
         for node in nodes:
             node.autostart()
-        if last_words:
+        if own_signals:
             ending.spin(executor)
-            limit = time.monotonic() + _FAREWELL
+            limit = time.monotonic() + (_FAREWELL if last_words else 0.0)
             while any(node.last_words() for node in nodes) and time.monotonic() < limit:
                 executor.spin_once(timeout_sec=0.05)
         else:

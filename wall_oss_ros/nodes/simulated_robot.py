@@ -113,6 +113,10 @@ class SimulatedRobotNode(WallOSSNode):
             self._physics.stop()
             raise
 
+    def now(self) -> float:
+        """Simulated time, s, which this node makes; it does not listen to it."""
+        return self.driver.time if getattr(self, "active", False) else super().now()
+
     def stop(self) -> None:
         self._physics.stop()
         self._cameras.stop()

@@ -183,7 +183,7 @@ class RobotProfile(Component):
         """
         if (simulation := self.simulation) is None:
             raise WallOSSError(
-                f"Robot {self.name} cannot be simulated: its profile has no simulation section.",
+                f"Robot {self.full_name} cannot be simulated: its profile has no simulation section.",
                 "Add one (docs/how-to/new_robot.md), or choose another robot.",
             )
         limbs: tuple[RobotProfile | Limb, ...] = (self, *self.more_arms)
@@ -231,6 +231,11 @@ class RobotProfile(Component):
     def start(self) -> tuple[float, ...]:
         """Where the simulated arm begins (n,), rad."""
         return (self.simulation and self.simulation.start) or self.arm.home
+
+    @property
+    def full_name(self) -> str:
+        """Its name and, after a colon, its variant: what the argument robot takes."""
+        return self.name if self.variant is None else f"{self.name}:{self.variant}"
 
     @property
     def urdf_path(self) -> Path:

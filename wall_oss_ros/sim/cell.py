@@ -34,7 +34,7 @@ def load(profile: RobotProfile) -> mujoco.MjSpec:
     simulation = profile.simulation
     if simulation is None:
         raise WallOSSError(
-            f"Robot {profile.name} cannot be simulated: its profile has no simulation section.", "Choose another."
+            f"Robot {profile.full_name} cannot be simulated: its profile has no simulation section.", "Choose another."
         )
     world = mujoco.MjSpec.from_file(str(profile.urdf_path))
     servos = {name: values for name, *values in _servos(profile)}
