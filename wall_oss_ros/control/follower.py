@@ -118,6 +118,7 @@ class CartesianFollower:
         self._state.current_velocity = [0.0] * len(self._state.current_position)
         self._state.current_acceleration = [0.0] * len(self._state.current_position)
         self._path: _Path | None = None
+        self._known_jacobian: np.ndarray | None = None
         self._late, self.slowed_by = 0.0, ""  # s that the path's times have been put off
         self._stopping_check.rests(self.q)
 
@@ -125,6 +126,7 @@ class CartesianFollower:
         """The arm has gone on by what it was sent, to joints (n,) rad at (n,) rad/s; the targets stay."""
         self._state.current_position = np.clip(q, self._arm.lower, self._arm.upper).tolist()
         self._state.current_velocity = np.clip(qd, -self.velocity, self.velocity).tolist()
+        self._known_jacobian = None
         self._state.current_acceleration = [0.0] * len(self._state.current_position)
 
     def stop(self) -> None:
@@ -248,7 +250,7 @@ class CartesianFollower:
         self.slowed_by = ""
         if self._path is None or self.pressing.holds_back:
             return 1.0
-        here, jacobian, time = self.q, self._arm.jacobian(self.q)[:3], now - self._late
+        here, jacobian, time = self.q, self._jacobian(), now - self._late
 
         def excess(share: float) -> np.ndarray:
             speed = self._towards(self._path.at(time + share * _LOOKAHEAD), here)
@@ -291,7 +293,14 @@ class CartesianFollower:
             reason = reason or "no motion within the limits was found"
             return JointCommand(self.q, np.zeros_like(self.qd), reason)
         self._next.pass_to_input(self._state)
+        self._known_jacobian = None
         return JointCommand(np.clip(self.q, self._arm.lower, self._arm.upper), self.qd, reason)
+
+    def _jacobian(self) -> np.ndarray:
+        """(3, n) of the tool's position, where the arm is by its last command; computed once a cycle."""
+        if self._known_jacobian is None:
+            self._known_jacobian = self._arm.jacobian(self.q)[:3]
+        return self._known_jacobian
 
     def _towards(self, goal: np.ndarray, here: np.ndarray) -> np.ndarray:
         """The joint speeds (n,) rad/s that lead to a goal (n,) rad in the lookahead."""
@@ -306,7 +315,7 @@ class CartesianFollower:
         """
         speed = np.zeros(len(self._arm.home))
         if goal is not None:
-            speed, jacobian = self._towards(goal, self.q), self._arm.jacobian(self.q)[:3]
+            speed, jacobian = self._towards(goal, self.q), self._jacobian()
             tool = float(np.linalg.norm(jacobian @ speed))
             fastest = float((np.abs(speed) / self.velocity).max())
             speed /= max(1.0, fastest, tool / self._profile.arm.max_tcp_speed)  # as a whole, or it would turn aside
