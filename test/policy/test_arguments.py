@@ -87,6 +87,12 @@ ACTS = {
         lambda p: p.act(SEEN, INSTRUCTION, previous=PreviousChunk(np.full((4, 20), np.nan), 1)),
         "finite",
     ),
+    "a previous chunk in words": (lambda p: p.act(SEEN, INSTRUCTION, previous=PreviousChunk("far", 1)), "no number"),
+    "steps committed in words": (
+        lambda p: p.act(SEEN, INSTRUCTION, previous=PreviousChunk(np.zeros((4, 20)), "two")),
+        "no number",
+    ),
+    "pictures without names": (lambda p: p.act(replace(SEEN, images=[PICTURE]), INSTRUCTION), "The views are list"),
     "a previous chunk as it is": (lambda p: p.act(SEEN, INSTRUCTION, previous=np.zeros((4, 20))), "chunk is ndarray"),
 }  # fmt: skip
 
@@ -100,6 +106,7 @@ def test_a_policy_refuses(policy, call, message):
 PROMPTS = {
     "no views": (dict(views=[]), "The views of the prompt are []"),
     "views that are a text": (dict(views="face_view"), "The views of the prompt are 'face_view'"),
+    "views that are numbers": (dict(views=[1]), "The views of the prompt are [1]"),
     "unknown views": (dict(views=["back_view"]), "The observation has no back_view"),
     "no instructions": (dict(instructions=None), "The instructions are None"),
     "an instruction that is none": (dict(instructions=[None]), "Among the instructions is None"),

@@ -84,6 +84,11 @@ class Observation:
             WallOSSError: an image is not (H, W, 3) uint8 of at least LEAST pixels on each side, the state and its mask
                 differ in shape or are not of ``state_size``, or an entry of the state that the robot has is not finite.
         """
+        if not isinstance(self.images, Mapping):
+            raise WallOSSError(
+                f"The views are {type(self.images).__name__}; a dictionary of pictures by view name was expected.",
+                "Make the observation by Observation.of({'face_view': picture, ...}, state).",
+            )
         for name, image in self.images.items():
             if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
                 found = f"{image.dtype} of shape {image.shape}" if isinstance(image, np.ndarray) else type(image)

@@ -207,7 +207,8 @@ class WallOSSProcessor:
     def _views(self, views: Sequence[str] | None) -> list[str]:
         """The views of a prompt; the checkpoint's own when None."""
         chosen = self.config.views if views is None else views
-        if isinstance(chosen, str) or not isinstance(chosen, Sequence) or not chosen:
+        names = isinstance(chosen, Sequence) and all(isinstance(view, str) for view in chosen)
+        if isinstance(chosen, str) or not names or not chosen:
             raise WallOSSError(
                 f"The views of the prompt are {chosen!r}; a list of at least one name was expected.",
                 f"Leave views out to have the checkpoint's: {', '.join(self.config.views)}.",

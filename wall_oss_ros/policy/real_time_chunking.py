@@ -78,7 +78,10 @@ def guidance(
     Raises:
         WallOSSError: what is left has steps of another width, or is not finite.
     """
-    steps = np.asarray(previous.steps, np.float32)
+    try:
+        steps, committed = np.asarray(previous.steps, np.float32), int(previous.committed)
+    except (TypeError, ValueError) as error:
+        raise WallOSSError(f"The previous chunk holds what is no number: {error}.", "Give numbers, or None.") from None
     if steps.ndim != 2 or steps.shape[1] != len(mask) or not np.isfinite(steps).all():
         raise WallOSSError(
             f"The previous chunk is of shape {steps.shape}; finite numbers, (steps, {len(mask)}), were expected.",
@@ -87,5 +90,5 @@ def guidance(
     steps = steps[:horizon]
     target = np.zeros((horizon, len(mask)), np.float32)
     target[: len(steps)] = normalize(steps)
-    hold = weights(horizon, previous.committed, len(steps))[:, None] * np.asarray(mask, bool)
+    hold = weights(horizon, committed, len(steps))[:, None] * np.asarray(mask, bool)
     return Guidance(torch.from_numpy(target), torch.from_numpy(hold.astype(np.float32)))

@@ -28,7 +28,7 @@ class Data(_Strict):
     keep_every: int = Field(default=2, gt=0, description="keep each n-th frame of an episode")
     posed_frames: int = Field(ge=0, description="frames of randomly posed hands and cubes, without physics")
     held_out: int = Field(default=512, gt=0, description="frames kept for validation")
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=1 << 62)
 
 
 class Stage(_Strict):
@@ -79,7 +79,7 @@ class Vision(_Strict):
 
 class Recipe(_Strict):
     name: str
-    seed: int
+    seed: int = Field(ge=0, lt=1 << 62)
     robots: tuple[str, ...] = Field(
         default=("franka",), min_length=1, description="profiles; they share data and statistics"
     )
