@@ -159,7 +159,8 @@ def try_all(folders: list[Path], seconds: float) -> Iterator[Outcome]:
                 process = start(program, home)
                 told = ended = False
                 try:
-                    process.wait(timeout=seconds)
+                    # What asks somebody ends by itself, once both have started and it has its answer.
+                    process.wait(timeout=8 * seconds if beside else seconds)
                     ended = True
                 except subprocess.TimeoutExpired:
                     told = True
