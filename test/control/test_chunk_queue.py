@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wall_oss_ros.control.chunk_queue import ChunkQueue
+from wall_oss_ros.control.chunk_queue import JOININGS, ChunkQueue
 from wall_oss_ros.policy.chunk import Chunk
 
 ROTATION, GRIPPER = slice(10, 13), 13
@@ -22,8 +22,8 @@ def chunk(stamp: float, x: float = 0.0, speed: float = 0.1, opening: float = 0.0
     return Chunk(stamp, start, rows, 10.0)
 
 
-def queue(blend: float = 0.2) -> ChunkQueue:
-    return ChunkQueue([ROTATION], [GRIPPER], blend)
+def queue(blend: float = 0.2, joining: str = "blend") -> ChunkQueue:
+    return ChunkQueue([ROTATION], [GRIPPER], blend, joining)
 
 
 def test_a_late_chunk_is_entered_where_it_should_be_now():
@@ -161,3 +161,31 @@ def test_stamp_and_end_are_the_newest_chunks_and_none_without_one():
 def test_an_unknown_way_of_joining_is_refused():
     with pytest.raises(ValueError, match="real_time"):
         ChunkQueue([], [], 0.1, "glue")
+
+
+@pytest.mark.parametrize("joining", JOININGS)
+def test_what_is_put_off_is_the_same_later(joining):
+    """A robot that cannot follow in time puts everything off; what a chunk's age counts from stays."""
+    q, later = queue(joining=joining), queue(joining=joining)
+    for one in (q, later):
+        one.put(chunk(0.0), now=0.0)
+        one.put(chunk(0.3), now=0.4)
+    later.delay(0.25)
+    for time in np.linspace(0.41, 1.29, 30):
+        assert later.target(time + 0.25) == pytest.approx(q.target(time))
+    assert later.end == pytest.approx(q.end + 0.25) and later.stamp == q.stamp == 0.3
+    assert later.steps_done(0.85) == q.steps_done(0.85) == 5, "the next chunk is asked for in time"
+    told = later.followed()
+    assert told.stamp == 0.3 and told.end >= later.end - 1e-9
+    assert told.targets[-1] == pytest.approx(q.target(q.end))
+
+
+def test_a_chunk_is_entered_where_a_late_robot_has_come():
+    q, late = queue(joining="switch"), queue(joining="switch")
+    q.put(chunk(0.0), now=0.5)
+    assert late.put(chunk(0.0), now=0.5, late=0.2)
+    assert late.target(0.7) == pytest.approx(q.target(0.5)) and late.stamp == 0.0
+    assert not queue(joining="switch").put(chunk(0.0), now=1.3, late=0.2) and queue(joining="switch").put(
+        chunk(0.0), now=1.1, late=0.2
+    )
+    assert not late.put(chunk(-0.1), now=0.6, late=0.9), "by observation, not by when it is followed"
