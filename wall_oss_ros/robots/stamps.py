@@ -45,8 +45,8 @@ class Evidence:
         reason: what is wrong, in words; empty while nothing is.
     """
 
-    def __init__(self):
-        self.forget()
+    def __init__(self) -> None:
+        self.reason, self._weight, self._recovery = "", 0.0, Recovery()
 
     def against(self, words: str, weight: float = CHANCE) -> None:
         """A message that cannot be used."""

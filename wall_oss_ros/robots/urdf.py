@@ -78,13 +78,14 @@ def velocity_limits(profile: RobotProfile, names: Iterable[str]) -> np.ndarray:
 
 def mimicked(profile: RobotProfile, positions: dict[str, float]) -> dict[str, float]:
     """``positions`` and those of the joints that mimic them: multiplier times the other's position, plus offset."""
-    followed, more = dict(positions), True
+    followed = dict(positions)
     mimics = {name: mimic for name, joint in read_joints(profile).items() if (mimic := joint.find("mimic")) is not None}
-    while more:  # one that mimics may be mimicked
+    while True:  # one that mimics may be mimicked
         more = {
             name: float(mimic.get("multiplier", 1)) * followed[mimic.get("joint")] + float(mimic.get("offset", 0))
             for name, mimic in mimics.items()
             if name not in followed and mimic.get("joint") in followed
         }
+        if not more:
+            return followed
         followed |= more
-    return followed
