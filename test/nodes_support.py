@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import subprocess
 import sys
@@ -143,6 +144,7 @@ class Bench:
 def a_bench(monkeypatch):
     """A fixture's body: a bench in a private corner of DDS."""
     monkeypatch.setenv("ROS_DOMAIN_ID", str(own_domain()))
+    gc.freeze()  # as a node's process does: a full collection of all that tests import takes several cycles
     rclpy.init(args=[])
     made = Bench()
     yield made

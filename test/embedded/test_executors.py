@@ -104,7 +104,7 @@ def test_a_late_timer_skips_what_it_missed_and_keeps_its_phase():
     clock._set_ros_time_is_active(True)
     timer = Timer(lambda: None, ReentrantCallbackGroup(), 10, clock)
     for now, due, following in ((9, False, 10), (10, True, 20), (47, True, 50), (49, False, 50), (50, True, 60)):
-        clock._set(now)
+        clock.set_ros_time_override(Time(nanoseconds=now, clock_type=ClockType.ROS_TIME))
         assert (timer.next_call() is not None, timer._due) == (due, following)
 
 

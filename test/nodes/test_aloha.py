@@ -35,6 +35,7 @@ ARM = ("waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_rotat
 NAMES = (*ARM, "gripper", "left_finger", "right_finger")
 DT = 0.02  # s
 FASTEST, HARDEST = 0.75 * DT, 5.0 * DT * DT  # rad from one command to the next, and by how much that may change
+STILL = 2e-3  # rad/s: what is slower counts as at rest, and ends there
 ROUND = 1e-5  # rad; commands are float32
 
 
@@ -172,7 +173,7 @@ def test_both_arms_are_told_by_name_and_hold_when_one_falls_silent(bench, tmp_pa
     assert all(len(world.arms[side]) <= count + 2 for side, count in zip(SIDES, counts)), "then they are told nothing"
     for side in SIDES:
         smooth(world.told(side))
-        assert world.speed(side) <= ROUND, "where it rests, once more"
+        assert world.speed(side) <= STILL * DT, "where it rests, once more"
     world.silent = set()
     bench.until(
         lambda: in_state(statuses, ControlStatus.RUNNING)() or bench.call(Trigger, "resume", Trigger.Request()).success

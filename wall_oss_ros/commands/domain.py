@@ -26,20 +26,20 @@ def set_domain(domain: int | None) -> None:
 class ClaimedDomain:
     """The right of one ``wall-oss run`` on this machine to simulate a robot on ROS_DOMAIN_ID.
 
-    The system takes it back when the process ends, however it ends.
+    Use as a context manager. The system takes it back when the process ends, too, however it ends.
 
     Raises:
         WallOSSError: another one has it.
     """
 
-    def __init__(self) -> None:
+    def __enter__(self) -> ClaimedDomain:
         domain = os.environ["ROS_DOMAIN_ID"]
         path = Path(tempfile.gettempdir()) / f"wall_oss_run_domain_{domain}.lock"
         try:
             self._file = os.open(path, os.O_RDONLY | os.O_CREAT, 0o444)  # to read is enough, if it is another user's
         except OSError:  # no place for locks: what is running is then found once the nodes hear it
             self._file = None
-            return
+            return self
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -47,9 +47,8 @@ class ClaimedDomain:
             raise WallOSSError(
                 f"Another simulated robot runs on ROS domain {domain}.", "Stop it, or choose another with --domain N."
             ) from None
+        return self
 
-    def release(self) -> None:
-        """Gives it back."""
+    def __exit__(self, *_exception) -> None:
         if self._file is not None:
             os.close(self._file)
-            self._file = None

@@ -92,14 +92,12 @@ def main(args: argparse.Namespace) -> int:
     if not args.headless:
         check_port(args.port)
     set_domain(args.domain)
-    claim = ClaimedDomain()  # held until this process ends, or the system has
     logs = free_log_directory()
     specs = system(args.robot, model=args.model, seed=seed, speed=args.speed, state=logs.absolute())
-    make_log_directory(logs)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _terminate)
 
-    with Processes(logs) as processes:
+    with ClaimedDomain(), Processes(make_log_directory(logs)) as processes:
         for spec in specs:
             processes.start(spec.name, spec.module, spec.arguments())
         if not args.headless:
@@ -121,7 +119,6 @@ def main(args: argparse.Namespace) -> int:
             status = session.follow(instruction)
             if args.stay or (not args.headless and console.is_terminal):
                 session.stay()
-    claim.release()
     return status
 
 
@@ -281,8 +278,8 @@ def free_log_directory() -> Path:
     return path
 
 
-def make_log_directory(path: Path) -> None:
-    """Makes the directory.
+def make_log_directory(path: Path) -> Path:
+    """Makes the directory, and gives it back.
 
     Raises:
         WallOSSError: it cannot be made here.
@@ -293,6 +290,7 @@ def make_log_directory(path: Path) -> None:
         raise WallOSSError(
             f"{path.absolute()} cannot be made: {error.strerror}.", "Start in a directory you may write to."
         ) from error
+    return path
 
 
 def _terminate(number: int, _frame) -> None:
