@@ -199,10 +199,11 @@ class CommandJudge:
         By their stamps, as it takes both by these, also if late ones; what is over when it comes was refused before.
         Where stamps go back, by the controller's clock: where that stands still, so does the robot.
         """
-        real, passed = sent.now - self._last.now, sent.stamp - self._last.stamp
-        if not (np.isfinite(real) and real >= 0):  # unknown, or started again
-            real = sent.at - self._last.at
-        return passed if passed > 0 else real
+        if (passed := sent.stamp - self._last.stamp) > 0:
+            return passed
+        passed = sent.now - self._last.now
+        known = np.isfinite(passed) and passed >= 0  # it may have been started again
+        return passed if known else sent.at - self._last.at
 
     def _led(self, passed: float) -> tuple[np.ndarray, np.ndarray]:
         """Where the controller has been led since the command before, and how fast it is there."""

@@ -92,9 +92,9 @@ class JointStateReader:
             name = self.joints[kind.there[int(np.argmin(np.isfinite(values)))]]
             self.evidence.against(f"{self._what}: the position of {name} is not a finite number", CERTAIN)
             return False
-        known = self._stamps[kind.there] == stamp
-        if (values[known] != self.positions[kind.there][known]).any():
-            name = self.joints[kind.there[known][int(np.argmax(values[known] != self.positions[kind.there][known]))]]
+        two = (self._stamps[kind.there] == stamp) & (values != self.positions[kind.there])
+        if two.any():
+            name = self.joints[kind.there[int(np.argmax(two))]]
             self.evidence.against(f"{self._what} say two things of {name} at the same time: two publishers", CERTAIN)
             return False
         if kind.first and not self._watch.take(stamp, now):
