@@ -16,13 +16,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any
 
-from cyclonedds.core import DDSException, GuardCondition, WaitSet
+from cyclonedds.core import DDSException
 
 from wall_oss_ros.embedded.context import get_default_context
 from wall_oss_ros.embedded.exceptions import NotInitializedException, NotOfferedFeature
 from wall_oss_ros.embedded.task import Future, Task
+from wall_oss_ros.embedded.waiter import Waiter
 
-_FOREVER = 2**63 - 1  # ns
 _executors: weakref.WeakSet = weakref.WeakSet()
 
 
@@ -51,71 +51,6 @@ def wake_all() -> None:
         executor.wake()
 
 
-class Waiter:
-    """Waits for DDS conditions, timers and a wake-up call, whichever comes first."""
-
-    def __init__(self, participant: Any):
-        self._guard = GuardCondition(participant.dds)
-        self._set = WaitSet(participant.dds)
-        self._set.attach(self._guard)
-        self._attached: dict[int, Any] = {}
-
-    def wake(self) -> None:
-        """Makes `wait` return, or the next one if nobody waits; from any thread."""
-        try:
-            self._guard.set(True)
-        except DDSException:  # the participant has been closed
-            pass
-
-    def clear(self) -> None:
-        """Forgets earlier calls to `wake`; what comes after it counts."""
-        self._guard.set(False)
-
-    def wait(self, entities: list[Any], deadline: float | None) -> bool:
-        """Waits until one of the entities may have something to do, or `wake`.
-
-        Args:
-            entities: those whose callback group is busy are left out.
-            deadline: monotonic s; None waits forever.
-
-        Returns:
-            False when the deadline passed without anything.
-        """
-        conditions: dict[int, Any] = {}
-        next_timer = _FOREVER
-        for entity in entities:
-            if not entity.callback_group.can_execute(entity):
-                continue
-            if entity.condition is not None:
-                conditions[id(entity.condition)] = entity.condition
-            else:
-                next_timer = min(next_timer, entity.wait_ns())
-        for key in self._attached.keys() - conditions.keys():
-            self._detach(self._attached[key])
-        for key in conditions.keys() - self._attached.keys():
-            if not self._attach(conditions[key]):
-                del conditions[key]
-        self._attached = conditions
-        limit = _FOREVER if deadline is None else max(0, int((deadline - time.monotonic()) * 1e9))
-        triggered = self._set.wait(min(limit, max(0, next_timer)))
-        return triggered > 0 or next_timer <= limit
-
-    def _attach(self, condition: Any) -> bool:
-        try:
-            self._set.attach(condition)
-            return True
-        except DDSException:
-            if condition._ref != 0:
-                raise
-            return False  # closed by another thread meanwhile
-
-    def _detach(self, condition: Any) -> None:
-        try:
-            self._set.detach(condition)
-        except DDSException:  # closed meanwhile, which has taken it out of the set; the list in Python remains
-            self._set.attached[:] = [entry for entry in self._set.attached if entry[0] is not condition]
-
-
 class Executor(AbstractContextManager):
     """Base of the executors; the shutdown of its context, the default one if none is given, ends spinning."""
 
@@ -124,7 +59,7 @@ class Executor(AbstractContextManager):
         self._nodes: list[Any] = []
         self._lock = threading.RLock()
         self._tasks: deque[Task] = deque()
-        self._next_entity = 0
+        self._ready: deque[Any] = deque()  # entities to be asked for work before the next wait
         self._is_shutdown = False
         self._work: dict[int, int | None] = {}  # what has begun, and the thread that runs it, if one does already
         self._work_done = threading.Condition()
@@ -150,6 +85,7 @@ class Executor(AbstractContextManager):
         with self._lock:
             if node in self._nodes:
                 self._nodes.remove(node)
+                self._ready.clear()  # whatever of the others was ready is found so again
                 if node.executor is self:
                     node._executor = None
         self.wake()
@@ -273,7 +209,6 @@ class Executor(AbstractContextManager):
         try:
             while True:
                 waiter = self._get_waiter()
-                waiter.clear()  # before looking at anything, so that a change after the look ends the wait
                 if self._is_shutdown:
                     raise ShutdownException()
                 if not self.context.ok():
@@ -283,8 +218,11 @@ class Executor(AbstractContextManager):
                 task = self._pop()
                 if task is not None:
                     return task
-                if not waiter.wait(self._entities(), deadline):
+                ready = waiter.wait(self._entities(), deadline)
+                if ready is None:
                     return None
+                with self._lock:  # each is asked once, so that a busy topic does not starve the others
+                    self._ready.extend(ready)
         except (DDSException, NotInitializedException):
             if self.context.ok():
                 raise
@@ -304,13 +242,9 @@ class Executor(AbstractContextManager):
         with self._lock:
             if self._tasks:
                 return self._tasks.popleft()
-            entities = self._entities()
-            count = len(entities)
-            for offset in range(count):  # round robin, so that a busy topic does not starve the others
-                index = (self._next_entity + offset) % count
-                task = self._begin(entities[index])
+            while self._ready:
+                task = self._begin(self._ready.popleft())
                 if task is not None:
-                    self._next_entity = index + 1
                     return task
         return None
 
