@@ -5,7 +5,8 @@
 Starts the simulated robot and all nodes, gives one instruction after the other, and times the joint trajectories that
 move the arm: `sent` by the middleware's stamps, `received` as a subscriber gets them, `scheduled` by the times they are
 for (their stamps), which the arm sees. An interval counts if the command before it was to move. `holds` are the reasons
-for which control held or stopped meanwhile; it is resumed after a stop.
+for which control held or stopped meanwhile; it is resumed after a stop. `sleeper` is what the machine itself allows
+meanwhile: a process that does nothing but sleep until the next multiple of the same period.
 
     python benchmarks/control_rate.py
     python benchmarks/control_rate.py --seconds 60 --load 2 --json control_rate.json
@@ -55,6 +56,21 @@ import numpy as np
 rng = np.random.default_rng()
 while True:
     a = rng.normal(size=(300, 300)); (a @ a).sum(); sorted(range(20000), key=lambda x: -x)
+"""
+
+# Prints the times between its awakenings, s, when its input ends.
+SLEEPER = """
+import json, sys, threading, time
+ended, gaps = threading.Event(), []
+threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+due = last = time.monotonic()
+while not ended.is_set():
+    due = max(due + PERIOD, time.monotonic())
+    time.sleep(max(0, due - time.monotonic()))
+    now = time.monotonic()
+    gaps.append(now - last)
+    last = now
+print(json.dumps(gaps))
 """
 
 
@@ -162,6 +178,17 @@ def measure(probe: Probe, instruction: str, length: float, check) -> None:
 
 
 @contextmanager
+def sleeper(period: float, gaps: list[float]):
+    """Meanwhile a process that wakes up every ``period`` s; ``gaps`` are filled with what came between, s."""
+    code = [sys.executable, "-c", SLEEPER.replace("PERIOD", repr(period))]
+    with subprocess.Popen(code, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield
+        finally:
+            gaps += json.loads(process.communicate()[0])
+
+
+@contextmanager
 def busy(count: int):
     """So many other processes, each with a core's worth of work."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -223,20 +250,21 @@ def run(args: argparse.Namespace) -> dict:
                 raise WallOSSError(f"{ended[0]} ended: {processes.complaint(ended[0])}")
 
         probe = Probe(profile.command.topic)
-        scheduling = "as all others"
+        scheduling, awakenings = "as all others", []
         try:
             with busy(args.load):
                 if args.fifo and not args.attach:
                     if not probe.spin_until(lambda: check() or probe.status is not None, START_LIMIT):
                         raise WallOSSError(f"No control node within {START_LIMIT:g} s.", "See whether it runs.")
                     scheduling = use_fifo(processes.pid("control"))
-                measure(probe, instruction, args.seconds, check)
+                with sleeper(1 / profile.command.rate_hz, awakenings):
+                    measure(probe, instruction, args.seconds, check)
         finally:
             probe.node.destroy_node()
             rclpy.shutdown()
     machine = f"{platform.machine()}, {os.cpu_count()} CPUs, {args.load} busy processes, load {os.getloadavg()[0]:.1f}"
     figures = {"machine": machine, "scheduling of control": scheduling, "instruction": instruction}
-    figures |= {kind: summary(gaps) for kind, gaps in probe.gaps.items()}
+    figures |= {kind: summary(gaps) for kind, gaps in {**probe.gaps, "sleeper": awakenings}.items()}
     figures["inference_ms"] = round(1e3 * float(np.median(probe.inference)), 1) if probe.inference else None
     figures["holds"] = probe.holds
     return figures
