@@ -21,9 +21,8 @@ def check_frames(dataset, seed=0) -> None:
         assert whose(dataset.pictures(VIEW, episode, [row])[0]) == (episode, row)
     for episode in dataset.episodes:
         order = rng.permutation(episode.length)
-        assert [whose(one) for one in dataset.pictures(VIEW, episode.index, order)] == [
-            (episode.index, r) for r in order
-        ]
+        found = [whose(one) for one in dataset.pictures(VIEW, episode.index, order)]
+        assert found == [(episode.index, row) for row in order]
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -69,16 +69,16 @@ def combine(parts: Iterable[Statistics]) -> Statistics:
             if {"min", "max", "mean", "std", "count"} <= given.keys() and given["count"].sum() > 0:
                 by_key.setdefault(key, []).append(given)
     found: Statistics = {}
-    for key, given in by_key.items():
-        if len({one["mean"].shape for one in given}) > 1:
+    for key, kept in by_key.items():
+        if len({one["mean"].shape for one in kept}) > 1:
             raise WallOSSError(f"The statistics of {key} have different shapes in different episodes.", _HINT)
-        count = sum(one["count"] for one in given)
-        mean = sum(one["mean"] * (one["count"] / count) for one in given)
+        count = sum(one["count"] for one in kept)
+        mean = sum(one["mean"] * (one["count"] / count) for one in kept)
         # Of the whole: what varies within the parts, and what the parts' means vary.
-        variance = sum((one["std"] ** 2 + (one["mean"] - mean) ** 2) * (one["count"] / count) for one in given)
+        variance = sum((one["std"] ** 2 + (one["mean"] - mean) ** 2) * (one["count"] / count) for one in kept)
         found[key] = {
-            "min": np.min([one["min"] for one in given], axis=0),
-            "max": np.max([one["max"] for one in given], axis=0),
+            "min": np.min([one["min"] for one in kept], axis=0),
+            "max": np.max([one["max"] for one in kept], axis=0),
             "mean": mean,
             "std": np.sqrt(variance),
             "count": count,

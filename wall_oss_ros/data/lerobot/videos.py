@@ -65,9 +65,8 @@ class Videos:
         size = self._info.features[key].size[:2]
         for row, picture in zip(rows, pictures):
             if picture.shape[:2] != size:
-                raise WallOSSError(
-                    f"{what}, row {row} is {picture.shape[0]} high, {picture.shape[1]} wide, not {size[0]} and {size[1]}."
-                )
+                high, wide = picture.shape[:2]
+                raise WallOSSError(f"{what}, row {row} is {high} high and {wide} wide, not {size[0]} and {size[1]}.")
         return np.stack(pictures)
 
     def path(self, key: str, episode: int) -> Path:
@@ -138,7 +137,7 @@ class Videos:
         return {index: Span(*pair) for index, pair in zip(members, zip(starts.tolist(), starts[1:].tolist()))}
 
     def _shift(self, decoder: Decoder, key: str, episode: int, stamps: np.ndarray) -> float:
-        """What to add to the tables' seconds: some videos do not begin at 0, and the tables may or may not count that."""
+        """What to add to the tables' seconds: some videos do not begin at 0, and tables count that or do not."""
         if abs(decoder.start) <= self._tolerance:
             return 0.0
         spans = self._spans_of(key)
