@@ -54,8 +54,9 @@ class Dataset(ABC):
     def __len__(self) -> int: ...
 
     @abstractmethod
-    def images(self, indices: np.ndarray) -> np.ndarray:
-        """The views of samples (B,): (B, V, height, width, 3) uint8 RGB."""
+    def images(self, indices: np.ndarray) -> np.ndarray | list[np.ndarray]:
+        """The views of samples (B,): (B, V, height, width, 3) uint8 RGB; where views differ in size, a list of V arrays
+        (B, height, width, 3)."""
 
     @abstractmethod
     def states(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -64,12 +65,15 @@ class Dataset(ABC):
     @abstractmethod
     def language(
         self, rng: np.random.Generator, index: int, kinds: Mapping[str, float] | None = None
-    ) -> LanguageSample:
-        """Draws something to be answered about a sample; ``kinds``: shares by kind, instead of the dataset's own."""
+    ) -> LanguageSample | None:
+        """Draws something to be answered about a sample; ``kinds``: shares by kind, instead of the dataset's own.
+
+        None where there is nothing to be asked about it.
+        """
 
     @abstractmethod
     def acting(self, rng: np.random.Generator, index: int, count: int) -> list[ActingSample]:
-        """Draws ``count`` different things to be done, with the motion for each from this sample on."""
+        """Draws up to ``count`` different things to be done, with the motion for each from this sample on."""
 
     @abstractmethod
     def statistics(self) -> tuple[Normalizer, Normalizer]:

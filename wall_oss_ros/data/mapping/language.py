@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is said in recordings: instructions, subtasks, thoughts, questions; as texts to act on and to be answered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wall_oss_ros.data.dataset import LanguageSample
+from wall_oss_ros.data.mapping.columns import Columns
+from wall_oss_ros.data.mapping.spec import Language
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.policy import prompts
+
+if TYPE_CHECKING:
+    from wall_oss_ros.data.lerobot import LeRobotDataset
+
+PERSISTENT, _STYLES = "language_persistent", ("plan", "memory", "motion")
+THOUGHT = "What has to be thought of to follow: "
+_SPECIAL, _WORD = re.compile(r"<\|[^|]*\|>"), re.compile(r"[^\W\d_]+")
+Texts = list[str | None]
+"""For each row, a text or None."""
+
+
+@dataclass(frozen=True)
+class EpisodeWords:
+    """What is said in an episode of n rows.
+
+    Attributes:
+        instructions, subtasks, thoughts: row by row.
+        questions: row to its questions and answers.
+        paraphrases: other ways to say the instruction.
+        settings: the mapping's.
+    """
+
+    instructions: Texts
+    subtasks: Texts
+    thoughts: Texts
+    settings: Language
+    questions: Mapping[int, Sequence[tuple[str, str]]] = field(default_factory=dict)
+    paraphrases: Sequence[str] = ()
+
+    @property
+    def plan(self) -> list[str]:
+        """The subtasks, in the order in which they were done; one that goes on is there once."""
+        said = [text for text in self.subtasks if text]
+        return [text for text, before in zip(said, [None, *said]) if text != before]
+
+    def acting(self, rng: np.random.Generator, row: int, count: int) -> list[str]:
+        """Up to ``count`` different texts that the motion from a row on follows."""
+        instruction, subtask = self._worded(rng, row), self.subtasks[row]
+        texts = {"instruction": [instruction], "subtask": [subtask or instruction], "both": [instruction, subtask]}
+        found = list(dict.fromkeys(text for text in texts[self.settings.acts_on] if text))
+        if len(found) > count:
+            found = [found[i] for i in rng.permutation(len(found))[:count]]
+        return found
+
+    def language(
+        self, rng: np.random.Generator, row: int, kinds: Mapping[str, float] | None = None
+    ) -> LanguageSample | None:
+        """Draws something to be answered about a row; None where there is nothing."""
+        samples = self.samples(row, self._worded(rng, row))
+        shares: Mapping[str, float] = {**self.settings.kinds} if kinds is None else kinds
+        weights = np.array([shares.get(kind, 0.0) for kind in samples], float)
+        if not weights.sum() > 0:
+            return None
+        chosen = samples[list(samples)[rng.choice(len(weights), p=weights / weights.sum())]]
+        return chosen[int(rng.integers(len(chosen)))]
+
+    def _worded(self, rng: np.random.Generator, row: int) -> str | None:
+        """The instruction of a row, in one of the ways to say it."""
+        instruction = self.instructions[row]
+        if instruction is None or not self.paraphrases:
+            return instruction
+        ways = list(dict.fromkeys([instruction, *self.paraphrases]))
+        return ways[int(rng.integers(len(ways)))]
+
+    def samples(self, row: int, instruction: str | None) -> dict[str, list[LanguageSample]]:
+        """All that can be asked about a row under an instruction, by kind."""
+        subtask, thought = self.subtasks[row], self.thoughts[row]
+        found: dict[str, list[LanguageSample]] = {}
+        if instruction and subtask:
+            found["reason"] = [LanguageSample("reason", prompts.reason_suffix(instruction), subtask)]
+            found["plan"] = [LanguageSample("plan", prompts.plan_suffix(instruction), "\n".join(self.plan))]
+        if instruction and thought:
+            found["thought"] = [LanguageSample("thought", prompts.ask_suffix(THOUGHT + instruction), thought)]
+        if row in self.questions:
+            found["ask"] = [
+                LanguageSample("ask", prompts.ask_suffix(question), answer) for question, answer in self.questions[row]
+            ]
+        return found
+
+
+class Words:
+    """Reads what is said.
+
+    Args:
+        settings: the mapping's.
+        columns: of the dataset.
+
+    Raises:
+        WallOSSError: a column of text is not there.
+    """
+
+    def __init__(self, settings: Language, columns: Columns, dataset: LeRobotDataset):
+        self._settings, self._columns, self._dataset = settings, columns, dataset
+        self._sources = {
+            "instruction": self._source("instruction", settings.instruction, "task"),
+            "subtask": self._source("subtask", settings.subtask, "subtask"),
+            "thought": self._source("thought", settings.thought, *_STYLES),
+        }
+
+    def _source(self, key: str, given: str | None, *own: str) -> str | None:
+        """A column of text; a word of ``own`` for what the dataset says itself; None for nothing."""
+        if given is None or given in own:
+            return given
+        return self._columns.text(f"language.{key}", given)
+
+    def read(self, episode: int) -> EpisodeWords:
+        """What is said in an episode, by its index."""
+        wanted = [one for one in self._sources.values() if one not in (None, "task", "subtask", *_STYLES)]
+        indices = ["task_index"] if "task_index" in self._dataset.features else []
+        wanted += [*indices, "frame_index", *(["timestamp"] if self._sources["thought"] in _STYLES else [])]
+        table = self._dataset.columns(episode, sorted({*wanted} & {*self._dataset.features}))
+        rows = len(next(iter(table.values())))
+        spoken = self._dataset.language(episode)
+        found: dict[str, Texts] = {}
+        for key, source in self._sources.items():
+            if source is None:
+                found[key] = [None] * rows
+            elif source == "task":
+                found[key] = self._by_number(table.get("task_index"), self._dataset.tasks, episode, rows)
+            elif source == "subtask":
+                found[key] = [_clean(text) for text in spoken.subtasks]
+            elif source in _STYLES and key == "thought":
+                said = [spoken.active(source, float(time)) for time in table["timestamp"]]
+                found[key] = [_clean(one and one.content, "\n") for one in said]
+            else:
+                found[key] = [_clean(text, "\n" if key == "thought" else " ") for text in table[source]]
+        questions: dict[int, list[tuple[str, str]]] = {}
+        if self._settings.questions:
+            questions = _questions(spoken.events)
+        others = [_clean(entry.content) for entry in spoken.persistent if entry.style == "task_aug"]
+        paraphrases = [text for text in dict.fromkeys(others) if text] if self._sources["instruction"] == "task" else []
+        texts = found["instruction"], found["subtask"], found["thought"]
+        return EpisodeWords(*texts, self._settings, questions, paraphrases)
+
+    def _by_number(self, numbers: np.ndarray | None, texts: Mapping[int, str], episode: int, rows: int) -> Texts:
+        if numbers is None:
+            return [None] * rows
+        if strange := sorted({int(n) for n in numbers} - {*texts}):
+            raise WallOSSError(
+                f"{self._dataset.folder}, episode {episode}: task_index {strange[0]} stands in no table of tasks.",
+                "Mend the dataset, or name a column of text as language.instruction.",
+            )
+        return [_clean(texts[int(number)]) for number in numbers]
+
+    def vocabulary(self, episodes: Sequence[int]) -> list[str]:
+        """Every word of what is said in these episodes, in lower case."""
+        texts: set[str] = set()
+        only_tables = self._sources["thought"] is None and not self._settings.questions
+        only_tables &= PERSISTENT not in self._dataset.features
+        tables = {"instruction": ("task", self._dataset.tasks), "subtask": ("subtask", self._dataset.subtasks)}
+        if only_tables and all(self._sources[key] in (None, name) and table for key, (name, table) in tables.items()):
+            texts |= {*self._dataset.tasks.values(), *self._dataset.subtasks.values()}
+        else:
+            for episode in episodes:
+                words = self.read(episode)
+                texts |= {text for text in (*words.instructions, *words.subtasks, *words.thoughts) if text}
+                texts |= {*words.paraphrases}
+                texts |= {text for asked in words.questions.values() for pair in asked for text in pair}
+        return sorted({word for text in texts for word in _WORD.findall(text.lower())})
+
+
+def _questions(events: Sequence[tuple[int, Any]]) -> dict[int, list[tuple[str, str]]]:
+    """Questions with their answers, by row: what a user asks about pictures, and what is answered on the same row."""
+    found: dict[int, list[tuple[str, str]]] = {}
+    asked: dict[tuple[int, str | None], str] = {}
+    for row, entry in events:
+        text = _clean(entry.content, "\n") if entry.style == "vqa" else None
+        if text is None:
+            continue
+        if entry.role == "user":
+            asked[row, entry.camera] = " ".join(text.split())
+        elif (question := asked.pop((row, entry.camera), None)) is not None:
+            found.setdefault(row, []).append((question, text))
+    return found
+
+
+def _clean(text: object, between: str = " ") -> str | None:
+    """A text without tokens that mean something in prompts, its lines joined; None where nothing is left."""
+    lines = [" ".join(line.split()) for line in _SPECIAL.sub(" ", "" if text is None else str(text)).splitlines()]
+    return between.join(line for line in lines if line) or None
