@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the pages of this folder that follow from the code: parameters, messages, profile, recipe, command line.
+"""Writes the pages of this folder that follow from the code: parameters, messages, profile, recipe, mapping, command.
 
 python docs/reference/generate.py           writes them
 python docs/reference/generate.py --check   only says which are out of date; exit status 1 if any is
@@ -20,6 +20,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from wall_oss_ros.commands.main import build_parser
+from wall_oss_ros.data.mapping.spec import Mapping
 from wall_oss_ros.nodes.action_expert import ActionExpertNode
 from wall_oss_ros.nodes.control import ControlNode
 from wall_oss_ros.nodes.lifecycle_node import COMMON_PARAMETERS
@@ -123,6 +124,16 @@ def recipe() -> str:
     )
 
 
+def mapping() -> str:
+    return "\n\n".join(
+        [
+            "# A mapping of recordings",
+            "`config/mappings/*.yaml`, field by field. How to write one: [your own data](../how-to/own_data.md).",
+            *_models(Mapping, {}),
+        ]
+    )
+
+
 def _models(model: type[BaseModel], done: dict[type, None]) -> Iterator[str]:
     """A section for a model, then one for each model that its fields are made of."""
     done[model] = None
@@ -215,6 +226,7 @@ PAGES = {
     "messages.md": messages,
     "profile.md": profile,
     "recipe.md": recipe,
+    "mapping.md": mapping,
     "command_line.md": command_line,
 }
 NOTE = "<!-- Written by docs/reference/generate.py from the code: edit that, and run it again. -->\n"

@@ -42,7 +42,7 @@ class _Half:
         count = len(profile.arm.joints)
         self._spec, self._columns, self._gripper, self._where = spec, columns, profile.gripper, where
         self.position = optional(columns, f"{where}.position", spec.position, 3)
-        numbers = spec.rotation and FORMS[spec.rotation.form]
+        numbers = None if spec.rotation is None else FORMS[spec.rotation.form]
         self.rotation = optional(columns, f"{where}.rotation", spec.rotation, numbers)
         self.joints = optional(columns, f"{where}.joints", spec.joints, count)
         self.opening = None if spec.gripper is None else columns.opening(f"{where}.gripper", spec.gripper)

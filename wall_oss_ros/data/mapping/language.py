@@ -64,7 +64,7 @@ class EpisodeWords:
     ) -> LanguageSample | None:
         """Draws something to be answered about a row; None where there is nothing."""
         samples = self.samples(row, self._worded(rng, row))
-        shares: Mapping[str, float] = {**self.settings.kinds} if kinds is None else kinds
+        shares: Mapping[str, float] = dict(self.settings.kinds.items()) if kinds is None else kinds
         weights = np.array([shares.get(kind, 0.0) for kind in samples], float)
         if not weights.sum() > 0:
             return None

@@ -16,6 +16,7 @@ from wall_oss_ros.robots.components import Component, Crop, Finite, Name, Vector
 
 Index = Annotated[int, Field(ge=0)]
 Quaternion = tuple[Finite, Finite, Finite, Finite]
+SampleKind = Literal["reason", "plan", "thought", "ask"]
 UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "rad": 1.0, "deg": 0.017453292519943295}
 FORMS = {
     "euler": 3, "quaternion_xyzw": 4, "quaternion_wxyz": 4, "axis_angle": 3, "6d_columns": 6, "6d_rows": 6, "matrix": 9,
@@ -203,8 +204,8 @@ class Language(Component):
     thought: Name | None = None
     acts_on: Literal["instruction", "subtask", "both"] = "both"
     questions: bool = False
-    kinds: dict[Literal["reason", "plan", "thought", "ask"], Annotated[float, Field(ge=0, allow_inf_nan=False)]] = (
-        Field(default_factory=lambda: {"reason": 1.0, "plan": 0.25, "thought": 0.5, "ask": 0.5})
+    kinds: dict[SampleKind, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
+        default={"reason": 1.0, "plan": 0.25, "thought": 0.5, "ask": 0.5}
     )
 
 
