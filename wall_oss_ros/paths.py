@@ -25,6 +25,14 @@ def _share_directories(package: str) -> list[Path]:
     return found + [root / "share" / package for root in dict.fromkeys(roots)]
 
 
+def is_there(path: str | Path) -> bool:
+    """Whether there is a file or folder; what can be no name of one, such as one that is too long, is not there."""
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):
+        return False
+
+
 def data_path(relative: str, package: str = "wall_oss_ros") -> Path:
     """The path of a data file or folder that ships with the project.
 
@@ -37,7 +45,7 @@ def data_path(relative: str, package: str = "wall_oss_ros") -> Path:
     """
     directories = _share_directories(package)
     for directory in directories:
-        if (directory / relative).exists():
+        if is_there(directory / relative):
             return directory / relative
     raise WallOSSError(
         f"{relative} of {package} was not found in {', '.join(map(str, directories))}.",

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line: help that helps, and one clear line for whatever cannot be done."""
 
+import argparse
 import io
 import socket
 import subprocess
@@ -8,7 +9,7 @@ import sys
 
 import pytest
 
-from wall_oss_ros.commands.main import COMMANDS, main
+from wall_oss_ros.commands.main import COMMANDS, build_parser, main
 from wall_oss_ros.errors import WallOSSError
 
 
@@ -70,11 +71,28 @@ BAD_INPUT = {
     "unknown robot": (["run", "--headless", "--robot", "r2d2"], "There is no robot 'r2d2'"),
     "no such profile": (["run", "--headless", "--robot", "nowhere/robot.yaml"], "cannot be read"),
     "missing checkpoint": (["run", "--headless", "--model", "no-such-model"], "There is no checkpoint no-such-model."),
-    "negative seed": (["run", "--headless", "--seed", "-3"], "below 0"),
-    "no time": (["run", "--headless", "--timeout", "0"], "no time to work in"),
-    "no speed": (["run", "--headless", "--speed", "0"], "--speed 0 is out of range"),
-    "domain out of range": (["run", "--headless", "--model", "MODEL", "--domain", "4000"], "is no ROS domain"),
-    "port out of range": (["run", "--model", "MODEL", "--port", "70000"], "is no port"),
+    "negative seed": (["run", "--headless", "--seed", "-3"], "--seed: '-3' is no whole number from 0"),
+    "no time": (["run", "--headless", "--timeout", "0"], "--timeout: '0' is no number from 0.1"),
+    "no speed": (["run", "--headless", "--speed", "0"], "--speed: '0' is no number from 0.05 to 20"),
+    "domain out of range": (
+        ["run", "--headless", "--model", "MODEL", "--domain", "4000"],
+        "--domain: '4000' is no whole number from 0 to 232",
+    ),
+    "port out of range": (
+        ["run", "--model", "MODEL", "--port", "70000"],
+        "--port: '70000' is no whole number from 1 to 65535",
+    ),
+    "no such option": (["run", "--no-such-option"], "unknown arguments: --no-such-option"),
+    "no such command": (["fly"], "invalid choice: 'fly'"),
+    "no command": ([], "the following arguments are required: COMMAND"),
+    "a name of two lines": (["inspect", "a\nb"], "There is no checkpoint a b."),
+    "an endless robot": (["check", "r" * 5000], "There is no robot"),
+    "an endless checkpoint": (["inspect", "m" * 5000], "There is no checkpoint"),
+    "an endless recipe": (["train", "--recipe", "x" * 5000], "There is no recipe"),
+    "an endless output": (["train", "--output", "o" * 5000], "cannot be made: File name too long."),
+    "results into a file": (["eval", "--model", "MODEL", "--output", "MODEL/config.json"], "config.json is no folder"),
+    "data into a file": (["train", "--data", "/dev/null/data"], "/dev/null is no folder"),
+    "no topic": (["topic", "pub", "a b", "std_msgs/msg/String"], "Names are words of letters"),
     "nothing to evaluate": (["eval", "--episodes", "0"], "nothing to run"),
     "evaluate nothing known": (["eval", "--model", "no-such-model"], "There is no checkpoint"),
     "unknown recipe": (["train", "--recipe", "no-such-recipe"], 'There is no recipe "no-such-recipe"'),
@@ -95,6 +113,39 @@ def test_bad_input_ends_in_one_clear_line(words, empty_directory, capsys):
     assert not (empty_directory / "runs").exists(), "nothing was begun"
 
 
+def leaves(parser, words=()):
+    """Each command and verb: the words that call it, those it needs filled in, and its options that take a value."""
+    verbs = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    for name, below in [(name, below) for action in verbs for name, below in action.choices.items()]:
+        yield from leaves(below, (*words, name))
+    if not verbs:
+        needed = [action for action in parser._actions if not action.option_strings and action.nargs is None]
+        yield (
+            (*words, *("x" for _ in needed)),
+            [action for action in parser._actions if action.option_strings and action.nargs is None],
+        )
+
+
+OPTIONS = [(words, option) for words, options in leaves(build_parser()) for option in options]
+NO_NUMBERS = ["nan", "inf", "-inf", "1e400", "", " ", "x", "0x10", "1_0", "\u0661\u0662", "true", "9" * 30, "9" * 5000]
+
+
+@pytest.mark.parametrize(("words", "option"), OPTIONS, ids=lambda value: getattr(value, "dest", None))
+def test_no_option_takes_what_is_no_number_or_no_text(words, option, empty_directory, capsys):
+    assert option.type not in (int, float), "these take nan, 1_0 and whatever is beyond all bounds"
+    numeric = getattr(option.type, "__name__", "") == "convert"
+    if not numeric and option.default == "":  # empty is what it is by itself
+        return
+    for value in NO_NUMBERS if numeric else ["", " "]:
+        with pytest.raises(argparse.ArgumentTypeError) as refused:
+            option.type(value)
+        assert len(str(refused.value)) < 100, "not the whole of what was given"
+    assert main([*words, f"{option.option_strings[-1]}="]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and option.option_strings[-1] in said and said.count("\n") == 1
+    assert not list(empty_directory.iterdir()), "nothing was begun"
+
+
 def test_port_in_use_says_which_other(empty_directory, capsys):
     (empty_directory / "MODEL").mkdir()
     for name in ("config.json", "model.safetensors"):
@@ -112,12 +163,6 @@ def test_a_folder_that_is_no_checkpoint(empty_directory, capsys):
     (empty_directory / "photos").mkdir()
     assert main(["run", "--headless", "--model", "photos"]) == 2
     assert "photos is no checkpoint: it has no config.json" in capsys.readouterr().err
-
-
-def test_unknown_arguments_are_refused_but_pytest_gets_its_own(capsys):
-    with pytest.raises(SystemExit):
-        main(["run", "--no-such-option"])
-    assert "unknown arguments: --no-such-option" in capsys.readouterr().err
 
 
 def test_wall_oss_test_passes_arguments_on(monkeypatch):

@@ -156,6 +156,8 @@ def test_fitting_makes_short_codes_and_saving_keeps_them(tmp_path):
     assert (again.decode(codes[0]) == fast.decode(codes[0])).all()
     with pytest.raises(WallOSSError, match=r"\(8, 7\) was expected"):
         again.encode(fresh[0][:4])
+    with pytest.raises(WallOSSError, match="cannot be written"):
+        fast.save("/dev/null/a")
 
 
 def test_newer_layouts_are_read_too(tmp_path):

@@ -100,6 +100,16 @@ def test_mistakes_are_named(act, message, tmp_path):
         act(small_model(), tmp_path)
 
 
+@pytest.mark.parametrize("place", ["/dev/null", "/proc/nowhere", "f" * 5000, "a\0b", None, 5])
+def test_where_no_adapter_can_be_written_or_read_one_line_says_so(place):
+    model = small_model()
+    add_lora(model)
+    with pytest.raises(WallOSSError, match="cannot be written"):
+        save_adapter(model, place)
+    with pytest.raises(WallOSSError, match="no LoRA adapter that can be read"):
+        load_adapter(small_model(), place)
+
+
 def test_an_adapter_of_another_model_is_refused(tmp_path):
     model = small_model()
     add_lora(model)

@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from wall_oss_ros.data.frames import FrameSet
@@ -161,6 +162,19 @@ def test_a_resumed_run_goes_on_exactly_where_it_stopped(tmp_path):
     advance(other, other_optimizer, 3, 3)
     for a, b in zip(model.parameters(), other.parameters()):
         torch.testing.assert_close(a, b)
+
+
+def test_a_save_that_finds_no_room_leaves_the_one_before(tmp_path, monkeypatch):
+    model, optimizer = twin()
+    checkpointing.save(tmp_path, model, optimizer, {"step": 1})
+
+    def full(*_):
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr(checkpointing, "save_file", full)
+    with pytest.raises(WallOSSError, match="cannot be written: No space left on device. Make room"):
+        checkpointing.save(tmp_path, model, optimizer, {"step": 2})
+    assert checkpointing.load(tmp_path, *twin())["step"] == 1
 
 
 def test_resuming_from_nothing_or_damage_is_refused(tmp_path):

@@ -20,22 +20,24 @@ import argparse
 import json
 import sys
 
+from wall_oss_ros.commands.arguments import Parser, number, text, whole
+
 _ROBOT = "a profile in config/robots, with :variant where it has some, or a path"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("robot", metavar="ROBOT", help=_ROBOT)
+    parser.add_argument("robot", type=text, metavar="ROBOT", help=_ROBOT)
     parser.add_argument("--live", action="store_true", help="look at the running system, too")
-    parser.add_argument("--domain", type=int, metavar="N", help="ROS domain (default: ROS_DOMAIN_ID, or 0)")
+    parser.add_argument("--domain", type=whole(0, 232), metavar="N", help="ROS domain (default: ROS_DOMAIN_ID, or 0)")
     _add_live_arguments(parser)
 
 
 def _add_live_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--seconds", type=float, default=5.0, metavar="S", help="how long to listen (default: %(default)g)"
+        "--seconds", type=number(0.5, 600), default=5.0, metavar="S", help="how long to listen (default: %(default)g)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON in place of a table")
-    parser.add_argument("--model", metavar="DIR", help="a checkpoint: its folder, or owner/name on the hub"
+    parser.add_argument("--model", type=text, metavar="DIR", help="a checkpoint: its folder, or owner/name on the hub"
                         " (default: what the action expert runs, or the one that ships)")  # fmt: skip
     parser.add_argument("--mock", action="store_true", help="the driver runs without a robot (use_mock_hardware:=true)")
     parser.add_argument("--namespace", default="", metavar="NAME", help="as the launch argument namespace")
@@ -80,16 +82,15 @@ def look(args: argparse.Namespace, ros_arguments: list[str] | None = None) -> li
         WallOSSError: the profile is refused, or the arguments make no sense.
     """
     from wall_oss_ros.commands.live.judge import judge
-    from wall_oss_ros.commands.live.listen import check_span, in_graph, listener
+    from wall_oss_ros.commands.live.listen import in_graph, listener
     from wall_oss_ros.robots.cameras import with_cameras
     from wall_oss_ros.robots.profile import load_profile
 
     namespace = args.namespace.strip("/")
     profile = with_cameras(load_profile(args.robot), args.cameras)
     profile = in_graph(profile, namespace, args.controller, args.base_topic)
-    span = check_span(args.seconds)
     with listener(profile, namespace, ros_arguments) as ear:
-        facts = ear.listen(span)
+        facts = ear.listen(args.seconds)
         return judge(profile, facts, ear.ours, args.mock, args.model)
 
 
@@ -116,13 +117,13 @@ def ros_main(argv: list[str] | None = None) -> int:
     own, ros = words[:at], words[at:]
     if "--" in ros:  # what follows is ours again
         own, ros = own + ros[ros.index("--") + 1 :], ros[: ros.index("--")]
-    parser = argparse.ArgumentParser(
-        prog="check", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = Parser(prog="check", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--robot", type=text, default="franka", metavar="ROBOT", help=f"{_ROBOT} (default: %(default)s)"
     )
-    parser.add_argument("--robot", default="franka", metavar="ROBOT", help=f"{_ROBOT} (default: %(default)s)")
     _add_live_arguments(parser)
-    args = parser.parse_args(own)
     try:
+        args = parser.parse_args(own)
         findings = look(args, ros)
     except WallOSSError as error:
         print(f"error: {error}", file=sys.stderr)

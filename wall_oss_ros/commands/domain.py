@@ -18,7 +18,7 @@ def set_domain(domain: int | None) -> None:
         WallOSSError: no such domain.
     """
     text = str(domain) if domain is not None else os.environ.get("ROS_DOMAIN_ID") or "0"
-    if not text.isdecimal() or int(text) > 232:
+    if not (text.isascii() and text.isdecimal() and len(text) < 10) or int(text) > 232:
         raise WallOSSError(f"{text} is no ROS domain.", "Use a number from 0 to 232: --domain N, or ROS_DOMAIN_ID.")
     os.environ["ROS_DOMAIN_ID"] = text
 

@@ -18,22 +18,35 @@ import os
 from datetime import datetime
 from pathlib import Path
 
+from wall_oss_ros.commands.arguments import SEED_LIMIT, folder, require_writable, text, whole
 from wall_oss_ros.errors import WallOSSError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--episodes", type=int, default=20, metavar="N", help="scenes with one task (default: %(default)s)"
+        "--episodes",
+        type=whole(0, 1_000_000),
+        default=20,
+        metavar="N",
+        help="scenes with one task (default: %(default)s)",
     )
     parser.add_argument(
-        "--steering", type=int, default=0, metavar="N", help="scenes with all their tasks (default: none)"
+        "--steering",
+        type=whole(0, 1_000_000),
+        default=0,
+        metavar="N",
+        help="scenes with all their tasks (default: none)",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="which unseen scenes (default: %(default)s)")
-    parser.add_argument("--robot", default="franka", help="profile in config/robots, or a path (default: %(default)s)")
-    parser.add_argument("--model", metavar="DIR", help="a checkpoint: its folder, or owner/name on the hub"
+    parser.add_argument(
+        "--seed", type=whole(0, SEED_LIMIT), default=0, metavar="S", help="which unseen scenes (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--robot", type=text, default="franka", help="profile in config/robots, or a path (default: %(default)s)"
+    )
+    parser.add_argument("--model", type=text, metavar="DIR", help="a checkpoint: its folder, or owner/name on the hub"
                         " (default: the one that ships)")  # fmt: skip
-    parser.add_argument("--output", type=Path, metavar="DIR", help="for the results (default: runs/eval_<time>)")
-    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core)")
+    parser.add_argument("--output", type=folder, metavar="DIR", help="for the results (default: runs/eval_<time>)")
+    parser.add_argument("--workers", type=whole(1, 1024), metavar="N", help="processes (default: one a core)")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -45,16 +58,12 @@ def main(args: argparse.Namespace) -> int:
     from wall_oss_ros.policy.checkpoints import model_directory
     from wall_oss_ros.robots.profile import load_profile
 
-    for name in ("episodes", "steering", "seed"):
-        if getattr(args, name) < 0:
-            raise WallOSSError(f"--{name} {getattr(args, name)} is below 0.", "Use 0 or more.")
     if args.episodes + args.steering == 0:
         raise WallOSSError("There is nothing to run.", "Give --episodes or --steering.")
-    if args.workers is not None and args.workers < 1:
-        raise WallOSSError(f"--workers {args.workers} can do no work.", "Use 1 or more.")
     profile = load_profile(args.robot)
     model = model_directory(args.model, profile)
     output = args.output or Path("runs") / datetime.now().strftime("eval_%Y-%m-%d_%H-%M-%S")
+    require_writable(output)
 
     from rich.console import Console
 

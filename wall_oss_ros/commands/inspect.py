@@ -18,13 +18,15 @@ import argparse
 import json
 from dataclasses import asdict
 
+from wall_oss_ros.commands.arguments import text
+
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="its folder, or owner/name on the hub")
-    parser.add_argument("--robot", metavar="PROFILE", help="compare with this profile, by name or path (default: the"
-                        " profiles that have the names of the checkpoint's statistics)")  # fmt: skip
+    parser.add_argument("checkpoint", type=text, metavar="CHECKPOINT", help="its folder, or owner/name on the hub")
+    parser.add_argument("--robot", type=text, metavar="PROFILE", help="compare with this profile, by name or path"
+                        " (default: the profiles that have the names of the checkpoint's statistics)")  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="leave the weights unread: headers and statistics only")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
 

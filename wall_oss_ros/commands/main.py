@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 from xml.etree import ElementTree
 
+from wall_oss_ros.commands.arguments import Parser
 from wall_oss_ros.errors import WallOSSError, missing_package
 from wall_oss_ros.paths import data_path
 
@@ -47,7 +48,7 @@ class _Version(argparse.Action):
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser with all subcommands; ``args.command_main`` is the chosen one's main."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="wall-oss",
         description="WALL-OSS on robots that speak ROS 2: from an instruction in words to subtasks to motion.",
         epilog=EXAMPLES,
@@ -81,18 +82,29 @@ def main(argv: Sequence[str] | None = None) -> int:
             parser.error(f"unknown arguments: {' '.join(rest)}")
         return args.command_main(args)
     except WallOSSError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return _fail(error)
     except ModuleNotFoundError as error:
         if (missing := missing_package(error)) is None:
             raise
-        print(f"error: {missing}", file=sys.stderr)
-        return 2
+        return _fail(missing)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # such as `wall-oss topic echo ... | head`
         sys.stderr.close()
         return 0
+    except OSError as error:  # of the computer, such as a full disk; what names no file is a fault of ours
+        if error.filename is None:
+            raise
+        return _fail(
+            f"{error.filename}: {error.strerror}. Check that it can be read and written, and that the disk has room."
+        )
+
+
+def _fail(error: Exception | str) -> int:
+    """Says in one line why nothing came of it."""
+    line = str(error).replace("\n", " ")
+    print(f"error: {line}", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wall_oss_ros.commands.arguments import SEED_LIMIT, number, text, whole
 from wall_oss_ros.errors import WallOSSError
 
 if TYPE_CHECKING:
@@ -50,19 +51,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "instruction", nargs="*", metavar="INSTRUCTION", help="what to do, in words; quotes are not needed"
     )
-    parser.add_argument("--robot", default="franka", help="profile in config/robots, or a path (default: %(default)s)")
-    parser.add_argument("--seed", type=int, help="fixes the scene; by default the first that has what is named")
+    parser.add_argument(
+        "--robot", type=text, default="franka", help="profile in config/robots, or a path (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seed",
+        type=whole(0, SEED_LIMIT),
+        metavar="N",
+        help="fixes the scene; by default the first that has what is named",
+    )
     parser.add_argument("--headless", action="store_true", help="no page in the browser")
-    parser.add_argument("--port", type=int, default=8080, help="of the page (default: %(default)s)")
-    parser.add_argument("--model", metavar="DIR", help="a checkpoint: its folder, or owner/name on the hub"
+    parser.add_argument(
+        "--port", type=whole(1, 65535), default=8080, metavar="N", help="of the page (default: %(default)s)"
+    )
+    parser.add_argument("--model", type=text, metavar="DIR", help="a checkpoint: its folder, or owner/name on the hub"
                         " (default: the one that ships)")  # fmt: skip
     parser.add_argument(
-        "--timeout", type=float, default=90.0, metavar="S", help="simulated time (default: %(default)s)"
+        "--timeout", type=number(0.1, 1e6), default=90.0, metavar="S", help="simulated time (default: %(default)s)"
     )
-    parser.add_argument("--speed", type=float, default=1.0, metavar="F", help="of simulated time against real time;"
-                        " below 1 gives a slow machine time to think (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--speed", type=number(0.05, 20), default=1.0, metavar="F", help="of simulated time against"
+                        " real time; below 1 gives a slow machine time to think (default: %(default)s)")  # fmt: skip
     parser.add_argument("--stay", action="store_true", help="stay up after the verdict in any case")
-    parser.add_argument("--domain", type=int, metavar="N", help="ROS domain (default: ROS_DOMAIN_ID, or 0)")
+    parser.add_argument("--domain", type=whole(0, 232), metavar="N", help="ROS domain (default: ROS_DOMAIN_ID, or 0)")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -82,10 +92,6 @@ def main(args: argparse.Namespace) -> int:
     from wall_oss_ros.robots.profile import load_profile
     from wall_oss_ros.sim.registry import task_of
 
-    if args.timeout <= 0:
-        raise WallOSSError(f"--timeout {args.timeout:g} is no time to work in.", "Give seconds above 0.")
-    if not 0.05 <= args.speed <= 20:
-        raise WallOSSError(f"--speed {args.speed:g} is out of range.", "Use 0.05 to 20; 1 is real time.")
     task = task_of(load_profile(args.robot))
     words = " ".join(args.instruction) if args.instruction else None
     instruction, seed = choose(task, words, args.seed)
@@ -94,8 +100,8 @@ def main(args: argparse.Namespace) -> int:
     set_domain(args.domain)
     logs = free_log_directory()
     specs = system(args.robot, model=args.model, seed=seed, speed=args.speed, state=logs.absolute())
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _terminate)
+    for which in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(which, _terminate)
 
     with ClaimedDomain(), Processes(make_log_directory(logs)) as processes:
         for spec in specs:
@@ -256,8 +262,6 @@ def viewer_arguments(port: int, robot: str, instruction: str) -> list[str]:
 
 def check_port(port: int) -> None:
     """Raises WallOSSError when the page cannot have this port."""
-    if not 1 <= port <= 65535:
-        raise WallOSSError(f"--port {port} is no port.", "Use one from 1024 to 65535.")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -22,6 +22,7 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
+from wall_oss_ros.commands.arguments import whole
 from wall_oss_ros.errors import WallOSSError
 
 # What is looked over: a name, the package that must be there, and the command.
@@ -38,7 +39,9 @@ TESTS = ("pytest", "pytest_timeout", "hypothesis", "xdist", "psutil")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lint", action="store_true", help="only look the code over")
     parser.add_argument("--quick", action="store_true", help="only the tests that need no more than a minute together")
-    parser.add_argument("-n", "--workers", type=int, metavar="N", help="processes that run tests (default: 2)")
+    parser.add_argument(
+        "-n", "--workers", type=whole(1, 1024), metavar="N", help="processes that run tests (default: 2)"
+    )
     parser.set_defaults(passed_on=[])
 
 

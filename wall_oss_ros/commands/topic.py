@@ -18,6 +18,7 @@ import time
 from collections import deque
 from typing import Any
 
+from wall_oss_ros.commands.arguments import number, text, whole
 from wall_oss_ros.commands.topic_values import absolute, fill, message_class, pick, plain, spin, temporary_node
 from wall_oss_ros.errors import WallOSSError
 
@@ -35,11 +36,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pub.add_argument("type", help="its type, such as std_msgs/msg/String")
     values_help = 'fields as YAML, such as "data: hello"; others keep 0 or empty'
     pub.add_argument("values", nargs="?", default="{}", help=values_help)
-    pub.add_argument("-r", "--rate", type=_positive, default=1.0, metavar="HZ", help="messages per second (default 1)")
-    pub.add_argument("-1", "--once", action="store_true", help="publish one message and leave")
-    pub.add_argument("-t", "--times", type=_count, default=0, metavar="N", help="publish N messages and leave")
     pub.add_argument(
-        "-w", "--wait-matching-subscriptions", type=int, metavar="N",
+        "-r", "--rate", type=number(1e-3, 1e6), default=1.0, metavar="HZ", help="messages per second (default 1)"
+    )
+    pub.add_argument("-1", "--once", action="store_true", help="publish one message and leave")
+    pub.add_argument(
+        "-t", "--times", type=whole(1, 1_000_000_000), default=0, metavar="N", help="publish N messages and leave"
+    )
+    pub.add_argument(
+        "-w", "--wait-matching-subscriptions", type=whole(0, 1_000_000), metavar="N",
         help="wait for N subscriptions first (default 1 with --once or --times, otherwise 0)",
     )  # fmt: skip
 
@@ -47,7 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     echo.add_argument("topic", help="name of the topic")
     echo.add_argument("type", nargs="?", help="its type; found out if not given")
     echo.add_argument("--once", action="store_true", help="print one message and leave")
-    echo.add_argument("--field", metavar="NAME", help="print one field only, such as header.stamp or subtasks")
+    echo.add_argument(
+        "--field", type=text, metavar="NAME", help="print one field only, such as header.stamp or subtasks"
+    )
     echo.add_argument("-f", "--full-length", action="store_true", help="do not shorten long arrays and strings")
 
     show = verbs.add_parser("list", help="print the topics")
@@ -55,7 +62,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     hz = verbs.add_parser("hz", help="print the rate of a topic")
     hz.add_argument("topic", help="name of the topic")
-    hz.add_argument("-w", "--window", type=_count, default=10000, metavar="N", help="average over the last N messages")
+    hz.add_argument(
+        "-w",
+        "--window",
+        type=whole(1, 1_000_000_000),
+        default=10000,
+        metavar="N",
+        help="average over the last N messages",
+    )
 
 
 def main(args: argparse.Namespace) -> int:
@@ -71,20 +85,6 @@ def main(args: argparse.Namespace) -> int:
             return {"pub": _pub, "echo": _echo, "list": _list, "hz": _hz}[args.verb](node, args)
         except ExternalShutdownException:
             return 0
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value) or value <= 0:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return value
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive integer")
-    return value
 
 
 # Verbs

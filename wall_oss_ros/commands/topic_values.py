@@ -10,23 +10,33 @@ from contextlib import contextmanager
 from typing import Any
 
 from wall_oss_ros import strict_yaml
+from wall_oss_ros.commands.domain import set_domain
 from wall_oss_ros.errors import WallOSSError
 
 
 @contextmanager
 def temporary_node(purpose: str) -> Iterator[Any]:
-    """A node, of rclpy's own or of the embedded library, which says nothing of itself."""
+    """A node, of rclpy's own or of the embedded library, which says nothing of itself.
+
+    Raises:
+        WallOSSError: ROS_DOMAIN_ID is none, or what is done with the node names a topic or service as ROS names none.
+    """
+    set_domain(None)
     from wall_oss_ros.embedded.logging import LoggingSeverity, set_logger_level
 
     set_logger_level("wall_oss.embedded", LoggingSeverity.WARN)
     from wall_oss_ros.embedded import auto  # noqa: F401  puts the embedded library in place where ROS 2 is missing
 
     import rclpy
+    from rclpy.exceptions import NameValidationException
 
     rclpy.init(args=[])
     node = rclpy.create_node(f"wall_oss_{purpose}_{time.time_ns() % 1_000_000}", start_parameter_services=False)
     try:
         yield node
+    except NameValidationException as error:
+        reason = " ".join(str(error).split())
+        raise WallOSSError(f"{reason}.", "Names are words of letters, digits and _, with / between them.") from None
     finally:
         node.destroy_node()
         rclpy.try_shutdown()

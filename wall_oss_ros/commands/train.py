@@ -16,19 +16,27 @@ import argparse
 from datetime import datetime
 from pathlib import Path
 
+from wall_oss_ros.commands.arguments import folder, number, require_writable, text
 from wall_oss_ros.errors import WallOSSError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--recipe", default="tiny", metavar="FILE", help="or a name in config/training (default: %(default)s)"
+        "--recipe",
+        type=text,
+        default="tiny",
+        metavar="FILE",
+        help="or a name in config/training (default: %(default)s)",
     )
-    parser.add_argument("--output", type=Path, metavar="DIR", help="for the checkpoint (default: runs/train_<time>)")
+    parser.add_argument("--output", type=folder, metavar="DIR", help="for the checkpoint (default: runs/train_<time>)")
     parser.add_argument(
-        "--data", type=Path, metavar="DIR", help="where demonstrations are, or go (default: OUTPUT/data)"
+        "--data", type=folder, metavar="DIR", help="where demonstrations are, or go (default: OUTPUT/data)"
     )
     parser.add_argument(
-        "--minutes", type=float, metavar="M", help="train for about that long; by default to the recipe's end"
+        "--minutes",
+        type=number(1e-3, 1e6),
+        metavar="M",
+        help="train for about that long; by default to the recipe's end",
     )
     parser.add_argument("--resume", action="store_true", help="go on from the last save in OUTPUT")
 
@@ -39,11 +47,11 @@ def main(args: argparse.Namespace) -> int:
     Raises:
         WallOSSError: a bad recipe, nothing to resume from, or an output that is in use.
     """
-    if args.minutes is not None and args.minutes <= 0:
-        raise WallOSSError(f"--minutes {args.minutes:g} is no time to train in.", "Give minutes above 0.")
     if args.resume and args.output is None:
         raise WallOSSError("--resume needs to know what to go on with.", "Name the folder: --output DIR.")
     output = args.output or Path("runs") / datetime.now().strftime("train_%Y-%m-%d_%H-%M-%S")
+    for made in (output, args.data or output):
+        require_writable(made)
     saved = any((output / "run").glob("*.safetensors"))
     if args.resume and not saved:
         raise WallOSSError(f"{output} has no save to go on from.", "Start without --resume.")

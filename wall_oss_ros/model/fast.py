@@ -26,6 +26,7 @@ import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.json_files import brief
 
 BYTES = 256
 """Entries that any byte-level vocabulary starts with."""
@@ -198,8 +199,19 @@ class FastTokenizer:
         return cls(train_bpe(texts, vocab_size, by_bytes()), scale, least)
 
     def save(self, folder: str | os.PathLike) -> None:
-        """Writes the two files, and one that lets transformers read the first."""
-        folder = Path(folder)
+        """Writes the two files, and one that lets transformers read the first.
+
+        Raises:
+            WallOSSError: they cannot be written.
+        """
+        try:
+            self._write(Path(folder))
+        except Exception as error:  # the tokenizers library raises no more particular one
+            raise WallOSSError(
+                f"{brief(folder)} cannot be written: {error}.", "Name a folder on a disk with room."
+            ) from None
+
+    def _write(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.bpe.save(str(folder / "tokenizer.json"))
         config = {

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.json_files import read_json
-from wall_oss_ros.paths import data_path
+from wall_oss_ros.paths import data_path, is_there
 from wall_oss_ros.robots.profile import RobotProfile
 
 DEFAULT_MODEL = "wall-oss-tiny"
@@ -32,7 +32,7 @@ def model_directory(model: str | Path | None, profile: RobotProfile | None = Non
     Raises:
         WallOSSError: there is no such directory, it is no checkpoint, or the hub does not answer.
     """
-    if model is not None and Path(model).exists():
+    if model is not None and is_there(model):
         directory = Path(model)
     else:
         shipped = DEFAULT_MODEL if profile is None else shipped_model(profile)

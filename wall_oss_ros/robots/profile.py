@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from wall_oss_ros import strict_yaml
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.paths import data_path
+from wall_oss_ros.paths import data_path, is_there
 from wall_oss_ros.robots import urdf_file
 from wall_oss_ros.robots.checked import checked, explain
 from wall_oss_ros.robots.components import (
@@ -274,7 +274,7 @@ def load_profile(name_or_path: str | Path, simulated: bool = False) -> RobotProf
             is nothing to simulate.
     """
     text, colon, variant = str(name_or_path), "", ""
-    if not Path(text).exists():
+    if not is_there(text):
         text, colon, variant = text.partition(":")
     is_path = text.endswith((".yaml", ".yml")) or "/" in text
     if not is_path and text not in available_profiles():

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -16,18 +17,27 @@ from wall_oss_ros.errors import WallOSSError
 
 def save(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: dict) -> None:
     """Writes ``training.safetensors`` and ``progress.json``; the latter last and atomically, so that a run that is
-    killed while it saves resumes from the save before."""
+    killed while it saves resumes from the save before.
+
+    Raises:
+        WallOSSError: they cannot be written; the save before is still there.
+    """
     names = {id(p): name for name, p in model.named_parameters()}
     tensors = {f"model.{name}": p.detach().contiguous() for name, p in model.state_dict().items()}
     for parameter, state in optimizer.state.items():
         for key, value in state.items():
             tensors[f"optimizer.{key}.{names[id(parameter)]}"] = torch.as_tensor(value).detach().contiguous()
-    folder.mkdir(parents=True, exist_ok=True)
     file = f"training-{progress['step']}.safetensors"
-    save_file(tensors, folder / file)
-    partial = folder / "progress.json.part"
-    partial.write_text(json.dumps({**progress, "file": file}, indent=1))
-    os.replace(partial, folder / "progress.json")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, folder / file)
+        partial = folder / "progress.json.part"
+        partial.write_text(json.dumps({**progress, "file": file}, indent=1))
+        os.replace(partial, folder / "progress.json")
+    except (OSError, SafetensorError) as error:
+        raise WallOSSError(
+            f"{folder} cannot be written: {error}.", "Make room; --resume then goes on from the save before."
+        ) from None
     for old in folder.glob("training-*.safetensors"):
         if old.name != file:
             old.unlink()

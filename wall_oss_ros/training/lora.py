@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.json_files import brief
 from wall_oss_ros.model import WallOSS
 from wall_oss_ros.model.checkpoint import is_statistic, take_statistics
 
@@ -167,15 +168,22 @@ def save_adapter(model: WallOSS, folder: str | Path) -> None:
     """Writes the adapters and what was trained with them, with its statistics; a small part of the model.
 
     Raises:
-        WallOSSError: the model has none.
+        WallOSSError: the model has none, or they cannot be written.
     """
     if not _adapted(model):
         raise WallOSSError("This model has no LoRA adapters to save.", "Use save_pretrained for a plain model.")
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     tensors = {f"{_PREFIX}{name}": value.detach().contiguous().cpu() for name, value in _tensors(model).items()}
-    save_file(tensors, folder / _WEIGHTS, metadata={"format": "pt"})
-    model.peft_config["default"].save_pretrained(str(folder))
+    try:
+        target = Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        part = target / f"{_WEIGHTS}.part"
+        save_file(tensors, part, metadata={"format": "pt"})
+        part.replace(target / _WEIGHTS)
+        model.peft_config["default"].save_pretrained(str(target))
+    except (OSError, TypeError, ValueError, SafetensorError) as error:
+        raise WallOSSError(
+            f"{brief(folder)} cannot be written: {error}.", "Name a folder on a disk with room."
+        ) from None
 
 
 @torch.no_grad()
@@ -185,12 +193,12 @@ def load_adapter(model: WallOSS, folder: str | Path) -> None:
     Raises:
         WallOSSError: the files cannot be read, or are of another model.
     """
-    folder = Path(folder)
     try:
-        config, tensors = _read(folder)
+        config, tensors = _read(Path(folder))
     except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
         raise WallOSSError(
-            f"{folder} holds no LoRA adapter that can be read: {error!r}.", "Name a folder that save_adapter wrote."
+            f"{brief(folder)} holds no LoRA adapter that can be read: {error!r}.",
+            "Name a folder that save_adapter wrote.",
         ) from None
     _inject(model, config)
     actions, states, unfit = take_statistics(tensors, model.config, folder)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from wall_oss_ros import strict_yaml
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.paths import data_path
+from wall_oss_ros.paths import data_path, is_there
 from wall_oss_ros.robots.checked import checked, explain
 
 _log = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
     if path.suffix not in (".yaml", ".yml"):
         folder = data_path("config/training")
         path = folder / f"{name_or_path}.yaml"
-        if not path.exists():
+        if not is_there(path):
             known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
             raise WallOSSError(f'There is no recipe "{name_or_path}".', f"Known ones: {known}; or give a file's path.")
     text = strict_yaml.read_text(path, "The recipe")

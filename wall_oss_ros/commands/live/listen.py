@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -313,14 +312,3 @@ class Listener:
 
 def _full(name: str, namespace: str) -> str:
     return f"{namespace.rstrip('/')}/{name}"
-
-
-def check_span(span: float) -> float:
-    """``span`` itself, s.
-
-    Raises:
-        WallOSSError: it is no time to listen.
-    """
-    if not (math.isfinite(span) and 0.5 <= span <= 600):
-        raise WallOSSError(f"--seconds {span:g} is no time to listen.", "Use 0.5 to 600.")
-    return span
