@@ -122,7 +122,7 @@ def read_info(folder: Path) -> Info:
         version=version,
         fps=_fps(path, values.get("fps")),
         robot_type=robot,
-        features={key: _feature(path, key, given) for key, given in features.items()},
+        features={key: read_feature(path, key, given) for key, given in features.items()},
         data_path=_template(path, "data_path", values.get("data_path") or DATA_PATHS[generation], generation),
         video_path=_template(path, "video_path", values.get("video_path") or VIDEO_PATHS[generation], generation),
         chunks_size=integer(chunks, f"{path}: chunks_size", least=1),
@@ -173,7 +173,12 @@ def _fps(path: Path, value: object) -> float:
     return float(value)  # type: ignore[arg-type]
 
 
-def _feature(path: Path, key: str, given: object) -> Feature:
+def read_feature(path: Path, key: str, given: object) -> Feature:
+    """One entry of info.json's features.
+
+    Raises:
+        WallOSSError: its name leads out of the folder, or dtype or shape are none.
+    """
     what = f"{path}: feature {brief(key)}"
     if not key or "\0" in key or ".." in PurePosixPath(key.replace("\\", "/")).parts or key.startswith("/"):
         raise WallOSSError(f"{what} has a name that leads out of the dataset's folder.", "Rename it.")

@@ -184,7 +184,8 @@ class LeRobotDataset:
                 if number >= 0 and int(number) not in self.subtasks:
                     what = self._rows.what(episode, "subtask_index")
                     raise WallOSSError(f"{what}, row {row}: {SUBTASKS} has no subtask {number}.")
-                subtasks[row] = self.subtasks[int(number)] if number >= 0 else subtasks[row]
+                said = self.subtasks[int(number)] if number >= 0 else ""
+                subtasks[row] = said or subtasks[row]
         return Language(tuple(subtasks), persistent, tuple(events))
 
     def verify(self) -> None:

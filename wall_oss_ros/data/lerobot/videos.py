@@ -61,7 +61,7 @@ class Videos:
                 shift = self._shift(decoder, key, episode, stamps)
                 pictures = decoder.frames((times + shift).tolist(), self._tolerance)
         except WallOSSError as error:
-            raise WallOSSError(f"{what}: {error.message}", error.hint) from None
+            raise WallOSSError(f"Episode {episode}, view {key}: {error.message}", error.hint) from None
         size = self._info.features[key].size[:2]
         for row, picture in zip(rows, pictures):
             if picture.shape[:2] != size:

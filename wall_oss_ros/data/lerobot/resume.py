@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a writer does before it goes on with a dataset that another one, or none, finished."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from wall_oss_ros.data.lerobot.files import UNFINISHED, whole_file
+from wall_oss_ros.data.lerobot.layout import PICTURES, Info, path_of
+from wall_oss_ros.data.lerobot.reader import LeRobotDataset
+from wall_oss_ros.data.lerobot.summary import PictureSketch
+from wall_oss_ros.data.lerobot.table_files import TableFiles
+from wall_oss_ros.data.lerobot.tables import open_parquet
+
+_log = logging.getLogger(__name__)
+
+
+def leftovers_removed(folder: Path, info: Info, tables: TableFiles) -> None:
+    """Takes away what an episode left that was not finished: files half written, and rows that no table knows of."""
+    for part in ("data", "videos", "meta"):
+        for path in (folder / part).rglob(f"*{UNFINISHED}"):
+            path.unlink()
+    if info.generation == "v2":
+        values = {"episode_index": tables.next_index, "episode_chunk": tables.next_index // info.chunks_size}
+        path_of(folder, info.data_path, values, "data_path").unlink(missing_ok=True)
+        for key, feature in info.features.items():
+            if feature.dtype == "video":
+                path_of(folder, info.video_path, {**values, "video_key": key}, "video_path").unlink(missing_ok=True)
+        return
+    for path in sorted((folder / "data").rglob("*.parquet")):
+        with open_parquet(path) as file:
+            column = file.read(columns=["episode_index"], use_threads=False).column("episode_index")
+            surplus = pc.greater_equal(column, tables.next_index)
+            if not pc.any(surplus).as_py():
+                continue
+            _log.warning("%s: rows of episode %d, which was not finished, are removed.", path, tables.next_index)
+            if pc.all(surplus).as_py():
+                path.unlink()
+                continue
+            with whole_file(path) as temporary, pq.ParquetWriter(temporary, file.schema_arrow) as writer:
+                for group in range(file.num_row_groups):
+                    rows = file.read_row_group(group, use_threads=False)
+                    kept = rows.filter(pc.less(rows.column("episode_index"), pa.scalar(tables.next_index)))
+                    if len(kept):
+                        writer.write_table(kept)
+
+
+def sketches_of(folder: Path, sketches: Mapping[str, Any]) -> None:
+    """Takes the episodes that are there into the statistics of the whole: columns read anew, pictures by what is
+    stored about them."""
+    dataset = LeRobotDataset(folder)
+    views = {key for key in sketches if dataset.features[key].dtype in PICTURES}
+    names = [key for key in sketches if key not in views]
+    for episode in dataset.episodes:
+        for key, values in dataset.columns(episode.index, names).items():
+            sketches[key].add(values.reshape(episode.length, -1))
+        stored = dataset.episode_statistics.get(episode.index, {}) if views else {}
+        for key in views & stored.keys():
+            if (known := PictureSketch.from_statistics(stored[key])) is not None:
+                sketches[key].merge(known)
