@@ -10,7 +10,7 @@ from glob import glob
 from pathlib import Path
 from xml.etree import ElementTree
 
-from setuptools import find_packages, setup
+from setuptools import __version__, find_packages, setup
 
 PACKAGE = "wall_oss_ros"
 NODES = (
@@ -45,7 +45,12 @@ if "AMENT_PREFIX_PATH" not in os.environ:
     data_files += tree("wall_oss_msgs/msg", "share") + tree("wall_oss_msgs/srv", "share")
     data_files += tree("wall_oss_msgs/action", "share")
 
+# colcon test runs pytest only where the extra "test" names it. pyproject.toml does; this is for what does not read that.
+reads_pyproject = int(__version__.split(".")[0]) >= 61
+extras = {} if reads_pyproject else {"extras_require": {"test": ["pytest"]}}
+
 setup(
+    **extras,
     name=PACKAGE,
     version=ElementTree.parse("package.xml").findtext("version"),
     description="WALL-OSS, an open vision-language-action model, on robots that speak ROS 2.",

@@ -2,7 +2,10 @@
 """The files that only ROS 2 reads agree with the code and with each other. Needs no ROS 2."""
 
 import ast
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -56,6 +59,25 @@ def test_colcon_is_told_of_every_package():
     places = yaml.safe_load((ROOT / "colcon_defaults.yaml").read_text())
     for verb in ("build", "test", "list"):
         assert set(places[verb]["base-paths"]) == packages
+
+
+def test_colcon_runs_the_tests_by_pytest():
+    """As colcon decides: by the setup script's extra "test", whose own words name pytest."""
+    script = f"""
+import json
+from setuptools import Distribution
+import setuptools
+found = {{}}
+def setup(**options):
+    distribution = Distribution(options)
+    distribution.parse_config_files()
+    found.update(distribution.extras_require)
+setuptools.setup = setup
+exec(compile(open({str(ROOT / "setup.py")!r}).read(), "setup.py", "exec"))
+print(json.dumps(found))
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert [name for name in json.loads(done.stdout)["test"] if re.split(r" |<|=|>|!", name)[0] == "pytest"]
 
 
 def imports_of_ros(*folders: Path) -> set[str]:
