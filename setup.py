@@ -45,7 +45,7 @@ if "AMENT_PREFIX_PATH" not in os.environ:
     data_files += tree("wall_oss_msgs/msg", "share") + tree("wall_oss_msgs/srv", "share")
     data_files += tree("wall_oss_msgs/action", "share")
 
-# colcon test runs pytest only where the extra "test" names it. pyproject.toml does; this is for what does not read that.
+# colcon test runs pytest only where the extra "test" names it. pyproject.toml does, where it is read.
 reads_pyproject = int(__version__.split(".")[0]) >= 61
 extras = {} if reads_pyproject else {"extras_require": {"test": ["pytest"]}}
 

@@ -162,6 +162,9 @@ def test_a_driving_base_may_listen_elsewhere():
 def test_a_namespace_comes_before_every_name(robot):
     profile = load_profile(robot)
     renamed = dict(remappings(profile, "cell_1"))
+    assert (
+        renamed["/tf"] == "/cell_1/tf" and renamed["/tf_static"] == "/cell_1/tf_static"
+    )  # of cameras on the hand, too
     topics, actions = profile_names(profile)
     assert set(topics) >= {profile.joint_states, profile.command.topic, *(view.image_topic for view in profile.views)}
     assert set(actions) == {profile.command.action, profile.gripper.action}

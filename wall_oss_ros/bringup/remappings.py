@@ -11,12 +11,11 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.profile import RobotProfile
 
 # Absolute names that no profile has, and that would be shared by all robots. /diagnostics is: there names say whose.
-_OURS = ("/clock", "/tf_static", "/robot_description", "/simulation/ground_truth", "/simulation/reset")
+_OURS = ("/clock", "/tf", "/tf_static", "/robot_description", "/simulation/ground_truth", "/simulation/reset")
 _RECORDED = (  # besides the profile's topics
     *(f"/{NAMESPACE}/{name}" for name in ("instruction", "observation", "plan", "status")),
     *(f"/{NAMESPACE}/{name}" for name in ("observation_state", "model", "action_request", "action_chunk")),
     f"/{NAMESPACE}/emergency_stop",
-    "/tf",
     *_OURS[:-1],
 )
 _NAMESPACE = re.compile(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*")
