@@ -20,6 +20,7 @@ from std_msgs.msg import String
 from wall_oss_msgs.msg import ActionChunk, ControlStatus, ModelInfo, Observation, SubtaskPlan
 
 _WINDOW = 3.0  # s over which rates are taken
+_CHUNKS = 10.0  # s, for chunks: they are few where simulated time goes slowly
 TRUTH_TOPIC = "/simulation/ground_truth"
 
 
@@ -39,7 +40,7 @@ class Monitor:
         self.plan: SubtaskPlan | None = None
         self.status: ControlStatus | None = None
         self.truth: dict | None = None
-        self.observations, self.chunks = RateMeter(_WINDOW), RateMeter(_WINDOW)
+        self.observations, self.chunks = RateMeter(_WINDOW), RateMeter(_CHUNKS)
         self.plan_heard, self.status_heard = LastHeard(PLAN_FRESH), LastHeard(STATUS_FRESH)
         self.observation_heard = LastHeard(VIEWS_FRESH)
         self.model: ModelInfo | None = None
