@@ -10,6 +10,7 @@ meanwhile: a process that does nothing but sleep until the next multiple of the 
 
     python benchmarks/control_rate.py
     python benchmarks/control_rate.py --seconds 60 --load 2 --json control_rate.json
+    python benchmarks/control_rate.py --niceness 0      # control and simulated robot without priority
     python benchmarks/control_rate.py --load 2 --fifo   # control under SCHED_FIFO, where that is permitted
     python benchmarks/control_rate.py --attach          # to a system that runs already: wall-oss run --stay
 """
@@ -24,6 +25,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -192,7 +194,9 @@ def sleeper(period: float, gaps: list[float]):
 def busy(count: int):
     """So many other processes, each with a core's worth of work."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    others = [subprocess.Popen([sys.executable, "-c", BUSY], env=environment) for _ in range(count)]
+    # Each in a session of its own, as other people's programs are: the kernel shares processors out by session.
+    start = partial(subprocess.Popen, [sys.executable, "-c", BUSY], env=environment, start_new_session=True)
+    others = [start() for _ in range(count)]
     try:
         yield
     finally:
@@ -217,6 +221,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=20.0, help="of work to measure (default: %(default)s)")
     parser.add_argument("--load", type=int, default=0, metavar="N", help="busy processes beside (default: %(default)s)")
     parser.add_argument("--fifo", action="store_true", help="control under SCHED_FIFO, where that is permitted")
+    parser.add_argument("--niceness", type=int, metavar="N", help="of control and simulated robot, not the default one")
     parser.add_argument("--robot", default="franka")
     parser.add_argument("--model", help="a checkpoint; by default the one that ships")
     parser.add_argument("--seed", type=int, help="of the scene")
@@ -241,6 +246,8 @@ def run(args: argparse.Namespace) -> dict:
     rclpy.init(args=[])
     with TemporaryDirectory() as logs, Processes(Path(logs)) as processes:
         own = {"robot": args.robot, "sim": True, "model": args.model, "seed": seed, "state": Path(logs)}
+        if args.niceness is not None:
+            own["parameters"] = {name: {"niceness": args.niceness} for name in ("control", "simulated_robot")}
         specs = [] if args.attach else system(**own)
         for spec in specs:
             processes.start(spec.name, spec.module, spec.arguments())
@@ -250,7 +257,7 @@ def run(args: argparse.Namespace) -> dict:
                 raise WallOSSError(f"{ended[0]} ended: {processes.complaint(ended[0])}")
 
         probe = Probe(profile.command.topic)
-        scheduling, awakenings = "as all others", []
+        scheduling, awakenings = "niceness of its default" if args.niceness is None else f"niceness {args.niceness}", []
         try:
             with busy(args.load):
                 if args.fifo and not args.attach:

@@ -26,6 +26,7 @@ from wall_oss_ros.nodes.conversions import answer_from, plan_news, request_messa
 from wall_oss_ros.nodes.home import HOME_PARAMETERS, Home
 from wall_oss_ros.nodes.lifecycle_node import ERROR, OK, WARN, WallOSSNode, run_identity
 from wall_oss_ros.nodes.parameters import Parameter
+from wall_oss_ros.nodes.priority import NICENESS
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, REQUEST
 from wall_oss_ros.nodes.running import run
 from wall_oss_ros.nodes.torso_and_base import TorsoAndBase
@@ -74,6 +75,7 @@ class ControlNode(WallOSSNode):
                   " controller's clock is not this one's."),
         Parameter("stop_record", "", "File that says that the robot is stopped, so that a stop outlasts a restart;"
                   " empty is one for this robot in ~/.ros/wall_oss."),
+        NICENESS,
         Parameter("realtime_priority", 0, "SCHED_FIFO priority of the process, where the system permits it; 0 leaves it"
                   " as it is.", 0, 98),
     )  # fmt: skip
@@ -93,7 +95,6 @@ class ControlNode(WallOSSNode):
         self._request_out = self.publish_to(ActionRequest, "action_request", REQUEST)
         self._commands = CommandPublishers(self, profile)
         self._description, self._comparison = "", Comparison()
-        self._take_priority()
 
     def start(self) -> None:
         profile, joining = self._profile, self.value("chunk_joining")
@@ -166,14 +167,6 @@ class ControlNode(WallOSSNode):
         home = Path(os.environ.get("ROS_HOME") or Path.home() / ".ros")
         place = "_".join([*filter(None, self.get_namespace().split("/")), os.environ.get("ROS_DOMAIN_ID") or "0"])
         return home / "wall_oss" / f"stop_{self._robot.partition('@')[0].replace(':', '_')}_{place}.json"
-
-    def _take_priority(self) -> None:
-        """Has the kernel run this process before all others, where that is wanted and permitted."""
-        if priority := self.value("realtime_priority"):
-            try:
-                os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
-            except (AttributeError, OSError) as error:
-                self.get_logger().warning(f"No SCHED_FIFO priority {priority}: {error}. See docs/how-to/first_hour.md.")
 
     # What comes in.
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.nodes.arguments import look_for_strangers, look_over
 from wall_oss_ros.nodes.lifecycle_node import WallOSSNode
+from wall_oss_ros.nodes.priority import take_priority
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
@@ -56,6 +57,7 @@ def run(
             nodes.append(make_node())
             executor.add_node(nodes[-1])
         look_for_strangers(given, nodes)
+        _put_first(nodes)
         for node in nodes:
             node.autostart()
         _spare_collections()
@@ -83,6 +85,15 @@ def run(
         if rclpy.ok():
             rclpy.shutdown()
     return 0
+
+
+def _put_first(nodes: list[WallOSSNode]) -> None:
+    """Gives the process the priority that its nodes ask for. What is permitted is the system's to say: no error."""
+    for node in nodes:
+        realtime = node.value("realtime_priority") if node.has_parameter("realtime_priority") else 0
+        if node.has_parameter("niceness") and (refused := take_priority(node.value("niceness"), realtime)):
+            tell = node.get_logger().warning if realtime else node.get_logger().info
+            tell(f"Not permitted here: {refused}. See docs/safety.md, Measured.")
 
 
 def _spare_collections() -> None:

@@ -13,6 +13,7 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.nodes.conversions import image_message, to_stamp, transform_message
 from wall_oss_ros.nodes.lifecycle_node import ERROR, OK, WARN, WallOSSNode
 from wall_oss_ros.nodes.parameters import Parameter
+from wall_oss_ros.nodes.priority import NICENESS
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
 from wall_oss_ros.nodes.running import run
 from wall_oss_ros.nodes.simulated_controllers import GRIPPER_ACTION, GripperServer, TrajectoryServer
@@ -47,6 +48,7 @@ class SimulatedRobotNode(WallOSSNode):
         Parameter(
             "colours", "", "Colours of the cubes or trays, such as red,green,blue; empty: those of the seed.", live=True
         ),
+        NICENESS,  # robots' drivers run before other work, too
         Parameter("real_time_factor", 1.0, "Simulated seconds in a second of wall time.", 0.05, 20.0),
         Parameter(
             "camera_rate_hz", 0.0, "Images of each camera per second of wall time; 0 is the profile's.", 0.0, 120.0
