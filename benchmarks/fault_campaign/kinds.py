@@ -332,7 +332,7 @@ def _other_subtask(plan: SubtaskPlan) -> None:
 
 
 _add("plans: of a second planner", _plans(_other_subtask, 0.4), lasts=(2.0, 3.0))
-_none = _of_another_planner(plan_id=0, status=SubtaskPlan.CANCELLED)
+_none = _of_another_planner(plan_id=0, status=SubtaskPlan.NO_PLAN)
 _add("plans: none, says a second planner", _plans(_none, 1.0), lasts=(2.0, 3.0))
 
 # Commands and clocks of others.

@@ -66,6 +66,7 @@ def test_the_launch_file_is_the_manual():
         (["model:=CHECKPOINT", "seed:=-1"], "The seed is '-1'. Give a whole number"),
         (["model:=CHECKPOINT", "namespace:=a-b"], "'a-b' is no namespace."),
         (["model:=CHECKPOINT", "ur_type:=ur5e"], "has no variants, so there is no 'ur5e'."),
+        (["model:=CHECKPOINT", "record:=true"], "record:=true names no folder. Give one that is not there yet"),
         (["model:=CHECKPOINT", "record:=/"], "There is a / already. ros2 bag makes the folder itself"),
         pytest.param(["model:=CHECKPOINT", "planner:=moveit"], "MoveIt was asked for", marks=NO_MOVEIT),
         pytest.param(["model:=CHECKPOINT", "check_targets:=true"], "MoveIt was asked for", marks=NO_MOVEIT),

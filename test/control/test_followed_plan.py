@@ -47,7 +47,7 @@ def test_without_a_clock_every_running_plan_is_older():
 
 def test_the_next_plan_of_a_planner_that_was_heard_before_is_new():
     plan = followed()
-    plan.update(news(number=0, status=PlanStatus.CANCELLED), 1.0)
+    plan.update(news(number=0, status=PlanStatus.NO_PLAN), 1.0)
     plan.update(news(number=1, began=0.0), 2.0)
     assert not plan.older
     older = followed()

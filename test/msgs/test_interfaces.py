@@ -38,7 +38,7 @@ def test_constants_that_nodes_and_viewers_share():
     Status = get_message("wall_oss_msgs/ControlStatus")
     assert (Subtask.PENDING, Subtask.ACTIVE, Subtask.DONE, Subtask.FAILED, Subtask.CANCELLED) == (0, 1, 2, 3, 4)
     assert (Plan.AWAITING_APPROVAL, Plan.RUNNING, Plan.SUCCEEDED) == (0, 1, 2)
-    assert (Plan.FAILED, Plan.CANCELLED, Plan.REJECTED) == (3, 4, 5)
+    assert (Plan.FAILED, Plan.CANCELLED, Plan.REJECTED, Plan.NO_PLAN) == (3, 4, 5, 6)
     assert (Status.IDLE, Status.RUNNING, Status.HOLDING, Status.STOPPED) == (0, 1, 2, 3)
     for message, plain in ((Subtask, SubtaskStatus), (Plan, PlanStatus), (Status, State)):
         assert {name: getattr(message, name) for name in plain.__members__} == dict(plain.__members__)

@@ -25,6 +25,7 @@ from control_msgs.action import FollowJointTrajectory, GripperCommand
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.msg import Log
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, JointState
 from std_msgs.msg import Bool, Header, String
@@ -44,6 +45,7 @@ def test_the_simulated_robot_and_perception(bench):
     joints = bench.listen(JointState, "/joint_states", SENSOR)
     infos = bench.listen(CameraInfo, PROFILE.views[0].camera_info_topic, SENSOR)
     truth = bench.listen(String, "/simulation/ground_truth", NEWEST)
+    reports = bench.listen(DiagnosticArray, "/diagnostics", EVENTS)
     said = {"expert": "e", "robot": robot_identity(PROFILE), "image_size": 112}
     said["view_names"] = [view.name for view in PROFILE.views]
     bench.node.create_publisher(ModelInfo, "model", LATCHED).publish(ModelInfo(**said))
@@ -91,6 +93,10 @@ def test_the_simulated_robot_and_perception(bench):
         bench.until(lambda: newest("fr3_finger_joint1") == pytest.approx(0.02, abs=0.003))
         assert bench.call(Trigger, "/simulation/reset", Trigger.Request()).success
         bench.until(lambda: newest("fr3_joint1") == pytest.approx(0.0, abs=0.01))
+        bench.until(lambda: {status.name for report in reports for status in report.status} >= {
+            "wall_oss/simulated_robot", "wall_oss/perception"})  # fmt: skip
+        stamps = [report.header.stamp.sec for report in reports]
+        assert max(stamps) <= joints[-1].header.stamp.sec + 1, "all of them by the simulation's clock"
     assert robot.process.returncode == 0 and perception.process.returncode == 0
     assert "Traceback" not in robot.output + perception.output, robot.output + perception.output
 
@@ -169,7 +175,7 @@ def test_control_moves_holds_and_obeys(bench):
 
     heartbeat.cancel()
     bench.until(lambda: statuses[-1].state == ControlStatus.HOLDING and "planner" in statuses[-1].reason)
-    robot.plan(SubtaskPlan.CANCELLED, plan_id=0)  # a new planner, which has none
+    robot.plan(SubtaskPlan.NO_PLAN, plan_id=0)  # a new planner, which has none
     bench.until(lambda: (statuses[-1].state, statuses[-1].reason) == (ControlStatus.IDLE, "no plan yet"))
     robot.plan(SubtaskPlan.SUCCEEDED)
     bench.until(lambda: statuses[-1].state == ControlStatus.IDLE and "succeeded" in statuses[-1].reason)
@@ -271,6 +277,7 @@ def test_a_manager_can_drive_a_node_through_its_states(bench):
 def test_planner_by_topic_action_and_services(bench):
     policy = FakePolicy()
     plans = bench.listen(SubtaskPlan, "plan", LATCHED)
+    logged = bench.listen(Log, "/rosout", EVENTS)
     robot = Robot(bench)
     planner = bench.run(PlannerNode(policy_loader=lambda *_: policy))
     instructions = bench.node.create_publisher(String, "instruction", EVENTS)
@@ -278,6 +285,7 @@ def test_planner_by_topic_action_and_services(bench):
 
     bench.until(lambda: plans)
     assert (plans[0].plan_id, plans[0].instruction) == (0, ""), "a planner that has just started has no plan"
+    assert (plans[0].status, plans[0].message) == (SubtaskPlan.NO_PLAN, "No plan yet."), "and none was cancelled"
     instructions.publish(String(data="frobnicate the cube"))
     bench.until(lambda: plans and plans[-1].status == SubtaskPlan.FAILED)
     assert "frobnicate" in plans[-1].message
@@ -291,6 +299,9 @@ def test_planner_by_topic_action_and_services(bench):
     count = len(plans)
     bench.until(lambda: len(plans) > count)
     assert plans[-1].header.stamp == running.header.stamp, "the heartbeat repeats the plan as it is"
+    told = [line.msg for line in logged if line.name.endswith("planner")]
+    assert [line for line in told if "running" in line] == ["Plan 2 running, now: pick up the red cube"], "once"
+    assert not any("All is ready" in line for line in told), "control has said nothing yet"
 
     answer = bench.call(Ask, "ask", Ask.Request(question="where is it?"))
     assert answer.success and answer.answer == "you asked: where is it?"
@@ -326,9 +337,15 @@ def test_planner_by_topic_action_and_services(bench):
     bench.until(result.done)
     assert result.result().status == GoalStatus.STATUS_CANCELED
     bench.until(lambda: plans[-1].status == SubtaskPlan.CANCELLED)
+    status.state = ControlStatus.IDLE
+    for _ in range(2):
+        statuses.publish(status)
+    bench.until(lambda: any("All is ready" in line.msg for line in logged))
     refused, _ = bench.send_goal(ExecuteInstruction, "execute", ExecuteInstruction.Goal(instruction=" "))
     assert not refused.accepted
     assert robot.trajectories == [] and planner.active
+    (ready,) = (line.msg for line in logged if "All is ready" in line.msg)
+    assert ready.startswith(f"All is ready: {PROFILE.full_name} waits for an instruction on /")
 
     goal = ExecuteInstruction.Goal(instruction="to be cut short")
     _, result = bench.send_goal(ExecuteInstruction, "execute", goal)

@@ -131,7 +131,7 @@ def test_a_second_of_anything_is_named_and_the_arm_holds(bench):
 
     bench.until(in_state(statuses, ControlStatus.RUNNING))
     plans = bench.node.create_publisher(SubtaskPlan, "plan", LATCHED)
-    plans.publish(SubtaskPlan(planner="another#1", plan_id=0, status=SubtaskPlan.CANCELLED, active=-1))
+    plans.publish(SubtaskPlan(planner="another#1", plan_id=0, status=SubtaskPlan.NO_PLAN, active=-1))
     bench.until(holds("2 planners", "another#1", "bench"))
     bench.until(in_state(statuses, ControlStatus.RUNNING))
 

@@ -15,6 +15,7 @@ _WORDS = {
     PlanStatus.FAILED: "the plan has failed",
     PlanStatus.CANCELLED: "the plan was cancelled",
     PlanStatus.REJECTED: "the plan was rejected",
+    PlanStatus.NO_PLAN: "no plan yet",
 }
 
 

@@ -98,7 +98,7 @@ class PlannerNode(WallOSSNode):
         self.identity = run_identity(self)  # plans are counted anew
         self._goals, self._served_until = 0, -math.inf
         # As last published. A new planner says that it has none, to those who still follow the plan of one that died.
-        self._message = self._to_message(Plan(0, "", status=PlanStatus.CANCELLED, message="No plan yet."))
+        self._message = self._to_message(Plan(0, "", status=PlanStatus.NO_PLAN, message="No plan yet."))
         self._logged, self._ready = "", False
         self._observed: float | None = None  # when the last observation came, s of steady time
         self._unusable, self._control_idle = "", False

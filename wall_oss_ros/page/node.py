@@ -169,8 +169,6 @@ class PageNode(WallOSSNode):
             mark, tone = SUBTASK_MARKS.get(subtask.status, ("?", "quiet"))
             lines.append(PlanLine(mark, printable(subtask.text), tone, subtask.status == Subtask.ACTIVE))
         state, tone = plan_words(plan.status, silence)
-        if not plan.plan_id and not silence:
-            state, tone = "waiting for an instruction", "quiet"
         self._panel.show_plan(
             printable(plan.instruction), state, tone, lines, printable(plan.message), stale=bool(silence)
         )

@@ -16,6 +16,7 @@ PLAN = {
     PlanStatus.FAILED: ("failed", "bad"),
     PlanStatus.CANCELLED: ("cancelled", "quiet"),
     PlanStatus.REJECTED: ("rejected", "bad"),
+    PlanStatus.NO_PLAN: ("waiting for an instruction", "quiet"),
 }
 SUBTASK_MARKS = {
     SubtaskStatus.PENDING: ("○", "quiet"),

@@ -33,6 +33,7 @@ class PlanStatus(_Status):
     FAILED = 3
     CANCELLED = 4
     REJECTED = 5
+    NO_PLAN = 6
 
 
 @dataclass
