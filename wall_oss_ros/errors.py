@@ -33,6 +33,7 @@ _EXTRAS = {  # of pyproject.toml, by the modules that they bring
     "train": ("matplotlib",),
     "lora": ("peft",),
     "data": ("av", "pyarrow"),
+    "serve": ("msgpack", "websockets"),
 }
 
 

@@ -96,6 +96,15 @@ BAD_INPUT = {
     "nothing to evaluate": (["eval", "--episodes", "0"], "nothing to run"),
     "evaluate nothing known": (["eval", "--model", "no-such-model"], "There is no checkpoint"),
     "unknown recipe": (["train", "--recipe", "no-such-recipe"], 'There is no recipe "no-such-recipe"'),
+    "serve for no robot": (["serve", "--robot", "r2d2"], "There is no robot 'r2d2'"),
+    "serve nothing known": (["serve", "no-such-model"], "There is no checkpoint"),
+    "serve at no port": (["serve", "--port", "70000"], "no whole number from 0 to 65535"),
+    "serve nowhere": (["serve", "--host", "no.such.host.invalid"], "is unknown"),
+    "serve with no token": (["serve", "--token-file", "nowhere"], "The token file nowhere cannot be read"),
+    "serve no view": (["serve", "--view", "face_view"], "is no VIEW=KEY"),
+    "serve another's view": (["serve", "--view", "side=a"], "there is no view 'side'"),
+    "serve by no keys": (["serve", "--keys", "nowhere.yaml"], "cannot be read"),
+    "serve nobody": (["serve", "--clients", "0"], "no whole number from 1 to 1000"),
     "nothing to resume": (["train", "--output", "nowhere", "--resume"], "has no save to go on from"),
 }
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "run": "simulate a robot, follow an instruction, and judge the result",
     "eval": "measure a model in closed loop on scenes it was never trained on",
     "train": "make demonstrations and train a model on them",
+    "serve": "serve a model over websockets, to openpi's client and others",
     "check": "look a robot's profile over before anything moves",
     "inspect": "show what a checkpoint holds, and what in it looks wrong",
     "test": "look the code over and run the test suite",
@@ -37,6 +38,7 @@ examples:
   wall-oss eval --episodes 20
   wall-oss check my_robot.yaml
   wall-oss inspect models/wall-oss-tiny
+  wall-oss serve --robot franka
 """
 
 
