@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes demonstrations in the simulator and trains a model on them, as a recipe says.
+"""Trains a model as a recipe says: on recordings, or on demonstrations that it makes in the simulator.
 
 Writes a checkpoint that the other commands take with --model, its training curves, and saves to resume from.
 
@@ -8,6 +8,7 @@ examples:
   wall-oss train --output runs/train --resume
   wall-oss train --recipe dual_arm --output runs/lift
   wall-oss train --recipe my_recipe.yaml --minutes 2 --output runs/short
+  wall-oss train --recipe my_recordings.yaml --output runs/mine --device cuda
 """
 
 from __future__ import annotations
@@ -15,9 +16,13 @@ from __future__ import annotations
 import argparse
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wall_oss_ros.commands.arguments import folder, number, require_writable, text
 from wall_oss_ros.errors import WallOSSError
+
+if TYPE_CHECKING:
+    from wall_oss_ros.training.recipe import Recipe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="M",
         help="train for about that long; by default to the recipe's end",
     )
+    parser.add_argument("--device", default="cpu", help="that computes, such as cuda (default: %(default)s)")
     parser.add_argument("--resume", action="store_true", help="go on from the last save in OUTPUT")
 
 
@@ -60,13 +66,35 @@ def main(args: argparse.Namespace) -> int:
             f"{output} already has a training run.", "Add --resume to go on with it, or name another --output."
         )
 
-    from wall_oss_ros.sim.dagger import Dagger
-    from wall_oss_ros.sim.datasets import make_dataset
-    from wall_oss_ros.training.pipeline import train
     from wall_oss_ros.training.recipe import load_recipe
 
     recipe = load_recipe(args.recipe)
-    data = make_dataset(recipe, args.data or output / "data")
-    train(recipe, output, data, Dagger(recipe), args.minutes, args.resume)
+    try:
+        _train(recipe, output, args)
+    except FloatingPointError as error:
+        raise WallOSSError(
+            f"The training of {recipe.name} has run away: {error}.", "Go on by --resume then."
+        ) from error
     print(f"written to {output}; try it: wall-oss run --model {output}")
     return 0
+
+
+def _train(recipe: Recipe, output: Path, args: argparse.Namespace) -> None:
+    from wall_oss_ros.training.pipeline import train
+
+    if recipe.datasets:
+        if args.data is not None:
+            raise WallOSSError(
+                f"--data is for demonstrations in simulation; the recipe {recipe.name} trains on recordings.",
+                "Leave it out: the recipe's datasets say where they are.",
+            )
+        from wall_oss_ros.training.fine_tuning import image_size
+        from wall_oss_ros.training.sources import open_sources
+
+        train(recipe, output, open_sources(recipe, image_size(recipe)), None, args.minutes, args.resume, args.device)
+    else:
+        from wall_oss_ros.sim.dagger import Dagger
+        from wall_oss_ros.sim.datasets import make_dataset
+
+        data = make_dataset(recipe, args.data or output / "data")
+        train(recipe, output, data, Dagger(recipe), args.minutes, args.resume, args.device)

@@ -87,6 +87,11 @@ class Dataset(ABC):
     def after(self, earlier: Sequence[Dataset]) -> Dataset:
         """One dataset of the samples of ``earlier``, of the same kind as this one, and then its own."""
 
+    def texts(self, rng: np.random.Generator, index: int) -> list[str]:
+        """Draws prompts and answers about a sample, as a tokenizer of the data's own is made of them."""
+        sample = self.language(rng, index)
+        return [] if sample is None else [sample.prompt, sample.answer]
+
     def vision_targets(self, indices: np.ndarray) -> np.ndarray:
         """Where each of ``things`` is: (B, V, things, 2) pixels x and y; NaN where it is not in view."""
         raise NotImplementedError(f"{type(self).__name__} does not know what is where in its pictures")

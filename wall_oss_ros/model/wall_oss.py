@@ -88,9 +88,9 @@ class WallOSS(Network):
         hidden = self.model(embeds, prepared.positions, mask, prepared.types)
         logits = self.lm_head(hidden)
         if batch.get("labels") is not None:
-            cross_entropy = F.cross_entropy(
-                logits[:, :-1].flatten(0, 1).float(), batch["labels"][:, 1:].flatten(), ignore_index=-100
-            )
+            labels = batch["labels"][:, 1:].flatten()
+            total = F.cross_entropy(logits[:, :-1].flatten(0, 1).float(), labels, ignore_index=-100, reduction="sum")
+            cross_entropy = total / (labels != -100).sum().clamp(min=1)  # 0, not NaN, where nothing is to be said
         if chunk is not None:
             velocity = self.action_preprocessor.velocity(hidden[action]).view_as(chunk)
             flow = flow_loss(velocity, noise, chunk, batch["dof_mask"], t, self.config)

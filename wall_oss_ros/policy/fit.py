@@ -25,11 +25,23 @@ SIX = 1.5  # a 6-D rotation's numbers lie within 1; spare for widened ranges
 GRIPPER = 1.5  # times the profile's stroke that a recorded opening may reach
 
 
-def mismatches(config: WallOSSConfig, states: Normalizer, actions: Normalizer, profile: RobotProfile) -> list[str]:
+def views_of(config: WallOSSConfig, robot: str) -> list[str]:
+    """The views that a checkpoint takes of a robot, by the name of its statistics: where several robots with different
+    views were trained on, ``views_of`` in its config says each one's."""
+    each = config.extra.get("views_of")
+    views = each.get(robot) if isinstance(each, dict) else None
+    listed = isinstance(views, list) and views and all(isinstance(view, str) for view in views)
+    return list(views) if listed else list(config.views)
+
+
+def mismatches(
+    config: WallOSSConfig, states: Normalizer, actions: Normalizer, profile: RobotProfile, robot: str | None = None
+) -> list[str]:
     """What keeps this checkpoint from moving this robot, one sentence each; empty when nothing is known to.
 
     Args:
         states, actions: of the statistics to be used.
+        robot: their name.
     """
     layout = {name: dict(profile.dof_config) for name in ("dof_config", "agent_pos_config")}
     other = [name for name, wanted in layout.items() if list(getattr(config, name).items()) != list(wanted.items())]
@@ -41,7 +53,7 @@ def mismatches(config: WallOSSConfig, states: Normalizer, actions: Normalizer, p
             f"its chunks have {config.action_rate_hz:g} rows a second, the profile plays them at {profile.rate_hz:g}"
         )
     cameras = {view.name for view in profile.views}
-    if absent := [view for view in config.views if view not in cameras]:
+    if absent := [view for view in views_of(config, robot or "") if view not in cameras]:
         found.append(f"it wants the views {', '.join(absent)}, which the robot does not have")
     return [*found, *_problems("state", states, profile), *_problems("action", actions, profile)]
 
@@ -185,7 +197,7 @@ def require_fit(folder: Path, profile: RobotProfile, robot: str | None = None) -
         if robot != wanted:
             _log.warning("%s was trained on %s, not on %s; those statistics are used.", folder, trained, wanted)
     if problems := mismatches(
-        config, Normalizer.from_statistics(states, robot), Normalizer.from_statistics(actions, robot), profile
+        config, Normalizer.from_statistics(states, robot), Normalizer.from_statistics(actions, robot), profile, robot
     ):
         raise WallOSSError(
             f"{folder}, with its statistics of {robot}, does not fit the robot {profile.name}: {'; '.join(problems)}.",

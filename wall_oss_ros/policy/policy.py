@@ -21,7 +21,7 @@ from wall_oss_ros.policy import prompts
 from wall_oss_ros.policy.checkpoints import checkpoint_identity
 from wall_oss_ros.policy.engine import Engine
 from wall_oss_ros.policy.fast_actions import FastActions
-from wall_oss_ros.policy.fit import require_fit
+from wall_oss_ros.policy.fit import require_fit, views_of
 from wall_oss_ros.policy.normalizer import Normalizer, default_robot
 from wall_oss_ros.policy.observation import Observation, PreviousChunk, check_observation
 from wall_oss_ros.policy.processor import WallOSSProcessor
@@ -77,14 +77,14 @@ class Policy:
                 "several with the same.",
                 "Name the robot whose units it should use." if known else "Fine-tune it on a robot's data first.",
             )
-        prompts.observation_prompt(model.config.views)  # which refuses views that there are no words for
+        prompts.observation_prompt(views_of(model.config, robot))  # which refuses views that there are no words for
         self.robot = robot
         self._states = Normalizer.from_statistics(statistics.normalizer_propri, self.robot)
         self._actions = Normalizer.from_statistics(statistics.normalizer_action, self.robot)
         self.model, self.processor, self.config = model, processor, model.config
         self.horizon: int = model.config.action_horizon
         self.rate_hz: float = model.config.action_rate_hz
-        self.views: list[str] = list(model.config.views)
+        self.views: list[str] = views_of(model.config, self.robot)
         self.image_size: int | None = model.config.image_size
         self.temperature = float(model.config.extra.get("sampling_temperature", 1.0))
         self.fast = FastActions.from_checkpoint(model.config, processor.tokenizer, folder, self._actions)

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
 
 import torch
 from torch.nn import functional as F
@@ -24,7 +25,71 @@ class Batch:
     state: torch.Tensor  # (B, A) normalised
     state_mask: torch.Tensor  # (B, A)
     actions: torch.Tensor  # (B, M, H, A) normalised
-    dof_mask: torch.Tensor  # (A,)
+    dof_mask: torch.Tensor  # what the model is told that it moves: (A,), or (B, M, 1, A) where chunks differ
+    step_mask: torch.Tensor | None = None  # (B, M, H, A), what the loss counts; dof_mask when None
+
+    @property
+    def counted(self) -> torch.Tensor:
+        """What the loss counts, broadcastable to (B, M, H, A)."""
+        return self.dof_mask if self.step_mask is None else self.step_mask
+
+    @property
+    def answer_tokens(self) -> int:
+        """How many tokens have a label."""
+        return int((self.packed.labels != IGNORED).sum())
+
+    @property
+    def entries(self) -> float:
+        """How many entries of chunks the loss counts."""
+        return float(self.counted.expand(self.actions.shape).sum())
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens the decoder computes, padding included."""
+        return int(self.packed.position_ids[0].numel())
+
+    def rows(self, start: int, stop: int) -> Batch:
+        """A part of it, with all that belongs to these rows."""
+        count = len(self.packed.input_ids)
+        patches, grids = len(self.pixel_values) // count, len(self.image_grid_thw) // count
+
+        def cut(mask: torch.Tensor | None) -> torch.Tensor | None:
+            return mask[start:stop] if mask is not None and mask.ndim > 1 else mask
+
+        return replace(
+            self,
+            packed=self.packed.rows(start, stop),
+            pixel_values=self.pixel_values[patches * start : patches * stop],
+            image_grid_thw=self.image_grid_thw[grids * start : grids * stop],
+            state=self.state[start:stop],
+            state_mask=self.state_mask[start:stop],
+            actions=self.actions[start:stop],
+            dof_mask=cut(self.dof_mask),
+            step_mask=cut(self.step_mask),
+        )
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device."""
+        moved = {
+            field.name: value.to(device, non_blocking=True)
+            for field in fields(self)
+            if isinstance(value := getattr(self, field.name), torch.Tensor)
+        }
+        return replace(self, packed=self.packed.to(device), **moved)
+
+
+class Noise(NamedTuple):
+    """What the flow of a batch starts from."""
+
+    time: torch.Tensor  # (B, M, K)
+    noise: torch.Tensor  # (B, M, K, H, A)
+
+
+def draw_noise(model: WallOSS, batch: Batch, draws: int, generator: torch.Generator) -> Noise:
+    """Times and noise for K = ``draws`` of each chunk, on the CPU: the same whatever computes."""
+    rows, branches, horizon, size = batch.actions.shape
+    time = sample_time((rows, branches, draws), model.config.noise_scheduler, generator=generator)
+    return Noise(time, torch.randn((rows, branches, draws, horizon, size), generator=generator))
 
 
 @dataclass(frozen=True)
@@ -35,8 +100,14 @@ class Losses:
     targets: torch.Tensor  # (answer tokens,)
 
 
-def compute(model: WallOSS, batch: Batch, draws: int, generator: torch.Generator) -> Losses:
-    """Runs the network once over the packed rows. Either loss is zero where the batch has nothing for it."""
+def compute(
+    model: WallOSS, batch: Batch, draws: int, generator: torch.Generator | None = None, drawn: Noise | None = None
+) -> Losses:
+    """Runs the network once over the packed rows. Either loss is zero where the batch has nothing for it.
+
+    Args:
+        generator: draws times and noise, unless they are ``drawn`` already.
+    """
     packed = batch.packed
     rows, text = packed.input_ids.shape
     features = model.visual(batch.pixel_values, batch.image_grid_thw).view(rows, -1, model.config.hidden_size)
@@ -50,12 +121,13 @@ def compute(model: WallOSS, batch: Batch, draws: int, generator: torch.Generator
         at = packed.state_positions[..., None].expand_as(state)
         embeds = embeds.scatter(1, at, state.to(embeds.dtype))
         actions = batch.actions[:, :, None].expand(-1, -1, draws, -1, -1)  # (B, M, K, H, A)
-        time = sample_time(actions.shape[:3], model.config.noise_scheduler, generator=generator)
-        noise = torch.randn(actions.shape, generator=generator)
+        drawn = draw_noise(model, batch, draws, generator) if drawn is None else drawn
+        time, noise = (one.to(actions.device) for one in drawn)
+        told, counted = (mask if mask.ndim == 1 else mask[:, :, None] for mask in (batch.dof_mask, batch.counted))
         t = time[..., None, None]
         noisy = (1 - t) * noise + t * actions
         steps = noisy.shape[3]
-        tokens = head.embed_actions(noisy, batch.dof_mask.expand_as(noisy), time[..., None].expand(*time.shape, steps))
+        tokens = head.embed_actions(noisy, told.expand_as(noisy), time[..., None].expand(*time.shape, steps))
         embeds = torch.cat([embeds, tokens.reshape(rows, -1, embeds.shape[-1])], dim=1)
     mask = packed.attention_mask
     if model.config.causal_action_attention_mask:
@@ -69,6 +141,7 @@ def compute(model: WallOSS, batch: Batch, draws: int, generator: torch.Generator
     flow = zero
     if branches:
         velocity = head.velocity(hidden[:, text:]).view_as(noisy)
-        every = flow_loss(velocity, noise, actions, batch.dof_mask, t, model.config)
-        flow = every / batch.dof_mask.mean()  # a recipe's weight means the same however few entries the robot has
+        every = flow_loss(velocity, noise, actions, counted, t, model.config)
+        share = counted.mean()  # a recipe's weight means the same however few entries the robot has
+        flow = every / torch.where(share > 0, share, 1.0)  # nothing known: no loss, rather than none by none
     return Losses(cross_entropy, flow, logits, targets)

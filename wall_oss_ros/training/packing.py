@@ -10,7 +10,7 @@ with several instructions is also what makes the words matter.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -33,6 +33,23 @@ class Packed:
     state_positions: torch.Tensor  # (B, M): where the proprioception tokens are
     kinds: list[list[str]]  # kind of each language branch of each row
     label_kinds: torch.Tensor  # (B, L): index of the language branch a label belongs to, or IGNORED
+
+    def rows(self, start: int, stop: int) -> Packed:
+        """A part of the rows, as long as they were."""
+        positions = self.position_ids[:, start:stop]
+        others = {
+            field.name: getattr(self, field.name)[start:stop] for field in fields(self) if field.name != "position_ids"
+        }
+        return Packed(position_ids=positions, **others)
+
+    def to(self, device: torch.device) -> Packed:
+        """The same on a device."""
+        moved = {
+            field.name: value.to(device, non_blocking=True)
+            for field in fields(self)
+            if isinstance(value := getattr(self, field.name), torch.Tensor)
+        }
+        return replace(self, **moved)
 
 
 def pack(

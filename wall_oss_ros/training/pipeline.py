@@ -17,37 +17,55 @@ import torch
 from tokenizers import Tokenizer
 
 from wall_oss_ros.data.dataset import Dataset
+from wall_oss_ros.data.mixture import Mixture
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS, WallOSSConfig
+from wall_oss_ros.model.arguments import as_device
 from wall_oss_ros.policy import prompts
-from wall_oss_ros.policy.tokens import PROMPT_TOKENS
+from wall_oss_ros.policy.checkpoints import model_directory
+from wall_oss_ros.policy.tokens import PROMPT_TOKENS, read_tokenizer
 from wall_oss_ros.training.batches import Batches
+from wall_oss_ros.training.fine_tuning import adapt, mixture_model, write_robots
+from wall_oss_ros.training.lora import merge_lora, save_adapter
+from wall_oss_ros.training.open_loop import open_loop
 from wall_oss_ros.training.recipe import Recipe
+from wall_oss_ros.training.sources import MixedBatches, statistics
 from wall_oss_ros.training.start import start_from
 from wall_oss_ros.training.tokenizer import train_tokenizer
 from wall_oss_ros.training.trainer import Trainer
 from wall_oss_ros.training.vision import pretrain_vision
 
 TOKENIZER_SAMPLES = 6000
+_BESIDE = ("*.json", "*.txt", "*.jinja", "*.model")
+_NOT_BESIDE = ("config.json", "tokenizer.json", "norm_stats.json", "training.json", "progress.json")
 
 
-def make_tokenizer(recipe: Recipe, data: Dataset, run: Path) -> Tokenizer:
-    """A tokenizer for everything that is said about this data; the run's own where it has one.
+def make_tokenizer(recipe: Recipe, data: Dataset | Mixture, run: Path) -> Tokenizer:
+    """A tokenizer for everything that is said about this data, or the one of the checkpoint that is fine-tuned; the
+    run's own where it has one.
 
     A run keeps its tokenizer: other data would give other numbers to the same words.
     """
     file = run / "tokenizer.json"
     if file.exists():
         return Tokenizer.from_file(str(file))
-    rng = np.random.default_rng(recipe.seed)
-    texts = []
-    for index in rng.integers(len(data), size=TOKENIZER_SAMPLES):
-        sample = data.language(rng, index)
-        texts += [sample.prompt.replace(prompts.ASSISTANT, ""), sample.answer]
-    tokenizer = train_tokenizer(texts, recipe.vocab_size)
+    if recipe.fine_tunes:
+        tokenizer = read_tokenizer(model_directory(recipe.start))
+    else:
+        tokenizer = train_tokenizer(_texts(recipe, data), recipe.vocab_size)
     run.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(file))
     return tokenizer
+
+
+def _texts(recipe: Recipe, data: Dataset | Mixture) -> list[str]:
+    rng = np.random.default_rng(recipe.seed)
+    datas = [source.data for source in data.sources] if isinstance(data, Mixture) else [data]
+    texts = []
+    for one in datas:
+        for index in rng.integers(len(one), size=TOKENIZER_SAMPLES // len(datas)):
+            texts += [text.replace(prompts.ASSISTANT, "") for text in one.texts(rng, index)]
+    return texts
 
 
 def make_config(recipe: Recipe, data: Dataset, tokenizer: Tokenizer) -> WallOSSConfig:
@@ -65,12 +83,23 @@ def make_config(recipe: Recipe, data: Dataset, tokenizer: Tokenizer) -> WallOSSC
     )
 
 
-def set_statistics(model: WallOSS, data: Dataset) -> None:
+def make_model(recipe: Recipe, data: Dataset | Mixture, tokenizer: Tokenizer) -> WallOSS:
+    """The network that the recipe trains: with fresh weights, or with those of the checkpoint that it starts from."""
+    if isinstance(data, Mixture):
+        return mixture_model(recipe, data, tokenizer, make_config)
+    model = WallOSS(make_config(recipe, data, tokenizer))
+    if recipe.start is not None:
+        start_from(model, tokenizer, recipe.start)
+    return model
+
+
+def set_statistics(model: WallOSS, data: Dataset | Mixture) -> None:
     """Stores the data's statistics of states and actions under the names of all its robots."""
     head = model.action_preprocessor
-    for known, statistics in zip(data.statistics(), (head.normalizer_propri, head.normalizer_action)):
-        for robot in data.robots:
-            known.store(statistics, robot)
+    found = statistics(data) if isinstance(data, Mixture) else dict.fromkeys(data.robots, data.statistics())
+    for robot, known in found.items():
+        for one, table in zip(known, (head.normalizer_propri, head.normalizer_action)):
+            one.store(table, robot)
 
 
 class DaggerCollector(Protocol):
@@ -83,24 +112,27 @@ class DaggerCollector(Protocol):
 def train(
     recipe: Recipe,
     output: Path,
-    data: Dataset,
+    data: Dataset | Mixture,
     dagger: DaggerCollector | None = None,
     minutes: float | None = None,
     resume: bool = False,
+    device: str = "cpu",
 ) -> Path:
     """Trains by the recipe and writes a checkpoint that ``Policy.from_pretrained`` loads.
 
     Args:
         recipe: what to train.
         output: folder for the checkpoint; the run's saves and log are in its subfolder ``run``.
-        data: what to learn from.
+        data: what to learn from; a mixture of recordings, or one dataset.
         dagger: collects more while training; needed where a stage has ``dagger_episodes``.
         minutes: stop (and export) after about this long; otherwise at the recipe's end.
         resume: go on from the last save in ``output/run``.
+        device: that computes.
 
     Raises:
         WallOSSError: the recipe wants DAgger and nothing collects for it.
     """
+    device = as_device(device)  # before hours are spent
     if dagger is None and any(stage.dagger_episodes for stage in recipe.stages):
         raise WallOSSError(
             f"The recipe {recipe.name} wants DAgger, for which the model has to act: these data have no simulator.",
@@ -109,13 +141,17 @@ def train(
     output, run = Path(output), Path(output) / "run"
     torch.manual_seed(recipe.seed)
     tokenizer = make_tokenizer(recipe, data, run)
-    model = WallOSS(make_config(recipe, data, tokenizer))
-    if recipe.start is not None:
-        start_from(model, tokenizer, recipe.start)
+    model = make_model(recipe, data, tokenizer)
     set_statistics(model, data)
-    pretrain_vision(model, data, recipe, run)
-    batches = Batches(data, tokenizer, model, recipe.seed)
-    trainer = Trainer(model, batches, recipe, run, resume and (run / "progress.json").exists())
+    only = None if recipe.lora is None else adapt(model, recipe)
+    model.to(device)
+    batches: Batches | MixedBatches
+    if isinstance(data, Mixture):
+        batches = MixedBatches(data, tokenizer, model, recipe.seed)
+    else:
+        pretrain_vision(model, data, recipe, run)
+        batches = Batches(data, tokenizer, model, recipe.seed)
+    trainer = Trainer(model, batches, recipe, run, resume and (run / "progress.json").exists(), only)
     deadline = time.monotonic() + 60 * minutes if minutes else math.inf
     collected: list[Dataset] = []
     end = 0
@@ -127,14 +163,30 @@ def train(
             trainer.learn_from(collected)
         if trainer.step < end:
             trainer.run(end, deadline)
+    if isinstance(data, Mixture) and recipe.open_loop_episodes:
+        with trainer.as_kept():
+            report = open_loop(model, tokenizer, data, recipe.open_loop_episodes, output / "open_loop")
+        print(report, flush=True)
     export(model, tokenizer, recipe, trainer, output)
     return output
 
 
 def export(model: WallOSS, tokenizer: Tokenizer, recipe: Recipe, trainer: Trainer, output: Path) -> None:
-    """Writes weights, config, tokenizer, recipe, log and curves."""
-    model.save_pretrained(output)
+    """Writes weights, config, tokenizer, recipe, log and curves; of recordings profiles and mappings, too.
+
+    Adapters are written to ``adapter`` in peft's format, and then merged into the weights: nothing can be trained
+    afterwards.
+    """
+    with trainer.as_kept():
+        if recipe.lora is not None:
+            save_adapter(model, output / "adapter")
+            merge_lora(model)
+        model.save_pretrained(output)
     tokenizer.save(str(output / "tokenizer.json"))
+    if recipe.fine_tunes:
+        _copy_beside(model_directory(recipe.start), output)
+    if isinstance(trainer.batches, MixedBatches):
+        write_robots(trainer.batches.mixture, output)
     (output / "training.json").write_text(
         json.dumps(
             {
@@ -142,13 +194,21 @@ def export(model: WallOSS, tokenizer: Tokenizer, recipe: Recipe, trainer: Traine
                 "steps": trainer.step,
                 "minutes": round(trainer.seconds / 60, 1),
                 "parameters": sum(p.numel() for p in model.parameters()),
-                "frames": len(trainer.batches.data),
+                "frames": len(trainer.batches if isinstance(trainer.batches, MixedBatches) else trainer.batches.data),
             },
             indent=1,
         )
     )
     shutil.copy(trainer.folder / "log.csv", output / "log.csv")
     draw_curves(output / "log.csv", output / "curves.png")
+
+
+def _copy_beside(start: Path, output: Path) -> None:
+    """Copies what a checkpoint has beside weights, config and tokenizer, such as its processor's settings."""
+    for file in sorted({file for pattern in _BESIDE for file in start.glob(pattern)}):
+        statistics = file.name in _NOT_BESIDE or file.name.startswith("policy_") or file.name.endswith(".index.json")
+        if not statistics and not (output / file.name).exists():
+            shutil.copy(file, output / file.name)
 
 
 def draw_curves(log: Path, picture: Path) -> None:

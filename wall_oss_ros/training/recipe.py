@@ -31,6 +31,53 @@ class Data(_Strict):
     seed: int = Field(default=0, ge=0, lt=1 << 62)
 
 
+class Recorded(_Strict):
+    """Recordings of a robot: a LeRobot dataset, read by a mapping.
+
+    Paths are looked for beside the recipe first, then in the working folder.
+    """
+
+    source: str = Field(min_length=1, description="folder of a LeRobot dataset, or owner/name on the hub")
+    mapping: str = Field(min_length=1, description="a mapping's name in config/mappings, or its file")
+    robot: str = Field(min_length=1, description="a profile's name, or its file")
+    name: str | None = Field(default=None, description="in logs; the end of source when left out")
+    weight: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="share of the samples beside the others'; if none has any: frames",
+    )
+    episodes: tuple[int, ...] | None = Field(default=None, description="indices of those that are used; else all")
+    held_out: float | tuple[int, ...] = Field(
+        default=0.05, description="share of the episodes that is kept for validation, or their indices"
+    )
+    failed: bool = Field(default=False, description="whether episodes that say that they failed are used")
+    statistics: Literal["min_max", "quantiles", "mean_std"] = Field(
+        default="min_max", description="what numbers are normalised by; quantiles leave out 1 % at each end"
+    )
+    least_range: float = Field(
+        default=0.01, ge=0, allow_inf_nan=False, description="m or rad that an entry which moved less is normalised by"
+    )
+    stored_as: str | None = Field(
+        default=None, description="name of the statistics in the checkpoint; the profile's when left out"
+    )
+
+
+class Lora(_Strict):
+    """Low-rank adapters (arXiv 2106.09685), in peft's format; all else is frozen, but for ``also_train``."""
+
+    rank: int = Field(default=8, gt=0)
+    alpha: float = Field(default=32.0, gt=0, allow_inf_nan=False, description="updates are scaled by alpha / rank")
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    targets: str | None = Field(
+        default=None,
+        description="regular expression of the adapted modules; else the decoder's matrices",
+    )
+    also_train: tuple[str, ...] = Field(
+        default=("action_preprocessor",), description="modules that are trained in full"
+    )
+
+
 class Stage(_Strict):
     """One stage of training.
 
@@ -45,7 +92,15 @@ class Stage(_Strict):
     vision_rate: float = Field(default=0.0, ge=0, le=1, description="0 leaves the vision tower as it is")
     warmup: int = Field(default=50, ge=0)
     decay: int = Field(default=0, ge=0, description="last steps, over which the learning rate falls to a tenth")
+    schedule: Literal["linear", "cosine"] = Field(
+        default="linear", description="how it falls; a cosine without decay falls from the end of the warm-up on"
+    )
     batch: int = Field(gt=0)
+    accumulate: int = Field(
+        default=1,
+        gt=0,
+        description="parts that a batch is computed in, one by one: less memory, the same step",
+    )
     language_branches: int = Field(ge=0, description="language samples for each observation")
     kinds: dict[str, float] | None = Field(default=None, description="shares of kinds of language, else the task's")
     acting_branches: int = Field(ge=0, description="instructions for each observation")
@@ -81,20 +136,68 @@ class Recipe(_Strict):
     name: str
     seed: int = Field(ge=0, lt=1 << 62)
     robots: tuple[str, ...] = Field(
-        default=("franka",), min_length=1, description="profiles; they share data and statistics"
+        default=("franka",), min_length=1, description="profiles of simulated robots; they share data and statistics"
     )
-    vocab_size: int = Field(gt=300)
-    data: Data
-    model: dict[str, Any]
+    vocab_size: int | None = Field(
+        default=None, gt=300, description="of a tokenizer made for the data; needed unless a checkpoint is fine-tuned"
+    )
+    data: Data | None = Field(default=None, description="demonstrations in simulation, or else datasets")
+    datasets: tuple[Recorded, ...] = Field(default=(), description="recordings, drawn by weight; or else data")
+    model: dict[str, Any] = Field(
+        default_factory=dict,
+        description="the network's sizes; without hidden_size, those of start, which is fine-tuned with its tokenizer, "
+        "and what else is said here replaces what its config.json says",
+    )
     start: str | None = Field(
-        default=None, description="checkpoint to take weights from; a path, or one of the project's"
+        default=None,
+        description="checkpoint to take weights from: a path, one of the project's, or owner/name on the hub",
+    )
+    lora: Lora | None = Field(default=None, description="train adapters instead of the whole network")
+    precision: Literal["float32", "bfloat16"] = Field(
+        default="float32", description="of matrix products; weights that are trained stay in float32"
+    )
+    checkpoint_activations: bool = Field(
+        default=False,
+        description="compute each layer again in the backward pass: less memory, more time",
+    )
+    ema: float | None = Field(
+        default=None,
+        ge=0,
+        lt=1,
+        description="decay of a mean of the weights over steps, which is validated and kept",
     )
     vision: Vision | None = Field(default=None, description="none where the tower is pretrained already")
     stages: list[Stage] = Field(min_length=1)
     weight_decay: float = 0.01
     clip: float = 1.0
-    validate_every: int = 100
-    save_every: int = 100
+    validate_every: int = Field(default=100, gt=0)
+    save_every: int = Field(default=100, gt=0)
+    open_loop_episodes: int = Field(
+        default=4, ge=0, description="held-out episodes of each dataset that chunks are compared with at the end"
+    )
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self):
+        if (self.data is None) == (not self.datasets):
+            raise ValueError("give data (demonstrations in simulation) or datasets (recordings), one of both")
+        if self.fine_tunes and self.start is None:
+            raise ValueError("model has no hidden_size; give the network's sizes, or start: a checkpoint to fine-tune")
+        if not self.fine_tunes and self.vocab_size is None:
+            raise ValueError("vocab_size is missing; the network is new, and so is its tokenizer")
+        if self.fine_tunes and self.vision is not None:
+            raise ValueError("vision teaches a new tower to see; the tower of start can see already")
+        if self.lora is not None and self.start is None:
+            raise ValueError("lora adapts a trained network; name it in start")
+        if self.datasets and any(stage.dagger_episodes or stage.dagger_share for stage in self.stages):
+            raise ValueError(
+                "dagger_episodes and dagger_share need a simulator, in which the model acts; recordings have none"
+            )
+        return self
+
+    @property
+    def fine_tunes(self) -> bool:
+        """Whether the checkpoint ``start`` is trained on, with its sizes and its tokenizer."""
+        return "hidden_size" not in self.model
 
 
 def load_recipe(name_or_path: str | Path) -> Recipe:
@@ -113,7 +216,23 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
     text = strict_yaml.read_text(path, "The recipe")
     content = strict_yaml.load(text, f"The recipe {path}")
     try:
-        return checked(Recipe, content)
+        recipe = checked(Recipe, content)
     except ValidationError as error:
         problems = "; ".join(explain(one, text) for one in error.errors())
         raise WallOSSError(f"The recipe {path} is not valid: {problems}.", "Correct these fields.") from error
+    return _beside(recipe, path.parent)
+
+
+def _beside(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe with the paths of what lies beside its file."""
+
+    def found(name: str) -> str:
+        file, colon, variant = (name, "", "") if (folder / name).exists() else name.partition(":")
+        there = file and not Path(file).is_absolute() and ("/" in file or "." in file) and (folder / file).exists()
+        return f"{(folder / file).resolve()}{colon}{variant}" if there else name
+
+    datasets = tuple(
+        one.model_copy(update={key: found(getattr(one, key)) for key in ("source", "mapping", "robot")})
+        for one in recipe.datasets
+    )
+    return recipe.model_copy(update={"datasets": datasets, "start": recipe.start and found(recipe.start)})

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from wall_oss_ros.data.summary import Summary
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.perception.framing import Framing
 from wall_oss_ros.perception.pictures import PictureError
+from wall_oss_ros.policy import prompts
 from wall_oss_ros.policy.images import resize_view
 from wall_oss_ros.policy.normalizer import Normalizer
 from wall_oss_ros.robots.profile import RobotProfile
@@ -51,6 +52,8 @@ class RecordedDataset(Dataset):
     Attributes:
         profile, mapping: as given.
         training, validation: indices of the episodes.
+        kind, least_range: of statistics, as given.
+        fps: rows a second.
 
     Raises:
         WallOSSError: mapping, dataset and profile do not fit together; the message names the mapping's field.
@@ -73,10 +76,11 @@ class RecordedDataset(Dataset):
         self.dataset, self.mapping, self.profile = dataset, mapping, profile
         columns = Columns(dataset.features, file, dataset.folder)
         self._motion = MotionReader(mapping, columns, profile, dataset.fps)
+        self.fps = self._motion.fps
         self._words = Words(mapping.language, columns, dataset)
         self._framings = _framings(mapping, columns, profile)
         self.robots, self.views, self.horizon = (profile.trained_as,), tuple(self._framings), profile.horizon
-        self._size, self._kind, self._least = image_size, statistics, least_range
+        self._size, self.kind, self.least_range = image_size, statistics, least_range
         self.training, self.validation = _split(dataset, episodes, held_out, failed, seed)
         lengths = {episode.index: episode.length for episode in dataset.episodes}
         self._episodes = [*self.training, *self.validation]
@@ -84,7 +88,6 @@ class RecordedDataset(Dataset):
         self.held_out = sum(lengths[index] for index in self.validation)
         self._motions: OrderedDict[int, Motion] = OrderedDict()
         self._said: OrderedDict[int, EpisodeWords] = OrderedDict()
-        self._statistics: tuple[Normalizer, Normalizer] | None = None
 
     def __len__(self) -> int:
         return int(self._ends[-1])
@@ -178,30 +181,33 @@ class RecordedDataset(Dataset):
                 self._said.popitem(last=False)
         return self._said[episode]
 
-    def statistics(self) -> tuple[Normalizer, Normalizer]:
-        """Over every frame that is trained on and all steps of all its chunks; no picture is read."""
-        if self._statistics is None:
-            states, actions = self.summaries()
-            layout = self._motion.layout
-            least = np.full(layout.size, self._least)
-            least[[own.gripper for own in layout.arms]] = 0
-            if (base := self.profile.base) is not None:  # where a base stands says nothing: odometry begins anywhere
-                states.count[layout.slots[base.dof]] = 0
-            felt, told = (one.normalizer(self._kind, least=least) for one in (states, actions))
-            self._statistics = felt, told
-        return self._statistics
+    def statistics(self, others: Sequence[RecordedDataset] = ()) -> tuple[Normalizer, Normalizer]:
+        """Over every frame that is trained on and all steps of all its chunks; no picture is read.
 
-    def summaries(self, on_episode: Callable[[], Any] = lambda: None) -> tuple[Summary, Summary]:
-        """Of all states and of all steps of all chunks of the training episodes, episode by episode."""
-        size, quantiles = self._motion.layout.size, self._kind == "quantiles"
-        states, actions = Summary(size, quantiles), Summary(size, quantiles)
+        Args:
+            others: datasets of the same robot, whose frames count as well.
+        """
+        layout, quantiles = self._motion.layout, self.kind == "quantiles"
+        states, actions = Summary(layout.size, quantiles), Summary(layout.size, quantiles)
+        for data in (self, *others):
+            data.summarize(states, actions)
+        least = np.full(layout.size, self.least_range)
+        least[[own.gripper for own in layout.arms]] = 0
+        if (base := self.profile.base) is not None:  # where a base stands says nothing: odometry begins anywhere
+            states.count[layout.slots[base.dof]] = 0
+        return states.normalizer(self.kind, least=least), actions.normalizer(self.kind, least=least)
+
+    def summarize(self, states: Summary, actions: Summary) -> None:
+        """Adds all states and all steps of all chunks of the training episodes, episode by episode."""
         for episode in self.training:
             motion = self.motion(episode)
             states.add(motion.states, motion.known)
             chunks, known = motion.chunks(np.arange(len(motion.states)))
-            actions.add(chunks.reshape(-1, size), known.reshape(-1, size))
-            on_episode()
-        return states, actions
+            actions.add(chunks.reshape(-1, chunks.shape[-1]), known.reshape(-1, known.shape[-1]))
+
+    def texts(self, rng: np.random.Generator, index: int) -> list[str]:
+        episode, row = self.place(int(index))
+        return [*map(prompts.act_suffix, self.words(episode).acting(rng, row, 2)), *super().texts(rng, index)]
 
     def vocabulary(self) -> list[str]:
         return self._words.vocabulary(self._episodes)

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Open-loop error: what the model would do at recorded moments, beside what was done, in physical units.
+
+It says whether a model has learnt to imitate; whether it does the task, only running it says.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+
+from wall_oss_ros.data.mapping.recorded import RecordedDataset
+from wall_oss_ros.data.mixture import Mixture
+from wall_oss_ros.model import WallOSS
+from wall_oss_ros.policy.normalizer import Normalizer
+from wall_oss_ros.robots.layout import Layout
+from wall_oss_ros.training.batches import Batches
+
+_AT_ONCE = 16  # chunks
+_MOST = 64  # chunks of an episode
+
+
+@dataclass(frozen=True)
+class Compared:
+    """An episode's chunks. N of them, H steps, A entries."""
+
+    episode: int
+    times: np.ndarray  # (N,) s, where they begin
+    states: np.ndarray  # (N, A)
+    told: np.ndarray  # (N, H, A) recorded, in the profile's action mode
+    said: np.ndarray  # (N, H, A) the model's
+    known: np.ndarray  # (N, H, A) bool
+
+
+@torch.no_grad()
+def predict(model: WallOSS, batches: Batches, data: RecordedDataset, episode: int, seed: int = 0) -> Compared | None:
+    """The model's chunks along an episode, each a horizon behind the one before; None where nothing is to be done."""
+    samples = data.samples(episode)
+    stride = max(1, data.horizon, -(-len(samples) // _MOST))
+    chosen, texts, told, known = [], [], [], []
+    rng = np.random.default_rng([seed, episode])
+    for index in samples[::stride]:
+        acting = data.acting(rng, int(index), 1)
+        if acting and acting[0].mask.any():
+            chosen.append(int(index))
+            texts.append(acting[0].text)
+            told.append(acting[0].chunk)
+            known.append(acting[0].mask)
+    if not chosen:
+        return None
+    actions = Normalizer.from_statistics(model.action_preprocessor.normalizer_action, data.robots[0])
+    generator = torch.Generator().manual_seed(seed)
+    temperature = float(model.config.extra.get("sampling_temperature", 1.0))
+    said = []
+    for start in range(0, len(chosen), _AT_ONCE):
+        some = slice(start, start + _AT_ONCE)
+        batch = batches.prompt(np.array(chosen[some]), texts[some])
+        noise = temperature * torch.randn(batch["dof_mask"].shape, generator=generator)
+        batch = {key: value.to(model.device) for key, value in batch.items()}
+        said.append(model.sample_actions(batch, noise.to(model.device)).float().cpu().numpy())
+    live = actions.mask()
+    return Compared(
+        episode,
+        np.array([data.place(index)[1] for index in chosen]) / data.fps,
+        data.states(np.array(chosen))[0],
+        np.array(told),
+        np.where(live, actions.denormalize(np.concatenate(said)), 0),
+        np.array(known) & live,
+    )
+
+
+def errors(layout: Layout, compared: list[Compared]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean absolute error (H, A) of each step and entry, NaN where nothing is known; and of how many, (H, A)."""
+    known = np.concatenate([one.known for one in compared])
+    off = np.concatenate([one.said - one.told for one in compared]).astype(float)
+    for part in layout.angles:
+        off[..., part] = (off[..., part] + np.pi) % (2 * np.pi) - np.pi
+    count = known.sum(0)
+    total = np.where(known, np.abs(off), 0).sum(0)
+    return np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0), count
+
+
+def entry_names(layout: Layout) -> list[str]:
+    """A name for each entry of a layout, such as ``follow_right_ee_cartesian_pos.0``."""
+    return [
+        name if slot.stop - slot.start == 1 else f"{name}.{index}"
+        for name, slot in layout.slots.items()
+        for index in range(slot.stop - slot.start)
+    ]
+
+
+def open_loop(
+    model: WallOSS, tokenizer: Tokenizer, mixture: Mixture, episodes: int, folder: Path, seed: int = 0
+) -> str:
+    """Compares the model with held-out episodes of every dataset.
+
+    Writes ``open_loop.json``, with the error of each entry at each step, m and rad, and plots.
+
+    Args:
+        episodes: of each dataset; the first of those that are held out.
+
+    Returns:
+        A line for each dataset.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    report, lines = {}, []
+    for number, source in enumerate(mixture.sources):
+        data: RecordedDataset = source.data
+        layout = Layout(data.profile)
+        batches = Batches(data, tokenizer, model, (seed, number))
+        compared = [
+            one for episode in data.validation[:episodes] if (one := predict(model, batches, data, episode, seed))
+        ]
+        if not compared:
+            lines.append(f"open loop, {source.name}: no episode is held out that has actions")
+            continue
+        found, count = errors(layout, compared)
+        live = count.any(0)
+        names = entry_names(layout)
+        by_slot = {
+            name: float(np.nanmean(found[:, slot][:, live[slot]]))
+            for name, slot in layout.slots.items()
+            if live[slot].any()
+        }
+        report[source.name] = {
+            "episodes": [one.episode for one in compared],
+            "chunks": sum(len(one.times) for one in compared),
+            "mean_absolute_error": by_slot,
+            "by_step": {
+                names[entry]: [None if np.isnan(value) else float(value) for value in found[:, entry]]
+                for entry in np.flatnonzero(live)
+            },
+        }
+        draw(folder / f"{source.name}.png", layout, compared, found, live, data.profile.rate_hz)
+        parts = ", ".join(f"{name} {value:.4g}" for name, value in by_slot.items())
+        of = f"{len(compared)} held-out episode{'s' * (len(compared) > 1)}"
+        lines.append(f"open loop, {source.name}, mean error in m and rad over {of}: {parts}")
+    (folder / "open_loop.json").write_text(json.dumps(report, indent=1))
+    return "\n".join(lines)
+
+
+def draw(
+    picture: Path, layout: Layout, compared: list[Compared], found: np.ndarray, live: np.ndarray, rate: float
+) -> None:
+    """Draws, for each live entry, targets along the first episode, recorded and the model's; and the error by step."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    names, entries, first = entry_names(layout), np.flatnonzero(live), compared[0]
+    figure, axes = plt.subplots(
+        len(entries), 2, figsize=(11, 1.5 * len(entries) + 0.6), squeeze=False, constrained_layout=True,
+        gridspec_kw={"width_ratios": [3, 1]},
+    )  # fmt: skip
+    steps = np.arange(1, found.shape[0] + 1) / rate
+    for (motion, error), entry in zip(axes, entries):
+        for begin, state, told, said, known in zip(first.times, first.states, first.told, first.said, first.known):
+            wanted, got = (layout.absolute(chunk, state)[:, entry] for chunk in (told, said))
+            there = known[:, entry]
+            times = begin + steps
+            motion.plot(times[there], wanted[there], color="black", linewidth=1)
+            motion.plot(times[there], got[there], color="C1", linewidth=1)
+        motion.set_title(names[entry], fontsize=8, loc="left")
+        error.plot(steps, found[:, entry], color="C1")
+        error.set_ylim(bottom=0)
+        for axis in (motion, error):
+            axis.grid(alpha=0.3)
+            axis.tick_params(labelsize=7)
+    axes[0][0].legend(["recorded", "model"], fontsize=7, loc="upper right")
+    axes[0][1].set_title("mean error by time ahead (s)", fontsize=8, loc="left")
+    axes[-1][0].set_xlabel(f"s of episode {first.episode}", fontsize=8)
+    figure.savefig(picture, dpi=110)
+    plt.close(figure)

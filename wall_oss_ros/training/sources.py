@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A recipe's recordings: opened, checked against each other, and drawn from by weight."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from wall_oss_ros.data.lerobot import open_dataset
+from wall_oss_ros.data.mapping.recorded import RecordedDataset
+from wall_oss_ros.data.mapping.spec import load_mapping
+from wall_oss_ros.data.mixture import Mixture, Source
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.model import WallOSS
+from wall_oss_ros.policy.normalizer import Normalizer
+from wall_oss_ros.robots.profile import load_profile
+from wall_oss_ros.training.batches import Batches
+from wall_oss_ros.training.losses import Batch
+from wall_oss_ros.training.recipe import Recipe, Stage
+
+
+class Part(NamedTuple):
+    """What a step draws from one dataset."""
+
+    source: str
+    batch: Batch
+
+
+class MixedBatches:
+    """Batches of a mixture, each a function of (seed, step) alone. A step's samples are packed dataset by dataset, as
+    views, robots and lengths of prompts differ; the trainer adds their losses up as if they were one batch."""
+
+    def __init__(self, mixture: Mixture, tokenizer: Tokenizer, model: WallOSS, seed: int):
+        self.mixture, self._seed = mixture, seed
+        self.of = [
+            Batches(source.data, tokenizer, model, (seed, 11, number)) for number, source in enumerate(mixture.sources)
+        ]
+
+    def __len__(self) -> int:
+        return sum(len(source.data) for source in self.mixture.sources)
+
+    def draw(self, stage: Stage, step: int) -> list[Part]:
+        """What a step trains on."""
+        drawn = self.mixture.draw(np.random.default_rng([self._seed, step]), stage.batch)
+        return [self._part(number, indices, stage, step) for number, indices in drawn]
+
+    def held_out(self, stage: Stage, part: int) -> list[Part]:
+        """Held-out samples of every dataset that has some, spread over their episodes; as ``part`` goes up, others."""
+        parts = []
+        for number, source in enumerate(self.mixture.sources):
+            data = source.data
+            rng = np.random.default_rng([self._seed, 13, number, part])
+            count = min(stage.batch, data.held_out)
+            if count:
+                chosen = len(data) - data.held_out + rng.choice(data.held_out, size=count, replace=False)
+                parts.append(self._part(number, np.sort(chosen), stage, 1_000_000_000 + part))
+        return parts
+
+    def _part(self, number: int, indices: np.ndarray, stage: Stage, step: int) -> Part:
+        return Part(self.mixture.sources[number].name, self.of[number].draw(indices, stage, step))
+
+
+def open_sources(recipe: Recipe, image_size: int | None) -> Mixture:
+    """The recipe's datasets.
+
+    Args:
+        image_size: side of the views that the model takes; None for the released resizing.
+
+    Raises:
+        WallOSSError: one cannot be read, mapping, dataset and profile do not fit together, or the robots cannot share a
+            model.
+    """
+    sources: list[Source] = []
+    for one in recipe.datasets:
+        profile = load_profile(one.robot)
+        mapping, file = load_mapping(one.mapping)
+        if one.stored_as is not None:
+            profile = profile.model_copy(update={"statistics": one.stored_as})
+        data = RecordedDataset(
+            open_dataset(one.source), mapping, file, profile, image_size, one.episodes, one.held_out, one.failed,
+            one.statistics, one.least_range, recipe.seed,
+        )  # fmt: skip
+        name = one.name or Path(one.source).name
+        taken = [source.name for source in sources]
+        sources.append(Source(name if name not in taken else f"{name}_{len(sources)}", data, one.weight))
+    _require_one_model([source.data for source in sources])
+    return Mixture(sources)
+
+
+def _require_one_model(datas: Sequence[RecordedDataset]) -> None:
+    first = datas[0].profile
+    for data in datas[1:]:
+        profile = data.profile
+        for what, a, b in (
+            ("dof_config", list(first.dof_config.items()), list(profile.dof_config.items())),
+            ("horizon", first.horizon, profile.horizon),
+            ("rate_hz", first.rate_hz, profile.rate_hz),
+        ):
+            if a != b:
+                raise WallOSSError(
+                    f"The robots {first.name} and {profile.name} differ in {what}: {a} and {b}; one model has one.",
+                    "Give their profiles the same: rates are resampled, and what a robot does not have is masked.",
+                )
+
+
+def statistics(mixture: Mixture) -> dict[str, tuple[Normalizer, Normalizer]]:
+    """Of states and actions, by the name that a checkpoint stores them under; datasets of one name share theirs.
+
+    Raises:
+        WallOSSError: datasets of one name want different kinds.
+    """
+    groups: dict[str, list[RecordedDataset]] = {}
+    for source in mixture.sources:
+        groups.setdefault(source.data.robots[0], []).append(source.data)
+    found = {}
+    for name, datas in groups.items():
+        settings = {(data.kind, data.least_range) for data in datas}
+        if len(settings) > 1:
+            raise WallOSSError(
+                f"Datasets that store their statistics as {name} want different ones: {sorted(settings)}.",
+                "Give them the same statistics and least_range, or a name of their own by stored_as.",
+            )
+        found[name] = datas[0].statistics(datas[1:])
+    return found
