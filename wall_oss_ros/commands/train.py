@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="M",
         help="train for about that long; by default to the recipe's end",
     )
-    parser.add_argument("--device", default="cpu", help="that computes, such as cuda (default: %(default)s)")
+    parser.add_argument("--device", type=text, default="cpu", help="that computes, such as cuda (default: %(default)s)")
     parser.add_argument("--resume", action="store_true", help="go on from the last save in OUTPUT")
 
 
@@ -73,7 +73,7 @@ def main(args: argparse.Namespace) -> int:
         _train(recipe, output, args)
     except FloatingPointError as error:
         raise WallOSSError(
-            f"The training of {recipe.name} has run away: {error}.", "Go on by --resume then."
+            f"The training of {recipe.name} has run away: {error}.", "--resume then goes on from the last save."
         ) from error
     print(f"written to {output}; try it: wall-oss run --model {output}")
     return 0
