@@ -12,10 +12,10 @@ from serving_support import FRANKA, LAYOUT, STATE
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
+from wall_oss_ros.robots.rotation_forms import FORMS, matrix_of, numbers_of
 from wall_oss_ros.robots.rotations import matrix_from_euler
 from wall_oss_ros.serving.actions import ActionForm
 from wall_oss_ros.serving.keys import ActionPart, Keys, StatePart, read_keys
-from wall_oss_ros.serving.rotations import NUMBERS, from_matrix, to_matrix
 from wall_oss_ros.serving.state import StateReader
 
 POSITION, ROTATION, GRIPPER = "follow_right_ee_cartesian_pos", "follow_right_ee_rotation", "follow_right_gripper"
@@ -24,12 +24,12 @@ views: {face_view: observation/image, right_wrist_view: [observation/wrist_image
 instruction: [prompt]
 state:
   - {dof: follow_right_ee_cartesian_pos, key: observation/state, entries: [0, 3]}
-  - {dof: follow_right_ee_rotation, key: observation/state, entries: [3, 7], form: quaternion}
+  - {dof: follow_right_ee_rotation, key: observation/state, entries: [3, 7], form: quaternion_xyzw}
   - {dof: follow_right_gripper, key: observation/state, entries: [7, 8], scale: 0.08}
 action_mode: step
 actions:
   - {dof: follow_right_ee_cartesian_pos, scale: 0.01, clip: [-1, 1]}
-  - {dof: follow_right_ee_rotation, form: rotation_vector}
+  - {dof: follow_right_ee_rotation, form: axis_angle}
   - {dof: follow_right_gripper, scale: 0.08}
 """
 
@@ -146,20 +146,20 @@ def test_bad_keys_are_refused_in_words(case, tmp_path):
     assert "keys.yaml" in str(error.value)
 
 
-@pytest.mark.parametrize("form", NUMBERS)
+@pytest.mark.parametrize("form", FORMS)
 @settings(max_examples=20, deadline=None)
 @given(angles=st.tuples(*[st.floats(-1.5, 1.5)] * 3))
 def test_rotations_go_there_and_back(form, angles):
     matrix = matrix_from_euler(angles)
-    numbers = from_matrix(matrix, form)
-    assert numbers.shape == (NUMBERS[form],)
-    assert np.allclose(to_matrix(numbers, form), matrix, atol=1e-9)
+    numbers = numbers_of(matrix, form)
+    assert numbers.shape == (FORMS[form],)
+    assert np.allclose(matrix_of(numbers, form), matrix, atol=1e-9)
 
 
-@pytest.mark.parametrize("form", ["quaternion", "six_columns", "six_rows", "matrix"])
+@pytest.mark.parametrize("form", ["quaternion_xyzw", "6d_columns", "6d_rows", "matrix"])
 def test_zeros_are_no_rotation(form):
     with pytest.raises(WallOSSError, match="no rotation"):
-        to_matrix(np.zeros(NUMBERS[form]), form)
+        matrix_of(np.zeros(FORMS[form]), form)
 
 
 @pytest.mark.parametrize("robot", ["franka", "dual_arm", "dual_arm:tiago_dual", "dual_arm:mobile_aloha"])
@@ -171,7 +171,7 @@ def test_actions_go_there_and_back(robot, mode, forms):
     if forms:
         turns = [slot for own in layout.arms if (slot := own.rotation) is not None]
         own = [dof for dof, slot in layout.slots.items() if layout.mask[slot].any()]
-        parts = tuple(ActionPart(dof=dof, form="quaternion") if layout.slots[dof] in turns
+        parts = tuple(ActionPart(dof=dof, form="quaternion_xyzw") if layout.slots[dof] in turns
                       else ActionPart(dof=dof, scale=0.5, offset=0.1) for dof in own)  # fmt: skip
     form = ActionForm(layout, Keys(action_mode=mode, actions=parts))
     rng = np.random.default_rng(0)

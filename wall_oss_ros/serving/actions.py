@@ -9,8 +9,8 @@ import numpy as np
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.layout import Layout
+from wall_oss_ros.robots.rotation_forms import FORMS, matrix_of, numbers_of
 from wall_oss_ros.serving.keys import ActionPart, Keys
-from wall_oss_ros.serving.rotations import NUMBERS, from_matrix, to_matrix
 from wall_oss_ros.serving.state import unit
 
 
@@ -80,13 +80,13 @@ class ActionForm:
                 one = self._moves.absolute(one[None], start)[0]
             for part, where in zip(self._parts, self._columns):
                 if part.form is not None:
-                    self._turn(part, to_matrix(row[where], part.form), one, start)
+                    self._turn(part, matrix_of(row[where], part.form), one, start)
             found[k] = last = one
         return found
 
     def _size(self, part: ActionPart) -> int:
         slot = self._layout.slots[part.dof]
-        return slot.stop - slot.start if part.form is None else NUMBERS[part.form]
+        return slot.stop - slot.start if part.form is None else FORMS[part.form]
 
     def _before(self, targets: np.ndarray, state: np.ndarray) -> np.ndarray | None:
         """(n, A) what each step's displacements are counted from; None for absolute actions."""
@@ -109,7 +109,7 @@ class ActionForm:
         matrix = space.pose(targets[k])[1]
         if before is not None:
             matrix = matrix @ space.pose(before[k])[1].T
-        return from_matrix(matrix, part.form)
+        return numbers_of(matrix, part.form)
 
     def _turn(self, part: ActionPart, matrix: np.ndarray, row: np.ndarray, start: np.ndarray) -> None:
         own = self._arm(part)

@@ -14,7 +14,7 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.checked import checked, explain
 from wall_oss_ros.robots.components import Component, Finite, Name
 from wall_oss_ros.robots.layout import Layout
-from wall_oss_ros.serving.rotations import NUMBERS, RotationForm
+from wall_oss_ros.robots.rotation_forms import FORMS, RotationForm
 
 ActionMode = Literal["absolute", "relative", "step"]
 _Scale = Annotated[float, Field(allow_inf_nan=False)]
@@ -150,7 +150,7 @@ def _misfit(part: Part, layout: Layout) -> str:
     if part.form is not None:
         if all(own.rotation != slot for own in layout.arms):
             return f"{part.dof} is no rotation, and has no form {part.form}"
-        size = NUMBERS[part.form]
+        size = FORMS[part.form]
     for name in ("scale", "offset"):
         value = getattr(part, name)
         if isinstance(value, tuple) and len(value) != size:

@@ -10,8 +10,8 @@ import numpy as np
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.layout import Layout
+from wall_oss_ros.robots.rotation_forms import FORMS, matrix_of
 from wall_oss_ros.serving.keys import Keys, StatePart
-from wall_oss_ros.serving.rotations import NUMBERS, to_matrix
 
 _VECTORS = ("state", "observation/state", "observation.state")
 
@@ -138,7 +138,7 @@ class StateReader:
                 "Send it, or correct the file of keys.",
             )
         values, slot = vector(part.key, message[part.key]), self._layout.slots[part.dof]
-        size = slot.stop - slot.start if part.form is None else NUMBERS[part.form]
+        size = slot.stop - slot.start if part.form is None else FORMS[part.form]
         if part.entries is None:
             return _sized(part.key, values, size)
         if len(values) < part.entries[1]:
@@ -154,7 +154,7 @@ class StateReader:
             state[slot] = values * np.asarray(part.scale) + np.asarray(part.offset)
             return
         own = next(own for own in self._layout.arms if own.rotation == slot)
-        own.space.write(state, state[own.position].copy(), to_matrix(values, part.form), None)
+        own.space.write(state, state[own.position].copy(), matrix_of(values, part.form), None)
 
 
 def columns(layout: Layout) -> list[dict[str, Any]]:

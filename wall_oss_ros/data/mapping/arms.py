@@ -14,12 +14,13 @@ import numpy as np
 
 from wall_oss_ros.data.mapping.columns import Columns, Picked, optional
 from wall_oss_ros.data.mapping.frames import Frames
-from wall_oss_ros.data.mapping.rotations import euler, matrices, products
-from wall_oss_ros.data.mapping.spec import FORMS, ArmActions, ArmColumns, ArmFrames, Opening, Rotation
+from wall_oss_ros.data.mapping.rotations import euler, products
+from wall_oss_ros.data.mapping.spec import ArmActions, ArmColumns, ArmFrames, Opening, Rotation
 from wall_oss_ros.data.mapping.tracks import Kind, Track
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
+from wall_oss_ros.robots.rotation_forms import FORMS, matrices
 from wall_oss_ros.robots.rotations import matrix_from_quaternion, six_from_matrix
 
 _FAR = 2.0  # strokes beyond closed or open where a gripper's numbers cannot be meant so

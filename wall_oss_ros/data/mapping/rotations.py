@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rotations as datasets write them, many at once.
-
-scipy's ``Rotation`` does the arithmetic: for thousands of rows at once it is fast, other than for a single one.
-"""
+"""Rows of rotations: their Euler angles, what lies between them, and their products."""
 
 from __future__ import annotations
 
@@ -10,43 +7,6 @@ import warnings
 
 import numpy as np
 from scipy.spatial.transform import Rotation
-
-from wall_oss_ros.robots.rotations import matrix_from_six
-
-
-def matrices(numbers: np.ndarray, form: str, order: str = "xyz") -> np.ndarray:
-    """Rotation matrices (..., 3, 3) of numbers (..., k) of a form of :data:`~wall_oss_ros.data.mapping.spec.FORMS`.
-
-    NaN where the numbers are not finite, or no rotation: a quaternion of length zero, two parallel vectors, a matrix
-    far from orthonormal. Lengths that are merely inexact are mended.
-    """
-    numbers = np.asarray(numbers, float)
-    flat = numbers.reshape(-1, numbers.shape[-1])
-    if form in ("6d_columns", "6d_rows"):
-        found = matrix_from_six(flat)
-        found = np.swapaxes(found, -1, -2) if form == "6d_rows" else found
-        return found.reshape(*numbers.shape[:-1], 3, 3)
-    good = np.isfinite(flat).all(-1)
-    if form.startswith("quaternion"):
-        good &= np.linalg.norm(np.where(good[:, None], flat, 1.0), axis=-1) > 0.1
-    if form == "matrix":
-        square = np.where(good[:, None], flat, np.eye(3).ravel()).reshape(-1, 3, 3)
-        good &= np.abs(square @ np.swapaxes(square, -1, -2) - np.eye(3)).max((-1, -2)) < 0.1
-        good &= np.linalg.det(square) > 0
-    found = np.full((len(flat), 3, 3), np.nan)
-    if good.any():
-        found[good] = _rotation(flat[good], form, order).as_matrix()
-    return found.reshape(*numbers.shape[:-1], 3, 3)
-
-
-def _rotation(numbers: np.ndarray, form: str, order: str) -> Rotation:
-    if form == "euler":
-        return Rotation.from_euler(order, numbers)
-    if form == "axis_angle":
-        return Rotation.from_rotvec(numbers)
-    if form == "matrix":
-        return Rotation.from_matrix(numbers.reshape(-1, 3, 3))
-    return Rotation.from_quat(numbers if form == "quaternion_xyzw" else numbers[:, [1, 2, 3, 0]])
 
 
 def euler(rotations: np.ndarray) -> np.ndarray:

@@ -13,14 +13,12 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.paths import data_path
 from wall_oss_ros.robots.checked import checked, explain
 from wall_oss_ros.robots.components import Component, Crop, Finite, Name, Vector3
+from wall_oss_ros.robots.rotation_forms import RotationForm
 
 Index = Annotated[int, Field(ge=0)]
 Quaternion = tuple[Finite, Finite, Finite, Finite]
 SampleKind = Literal["reason", "plan", "thought", "ask"]
 UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "rad": 1.0, "deg": 0.017453292519943295}
-FORMS = {
-    "euler": 3, "quaternion_xyzw": 4, "quaternion_wxyz": 4, "axis_angle": 3, "6d_columns": 6, "6d_rows": 6, "matrix": 9,
-}  # fmt: skip
 
 
 class Numbers(Component):
@@ -49,7 +47,7 @@ class Rotation(Numbers):
             those that turn along (XYZ).
     """
 
-    form: Literal["euler", "quaternion_xyzw", "quaternion_wxyz", "axis_angle", "6d_columns", "6d_rows", "matrix"]
+    form: RotationForm
     order: Annotated[str, Field(pattern="^([xyz]{3}|[XYZ]{3})$")] = "xyz"
 
     @model_validator(mode="after")
