@@ -63,7 +63,7 @@ setup(
         "console_scripts": [
             "wall-oss = wall_oss_ros.commands.main:main",
             "check = wall_oss_ros.commands.check:ros_main",
-            *(f"{node} = wall_oss_ros.nodes.{node}:main" for node in NODES),
+            *(f"{node} = wall_oss_ros.starting:{node}" for node in NODES),
         ],
     },
 )
