@@ -34,28 +34,29 @@ def to_numpy(column: pa.Array, feature: Feature, what: str) -> np.ndarray:
             if low != high:
                 raise WallOSSError(f"{what}: rows have from {low} to {high} entries; all have the same number.", _HINT)
         column = _storage(column.flatten())
+    _expect(column.type, feature.dtype, what)
     entries = math.prod(feature.shape)
     if len(column) != count * entries:
         has = len(column) // count if count else 0
         raise WallOSSError(f"{what}: a row has {has} entries, and the shape {feature.shape} asks for {entries}.", _HINT)
-    values = (
-        _texts(column, what) if feature.dtype == "string" else _numbers(column, np.dtype(feature.dtype), what, entries)
-    )
+    values = _texts(column) if feature.dtype == "string" else _numbers(column, np.dtype(feature.dtype), what, entries)
     return values.reshape(count) if feature.shape == (1,) else values.reshape(count, *feature.shape)
 
 
-def _texts(column: pa.Array, what: str) -> np.ndarray:
-    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type) or pa.types.is_null(column.type)):
-        raise WallOSSError(f"{what} holds {column.type}; texts are expected.", _HINT)
+def _expect(kind: pa.DataType, dtype: str, what: str) -> None:
+    of_texts = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    of_numbers = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+    if not (of_texts if dtype == "string" else of_numbers) and not pa.types.is_null(kind):
+        raise WallOSSError(f"{what} holds {kind}; {dtype} is expected.", _HINT)
+
+
+def _texts(column: pa.Array) -> np.ndarray:
     values = np.empty(len(column), dtype=object)
     values[:] = ["" if text is None else text for text in column.to_pylist()]
     return values
 
 
 def _numbers(column: pa.Array, dtype: np.dtype, what: str, entries: int) -> np.ndarray:
-    kind = column.type
-    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
-        raise WallOSSError(f"{what} holds {kind}; {dtype} is expected.", _HINT)
     if column.null_count and dtype.kind != "f":
         raise WallOSSError(f"{what}: row {_first(column.is_null()) // entries} is empty.", _HINT)
     if column.null_count:  # an empty entry of numbers is none

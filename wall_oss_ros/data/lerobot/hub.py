@@ -22,6 +22,8 @@ def locate_dataset(name: str | os.PathLike, revision: str | None = None) -> Path
     text = str(name)
     try:
         folder = Path(name).expanduser()
+        if not text.isprintable():
+            raise ValueError
         if text and folder.is_dir():
             return folder
         exists = bool(text) and folder.exists()

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""lerobot itself as the judge: it opens what we write, and we what it writes, each frame and number equal.
+
+Where the variable LEROBOT_PYTHON names the Python of an environment with lerobot 0.4.4 or later; CONTRIBUTING.md says
+how to make one.
+"""
+
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from lerobot_support import LENGTHS, TASKS, VIEW, picture
+
+from wall_oss_ros.data.lerobot import EpisodeData, Feature, LeRobotWriter, open_dataset
+
+PYTHON = os.environ.get("LEROBOT_PYTHON", "")
+PEER = Path(__file__).with_name("lerobot_peer.py")
+pytestmark = [
+    pytest.mark.skipif(not PYTHON, reason="LEROBOT_PYTHON names no Python with lerobot"),
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+]
+
+
+def peer(*arguments) -> None:
+    done = subprocess.run([PYTHON, PEER, *map(str, arguments)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def compare(folder: Path, scratch: Path) -> None:
+    """What lerobot reads of a dataset is what we read of it."""
+    peer("read", folder, scratch / "theirs.npz")
+    theirs = np.load(scratch / "theirs.npz")
+    dataset, first = open_dataset(folder), 0
+    for episode in dataset.episodes:
+        rows = slice(first, first := first + episode.length)
+        columns = dataset.columns(episode.index)
+        for key, values in columns.items():
+            assert (theirs[key][rows].reshape(values.shape) == values).all(), key
+        assert (theirs[VIEW][rows] == dataset.pictures(VIEW, episode.index)).all()
+        assert theirs["task"][rows].tolist() == [dataset.tasks[index] for index in columns["task_index"]]
+        if "subtask" in theirs:
+            assert tuple(text or None for text in theirs["subtask"][rows]) == dataset.language(episode.index).subtasks
+    assert first == len(theirs["index"])
+    for key, given in dataset.statistics.items():
+        for name, value in given.items():
+            assert np.allclose(theirs[f"stats/{key}/{name}"], value)
+
+
+def write(folder: Path, view: str, version: str, codec: str) -> None:
+    features = {
+        "observation.state": Feature("float32", (3,), None),
+        "contact": Feature("bool", (1,), None),
+        "pose": Feature("float64", (2, 3), None),
+        VIEW: Feature(view, picture(0, 0).shape, ("height", "width", "channels")),
+    }
+    noise = np.random.default_rng(0)
+    words = ("subtask_index",) if version == "v3.0" else ()
+    for members in ((0, 1), (2, 3)):  # in two sessions
+        with LeRobotWriter(folder, 15, features, "panda", version, append=True, codec=codec, language=words) as writer:
+            for index in members:
+                length = LENGTHS[index]
+                columns = {
+                    "observation.state": noise.normal(size=(length, 3)),
+                    "contact": noise.random(length) < 0.5,
+                    "pose": noise.normal(size=(length, 2, 3)),
+                }
+                pixels = [
+                    (picture(index, row) + noise.integers(0, 20, picture(0, 0).shape)).astype(np.uint8)
+                    for row in range(length)
+                ]
+                subtasks = (["reach", "lift", None] * 7)[:length] if words else None
+                writer.add(
+                    EpisodeData(columns, {VIEW: pixels}, TASKS[index % 2], subtasks, extra={"success": bool(index)})
+                )
+
+
+@pytest.mark.parametrize("view, codec", [("image", "h264"), ("video", "h264"), ("video", "av1")])
+def test_lerobot_opens_what_is_written_here(tmp_path, view, codec):
+    write(tmp_path / "set", view, "v3.0", codec)
+    compare(tmp_path / "set", tmp_path)
+
+
+@pytest.mark.parametrize("view, codec", [("image", "h264"), ("video", "h264")])
+def test_its_converter_takes_what_is_written_here_as_v21(tmp_path, view, codec):
+    write(tmp_path / "nobody/set", view, "v2.1", codec)
+    before = open_dataset(tmp_path / "nobody/set")
+    pictures = [before.pictures(VIEW, episode.index) for episode in before.episodes]
+    peer("convert", tmp_path / "nobody/set")
+    compare(tmp_path / "nobody/set", tmp_path)
+    after = open_dataset(tmp_path / "nobody/set")
+    assert after.version == "v3.0"
+    for episode, pixels in zip(after.episodes, pictures):
+        assert (after.pictures(VIEW, episode.index) == pixels).all()
+
+
+@pytest.mark.parametrize("view", ["image", "video"])
+def test_what_lerobot_writes_opens_here_and_is_appended_to(tmp_path, view):
+    peer("write", tmp_path / "set", view)
+    compare(tmp_path / "set", tmp_path)
+    with LeRobotWriter(tmp_path / "set", append=True) as writer:
+        columns = {"observation.state": np.zeros((9, 3)), "action": np.zeros((9, 2))}
+        assert writer.add(EpisodeData(columns, {VIEW: [picture(1, row) for row in range(9)]}, TASKS[1])) == 4
+    compare(tmp_path / "set", tmp_path)
