@@ -29,6 +29,8 @@ def test_plain_values_are_those_of_the_core_schema():
     "text, complaint",
     [
         ("a: 1\nb: 2\na: 3", "line 3: the key 'a' is there already, on line 1"),
+        ("1: a\n1.0: b", "line 2: the key '1.0' is there already, on line 1"),
+        ("a: {0x1: a, true: b}", "line 1: the key 'true' is there already"),
         ("a: [{b: 1, 'b': 2}]", "line 1: the key 'b' is there already"),
         ("a:\n\tb: 1", "line 2 has a tab"),
         ("&a [*a]", "line 1: this value contains itself"),

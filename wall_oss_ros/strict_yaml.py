@@ -183,13 +183,13 @@ def _look_over(root: yaml.Node) -> None:
         seen.add(id(node))
         above.add(id(node))
         if isinstance(node, yaml.MappingNode):
-            lines: dict[str, int] = {}
+            lines: dict[Any, int] = {}
             for key, value in node.value:
                 if isinstance(key, yaml.ScalarNode):
-                    name = key.value
-                    if name in lines:
-                        raise complain(key, f"the key {name!r} is there already, on line {lines[name]}")
-                    lines[name] = key.start_mark.line + 1
+                    names = {key.value, _number(key)} - {None}  # 1, 1.0 and true are one key of a dictionary
+                    for name in names & lines.keys():
+                        raise complain(key, f"the key {key.value!r} is there already, on line {lines[name]}")
+                    lines |= dict.fromkeys(names, key.start_mark.line + 1)
                 visit(value)
         else:
             for value in node.value:
@@ -197,6 +197,12 @@ def _look_over(root: yaml.Node) -> None:
         above.discard(id(node))
 
     visit(root)
+
+
+def _number(key: yaml.ScalarNode) -> float | None:
+    """The value of a key that is a number, or true or false."""
+    read = {"bool": _bool, "int": _int, "float": _float}.get(key.tag.removeprefix("tag:yaml.org,2002:"))
+    return None if read is None else read(_Loader(""), key)
 
 
 def _complaint(text: str, error: yaml.YAMLError) -> str:

@@ -126,6 +126,29 @@ def test_incompatible_ends_are_told_and_warned_of(make_node, executor, capfd):
     assert spin_until(executor, lambda: seen.append(capfd.readouterr().err) or said in "".join(seen))
 
 
+def test_who_gives_no_callbacks_is_warned_too(make_node, executor, capfd):
+    node, latched = make_node("node"), QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    silent = PublisherEventCallbacks(use_default_callbacks=False)
+    publishers = [node.create_publisher(String, "a", 1), node.create_publisher(String, "b", 1, event_callbacks=silent)]
+    for topic in ("a", "b"):
+        node.create_subscription(String, topic, print, latched)
+    seen = []
+    wanted = (
+        "New subscription discovered on topic '/a', requesting incompatible QoS. No messages will be sent to it.",
+        "New publisher discovered on topic '/a', offering incompatible QoS. No messages will be received from it.",
+        "New publisher discovered on topic '/b', offering incompatible QoS.",
+    )
+
+    def all_said():
+        seen.append(capfd.readouterr().err)
+        return all(text in "".join(seen) for text in wanted)
+
+    assert spin_until(executor, all_said)
+    for publisher in publishers:  # those who wait for events let them go
+        publisher.destroy()
+    assert "New subscription discovered on topic '/b'" not in "".join(seen), "it asked for no warnings"
+
+
 def test_matches_come_and_go(make_node, executor):
     node, of_publisher, of_subscription = make_node("node"), [], []
     publisher = node.create_publisher(

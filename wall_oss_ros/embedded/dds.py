@@ -18,6 +18,7 @@ from cyclonedds.topic import Topic
 from cyclonedds.util import duration
 
 from wall_oss_ros.embedded.qos import DurabilityPolicy, HistoryPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
+from wall_oss_ros.embedded.qos_warnings import QoSWarnings
 from wall_oss_ros.embedded.time import Duration, Infinite
 from wall_oss_ros.errors import WallOSSError
 
@@ -279,6 +280,7 @@ class Participant:
                 raise _network_error(error) from error
         self.guid: bytes = self.dds.guid.bytes
         self._topics: dict[str, Topic] = {}
+        self._qos_warnings: QoSWarnings | None = None
         self._topics_lock = threading.Lock()
 
     def topic(self, name: str, struct_class: type) -> Topic:
@@ -298,7 +300,17 @@ class Participant:
                 )
             return topic
 
+    @property
+    def qos_warnings(self) -> QoSWarnings:
+        """Who tells of ends of topics that do not fit together; made at first use."""
+        with self._topics_lock:
+            if self._qos_warnings is None:
+                self._qos_warnings = QoSWarnings(self.dds)
+            return self._qos_warnings
+
     def close(self) -> None:
+        if self._qos_warnings is not None:
+            self._qos_warnings.close()
         self._topics.clear()
         _delete(self.dds)
 

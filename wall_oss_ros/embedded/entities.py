@@ -47,13 +47,16 @@ class GraphEntity(Entity, AbstractContextManager):
     def __init__(self, node: Any, callback_group: Any, readers: tuple = (), writers: tuple = ()):
         self._node, self.readers, self.writers = node, readers, writers
         self._closed = False
+        self._leave: Callable[[], None] = lambda: None  # what waits for its events
         if readers:
             self.condition = readers[0].condition
         super().__init__(callback_group or node.default_callback_group)
 
-    def _handlers(self, event_callbacks: Any, end: Any) -> list[Entity]:
-        """The handlers of the events that its DDS reader or writer tells of."""
+    def _handlers(self, event_callbacks: Any, end: Any, kind: Any) -> list[Entity]:
+        """The handlers of the events that its DDS reader or writer tells of; ``kind``: what event_callbacks are."""
         if event_callbacks is None:
+            warnings = self._node.context.participant.qos_warnings
+            self._leave = kind.warn_by_default(warnings, end.entity, self.topic, self.logger_name)
             return []
         return event_callbacks.create_event_handlers(self.callback_group, end.entity, self.topic, self.logger_name)
 
@@ -70,6 +73,7 @@ class GraphEntity(Entity, AbstractContextManager):
     def close(self) -> None:
         """For the node: closes its readers and writers."""
         self._closed = True
+        self._leave()
         for endpoint in (*self.readers, *self.writers):
             endpoint.close()
 

@@ -16,6 +16,7 @@ from wall_oss_ros.embedded.entities import Entity
 from wall_oss_ros.embedded.exceptions import UnsupportedEventTypeError
 from wall_oss_ros.embedded.logging import get_logger
 from wall_oss_ros.embedded.qos import QoSPolicyKind, qos_policy_name_from_kind
+from wall_oss_ros.embedded.qos_warnings import QoSWarnings
 
 
 @dataclass
@@ -167,13 +168,7 @@ class _EventCallbacks:
             raise UnsupportedEventTypeError("The embedded library does not tell of incompatible types.")
         wanted = {name: getattr(self, name) for name in self._EVENTS}
         if wanted["incompatible_qos"] is None and self.use_default_callbacks:
-
-            def warn(info: Any) -> None:
-                policy = qos_policy_name_from_kind(info.last_policy_kind)
-                text = f"{self._WARNING.format(topic_name)} Last incompatible policy: {policy}"
-                get_logger(logger_name).warning(text)
-
-            wanted["incompatible_qos"] = warn
+            wanted["incompatible_qos"] = self._warning(topic_name, logger_name)
         handlers = [
             EventHandler(callback_group, callback, self._EVENTS[name], entity)
             for name, callback in wanted.items()
@@ -184,6 +179,32 @@ class _EventCallbacks:
             mask |= handler._event.status
         entity.set_status_mask(mask)  # the only ones that make a wait return
         return handlers
+
+    @classmethod
+    def warn_by_default(
+        cls, warnings: QoSWarnings, entity: DDSEntity, topic_name: str, logger_name: str
+    ) -> Callable[[], None]:
+        """For a publisher or subscription whose user has given no callbacks.
+
+        Returns:
+            What is to be called before the DDS entity is deleted.
+        """
+        event, warn = cls._EVENTS["incompatible_qos"], cls._warning(topic_name, logger_name)
+
+        def tell() -> None:
+            if (info := _take(entity, event)) is not None:
+                warn(info)
+
+        return warnings.attach(entity, event.status, tell)
+
+    @classmethod
+    def _warning(cls, topic_name: str, logger_name: str) -> Callable[[Any], None]:
+        def warn(info: Any) -> None:
+            policy = qos_policy_name_from_kind(info.last_policy_kind)
+            text = f"{cls._WARNING.format(topic_name)} Last incompatible policy: {policy}"
+            get_logger(logger_name).warning(text)
+
+        return warn
 
 
 class SubscriptionEventCallbacks(_EventCallbacks):

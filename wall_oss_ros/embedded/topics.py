@@ -10,6 +10,7 @@ from typing import Any
 
 from wall_oss_ros.embedded import dds, wire
 from wall_oss_ros.embedded.entities import GraphEntity
+from wall_oss_ros.embedded.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 from wall_oss_ros.embedded.exceptions import InvalidHandle
 from wall_oss_ros.embedded.executors import SingleThreadedExecutor
 from wall_oss_ros.embedded.naming import topic_to_dds
@@ -34,7 +35,7 @@ class Publisher(GraphEntity):
         self.topic = self.topic_name = topic
         self._writer = _open(dds.Writer, node, msg_type, topic, qos_profile)
         super().__init__(node, callback_group, writers=(self._writer,))
-        self.event_handlers = self._handlers(event_callbacks, self._writer)
+        self.event_handlers = self._handlers(event_callbacks, self._writer, PublisherEventCallbacks)
 
     def publish(self, msg: Any) -> None:
         """Publishes a message, or ready-made CDR bytes with their encapsulation.
@@ -91,7 +92,7 @@ class Subscription(GraphEntity):
         self.callback = callback
         self._reader = _open(dds.Reader, node, msg_type, topic, qos_profile)
         super().__init__(node, callback_group, readers=(self._reader,))
-        self.event_handlers = self._handlers(event_callbacks, self._reader)
+        self.event_handlers = self._handlers(event_callbacks, self._reader, SubscriptionEventCallbacks)
 
     @property
     def callback(self) -> Callable:
