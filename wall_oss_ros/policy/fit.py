@@ -13,6 +13,7 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model.checkpoint import read_config, read_statistics
 from wall_oss_ros.model.config import WallOSSConfig
 from wall_oss_ros.policy.normalizer import Normalizer, default_robot
+from wall_oss_ros.policy.robot_statistics import for_robot
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.robots.urdf import position_limits
@@ -40,9 +41,11 @@ def mismatches(
     """What keeps this checkpoint from moving this robot, one sentence each; empty when nothing is known to.
 
     Args:
-        states, actions: of the statistics to be used.
+        states, actions: the statistics to be used, as the checkpoint has them.
         robot: their name.
     """
+    states = for_robot(states, config.agent_pos_config, profile)
+    actions = for_robot(actions, config.dof_config, profile)
     layout = {name: dict(profile.dof_config) for name in ("dof_config", "agent_pos_config")}
     other = [name for name, wanted in layout.items() if list(getattr(config, name).items()) != list(wanted.items())]
     if other:  # what sits where is unknown: nothing else can be compared
@@ -148,7 +151,8 @@ def _gripper(what: str, normalizer: Normalizer, layout: Layout, profile: RobotPr
     least, most = (float(edge) for edge in _part(normalizer, layout.gripper))
     spare = (GRIPPER - 1) * (wide - shut)
     if least < shut - spare or most > wide + spare:
-        guess = ", a share of the stroke by the look of it" if least >= -0.05 and 0.5 < most <= 1.05 else _thousandth(
+        share = ", a share of the stroke by the look of it (then set gripper.counted in the profile)"
+        guess = share if least >= -0.05 and 0.5 < most <= 1.05 else _thousandth(
             np.array([least]), np.array([most]), 2 * wide
         )  # fmt: skip
         yield (

@@ -44,7 +44,10 @@ class Normalizer:
                 "Normalisation needs two finite vectors of one length, and no negative range or deviation.",
                 "Compute the statistics over the dataset again.",
             )
-        self.varies = self.scale > 0
+        self._prepare()
+
+    def _prepare(self) -> None:
+        self.varies = self.scale != 0
         self._divisor = np.where(self.varies, self.scale, 1).astype(np.float32)
 
     @classmethod
@@ -74,12 +77,29 @@ class Normalizer:
         first[where], second[where] = self.offset, self.scale
         return Normalizer(first, second, self.kind)
 
+    def without(self, entries: np.ndarray) -> Normalizer:
+        """The same, but for entries (A,) bool that carry no information here: 0 into the model and out of it."""
+        return self._changed(np.where(entries, 0, self.offset), np.where(entries, 0, self.scale))
+
+    def rescaled(self, entry: int, factor: float, shift: float) -> Normalizer:
+        """The same for an entry that comes in another unit: what was x is x * factor + shift."""
+        offset, scale = self.offset.copy(), self.scale.copy()
+        offset[entry], scale[entry] = offset[entry] * factor + shift, scale[entry] * factor
+        return self._changed(offset, scale)
+
+    def _changed(self, offset: np.ndarray, scale: np.ndarray) -> Normalizer:
+        other = Normalizer(np.zeros(0), np.zeros(0), self.kind)
+        other.offset, other.scale = offset.astype(np.float32), scale.astype(np.float32)
+        other._prepare()
+        return other
+
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """(A,) each: least and greatest value in physical units; three deviations around the mean where only these are
         known."""
         if self.kind == "mean_std":
-            return self.offset - 3 * self.scale, self.offset + 3 * self.scale
-        return self.offset, self.offset + self.scale
+            return self.offset - 3 * np.abs(self.scale), self.offset + 3 * np.abs(self.scale)
+        ends = self.offset, self.offset + self.scale  # the wrong way round where a share counts what is closed
+        return np.minimum(*ends), np.maximum(*ends)
 
     def mask(self, dof_mask: np.ndarray | None = None) -> np.ndarray:
         """(A,) bool: the degrees of freedom that the model is told of, those of ``dof_mask`` that vary."""

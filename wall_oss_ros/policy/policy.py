@@ -26,6 +26,7 @@ from wall_oss_ros.policy.normalizer import Normalizer, default_robot
 from wall_oss_ros.policy.observation import Observation, PreviousChunk, check_observation
 from wall_oss_ros.policy.processor import WallOSSProcessor
 from wall_oss_ros.policy.real_time_chunking import guidance
+from wall_oss_ros.policy.robot_statistics import for_robot
 from wall_oss_ros.policy.tokens import read_tokenizer
 from wall_oss_ros.robots.profile import RobotProfile
 
@@ -57,11 +58,13 @@ class Policy:
         robot: str | None = None,
         folder: Path | None = None,
         accelerate: bool = True,
+        profile: RobotProfile | None = None,
     ):
         """
         Args:
             folder: the checkpoint's, where its FAST tokenizer is.
             accelerate: on a GPU, compile and record CUDA graphs; see :class:`~wall_oss_ros.policy.engine.Engine`.
+            profile: the robot's; see :func:`~wall_oss_ros.policy.robot_statistics.for_robot`.
 
         Raises:
             WallOSSError: the checkpoint knows several robots and none was named, or not this one; or it says its
@@ -79,15 +82,17 @@ class Policy:
             )
         prompts.observation_prompt(views_of(model.config, robot))  # which refuses views that there are no words for
         self.robot = robot
-        self._states = Normalizer.from_statistics(statistics.normalizer_propri, self.robot)
-        self._actions = Normalizer.from_statistics(statistics.normalizer_action, self.robot)
+        states = Normalizer.from_statistics(statistics.normalizer_propri, self.robot)
+        actions = Normalizer.from_statistics(statistics.normalizer_action, self.robot)
+        self._states = for_robot(states, model.config.agent_pos_config, profile)
+        self._actions = for_robot(actions, model.config.dof_config, profile)
         self.model, self.processor, self.config = model, processor, model.config
         self.horizon: int = model.config.action_horizon
         self.rate_hz: float = model.config.action_rate_hz
         self.views: list[str] = views_of(model.config, self.robot)
         self.image_size: int | None = model.config.image_size
         self.temperature = float(model.config.extra.get("sampling_temperature", 1.0))
-        self.fast = FastActions.from_checkpoint(model.config, processor.tokenizer, folder, self._actions)
+        self.fast = FastActions.from_checkpoint(model.config, processor.tokenizer, folder, actions)
         self.checkpoint = "" if folder is None else checkpoint_identity(folder)
         self._engine, self._accelerate = Engine(model, accelerate=accelerate), accelerate
         self._images: list[np.ndarray] | None = None
@@ -135,7 +140,7 @@ class Policy:
         check_backend(attention, device, dtype)
         model = WallOSS.from_pretrained(folder, device, dtype)
         model.set_attention_backend(attention)
-        return cls(model, WallOSSProcessor(model.config, read_tokenizer(folder)), robot, folder, accelerate)
+        return cls(model, WallOSSProcessor(model.config, read_tokenizer(folder)), robot, folder, accelerate, profile)
 
     def twin(self) -> Policy:
         """Another policy on the same weights, with an observation of its own: it may compute at the same time."""

@@ -21,6 +21,7 @@ from wall_oss_ros.policy import prompts
 from wall_oss_ros.policy.images import image_patches, resize_view, video_patches
 from wall_oss_ros.policy.normalizer import Normalizer
 from wall_oss_ros.policy.observation import Observation, check_observation
+from wall_oss_ros.policy.robot_statistics import for_robot
 from wall_oss_ros.policy.tokens import misplaced_tokens, read_tokenizer
 
 
@@ -104,7 +105,10 @@ class WallOSSProcessor:
         actions, states = read_statistics(folder, config)
         if robot is None and len(actions.names()) == 1:
             robot = actions.names()[0]
-        known = [] if robot is None else [Normalizer.from_statistics(table, robot) for table in (states, actions)]
+        tables = (states, config.agent_pos_config), (actions, config.dof_config)
+        known = [
+            for_robot(Normalizer.from_statistics(table, robot), dofs) for table, dofs in tables if robot is not None
+        ]
         return cls(config, read_tokenizer(folder), *known)
 
     def __call__(

@@ -213,9 +213,11 @@ class Gripper(Component):
         topic: of its own joint trajectory controller.
         joint_single: topic of interbotix_xs_msgs/JointSingleCommand, for its joint.
         speed: m/s of the opening, where it is told positions; a ParallelGripperCommand may be told it, too.
+        counted: what checkpoints for this robot count in: m, or shares of the stroke, with 1 for open or for closed.
     """
 
     dof: Name
+    counted: Literal["metres", "share_open", "share_closed"] = "metres"
     closed: float = Field(ge=0)
     open: Positive
     joints: tuple[Name, ...] = Field(min_length=1)

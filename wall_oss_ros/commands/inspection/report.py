@@ -28,6 +28,7 @@ from wall_oss_ros.model.weights import (
 from wall_oss_ros.policy.fit import TURN, mismatches
 from wall_oss_ros.policy.normalizer import Normalizer
 from wall_oss_ros.policy.prompts import VIEW_NAMES
+from wall_oss_ros.policy.robot_statistics import never_set
 from wall_oss_ros.policy.tokens import PROMPT_TOKENS, misplaced_tokens, read_tokenizer
 from wall_oss_ros.robots.profile import RobotProfile, available_profiles, load_profile
 
@@ -140,6 +141,7 @@ def architecture(config: WallOSSConfig, headers: dict[str, Header]) -> dict[str,
         "numbers in an action": config.action_dim,
         "numbers in a state": config.propri_dim,
         "chunk": f"{config.action_horizon} steps at {config.action_rate_hz:g} Hz",
+        "actions see": "earlier ones" if config.causal_action_attention_mask else "each other, both ways",
         "flow steps": config.noise_scheduler.num_inference_timesteps,
         "tensors": len(headers),
     }
@@ -242,12 +244,12 @@ def unit_of(name: str) -> str:
 def entries(layout: Mapping[str, int], normalizer: Normalizer) -> list[Entry]:
     """One for each number, in the order of the layout."""
     low, high = normalizer.bounds()
-    found = []
+    found, unset = [], never_set(normalizer, layout)
     for name, size in layout.items():
         for index in range(size):
             at = len(found)
             note = "" if normalizer.varies[at] else "no range"
-            if normalizer.kind == "min_max" and (low[at], high[at]) == (0, 1):
+            if unset[at] or (size > 1 and normalizer.kind == "min_max" and (low[at], high[at]) == (0, 1)):
                 note = "0 to 1: never set"  # what the public code writes where its data had no such entry
             label = name if size == 1 else f"{name}[{index}]"
             found.append(Entry(label, unit_of(name), float(low[at]), float(high[at]), note))
