@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,13 +36,47 @@ class RobotState:
     missing: tuple[str, ...]
 
 
+class StateComposer:
+    """Puts a robot's state together from where its joints and its base are.
+
+    Attributes:
+        names: of the joints of all arms and grippers, arm by arm.
+        layout: of the state.
+    """
+
+    def __init__(self, profile: RobotProfile):
+        self.layout = Layout(profile)
+        self._arms = [(one, Arm(one)) for one in profile.arms]
+        self.names = tuple(name for one, _ in self._arms for name in (*one.arm.joints, *one.gripper.joints))
+        self._base = profile.base
+
+    def pose(self, arm: int, joints: np.ndarray, opening: float) -> tuple:
+        """What :meth:`Layout.pack` takes of an arm, by its number: joints (n,) rad, opening m."""
+        return *self._arms[arm][1].fk(joints), opening, joints
+
+    def poses(self, positions: np.ndarray) -> list[tuple]:
+        """For each arm what :meth:`Layout.pack` takes, by positions (n,) of ``names``, rad or m."""
+        poses, rest = [], positions
+        for number, (one, _) in enumerate(self._arms):
+            own, fingers, rest = np.split(rest, np.cumsum([len(one.arm.joints), len(one.gripper.joints)]))
+            poses.append(self.pose(number, own, one.gripper.opening(fingers)))
+        return poses
+
+    def pack(self, poses: Sequence[tuple], parts: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """State (A,) float32 and mask (A,) bool; ``parts`` by their place in the layout, a base's yaw may be unwrapped."""
+        values = dict(parts)
+        if self._base is not None and self._base.dof in values:
+            x, y, yaw = values[self._base.dof]
+            values[self._base.dof] = np.array([x, y, (yaw + np.pi) % (2 * np.pi) - np.pi])
+        return self.layout.pack_all(poses, values)
+
+
 class RobotStateHistory:
     """A robot's latest joint states and odometry. Arms and grippers are needed; head, lift and base are optional."""
 
     def __init__(self, profile: RobotProfile):
-        self._profile, self._layout = profile, Layout(profile)
-        self._arms = [(one, Arm(one)) for one in profile.arms]
-        self._joints = JointHistory([name for one, _ in self._arms for name in (*one.arm.joints, *one.gripper.joints)])
+        self._profile, self._composer = profile, StateComposer(profile)
+        self._joints = JointHistory(self._composer.names)
         self._parts = {part.dof: JointHistory(part.joints) for part in profile.parts}
         self._names = {part.dof: f"the joints of the {part.name}" for part in profile.parts}
         if profile.base is not None:
@@ -87,19 +121,11 @@ class RobotStateHistory:
         arms = self._joints.at(stamp, tolerance)
         if arms is None:
             return None
-        poses, rest = [], arms.positions
-        for one, arm in self._arms:
-            own, fingers, rest = np.split(rest, np.cumsum([len(one.arm.joints), len(one.gripper.joints)]))
-            poses.append((*arm.fk(own), one.gripper.opening(fingers), own))
         parts = {
             dof: sample for dof, joints in self._parts.items() if (sample := joints.at(stamp, tolerance)) is not None
         }
         values = {dof: sample.positions for dof, sample in parts.items()}
-        base = self._profile.base
-        if base is not None and base.dof in values:
-            x, y, yaw = values[base.dof]
-            values[base.dof] = np.array([x, y, (yaw + np.pi) % (2 * np.pi) - np.pi])
-        state, mask = self._layout.pack_all(poses, values)
+        state, mask = self._composer.pack(self._composer.poses(arms.positions), values)
         known = [part for part in self._profile.parts if part.dof in parts]
         samples = [arms, *(parts[part.dof] for part in known)]
         return RobotState(

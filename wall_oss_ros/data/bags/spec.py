@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a robot's profile does not say of recordings: other topics, fields, clocks. One YAML file, beside the profile.
+
+It is to bags what a mapping is to the columns of a dataset. Where it says nothing, the profile's own topics are used.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from wall_oss_ros import strict_yaml
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.robots.checked import checked, explain
+from wall_oss_ros.robots.components import Component, Encoding, Finite, Name, Positive
+from wall_oss_ros.robots.profile import RobotProfile
+
+Index = Annotated[int, Field(ge=0)]
+Clock = Literal["header", "receive"]
+Resampling = Literal["nearest", "hold", "interpolate"]
+UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "rad": 1.0, "deg": 0.017453292519943295}
+FORMS = {"euler": 3, "quaternion_xyzw": 4, "quaternion_wxyz": 4, "axis_angle": 3, "matrix": 9}
+
+
+class Stream(Component):
+    """How one topic is read.
+
+    Attributes:
+        time: what its messages count for: the stamp in their header, or when they were received.
+        resample: what a frame gets: the value nearest in time, the last one before it, or one in between.
+        tolerance: s that the nearest message may be away.
+    """
+
+    time: Clock | None = None
+    resample: Resampling | None = None
+    tolerance: Positive | None = None
+
+
+class Numbers(Component):
+    """Some numbers of a topic's messages; ``number * scale + offset`` is in ``unit``.
+
+    Attributes:
+        topic: where they are.
+        field: or fields in their order, such as pose.position.x; of an array, all that are in it. Items of a list are
+            counted from 0: request.0.goal.command.position.
+        names: the field with the names of an array's numbers, such as name in joint states.
+        at: which of the numbers, by index, or by name where ``names`` is given; all if left out.
+        unit: of lengths or angles; m and rad if left out.
+        scale, offset: one for all, or one for each number.
+    """
+
+    topic: Name
+    field: Name | tuple[Name, ...]
+    names: Name | None = None
+    at: tuple[Index | Name, ...] | None = None
+    unit: Literal["m", "cm", "mm", "rad", "deg"] | None = None
+    scale: Finite | tuple[Finite, ...] = 1.0
+    offset: Finite | tuple[Finite, ...] = 0.0
+
+    @model_validator(mode="after")
+    def _names_are_there(self):
+        by_name = self.at is not None and any(isinstance(place, str) for place in self.at)
+        if by_name and self.names is None:
+            raise ValueError("at has names; say in names which field of the messages holds them")
+        if by_name and not all(isinstance(place, str) for place in self.at):
+            raise ValueError("at has names and indices; give one kind")
+        return self
+
+
+class Rotation(Numbers):
+    """A rotation. ``order``: of Euler angles, about fixed axes (xyz) or about those that turn along (XYZ)."""
+
+    form: Literal["euler", "quaternion_xyzw", "quaternion_wxyz", "axis_angle", "matrix"]
+    order: Annotated[str, Field(pattern="^([xyz]{3}|[XYZ]{3})$")] = "xyz"
+
+
+class Opening(Numbers):
+    """A gripper's opening: ``closed`` and ``open`` are the number (one for all, as fingers move alike) where the
+    profile's gripper is closed and where it is open. Without them it is in ``unit``, between the fingers."""
+
+    closed: Finite | None = None
+    open: Finite | None = None
+
+    @model_validator(mode="after")
+    def _said_once(self):
+        if (self.closed is None) != (self.open is None) or (self.closed is None) == (self.unit is None):
+            raise ValueError("give closed and open, or unit where the number is the opening itself")
+        if self.closed is not None and self.closed == self.open:
+            raise ValueError("closed and open are the same; they must differ")
+        return self
+
+
+class ArmSource(Component):
+    """Where an arm is, or is told to be: its joints, or its tool's position and rotation in the profile's base frame.
+
+    Attributes:
+        joints: in the profile's order.
+        gripper: of an action, next_state takes the opening of the next frame.
+    """
+
+    position: Numbers | None = None
+    rotation: Rotation | None = None
+    joints: Numbers | None = None
+    gripper: Opening | Literal["next_state"] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self):
+        if (self.position is None) != (self.rotation is None):
+            raise ValueError("give position and rotation together, or neither")
+        if self.joints is not None and self.position is not None:
+            raise ValueError("give joints, or position and rotation of the tool, not both")
+        return self
+
+
+class States(Component):
+    """Where the state is, where it is not on the profile's topics: by names of the profile's arms and parts."""
+
+    arms: dict[Name, ArmSource] = Field(default_factory=dict)
+    parts: dict[Name, Numbers] = Field(default_factory=dict)
+    base: Numbers | None = None
+
+    @model_validator(mode="after")
+    def _states_are_measured(self):
+        if any(arm.gripper == "next_state" for arm in self.arms.values()):
+            raise ValueError("next_state is something for actions; name a topic")
+        return self
+
+
+class Actions(Component):
+    """Where the commands are, where they are not on the profile's topics. ``base`` are velocities along its own axes."""
+
+    arms: dict[Name, ArmSource] = Field(default_factory=dict)
+    parts: dict[Name, Numbers | Literal["next_state"]] = Field(default_factory=dict)
+    base: Numbers | Literal["next_state"] | None = None
+
+
+class Said(Component):
+    """A text or a flag in a topic's messages."""
+
+    topic: Name
+    field: Name = "data"
+
+
+class ViewSource(Component):
+    """A view's pictures. ``encoding``: what the pixels are, where the messages say something else."""
+
+    topic: Name
+    encoding: Encoding | None = None
+
+
+class BagMapping(Component):
+    """What the profile does not say.
+
+    Attributes:
+        fps: frames a second of the dataset.
+        time: of all topics that ``streams`` does not say otherwise of.
+        topics: the bag's name of a topic by the profile's.
+        joints: the profile's name of a joint by the bag's.
+        streams: by the bag's name of a topic.
+        views: by the profile's name.
+        action: ``commands`` are what the controllers were told; ``next_state`` takes the state of the next frame.
+        instruction: or ``task``, one text for all.
+        plan: topic of wall_oss_msgs/SubtaskPlan; or ``subtask``, a text that says what is being done.
+        success: a flag, or a text that is success or failure; the last one counts.
+    """
+
+    description: str = ""
+    fps: Annotated[float, Field(gt=0, le=200)] | None = None
+    time: Clock | None = None
+    topics: dict[Name, Name] = Field(default_factory=dict)
+    joints: dict[Name, Name] = Field(default_factory=dict)
+    streams: dict[Name, Stream] = Field(default_factory=dict)
+    views: dict[Name, Name | ViewSource] = Field(default_factory=dict)
+    state: States = States()
+    action: Literal["commands", "next_state"] | Actions = "commands"
+    instruction: Said | None = None
+    task: Name | None = None
+    plan: Name | None = None
+    subtask: Said | None = None
+    success: Said | None = None
+
+    def topic(self, name: str) -> str:
+        """What the bag calls one of the profile's topics."""
+        return self.topics.get(name, name)
+
+
+def load_bag_mapping(path: str | Path | None, profile: RobotProfile) -> BagMapping:
+    """The file's content; what the profile says alone where there is no file.
+
+    Raises:
+        WallOSSError: it cannot be read, or names what the robot does not have; the message says file, field and line.
+    """
+    if path is None:
+        return BagMapping()
+    text = strict_yaml.read_text(path, "The mapping of topics")
+    content = strict_yaml.load(text, f"The mapping of topics {path}")
+    if not isinstance(content, dict):
+        raise WallOSSError(
+            f"The mapping of topics {path} must be a mapping of fields.", "See docs/how-to/recordings.md."
+        )
+    try:
+        mapping = checked(BagMapping, content)
+    except ValidationError as error:
+        problems = "; ".join(dict.fromkeys(explain(one, text) for one in error.errors()))
+        raise WallOSSError(
+            f"The mapping of topics {path} is not valid: {problems}.", "Correct these fields."
+        ) from error
+    arms, parts = [one.arm.name for one in profile.arms], [part.name for part in profile.parts]
+    actions = mapping.action if isinstance(mapping.action, Actions) else Actions()
+    for where, given, there in (
+        ("views", mapping.views, [view.name for view in profile.views]),
+        ("state.arms", mapping.state.arms, arms),
+        ("action.arms", actions.arms, arms),
+        ("state.parts", mapping.state.parts, parts),
+        ("action.parts", actions.parts, parts),
+    ):
+        if strange := [name for name in given if name not in there]:
+            raise WallOSSError(
+                f"The mapping of topics {path} names {', '.join(strange)} in {where}, which {profile.name} does not have.",
+                f"It has {', '.join(there) or 'none'}.",
+            )
+    if profile.base is None and (mapping.state.base or actions.base):
+        raise WallOSSError(f"The mapping of topics {path} has a base, and {profile.name} has none.", "Leave it out.")
+    return mapping
