@@ -21,6 +21,8 @@ COMMANDS = {
     "eval": "measure a model in closed loop on scenes it was never trained on",
     "train": "make demonstrations and train a model on them",
     "serve": "serve a model over websockets, to openpi's client and others",
+    "record": "record a robot's episodes as bags",
+    "data": "make, check and edit datasets",
     "check": "look a robot's profile over before anything moves",
     "inspect": "show what a checkpoint holds, and what in it looks wrong",
     "test": "look the code over and run the test suite",

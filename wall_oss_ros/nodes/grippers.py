@@ -13,10 +13,10 @@ import numpy as np
 
 from wall_oss_ros.control.gripper_goals import Answer, Goal, GripperGoals
 from wall_oss_ros.control.setpoints import Setpoint
-from wall_oss_ros.nodes.conversions import seconds, trajectory_message
+from wall_oss_ros.nodes.conversions import seconds, to_stamp, trajectory_message
 from wall_oss_ros.nodes.gripper_actions import ACTIONS, GripperAction, offered
 from wall_oss_ros.nodes.lifecycle_node import WallOSSNode
-from wall_oss_ros.nodes.qos import EVENTS
+from wall_oss_ros.nodes.qos import EVENTS, LATCHED
 from wall_oss_ros.robots.components import Gripper
 
 from rclpy.action import ActionClient
@@ -103,6 +103,8 @@ class GripperClient(ABC):
 class ActionGripper(GripperClient):
     """A client of the gripper's action, whose type the profile names, or the server that is there.
 
+    Goals of an action cannot be overheard: what is asked for goes to the topic ``gripper_commands`` as well.
+
     Args:
         node: whose client it is.
         profile: the gripper of the robot's profile.
@@ -115,6 +117,7 @@ class ActionGripper(GripperClient):
         self._client: ActionClient | None = None
         self._action: GripperAction | None = None
         self._foreign = ""  # a type that is offered in place of ours
+        self._told = node.publish_to(JointState, "gripper_commands", LATCHED)
         self._answers: deque[tuple] = deque()  # as for GripperGoals.answer, without the time; from any thread
         if profile.action_type != "auto":
             self._take(ACTIONS[profile.action_type])
@@ -165,6 +168,10 @@ class ActionGripper(GripperClient):
                 raise
             return
         sent.add_done_callback(partial(self._on_answer, action, goal.number))
+        told = JointState(name=list(self._profile.joints))
+        told.position = [self._profile.joint_position(goal.opening)] * len(told.name)
+        told.header.stamp = to_stamp(self._node.now())
+        self._node.send(self._told, told)
 
     def _on_answer(self, action: GripperAction, number: int, sent) -> None:
         try:

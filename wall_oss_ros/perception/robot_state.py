@@ -63,7 +63,7 @@ class StateComposer:
         return poses
 
     def pack(self, poses: Sequence[tuple], parts: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """State (A,) float32 and mask (A,) bool; ``parts`` by their place in the layout, a base's yaw may be unwrapped."""
+        """State (A,) float32 and mask (A,) bool; ``parts`` by their place in the layout, a base's yaw unwrapped."""
         values = dict(parts)
         if self._base is not None and self._base.dof in values:
             x, y, yaw = values[self._base.dof]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A robot over the frames of a recording: where it was, and what it was told, as joints, poses and the model's layout."""
+"""A robot over the frames of a recording: where it was and what it was told, as joints, poses and layout."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class RobotTrack:
         return np.concatenate(known, axis=1) if known else None
 
     def poses(self) -> np.ndarray | None:
-        """Of all arms that are known by their tools, (N, 7 each): position and quaternion; None where there are none."""
+        """Of all arms that are known by their tools, (N, 7 each): position, quaternion; None where there are none."""
         known = [np.hstack([arm.position, arm.rotation]) for arm in self.arms if arm.joints is None]
         return np.concatenate(known, axis=1) if known else None
 
@@ -128,7 +128,7 @@ def told(
 
 
 def velocities(sources: Sources, times: np.ndarray, lead: float) -> np.ndarray:
-    """The mean of the velocities that the base was told from ``times`` on for ``lead`` s, (N, 3); 0 where it was not."""
+    """The mean of what the base was told from ``times`` on for ``lead`` s, (N, 3) m/s, rad/s; 0 where it was not."""
     shares = (np.arange(_STEPS) + 0.5) / _STEPS * lead
     told_at = [sources.told_base.samples.at(times + share) for share in shares]
     return np.mean([np.where(one.known[:, None], one.values, 0.0) for one in told_at], axis=0)

@@ -39,6 +39,9 @@ _BROKEN = (
     EOFError,
     ValueError,
     RuntimeError,
+    OverflowError,
+    MemoryError,
+    AssertionError,
     struct.error,
     LookupError,
     TypeError,
@@ -365,7 +368,11 @@ def known_types(definitions: Mapping[str, str]) -> Typestore:
     store = get_typestore(Stores.ROS2_JAZZY)
     for name, text in {**definitions, **own_definitions()}.items():
         try:
-            store.register(get_types_from_msg(text, name))
+            parsed = get_types_from_msg(text, name)
+            for known in parsed:
+                store.fielddefs.pop(known, None)
+                store.types.pop(known, None)
+            store.register(parsed)
         except (TypesysError, ValueError, KeyError, SyntaxError) as error:
             raise WallOSSError(f"The definition of {name} cannot be used: {_line(error)}.", "Correct it.") from error
     return store

@@ -12,13 +12,15 @@ from itertools import count
 from typing import Any
 
 import numpy as np
-from scipy.spatial.transform import Rotation as Turn
 
 from wall_oss_ros.data.bags.samples import Samples
-from wall_oss_ros.data.bags.spec import UNITS, Numbers, Opening, Rotation
+from wall_oss_ros.data.bags.spec import Numbers, Opening, Rotation
 from wall_oss_ros.data.bags.told import ToldTrajectories
+from wall_oss_ros.data.mapping.rotations import matrices
+from wall_oss_ros.data.mapping.spec import FORMS, UNITS
 from wall_oss_ros.robots.components import Gripper
 from wall_oss_ros.robots.joint_states import JointStateReader
+from wall_oss_ros.robots.rotations import quaternion_from_matrix
 
 _DISORDER = 0.5  # s by which joint states may come out of order and are put right
 _FAR = 2.0  # strokes beyond closed or open where a gripper's numbers cannot be meant so
@@ -162,22 +164,14 @@ class RotationListener(NumbersListener):
     """Rotations, as quaternions (x, y, z, w)."""
 
     def __init__(self, what: str, spec: Rotation, samples: Samples):
-        counts = {"euler": len(spec.order), "axis_angle": 3, "matrix": 9}
-        super().__init__(what, spec, samples, counts.get(spec.form, 4))
+        super().__init__(what, spec, samples, FORMS[spec.form])
         self._form, self._order = spec.form, spec.order
 
     def convert(self, values: np.ndarray) -> np.ndarray:
-        try:
-            if self._form == "euler":
-                return Turn.from_euler(self._order, values).as_quat()
-            if self._form == "axis_angle":
-                return Turn.from_rotvec(values).as_quat()
-            if self._form == "matrix":
-                return Turn.from_matrix(values.reshape(3, 3)).as_quat()
-            x, y, z, w = values if self._form == "quaternion_xyzw" else np.roll(values, -1)
-            return Turn.from_quat([x, y, z, w]).as_quat()
-        except ValueError:
-            raise Unusable("no rotation") from None
+        rotation = matrices(values, self._form, self._order)
+        if not np.isfinite(rotation).all():
+            raise Unusable("no rotation")
+        return quaternion_from_matrix(rotation)
 
 
 class OpeningListener(NumbersListener):

@@ -95,7 +95,7 @@ class ViewPictures:
                     self.broken += 1
                     if broken > _BROKEN:
                         raise WallOSSError(
-                            f"{bag.path}: more than {_BROKEN} pictures of {self.where} in a row cannot be read: {error}.",
+                            f"{bag.path}: {broken} pictures of {self.where} in a row cannot be read: {error}.",
                             "Leave this bag out, or record it again.",
                         ) from error
                     pixels = before

@@ -179,8 +179,8 @@ def _clock(bag: Bag, sources: Sources) -> list[str]:
     (last, late), (first, early) = max(begins), min(ends)
     if last > first:
         raise WallOSSError(
-            f"{bag.path}: {early} ends {last - first:.1f} s before {late} begins: they count by different clocks, or were "
-            "not recorded together.",
+            f"{bag.path}: {early} ends {last - first:.1f} s before {late} begins: they count by different clocks, or "
+            "were not recorded together.",
             _CLOCK_HINT,
         )
     start = min(begin for begin, _ in begins)

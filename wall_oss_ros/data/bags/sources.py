@@ -62,8 +62,8 @@ class Sources:
         names: of those joints.
         arms: for each arm of the profile.
         parts, base: as far as the bag has them.
-        told: for each arm, its commands; a TrajectoryListener or PositionsListener gives joints, and the last may be the
-            gripper's. Where there are none, and where ``action`` is ``next_state``, the next state stands for them.
+        told: for each arm, its commands; a TrajectoryListener or PositionsListener gives joints, and the last may be
+            the gripper's. Where there are none, and where ``action`` is ``next_state``, the next state stands for them.
         notes: what was found otherwise than expected.
     """
 
@@ -183,7 +183,9 @@ class Finder:
     def _arm(self, what: str, spec: ArmSource, one: RobotProfile, resample: Resampling, age: float) -> ArmReading:
         reading = ArmReading()
         if one.arm.joints_dof is not None and spec.position is not None:
-            raise WallOSSError(f"The model of {one.name} moves joints, and {what} is mapped by its tool.", "Map its joints.")
+            raise WallOSSError(
+                f"The model of {one.name} moves joints, and {what} is mapped by its tool.", "Map its joints."
+            )
         if spec.joints is not None:
             reading.joints = self._numbers(f"the joints of {what}", spec.joints, len(one.arm.joints), resample, age)
         if spec.position is not None:
@@ -283,8 +285,8 @@ class Finder:
         if told not in topics:
             raise WallOSSError(
                 f"{self._bag.path} has no {what.removeprefix('the ')}: neither {told} nor {goals} is there.",
-                f"Record with wall-oss record; or say action: {{arms: {{{one.arm.name}: {{gripper: next_state}}}}}} in a "
-                "mapping of topics, or --action next_state.",
+                f"Record with wall-oss record; or say action: {{arms: {{{one.arm.name}: {{gripper: next_state}}}}}} in "
+                "a mapping of topics, or --action next_state.",
             )
         self._need(told, what, ("sensor_msgs/msg/JointState",))
         return GoalsListener(what, [told], self._samples(told, 1, "hold", np.inf), gripper)

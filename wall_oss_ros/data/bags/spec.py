@@ -12,16 +12,14 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from wall_oss_ros import strict_yaml
+from wall_oss_ros.data.mapping.spec import Index
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.checked import checked, explain
 from wall_oss_ros.robots.components import Component, Encoding, Finite, Name, Positive
 from wall_oss_ros.robots.profile import RobotProfile
 
-Index = Annotated[int, Field(ge=0)]
 Clock = Literal["header", "receive"]
 Resampling = Literal["nearest", "hold", "interpolate"]
-UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "rad": 1.0, "deg": 0.017453292519943295}
-FORMS = {"euler": 3, "quaternion_xyzw": 4, "quaternion_wxyz": 4, "axis_angle": 3, "matrix": 9}
 
 
 class Stream(Component):
@@ -72,7 +70,7 @@ class Numbers(Component):
 class Rotation(Numbers):
     """A rotation. ``order``: of Euler angles, about fixed axes (xyz) or about those that turn along (XYZ)."""
 
-    form: Literal["euler", "quaternion_xyzw", "quaternion_wxyz", "axis_angle", "matrix"]
+    form: Literal["euler", "quaternion_xyzw", "quaternion_wxyz", "axis_angle", "6d_columns", "6d_rows", "matrix"]
     order: Annotated[str, Field(pattern="^([xyz]{3}|[XYZ]{3})$")] = "xyz"
 
 
@@ -129,7 +127,7 @@ class States(Component):
 
 
 class Actions(Component):
-    """Where the commands are, where they are not on the profile's topics. ``base`` are velocities along its own axes."""
+    """Where the commands are, if not on the profile's topics. ``base`` are velocities along its own axes."""
 
     arms: dict[Name, ArmSource] = Field(default_factory=dict)
     parts: dict[Name, Numbers | Literal["next_state"]] = Field(default_factory=dict)
@@ -218,7 +216,7 @@ def load_bag_mapping(path: str | Path | None, profile: RobotProfile) -> BagMappi
     ):
         if strange := [name for name in given if name not in there]:
             raise WallOSSError(
-                f"The mapping of topics {path} names {', '.join(strange)} in {where}, which {profile.name} does not have.",
+                f"The mapping of topics {path}: {where} has {', '.join(strange)}, which {profile.name} does not have.",
                 f"It has {', '.join(there) or 'none'}.",
             )
     if profile.base is None and (mapping.state.base or actions.base):

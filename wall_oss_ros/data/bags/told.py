@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a joint trajectory controller was told to do, at any time: the trajectory that came last, where it has got to.
 
-As joint_trajectory_controller does it (ros2_controllers, trajectory.cpp): a new trajectory replaces the present one when
-it comes; before its first point the way leads there from where the present one had got to; after its last it stands.
-Between points with velocities the way is a cubic, else straight. Joints that a trajectory does not name stay.
+As joint_trajectory_controller does it (ros2_controllers, trajectory.cpp): a new trajectory replaces the present
+one when it comes; before its first point the way leads there from where the present one had got to; after its last it
+stands. Between points with velocities the way is a cubic, else straight. Joints that a trajectory does not name stay.
 """
 
 from __future__ import annotations

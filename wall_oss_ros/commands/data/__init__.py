@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes, checks and edits datasets.
+
+examples:
+  wall-oss data from-bag bags/* --robot franka --output datasets/mine
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+
+# Each module here has add_arguments(parser) and main(args) -> exit status, as those in wall_oss_ros.commands.
+VERBS = {
+    "from-bag": "convert ROS 2 bags into a LeRobot dataset",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the verbs."""
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    for name, summary in VERBS.items():
+        module = importlib.import_module(f"wall_oss_ros.commands.data.{name.replace('-', '_')}")
+        verb = verbs.add_parser(
+            name,
+            help=summary,
+            description=(module.__doc__ or "").strip(),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(verb)
+        verb.set_defaults(verb_main=module.main)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Runs a verb."""
+    return args.verb_main(args)

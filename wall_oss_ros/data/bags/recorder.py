@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes recordings episode by episode, each a bag of its own (mcap), so that a crash costs a second at most.
+
+A bag's index is written when its episode ends; a file without one, of a recorder that was killed, is read all the same
+(``files``). What every second is closed and handed to the system survives the process.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any, Literal
+
+from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
+from rosbags.typesys import TypesysError
+from rosbags.typesys.store import Typestore
+
+from wall_oss_ros.data.bags.sources import RECORD
+from wall_oss_ros.errors import WallOSSError
+
+_STRING = "std_msgs/msg/String"
+_NAME = re.compile(r"episode_(\d+)")
+_EVERY = 1.0  # s, after which what has come is handed to the system
+Mark = Literal["success", "failure"]
+
+
+class EpisodeRecorder:
+    """Writes what is handed to it, while an episode is being recorded.
+
+    Args:
+        folder: gets a folder for each episode, beside those that are there.
+        types: of all messages.
+        latched: topics whose last message each episode begins with, such as the plan.
+        say: is given lines for the user.
+        prefix: of the topic that marks are written on, a robot's namespace.
+
+    Attributes:
+        count: messages of the present episode.
+        mark: whether the present episode succeeded, if that was said.
+
+    Raises:
+        WallOSSError: nothing can be written there.
+    """
+
+    def __init__(
+        self, folder: Path, types: Typestore, latched: Collection[str], say: Callable[[str], None], prefix: str = ""
+    ):
+        self.folder, self._types, self._latched, self._say = folder, types, set(latched), say
+        self._marks = f"{prefix}{RECORD}"
+        self._last: dict[str, tuple[str, bytes]] = {}
+        self._unknown: set[str] = set()
+        self._writer: Writer | None = None
+        self._path = folder
+        self._connections: dict[str, Any] = {}
+        self.count, self.mark = 0, None
+        self._begun = self._flushed = 0.0
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WallOSSError(
+                f"Nothing can be recorded in {folder}: {error.strerror}.", "Name another folder."
+            ) from error
+
+    @property
+    def recording(self) -> bool:
+        """Whether an episode is being recorded."""
+        return self._writer is not None
+
+    def take(self, topic: str, kind: str, data: bytes, now: float) -> None:
+        """A message has come, of a type such as std_msgs/msg/String, at ``now`` s of the system's clock."""
+        if topic in self._latched:
+            self._last[topic] = kind, data
+        if self._writer is not None:
+            self._write(topic, kind, data, now)
+            if now - self._flushed > _EVERY:
+                self.flush(now)
+
+    def begin(self, now: float) -> None:
+        """An episode begins; one that is being recorded ends first."""
+        if self.recording:
+            self.end(now)
+        self._path = self.folder / f"episode_{self._next():04d}"
+        try:
+            self._writer = Writer(self._path, version=9, storage_plugin=StoragePlugin.MCAP)
+            self._writer.open()
+        except (WriterError, OSError) as error:
+            self._writer = None
+            raise WallOSSError(f"{self._path} cannot be written: {error}.", "Name another folder.") from error
+        self._connections, self.count, self.mark = {}, 0, None
+        self._begun = self._flushed = now
+        for topic, (kind, data) in self._last.items():
+            self._write(topic, kind, data, now)
+        self._note("begin", now)
+        self._say(f"recording {self._path.name}")
+
+    def marked(self, mark: Mark, now: float) -> None:
+        """The present episode succeeds, or fails; the last word counts."""
+        if not self.recording:
+            self._say("nothing is being recorded")
+            return
+        self.mark = mark
+        self._note(mark, now)
+        self._say(f"{self._path.name}: {mark}")
+
+    def end(self, now: float, mark: Mark | None = None) -> None:
+        """The episode is over."""
+        if not self.recording:
+            self._say("nothing is being recorded")
+            return
+        if mark is not None:
+            self.mark = mark
+            self._note(mark, now)
+        writer, self._writer = self._writer, None
+        try:
+            writer.close()
+        except OSError as error:
+            raise WallOSSError(f"{self._path} could not be completed: {error}.", "Make room on the disk.") from error
+        said = self.mark or "not said whether it succeeded"
+        self._say(f"{self._path.name}: {now - self._begun:.1f} s, {self.count} messages, {said}")
+
+    def discard(self) -> None:
+        """The episode is thrown away."""
+        if not self.recording:
+            self._say("nothing is being recorded")
+            return
+        writer, self._writer = self._writer, None
+        writer.abort()
+        shutil.rmtree(self._path)
+        self._say(f"{self._path.name}: discarded")
+
+    def flush(self, now: float) -> None:
+        """Hands what has come to the system, so that it outlasts this process."""
+        self._flushed = now
+        if self._writer is None:
+            return
+        storage: Any = self._writer.storage
+        try:
+            if storage.chunk.msgs:
+                storage.close_chunk()
+            storage.bio.flush()
+        except OSError as error:
+            raise self._full(error) from error
+
+    def _write(self, topic: str, kind: str, data: bytes, now: float) -> None:
+        if topic in self._unknown:
+            return
+        if topic not in self._connections:
+            try:
+                self._connections[topic] = self._writer.add_connection(topic, kind, typestore=self._types)
+            except (TypesysError, KeyError):
+                self._unknown.add(topic)
+                self._say(f"{topic} is not recorded: nothing is known of its type {kind} (WALL_OSS_INTERFACES)")
+                return
+        try:
+            self._writer.write(self._connections[topic], round(now * 1e9), data)
+        except OSError as error:
+            raise self._full(error) from error
+        self.count += 1
+
+    def _note(self, word: str, now: float) -> None:
+        """Writes into the bag what becomes of the episode."""
+        text = self._types.types[_STRING](data=word)
+        self._write(self._marks, _STRING, bytes(self._types.serialize_cdr(text, _STRING)), now)
+
+    def _full(self, error: OSError) -> WallOSSError:
+        return WallOSSError(f"{self._path} cannot be written on: {error.strerror or error}.", "Make room on the disk.")
+
+    def _next(self) -> int:
+        there = [int(match[1]) for path in self.folder.iterdir() if (match := _NAME.fullmatch(path.name))]
+        return max(there, default=-1) + 1
+
+
+class PlannedEpisodes:
+    """Begins an episode with each plan that is carried out, and ends it with the plan, marked as the planner judges."""
+
+    _RUNNING, _SUCCEEDED = 1, 2
+
+    def __init__(self, recorder: EpisodeRecorder):
+        self._recorder, self._plan = recorder, None
+
+    def hear(self, planner: str, number: int, status: int, now: float) -> None:
+        """A plan as wall_oss_msgs/SubtaskPlan has it."""
+        plan = planner, number
+        if status == self._RUNNING and number and plan != self._plan:
+            self._plan = plan
+            self._recorder.begin(now)
+        elif plan == self._plan and status > self._RUNNING and self._recorder.recording:
+            self._recorder.end(now, "success" if status == self._SUCCEEDED else "failure")
