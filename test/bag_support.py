@@ -37,7 +37,7 @@ def _empty(kind: str, detail: Any) -> Any:
     if kind == "NAME":
         return new(detail)
     if kind == "BASE":
-        return "" if detail[0] == "string" else detail[0] == "bool" and False or 0
+        return "" if detail[0] == "string" else (detail[0] == "bool" and False) or 0
     (inner, base), size = detail
     if inner.name == "BASE" and base[0] != "string":
         return np.zeros(size if kind == "ARRAY" else 0, base[0].replace("octet", "uint8"))
@@ -133,7 +133,9 @@ class Story:
         yield from self.extra
 
     def joint_state(self, topic: str, time: float, names: list[str], positions: list[float]) -> Said:
-        message = new("sensor_msgs/msg/JointState", header=header(time), name=names, position=np.array(positions, float))
+        message = new(
+            "sensor_msgs/msg/JointState", header=header(time), name=names, position=np.array(positions, float)
+        )
         return Said(time + self.apart, topic, "sensor_msgs/msg/JointState", message)
 
     def trajectory(self, time: float, ahead: list[float], stamped: bool = True) -> Said:
@@ -143,7 +145,11 @@ class Story:
             sec, nanosec = divmod(round(span * 1e9), 10**9)
             duration = new("builtin_interfaces/msg/Duration", sec=sec, nanosec=nanosec)
             points.append(
-                new("trajectory_msgs/msg/JointTrajectoryPoint", positions=self.joints(time + span), time_from_start=duration)
+                new(
+                    "trajectory_msgs/msg/JointTrajectoryPoint",
+                    positions=self.joints(time + span),
+                    time_from_start=duration,
+                )
             )
         message = new(
             "trajectory_msgs/msg/JointTrajectory", joint_names=list(self.profile.arm.joints), points=points,

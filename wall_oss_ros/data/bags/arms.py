@@ -160,7 +160,7 @@ def _mapped(reading: ArmReading, times: np.ndarray) -> ArmTrack:
 def _told_pose(reading: ArmReading, times: np.ndarray, then: ArmTrack) -> ArmTrack:
     position, known = _sampled(reading.position, times)
     rotation, turned = _sampled(reading.rotation, times)
-    known = known[:, :1] & turned[:, :1]
+    known = np.asarray(known[:, :1] & turned[:, :1])
     if then.position is None:  # only joints are known of its state: before the first command the first one stands
         return ArmTrack(None, _backwards(position, known), _backwards(rotation, known), then.opening)
     return ArmTrack(
@@ -177,11 +177,11 @@ def _filled(values: np.ndarray, known: np.ndarray, then: np.ndarray | None, one:
 
 
 def _backwards(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    rows = known.all(axis=1)
+    rows = np.asarray(known).all(axis=1)
     if not rows.any():
         return values
     first = int(np.argmax(rows))
-    return np.where(rows[:, None], values, values[first])
+    return np.where(np.asarray(rows)[:, None], values, values[first])
 
 
 def _openings(one: RobotProfile, values: np.ndarray, known: np.ndarray, then: np.ndarray) -> np.ndarray:

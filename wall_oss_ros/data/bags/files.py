@@ -46,6 +46,7 @@ _BROKEN = (
     LookupError,
     TypeError,
 )  # fmt: skip  what rosbags and the libraries below it raise for broken files
+_TORN = 8  # records at the end of a file that may be torn
 _DELIMITER = "=" * 80 + "\n"
 
 
@@ -223,9 +224,9 @@ class Bag:
                 f"{self.path}: {one.topic} is there with two types, {known} and {one.msgtype}.",
                 "Record it anew with one publisher.",
             )
-        if one.ext.serialization_format != "cdr":
+        if (form := getattr(one.ext, "serialization_format", "")) != "cdr":
             raise WallOSSError(
-                f"{self.path}: {one.topic} is serialised as {one.ext.serialization_format}, cdr expected.",
+                f"{self.path}: {one.topic} is serialised as {form or 'nothing known'}, cdr expected.",
                 "Record it with ROS 2.",
             )
         self.counts[one.topic] = self.counts.get(one.topic, 0) + one.msgcount
@@ -321,9 +322,6 @@ class _Mcap(McapReader):
 
     def _salvage(self) -> None:
         bio = self.bio
-        for table in (self.schemas, self.channels, self.chunks, self.connections):
-            table.clear()
-        self.statistics = None
         bio.seek(0, 2)
         size = bio.tell()
         bio.seek(0)
@@ -332,7 +330,7 @@ class _Mcap(McapReader):
             raise ReaderError("it is empty")
         if magic != _MAGIC:
             raise ReaderError("it does not begin as an mcap file does")
-        end, starts = 8, []
+        end, ends = 8, []
         while True:
             head = bio.read(9)
             if len(head) < 9 or head[0] == 0:
@@ -341,13 +339,21 @@ class _Mcap(McapReader):
             if end + 9 + length > size or head[0] in (0x02, 0x0F):  # the end of the data, or what never was written
                 break
             end += 9 + length
-            starts.append(end)
+            ends.append(end)
             bio.seek(end)
-        if not starts:
+        self.cut = True
+        for last in reversed(ends[-_TORN:]):
+            for table in (self.schemas, self.channels, self.chunks, self.connections):
+                table.clear()
+            self.statistics, self.data_start, self.data_end = None, ends[0], last
+            try:
+                self.meta_scan()
+                break
+            except _BROKEN:  # the last records have their length, and not their content
+                continue
+        else:
             raise ReaderError("nothing in it is whole")
-        self.cut, self.data_start, self.data_end = True, starts[0], end
-        self.meta_scan()
-        counts = self.statistics.channel_message_counts
+        counts: Mapping[int, int] = getattr(self.statistics, "channel_message_counts", {})
         self.connections = [one._replace(msgcount=counts.get(one.id, 0)) for one in self.connections]
 
     def messages(self, connections, start=None, stop=None):

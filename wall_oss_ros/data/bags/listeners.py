@@ -348,15 +348,15 @@ def numbers(message: Any, spec: Numbers) -> np.ndarray:
         raise Unusable(f"{', '.join(paths)} holds no numbers") from None
     if spec.at is None:
         return values
-    places = spec.at
-    if spec.names is not None and isinstance(spec.at[0], str):
+    places: list[int] = [place for place in spec.at if isinstance(place, int)]
+    if spec.names is not None and not places:
         names = list(field(message, spec.names))
         if missing := [name for name in spec.at if name not in names]:
             raise Unusable(f"without {', '.join(map(str, missing))}")
-        places = tuple(names.index(name) for name in spec.at)
+        places = [names.index(name) for name in spec.at]
     if max(places) >= len(values):
         raise Unusable(f"{len(values)} numbers, and one more than {max(places)} is wanted")
-    return values[list(places)]
+    return values[places]
 
 
 def _flat(value: Any) -> np.ndarray:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from wall_oss_ros.data.bags.clocks import Clocks, stamp_of
 from wall_oss_ros.data.bags.files import BadMessage, Bag, Message
 from wall_oss_ros.data.bags.listeners import JointsListener, Listener, Sampled, TrajectoryListener, WordsListener
+from wall_oss_ros.data.bags.pictures import ViewPictures
 from wall_oss_ros.data.bags.sources import Finder, Sources
 from wall_oss_ros.data.bags.spec import BagMapping, Clock
 from wall_oss_ros.errors import WallOSSError
@@ -56,8 +57,8 @@ def read(bag: Bag, profile: RobotProfile, mapping: BagMapping, time: Clock, brid
         if not len(listener.samples):
             notes.append(f"{listener.where}: nothing that can be used, it is left out")
             del sources.parts[part]
-    for listener in sources.listeners:
-        notes += _look_over(bag, listener, listener in sources.state)
+    for one in sources.listeners:
+        notes += _look_over(bag, one, one in sources.state)
     notes += _clock(bag, sources)
     return Recording(bag, sources, notes)
 
@@ -66,7 +67,8 @@ class _Pass:
     """Hands each message to those who listen to its topic."""
 
     def __init__(self, bag: Bag, sources: Sources, mapping: BagMapping, time: Clock):
-        self._bag, self._views = bag, {}
+        self._bag = bag
+        self._views: dict[str, list[ViewPictures]] = {}
         for view in sources.views.values():
             self._views.setdefault(view.topic, []).append(view)
         self._listeners: dict[str, list[Listener]] = {}
@@ -191,5 +193,5 @@ def _clock(bag: Bag, sources: Sources) -> list[str]:
 
 def span(sources: Sources) -> tuple[float, float]:
     """From when to when (s) there is something of all views and of all of the state."""
-    samples = [each.samples for each in (*sources.views.values(), *sources.state)]
+    samples = [view.samples for view in sources.views.values()] + [each.samples for each in sources.state]
     return max(float(each.times[0]) for each in samples), min(float(each.times[-1]) for each in samples)

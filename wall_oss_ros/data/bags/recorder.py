@@ -54,7 +54,8 @@ class EpisodeRecorder:
         self._writer: Writer | None = None
         self._path = folder
         self._connections: dict[str, Any] = {}
-        self.count, self.mark = 0, None
+        self.count = 0
+        self.mark: Mark | None = None
         self._begun = self._flushed = 0.0
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -178,7 +179,8 @@ class PlannedEpisodes:
     _RUNNING, _SUCCEEDED = 1, 2
 
     def __init__(self, recorder: EpisodeRecorder):
-        self._recorder, self._plan = recorder, None
+        self._recorder = recorder
+        self._plan: tuple[str, int] | None = None
 
     def hear(self, planner: str, number: int, status: int, now: float) -> None:
         """A plan as wall_oss_msgs/SubtaskPlan has it."""

@@ -42,7 +42,7 @@ class Samples:
         turns: Sequence[int] = (),
         quaternion: bool = False,
     ):
-        self.size, self.resample, self.tolerance = size, resample, tolerance
+        self.size, self.resample, self.tolerance = size, resample, tolerance + 1e-9  # against rounding
         self._turns, self._quaternion = list(turns), quaternion
         self._times, self._values = array("d"), array("d")
         self.repeated = self.disorder = 0

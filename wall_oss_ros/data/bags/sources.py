@@ -171,8 +171,8 @@ class Finder:
         if names:
             found.joints = self._joints("joint states", names, tuple(others))
         for part in profile.parts:
-            if (spec := state.parts.get(part.name)) is not None:
-                found.parts[part.dof] = self._numbers(f"the {part.name}", spec, len(part.joints), "interpolate")
+            if (mapped := state.parts.get(part.name)) is not None:
+                found.parts[part.dof] = self._numbers(f"the {part.name}", mapped, len(part.joints), "interpolate")
             elif self._mapping.topic(profile.joint_states) in self._bag.topics:
                 found.parts[part.dof] = self._joints(f"the joints of the {part.name}", part.joints, tuple(names))
             else:
@@ -246,13 +246,13 @@ class Finder:
         for part in profile.parts:
             if part.dof not in found.parts:
                 continue
-            spec = actions.parts.get(part.name)
+            given = actions.parts.get(part.name)
             what = f"the commands of the {part.name}"
-            if isinstance(spec, Numbers):
-                found.told_parts[part.dof] = self._numbers(what, spec, len(part.joints), "hold", np.inf)
-            elif spec is None and self._mapping.topic(part.command.topic) in self._bag.topics:
+            if isinstance(given, Numbers):
+                found.told_parts[part.dof] = self._numbers(what, given, len(part.joints), "hold", np.inf)
+            elif given is None and self._mapping.topic(part.command.topic) in self._bag.topics:
                 found.told_parts[part.dof] = self._command(what, profile, part.command, part.joints)
-            elif spec is None:
+            elif given is None:
                 found.notes.append(f"there are no {what.removeprefix('the ')}: its next state stands for them")
         if profile.base is not None and found.base is not None and actions.base != "next_state":
             self._base_command(profile.base, actions.base)
