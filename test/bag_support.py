@@ -53,6 +53,13 @@ def header(time: float) -> Any:
     return new("std_msgs/msg/Header", stamp=stamp(time))
 
 
+def image(pixels: np.ndarray, time: float) -> Any:
+    """(H, W, 3) uint8 RGB as sensor_msgs/msg/Image."""
+    height, width, _ = pixels.shape
+    fields = {"header": header(time), "encoding": "rgb8", "data": pixels.ravel()}
+    return new("sensor_msgs/msg/Image", height=height, width=width, step=width * 3, **fields)
+
+
 @dataclass
 class Said:
     """A message to be written: when it is received (s), its topic and type."""
@@ -174,11 +181,7 @@ class Story:
             data = np.frombuffer(file.getvalue(), np.uint8)
             message = new("sensor_msgs/msg/CompressedImage", header=header(time), format="png", data=data)
             return Said(time + self.apart, f"{topic}/compressed", "sensor_msgs/msg/CompressedImage", message)
-        message = new(
-            "sensor_msgs/msg/Image", header=header(time), height=pixels.shape[0], width=pixels.shape[1], encoding="rgb8",
-            step=pixels.shape[1] * 3, data=pixels.ravel(),
-        )  # fmt: skip
-        return Said(time + self.apart, topic, "sensor_msgs/msg/Image", message)
+        return Said(time + self.apart, topic, "sensor_msgs/msg/Image", image(pixels, time))
 
 
 def write(

@@ -107,7 +107,7 @@ def _record(args: argparse.Namespace, topics: list[str], prefix: str) -> int:
                     rclpy.spin_once(node, timeout_sec=_WAIT)
                     subscriptions.look()
                     words, asked[:] = [*asked, *pressed()], []
-                    if not all([_act(recorder, word) for word in words]):
+                    if not all(_act(recorder, word) for word in words):
                         break
         finally:
             if recorder.recording:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bag_support import FRANKA, Said, Story, header, new, write
+from bag_support import FRANKA, Said, Story, header, image, new, write
 from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2.storage_sqlite3 import apsw
 
@@ -261,8 +261,7 @@ def test_broken_pictures_are_stood_for_by_the_one_before_and_counted(tmp_path, c
 def test_pictures_that_change_their_size_are_refused_and_others_kept(tmp_path, convert):
     def grown(said: list[Said]) -> list[Said]:
         for one in [one for one in said if one.topic == VIEW][10:]:
-            one.message = new("sensor_msgs/msg/Image", header=one.message.header, height=4, width=4, encoding="rgb8",
-                              step=12, data=np.zeros(48, np.uint8))  # fmt: skip
+            one.message = image(np.zeros((4, 4, 3), np.uint8), one.received)
         return said
 
     good, bad = write(tmp_path / "a", SHORT), write(tmp_path / "b", Story(seconds=1.5, begin=3.0), change=grown)
@@ -276,8 +275,7 @@ def test_bags_that_differ_do_not_become_one_dataset(tmp_path, convert):
     def bigger(said: list[Said]) -> list[Said]:
         for one in said:
             if one.topic == VIEW:
-                one.message = new("sensor_msgs/msg/Image", header=one.message.header, height=8, width=8, encoding="rgb8",
-                                  step=24, data=np.zeros(192, np.uint8))  # fmt: skip
+                one.message = image(np.zeros((8, 8, 3), np.uint8), one.received)
         return said
 
     status, said = convert(write(tmp_path / "a", SHORT), write(tmp_path / "b", Story(begin=3.0), change=bigger))
