@@ -16,10 +16,10 @@ import numpy as np
 from wall_oss_ros.data.bags.samples import Samples
 from wall_oss_ros.data.bags.spec import Numbers, Opening, Rotation
 from wall_oss_ros.data.bags.told import ToldTrajectories
-from wall_oss_ros.data.mapping.rotations import matrices
-from wall_oss_ros.data.mapping.spec import FORMS, UNITS
+from wall_oss_ros.data.mapping.spec import UNITS
 from wall_oss_ros.robots.components import Gripper
 from wall_oss_ros.robots.joint_states import JointStateReader
+from wall_oss_ros.robots.rotation_forms import FORMS, matrices
 from wall_oss_ros.robots.rotations import quaternion_from_matrix
 
 _DISORDER = 0.5  # s by which joint states may come out of order and are put right

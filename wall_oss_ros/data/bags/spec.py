@@ -17,6 +17,7 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.checked import checked, explain
 from wall_oss_ros.robots.components import Component, Encoding, Finite, Name, Positive
 from wall_oss_ros.robots.profile import RobotProfile
+from wall_oss_ros.robots.rotation_forms import RotationForm
 
 Clock = Literal["header", "receive"]
 Resampling = Literal["nearest", "hold", "interpolate"]
@@ -70,7 +71,7 @@ class Numbers(Component):
 class Rotation(Numbers):
     """A rotation. ``order``: of Euler angles, about fixed axes (xyz) or about those that turn along (XYZ)."""
 
-    form: Literal["euler", "quaternion_xyzw", "quaternion_wxyz", "axis_angle", "6d_columns", "6d_rows", "matrix"]
+    form: RotationForm
     order: Annotated[str, Field(pattern="^([xyz]{3}|[XYZ]{3})$")] = "xyz"
 
 
