@@ -91,7 +91,8 @@ def _train(recipe: Recipe, output: Path, args: argparse.Namespace) -> None:
         from wall_oss_ros.training.fine_tuning import image_size
         from wall_oss_ros.training.sources import open_sources
 
-        train(recipe, output, open_sources(recipe, image_size(recipe)), None, args.minutes, args.resume, args.device)
+        mixture = open_sources(recipe, image_size(recipe), output / "run" / "pictures")
+        train(recipe, output, mixture, None, args.minutes, args.resume, args.device)
     else:
         from wall_oss_ros.sim.dagger import Dagger
         from wall_oss_ros.sim.datasets import make_dataset

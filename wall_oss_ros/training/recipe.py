@@ -172,6 +172,10 @@ class Recipe(_Strict):
     clip: float = 1.0
     validate_every: int = Field(default=100, gt=0)
     save_every: int = Field(default=100, gt=0)
+    cache_gb: float = Field(
+        default=8.0, ge=0, allow_inf_nan=False,
+        description="disk in the run's folder for each dataset's decoded pictures; more than that is decoded each time",
+    )  # fmt: skip
     open_loop_episodes: int = Field(
         default=4, ge=0, description="held-out episodes of each dataset that chunks are compared with at the end"
     )

@@ -64,11 +64,12 @@ class MixedBatches:
         return Part(self.mixture.sources[number].name, self.of[number].draw(indices, stage, step))
 
 
-def open_sources(recipe: Recipe, image_size: int | None) -> Mixture:
+def open_sources(recipe: Recipe, image_size: int | None, pictures: Path | None = None) -> Mixture:
     """The recipe's datasets.
 
     Args:
         image_size: side of the views that the model takes; None for the released resizing.
+        pictures: folder to keep decoded pictures in, as far as ``cache_gb`` reaches; None keeps none.
 
     Raises:
         WallOSSError: one cannot be read, mapping, dataset and profile do not fit together, or the robots cannot share a
@@ -86,7 +87,10 @@ def open_sources(recipe: Recipe, image_size: int | None) -> Mixture:
         )  # fmt: skip
         name = one.name or Path(one.source).name
         taken = [source.name for source in sources]
-        sources.append(Source(name if name not in taken else f"{name}_{len(sources)}", data, one.weight))
+        name = name if name not in taken else f"{name}_{len(sources)}"
+        if pictures is not None:
+            data.keep_pictures(pictures / name, recipe.cache_gb * 1e9)
+        sources.append(Source(name, data, one.weight))
     _require_one_model([source.data for source in sources])
     return Mixture(sources)
 

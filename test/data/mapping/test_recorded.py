@@ -168,3 +168,27 @@ def test_what_is_wrong_in_an_episode_names_it():
     made[3]["hand"] = made[3]["hand"] * 1000
     with pytest.raises(WallOSSError, match=r"recordings, episode 3: The mapping mine.yaml, field state.arms.arm.g"):
         dataset(recordings=Recordings(made, tasks=TASKS), held_out=0.0).statistics()
+
+
+def test_pictures_are_decoded_once_whatever_happens_between(tmp_path):
+    def opened(**changes):
+        data = dataset(image_size=28, **changes)
+        data.keep_pictures(tmp_path / "kept", 1e9)
+        return data
+
+    plain, kept = dataset(image_size=28), opened()
+    indices = np.array([60, 3, 3, 101, 60])
+    np.testing.assert_array_equal(kept.images(indices), plain.images(indices))
+    shown = len(kept.dataset.shown)
+    np.testing.assert_array_equal(kept.images(indices[::-1] + 1), plain.images(indices[::-1] + 1))
+    assert len(kept.dataset.shown) == shown == 3, "each episode once"
+    again = opened()
+    np.testing.assert_array_equal(again.images(indices), plain.images(indices))
+    assert not again.dataset.shown, "nor after a restart"
+    other = opened(content={**CONTENT, "views": {"face_view": {"column": "front", "rotate": 180}}})
+    assert other.images(indices)[0, 0, 14, 14].tolist() == plain.images(indices)[0, 0, 14, 14].tolist()
+    assert other.dataset.shown, "but pictures that are turned otherwise are others"
+    small = dataset(image_size=28)
+    small.keep_pictures(tmp_path / "small", 1000)
+    small.images(indices)
+    assert not (tmp_path / "small").exists(), "more than there may be"

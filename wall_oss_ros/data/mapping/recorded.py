@@ -14,6 +14,7 @@ from wall_oss_ros.data.dataset import ActingSample, Dataset, LanguageSample
 from wall_oss_ros.data.mapping.columns import Columns
 from wall_oss_ros.data.mapping.language import EpisodeWords, Words
 from wall_oss_ros.data.mapping.motion import Motion, MotionReader
+from wall_oss_ros.data.mapping.pictures import KeptPictures, fits
 from wall_oss_ros.data.mapping.spec import Mapping as MappingFile
 from wall_oss_ros.data.mapping.spec import ViewColumn
 from wall_oss_ros.data.summary import Summary
@@ -86,6 +87,7 @@ class RecordedDataset(Dataset):
         self._episodes = [*self.training, *self.validation]
         self._ends = np.cumsum([lengths[index] for index in self._episodes])
         self.held_out = sum(lengths[index] for index in self.validation)
+        self._kept: KeptPictures | None = None
         self._motions: OrderedDict[int, Motion] = OrderedDict()
         self._said: OrderedDict[int, EpisodeWords] = OrderedDict()
 
@@ -102,7 +104,38 @@ class RecordedDataset(Dataset):
         number = self._episodes.index(episode)
         return np.arange(self._ends[number - 1] if number else 0, self._ends[number])
 
+    def keep_pictures(self, folder: Path, most: float) -> None:
+        """Keeps pictures in a folder once they are decoded, if they take no more than ``most`` bytes in all.
+
+        Views of no fixed size are not kept.
+        """
+        if self._size is None:
+            return
+        shape = (len(self), len(self.views), self._size, self._size, 3)
+        if not fits(folder, int(np.prod(shape)), most, str(self.dataset.folder)):
+            return
+        views = {name: self.mapping.views[name] for name in self.views}
+        profile = {view.name: view.model_dump(mode="json") for view in self.profile.views if view.name in views}
+        identity = {
+            "dataset": str(self.dataset.folder),
+            "written": info.stat().st_mtime_ns if (info := self.dataset.folder / "meta/info.json").exists() else 0,
+            "episodes": [[number, int(end)] for number, end in zip(self._episodes, self._ends)],
+            "views": {
+                name: one if isinstance(one, str) else one.model_dump(mode="json") for name, one in views.items()
+            },
+            "profile": profile,
+        }
+        self._kept = KeptPictures(folder, identity, shape, self._ends, self._episode_pictures)
+
+    def _episode_pictures(self, number: int) -> np.ndarray:
+        shown = self._shown(self.samples(self._episodes[number]))
+        assert isinstance(shown, np.ndarray)  # views of one size
+        return shown
+
     def images(self, indices: np.ndarray) -> np.ndarray | list[np.ndarray]:
+        return self._shown(indices) if self._kept is None else self._kept[np.asarray(indices)]
+
+    def _shown(self, indices: np.ndarray) -> np.ndarray | list[np.ndarray]:
         views = []
         groups = self._by_episode(indices)
         for column, framing in self._framings.values():
