@@ -7,7 +7,6 @@ import logging
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -89,7 +88,7 @@ def read_episodes(folder: Path, info: Info) -> tuple[tuple[Episode, ...], dict[i
             if key not in ("episode_index", "length", "tasks") and not key.startswith(_OF_FILES)
         }
         length = integer(row["length"], f"{what}: length")
-        episodes[index] = Episode(index, length, tuple(tasks), MappingProxyType(extra))
+        episodes[index] = Episode(index, length, tuple(tasks), extra)
         if info.generation == "v3":
             places[index] = _place(row, info, what)
     said = info.values.get("total_episodes")
