@@ -112,3 +112,72 @@ def test_byte_order_and_rows_are_minded():
     grid = point_cloud2.create_cloud_xyz32(Header(), np.arange(18, dtype=np.float32).reshape(2, 3, 3))
     assert (grid.width, grid.height) == (2, 3)
     assert point_cloud2.read_points(grid, reshape_organized_cloud=True)["x"].tolist() == [[0, 3, 6], [9, 12, 15]]
+
+
+def test_mirrors_scales_projections_and_shears_do_what_they_say():
+    point, normal = [0.3, -0.2, 1.0], [0.0, 0.0, 2.0]
+    mirrored = tft.reflection_matrix(point, normal) @ [1.0, 2.0, 4.0, 1.0]
+    assert mirrored == pytest.approx([1.0, 2.0, -2.0, 1.0])
+    again = tft.reflection_matrix(*tft.reflection_from_matrix(tft.reflection_matrix(point, normal)))
+    assert again == pytest.approx(tft.reflection_matrix(point, normal))
+
+    stretched = tft.scale_matrix(3.0, [0.0, 0.0, 1.0], [0.0, 0.0, 1.0]) @ [1.0, 2.0, 4.0, 1.0]
+    assert stretched == pytest.approx([1.0, 2.0, 10.0, 1.0])
+    factor, origin, direction = tft.scale_from_matrix(tft.scale_matrix(-2.0, [1.0, 2.0, 3.0]))
+    assert factor == pytest.approx(-2.0) and origin == pytest.approx([1.0, 2.0, 3.0, 1.0]) and direction is None
+
+    onto = tft.projection_matrix([0, 0, 0], [0, 0, 1], direction=[1, 0, 1]) @ [1.0, 2.0, 4.0, 1.0]
+    assert onto == pytest.approx([-3.0, 2.0, 0.0, 1.0])
+    seen = tft.projection_matrix([0, 0, 0], [0, 0, 1], perspective=[0, 0, 8]) @ [1.0, 2.0, 4.0, 1.0]
+    assert (seen / seen[3])[:3] == pytest.approx([2.0, 4.0, 0.0])
+    for how in ({}, {"direction": [0.3, 0.1, 0.9]}, {"perspective": [0.5, 0.2, 6.0]}):
+        made = tft.projection_matrix([0.3, -0.2, 1.0], [0.1, 0.2, 1.0], **how)
+        assert tft.projection_matrix(*tft.projection_from_matrix(made)) == pytest.approx(made)
+
+    sheared = tft.shear_matrix(np.pi / 4, [1, 0, 0], [0, 0, 1], [0, 0, 1]) @ [1.0, 2.0, 4.0, 1.0]
+    assert sheared == pytest.approx([4.0, 2.0, 4.0, 1.0])
+    made = tft.shear_matrix(0.7, [0.0, 2.0, 0.0], [0.1, 0.2, 0.3], [1.0, 0.0, 0.5])
+    assert tft.shear_matrix(*tft.shear_from_matrix(made)) == pytest.approx(made)
+    with pytest.raises(ValueError, match="not orthogonal"):
+        tft.shear_matrix(0.7, [0, 1, 0], [0, 0, 0], [0, 1, 1])
+
+
+def test_clipping_maps_the_frustum_to_a_cube():
+    edges = (0.2, 1.2, -0.5, 0.7, 0.4, 1.5)
+    matrix = tft.clip_matrix(*edges)
+    assert matrix @ [0.2, -0.5, 0.4, 1.0] == pytest.approx([-1.0, -1.0, -1.0, 1.0])
+    assert matrix @ [1.2, 0.7, 1.5, 1.0] == pytest.approx([1.0, 1.0, 1.0, 1.0])
+    near = tft.clip_matrix(*edges, perspective=True) @ [0.2, -0.5, 0.4, 1.0]
+    assert near / near[3] == pytest.approx([-1.0, -1.0, -1.0, 1.0])
+    with pytest.raises(ValueError, match="frustum"):
+        tft.clip_matrix(1.0, 0.0, 0.0, 1.0, 0.0, 1.0)
+
+
+def test_points_are_laid_on_points():
+    points = np.random.default_rng(0).normal(size=(3, 7))
+    turn = tft.compose_matrix(angles=(0.3, -1.2, 2.0), translate=(1.0, 2.0, 3.0), scale=(1.5, 1.5, 1.5))
+    moved = turn[:3, :3] @ points + turn[:3, 3:]
+    assert tft.superimposition_matrix(points, moved, scaling=True) == pytest.approx(turn)
+    mirrored = points * [[1.0], [1.0], [-1.0]]
+    found = tft.superimposition_matrix(points, mirrored)
+    assert np.linalg.det(found[:3, :3]) == pytest.approx(1.0), "a rotation, never a mirror"
+    assert tft.orthogonalization_matrix([10.0, 20.0, 30.0], [90.0] * 3) == pytest.approx(np.diag([10, 20, 30, 1]))
+
+
+def test_the_arcball_turns_as_far_as_it_is_dragged():
+    ball = tft.Arcball()
+    assert ball.matrix() == pytest.approx(np.eye(4))
+    ball.place([100, 100], 100)
+    ball.down([100, 100])
+    ball.drag([200, 100])  # from the middle to the right edge: a quarter turn in quaternions of twice the arc
+    half_turn = tft.rotation_matrix(np.pi, [0, 1, 0])
+    assert ball.matrix() == pytest.approx(half_turn, abs=1e-12)
+    ball = tft.Arcball(tft.rotation_matrix(0.4, [0, 0, 1]))
+    ball.place([100, 100], 100)
+    ball.setaxes([1, 0, 0], [0, 1, 0])
+    ball.setconstrain(True)
+    ball.down([100, 100])
+    ball.drag([130, 140])
+    assert ball.getconstrain()
+    angle, axis, _ = tft.rotation_from_matrix(ball.matrix() @ tft.rotation_matrix(-0.4, [0, 0, 1]))
+    assert abs(axis) == pytest.approx([1.0, 0.0, 0.0], abs=1e-6) and angle > 0.1

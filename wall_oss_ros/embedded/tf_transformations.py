@@ -15,6 +15,25 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from wall_oss_ros.embedded.more_transformations import (  # noqa: F401  they are this module's, too
+    Arcball,
+    arcball_constrain_to_axis,
+    arcball_map_to_sphere,
+    arcball_nearest_axis,
+    clip_matrix,
+    orthogonalization_matrix,
+    projection_from_matrix,
+    projection_matrix,
+    random_vector,
+    reflection_from_matrix,
+    reflection_matrix,
+    scale_from_matrix,
+    scale_matrix,
+    shear_from_matrix,
+    shear_matrix,
+    superimposition_matrix,
+)
+
 _EPS = np.finfo(float).eps * 4.0
 _Quaternion = tuple[float, float, float, float]
 
