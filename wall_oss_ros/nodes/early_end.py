@@ -10,13 +10,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from pathlib import Path
 
 
 def is_a_node() -> bool:
-    """Whether this process is a node: ``python -m wall_oss_ros.nodes.NAME``, or an executable of that name."""
-    own = {path.stem for path in Path(__file__).parent.glob("*.py")}
-    return sys.argv[0] == "-m" or Path(sys.argv[0]).stem in own
+    """Whether this process is ``python -m wall_oss_ros.nodes.NAME``; installed programs begin in ``starting.py``."""
+    return sys.argv[0] == "-m"
 
 
 def end_quietly() -> None:
