@@ -212,13 +212,17 @@ def _default(field: FieldInfo) -> str:
 
 def command_line() -> str:
     os.environ["COLUMNS"] = "110"  # argparse breaks lines by it
-    parser = build_parser()
-    parts = ["# The command wall-oss", f"```\n{parser.format_help().strip()}\n```"]
+    return "\n\n".join(_helps(build_parser(), "# The command wall-oss", "## wall-oss"))
+
+
+def _helps(parser: argparse.ArgumentParser, title: str, below: str) -> Iterator[str]:
+    """The help of a command, and of the commands that it is a group of."""
+    yield title
+    yield f"```\n{parser.format_help().strip()}\n```"
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for name, sub in sorted(action.choices.items()):
-                parts += [f"## wall-oss {name}", f"```\n{sub.format_help().strip()}\n```"]
-    return "\n\n".join(parts)
+                yield from _helps(sub, f"{below} {name}", f"#{below} {name}")
 
 
 PAGES = {

@@ -3,6 +3,7 @@
 
 examples:
   wall-oss data from-bag bags/* --robot franka --output datasets/mine
+  wall-oss data check datasets/mine
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import importlib
 # Each module here has add_arguments(parser) and main(args) -> exit status, as those in wall_oss_ros.commands.
 VERBS = {
     "from-bag": "convert ROS 2 bags into a LeRobot dataset",
+    "check": "look a dataset over before anything is trained on it",
 }
 
 
