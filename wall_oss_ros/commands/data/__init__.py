@@ -15,6 +15,12 @@ import importlib
 VERBS = {
     "from-bag": "convert ROS 2 bags into a LeRobot dataset",
     "check": "look a dataset over before anything is trained on it",
+    "stats": "compute a dataset's statistics, and write them into it",
+    "merge": "put datasets together",
+    "split": "split a dataset by episodes",
+    "filter": "take some episodes of a dataset into a new one",
+    "relabel": "give tasks and subtasks other words",
+    "view": "show episodes as a sheet of pictures, or as a page",
 }
 
 

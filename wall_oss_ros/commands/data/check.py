@@ -16,26 +16,28 @@ import argparse
 import json
 import sys
 from collections import Counter
-from pathlib import Path
+
+from wall_oss_ros.commands.arguments import folder, require_writable, text, whole
+from wall_oss_ros.commands.data.editing import add_source
 
 SHOWN = 4
 """Findings of one check and column that the table shows."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("dataset", metavar="DATASET", help="its folder, or owner/name on the hub")
+    add_source(parser)
     parser.add_argument(
-        "--report", type=Path, metavar="DIR", help="write a page with pictures and plots into this folder"
+        "--report", type=folder, metavar="DIR", help="write a page with pictures and plots into this folder"
     )
     parser.add_argument(
         "--sample",
-        type=int,
+        type=whole(0, 10_000),
         default=8,
         metavar="N",
         help="pictures looked at in each episode and view; 0 for none (default: %(default)s)",
     )
-    parser.add_argument("--only", nargs="+", metavar="CHECK", help="tell only of these checks")
-    parser.add_argument("--skip", nargs="+", default=[], metavar="CHECK", help="do not tell of these checks")
+    parser.add_argument("--only", nargs="+", type=text, metavar="CHECK", help="tell only of these checks")
+    parser.add_argument("--skip", nargs="+", type=text, default=[], metavar="CHECK", help="do not tell of these checks")
     parser.add_argument("--all", action="store_true", help="a line for each finding, however many are alike")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
 
@@ -53,18 +55,17 @@ def main(args: argparse.Namespace) -> int:
     from wall_oss_ros.data.checks.report import write_report
     from wall_oss_ros.data.checks.run import check
     from wall_oss_ros.data.lerobot.hub import locate_dataset
-    from wall_oss_ros.errors import WallOSSError
 
-    if args.sample < 0:
-        raise WallOSSError(f"--sample {args.sample} is no number of pictures.", "Give 0 or more.")
-    folder = locate_dataset(args.dataset)
+    if args.report:
+        require_writable(args.report)
+    place = locate_dataset(args.dataset)
     if args.json or not sys.stderr.isatty():
-        result = check(folder, args.sample)
+        result = check(place, args.sample)
     else:
         from rich.console import Console
 
         with Console(stderr=True).status("looking it over") as status:
-            result = check(folder, args.sample, lambda text: status.update(f"looking at {text}"))
+            result = check(place, args.sample, lambda text: status.update(f"looking at {text}"))
     found = [f for f in result.findings if f.check not in args.skip and (not args.only or f.check in args.only)]
     result = result._replace(findings=found)
     page = write_report(result, args.report) if args.report else None

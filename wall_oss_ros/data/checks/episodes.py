@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -81,17 +81,7 @@ def of_dataset(survey: Survey, digests: list[Digest]) -> Iterator[Finding]:
 
 
 def _failed(survey: Survey, digests: list[Digest]) -> Iterator[Finding]:
-    bad = []
-    for episode, row in sorted(survey.table.items()):
-        for key, value in row.items():
-            name = key.lower().rsplit("/", 1)[-1]
-            if (
-                (name in _SUCCESS and value is not None and not _true(value))
-                or (name in ("outcome", "result", "status", "label") and str(value).lower() in _BAD)
-                or (name in ("failed", "failure", "discarded") and value is not None and _true(value))
-            ):
-                bad.append((episode, f"{key} is {value!r}"))
-                break
+    bad = [(episode, why) for episode, row in sorted(survey.table.items()) if (why := failed(row))]
     rows = [one for one in digests if one.failed]
     if rows and any(not one.failed for one in digests):  # a column that is never set says nothing
         bad += [(one.episode, "no frame is marked as a success") for one in rows]
@@ -103,6 +93,21 @@ def _failed(survey: Survey, digests: list[Digest]) -> Iterator[Finding]:
             "Leave it out (wall-oss data filter --success), or keep it knowingly.",
             episode,
         )
+
+
+def failed(row: Mapping[str, Any]) -> str:
+    """What in a row of the table of episodes says that it failed; empty where nothing does."""
+    for key, value in row.items():
+        name = key.lower().rsplit("/", 1)[-1]
+        if value is None:
+            continue
+        if (
+            (name in _SUCCESS and not _true(value))
+            or (name in ("outcome", "result", "status", "label") and str(value).lower() in _BAD)
+            or (name in ("failed", "failure", "discarded") and _true(value))
+        ):
+            return f"{key} is {value!r}"
+    return ""
 
 
 def _true(value: object) -> bool:

@@ -195,6 +195,7 @@ class Survey:
         for name in batch.schema.names:
             feature = self.info.features[name]
             column = batch.column(batch.schema.get_field_index(name))
+            values: np.ndarray
             try:
                 if feature.dtype == "language":
                     values = np.empty(len(column), object)

@@ -97,8 +97,8 @@ def _frozen(survey: Survey, seen: Seen) -> Iterator[Finding]:
         first, last = seen.frozen
         count = last - first + 1
         if count >= max(5, 0.5 * survey.fps) and count >= 0.1 * seen.length and seen.moved.sum() > 0:
-            at = (seen.rows > first) & (seen.rows <= last)
-            if seen.moved[at].sum() > 0.1:
+            within = (seen.rows > first) & (seen.rows <= last)
+            if seen.moved[within].sum() > 0.1:
                 yield _is_frozen(seen, first, last)
         return
     if len(seen.rows) < 3:
@@ -106,7 +106,8 @@ def _frozen(survey: Survey, seen: Seen) -> Iterator[Finding]:
     apart = np.abs(np.diff(seen.thumbs, axis=0)).mean((1, 2, 3))
     same = (apart < STILL) & (seen.moved[1:] > 0.02)
     usual = np.median(apart)
-    best, start = (0, 0), None
+    best: tuple[int, int] = (0, 0)
+    start: int | None = None
     for at in range(len(same) + 1):
         if at < len(same) and same[at] and (usual < STILL or apart[at] < 0.2 * usual):
             start = at if start is None else start

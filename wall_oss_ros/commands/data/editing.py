@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the verbs that write a dataset have in common."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from wall_oss_ros.commands.arguments import folder, text
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dataset", type=text, metavar="DATASET", help="its folder, or owner/name on the hub")
+
+
+def add_output(parser: argparse.ArgumentParser, what: str = "for the new dataset; it must not be there yet") -> None:
+    parser.add_argument("--output", type=folder, required=True, metavar="DIR", help=what)
+    parser.add_argument("--link", action="store_true", help="hard links to videos that stay whole, instead of copies")
+
+
+def survey_of(name: str):
+    """The dataset of that name.
+
+    Raises:
+        WallOSSError: there is none, or its tables cannot be read.
+    """
+    from wall_oss_ros.data.checks.survey import open_survey
+    from wall_oss_ros.data.lerobot.hub import locate_dataset
+
+    return open_survey(locate_dataset(name))
+
+
+def write(parts, args: argparse.Namespace, output) -> None:
+    """Writes the parts as one dataset, and says what came of it."""
+    from wall_oss_ros.data.edits.compose import compose
+
+    if sys.stderr.isatty():
+        from rich.console import Console
+
+        with Console(stderr=True).status("writing") as status:
+            made = compose(parts, output, args.link, status.update)
+    else:
+        made = compose(parts, output, args.link)
+    print(f"written to {made.folder} and verified: {made.episodes} episodes, {made.frames} frames, {made.tasks} tasks")
+    if made.videos_copied or made.videos_cut:
+        print(f"videos: {made.videos_copied} taken whole, {made.videos_cut} cut at keyframes; nothing was encoded again")
+    if made.unused_frames:
+        print(f"{made.unused_frames} frames of episodes that were left out are still in the videos, and no table names them")
+    if made.rank_error:
+        print(f"quantiles are off by at most {made.rank_error:.3%} of the rows")
