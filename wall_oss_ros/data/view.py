@@ -75,7 +75,9 @@ def write_page(dataset: LeRobotDataset, episodes: Sequence[int], folder: Path, c
 
 def _episode(dataset: LeRobotDataset, episode: int, folder: Path, words: str, opened: bool) -> str:
     one = dataset[episode]
-    extra = ", ".join(f"{key} {value}" for key, value in one.extra.items() if isinstance(value, (bool, int, float, str)))
+    extra = ", ".join(
+        f"{key} {value}" for key, value in one.extra.items() if isinstance(value, (bool, int, float, str))
+    )
     videos = "".join(
         f'<video controls muted preload="metadata" title="{escape(key)}" data-start="{start:.4f}" data-end="{end:.4f}" '
         f'src="{quote(os.path.relpath(path, folder.resolve()))}#t={start:.4f},{end:.4f}"></video>'
@@ -86,8 +88,8 @@ def _episode(dataset: LeRobotDataset, episode: int, folder: Path, words: str, op
     return (
         f'<details {"open" if opened else ""} id="episode-{episode}"><summary>Episode {episode}: '
         f"{escape('; '.join(one.tasks) or 'no task')}, {one.length} frames, {one.length / dataset.fps:.1f} s</summary>"
-        f'<p class="words">{escape(extra)}</p>{words}<img loading="lazy" src="episode_{episode:06d}.png" alt="pictures">'
-        f'<div>{videos}</div><img loading="lazy" src="numbers_{episode:06d}.png" alt="numbers over time"></details>'
+        f'<p class="words">{escape(extra)}</p>{words}'
+        f'<img loading="lazy" src="episode_{episode:06d}.png" alt="pictures"><div>{videos}</div><img loading="lazy" src="numbers_{episode:06d}.png" alt="numbers over time"></details>'
     )
 
 
@@ -115,14 +117,24 @@ def _plot(dataset: LeRobotDataset, episode: int, path: Path) -> str:
     except WallOSSError as error:
         columns, subtasks = {}, ()
         said = f'<p class="bad">{escape(error.message)}</p>'
-    figure, axes = plt.subplots(max(len(names), 1), 1, figsize=(11, 2.6 * max(len(names), 1)), sharex=True, squeeze=False,
-                                constrained_layout=True)
+    figure, axes = plt.subplots(
+        max(len(names), 1),
+        1,
+        figsize=(11, 2.6 * max(len(names), 1)),
+        sharex=True,
+        squeeze=False,
+        constrained_layout=True,
+    )
     for axis, key in zip(axes[:, 0], names if columns else []):
         values = columns[key].reshape(len(columns["timestamp"]), -1)
         labels = dataset.features[key].names
         for at in range(values.shape[1]):
-            axis.plot(columns["timestamp"], values[:, at], linewidth=1,
-                      label=labels[at] if labels and len(labels) == values.shape[1] else str(at))
+            axis.plot(
+                columns["timestamp"],
+                values[:, at],
+                linewidth=1,
+                label=labels[at] if labels and len(labels) == values.shape[1] else str(at),
+            )
         axis.set_title(key, fontsize=9)
         if values.shape[1] <= 16:
             axis.legend(fontsize=6, ncols=2, loc="upper right")

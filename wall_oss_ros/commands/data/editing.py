@@ -43,8 +43,10 @@ def write(parts, args: argparse.Namespace, output) -> None:
         made = compose(parts, output, args.link)
     print(f"written to {made.folder} and verified: {made.episodes} episodes, {made.frames} frames, {made.tasks} tasks")
     if made.videos_copied or made.videos_cut:
-        print(f"videos: {made.videos_copied} taken whole, {made.videos_cut} cut at keyframes; nothing was encoded again")
+        print(
+            f"videos: {made.videos_copied} taken whole, {made.videos_cut} cut at keyframes; nothing was encoded again"
+        )
     if made.unused_frames:
-        print(f"{made.unused_frames} frames of episodes that were left out are still in the videos, and no table names them")
+        print(f"{made.unused_frames} frames of episodes left out are still in the videos, and no table names them")
     if made.rank_error:
         print(f"quantiles are off by at most {made.rank_error:.3%} of the rows")

@@ -5,7 +5,7 @@ choice it takes all, which mends stale offsets and totals.
 examples:
   wall-oss data filter datasets/mine --success --output datasets/good
   wall-oss data filter datasets/mine --drop 3 17-19 --min-length 30 --output datasets/good
-  wall-oss data check datasets/mine --json > found.json; wall-oss data filter datasets/mine --found found.json --output datasets/good
+  wall-oss data filter datasets/mine --found found.json --output datasets/good   # of wall-oss data check --json
 """
 
 from __future__ import annotations
@@ -21,12 +21,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--episodes", nargs="+", type=text, metavar="N", help="only these: numbers and ranges, 0-9 12-")
     parser.add_argument("--drop", nargs="+", type=text, metavar="N", help="without these")
     parser.add_argument("--success", action="store_true", help="only those that are not marked as failed")
-    parser.add_argument("--task", type=text, metavar="PATTERN", help="only those whose task holds this, a regular expression")
-    parser.add_argument("--min-length", type=whole(1, 10**9), metavar="FRAMES", help="only those of at least this length")
-    parser.add_argument("--max-length", type=whole(1, 10**9), metavar="FRAMES", help="only those of at most this length")
-    parser.add_argument("--found", type=folder, metavar="FILE", help="without those in which wall-oss data check --json has"
-                        " found errors or warnings")
-    parser.add_argument("--checks", nargs="+", type=text, metavar="CHECK", help="of --found, only what these checks found")
+    parser.add_argument(
+        "--task", type=text, metavar="PATTERN", help="only those whose task holds this, a regular expression"
+    )
+    parser.add_argument(
+        "--min-length", type=whole(1, 10**9), metavar="FRAMES", help="only those of at least this length"
+    )
+    parser.add_argument(
+        "--max-length", type=whole(1, 10**9), metavar="FRAMES", help="only those of at most this length"
+    )
+    parser.add_argument(
+        "--found",
+        type=folder,
+        metavar="FILE",
+        help="without those in which wall-oss data check --json has found errors or warnings",
+    )
+    parser.add_argument(
+        "--checks", nargs="+", type=text, metavar="CHECK", help="of --found, only what these checks found"
+    )
     add_output(parser)
 
 

@@ -15,7 +15,9 @@ from wall_oss_ros.commands.data.editing import add_output, survey_of, write
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("datasets", nargs="+", type=text, metavar="DATASET", help="two or more, by folder or owner/name")
+    parser.add_argument(
+        "datasets", nargs="+", type=text, metavar="DATASET", help="two or more, by folder or owner/name"
+    )
     add_output(parser)
 
 

@@ -21,8 +21,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
     parser.add_argument("--tasks", type=folder, metavar="FILE", help="a mapping file for tasks")
     parser.add_argument("--subtasks", type=folder, metavar="FILE", help="a mapping file for subtasks")
-    parser.add_argument("--replace", nargs=2, action="append", default=[], metavar=("PATTERN", "TEXT"),
-                        help="in tasks and subtasks, a regular expression by a text; may be given several times")
+    parser.add_argument(
+        "--replace",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("PATTERN", "TEXT"),
+        help="in tasks and subtasks, a regular expression by a text; may be given several times",
+    )
     parser.add_argument("--task", type=text, metavar="TEXT", help="the task of --episodes, whatever it was")
     parser.add_argument("--episodes", nargs="+", type=text, metavar="N", help="numbers and ranges, for --task")
     add_output(parser)
@@ -41,11 +47,15 @@ def main(args: argparse.Namespace) -> int:
     survey = survey_of(args.dataset)
     whole = dict.fromkeys(choose.numbers(args.episodes, survey), args.task) if args.task else {}
     texts = [relabel.read_texts(path) if path else {} for path in (args.tasks, args.subtasks)]
-    kinds = [(kind, [pair for pair in args.replace if relabel.holds(survey, kind, pair[0])]) for kind in ("task", "subtask")]
+    kinds = [
+        (kind, [pair for pair in args.replace if relabel.holds(survey, kind, pair[0])]) for kind in ("task", "subtask")
+    ]
     for pattern, _ in args.replace:
         if not any(pattern == pair[0] for _, pairs in kinds for pair in pairs):
-            raise WallOSSError(f"No task or subtask holds {pattern!r}.",
-                               f"There are: {'; '.join([*survey.tasks.values(), *survey.subtasks.values()][:8])}.")
+            raise WallOSSError(
+                f"No task or subtask holds {pattern!r}.",
+                f"There are: {'; '.join([*survey.tasks.values(), *survey.subtasks.values()][:8])}.",
+            )
     changes = [
         relabel.change(survey, kind, given, pairs, whole if kind == "task" else None)
         for (kind, pairs), given in zip(kinds, texts)

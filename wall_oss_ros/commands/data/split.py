@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Splits a LeRobot dataset by episodes into several: by shares, drawn by chance and evenly over the tasks, or by numbers.
+"""Splits a LeRobot dataset by episodes into several: by shares, drawn by chance evenly over the tasks, or by numbers.
 
 examples:
   wall-oss data split datasets/mine --shares train=0.9 val=0.1 --output datasets/split
@@ -17,8 +17,12 @@ from wall_oss_ros.commands.data.editing import add_output, add_source, survey_of
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
     parser.add_argument("--shares", nargs="+", type=text, metavar="NAME=SHARE", help="shares that come to 1")
-    parser.add_argument("--episodes", nargs="+", type=text, metavar="NAME=NUMBERS", help="numbers and ranges: a=0-9,12 b=13-")
-    parser.add_argument("--seed", type=whole(0, 2**31), default=0, metavar="N", help="of the draw (default: %(default)s)")
+    parser.add_argument(
+        "--episodes", nargs="+", type=text, metavar="NAME=NUMBERS", help="numbers and ranges: a=0-9,12 b=13-"
+    )
+    parser.add_argument(
+        "--seed", type=whole(0, 2**31), default=0, metavar="N", help="of the draw (default: %(default)s)"
+    )
     add_output(parser, "in which each part gets a folder of its name")
 
 
@@ -41,8 +45,10 @@ def main(args: argparse.Namespace) -> int:
         seen: set[int] = set()
         for name, episodes in parts.items():
             if seen & episodes:
-                raise WallOSSError(f"Episode {min(seen & episodes)} is in {name} and in another part.",
-                                   "Each episode goes into one part.")
+                raise WallOSSError(
+                    f"Episode {min(seen & episodes)} is in {name} and in another part.",
+                    "Each episode goes into one part.",
+                )
             seen |= episodes
     for name in parts:
         if (args.output / name).exists():

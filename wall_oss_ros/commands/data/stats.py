@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Statistics of a LeRobot dataset's numbers: min, max, mean, std and quantiles, computed from its rows. --write puts them
-into the dataset's tables, in one step; pictures keep the statistics that they have.
+"""Statistics of a LeRobot dataset's numbers: min, max, mean, std and quantiles, computed from its rows. --write puts
+them into the dataset's tables, each file in one step; pictures keep the statistics that they have.
 
 examples:
   wall-oss data stats datasets/mine
@@ -12,14 +12,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 
 from wall_oss_ros.commands.data.editing import add_source, survey_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
-    parser.add_argument("--exact", action="store_true", help="hold all rows in memory, so that quantiles are exact beyond"
-                        " 131072 rows, too")
+    parser.add_argument(
+        "--exact",
+        action="store_true",
+        help="hold all rows in memory, so that quantiles are exact beyond 131072 rows, too",
+    )
     parser.add_argument("--write", action="store_true", help="put them into the dataset")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
 
@@ -35,7 +39,9 @@ def main(args: argparse.Namespace) -> int:
     found = {key: one.result() for key, one in whole.items() if one.rows}
     error = max((one.rank_error for one in whole.values()), default=0.0)
     if args.json:
-        values = {key: {n: [None if x != x else x for x in v.tolist()] for n, v in one.items()} for key, one in found.items()}
+        values = {
+            key: {n: [None if x != x else x for x in v.tolist()] for n, v in one.items()} for key, one in found.items()
+        }
         print(json.dumps({"dataset": str(survey.folder), "rank_error": error, "statistics": values}, indent=1))
         return 0
     from rich.console import Console
@@ -48,7 +54,7 @@ def main(args: argparse.Namespace) -> int:
     for key, one in found.items():
         for at in range(len(one["min"])):
             table.add_row(survey.label(key, at).replace("[", "\\\\["), *(f"{one[name][at]:.5g}" for name in names))
-    Console(highlight=False).print(table)
+    Console(highlight=False, width=None if sys.stdout.isatty() else 160).print(table)
     exact = "exact" if not error else f"off by at most {error:.3%} of the rows"
     print(f"{max((one.rows for one in whole.values()), default=0)} rows; quantiles are {exact}")
     if args.write:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shows episodes of a LeRobot dataset: a page with pictures, videos, numbers over time and words, or a sheet of pictures.
+"""Shows episodes of a LeRobot dataset: a page with pictures, videos, numbers over time and words, or a picture sheet.
 
 examples:
   wall-oss data view datasets/mine --output runs/view
@@ -21,9 +21,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
     parser.add_argument("--output", type=folder, metavar="DIR", help="write a page into this folder")
     parser.add_argument("--sheet", type=folder, metavar="FILE", help="write a sheet of pictures, a PNG")
-    parser.add_argument("--episodes", nargs="+", type=text, metavar="N", help=f"numbers and ranges: 0-9 12- (default: {MOST},"
-                        " evenly taken)")
-    parser.add_argument("--pictures", type=whole(1, 100), default=8, metavar="N", help="of each view (default: %(default)s)")
+    parser.add_argument(
+        "--episodes",
+        nargs="+",
+        type=text,
+        metavar="N",
+        help=f"numbers and ranges: 0-9 12- (default: {MOST}, evenly taken)",
+    )
+    parser.add_argument(
+        "--pictures", type=whole(1, 100), default=8, metavar="N", help="of each view (default: %(default)s)"
+    )
 
 
 def main(args: argparse.Namespace) -> int:
@@ -37,7 +44,9 @@ def main(args: argparse.Namespace) -> int:
     from wall_oss_ros.errors import WallOSSError
 
     if args.output is None and args.sheet is None:
-        raise WallOSSError("Nothing says where to write.", "Give --output DIR for a page, or --sheet FILE for a picture.")
+        raise WallOSSError(
+            "Nothing says where to write.", "Give --output DIR for a page, or --sheet FILE for a picture."
+        )
     for path in (args.output, args.sheet.parent if args.sheet else None):
         if path is not None:
             require_writable(path)

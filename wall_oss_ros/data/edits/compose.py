@@ -139,9 +139,7 @@ def _numbers(number: int, v3: bool, chunks: int) -> dict[str, object]:
     return {"episode_chunk": number // chunks, "episode_index": number}
 
 
-def _tables(
-    parts: Sequence[Part], folder: Path, rows: RowWriter, places: Mapping[str, list[Placed]]
-) -> None:
+def _tables(parts: Sequence[Part], folder: Path, rows: RowWriter, places: Mapping[str, list[Placed]]) -> None:
     first = parts[0].survey
     v3, chunks = first.info.generation == "v3", first.info.chunks_size
     table: list[dict[str, Any]] = []

@@ -52,6 +52,7 @@ def change(
         if old not in there and not (kind == "subtask" and _has_language(survey)):
             raise WallOSSError(f"There is no {kind} {old!r}.", f"There are: {'; '.join(sorted(there)[:8])}.")
     compiled = [(expression(pattern), text) for pattern, text in replace]
+
     def changed(episode: int, text: str) -> str:
         if whole and episode in whole:
             return whole[episode]

@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 from wall_oss_ros.data.checks.survey import Survey
 from wall_oss_ros.data.edits.rows import listed, number_columns
 from wall_oss_ros.data.lerobot.files import hold, whole_file, write_json, write_lines
+from wall_oss_ros.data.lerobot.reader import LeRobotDataset
+from wall_oss_ros.data.lerobot.summary import PictureSketch, looked_at
 from wall_oss_ros.data.statistics import KEEP, Statistics
 from wall_oss_ros.errors import WallOSSError
 
@@ -29,8 +31,9 @@ def compute(survey: Survey, exact: bool = False) -> tuple[dict[str, Statistics],
     episodes: dict[int, Listed] = {}
     for rows in survey.rows():
         if rows.episode in episodes:
-            raise WallOSSError(f"{survey.folder}: rows of episode {rows.episode} lie in two places.",
-                               "Look at it: wall-oss data check")
+            raise WallOSSError(
+                f"{survey.folder}: rows of episode {rows.episode} lie in two places.", "Look at it: wall-oss data check"
+            )
         own = {key: Statistics(width, None) for key, width in columns.items()}
         for key, one in own.items():
             values = rows.columns.get(key)
@@ -46,7 +49,35 @@ def compute(survey: Survey, exact: bool = False) -> tuple[dict[str, Statistics],
     return whole, episodes
 
 
-def write(survey: Survey, whole: dict[str, Statistics], episodes: dict[int, Listed]) -> None:
+def compute_pictures(survey: Survey) -> tuple[Listed, dict[int, Listed]]:
+    """Of the pictures, up to 100 of each episode: of the whole dataset, and of each episode.
+
+    Raises:
+        WallOSSError: one cannot be read.
+    """
+    dataset = LeRobotDataset(survey.folder)
+    whole = {key: PictureSketch() for key in dataset.views}
+    episodes: dict[int, Listed] = {}
+    for one in dataset.episodes:
+        own = {key: PictureSketch() for key in dataset.views}
+        for key, sketch in own.items():
+            rows = sorted(looked_at(one.length)) if one.length else []
+            for start in range(0, len(rows), 16):
+                for pixels in dataset.pictures(key, one.index, rows[start : start + 16]):
+                    sketch.add(pixels)
+            whole[key].merge(sketch)
+        if one.length:
+            episodes[one.index] = {key: _arrays(sketch) for key, sketch in own.items()}
+    return {key: _arrays(sketch) for key, sketch in whole.items() if sketch.pictures}, episodes
+
+
+def _arrays(sketch: PictureSketch) -> dict[str, list]:
+    return {name: values.tolist() for name, values in sketch.statistics().items()}
+
+
+def write(
+    survey: Survey, whole: dict[str, Statistics], episodes: dict[int, Listed], pictures: Listed | None = None
+) -> None:
     """Puts them into stats.json, and into the tables of episodes where the version keeps those of episodes.
 
     Raises:
@@ -66,9 +97,12 @@ def write(survey: Survey, whole: dict[str, Statistics], episodes: dict[int, List
             ]
             write_lines(meta / "episodes_stats.jsonl", rows)
         if survey.info.version != "v2.1" or (meta / "stats.json").exists():
-            write_json(meta / "stats.json", {**_of_views(survey, survey.stored), **{key: listed(one) for key, one in whole.items() if one.rows}})
+            numbers = {key: listed(one) for key, one in whole.items() if one.rows}
+            write_json(meta / "stats.json", {**_of_views(survey, survey.stored), **(pictures or {}), **numbers})
     except OSError as error:
-        raise WallOSSError(f"{meta} cannot be written: {error.strerror}.", "Make it writable, or copy the dataset.") from None
+        raise WallOSSError(
+            f"{meta} cannot be written: {error.strerror}.", "Make it writable, or copy the dataset."
+        ) from None
     finally:
         os.close(lock)
 

@@ -143,6 +143,18 @@ class LeRobotDataset:
             ])  # fmt: skip
         return self._videos.frames(key, episode, self._column(episode, "timestamp"), wanted)
 
+    def video(self, key: str, episode: int) -> tuple[Path, float, float]:
+        """The file that a view of an episode is in, and from which second of it to before which.
+
+        Raises:
+            WallOSSError: the view is no video, or the tables do not say where it is.
+        """
+        feature = self.features.get(key)
+        if feature is None or feature.dtype != "video":
+            raise WallOSSError(f"{self.folder} has no video {brief(key)}.")
+        self[episode]
+        return self._videos.where(key, episode)
+
     def rows_at(
         self, episode: int, times: Sequence[float] | np.ndarray, tolerance: float | None = None
     ) -> tuple[np.ndarray, np.ndarray]:

@@ -69,6 +69,11 @@ class Videos:
                 raise WallOSSError(f"{what}, row {row} is {high} high and {wide} wide, not {size[0]} and {size[1]}.")
         return np.stack(pictures)
 
+    def where(self, key: str, episode: int) -> tuple[Path, float, float]:
+        """The file that a view of an episode is in, and from which second of it to before which."""
+        start = self._spans_of(key)[episode].start
+        return self.path(key, episode), start, start + self._episodes[episode].length / self._info.fps
+
     def path(self, key: str, episode: int) -> Path:
         """The file that a view of an episode is in."""
         what = "video_path of info.json"
