@@ -89,7 +89,8 @@ def _episode(dataset: LeRobotDataset, episode: int, folder: Path, words: str, op
         f'<details {"open" if opened else ""} id="episode-{episode}"><summary>Episode {episode}: '
         f"{escape('; '.join(one.tasks) or 'no task')}, {one.length} frames, {one.length / dataset.fps:.1f} s</summary>"
         f'<p class="words">{escape(extra)}</p>{words}'
-        f'<img loading="lazy" src="episode_{episode:06d}.png" alt="pictures"><div>{videos}</div><img loading="lazy" src="numbers_{episode:06d}.png" alt="numbers over time"></details>'
+        f'<img loading="lazy" src="episode_{episode:06d}.png" alt="pictures"><div>{videos}</div>'
+        f'<img loading="lazy" src="numbers_{episode:06d}.png" alt="numbers over time"></details>'
     )
 
 

@@ -19,6 +19,7 @@ RANK = 0.01
 """In rank: the same for quantiles."""
 _NAMES = ("min", "max", "mean", "std")
 _ANEW = "Compute them anew: wall-oss data stats --write"
+_PICTURES = "Compute them anew: wall-oss data stats --write --pictures"
 
 
 def columns(survey: Survey) -> dict[str, int]:
@@ -203,12 +204,12 @@ def _pictures(key: str, stored: Mapping[str, Any]) -> Iterator[Finding]:
                 "warning",
                 "statistics",
                 f"Stored values of pictures reach from {values.min():.4g} to {values.max():.4g} instead of 0 to 1.",
-                _ANEW,
+                _PICTURES,
                 column=key,
             )
             return
     if mean is not None and len(mean) not in (1, 3, 4):
-        yield Finding("warning", "statistics", f"They are of {len(mean)} colours.", _ANEW, column=key)
+        yield Finding("warning", "statistics", f"They are of {len(mean)} colours.", _PICTURES, column=key)
 
 
 def _differs(stored: Any, right: np.ndarray, span: np.ndarray, size: np.ndarray) -> tuple[int, float, float] | None:
