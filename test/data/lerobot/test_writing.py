@@ -89,6 +89,26 @@ def test_what_went_in_comes_out(tmp_path, version, view, codec):
 
 
 @pytest.mark.parametrize("version", ["v3.0", "v2.1"])
+def test_branches_of_a_frame_have_a_place(tmp_path, version):
+    """As docs/how-to/datasets.md lays them out."""
+    branches = {
+        "branches.task_index": Feature("int64", (3,), None),
+        "branches.action": Feature("float32", (3, 4, 2), None),
+        "branches.known": Feature("bool", (3, 4), None),
+    }
+    values = {
+        "branches.task_index": np.array([[0, 1, -1]] * 5),
+        "branches.action": np.random.default_rng(0).normal(size=(5, 3, 4, 2)).astype(np.float32),
+        "branches.known": np.random.default_rng(0).random((5, 3, 4)) < 0.5,
+    }
+    with LeRobotWriter(tmp_path / "set", 15, {**features(None), **branches}, version=version) as writer:
+        writer.add(episode(0, 5, None, columns=values))
+    found = open_dataset(tmp_path / "set").columns(0, list(values))
+    for key, value in values.items():
+        assert (found[key] == value).all() and found[key].dtype == value.dtype
+
+
+@pytest.mark.parametrize("version", ["v3.0", "v2.1"])
 def test_words_of_both_generations(tmp_path, version):
     subtasks = ["reach"] * 4 + [None] * 2 + ["lift"] * 6
     said = Entry("user", "the red one, please", "interjection")
