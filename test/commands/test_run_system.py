@@ -10,10 +10,13 @@ import time
 import uuid
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from domains import reserve
 
+from wall_oss_ros.commands.main import main
+from wall_oss_ros.data.lerobot import open_dataset
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy.checkpoints import model_directory, robots_of
 from wall_oss_ros.robots.profile import load_profile
@@ -26,14 +29,27 @@ class Run:
     """A running ``wall-oss run --headless`` and what it prints."""
 
     def __init__(self, directory: Path, domain: int, *words: str, **variables: str):
-        self.mark = f"WALL_OSS_TEST_{uuid.uuid4().hex}"
+        self.mark, self._directory = f"WALL_OSS_TEST_{uuid.uuid4().hex}", directory
         self._output = directory / "output"
-        environment = {**os.environ, "ROS_DOMAIN_ID": str(domain), self.mark: "1", "PYTHONPATH": str(ROOT), **variables}
+        self._environment = {
+            **os.environ,
+            "ROS_DOMAIN_ID": str(domain),
+            self.mark: "1",
+            "PYTHONPATH": str(ROOT),
+            **variables,
+        }
         with open(self._output, "wb") as file:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "wall_oss_ros.commands.main", "run", "--headless", *words],
-                cwd=directory, env=environment, stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
+                cwd=directory, env=self._environment, stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
+
+    def beside(self, *words: str) -> subprocess.Popen:
+        """Another command on the same domain."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "wall_oss_ros.commands.main", *words], cwd=self._directory, env=self._environment,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
 
     def error(self) -> str:
         """The error that it ends with; there must be exactly one."""
@@ -113,13 +129,34 @@ def test_two_arms_run_as_a_whole(start):
     assert run.processes() == []
 
 
-def test_the_exit_status_is_the_verdict(start, tmp_path):
+def test_the_exit_status_is_the_verdict_and_what_was_done_becomes_a_dataset(start, tmp_path):
     run = start("--seed", "3", "--timeout", "40")
+    recorder = run.beside("record", "--robot", "franka", "--output", "bags", "--auto")
     verdict(run)
+    recorder.terminate()
+    said, _ = recorder.communicate(timeout=60)
+    assert recorder.returncode == 0 and "recording episode_0000" in said
+    assert_is_recorded(tmp_path)
     assert any("pick up the " in line for line in run.lines), "the plan was shown"
     (logs,) = (tmp_path / "runs").iterdir()
     assert {path.stem for path in logs.iterdir()} >= {"simulated_robot", "perception", "model", "control"}
     assert run.processes() == []
+
+
+def assert_is_recorded(folder: Path) -> None:
+    """The bags below the folder become episodes whose actions are where the arm then came to be."""
+    out = str(folder / "dataset")
+    assert main(["data", "from-bag", str(folder / "bags"), "--robot", "franka", "--output", out, "--gaps", "cut"]) == 0
+    dataset = open_dataset(out)
+    columns, length = dataset.columns(0), dataset.episodes[0].length
+    assert length > 20 and any("cube" in task for task in dataset.tasks.values())
+    assert any("pick up the " in subtask for subtask in dataset.subtasks.values())
+    moved = np.ptp(columns["observation.joints"], axis=0).max()
+    ahead = np.abs(columns["action.joints"][:-1] - columns["observation.joints"][1:]).mean()
+    assert moved > 0.1 and ahead < 0.05 * moved
+    assert np.ptp(columns["action"][:, -1]) > 0.03, "the gripper was told to close"
+    view = dataset.pictures("observation.images.face_view", 0, [0, length - 1])
+    assert np.abs(view[0].astype(int) - view[1]).max() > 50
 
 
 @pytest.mark.parametrize("node", ["control", "simulated_robot"])
