@@ -39,17 +39,23 @@ class _Node:
     """A node with one subscription at the trajectory's topic, and any action servers."""
 
     def __init__(self):
-        self.listeners, self.sent, self.servers = 1, [], []
+        self.listeners, self.sent, self.servers, self.told = 1, [], [], []
         self.context = SimpleNamespace(ok=lambda: True)
 
     def publish_to(self, _kind, topic, _qos):
-        assert topic == PROFILE.topic
+        assert topic in (PROFILE.topic, "gripper_commands")
         return self
+
+    def now(self) -> float:
+        return 7.5
 
     def get_subscription_count(self) -> int:
         return self.listeners
 
     def send(self, _publisher, message) -> None:
+        if isinstance(message, JointState):
+            self.told.append((list(message.name), list(message.position), message.header.stamp.sec))
+            return
         (point,) = message.points
         seconds = point.time_from_start.sec + 1e-9 * point.time_from_start.nanosec
         self.sent.append((list(message.joint_names), list(point.positions), seconds))
@@ -97,6 +103,15 @@ def a_gripper(node, *servers, **fields) -> ActionGripper:
     gripper = ActionGripper(node, ACTING.model_copy(update=fields), ["knuckle"])
     gripper.look()
     return gripper
+
+
+def test_what_an_action_is_asked_for_can_be_overheard(node):
+    gripper = a_gripper(node, "GripperCommand")
+    gripper.command(0.085, 0.005, 1.0)
+    gripper.command(0.085, 0.005, 1.1)
+    gripper.command(0.0, 0.005, 2.0)
+    assert len(node.client.goals) == 2
+    assert node.told == [(["knuckle"], [pytest.approx(0.0)], 7), (["knuckle"], [pytest.approx(0.8)], 7)]
 
 
 def test_both_fingers_go_to_half_the_opening_in_the_time_that_its_speed_needs(node):

@@ -9,6 +9,8 @@ ros2 launch wall_oss_bringup robot.launch.py --show-args
 """
 
 import re
+import shutil
+import sys
 from pathlib import Path
 
 from launch import LaunchDescription
@@ -21,10 +23,18 @@ from launch_ros.substitutions import FindPackageShare
 from wall_oss_ros.bringup import use_virtual_environment
 
 use_virtual_environment()
-from wall_oss_ros.bringup.launch_arguments import declare, namespace, robot_profile, switch, value
+from wall_oss_ros.bringup.launch_arguments import (
+    cameras_given,
+    declare,
+    namespace,
+    robot_name,
+    robot_profile,
+    switch,
+    value,
+)
 from wall_oss_ros.bringup.launch_cameras import check as check_cameras
 from wall_oss_ros.bringup.launch_driver import check as check_driver
-from wall_oss_ros.bringup.launch_nodes import apt, check_nodes, end_at_sigterm, is_installed
+from wall_oss_ros.bringup.launch_nodes import check_nodes, end_at_sigterm, is_installed
 from wall_oss_ros.bringup.remappings import recorded_topics
 from wall_oss_ros.errors import WallOSSError
 
@@ -40,17 +50,23 @@ def check(context):
         raise WallOSSError(
             f"There is a {folder} already.", "ros2 bag makes the folder itself: give record:= another name."
         )
-    if folder and not is_installed("ros2bag"):
-        raise WallOSSError("Nothing can be recorded: package ros2bag is not installed.", f"Run: {apt('rosbag2')}")
     return [] if switch(context, "sim") else check_driver(context)
 
 
 def record(context):
-    """``ros2 bag record``, where the argument record names a folder."""
+    """``ros2 bag record``, where the argument record names a folder; ``wall-oss record`` where that is not installed."""
     folder = value(context, "record")
     if not folder:
         return []
     names = namespace(context), value(context, "controller"), value(context, "base_topic")
+    if not is_installed("ros2bag"):
+        given = dict(zip(("--namespace", "--controller", "--base-topic"), names)) | {
+            "--cameras": cameras_given(context)
+        }
+        own = ["--robot", robot_name(context), "--output", folder, "--auto"]
+        own += [word for option, text in given.items() if text for word in (option, text)]
+        program = [shutil.which("python3") or sys.executable, "-m", "wall_oss_ros.commands.main", "record"]
+        return [ExecuteProcess(cmd=[*program, *own], name="record", output="screen", sigterm_timeout="20")]
     pattern = "|".join(map(re.escape, recorded_topics(robot_profile(context), *names)))
     # A pattern, because the option that names topics differs between distributions.
     command = ["ros2", "bag", "record", "--output", folder, "--regex", f"^({pattern})$"]

@@ -114,7 +114,12 @@ _ARGUMENTS: dict[str, tuple[str | LaunchConfiguration, str, list[str] | None]] =
         "installed.",
         ["", "own", "vendor"],
     ),
-    "record": ("", "A folder, not there yet, in which ros2 bag records what matters. Empty records nothing.", None),
+    "record": (
+        "",
+        "A folder, not there yet, in which ros2 bag (or wall-oss record, where that is not installed) records what matters. "
+        "Empty records nothing.",
+        None,
+    ),
     # The driver of a real robot.
     "driver": ("true", "With sim:=false: whether the robot's driver is started; false expects it to run.", _SWITCH),
     "driver_file": (

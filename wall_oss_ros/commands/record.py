@@ -23,9 +23,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wall_oss_ros.commands.arguments import folder, require_writable, text, whole
 from wall_oss_ros.errors import WallOSSError
 
 if TYPE_CHECKING:
@@ -36,17 +36,21 @@ WORDS = {"b": "begin", "e": "end", "s": "success", "f": "failure", "d": "discard
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--robot", default="franka", help="profile in config/robots, or a path (default: %(default)s)")
-    parser.add_argument("--output", metavar="DIR", help="gets a folder for each episode; needed unless --topics")
+    parser.add_argument(
+        "--robot", type=text, default="franka", help="profile in config/robots, or a path (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--output", type=folder, metavar="DIR", help="gets a folder for each episode; needed unless --topics"
+    )
     parser.add_argument("--begin", action="store_true", help="begin the first episode at once")
     parser.add_argument("--auto", action="store_true", help="an episode for each plan, marked as the planner judges it")
     parser.add_argument("--cameras", default="", help="where the pictures come from, as for the launch")
     parser.add_argument("--namespace", default="", metavar="NS", help="of the robot's names")
     parser.add_argument("--controller", default="", metavar="NAME", help="of the (first) arm, if not the profile's")
     parser.add_argument("--base-topic", default="", metavar="TOPIC", help="of a base's velocities, likewise")
-    parser.add_argument("--also", nargs="+", default=[], metavar="TOPIC", help="further topics")
+    parser.add_argument("--also", type=text, nargs="+", default=[], metavar="TOPIC", help="further topics")
     parser.add_argument("--topics", action="store_true", help="print the topics that are recorded, and leave")
-    parser.add_argument("--domain", type=int, metavar="N", help="ROS domain (default: ROS_DOMAIN_ID, or 0)")
+    parser.add_argument("--domain", type=whole(0, 232), metavar="N", help="ROS domain (default: ROS_DOMAIN_ID, or 0)")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -69,6 +73,7 @@ def main(args: argparse.Namespace) -> int:
         return 0
     if not args.output:
         raise WallOSSError("Where to record was not said.", "Give --output DIR.")
+    require_writable(args.output)
 
     from wall_oss_ros.commands.domain import set_domain
 
@@ -89,7 +94,7 @@ def _record(args: argparse.Namespace, topics: list[str], prefix: str) -> int:
         import rclpy
 
         latched = [f"{prefix}{name}" for name in (GRIPPERS, INSTRUCTION, PLAN)]
-        recorder = EpisodeRecorder(Path(args.output), known_types(message_definitions()), latched, _say, prefix)
+        recorder = EpisodeRecorder(args.output, known_types(message_definitions()), latched, _say, prefix)
         planned = PlannedEpisodes(recorder)
         asked: list[str] = []
         subscriptions = Subscriptions(node, topics, recorder, f"{prefix}{RECORD}", asked.extend)

@@ -15,32 +15,29 @@ examples:
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+from functools import partial
+
+from wall_oss_ros.commands.arguments import folder, number, require_writable, text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("bags", nargs="+", metavar="BAG", help="a bag's folder or file, or a folder of bags")
-    parser.add_argument("--robot", required=True, help="profile in config/robots, or a path")
-    parser.add_argument("--output", required=True, metavar="DIR", help="the dataset; it is made, or brought up to date")
-    parser.add_argument("--mapping", metavar="FILE", help="what the profile does not say: other topics, fields, clocks")
-    parser.add_argument("--fps", type=float, help="frames a second (default: the mapping's, or the profile's rate_hz)")
-    parser.add_argument(
-        "--time", choices=("header", "receive"), help="what messages count for: the stamps in their headers, or when "
-        "they were received (default: the mapping's, or header)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--action", choices=("commands", "next-state"), help="what the controllers were told, or the state of the next "
-        "frame (default: the mapping's, or commands)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--gaps", choices=("refuse", "cut"), default="refuse", help="what becomes of a bag in which a topic is silent "
-        "for too long: refused, or cut into several episodes (default: %(default)s)",
-    )  # fmt: skip
-    parser.add_argument("--task", metavar="TEXT", help="the instruction, whatever was said")
+    add = partial(parser.add_argument, type=text)
+    add("bags", nargs="+", metavar="BAG", help="a bag's folder or file, or a folder of bags")
+    add("--robot", required=True, help="profile in config/robots, or a path")
+    parser.add_argument("--output", type=folder, required=True, metavar="DIR", help="the dataset: made, or brought up"
+                        " to date")  # fmt: skip
+    add("--mapping", metavar="FILE", help="what the profile does not say: other topics, fields, clocks")
+    parser.add_argument("--fps", type=number(0.1, 200), help="frames a second (default: the mapping's, or the profile's"
+                        " rate_hz)")  # fmt: skip
+    add("--time", choices=("header", "receive"), help="what messages count for: the stamps in their headers, or when"
+        " they were received (default: the mapping's, or header)")  # fmt: skip
+    add("--action", choices=("commands", "next-state"), help="what the controllers were told, or the state of the next"
+        " frame (default: the mapping's, or commands)")  # fmt: skip
+    add("--gaps", choices=("refuse", "cut"), default="refuse", help="what becomes of a bag in which a topic is silent"
+        " for too long: refused, or cut into several episodes (default: %(default)s)")  # fmt: skip
+    add("--task", metavar="TEXT", help="the instruction, whatever was said")
     parser.add_argument("--namespace", default="", metavar="NS", help="that the robot's topics were recorded in")
-    parser.add_argument(
-        "--version", choices=("v3.0", "v2.1"), default="v3.0", help="of the format (default: %(default)s)"
-    )
+    add("--version", choices=("v3.0", "v2.1"), default="v3.0", help="of the format (default: %(default)s)")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -55,9 +52,9 @@ def main(args: argparse.Namespace) -> int:
     from wall_oss_ros.data.bags.files import find_bags
     from wall_oss_ros.data.bags.spec import load_bag_mapping
     from wall_oss_ros.embedded.cv_bridge import CvBridge
-    from wall_oss_ros.errors import WallOSSError
     from wall_oss_ros.robots.profile import load_profile
 
+    require_writable(args.output)
     profile = load_profile(args.robot)
     mapping = load_bag_mapping(args.mapping, profile)
     if namespace := args.namespace.strip("/"):
@@ -66,13 +63,11 @@ def main(args: argparse.Namespace) -> int:
     if args.action == "next-state" or (args.action and isinstance(mapping.action, str)):
         mapping = mapping.model_copy(update={"action": args.action.replace("-", "_")})
     fps = args.fps or mapping.fps or profile.rate_hz
-    if not 0 < fps <= 200:
-        raise WallOSSError(f"--fps {args.fps:g} is no rate of frames.", "Use 0 to 200 a second.")
     options = Options(fps, args.time or mapping.time or "header", args.gaps, args.task, args.version)
     converter = Converter(
         profile, mapping, options, CvBridge(), message_definitions(), lambda line: print(line, flush=True)
     )
-    outcome = converter.convert(find_bags(args.bags), Path(args.output))
+    outcome = converter.convert(find_bags(args.bags), args.output)
     print(
         f"{args.output}: {outcome.episodes} episodes; of the bags {outcome.converted} converted now, "
         f"{outcome.unchanged} unchanged, {outcome.refused} refused"
