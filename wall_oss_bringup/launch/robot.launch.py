@@ -54,15 +54,14 @@ def check(context):
 
 
 def record(context):
-    """``ros2 bag record``, where the argument record names a folder; ``wall-oss record`` where that is not installed."""
+    """``ros2 bag record``, where the argument record names a folder; or ``wall-oss record``, if it is not installed."""
     folder = value(context, "record")
     if not folder:
         return []
     names = namespace(context), value(context, "controller"), value(context, "base_topic")
     if not is_installed("ros2bag"):
-        given = dict(zip(("--namespace", "--controller", "--base-topic"), names)) | {
-            "--cameras": cameras_given(context)
-        }
+        options = ("--namespace", "--controller", "--base-topic", "--cameras")
+        given = dict(zip(options, (*names, cameras_given(context))))
         own = ["--robot", robot_name(context), "--output", folder, "--auto"]
         own += [word for option, text in given.items() if text for word in (option, text)]
         program = [shutil.which("python3") or sys.executable, "-m", "wall_oss_ros.commands.main", "record"]

@@ -116,8 +116,8 @@ _ARGUMENTS: dict[str, tuple[str | LaunchConfiguration, str, list[str] | None]] =
     ),
     "record": (
         "",
-        "A folder, not there yet, in which ros2 bag (or wall-oss record, where that is not installed) records what matters. "
-        "Empty records nothing.",
+        "A folder, not there yet, in which ros2 bag records what matters, or wall-oss record where ros2 bag is not "
+        "installed. Empty records nothing.",
         None,
     ),
     # The driver of a real robot.

@@ -342,8 +342,9 @@ def numbers(message: Any, spec: Numbers) -> np.ndarray:
         Unusable: they are not there.
     """
     paths = (spec.field,) if isinstance(spec.field, str) else spec.field
+    found = [field(message, path) for path in paths]
     try:
-        values = np.concatenate([_flat(field(message, path)) for path in paths])
+        values = np.concatenate([_flat(value) for value in found])
     except (TypeError, ValueError):
         raise Unusable(f"{', '.join(paths)} holds no numbers") from None
     if spec.at is None:
