@@ -19,6 +19,8 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.json_files import brief, read_json
 from wall_oss_ros.model.arguments import WEIGHT_TYPES, as_device, check_dtype
 from wall_oss_ros.model.config import WallOSSConfig
+from wall_oss_ros.model.hub import locate
+from wall_oss_ros.model.layouts import config_values, tokenizer_folder
 from wall_oss_ros.model.network import Network
 from wall_oss_ros.model.statistics import KINDS, STATISTICS_FILES, Statistics, find_statistics
 from wall_oss_ros.model.weights import Differences, adopt_vocabulary, compare, listing, read_tensors, split_fused
@@ -27,58 +29,20 @@ _HEAD = "action_preprocessor"
 _STATISTICS = tuple(
     f"{_HEAD}.normalizer_{owner}.{part}." for owner in ("action", "propri") for pair in KINDS.values() for part in pair
 )
-_FILES = ["*.safetensors", "*.json", "*.txt", "*.jinja"]
 
 N = TypeVar("N", bound=Network)
 
 _log = logging.getLogger(__name__)
 
 
-def locate(path: str | os.PathLike) -> Path:
-    """A local folder as it is; ``owner/name`` through huggingface_hub, data files only.
-
-    Raises:
-        WallOSSError: it is neither, or the hub does not answer.
-    """
-    name = str(path)
-    try:
-        folder = Path(path).expanduser()
-        if name and folder.is_dir():
-            return folder
-        exists = bool(name) and folder.exists()
-    except (TypeError, ValueError, RuntimeError, OSError):  # no text, no text that can name a file, or nobody's home
-        raise WallOSSError(
-            f"{brief(path)} names no folder.", "Name a checkpoint's folder, or owner/name on the Hugging Face hub."
-        ) from None
-    if exists:
-        raise WallOSSError(f"{name} is not a folder.", "Name the folder that holds config.json and model.safetensors.")
-    if name.count("/") != 1 or name.startswith((".", "/", "~")):
-        raise WallOSSError(
-            f"There is no folder {name}.", "Name a checkpoint's folder, or owner/name on the Hugging Face hub."
-        )
-    try:
-        from huggingface_hub import snapshot_download
-
-        return Path(snapshot_download(name, allow_patterns=_FILES))
-    except ImportError:
-        raise WallOSSError(
-            f"There is no folder {name}, and huggingface_hub is not installed.", "pip install huggingface_hub"
-        ) from None
-    except Exception as error:  # the hub's many errors: offline, unknown, gated
-        raise WallOSSError(
-            f"{name} is neither a folder nor on the Hugging Face hub within reach ({type(error).__name__}).",
-            "Check the name and the network, or download it and name the folder.",
-        ) from error
-
-
 def read_config(folder: Path) -> WallOSSConfig:
-    """config.json, and the ids of the robot tokens from tokenizer.json.
+    """config.json, what other code bases have elsewhere, and the ids of the robot tokens from tokenizer.json.
 
     Raises:
         WallOSSError: one of them cannot be used.
     """
-    config = WallOSSConfig.from_file(folder / "config.json")
-    _adopt_token_ids(config, folder)
+    config = WallOSSConfig.from_dict(config_values(folder))
+    _adopt_token_ids(config, tokenizer_folder(folder))
     if "auto_map" in config.extra:
         _log.warning("%s asks for code of its own (auto_map); it is not run: the network is built in.", folder)
     return config
@@ -118,8 +82,7 @@ def take_statistics(
             found[owner].set(robot, *(given[part] for part in KINDS[kinds[0]]), kinds[0])
     if parts and (beside := [name for name in STATISTICS_FILES if (folder / name).exists()]):
         _log.warning("%s: the statistics in the weights are used, not %s.", folder, " and ".join(beside))
-    if not parts and (found_beside := find_statistics(folder)) is not None:
-        source, *both = found_beside
+    for source, *both in [] if parts else find_statistics(folder):
         for owner, values in zip(("normalizer_propri", "normalizer_action"), both):
             found[owner].set(source, *values.padded(sizes[owner]))
     return found["normalizer_action"], found["normalizer_propri"], unfit

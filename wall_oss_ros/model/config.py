@@ -54,7 +54,6 @@ _FIXED = {
     "use_x_pred": False,
     "proj_with_mask": True,
     "use_flow_action_expert": True,
-    "use_state_string_representation": False,
     "use_sliding_window": False,
 }
 

@@ -181,6 +181,12 @@ class OtherKeys:
     use_fast_tokenizer: bool = False
     prediction_mode: str = ""
     action_tokenizer_path: str = ""
+    use_state_string_representation: bool = False
+    state_bins: Annotated[int, Field(ge=2, le=1 << 16)] = 256
+    use_embodied_system_prompt: bool = False
+    embodiment: str = ""
+    instruction_end: str = ""
+    view_words: dict[str, str] = field(default_factory=dict)
 
 
 @config_class

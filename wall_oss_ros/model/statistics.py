@@ -7,14 +7,17 @@ files beside the weights, which are read where the weights have none:
 - ``norm_stats.json`` of the public WALL-OSS code: 1 % and 99 % quantiles, which it uses as least and greatest value.
 - ``policy_preprocessor.json`` and a safetensors file of LeRobot: tensors such as ``observation.state.mean``, and a map
   that says which of them normalise states and which actions. Its port of WALL-OSS uses mean and standard deviation.
+- ``normalizer_action.pth`` and ``normalizer_propri.pth`` of the released 0.5: tensors ``min.<dataset>`` and
+  ``delta.<dataset>``. They are opened by torch's loader that makes tensors and nothing else (``weights_only``).
 
-These files name neither a robot nor the order of the numbers: they are taken in the order of the checkpoint's
+The former two name neither a robot nor the order of the numbers: they are taken in the order of the checkpoint's
 dof_config, and must be checked against the robot's profile.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,7 +33,9 @@ from wall_oss_ros.model.weights import read_file
 KINDS = {"min_max": ("min", "delta"), "mean_std": ("mean", "std")}
 """The two vectors of each kind. Released WALL-OSS checkpoints have ranges; LeRobot's port has mean and deviation."""
 
-STATISTICS_FILES = ("norm_stats.json", "policy_preprocessor.json")
+STATISTICS_FILES = ("norm_stats.json", "policy_preprocessor.json", "normalizer_action.pth", "normalizer_propri.pth")
+_PICKLED = {"propri": "normalizer_propri.pth", "action": "normalizer_action.pth"}
+_LARGEST = 64 * 2**20  # bytes of a file of statistics; the released ones have some thousands
 STATES, ACTIONS = ("observation.state", "state"), ("action", "actions")
 LEROBOT_MODES = {  # normalisation mode: kind, names of the two tensors, and whether the second is a greatest value
     "MEAN_STD": ("mean_std", "mean", "std", False),
@@ -156,8 +161,10 @@ class Found(NamedTuple):
         return f"says {first} {values[0]}, {second} {values[1]}, ... ({len(self.first)} numbers)"
 
 
-def find_statistics(folder: Path) -> tuple[str, Found, Found] | None:
-    """Where they come from (``norm_stats`` or ``lerobot``), those of states, those of actions; None without a file.
+def find_statistics(folder: Path) -> list[tuple[str, Found, Found]]:
+    """Statistics beside the weights: where they come from (``norm_stats``, ``lerobot``) or the dataset's name, those of
+    states, those of actions. Fine-tunes leave the files of the model that they began from: those of 0.5 count only
+    where there are no others.
 
     Raises:
         WallOSSError: there is a file, but it cannot be used; or there are two that say different things.
@@ -179,7 +186,52 @@ def find_statistics(folder: Path) -> tuple[str, Found, Found] | None:
         read = partial(_lerobot, step="unnormalizer_processor", kinds=_BOTH[1:])
         actions = found["policy_preprocessor.json"][2:]
         _same(folder, "policy_preprocessor.json", actions, unnormaliser, _read(folder / unnormaliser, read))
-    return next(iter(found.values()), None)
+    if found:
+        return [next(iter(found.values()))]
+    if any((folder / name).exists() for name in _PICKLED.values()):
+        return list(_released(folder))
+    return []
+
+
+def _released(folder: Path) -> Iterator[tuple[str, Found, Found]]:
+    """Those of every dataset that both of 0.5's files have."""
+    states, actions = (_tensors(folder / name) for name in _PICKLED.values())
+    names = [name.removeprefix("min.") for name in actions if name.startswith("min.")]
+    shared = [name for name in names if f"min.{name}" in states]
+    if not shared:
+        raise WallOSSError(
+            f"{folder}: normalizer_action.pth and normalizer_propri.pth have no dataset in common.", "Fetch them again."
+        )
+    for name in shared:
+        pairs = []
+        for tensors in (states, actions):
+            low, delta = tensors[f"min.{name}"], tensors.get(f"delta.{name}")
+            if delta is None or low.shape != delta.shape or low.ndim != 1 or not (low.dtype.is_floating_point):
+                raise WallOSSError(
+                    f"{folder}: the statistics of {name} are no two vectors min and delta of one length.",
+                    "Fetch normalizer_action.pth and normalizer_propri.pth again.",
+                )
+            pairs.append(Found(low.float(), delta.float(), "min_max"))
+        yield name, *pairs
+
+
+def _tensors(file: Path) -> dict[str, Tensor]:
+    """A flat dictionary of tensors by torch's loader of nothing but such."""
+    hint = "Fetch the checkpoint again, or leave both files out if the weights have their own statistics."
+    if not file.exists():
+        raise WallOSSError(f"There is no {file}, which belongs to the one beside it.", hint)
+    if file.stat().st_size > _LARGEST:
+        raise WallOSSError(f"{file} has {file.stat().st_size} bytes, which are no statistics.", hint)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of older ways to write such files
+            found = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # the loader's own, those of zip files, and pickle's
+        reason = "it holds more than tensors" if "nsupported" in str(error) else type(error).__name__
+        raise WallOSSError(f"{file} cannot be read without running what is in it: {reason}.", hint) from None
+    if not isinstance(found, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in found.items()):
+        raise WallOSSError(f"{file} is no dictionary of tensors by name.", hint)
+    return dict(found)
 
 
 def _read(file: Path, read: Callable[[dict, Path], Sequence[Found]]) -> Sequence[Found]:

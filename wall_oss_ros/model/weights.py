@@ -32,6 +32,7 @@ WEIGHT_TYPES = ("F32", "BF16", "F16", "F64")
 
 INDEX = "model.safetensors.index.json"
 
+_WRAPPER = "model."  # before all names, where the network is a part of something
 _FUSED = re.compile(r"(?P<owner>.*\.)(?P<fused>qkv_proj|gate_up_proj)(?P<rest>(_experts\.\d+)?\.(weight|bias))")
 _PARTS = {"qkv_proj": ("q_proj", "k_proj", "v_proj"), "gate_up_proj": ("gate_proj", "up_proj")}
 
@@ -43,6 +44,7 @@ class Header:
     file: Path
     dtype: str  # as safetensors spells it: F32, BF16, ...
     shape: tuple[int, ...]
+    key: str  # its name in the file
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,8 @@ def opened(file: Path) -> Iterator:
 def read_headers(folder: Path) -> dict[str, Header]:
     """Type and shape of every tensor; reads a few kilobytes of each file.
 
+    LeRobot's policies have the network as their part ``model``, so that all names begin with that: it is left out.
+
     Raises:
         WallOSSError: there are no weights, a part is missing or damaged, or two parts have a tensor of one name.
     """
@@ -147,7 +151,10 @@ def read_headers(folder: Path) -> dict[str, Header]:
                         f"{file} repeats the tensor {name}.", "Leave only one checkpoint's files in the folder."
                     )
                 view = content.get_slice(name)
-                headers[name] = Header(file, str(view.get_dtype()), tuple(view.get_shape()))
+                headers[name] = Header(file, str(view.get_dtype()), tuple(view.get_shape()), name)
+    inside = (f"{_WRAPPER}lm_head.", f"{_WRAPPER}model.layers.")
+    if all(name.startswith(_WRAPPER) for name in headers) and any(name.startswith(inside) for name in headers):
+        headers = {name.removeprefix(_WRAPPER): header for name, header in headers.items()}
     return headers
 
 
@@ -167,8 +174,12 @@ def read_tensors(folder: Path, wanted: Callable[[str], bool] = lambda name: True
     Raises:
         WallOSSError: as :func:`read_headers`.
     """
-    files = {header.file for header in read_headers(folder).values()}
-    return {name: tensor for file in sorted(files) for name, tensor in read_file(file, wanted).items()}
+    found: dict[str, Tensor] = {}
+    headers = {name: header for name, header in read_headers(folder).items() if wanted(name)}
+    for file in sorted({header.file for header in headers.values()}):
+        with opened(file) as content:
+            found |= {name: content.get_tensor(one.key) for name, one in headers.items() if one.file == file}
+    return found
 
 
 def split_fused(tensors: dict[str, Tensor], config: WallOSSConfig) -> dict[str, Tensor]:

@@ -226,8 +226,8 @@ class Engine:
     def act(
         self,
         suffix: list[int],
-        state: Tensor,
-        state_mask: Tensor,
+        state: Tensor | None,
+        state_mask: Tensor | None,
         dof_mask: Tensor,
         noise: Tensor,
         steps: int,
@@ -236,7 +236,7 @@ class Engine:
         """One action chunk by Euler steps from noise (t = 0) to action (t = 1).
 
         Args:
-            state, state_mask: (A,), normalised.
+            state, state_mask: (A,), normalised; None where the suffix has the state in words.
             dof_mask: (A,), which degrees of freedom the robot has.
             noise: (horizon, A), standard normal.
             guide: takes the steps, where the chunk is to go on from another one.
@@ -249,7 +249,7 @@ class Engine:
         """
         runtime, config, steps = self.runtime, self.model.config, flow_steps(steps, self.model.config)
         check_shape("The noise", noise, tuple(runtime.actions.shape[1:]), NOISE)
-        for name, mask in (("state", state), ("state_mask", state_mask)):
+        for name, mask in (("state", state), ("state_mask", state_mask)) if state is not None else ():
             check_shape(name, mask, (config.propri_dim,))
         check_shape("dof_mask", dof_mask, (config.action_dim,))
         with self._computing():

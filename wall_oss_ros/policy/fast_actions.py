@@ -87,7 +87,7 @@ class FastActions:
             )
         return cls(vocabulary, config.action_horizon, mask)
 
-    def act(self, engine: Engine, suffix: list[int], state: Tensor, state_mask: Tensor) -> np.ndarray:
+    def act(self, engine: Engine, suffix: list[int], state: Tensor | None, state_mask: Tensor | None) -> np.ndarray:
         """The likeliest chunk (horizon, A) float32, normalised; 0 where the mask says no.
 
         Args:

@@ -80,12 +80,15 @@ class Policy:
                 "several with the same.",
                 "Name the robot whose units it should use." if known else "Fine-tune it on a robot's data first.",
             )
-        prompts.observation_prompt(views_of(model.config, robot))  # which refuses views that there are no words for
         self.robot = robot
         states = Normalizer.from_statistics(statistics.normalizer_propri, self.robot)
         actions = Normalizer.from_statistics(statistics.normalizer_action, self.robot)
         self._states = for_robot(states, model.config.agent_pos_config, profile)
         self._actions = for_robot(actions, model.config.dof_config, profile)
+        if not model.config.extra.get("embodiment"):
+            processor.embodiment = robot.rsplit("/")[-1]
+        processor.relative = profile is not None and profile.action_mode == "relative"
+        processor.opening(views_of(model.config, robot))  # which refuses views that there are no words for
         self.model, self.processor, self.config = model, processor, model.config
         self.horizon: int = model.config.action_horizon
         self.rate_hz: float = model.config.action_rate_hz
@@ -222,8 +225,11 @@ class Policy:
         state = self._states.normalize(np.nan_to_num(obs.state), obs.state_mask)
         state_mask = self._states.mask(obs.state_mask)
         noise = self.temperature * torch.randn(self.horizon, self.config.action_dim, generator=generator(seed))
-        suffix = self.processor.encode(prompts.act_suffix(self.processor.clean(subtask)))
-        felt = torch.from_numpy(state), torch.from_numpy(state_mask)
+        asked = prompts.act_suffix(self.processor.clean(subtask))
+        felt: tuple = torch.from_numpy(state), torch.from_numpy(state_mask)
+        if self.processor.textual:
+            asked, felt = self.processor.with_state(asked, state, state_mask), (None, None)
+        suffix = self.processor.encode(asked)
         with self._lock:
             self._observe(obs)
             if self.fast is not None:

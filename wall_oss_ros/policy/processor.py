@@ -58,6 +58,7 @@ class WallOSSProcessor:
 
     Attributes:
         states, actions: normalisers of the robot; None where none was chosen, and then motion cannot be asked for.
+        embodiment, relative: the robot's name and whether its actions are displacements, for prompts that tell it.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class WallOSSProcessor:
         """
         self.config, self.tokenizer = config, tokenizer
         self.states, self.actions = states, actions
+        self.embodiment, self.relative = config.extra.get("embodiment") or "robot", False
         for token, found, wanted in misplaced_tokens(tokenizer, config):
             raise WallOSSError(
                 f"The tokenizer has {token} at {found}, the checkpoint expects {wanted}.",
@@ -175,8 +177,11 @@ class WallOSSProcessor:
         sizes = self._sizes(grids, batch.get("video_grid_thw"))
         tail = prompts.ACTION * self.config.action_horizon if kind == "act" else ""
         for index, instruction in enumerate(instructions):
-            shown = prompts.observation_prompt(views) + (VIDEO if videos else "")
-            text = shown + KINDS[kind](self.clean(instruction)) + tail
+            shown = self.opening(views) + (VIDEO if videos else "")
+            asked = KINDS[kind](self.clean(instruction))
+            if kind in ("act", "fast") and self.textual:
+                asked = self.with_state(asked, *self._state(observations[index]))
+            text = shown + asked + tail
             answer = [] if answers is None else self.encode(_words(answers[index]) + prompts.END)
             prompt = self._expand(text, sizes)
             rows.append(prompt + answer)
@@ -186,23 +191,51 @@ class WallOSSProcessor:
         batch["moe_token_types"] = (batch["input_ids"] == self.config.action_token_id).long()
         if answers is not None:
             batch["labels"] = _pad(targets, -100, padding_side)
-        if kind in ("act", "fast"):
+        if kind in ("act", "fast") and not self.textual:
             batch |= self._states(observations)
         if kind == "act":
             dof_mask = torch.from_numpy(self.actions.mask()).float()
             batch["dof_mask"] = dof_mask.expand(len(rows), self.config.action_horizon, -1).clone()
         return batch
 
-    def _states(self, observations: Sequence[Observation]) -> dict[str, torch.Tensor]:
+    def opening(self, views: Sequence[str]) -> str:
+        """The beginning of every prompt: the system turn and the views, in the checkpoint's words."""
+        extra = self.config.extra
+        words = {**prompts.VIEW_NAMES, **extra.get("view_words", {})}
+        if extra.get("instruction_end") == ".":  # LeRobot's, which calls views by their keys where it has no words
+            words = {**{view: view for view in views}, **words}
+        system = prompts.SYSTEM
+        if extra.get("use_embodied_system_prompt"):
+            cameras = [words.get(view, view) for view in views]
+            system = prompts.embodied_system(self.embodiment, cameras, self.config.action_rate_hz, self.relative)
+        return prompts.observation_prompt(views, words, system)
+
+    @property
+    def textual(self) -> bool:
+        """Whether the state is words of the prompt, as in 0.5, rather than a vector of its own."""
+        return bool(self.config.extra.get("use_state_string_representation"))
+
+    def with_state(self, asked: str, state: np.ndarray, mask: np.ndarray) -> str:
+        """An acting prompt with the state in words. Args: state, mask: (A,), normalised."""
+        words = prompts.state_words(state, mask, self.config.extra.get("state_bins", 256))
+        return asked.replace(prompts.PROPRIOCEPTION, words)
+
+    def _state(self, observation: Observation) -> tuple[np.ndarray, np.ndarray]:
+        """The normalised state (A,) and its mask (A,) bool."""
+        self._require_statistics()
+        check_observation(observation, self.config.propri_dim)
+        state = self.states.normalize(np.nan_to_num(observation.state), observation.state_mask)
+        return state, self.states.mask(observation.state_mask)
+
+    def _require_statistics(self) -> None:
         if self.states is None or self.actions is None:
             raise WallOSSError(
                 "Motion was asked for, but the processor has no statistics of a robot.",
                 "Name the robot: WallOSSProcessor.from_pretrained(path, robot=...).",
             )
-        for observation in observations:
-            check_observation(observation, self.config.propri_dim)
-        states = [self.states.normalize(np.nan_to_num(o.state), o.state_mask) for o in observations]
-        masks = [self.states.mask(o.state_mask) for o in observations]
+
+    def _states(self, observations: Sequence[Observation]) -> dict[str, torch.Tensor]:
+        states, masks = zip(*map(self._state, observations))
         return {
             "proprioception": torch.from_numpy(np.stack(states))[:, None],
             "agent_pos_mask": torch.from_numpy(np.stack(masks)).float()[:, None],
@@ -244,7 +277,7 @@ class WallOSSProcessor:
     def prefix(self, images: list[np.ndarray], views: list[str]) -> Prefix:
         """Args: images: as :meth:`images` gives them, one for each of ``views``."""
         values, grids = self.patches(images)
-        ids = self._expand(prompts.observation_prompt(views), self._sizes(grids))
+        ids = self._expand(self.opening(views), self._sizes(grids))
         return Prefix(torch.tensor([ids]), values, grids)
 
     def _videos(self, videos: Sequence[np.ndarray], frame_period: float) -> dict[str, torch.Tensor]:
@@ -297,7 +330,8 @@ class WallOSSProcessor:
             raise WallOSSError(
                 "The instruction is empty.", "Say what the robot should do, for example: pick up the red cube."
             )
-        return cleaned
+        end = self.config.extra.get("instruction_end", "")
+        return cleaned if cleaned.endswith(end) else cleaned + end
 
     def decode(self, ids: list[int]) -> str:
         """Words, without special tokens."""

@@ -9,7 +9,9 @@ chat turns about the same views.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from wall_oss_ros.errors import WallOSSError
 
@@ -43,20 +45,45 @@ ABSENT = "there is no"
 """What the shipped model was trained to say when nothing is left to do, or the instruction cannot be carried out."""
 
 
-def observation_prompt(views: Sequence[str]) -> str:
+def embodied_system(embodiment: str, cameras: Sequence[str], rate_hz: float, relative: bool) -> str:
+    """The system turn of WALL-OSS-0.5, which tells the robot (wall-x 1.1.0's public inference script).
+
+    Args:
+        embodiment: the robot's name, which is the last part of its dataset's.
+        cameras: words of the views.
+        rate_hz: steps of a chunk a second.
+        relative: whether actions are displacements.
+    """
+    setup = "".join(f" {words}," for words in cameras)
+    return (
+        "<|im_start|>system\nYou are an embodied vision-language-action (VLA) model controlling the robot with "
+        f"language instructions.\n Embodiment: {embodiment}\n Camera Setup:{setup}\n"
+        f" Frequency: {rate_hz:g}HZ\n Action Space: {'Rel' if relative else 'Abs'} EEF\n<|im_end|>\n"
+    )
+
+
+def state_words(state: np.ndarray, mask: np.ndarray, bins: int = 256) -> str:
+    """A normalised state (A,) as the text that 0.5 reads: of each entry that there is (A,) bool, its bin from 0 on."""
+    edges = np.linspace(-1, 1, bins + 1)[:-1]
+    return " ".join(map(str, np.digitize(np.clip(state[np.asarray(mask, bool)], -1, 1), edges) - 1))
+
+
+def observation_prompt(views: Sequence[str], words: Mapping[str, str] = VIEW_NAMES, system: str = SYSTEM) -> str:
     """The prefix that all prompts on one observation share.
 
     Args:
         views: the robot's view names, such as ``face_view``, in the order of its profile.
+        words: what the prompt calls them.
+        system: the system turn.
 
     Raises:
         WallOSSError: the released weights know no such view.
     """
-    if unknown := [view for view in views if view not in VIEW_NAMES]:
+    if unknown := [view for view in views if view not in words]:
         raise WallOSSError(
-            f"There are no words for the view {unknown[0]!r}.", f"Name the views so: {', '.join(VIEW_NAMES)}."
+            f"There are no words for the view {unknown[0]!r}.", f"Name the views so: {', '.join(words)}."
         )
-    return SYSTEM + USER + "".join(f" {VIEW_NAMES[view]}: {IMAGE}" for view in views)
+    return system + USER + "".join(f" {words[view]}: {IMAGE}" for view in views)
 
 
 def act_suffix(instruction: str) -> str:

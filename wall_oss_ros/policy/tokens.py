@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSSConfig
+from wall_oss_ros.model.layouts import tokenizer_folder
 
 PROMPT_TOKENS = {
     "<|im_start|>": None,
@@ -30,6 +31,7 @@ def read_tokenizer(folder: Path) -> Tokenizer:
     Raises:
         WallOSSError: it is missing or damaged.
     """
+    folder = tokenizer_folder(folder)
     file = folder / "tokenizer.json"
     if not file.exists() and not (folder / "vocab.json").exists():
         raise WallOSSError(f"{folder} has no tokenizer.json.", "Use a complete checkpoint.")

@@ -93,15 +93,15 @@ def examine(headers: Mapping[str, Header]) -> Iterator[tuple[str, TensorSummary]
         with opened(file) as content:
             for name, header in headers.items():
                 if header.file == file:
-                    yield name, _summary(content, name, header)
+                    yield name, _summary(content, header)
 
 
-def _summary(content, name: str, header: Header) -> TensorSummary:
+def _summary(content, header: Header) -> TensorSummary:
     summary = TensorSummary()
     if not header.shape:
-        summary.include(content.get_tensor(name).reshape(1))
+        summary.include(content.get_tensor(header.key).reshape(1))
     elif prod(header.shape):
-        view = content.get_slice(name)
+        view = content.get_slice(header.key)
         rows = max(1, BLOCK // prod(header.shape[1:]))
         for start in range(0, header.shape[0], rows):
             summary.include(view[start : start + rows])
