@@ -14,6 +14,7 @@ from wall_oss_ros.commands.inspection import weights
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS, WallOSSConfig
 from wall_oss_ros.model.checkpoint import is_statistic, locate, read_config, read_statistics
+from wall_oss_ros.model.statistics import STATISTICS_FILES
 from wall_oss_ros.model.weights import (
     INDEX,
     PICKLES,
@@ -148,7 +149,7 @@ def architecture(config: WallOSSConfig, headers: dict[str, Header]) -> dict[str,
 
 
 def _file_suspicions(files: dict[str, int], config: WallOSSConfig) -> Iterator[str]:
-    if pickles := [name for name in files if name.endswith(PICKLES)]:
+    if pickles := [name for name in files if name.endswith(PICKLES) and name not in STATISTICS_FILES]:
         yield f"files: {', '.join(pickles)} may hold pickles, which can run any code; they are never opened"
     if "auto_map" in config.extra:
         yield "config.json: asks for code of its own (auto_map), which is never run"
