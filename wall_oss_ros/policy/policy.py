@@ -226,7 +226,7 @@ class Policy:
         state_mask = self._states.mask(obs.state_mask)
         noise = self.temperature * torch.randn(self.horizon, self.config.action_dim, generator=generator(seed))
         asked = prompts.act_suffix(self.processor.clean(subtask))
-        felt: tuple = torch.from_numpy(state), torch.from_numpy(state_mask)
+        felt: tuple[torch.Tensor | None, torch.Tensor | None] = torch.from_numpy(state), torch.from_numpy(state_mask)
         if self.processor.textual:
             asked, felt = self.processor.with_state(asked, state, state_mask), (None, None)
         suffix = self.processor.encode(asked)
