@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The nodes' programs. Importing a node takes seconds; one that is told to end meanwhile ends without a traceback."""
+"""How a node's process begins: as an installed program, named by setup.py, or as ``python -m wall_oss_ros.nodes.NAME``.
+
+Importing a node takes seconds. SIGINT and SIGTERM end one meanwhile quietly, with status 0: Python would print where
+it was, and the process would look as if it had died. Nothing that takes its time is imported here.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from importlib import import_module
 
@@ -18,6 +23,8 @@ NODES = (
     "simulated_robot",
     "mock_gripper",
 )
+_USUAL = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+_before: dict[signal.Signals, object] = {}
 
 
 def __getattr__(name: str) -> Callable[[], int]:
@@ -29,9 +36,27 @@ def __getattr__(name: str) -> Callable[[], int]:
 
 def _start(node: str) -> int:
     """Runs ``main`` of a node's module; what it makes of signals begins there."""
-    # Nothing has begun yet that would have to be ended.
-    before = {number: signal.signal(number, lambda *_: os._exit(0)) for number in (signal.SIGINT, signal.SIGTERM)}
+    end_quietly()
     main = import_module(f"wall_oss_ros.nodes.{node}").main
-    for number, handler in before.items():
-        signal.signal(number, handler)
+    as_usual()
     return main()
+
+
+def runs_as_module() -> bool:
+    """Whether this process was started with ``python -m`` and still looks for its module."""
+    return sys.argv[0] == "-m"
+
+
+def end_quietly() -> None:
+    """From now on the two signals end the process with status 0: nothing has begun that would have to be ended."""
+    for number in _USUAL:
+        previous = signal.signal(number, lambda *_: os._exit(0))
+        if getattr(previous, "__module__", None) != __name__:
+            _before[number] = previous
+
+
+def as_usual() -> None:
+    """Takes that back, where it was asked for; before rclpy sets its own handlers, which may call others."""
+    for number, usual in _USUAL.items():
+        if getattr(signal.getsignal(number), "__module__", None) == __name__:
+            signal.signal(number, _before.pop(number, None) or usual)

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
-from wall_oss_ros.nodes import early_end
+from wall_oss_ros import starting
 
 NODE = "import sys; sys.argv = ['-m']; import wall_oss_ros.nodes; print('here', flush=True); sys.stdin.read()"
 
@@ -27,16 +27,16 @@ def test_a_signal_during_imports_ends_a_node_quietly(number):
 
 def test_other_programs_keep_their_signals():
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    assert not early_end.is_a_node()
-    early_end.as_usual()
+    assert not starting.runs_as_module()
+    starting.as_usual()
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
 def test_the_signals_are_given_back():
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     try:
-        early_end.end_quietly()
-        early_end.as_usual()
+        starting.end_quietly()
+        starting.as_usual()
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
         assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     finally:

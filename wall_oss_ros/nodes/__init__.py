@@ -5,9 +5,9 @@ Plain rclpy source (Humble to Lyrical). Where there is no ROS 2, the last line l
 rclpy's name; where there is, it does nothing. What a node decides lives in the rooms above, which know nothing of ROS.
 """
 
-from wall_oss_ros.nodes import early_end
+from wall_oss_ros import starting
 
-if early_end.is_a_node():  # before anything that takes its time to import
-    early_end.end_quietly()
+if starting.runs_as_module():  # before anything that takes its time to import
+    starting.end_quietly()
 
 from wall_oss_ros.embedded import auto  # noqa: F401

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.nodes import early_end
 from wall_oss_ros.nodes.arguments import look_for_strangers, look_over
 from wall_oss_ros.nodes.lifecycle_node import WallOSSNode
 from wall_oss_ros.nodes.priority import take_priority
@@ -109,7 +108,7 @@ def _spare_collections() -> None:
 def _initialise(arguments: list[str] | None, handlers: SignalHandlerOptions) -> None:
     """rclpy.init, with its errors, which are about arguments and the environment, in one line."""
     try:
-        early_end.as_usual()
+        starting.as_usual()
         rclpy.init(args=arguments, signal_handler_options=handlers)
     except (WallOSSError, KeyboardInterrupt):
         raise
