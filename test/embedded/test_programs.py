@@ -57,6 +57,7 @@ def test_a_program_and_a_module_run_as_python_would_run_them(tmp_path):
     "program, says",
     [
         ("import launch", "error: launch is not part of the embedded library"),
+        ("import math\nimport nothing_of_the_kind", "error: No module named 'nothing_of_the_kind': it is neither"),
         ("from rclpy.node import Nod", "error: cannot import name 'Nod' from 'wall_oss_ros.embedded.node'"),
         ("import rclpy\nrclpy.teleport()", "error: The embedded library does not offer rclpy.teleport"),
         (
@@ -141,6 +142,10 @@ def test_folders_of_interfaces_become_packages(tmp_path):
         ({"a_msgs/msg/A.msg": b"string \xff x"}, "A.msg cannot be read"),
         ({"a_msgs/srv/A.srv": b"bool x", "a_msgs/msg/A.msg": b""}, "A.srv has 1 sections, expected 2"),
         ({"a_msgs/package.xml": b"<package", "a_msgs/msg/A.msg": b""}, "package.xml is not XML"),
+        ({"a_msgs/msg/A.msg": b"B b", "a_msgs/msg/B.msg": b"A[] a"}, "a_msgs/msg/A has a_msgs/msg/B has a_msgs/msg/A"),
+        ({"a_msgs/msg/A.msg": b"int32 x fast"}, "gives 'x' the default 'fast'"),
+        ({"a_msgs/msg/A.msg": b"uint8[] x [1, 300]"}, "gives 'x' the default [1, 300]"),
+        ({"a_msgs/msg/A.msg": b"int32 x\nbool x"}, "A.msg has 'x' twice"),
         ({"a_msgs/msg/A.msg": b"wstring x"}, "a field of type wstring"),
         (None, "which is no folder"),
     ],

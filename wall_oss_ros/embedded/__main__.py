@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import runpy
 import sys
+import traceback
 
 from wall_oss_ros.embedded.exceptions import NotOffered
 from wall_oss_ros.errors import WallOSSError
@@ -42,6 +43,15 @@ def main(arguments: list[str]) -> int | str | None:
             runpy.run_path(name, run_name="__main__")
     except (NotOffered, WallOSSError) as error:
         return f"error: {error}"
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith(__package__):
+            raise
+        frames = traceback.extract_tb(error.__traceback__)
+        place = next(frame for frame in reversed(frames) if not frame.filename.startswith("<frozen"))
+        return (
+            f"error: {error}: it is neither installed nor part of the embedded library (docs/embedded.md); "
+            f"{place.filename}, line {place.lineno}, imports it."
+        )
     except ImportError as error:
         if not (error.name or "").startswith(__package__):
             raise

@@ -206,6 +206,7 @@ def make_field(name: str, description: Any, get_interface: Callable[..., type], 
         check, from_wire = (_fixed_numbers if fixed else _numbers)(name, item_detail[0], item.check, size)
         zero = [item.default()] * size if fixed else []
         initial = zero if default is None else [type(item.default())(value) for value in default]
+        check(initial)  # now, not when the first message is made
         return Field(name, ros_type, check, lambda: check(initial), from_wire)
     small = item_kind == Nodetype.BASE and item_detail[0] in ("bool", "byte", "octet")
     make_list = ByteList if small else list

@@ -84,6 +84,6 @@ def read(path: Path) -> str:
         WallOSSError: it cannot be read, or is not UTF-8.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # some editors on Windows begin files with a mark
     except (OSError, UnicodeDecodeError) as error:
         raise WallOSSError(f"{path} cannot be read: {error}.", "Its text is UTF-8.") from error

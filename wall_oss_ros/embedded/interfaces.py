@@ -32,6 +32,7 @@ PLACEHOLDER = "structure_needs_at_least_one_member"  # DDS wants one; a message 
 _lock = threading.RLock()
 _classes: dict[str, type] = {}  # "package/kind/Name" -> class of a message, service or action
 _defaults: dict[str, dict[str, Any]] = {"geometry_msgs/msg/Quaternion": {"w": 1.0}}  # the store does not keep them
+_being_made: list[str] = []  # keys of messages that are being made, the outermost first
 _loaded_packages: set[str] = set()
 _TYPE_CLASSES = {  # kind: what such a class has, and how it is called in an error
     "msg": ("_fields", "a message class, such as std_msgs.msg.String"),
@@ -109,10 +110,19 @@ def register_message(package: str, name: str, text: str, kind: str = "msg", sour
                 f"The definition of {source or key} cannot be parsed: {_first_line(error)}",
                 "Correct the file; its syntax is that of ROS 2 interfaces.",
             ) from error
+        if source:
+            _look_over(source, parsed)
         ((constants, fields),) = make_typesdict([parsed]).values()
         fields = [(name, _without_char(kind)) for name, kind in fields]
         store().fielddefs[key] = constants, fields or [(PLACEHOLDER, (Nodetype.BASE, ("uint8", 0)))]
         _defaults[key] = {field.name: field.value for field in parsed.fields if field.value is not None}
+
+
+def _look_over(source: str, parsed: Any) -> None:
+    """What a parser of single lines takes, and rosidl refuses."""
+    names = [field.name for field in parsed.fields] + [constant.name for constant in parsed.constants]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise WallOSSError(f"The definition of {source} has {twice[0]!r} twice.", "Each name can stand for one thing.")
 
 
 def _first_line(error: Exception) -> str:
@@ -322,12 +332,14 @@ def _equal(left: Any, right: Any) -> bool:
 def _make_message_class(key: str) -> type:
     package, kind, name = key.split("/")
     constants, described = store().fielddefs[key]
-    defaults = _defaults.get(key, {})
-    fields = [
-        make_field(normalize_fieldname(field), description, get_interface, defaults.get(field))
-        for field, description in described
-        if field != PLACEHOLDER
-    ]
+    if key in _being_made:
+        circle = " has ".join((*_being_made[_being_made.index(key) :], key))
+        raise WallOSSError(f"Messages cannot contain themselves, and {circle}.", "Correct their definitions.")
+    _being_made.append(key)
+    try:
+        fields = [_make_field(key, field, kind) for field, kind in described if field != PLACEHOLDER]
+    finally:
+        _being_made.pop()
     namespace: dict[str, Any] = {
         "__slots__": tuple(field.name for field in fields),
         "__module__": f"{package}.{kind}",
@@ -338,6 +350,18 @@ def _make_message_class(key: str) -> type:
     for constant, base, value in constants:
         namespace.setdefault(constant, Octet((value,)) if base in ("byte", "octet") else value)
     return type(name, (Message if fields else EmptyMessage,), namespace)
+
+
+def _make_field(key: str, name: str, description: Any) -> Field:
+    default = _defaults.get(key, {}).get(name)
+    try:
+        return make_field(normalize_fieldname(name), description, get_interface, default)
+    except (ValueError, TypeError, AssertionError, OverflowError) as error:
+        if default is None:
+            raise
+        raise WallOSSError(
+            f"The definition of {key} gives {name!r} the default {default!r}: {_first_line(error)}.", "Correct it."
+        ) from error
 
 
 def rebuild(key: str, values: dict[str, Any]) -> Any:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 
+from wall_oss_ros import starting
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.nodes.arguments import look_for_strangers, look_over
 from wall_oss_ros.nodes.lifecycle_node import WallOSSNode
