@@ -146,6 +146,7 @@ class Bag:
         self.counts: dict[str, int] = {}
         self._unpacked: tuple[Path, Path, Any] | None = None  # a file, what became of it, and the folder of that
         self._store = get_typestore(Stores.EMPTY)
+        self._ready: set[str] = set()  # types that can be decoded
         self._known = _fallback(definitions or {})
         found: dict[str, Connection] = {}
         for file in self.files:
@@ -247,7 +248,9 @@ class Bag:
 
     def _need(self, name: str, topic: str) -> None:
         """Makes sure that a type can be decoded; what the bag does not define is taken from what is known here."""
-        pending, seen = [name], set()
+        if name in self._ready:
+            return
+        pending, seen = [name], set[str]()
         while pending:
             kind = pending.pop()
             if kind in seen:
@@ -263,6 +266,7 @@ class Bag:
                 self._store.fielddefs[kind] = self._known.fielddefs[kind]
                 self._store.types[kind] = self._known.types[kind]
             pending += _used(self._store.fielddefs[kind][1])
+        self._ready.add(name)
 
     @contextmanager
     def _open(self, file: Path) -> Iterator[Any]:
