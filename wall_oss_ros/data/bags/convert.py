@@ -23,9 +23,9 @@ from wall_oss_ros.perception.pictures import Bridge
 from wall_oss_ros.perception.robot_state import StateComposer
 from wall_oss_ros.robots.profile import RobotProfile
 
-_GENERATION = 1  # of this conversion: what another one wrote is made anew
+_GENERATION = 2  # of this conversion: what another one wrote is made anew
 MAPPING = "mapping.yaml"
-_WORDS = ("subtask_index", "language_persistent")  # for lerobot up to 0.5.1 and from 0.6 on
+_WORDS = ("subtask_index",)  # lerobot up to 0.5.1 does not open a dataset that has the columns of later ones
 _SHOWN = 3  # gaps that a refusal names
 
 
