@@ -65,6 +65,11 @@ def test_a_program_and_a_module_run_as_python_would_run_them(tmp_path):
             "node.create_subscription(String, 't', print, 1, content_filter_options='x')",
             "error: The embedded library does not offer content_filter_options",
         ),
+        (
+            "import rclpy\nrclpy.init()\nnode = rclpy.create_node('n')\nassert not hasattr(node, 'handle')\n"
+            "node.create_timer(1.0, print).handle",
+            "error: The embedded library does not offer Timer.handle",
+        ),
         ("import rclpy\nrclpy.init(args=['--ros-args', '-p', 'x'])", "error: -p 'x' is not of the form name:=value."),
     ],
 )  # fmt: skip

@@ -9,12 +9,12 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from wall_oss_ros.embedded.clock import Clock
-from wall_oss_ros.embedded.exceptions import ROSInterruptException
+from wall_oss_ros.embedded.exceptions import NamesWhatIsMissing, ROSInterruptException
 
 _FOREVER = 2**63 - 1
 
 
-class Entity:
+class Entity(NamesWhatIsMissing):
     """Something that belongs to a node and gives an executor work.
 
     Attributes:

@@ -1,6 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Exceptions with rclpy's names, and those that say what of ROS 2 is not here."""
 
+from __future__ import annotations
+
+from typing import Any
+
+_ONLY_IN_RCLPY = {
+    "handle", "is_cft_enabled", "set_content_filter", "get_content_filter", "get_clients_info_by_service",
+    "get_servers_info_by_service",
+}  # fmt: skip
+
 
 class NotOffered(Exception):
     """Something of ROS 2 that the embedded library does not have."""
@@ -26,6 +35,16 @@ class NotOfferedInterface(NotOffered, ImportError):
 class NotOfferedFeature(NotOffered, NotImplementedError):
     def __init__(self, feature: str):
         super().__init__(f"The embedded library does not offer {feature}; ROS 2's own rclpy does.")
+
+
+class NamesWhatIsMissing:
+    """Mixed into nodes and what they own: rclpy's attributes that have no counterpart here are refused by name."""
+
+    def __getattr__(self, name: str) -> Any:
+        where = f"{type(self).__name__}.{name}"
+        if name in _ONLY_IN_RCLPY:
+            raise NotOfferedName(f"The embedded library does not offer {where} (see docs/embedded.md).")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
 
 class NotInitializedException(Exception):

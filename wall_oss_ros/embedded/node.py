@@ -9,7 +9,7 @@ from wall_oss_ros.embedded import naming
 from wall_oss_ros.embedded.arguments import parse
 from wall_oss_ros.embedded.clock import Clock, ROSClock, TimeSource
 from wall_oss_ros.embedded.context import get_default_context
-from wall_oss_ros.embedded.exceptions import NodeNameNonExistentError, NotInitializedException
+from wall_oss_ros.embedded.exceptions import NamesWhatIsMissing, NodeNameNonExistentError, NotInitializedException
 from wall_oss_ros.embedded.interfaces import get_interface
 from wall_oss_ros.embedded.logging import RcutilsLogger, get_logger
 from wall_oss_ros.embedded.node_entities import NodeEntities
@@ -21,7 +21,7 @@ from wall_oss_ros.embedded.parameter import Parameter
 __all__ = ["Node", "NodeNameNonExistentError"]
 
 
-class Node(NodeParameters, NodeEntities, NodeGraph):
+class Node(NodeParameters, NodeEntities, NodeGraph, NamesWhatIsMissing):
     """A node: a name in the ROS graph that owns publishers, subscriptions, services, clients, timers and parameters.
 
     Args:
