@@ -4,6 +4,8 @@
 import io
 import logging
 import signal
+import sys
+from importlib.util import find_spec
 
 import pytest
 
@@ -41,6 +43,36 @@ def pytest_pycollect_makemodule(module_path, parent):
             module = _Skipped.from_parent(parent, path=module_path)
             module.why = str(missing)
         return module
+
+
+def _not_there(error: BaseException | None) -> str:
+    """What to install, where something failed for want of an extra; "" where that is not so, or a test made it so."""
+    while error is not None:
+        if isinstance(error, ModuleNotFoundError) and (missing := missing_package(error)):
+            package = (error.name or "").partition(".")[0]
+            return "" if package in sys.modules or find_spec(package) else str(missing)
+        error = error.__cause__ or error.__context__
+    return ""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """So are tests that come across such an extra only when they run, in a command or in themselves."""
+    refused = []
+
+    def listening(error):
+        refused.append(error)
+        return missing_package(error)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("wall_oss_ros.commands.main.missing_package", listening)
+        try:
+            return (yield)
+        except (ImportError, AssertionError) as error:
+            for cause in (error, *refused):
+                if why := _not_there(cause):
+                    pytest.skip(why)
+            raise
 
 
 def pytest_collection_modifyitems(items):
