@@ -94,7 +94,7 @@ def test_rows_by_time(tmp_path):
 
 
 def response(status: int):
-    import httpx
+    import httpx  # what huggingface_hub answers with
 
     return httpx.Response(status, request=httpx.Request("GET", "https://huggingface.co"))
 

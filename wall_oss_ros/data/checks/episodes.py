@@ -110,7 +110,7 @@ def failed(row: Mapping[str, Any]) -> str:
     return ""
 
 
-def _true(value: object) -> bool:
+def _true(value: Any) -> bool:
     if isinstance(value, str):
         return value.strip().lower() not in (*_BAD, "0", "no", "")
     return bool(np.all(value))

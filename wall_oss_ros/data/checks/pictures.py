@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -103,7 +104,9 @@ def _videos(survey, key, samples, stamps, ways, probes) -> Iterator[Seen]:
 def _images(survey, key, samples, stamps, ways) -> Iterator[Seen]:
     feature = survey.info.features[key]
     for path in survey.data_files():
-        episode, row, thumbs, rows, run = None, 0, [], [], _Run()
+        thumbs: list[Any] = []
+        rows: list[int] = []
+        episode, row, run = None, 0, _Run()
         try:
             with open_parquet(path) as file:
                 if key not in file.schema_arrow.names or "episode_index" not in file.schema_arrow.names:

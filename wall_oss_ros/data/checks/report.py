@@ -87,7 +87,7 @@ def place(f: Finding) -> str:
     return ", ".join([*parts, *([f.column] if f.column else [])]) or "the dataset"
 
 
-def fetch(survey: Survey, key: str, episode: int, rows: Sequence[int]) -> list[np.ndarray | None]:
+def fetch(survey: Survey, key: str, episode: int, rows: Sequence[int] | np.ndarray) -> list[np.ndarray | None]:
     """Pictures by row, as far as they can be had."""
     try:
         return list(LeRobotDataset(survey.folder).pictures(key, episode, list(rows)))

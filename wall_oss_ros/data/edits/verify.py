@@ -57,7 +57,7 @@ def _rows(survey, taken: Sequence[Taken]) -> None:
             owners = batch.column(batch.schema.get_field_index("episode_index")).to_numpy(zero_copy_only=False)
             cuts = [0, *(np.flatnonzero(np.diff(owners)) + 1).tolist(), len(owners)]
             for start, stop in zip(cuts, cuts[1:]):
-                own = digests.setdefault(int(owners[start]), {}) if stop > start else {}
+                own: dict = digests.setdefault(int(owners[start]), {}) if stop > start else {}
                 for at, name in enumerate(batch.schema.names):
                     if name not in RENUMBERED:
                         column = batch.column(at).slice(start, stop - start)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 import av.error
@@ -50,7 +50,8 @@ class VideoEncoder:
         self._base = 1 / rate if regular else FINE
         try:
             self._container = av.open(str(path), "w", format="mp4")
-            self._stream: Any = self._container.add_stream(name, rate=rate, options=options)
+            stream = self._container.add_stream(name, rate=rate, options=options)
+            self._stream = cast("av.VideoStream", stream)
             self._stream.height, self._stream.width = size
             self._stream.pix_fmt = "yuv420p"
             self._stream.codec_context.time_base = self._base

@@ -96,7 +96,7 @@ def check(
         raise WallOSSError(
             f"{what}: task is {brief(data.task)}; a text, or one for each of {length} frames is expected."
         )
-    subtasks = [None] * length if data.subtasks is None else list(data.subtasks)
+    subtasks: list[str | None] = [None] * length if data.subtasks is None else list(data.subtasks)
     if len(subtasks) != length or not all(text is None or (isinstance(text, str) and text) for text in subtasks):
         raise WallOSSError(
             f"{what}: subtasks is {brief(data.subtasks)}; a text or None for each of {length} frames is expected."

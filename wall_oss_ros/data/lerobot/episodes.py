@@ -34,7 +34,7 @@ class Episode(NamedTuple):
         extra: further columns of the table of episodes, such as success.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides the tuple's own method, which nobody needs here
     length: int
     tasks: tuple[str, ...]
     extra: Mapping[str, Any]

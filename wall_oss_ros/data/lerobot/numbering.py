@@ -30,7 +30,7 @@ class FileNumber(NamedTuple):
             pattern = re.sub(rf"\\{{{field}[^}}]*\\}}", rf"(?P<{field}>\\d+)", pattern, count=1)
             pattern = re.sub(rf"\\{{{field}[^}}]*\\}}", r"\\d+", pattern)
         for key, value in values.items():
-            pattern = re.sub(rf"\\{{{key}[^}}]*\\}}", lambda _, value=value: re.escape(value), pattern)
+            pattern = re.sub(rf"\\{{{key}[^}}]*\\}}", re.escape(value).replace("\\", r"\\"), pattern)
         found = []
         for path in folder.rglob("*"):
             match = re.fullmatch(pattern, path.relative_to(folder).as_posix())

@@ -118,7 +118,7 @@ class LeRobotDataset:
             names = [key for key, feature in self.features.items() if feature.dtype not in (*PICTURES, "language")]
         return {name: self._column(episode, name, check)[rows].copy() for name in names}
 
-    def pictures(self, key: str, episode: int, rows: Sequence[int] | slice = slice(None)) -> np.ndarray:
+    def pictures(self, key: str, episode: int, rows: Sequence[int] | np.ndarray | slice = slice(None)) -> np.ndarray:
         """A view in some rows of an episode: (n, height, width, 3) uint8 RGB, from images or video.
 
         Raises:

@@ -72,15 +72,15 @@ def combine(parts: Iterable[Statistics]) -> Statistics:
     for key, kept in by_key.items():
         if len({one["mean"].shape for one in kept}) > 1:
             raise WallOSSError(f"The statistics of {key} have different shapes in different episodes.", _HINT)
-        count = sum(one["count"] for one in kept)
-        mean = sum(one["mean"] * (one["count"] / count) for one in kept)
+        count = np.sum([one["count"] for one in kept], axis=0)
+        mean = np.sum([one["mean"] * (one["count"] / count) for one in kept], axis=0)
         # Of the whole: what varies within the parts, and what the parts' means vary.
-        variance = sum((one["std"] ** 2 + (one["mean"] - mean) ** 2) * (one["count"] / count) for one in kept)
+        spread = [(one["std"] ** 2 + (one["mean"] - mean) ** 2) * (one["count"] / count) for one in kept]
         found[key] = {
             "min": np.min([one["min"] for one in kept], axis=0),
             "max": np.max([one["max"] for one in kept], axis=0),
             "mean": mean,
-            "std": np.sqrt(variance),
+            "std": np.sqrt(np.sum(spread, axis=0)),
             "count": count,
         }
     return found
