@@ -32,7 +32,7 @@ _EXTRAS = {  # of pyproject.toml, by the modules that they bring
     "embedded": ("cyclonedds", "rosbags"),
     "train": ("matplotlib",),
     "lora": ("peft",),
-    "data": ("av", "huggingface_hub", "pyarrow", "rosbags"),
+    "data": ("av", "huggingface_hub", "matplotlib", "pyarrow", "rosbags"),
     "serve": ("msgpack", "websockets"),
 }
 

@@ -76,10 +76,8 @@ def names(requirements: list[str]) -> set[str]:
 
 def test_extras_are_known_by_their_modules():
     extras = PROJECT["optional-dependencies"]
-    known: set[str] = set()
-    for extra, modules in _EXTRAS.items():  # what several bring is known by the first
-        assert set(modules) == names(extras[extra]) - known - ({"rich"} if extra != "sim" else set())
-        known |= set(modules)
+    for extra, modules in _EXTRAS.items():
+        assert set(modules) == names(extras[extra]) - ({"rich"} if extra != "sim" else set())
     assert not names(PROJECT["dependencies"]) & {module for modules in _EXTRAS.values() for module in modules}
 
 

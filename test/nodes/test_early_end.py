@@ -35,6 +35,8 @@ def test_other_programs_keep_their_signals():
 def test_the_signals_are_given_back():
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # other tests' nodes may have left theirs
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         starting.end_quietly()
         starting.as_usual()
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

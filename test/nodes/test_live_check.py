@@ -66,7 +66,7 @@ def test_where_nobody_is_the_executable_says_so_and_ends_with_1(monkeypatch, cap
 
 def test_what_cannot_be_looked_at_ends_with_2(capsys):
     assert ros_main(["--robot", "frank"]) == 2 and "no robot 'frank'" in capsys.readouterr().err
-    assert ros_main(["--robot", "franka", "--seconds", "nan"]) == 2 and "no time to listen" in capsys.readouterr().err
+    assert ros_main(["--robot", "franka", "--seconds", "nan"]) == 2 and "no number" in capsys.readouterr().err
     assert ros_main(["--robot", "franka", "--namespace", "a b"]) == 2 and "is no namespace" in capsys.readouterr().err
 
 

@@ -60,7 +60,7 @@ def test_the_model_says_what_it_runs_and_answers_with_it(bench):
     asked, robot = bench.listen(ActionRequest, "action_request", REQUEST), Robot(bench)
     control = bench.run_control(FakePolicy())
     bench.node.create_timer(0.5, robot.plan)
-    bench.until(lambda: models and chunks and chunks[-1].horizon)
+    bench.until(lambda: models and asked and chunks and chunks[-1].horizon)
     model, chunk, request = models[-1], chunks[-1], asked[0]
     assert (model.checkpoint, model.robot, model.image_size) == ("script@00000000", robot_identity(PROFILE), 112)
     assert list(model.view_names) == [view.name for view in PROFILE.views] and sum(model.dof_mask) == 7

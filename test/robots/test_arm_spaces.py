@@ -151,7 +151,7 @@ def test_two_arms_have_the_26_entries_of_the_larger_model():
 @pytest.mark.parametrize("way", WAYS)
 def test_ranges_from_a_profile_fit_it_and_degrees_do_not(way, monkeypatch):
     profile, layout = LAYOUTS[way].profile, LAYOUTS[way]
-    config = type("Config", (), dict(
+    config = type("Config", (), dict(extra={},
         dof_config=profile.dof_config, agent_pos_config=profile.dof_config, action_rate_hz=profile.rate_hz, views=[],
     ))  # fmt: skip
     states, actions = from_profile(profile)

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from cyclonedds.core import DDSException
+
 from wall_oss_ros.embedded import dds, wire
 from wall_oss_ros.embedded.entities import GraphEntity
 from wall_oss_ros.embedded.naming import service_to_dds
@@ -100,8 +102,14 @@ class Service(Introspection, GraphEntity):
             )
         if self._closed:
             return
-        self._wait_for_client(header[2])
-        self._writer.write(wire.serialize(response, wire.SERVICE_HEADER.pack(*header[:2])))
+        data = wire.serialize(response, wire.SERVICE_HEADER.pack(*header[:2]))
+        try:
+            self._wait_for_client(header[2])
+            self._writer.write(data)
+        except DDSException:
+            if self._closed:  # by another thread meanwhile, as when its node is shut down
+                return
+            raise
         self._tell("RESPONSE_SENT", *header[:2], response=response)
 
     def _wait_for_client(self, request_writer: int) -> None:

@@ -40,7 +40,8 @@ def open_dataset(
 
 
 class LeRobotDataset:
-    """A dataset of episodes. Safe to use from several threads, after a fork, and pickled.
+    """A dataset of episodes. Safe to use from several threads, pickled, and after a fork at which no other thread
+    reads.
 
     Tables are read when it is opened; data and videos when they are asked for, so that what is wrong with them is said
     then, or by ``verify``. Episodes are asked for by their index.
