@@ -1,0 +1,224 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Demonstrations of MetaWorld's scripted experts as a LeRobot dataset. Needs the packages metaworld, pyarrow and av.
+
+Two of three episodes are disturbed: the hand is pushed aside for some steps, now and then. The column `action` is what
+the expert wanted, so that the way back from places off its path is learnt; `executed_action` is what was done.
+Episodes that failed go into a dataset of their own beside it. What only a simulator knows is said in words alone, as
+questions that point to hand, object and goal (language_events), and never is an input of a policy.
+
+Killed at any point, the same command goes on where it was.
+
+    python collect.py --tasks mt10 --output demonstrations
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from queue import Empty
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import numpy as np
+from suite import DEMONSTRATIONS, FIRST_UNSEEN_SEED, RATE_HZ, TASKS, chosen, questions
+
+from wall_oss_ros.data.lerobot import Entry, EpisodeData, Feature, LeRobotWriter, open_dataset
+from wall_oss_ros.errors import WallOSSError
+
+VIEW = "observation.image"
+TAIL = 10
+"""Steps that an expert goes on for after its success: chunks that begin shortly before it are whole."""
+ATTEMPTS = 4
+"""Times the demonstrations wanted, after which a task is given up."""
+PUSHES = 0.03
+"""In each step, the chance that a push begins; it lasts 4 to 10 steps."""
+ACTION = ("x", "y", "z", "effort")
+
+
+def features(pixels: int) -> dict[str, Feature]:
+    return {
+        VIEW: Feature("video", (pixels, pixels, 3), ("height", "width", "channels")),
+        "observation.state": Feature("float32", (4,), ("x", "y", "z", "gripper")),
+        "action": Feature("float32", (4,), ACTION),
+        "executed_action": Feature("float32", (4,), ACTION),
+    }
+
+
+class Pushes:
+    """The disturbance of an episode: what is added to the hand's displacement, step by step.
+
+    Args:
+        seed: of the episode; every third one is left alone.
+        strength: standard deviation of a push along each axis, in the action's unit (1 cm a step).
+    """
+
+    def __init__(self, seed: int, strength: float):
+        self.strength = 0.0 if seed % 3 == 0 else strength
+        self._rng, self._left, self._push = np.random.default_rng([seed, 12]), 0, np.zeros(3)
+
+    def __call__(self) -> np.ndarray:
+        """(3,), most often 0."""
+        if self._left:
+            self._left -= 1
+        elif self._rng.random() < PUSHES:
+            self._left = int(self._rng.integers(3, 10))
+            self._push = self.strength * self._rng.normal(size=3)
+        else:
+            self._push = np.zeros(3)
+        return self._push
+
+
+def demonstrate(task, name: str, seed: int, strength: float) -> EpisodeData:
+    """One episode of an expert.
+
+    Args:
+        task: :class:`simulated.Task`.
+        strength: of pushes.
+    """
+    pushes, observation, left = Pushes(seed, strength), task.reset(seed), None
+    pictures, states, actions, executed, events = [], [], [], [], []
+    for row in range(10_000):
+        wanted = task.expert(observation)
+        done = wanted.copy()
+        if left is None:
+            done[:3] = np.clip(wanted[:3] + pushes(), -1, 1)
+        pictures.append(task.picture())
+        states.append(task.state(observation))
+        actions.append(wanted)
+        executed.append(done)
+        for question, answer in questions(TASKS[name].sentence, task.points(observation)):
+            events += [
+                (row, Entry("user", question, "vqa", None, VIEW)),
+                (row, Entry("assistant", answer, "vqa", None, VIEW)),
+            ]
+        observation, success, over = task.step(done)
+        if left is None and success:
+            left = TAIL
+        if over or left == 0:
+            break
+        left = left and left - 1
+    columns = {"observation.state": states, "action": actions, "executed_action": executed}
+    return EpisodeData(
+        {key: np.array(values, np.float32) for key, values in columns.items()},
+        {VIEW: np.array(pictures)},
+        TASKS[name].sentence,
+        events=events,
+        extra={"metaworld_task": name, "seed": seed, "disturbance": pushes.strength, "success": left is not None},
+    )
+
+
+def work(tasks, results, wanted: int, strength: float, pixels: int) -> None:
+    """What a process does: demonstrates tasks (name, successes so far, next seed) until there are none left."""
+    from simulated import Task
+
+    for name, successes, seed in iter(tasks.get, None):
+        task, attempts = Task(name, pixels), 0
+        while successes < wanted and attempts < ATTEMPTS * wanted and seed < FIRST_UNSEEN_SEED:
+            episode = demonstrate(task, name, seed, strength)
+            successes += episode.extra["success"]
+            seed, attempts = seed + 1, attempts + 1
+            results.put((name, episode))
+        results.put((name, None))
+        task.close()
+
+
+def so_far(folders: list[Path]) -> tuple[Counter, Counter, dict[str, int]]:
+    """Successes and failures that are on the disk, and the next seed, by task."""
+    good, bad, after = Counter(), Counter(), {}
+    for folder in folders:
+        if not (folder / "meta" / "info.json").exists():
+            continue
+        for episode in open_dataset(folder).episodes:
+            name = episode.extra["metaworld_task"]
+            (good if episode.extra["success"] else bad)[name] += 1
+            after[name] = max(after.get(name, 0), int(episode.extra["seed"]) + 1)
+    return good, bad, after
+
+
+def episodes(todo: list[tuple[str, int, int]], processes: int, *settings) -> Iterator[tuple[str, EpisodeData | None]]:
+    """Episodes as they come, and None after the last of a task.
+
+    Raises:
+        WallOSSError: a process ended before its work did.
+    """
+    context = multiprocessing.get_context("spawn")
+    tasks, results = context.Queue(), context.Queue(maxsize=2 * processes)
+    for one in [*todo, *[None] * processes]:
+        tasks.put(one)
+    workers = [context.Process(target=work, args=(tasks, results, *settings), daemon=True) for _ in range(processes)]
+    for worker in workers:
+        worker.start()
+    left = len(todo)
+    try:
+        while left:
+            try:
+                name, episode = results.get(timeout=5)
+            except Empty:
+                if any(worker.exitcode for worker in workers) or not any(worker.is_alive() for worker in workers):
+                    raise WallOSSError(
+                        "A process that demonstrates has ended early; what it said stands above.",
+                        "Mend that and give the same command again: it goes on where it was.",
+                    ) from None
+                continue
+            left -= episode is None
+            yield name, episode
+    finally:
+        for worker in workers:
+            worker.terminate()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--tasks", default="mt10", help="mt10, mt50, a group, or tasks, by commas (default: %(default)s)")
+    add("--output", type=Path, required=True, metavar="DIR", help="failed episodes go to DIR-failed")
+    add("--demonstrations", type=int, default=DEMONSTRATIONS, metavar="N", help="of each task (default: %(default)s)")
+    add("--disturbance", type=float, default=0.5, metavar="S", help="deviation of pushes, cm a step (default: %(default)s)")
+    add("--pixels", type=int, default=224, help="side of the pictures (default: %(default)s)")
+    add("--processes", type=int, default=2, metavar="N")
+    args = parser.parse_args(arguments)
+    if not 1 <= args.demonstrations <= 1000 or args.processes < 1 or args.pixels % 2 or args.disturbance < 0:
+        parser.error("demonstrations are 1 to 1000, processes 1 or more, pixels even, a disturbance 0 or more")
+    try:
+        tasks = chosen(args.tasks)
+    except ValueError as error:
+        parser.error(str(error))
+    failed = args.output.with_name(args.output.name + "-failed")
+    good, bad, after = so_far([args.output, failed])
+    todo = [(name, good[name], after.get(name, 0)) for name in tasks if good[name] < args.demonstrations]
+    began, frames = time.monotonic(), 0
+    options = dict(features=features(args.pixels), robot_type="metaworld_sawyer", append=True)
+    options["language"] = ("language_events",)
+    with LeRobotWriter(args.output, RATE_HZ, **options) as writer, LeRobotWriter(failed, RATE_HZ, **options) as aside:
+        settings = (args.demonstrations, args.disturbance, args.pixels)
+        for name, episode in episodes(todo, args.processes, *settings):
+            if episode is None:
+                print(
+                    f"{name}: {good[name]} demonstrations, {bad[name]} failed; {frames} frames in "
+                    f"{time.monotonic() - began:.0f} s",
+                    flush=True,
+                )
+                continue
+            success = episode.extra["success"]
+            (writer if success else aside).add(episode)
+            (good if success else bad)[name] += 1
+            frames += len(episode.columns["action"])
+    for name in tasks:
+        if good[name] < args.demonstrations:
+            print(f"{name}: only {good[name]} of {args.demonstrations} demonstrations succeeded")
+    print(f"{sum(good[name] for name in tasks)} demonstrations of {len(tasks)} tasks in {args.output}")
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except WallOSSError as problem:
+        print(problem, file=sys.stderr)
+        sys.exit(2)
