@@ -179,7 +179,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--tasks", default="mt10", help="mt10, mt50, a group, or tasks, by commas (default: %(default)s)")
     add("--output", type=Path, required=True, metavar="DIR", help="failed episodes go to DIR-failed")
     add("--demonstrations", type=int, default=DEMONSTRATIONS, metavar="N", help="of each task (default: %(default)s)")
-    add("--disturbance", type=float, default=0.5, metavar="S", help="deviation of pushes, cm a step (default: %(default)s)")
+    add("--disturbance", type=float, default=0.5, metavar="S", help="of pushes, cm a step (default: %(default)s)")
     add("--pixels", type=int, default=224, help="side of the pictures (default: %(default)s)")
     add("--processes", type=int, default=2, metavar="N")
     args = parser.parse_args(arguments)

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
 from wall_oss_ros import strict_yaml
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.paths import data_path, is_there
+from wall_oss_ros.paths import data_path
 from wall_oss_ros.robots import urdf_file
 from wall_oss_ros.robots.checked import checked, explain
 from wall_oss_ros.robots.components import (
@@ -74,7 +74,7 @@ class RobotProfile(Component):
                 raise ValueError(f"{field} is {name!r}, which something else has already")
             taken.add(name)
         names = [one.arm.name for one in self.arms] + [part.name for part in self.parts]
-        commands = [part.command for part in (*self.arms, *self.parts)]
+        commands = [part.command for part in (*self.arms, *self.parts) if part.command is not None]
         joints = [joint for one in self.arms for joint in (*one.arm.joints, *one.gripper.joints)]
         joints += [joint for part in self.parts for joint in part.joints]
         for what, values in {
@@ -247,6 +247,11 @@ class RobotProfile(Component):
         return urdf_file.find(self.urdf, self.name)
 
 
+Profile = TypeVar("Profile", bound=RobotProfile)
+POLICY_ONLY = "policy_only"
+"""The field that marks a profile of :mod:`wall_oss_ros.robots.policy_robot`."""
+
+
 def _one_each(where: str, rows: dict[str, tuple | None], joints: tuple[str, ...]) -> None:
     for key, values in rows.items():
         if values is not None and len(values) != len(joints):
@@ -273,8 +278,26 @@ def load_profile(name_or_path: str | Path, simulated: bool = False) -> RobotProf
         WallOSSError: no such robot, variant or file, not YAML, or a field is missing, unknown or out of range; or there
             is nothing to simulate.
     """
+    path, source, content = read_content(name_or_path)
+    if content.get(POLICY_ONLY):
+        raise WallOSSError(
+            f"The robot profile {path} is {POLICY_ONLY}: it says nothing of joints and controllers, which this needs.",
+            "Such a robot is for wall-oss serve, train and data; a robot that nodes drive has a whole profile.",
+        )
+    if isinstance(content.get("urdf"), str):
+        content = {**content, "urdf": urdf_file.locate(content["urdf"], path.parent)}
+    profile = validated(RobotProfile, path, source, content)
+    return profile.simulated() if simulated else profile
+
+
+def read_content(name_or_path: str | Path) -> tuple[Path, str, dict[str, Any]]:
+    """A profile's file, its text and its fields, those of the variant laid over them.
+
+    Raises:
+        WallOSSError: no such robot, variant or file, or not YAML.
+    """
     text, colon, variant = str(name_or_path), "", ""
-    if not is_there(text):
+    if not Path(text).exists():
         text, colon, variant = text.partition(":")
     is_path = text.endswith((".yaml", ".yml")) or "/" in text
     if not is_path and text not in available_profiles():
@@ -283,23 +306,28 @@ def load_profile(name_or_path: str | Path, simulated: bool = False) -> RobotProf
             f"Name one of {', '.join(available_profiles())}, or give the path of a YAML profile.",
         )
     path = Path(text) if is_path else data_path("config/robots") / f"{text}.yaml"
-    what = f"The robot profile {path}"
     source = strict_yaml.read_text(path, "The robot profile")
-    content = strict_yaml.load(source, what)
+    content = strict_yaml.load(source, f"The robot profile {path}")
     if not isinstance(content, dict):
         raise WallOSSError(
             f"The robot profile {path} must be a mapping of fields.", "Compare it with config/robots/franka.yaml."
         )
-    content = _choose_variant(path, content, variant if colon else None)
-    if isinstance(content.get("urdf"), str):
-        content = {**content, "urdf": urdf_file.locate(content["urdf"], path.parent)}
+    return path, source, _choose_variant(path, content, variant if colon else None)
+
+
+def validated(kind: type[Profile], path: Path, source: str, content: dict[str, Any]) -> Profile:
+    """A profile of its fields.
+
+    Raises:
+        WallOSSError: a field is missing, unknown or out of range; the message names it and its line.
+    """
     try:
-        profile = checked(RobotProfile, content)
+        return checked(kind, content)
     except ValidationError as error:
         first = explain(error.errors()[0], source)
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise WallOSSError(f"{what} is not valid: {first}{more}.", "Correct that field.") from error
-    return profile.simulated() if simulated else profile
+        what = f"The robot profile {path} is not valid: {first}{more}."
+        raise WallOSSError(what, "Correct that field.") from error
 
 
 def _choose_variant(path: Path, content: dict, wanted: str | None) -> dict:
