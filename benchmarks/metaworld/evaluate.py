@@ -141,11 +141,9 @@ def main(arguments: list[str] | None = None) -> int:
             file.write(json.dumps(found) + "\n")
             file.flush()
             successes, count = successes + found["success"], count + 1
-            print(
-                f"{found['task']} {found['seed']}: {'success' if found['success'] else 'failed'} after {found['steps']} "
-                f"steps; {successes} of {count}",
-                flush=True,
-            )
+            how = "success" if found["success"] else "failed"
+            said = f"{found['task']} {found['seed']}: {how} after {found['steps']} steps; {successes} of {count}"
+            print(said, flush=True)
     return 0
 
 

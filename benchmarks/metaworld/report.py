@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What evaluations say: by task, by group of difficulty, both means, with 95 % intervals; success against time.
 
-    python report.py runs/metaworld/mt10        # writes report.json, report.md and success.png there
+python report.py runs/metaworld/mt10        # writes report.json, report.md and success.png there
 """
 
 from __future__ import annotations

@@ -48,6 +48,16 @@ def test_a_hand_alone_has_a_layout(file):
     np.testing.assert_allclose(targets[:, 6], 0.01)
 
 
+def test_a_hand_that_keeps_its_rotation_has_no_entries_for_it(file):
+    layout = Layout(
+        load_embodiment(file(HAND.replace("rotation_dof: rotation", "rotation_dof: rotation\n  turns: false")))
+    )
+    np.testing.assert_array_equal(layout.mask, [1, 1, 1, 0, 0, 0, 1])
+    franka = data_path("config/robots/franka.yaml").read_text()
+    with pytest.raises(WallOSSError, match="turns"):
+        load_embodiment(file(franka.replace("  position_dof:", "  turns: false\n  position_dof:")))
+
+
 def test_nodes_cannot_drive_it(file):
     with pytest.raises(WallOSSError, match="policy_only.*joints and controllers"):
         load_profile(file())
@@ -59,7 +69,8 @@ def test_nodes_cannot_drive_it(file):
         ("policy_only: true", "policy_only: 1", "policy_only"),
         ("rate_hz: 20", "rate_hz: 20\nurdf: arm.urdf", "urdf"),
         ("position_dof: position", "position_dof: nowhere", "nowhere"),
-        ("  rotation_dof: rotation", "  joints_dof: rotation", "joints_dof"),
+        ("policy_only: true", "policy_only: false", "policy_only"),
+        ("  rotation_dof: rotation", "  rotation_dof: rotation\n  joints_dof: rotation", "joints_dof"),
         ("closed: 0, ", "closed: 0, speed: 0.1, ", "speed"),
         ("prompt: front view", "prompt: front view, image_topic: /image", "image_topic"),
         ("position_dof: position", "position_dof: position\n  tool_rotation: [1, 1, 0, 0]", "unit quaternion"),

@@ -69,14 +69,14 @@ def main(args: argparse.Namespace) -> int:
     """
     from wall_oss_ros.policy.checkpoints import model_directory
     from wall_oss_ros.robots.layout import Layout
-    from wall_oss_ros.robots.profile import load_profile
+    from wall_oss_ros.robots.policy_robot import load_embodiment
     from wall_oss_ros.serving.keys import read_keys
     from wall_oss_ros.serving.server import PolicyServer, ServerSettings, is_loopback
 
     ports = args.port or [8000]
     if len(set(ports)) < len(ports) and any(ports):
         raise WallOSSError("--port names one port twice.", "Name each once.")
-    profile = load_profile(args.robot)
+    profile = load_embodiment(args.robot)
     keys = read_keys(args.keys, Layout(profile), _views(args.view), args.action_mode)
     token, made = _token(args.token_file, is_loopback(args.host))
     checkpoint = model_directory(args.checkpoint, profile)

@@ -171,6 +171,11 @@ class Arm(Component):
     limits: Limits
     force: Force | None = None
 
+    @property
+    def keeps_rotation(self) -> bool:
+        """Whether its tool never turns, so that the entries of ``rotation_dof`` are not the robot's."""
+        return False
+
     @model_validator(mode="after")
     def _commanded_in_one_way(self):
         pose = (self.position_dof, self.rotation_dof)

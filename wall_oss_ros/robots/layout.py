@@ -60,9 +60,11 @@ class Layout:
 
     @property
     def arm_mask(self) -> np.ndarray:
-        """(size,) bool: the entries of the first arm and its gripper."""
+        """(size,) bool: the entries of the first arm and its gripper, without a rotation that never changes."""
         mask = np.zeros(self.size, bool)
         mask[self.space.entries] = True
+        if self.profile.arm.keeps_rotation:
+            mask[self.rotation] = False
         mask[self.gripper] = True
         return mask
 

@@ -8,9 +8,8 @@ controllers, topics or watchdogs, so that nodes cannot drive it: it is for recor
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from wall_oss_ros.robots.components import Arm, Gripper, Name, View
 from wall_oss_ros.robots.profile import POLICY_ONLY, RobotProfile, load_profile, read_content, validated
@@ -27,8 +26,13 @@ class PolicyView(View):
 
 
 class PolicyArm(Arm):
-    """A hand that is told where to be. ``rotation_dof`` is its place in the layout, whether or not it turns."""
+    """A hand that is told where to be.
 
+    Attributes:
+        turns: false for one that keeps its rotation: the entries of ``rotation_dof`` are then not the robot's.
+    """
+
+    turns: bool = True
     position_dof: Name
     rotation_dof: Name
     joints_dof: None = None
@@ -39,6 +43,10 @@ class PolicyArm(Arm):
     max_tcp_speed: None = None
     limits: None = None
     force: None = None
+
+    @property
+    def keeps_rotation(self) -> bool:
+        return not self.turns
 
     @model_validator(mode="after")
     def _same_length(self):
@@ -63,7 +71,7 @@ class PolicyGripper(Gripper):
 class PolicyRobot(RobotProfile):
     """The profile of such a robot, which has one arm. ``policy_only: true`` marks its file."""
 
-    policy_only: Literal[True]
+    policy_only: bool
     urdf: None = None
     views: tuple[PolicyView, ...] = Field(min_length=1)
     joint_states: None = None
@@ -77,6 +85,13 @@ class PolicyRobot(RobotProfile):
     resume: None = None
     simulation: None = None
 
+    @field_validator("policy_only")
+    @classmethod
+    def _marks(cls, value: bool) -> bool:
+        if not value:
+            raise ValueError("is either true or left out")
+        return value
+
 
 def load_embodiment(name_or_path: str | Path) -> RobotProfile:
     """A profile for recordings, training and serving: of a robot that nodes drive, or of one that is ``policy_only``.
@@ -85,6 +100,6 @@ def load_embodiment(name_or_path: str | Path) -> RobotProfile:
         WallOSSError: as :func:`wall_oss_ros.robots.profile.load_profile`.
     """
     path, source, content = read_content(name_or_path)
-    if not content.get(POLICY_ONLY):
+    if POLICY_ONLY not in content:
         return load_profile(name_or_path)
     return validated(PolicyRobot, path, source, content)

@@ -279,7 +279,7 @@ def load_profile(name_or_path: str | Path, simulated: bool = False) -> RobotProf
             is nothing to simulate.
     """
     path, source, content = read_content(name_or_path)
-    if content.get(POLICY_ONLY):
+    if content.get(POLICY_ONLY) is True:
         raise WallOSSError(
             f"The robot profile {path} is {POLICY_ONLY}: it says nothing of joints and controllers, which this needs.",
             "Such a robot is for wall-oss serve, train and data; a robot that nodes drive has a whole profile.",

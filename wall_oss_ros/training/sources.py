@@ -17,7 +17,7 @@ from wall_oss_ros.data.mixture import Mixture, Source
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS
 from wall_oss_ros.policy.normalizer import Normalizer
-from wall_oss_ros.robots.profile import load_profile
+from wall_oss_ros.robots.policy_robot import load_embodiment
 from wall_oss_ros.training.batches import Batches
 from wall_oss_ros.training.losses import Batch
 from wall_oss_ros.training.recipe import Recipe, Stage
@@ -77,7 +77,7 @@ def open_sources(recipe: Recipe, image_size: int | None, pictures: Path | None =
     """
     sources: list[Source] = []
     for one in recipe.datasets:
-        profile = load_profile(one.robot)
+        profile = load_embodiment(one.robot)
         mapping, file = load_mapping(one.mapping)
         if one.stored_as is not None:
             profile = profile.model_copy(update={"statistics": one.stored_as})

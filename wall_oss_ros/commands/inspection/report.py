@@ -31,6 +31,7 @@ from wall_oss_ros.policy.normalizer import Normalizer
 from wall_oss_ros.policy.prompts import VIEW_NAMES
 from wall_oss_ros.policy.robot_statistics import never_set
 from wall_oss_ros.policy.tokens import PROMPT_TOKENS, misplaced_tokens, read_tokenizer
+from wall_oss_ros.robots.policy_robot import load_embodiment
 from wall_oss_ros.robots.profile import RobotProfile, available_profiles, load_profile
 
 UNITS = {  # the first whose key is in the degree of freedom's name; by the layout of the released models
@@ -215,7 +216,7 @@ def _statistic_suspicions(
 ) -> Iterator[str]:
     if not robots:
         yield "statistics: none, so the model's numbers have no units; fine-tune it, or add them"
-    wanted = None if robot is None else load_profile(robot)
+    wanted = None if robot is None else load_embodiment(robot)
     if wanted is not None and wanted.statistics not in (None, *robots):
         yield f"statistics: none of {wanted.statistics}, which the profile {wanted.name} names; it cannot move it"
     types = {header.dtype for name, header in headers.items() if is_statistic(name)}
