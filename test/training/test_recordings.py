@@ -24,7 +24,8 @@ from wall_oss_ros.policy.fit import require_fit
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.training import sources
 from wall_oss_ros.training.losses import compute
-from wall_oss_ros.training.pipeline import make_model, make_tokenizer, set_statistics, train
+from wall_oss_ros.training.memory import memory_of
+from wall_oss_ros.training.pipeline import make_model, make_tokenizer, prepare, set_statistics, train
 from wall_oss_ros.training.recipe import Recipe, Stage, load_recipe
 from wall_oss_ros.training.sources import MixedBatches, open_sources
 from wall_oss_ros.training.trainer import Trainer, learning_rate
@@ -321,3 +322,45 @@ def test_robots_that_cannot_share_a_model_and_sizes_that_contradict_a_profile(fo
         run(made, folder / "out")
     with pytest.raises(WallOSSError, match="want different ones"):
         run(recipe(folder, datasets=[ONE, OTHER | {"stored_as": "one", "statistics": "mean_std"}]), folder / "other")
+
+
+def test_a_dry_run_says_and_draws_what_would_happen_and_does_nothing(folder, capsys):
+    recipe(folder, {"accumulate": 2}, ema=0.9)
+    parser = ArgumentParser()
+    command.add_arguments(parser)
+    how = ["--recipe", str(folder / "recipe.yaml"), "--output", str(folder / "out"), "--dry-run"]
+    assert command.main(parser.parse_args(how)) == 0
+    said = capsys.readouterr().out
+    for words in (
+        "stage all: 6 steps of 4 samples", "trains vision tower", "flow head", "memory about",
+        "dataset talking: 50.0% of the samples; 70 frames", "3 episodes to train on, 1 held out",
+        "robot one, statistics as one; views face_view", "action (m, rad): arm_position.0 -",
+        "action, never moved or not recorded, masked: hand", "Predict the next action in robot action",
+        "reach the cup",
+    ):  # fmt: skip
+        assert words in said, words
+    assert {path.name for path in (folder / "out").rglob("*") if path.is_file()} == {"talking.png", "silent.png"}
+
+
+@pytest.mark.parametrize("changes", [{}, {"checkpoint_activations": True}])
+def test_the_memory_of_activations_is_foreseen(folder, changes):
+    made = recipe(folder, {"batch": 8}, datasets=[ONE], **changes)
+    model, _, trainer = prepare(made, open_sources(made, 56), folder / "run")
+    stage = made.stages[0]
+    (part,) = trainer.batches.draw(stage, 0)
+    foreseen = memory_of(model, made, stage, part.batch, 8)
+    assert foreseen.weights == foreseen.gradients == 4 * sum(p.numel() for p in model.parameters())
+    own, kept = {p.data_ptr() for p in model.parameters()}, {}
+
+    def keep(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        compute(model, part.batch, stage.draws, torch.Generator().manual_seed(0))
+    if changes:  # a layer is computed again while its gradient is: more than what was kept till then
+        assert sum(kept.values()) < foreseen.activations < 4 * sum(kept.values())
+    else:
+        assert foreseen.activations == pytest.approx(sum(kept.values()), rel=0.5)

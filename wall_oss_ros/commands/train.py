@@ -8,6 +8,7 @@ examples:
   wall-oss train --output runs/train --resume
   wall-oss train --recipe dual_arm --output runs/lift
   wall-oss train --recipe my_recipe.yaml --minutes 2 --output runs/short
+  wall-oss train --recipe my_recordings.yaml --output runs/mine --dry-run
   wall-oss train --recipe my_recordings.yaml --output runs/mine --device cuda
 """
 
@@ -44,6 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="train for about that long; by default to the recipe's end",
     )
     parser.add_argument("--device", type=text, default="cpu", help="that computes, such as cuda (default: %(default)s)")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="train nothing; say what would train, how much memory it takes, and draw what the data look like",
+    )
     parser.add_argument("--resume", action="store_true", help="go on from the last save in OUTPUT")
 
 
@@ -61,7 +67,7 @@ def main(args: argparse.Namespace) -> int:
     saved = any((output / "run").glob("*.safetensors"))
     if args.resume and not saved:
         raise WallOSSError(f"{output} has no save to go on from.", "Start without --resume.")
-    if saved and not args.resume:
+    if saved and not args.resume and not args.dry_run:
         raise WallOSSError(
             f"{output} already has a training run.", "Add --resume to go on with it, or name another --output."
         )
@@ -69,6 +75,9 @@ def main(args: argparse.Namespace) -> int:
     from wall_oss_ros.training.recipe import load_recipe
 
     recipe = load_recipe(args.recipe)
+    if args.dry_run:
+        _dry_run(recipe, output / "dry_run")
+        return 0
     try:
         _train(recipe, output, args)
     except FloatingPointError as error:
@@ -77,6 +86,19 @@ def main(args: argparse.Namespace) -> int:
         ) from error
     print(f"written to {output}; try it: wall-oss run --model {output}")
     return 0
+
+
+def _dry_run(recipe: Recipe, folder: Path) -> None:
+    if not recipe.datasets:
+        raise WallOSSError(
+            f"The recipe {recipe.name} makes its data in simulation, so that there is nothing to look at yet.",
+            "Train for a moment instead: --minutes 1.",
+        )
+    from wall_oss_ros.training.dry_run import run
+    from wall_oss_ros.training.fine_tuning import image_size
+    from wall_oss_ros.training.sources import open_sources
+
+    print(run(recipe, open_sources(recipe, image_size(recipe)), folder))
 
 
 def _train(recipe: Recipe, output: Path, args: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.model.attention import scaled_product
 from wall_oss_ros.model.config import VisionConfig
 from wall_oss_ros.model.layers import RMSNorm, SwiGLU
 from wall_oss_ros.model.positions import rotate, vision_rotation
@@ -79,7 +80,7 @@ class VisionAttention(nn.Module):
         for count, size in windows:
             stop = start + count * size
             part = [t[:, start:stop].reshape(n * count, size, self.heads, -1).transpose(1, 2) for t in (q, k, v)]
-            out = F.scaled_dot_product_attention(*part)
+            out = scaled_product(*part)
             outputs.append(out.transpose(1, 2).reshape(n, count * size, width))
             start = stop
         return self.proj(outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1))

@@ -10,7 +10,7 @@ import shutil
 import time
 from itertools import groupby
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -109,6 +109,33 @@ class DaggerCollector(Protocol):
         """What the checkpoint ``model`` meets in these episodes, kept in ``folder``; each stage meets other scenes."""
 
 
+class Prepared(NamedTuple):
+    """A run before its first step."""
+
+    model: WallOSS
+    tokenizer: Tokenizer
+    trainer: Trainer
+
+
+def prepare(
+    recipe: Recipe, data: Dataset | Mixture, run: Path, resume: bool = False, device: torch.device | str = "cpu"
+) -> Prepared:
+    """All that a run needs, in its folder."""
+    torch.manual_seed(recipe.seed)
+    tokenizer = make_tokenizer(recipe, data, run)
+    model = make_model(recipe, data, tokenizer)
+    set_statistics(model, data)
+    only = None if recipe.lora is None else adapt(model, recipe)
+    model.to(device)
+    batches: Batches | MixedBatches
+    if isinstance(data, Mixture):
+        batches = MixedBatches(data, tokenizer, model, recipe.seed)
+    else:
+        pretrain_vision(model, data, recipe, run)
+        batches = Batches(data, tokenizer, model, recipe.seed)
+    return Prepared(model, tokenizer, Trainer(model, batches, recipe, run, resume, only))
+
+
 def train(
     recipe: Recipe,
     output: Path,
@@ -139,19 +166,8 @@ def train(
             "Leave out dagger_episodes and dagger_share.",
         )
     output, run = Path(output), Path(output) / "run"
-    torch.manual_seed(recipe.seed)
-    tokenizer = make_tokenizer(recipe, data, run)
-    model = make_model(recipe, data, tokenizer)
-    set_statistics(model, data)
-    only = None if recipe.lora is None else adapt(model, recipe)
-    model.to(device)
-    batches: Batches | MixedBatches
-    if isinstance(data, Mixture):
-        batches = MixedBatches(data, tokenizer, model, recipe.seed)
-    else:
-        pretrain_vision(model, data, recipe, run)
-        batches = Batches(data, tokenizer, model, recipe.seed)
-    trainer = Trainer(model, batches, recipe, run, resume and (run / "progress.json").exists(), only)
+    resume = resume and (run / "progress.json").exists()
+    model, tokenizer, trainer = prepare(recipe, data, run, resume, device)
     deadline = time.monotonic() + 60 * minutes if minutes else math.inf
     collected: list[Dataset] = []
     end = 0
@@ -199,7 +215,8 @@ def export(model: WallOSS, tokenizer: Tokenizer, recipe: Recipe, trainer: Traine
             indent=1,
         )
     )
-    shutil.copy(trainer.folder / "log.csv", output / "log.csv")
+    for name in ("log.csv", "log.jsonl"):
+        shutil.copy(trainer.folder / name, output / name)
     draw_curves(output / "log.csv", output / "curves.png")
 
 

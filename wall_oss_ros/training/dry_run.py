@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a training on recordings would do, before hours are spent on it: what trains, memory, and the data, drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from wall_oss_ros.data.mapping.recorded import RecordedDataset
+from wall_oss_ros.data.mixture import Mixture
+from wall_oss_ros.model import WallOSS
+from wall_oss_ros.policy import prompts
+from wall_oss_ros.policy.normalizer import Normalizer
+from wall_oss_ros.robots.layout import Layout
+from wall_oss_ros.training.memory import memory_of, parts_of
+from wall_oss_ros.training.open_loop import entry_names
+from wall_oss_ros.training.pipeline import prepare
+from wall_oss_ros.training.recipe import Recipe
+from wall_oss_ros.training.sources import MixedBatches, Part
+from wall_oss_ros.training.trainer import Trainer, trainable
+
+_SHOWN = 4  # samples of each dataset
+
+
+def dry_run(recipe: Recipe, model: WallOSS, tokenizer: Tokenizer, trainer: Trainer, folder: Path) -> str:
+    """Says what a run on recordings would do; draws samples as the network gets them into ``folder``, a picture for
+    each dataset."""
+    folder.mkdir(parents=True, exist_ok=True)
+    batches: MixedBatches = trainer.batches
+    lines = [f"recipe {recipe.name}: {sum(p.numel() for p in model.parameters()) / 1e6:.1f} M parameters"]
+    for number, stage in enumerate(recipe.stages):
+        trainable(model, stage, trainer.only)
+        first = sum(one.steps for one in recipe.stages[:number])
+        parts = batches.draw(stage, first)
+        lines.append(f"stage {stage.name}: {stage.steps} steps of {stage.batch} samples")
+        trained = {part: counts for part, counts in parts_of(model).items() if counts[1]}
+        listed = ", ".join(
+            f"{part} {count / 1e6:.2f} of {total / 1e6:.2f} M" for part, (total, count) in trained.items()
+        )
+        lines.append(f"  trains {listed or 'nothing'}")
+        rows = -(-stage.batch // stage.accumulate)
+        taken = [memory_of(model, recipe, stage, part.batch, min(rows, len(part.batch.state))) for part in parts]
+        most = max(taken, key=lambda one: one.total)
+        amounts = ", ".join(f"{name} {_amount(value)}" for name, value in most._asdict().items())
+        lines.append(f"  memory about {_amount(most.total)}: {amounts}")
+    stage = next((one for one in recipe.stages if one.acting_branches), recipe.stages[0])
+    shown = stage.model_copy(update={"batch": max(stage.batch, 8 * len(batches.of))})
+    drawn = {part.source: part for part in batches.draw(shown, 0)}
+    mixture = batches.mixture
+    for number, (source, share) in enumerate(zip(mixture.sources, mixture.shares)):
+        lines += _about(source.name, source.data, share, model)
+        if source.name in drawn:
+            lines += _texts(drawn[source.name], tokenizer)
+        picture = folder / f"{source.name}.png"
+        _draw(picture, source.data, np.random.default_rng([recipe.seed, 17, number]))
+        lines.append(f"  drawn: {picture}")
+    return "\n".join(lines)
+
+
+def _amount(size: float) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+
+
+def _about(name: str, data: RecordedDataset, share: float, model: WallOSS) -> list[str]:
+    hours = len(data) / data.fps / 3600
+    lines = [
+        f"dataset {name}: {share:.1%} of the samples; {len(data)} frames, {hours:.2f} h at {data.fps:g} Hz; "
+        f"{len(data.training)} episodes to train on, {len(data.validation)} held out",
+        f"  robot {data.profile.name}, statistics as {data.robots[0]}; views {', '.join(data.views)}; chunks of "
+        f"{data.horizon} steps at {data.profile.rate_hz:g} Hz, {data.profile.action_mode}",
+    ]
+    head, layout = model.action_preprocessor, Layout(data.profile)
+    for what, table in (("state", head.normalizer_propri), ("action", head.normalizer_action)):
+        known = Normalizer.from_statistics(table, data.robots[0])
+        low, high = known.bounds()
+        live = known.mask()
+        ranges = [f"{entry} {low[i]:.3g} to {high[i]:.3g}" for i, entry in enumerate(entry_names(layout)) if live[i]]
+        lines.append(f"  {what} (m, rad): {', '.join(ranges) or 'nothing that moves'}")
+        if dead := [entry for i, entry in enumerate(entry_names(layout)) if layout.mask[i] and not live[i]]:
+            lines.append(f"  {what}, never moved or not recorded, masked: {', '.join(dead)}")
+    return lines
+
+
+def _texts(part: Part, tokenizer: Tokenizer) -> list[str]:
+    """What the first row of a batch says, from its tokens: the prompts behind the views."""
+    packed = part.batch.packed
+    ids, kinds = packed.input_ids[0].tolist(), packed.kinds[0]
+    start = tokenizer.token_to_id("<|vision_end|>")
+    last = max((at for at, token in enumerate(ids) if token == start), default=-1)
+    text = tokenizer.decode(ids[last + 1 :], skip_special_tokens=False).replace("<|endoftext|>", "")
+    said = " ".join(text.replace(prompts.END, " | ").split())
+    told = float(part.batch.dof_mask.expand(part.batch.actions.shape).sum())
+    counted = part.batch.entries / told if told else 0.0
+    return [
+        f"  a row of {len(ids)} tokens, language {', '.join(kinds) or 'none'}, {counted:.0%} of chunks' entries count:",
+        f"    {said}",
+    ]
+
+
+def _draw(picture: Path, data: RecordedDataset, rng: np.random.Generator) -> None:
+    """Draws samples: the views as the model gets them, the text, and where the chunk leads."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    count = min(_SHOWN, len(data))
+    indices = np.sort(rng.choice(len(data), size=count, replace=False))
+    images: Any = data.images(indices)
+    views = images if isinstance(images, list) else [images[:, view] for view in range(images.shape[1])]
+    layout, width = Layout(data.profile), len(views) + 1
+    size = (2.6 * width + 1.5, 2.5 * count)
+    figure, axes = plt.subplots(count, width, figsize=size, squeeze=False, constrained_layout=True)
+    names = entry_names(layout)
+    steps = (np.arange(data.horizon) + 1) / data.profile.rate_hz
+    for row, index in enumerate(indices):
+        for axis, view, name in zip(axes[row], views, data.views):
+            axis.imshow(view[row])
+            axis.set_title(name, fontsize=7)
+            axis.axis("off")
+        episode, at = data.place(int(index))
+        acting = data.acting(rng, int(index), 1)
+        plot = axes[row][-1]
+        text = acting[0].text if acting else "(nothing to act on)"
+        plot.set_title(f"episode {episode}, row {at}: {text}"[:60], fontsize=7, loc="left")
+        if acting:
+            for entry in np.flatnonzero(acting[0].mask.any(0)):
+                known = acting[0].mask[:, entry]
+                plot.plot(steps[known], acting[0].chunk[known, entry], label=names[entry], linewidth=1)
+            if plot.has_data():
+                plot.legend(fontsize=4, ncol=2)
+        plot.grid(alpha=0.3)
+        plot.tick_params(labelsize=6)
+    axes[-1][-1].set_xlabel("s ahead; m, rad", fontsize=7)
+    figure.savefig(picture, dpi=110)
+    plt.close(figure)
+
+
+def run(recipe: Recipe, mixture: Mixture, folder: Path) -> str:
+    """The whole of it, from a recipe: nothing is trained, and nothing is written but pictures in ``folder``."""
+    with TemporaryDirectory() as work:
+        model, tokenizer, trainer = prepare(recipe, mixture, Path(work))
+        return dry_run(recipe, model, tokenizer, trainer, folder)
