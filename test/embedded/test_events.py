@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Quality of service at work: deadlines, lifespans, liveliness, history; and what publishers and subscriptions hear."""
 
+import io
+import sys
 import threading
 import time
 
@@ -107,7 +109,7 @@ def test_automatic_liveliness_is_lost_with_the_process(make_node, executor):
         assert spin_until(executor, lambda: changed[-1].alive_count == 0)
 
 
-def test_incompatible_ends_are_told_and_warned_of(make_node, executor, capfd):
+def test_incompatible_ends_are_told_and_warned_of(make_node, executor, monkeypatch):
     node, offered, requested = make_node("node"), [], []
     careless = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
     node.create_publisher(
@@ -120,19 +122,21 @@ def test_incompatible_ends_are_told_and_warned_of(make_node, executor, capfd):
     assert offered[0].last_policy_kind == requested[0].last_policy_kind == QoSPolicyKind.RELIABILITY
     node.create_publisher(String, "b", QoSProfile(depth=1), event_callbacks=PublisherEventCallbacks())
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-    seen = []
+    seen = io.StringIO()  # capfd may lose what another thread writes while it is read
+    monkeypatch.setattr(sys, "stderr", seen)
     node.create_subscription(String, "b", print, latched)
     said = "requesting incompatible QoS. No messages will be sent to it. Last incompatible policy: DURABILITY"
-    assert spin_until(executor, lambda: seen.append(capfd.readouterr().err) or said in "".join(seen))
+    assert spin_until(executor, lambda: said in seen.getvalue())
 
 
-def test_who_gives_no_callbacks_is_warned_too(make_node, executor, capfd):
+def test_who_gives_no_callbacks_is_warned_too(make_node, executor, monkeypatch):
+    seen = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", seen)
     node, latched = make_node("node"), QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     silent = PublisherEventCallbacks(use_default_callbacks=False)
     publishers = [node.create_publisher(String, "a", 1), node.create_publisher(String, "b", 1, event_callbacks=silent)]
     for topic in ("a", "b"):
         node.create_subscription(String, topic, print, latched)
-    seen = []
     wanted = (
         "New subscription discovered on topic '/a', requesting incompatible QoS. No messages will be sent to it.",
         "New publisher discovered on topic '/a', offering incompatible QoS. No messages will be received from it.",
@@ -140,13 +144,12 @@ def test_who_gives_no_callbacks_is_warned_too(make_node, executor, capfd):
     )
 
     def all_said():
-        seen.append(capfd.readouterr().err)
-        return all(text in "".join(seen) for text in wanted)
+        return all(text in seen.getvalue() for text in wanted)
 
     assert spin_until(executor, all_said)
     for publisher in publishers:  # those who wait for events let them go
         publisher.destroy()
-    assert "New subscription discovered on topic '/b'" not in "".join(seen), "it asked for no warnings"
+    assert "New subscription discovered on topic '/b'" not in seen.getvalue(), "it asked for no warnings"
 
 
 def test_matches_come_and_go(make_node, executor):
