@@ -364,3 +364,8 @@ def test_the_memory_of_activations_is_foreseen(folder, changes):
         assert sum(kept.values()) < foreseen.activations < 4 * sum(kept.values())
     else:
         assert foreseen.activations == pytest.approx(sum(kept.values()), rel=0.5)
+
+
+def test_the_recipe_that_ships_for_ones_own_robot_is_valid():
+    made = load_recipe("own_robot")
+    assert made.fine_tunes and made.lora.rank == 16 and not made.data and made.datasets[0].mapping == "mapping.yaml"
