@@ -115,3 +115,20 @@ def test_going_home_is_a_state_of_its_own_that_a_stop_ends():
     assert "resume" in supervisor.against_homing(0.0, "")
     supervisor.resume()
     assert supervisor.against_homing(0.0, "") == ""
+
+
+@pytest.mark.parametrize("name", ["franka", "dual_arm"])
+def test_a_way_that_control_stood_still_on_is_over_and_says_so(name):
+    """What was sent last has come to rest meanwhile; nobody sends the rest of the way again."""
+    bench = Bench(name, reachable(name, 3, spread=0.3))
+    bench.run(0.3 * bench.takes)
+    bench.body.step(bench.now + 0.25, True, bench.q, lost=0.25)
+    assert bench.body.fault == "control stood still for 0.2 s, and the motion came to rest on its way"
+    assert not bench.body.moving
+
+
+def test_at_its_end_a_standstill_of_control_is_none_of_its_business():
+    bench = Bench("franka", reachable("franka", 3, spread=0.3))
+    bench.run(bench.takes + bench.body.late + 0.3)
+    bench.body.step(bench.now + 0.25, True, bench.q, lost=0.25)
+    assert bench.body.fault == ""

@@ -141,6 +141,11 @@ class ArmMotion:
             self.anchor.command, self._live, self._sent = going.position, False, None
 
     @property
+    def following(self) -> bool:
+        """Whether it has targets, reached or not."""
+        return self._follower.following
+
+    @property
     def _begun(self) -> bool:
         """Whether it is under way, or about to be; if not, it may have been moved by somebody else."""
         return self._live or self._follower.moving or self._follower.following

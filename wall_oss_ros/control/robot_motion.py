@@ -20,6 +20,7 @@ from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
 
 _OUTSIDE = 0.1  # m: a target farther outside the workspace than this is a mistake; a nearer one is clipped
+_NEAR = 0.01  # rad: a way through postures that ends so near its end has reached it
 _AHEAD = 0.5  # s: an observation this far in the future was made on another clock, or before the clock was set back
 
 
@@ -85,6 +86,7 @@ class RobotMotion:
         self._lateness, self._parts_pace = Lateness(), PartsPace(profile)
         self._dt = 1.0 / rates[0]
         self.late, self.slowed_by = 0.0, ""
+        self._goal: np.ndarray | None = None  # (n,) where a way through postures ends, which nobody will send again
 
     def hear(self, arm: int, stamp: float, q: np.ndarray) -> None:
         """The arm of that number was read to be at joints (k,) rad, finite numbers, at ``stamp`` (s)."""
@@ -124,6 +126,7 @@ class RobotMotion:
     def drop(self) -> None:
         """Forgets all targets; the following steps come to rest."""
         self.queue.clear()
+        self._goal = None
         for motion in self._motions:
             motion.stop()
 
@@ -160,6 +163,7 @@ class RobotMotion:
         if self.fault:
             self.drop()
             return False
+        self._goal = None
         late = self._lateness.since(chunk.stamp)
         if self.queue.put(chunk, now, late):
             self.late = late
@@ -185,6 +189,7 @@ class RobotMotion:
         self._see(now, measured)
         ways = zip(self._motions, np.split(joints, self._ends, axis=1))
         self.fault = of_arm(self.layout, [motion.follow_joints(now, now + times, knots) for motion, knots in ways])
+        self._goal = joints[-1]
         if self.fault:
             self.drop()
 
@@ -210,7 +215,16 @@ class RobotMotion:
             self.fail(unreadable)
         if any(motion.fault for motion in self._motions):
             self.fail(of_arm(self.layout, [motion.fault for motion in self._motions]))
+        elif lost and running and self._stranded:
+            self.fail(f"control stood still for {lost:.1f} s, and the motion came to rest on its way")
         return sent
+
+    @property
+    def _stranded(self) -> bool:
+        """Whether arms have come to rest on a way through postures, which is over for them before its end."""
+        if self._goal is None or all(motion.following for motion in self._motions):
+            return False
+        return np.abs(np.concatenate([anchor.command for anchor in self.anchors]) - self._goal).max() > _NEAR
 
     def openings(self, now: float) -> list[float | None]:
         """The opening of each arm's gripper wanted now, m, within what it can do; None when there is no target."""
