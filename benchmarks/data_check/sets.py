@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from wall_oss_ros.data.lerobot.schema import texts_table
 from wall_oss_ros.data.statistics import Statistics
 
 HEIGHT, WIDTH = 48, 64
@@ -249,7 +250,7 @@ def _tables(content, folder, version, video, tasks, table, statistics, whole) ->
             for row, own in zip(table, statistics)
         ]
         _write(meta / "episodes/chunk-000/file-000.parquet", pa.Table.from_pylist(flat))
-        _write(meta / "tasks.parquet", pa.table({"task_index": list(range(len(tasks))), "__index_level_0__": tasks}))
+        _write(meta / "tasks.parquet", texts_table(dict(enumerate(tasks)), "task"))
     else:
         lines(meta / "episodes.jsonl", table)
         lines(meta / "tasks.jsonl", [{"task_index": i, "task": task} for i, task in enumerate(tasks)])
@@ -259,7 +260,7 @@ def _tables(content, folder, version, video, tasks, table, statistics, whole) ->
     if content.subtasks:
         _write(
             meta / "subtasks.parquet",
-            pa.table({"subtask_index": list(range(len(content.subtasks))), "subtask": content.subtasks}),
+            texts_table(dict(enumerate(content.subtasks)), "subtask"),
         )
 
 

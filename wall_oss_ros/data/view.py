@@ -18,7 +18,7 @@ from wall_oss_ros.errors import WallOSSError
 
 _STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;margin:2em auto;max-width:80em;padding:0 1em;color:#1b1b1b}
-img,video{max-width:100%;height:auto}video{max-height:16em;margin-right:.5em}
+img,video{max-width:100%;height:auto}video{height:14em;margin-right:.5em}
 summary{cursor:pointer;padding:.4em 0;font-weight:600}.words{color:#555}.bad{color:#b00020}
 @media(prefers-color-scheme:dark){body{background:#161616;color:#e8e8e8}.words{color:#aaa}.bad{color:#ff8a80}}
 """

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections import Counter
 
 from wall_oss_ros.commands.arguments import folder, require_writable, text, whole
 from wall_oss_ros.commands.data.editing import add_source
@@ -100,7 +99,7 @@ def show(result, console, everything: bool = False) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from wall_oss_ros.data.checks.findings import LEVELS, grouped
+    from wall_oss_ros.data.checks.findings import grouped, told
 
     survey = result.survey
     console.print(f"[bold]{escape(str(survey.folder))}[/]", soft_wrap=True)
@@ -142,5 +141,4 @@ def show(result, console, everything: bool = False) -> None:
             )
     console.print()
     console.print(table)
-    counts = Counter(f.level for f in result.findings)
-    console.print("\n" + ", ".join(f"{counts[level]} {level}{'' if counts[level] == 1 else 's'}" for level in LEVELS))
+    console.print("\n" + ", ".join(told(result.findings)))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -62,3 +63,9 @@ def grouped(findings: Iterable[Finding]) -> list[list[Finding]]:
 def unsound(findings: Iterable[Finding]) -> bool:
     """Whether any is more than a note."""
     return any(finding.level != "note" for finding in findings)
+
+
+def told(findings: Iterable[Finding]) -> list[str]:
+    """How many there are of each level: ``1 error``, ``2 warnings``, ``0 notes``."""
+    counts = Counter(finding.level for finding in findings)
+    return [f"{counts[level]} {level}{'' if counts[level] == 1 else 's'}" for level in LEVELS]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wall_oss_ros.data.checks.findings import LEVELS, Finding, grouped
+from wall_oss_ros.data.checks.findings import Finding, grouped, told
 from wall_oss_ros.data.checks.pictures import chosen
 from wall_oss_ros.data.checks.run import Result
 from wall_oss_ros.data.checks.survey import Survey
@@ -49,7 +49,7 @@ def write_report(result: Result, folder: Path) -> Path:
 
 def _page(result: Result, drawn: dict[Finding, str]) -> str:
     survey = result.survey
-    counts = ", ".join(f"{sum(f.level == level for f in result.findings)} {level}s" for level in LEVELS)
+    counts = ", ".join(told(result.findings))
     rows = "".join(_row(finding, drawn.get(finding)) for finding in result.findings[:2000])
     if len(result.findings) > 2000:
         rows += f"<tr><td colspan=6>and {len(result.findings) - 2000} more; --json has them all</td></tr>"
