@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who finds which fault: plants those of data_check/faults.py in a sound dataset, runs ``wall-oss data check`` and, where
-they are installed in environments of their own, lerobot-doctor and lerobot-lint over it, and tabulates.
+"""Who finds which fault: plants those of data_check/faults.py in a sound dataset, runs ``wall-oss data check`` over it
+and, where they are installed in environments of their own, lerobot-doctor and lerobot-lint, and tabulates.
 
 A tool has found a fault if it warns of something that it does not say of the sound set, in words about the fault
 (``Fault.words``); of ours the check's name and the episode must be right. A tool that ends with an error of its own
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import os
 import re
 import subprocess
 import sys
@@ -36,7 +37,7 @@ def ours(folder: Path) -> set[tuple[str, int | None, str]]:
 
 def doctor(program: str, folder: Path) -> list[str] | None:
     """What lerobot-doctor warns of; None if it ended without a report."""
-    ended = subprocess.run([program, "check", str(folder), "--json"], capture_output=True, text=True, timeout=300)
+    ended = _run([program, "check", str(folder), "--json"])
     try:
         report = json.loads(ended.stdout[ended.stdout.index("{") :])
     except ValueError:
@@ -48,7 +49,7 @@ def lint(program: str, folder: Path) -> list[str] | None:
     """The same of lerobot-lint; what a check of its own crashed on is no finding."""
     path = folder.with_suffix(".json")
     path.unlink(missing_ok=True)
-    subprocess.run([program, "check", str(folder), "--json", str(path)], capture_output=True, text=True, timeout=300)
+    _run([program, "check", str(folder), "--json", str(path)])
     if not path.exists():
         return None
     found = json.loads(path.read_text())["findings"]
@@ -57,6 +58,12 @@ def lint(program: str, folder: Path) -> list[str] | None:
         for f in found
         if f["severity"] in ("warning", "error") and "CRASHED" not in f["check"]
     ]
+
+
+def _run(words: list[str]) -> subprocess.CompletedProcess:
+    """A program of another environment, which must not find our modules."""
+    others = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run(words, capture_output=True, text=True, timeout=300, env=others)
 
 
 def plant(fault: Fault | None, folder: Path, version: str) -> Path:
@@ -74,7 +81,7 @@ def judged(fault: Fault, said: list[str] | None, before: list[str] | None) -> st
         return "error"
     known = {re.sub(r"[\d.]+", "#", message) for message in before or []}
     new = [message.lower() for message in said if re.sub(r"[\d.]+", "#", message) not in known]
-    hit = any(re.search(rf"\b{re.escape(word)}", message) for message in new for word in fault.words)
+    hit = any(re.search(rf"(?<![a-z]){re.escape(word)}", message) for message in new for word in fault.words)
     return "found" if hit else ""
 
 
@@ -110,9 +117,8 @@ def main() -> None:
                 row[name] = judged(fault, run(program, folder), before[name, fault.version])
             for name, result in row.items():
                 counts[name] += result == "found"
-            print(
-                f"| {fault.name}{'' if fault.version == 'v3.0' else f' ({fault.version})'} | {' | '.join(row.values())} |"
-            )
+            version = "" if fault.version == "v3.0" else f" ({fault.version})"
+            print(f"| {fault.name}{version} | {' | '.join(row.values())} |")
             sys.stdout.flush()
         print(f"| of {len(FAULTS)} | {' | '.join(map(str, counts.values()))} |")
 
