@@ -26,7 +26,7 @@ from queue import Empty
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
-from suite import DEMONSTRATIONS, FIRST_UNSEEN_SEED, RATE_HZ, TASKS, chosen, questions
+from suite import DEMONSTRATIONS, FIRST_UNSEEN_SEED, PIXELS, RATE_HZ, TASKS, chosen, questions
 
 from wall_oss_ros.data.lerobot import Entry, EpisodeData, Feature, LeRobotWriter, open_dataset
 from wall_oss_ros.errors import WallOSSError
@@ -180,7 +180,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--output", type=Path, required=True, metavar="DIR", help="failed episodes go to DIR-failed")
     add("--demonstrations", type=int, default=DEMONSTRATIONS, metavar="N", help="of each task (default: %(default)s)")
     add("--disturbance", type=float, default=0.5, metavar="S", help="of pushes, cm a step (default: %(default)s)")
-    add("--pixels", type=int, default=224, help="side of the pictures (default: %(default)s)")
+    add("--pixels", type=int, default=PIXELS, help="side of the pictures (default: %(default)s)")
     add("--processes", type=int, default=2, metavar="N")
     args = parser.parse_args(arguments)
     if not 1 <= args.demonstrations <= 1000 or args.processes < 1 or args.pixels % 2 or args.disturbance < 0:

@@ -5,7 +5,7 @@ The protocol (huggingface/lerobot, src/lerobot/envs/metaworld.py): camera corner
 picture turned by 180 degrees; the state is the hand's position (m) and the fingers' opening (0 to 1), the action four
 numbers from -1 to 1, the hand's displacement (1 is 1 cm) and the fingers' effort; 500 steps at most; success at any of
 them counts. Two things are otherwise: shadows and anti-aliasing are off, which renders about 20 times faster; and only
-that square of the picture is drawn in which all tasks take place, at a size at which a puck has a dozen pixels.
+that square of the picture is drawn in which all tasks take place, at a size at which a puck has ten pixels.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import metaworld
 import mujoco
 import numpy as np
 from metaworld.policies import ENV_POLICY_MAP
-from suite import LONGEST
+from suite import LONGEST, PIXELS
 
 warnings.filterwarnings("ignore", message="Constant.s. may be too high")  # of the experts; actions are clipped here
 
@@ -29,7 +29,6 @@ CAMERA, CAMERA_POSITION = "corner2", (0.75, 0.075, 0.7)
 LEFT, TOP, SIDE = 0.26, 0.2, 0.6
 """The square that is drawn, as shares of the turned picture. Hands, objects and goals of 10 episodes of each task lie
 between 0.30 and 0.82 from the left, 0.26 and 0.72 from the top."""
-PIXELS = 224
 
 
 class Step(NamedTuple):

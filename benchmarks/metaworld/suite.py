@@ -12,6 +12,8 @@ LONGEST = 500
 """Steps of an episode, as MetaWorld and LeRobot have it."""
 RATE_HZ = 80.0
 """Steps a second: five of MuJoCo's of 2.5 ms."""
+PIXELS = 168
+"""Side of the pictures, in which a puck has ten pixels."""
 DEMONSTRATIONS = 50
 """Of a task at most, as in LeRobot's dataset."""
 FIRST_UNSEEN_SEED = 1_000_000
