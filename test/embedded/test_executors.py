@@ -127,6 +127,24 @@ def test_guard_condition_from_another_thread(executor, make_node):
     assert spin_until(executor, lambda: calls) and calls == [threading.get_ident()]
 
 
+def test_who_is_always_ready_does_not_starve_its_group(context, make_node):
+    """One callback of a group at a time: while it runs, nobody else of the group can be asked."""
+    node, got = make_node("node"), []
+    publisher = node.create_publisher(String, "words", 10)
+
+    def again():
+        publisher.publish(String(data="here"))
+        always.trigger()
+
+    always = node.create_guard_condition(again)
+    node.create_subscription(String, "words", got.append, 10)
+    executor = MultiThreadedExecutor(2, context=context)
+    executor.add_node(node)
+    always.trigger()
+    assert spin_until(executor, lambda: len(got) > 20)
+    executor.shutdown()
+
+
 def test_coroutines_await_futures(executor, make_node):
     make_node("node")
     inner = Future()

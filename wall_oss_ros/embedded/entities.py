@@ -20,9 +20,11 @@ class Entity(NamesWhatIsMissing):
     Attributes:
         condition: the DDS condition that is true while there is work; None where it does not come from DDS.
         callback_group: which other callbacks exclude its own.
+        turn: when its executor began a callback of it last, counted; the longer ago, the sooner it is its turn.
     """
 
     condition: Any = None
+    turn = 0
 
     def __init__(self, callback_group: Any):
         self.callback_group = callback_group

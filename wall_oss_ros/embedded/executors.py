@@ -59,6 +59,7 @@ class Executor(AbstractContextManager):
         self._nodes: list[Any] = []
         self._lock = threading.RLock()
         self._tasks: deque[Task] = deque()
+        self._turns = 0
         self._ready: deque[Any] = deque()  # entities to be asked for work before the next wait
         self._is_shutdown = False
         self._work: dict[int, int | None] = {}  # what has begun, and the thread that runs it, if one does already
@@ -221,8 +222,10 @@ class Executor(AbstractContextManager):
                 ready = waiter.wait(self._entities(), deadline)
                 if ready is None:
                     return None
-                with self._lock:  # each is asked once, so that a busy topic does not starve the others
-                    self._ready.extend(ready)
+                # Each is asked once, who waits longest first: otherwise a busy topic would starve the others of its
+                # callback group, which can only be asked when its callback has ended.
+                with self._lock:
+                    self._ready.extend(sorted(ready, key=lambda entity: entity.turn))
         except (DDSException, NotInitializedException):
             if self.context.ok():
                 raise
@@ -261,6 +264,8 @@ class Executor(AbstractContextManager):
         if work is None:
             group.ending_execution(entity)
             return None
+        self._turns += 1
+        entity.turn = self._turns
         task = Task(work, executor=self)
         task.entity = entity
 

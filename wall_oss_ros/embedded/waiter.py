@@ -53,11 +53,11 @@ class Waiter:
             The entities that may have something to do, which those without a DDS condition always may; None when the
             deadline passed without anything.
         """
-        ready, waiting, next_timer = [], {}, _FOREVER
+        ready, busy, waiting, next_timer = [], [], {}, _FOREVER
         for entity in entities:
             if not entity.callback_group.can_execute(entity):
-                continue
-            if entity.condition is not None:
+                busy.append(entity)
+            elif entity.condition is not None:
                 waiting.setdefault(id(entity.condition), []).append(entity)
             else:
                 ready.append(entity)
@@ -70,12 +70,14 @@ class Waiter:
             count = self._check(_wait(self._set._ref, self._ready, len(self._ready), pause))
         finally:
             self._waits = False
+        woken, self._woken = self._woken, False
+        if woken and any(entity.callback_group.can_execute(entity) for entity in busy):
+            self._woken = True  # a callback has ended: the next wait is for its group, too, and does not last
         for key in self._ready[: min(count, len(self._ready))]:
             if key == _WAKE:
                 self._guard.set(False)
             else:
                 ready += waiting.get(key, ())
-        woken, self._woken = self._woken, False
         return ready if count or woken or next_timer <= limit else None
 
     def _watch(self, waiting: dict[int, list[Any]]) -> None:

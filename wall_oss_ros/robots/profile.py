@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from wall_oss_ros import strict_yaml
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.paths import data_path
+from wall_oss_ros.paths import data_path, is_there
 from wall_oss_ros.robots import urdf_file
 from wall_oss_ros.robots.checked import checked, explain
 from wall_oss_ros.robots.components import (
@@ -297,7 +297,7 @@ def read_content(name_or_path: str | Path) -> tuple[Path, str, dict[str, Any]]:
         WallOSSError: no such robot, variant or file, or not YAML.
     """
     text, colon, variant = str(name_or_path), "", ""
-    if not Path(text).exists():
+    if not is_there(text):
         text, colon, variant = text.partition(":")
     is_path = text.endswith((".yaml", ".yml")) or "/" in text
     if not is_path and text not in available_profiles():

@@ -40,8 +40,8 @@ def open_dataset(
 
 
 class LeRobotDataset:
-    """A dataset of episodes. Safe to use from several threads, pickled, and after a fork at which no other thread
-    reads.
+    """A dataset of episodes. Safe to use from several threads, and pickled, in processes that are spawned;
+    a fork takes over the locks of Arrow's and FFmpeg's threads.
 
     Tables are read when it is opened; data and videos when they are asked for, so that what is wrong with them is said
     then, or by ``verify``. Episodes are asked for by their index.
