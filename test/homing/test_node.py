@@ -72,6 +72,14 @@ class Person:
             if not asked.done():
                 return asked
 
+    def come_home(self):
+        """What became of it in the end: on a busy machine control may stand still, and says so; then asked again."""
+        while True:
+            asked = self.ask_when_it_may()
+            self.bench.until(asked.done)
+            if "control stood still" not in asked.result().message:
+                return asked.result()
+
     def go_when_it_may(self):
         """The same by the action: the goal's handle, the future of its result, and the feedback so far."""
         while True:
@@ -98,8 +106,10 @@ def test_the_arm_goes_home_and_the_person_is_told(bench, profile):
     bench.until(again.done)
     assert not again.result().success and "already" in again.result().message
     bench.until(asked.done)
-    assert asked.result().success, asked.result().message
-    assert asked.result().message == "the arm is home"
+    outcome = asked.result()
+    if "control stood still" in outcome.message:
+        outcome = person.come_home()
+    assert outcome.success and outcome.message == "the arm is home", outcome.message
     assert person.robot.q == pytest.approx(ARM.home, abs=0.01) and not person.control.motion.moving
     bench.until(
         lambda: (person.statuses[-1].state, person.statuses[-1].reason) == (ControlStatus.IDLE, "the arm is home")
@@ -134,9 +144,7 @@ def test_as_an_action_it_can_be_cancelled(bench, profile):
     assert not outcome.result.success and outcome.result.message == "not home: cancelled"
     bench.until(lambda: not person.control.motion.moving)
     assert np.abs(person.robot.q - ARM.home).max() > 0.05
-    asked = person.ask_when_it_may()
-    bench.until(asked.done)
-    assert asked.result().success, "the next one is judged for itself"
+    assert person.come_home().success, "the next one is judged for itself"
 
 
 def test_as_an_action_it_says_why_it_may_not_be(bench, profile):
@@ -213,9 +221,8 @@ def test_it_is_interrupted_at_once_and_stays_where_it_is(bench, profile, how):
         assert not refused.result().success and "release it" in refused.result().message
     if how == "service":
         assert bench.call(Trigger, "resume", Trigger.Request()).success
-        asked = person.ask_when_it_may()
-        bench.until(asked.done)
-        assert asked.result().success, asked.result().message
+        outcome = person.come_home()
+        assert outcome.success, outcome.message
     if how == "plan":
         person.robot.plan(SubtaskPlan.CANCELLED)
         bench.until(in_state(person.statuses, ControlStatus.IDLE))
