@@ -154,6 +154,8 @@ def test_each_stream_is_resampled_as_it_is_said(tmp_path, resample):
     ("state: {arms: {arm: {gripper: next_state}}}", "something for actions"),
     ("state: {arms: {arm: {gripper: {topic: /h, field: p}}}}", "give closed and open, or unit"),
     ("state: {arms: {arm: {joints: {topic: /j, field: p, at: [a]}}}}", "say in names which field"),
+    ("state: {arms: {arm: {rotation: {topic: /p, field: x, form: matrix, unit: deg}}}}", "form matrix have no unit"),
+    ("state: {arms: {arm: {rotation: {topic: /p, field: x, form: euler, order: xxy}}}}", "the same axis twice"),
     ("[1, 2]", "must be a mapping of fields"),
     ("fps: 10\nfps: 20", "is there already"),
 ])  # fmt: skip

@@ -9,12 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from wall_oss_ros import strict_yaml
-from wall_oss_ros.data.mapping.spec import Index
+from wall_oss_ros.data.mapping.spec import EulerOrder, Index, opening_said_once, rotation_turns
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.robots.checked import checked, explain
+from wall_oss_ros.robots.checked import read_checked
 from wall_oss_ros.robots.components import Component, Encoding, Finite, Name, Positive
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.robots.rotation_forms import RotationForm
@@ -72,7 +71,9 @@ class Rotation(Numbers):
     """A rotation. ``order``: of Euler angles, about fixed axes (xyz) or about those that turn along (XYZ)."""
 
     form: RotationForm
-    order: Annotated[str, Field(pattern="^([xyz]{3}|[XYZ]{3})$")] = "xyz"
+    order: EulerOrder = "xyz"
+
+    _turns = model_validator(mode="after")(rotation_turns)
 
 
 class Opening(Numbers):
@@ -82,13 +83,7 @@ class Opening(Numbers):
     closed: Finite | None = None
     open: Finite | None = None
 
-    @model_validator(mode="after")
-    def _said_once(self):
-        if (self.closed is None) != (self.open is None) or (self.closed is None) == (self.unit is None):
-            raise ValueError("give closed and open, or unit where the number is the opening itself")
-        if self.closed is not None and self.closed == self.open:
-            raise ValueError("closed and open are the same; they must differ")
-        return self
+    _said_once = model_validator(mode="after")(opening_said_once)
 
 
 class ArmSource(Component):
@@ -193,19 +188,7 @@ def load_bag_mapping(path: str | Path | None, profile: RobotProfile) -> BagMappi
     """
     if path is None:
         return BagMapping()
-    text = strict_yaml.read_text(path, "The mapping of topics")
-    content = strict_yaml.load(text, f"The mapping of topics {path}")
-    if not isinstance(content, dict):
-        raise WallOSSError(
-            f"The mapping of topics {path} must be a mapping of fields.", "See docs/how-to/recordings.md."
-        )
-    try:
-        mapping = checked(BagMapping, content)
-    except ValidationError as error:
-        problems = "; ".join(dict.fromkeys(explain(one, text) for one in error.errors()))
-        raise WallOSSError(
-            f"The mapping of topics {path} is not valid: {problems}.", "Correct these fields."
-        ) from error
+    mapping = read_checked(BagMapping, path, "The mapping of topics", "See docs/how-to/recordings.md.")
     arms, parts = [one.arm.name for one in profile.arms], [part.name for part in profile.parts]
     actions = mapping.action if isinstance(mapping.action, Actions) else Actions()
     for where, given, there in (

@@ -4,21 +4,42 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from wall_oss_ros import strict_yaml
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.paths import data_path
-from wall_oss_ros.robots.checked import checked, explain
+from wall_oss_ros.robots.checked import read_checked
 from wall_oss_ros.robots.components import Component, Crop, Finite, Name, Vector3
 from wall_oss_ros.robots.rotation_forms import RotationForm
 
 Index = Annotated[int, Field(ge=0)]
 Quaternion = tuple[Finite, Finite, Finite, Finite]
+EulerOrder = Annotated[str, Field(pattern="^([xyz]{3}|[XYZ]{3})$")]
 SampleKind = Literal["reason", "plan", "thought", "ask"]
 UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "rad": 1.0, "deg": 0.017453292519943295}
+
+
+def opening_said_once(opening: Any) -> Any:
+    """Raises ValueError unless an opening has either two different numbers for closed and open, or a unit."""
+    if (opening.closed is None) != (opening.open is None) or (opening.closed is None) == (opening.unit is None):
+        raise ValueError("give closed and open, or unit where the number is the opening itself")
+    if opening.closed is not None and opening.closed == opening.open:
+        raise ValueError("closed and open are the same; they must differ")
+    return opening
+
+
+def rotation_turns(rotation: Any) -> Any:
+    """Raises ValueError where a rotation's form has no such unit, or its Euler angles turn about an axis twice."""
+    if rotation.form in ("euler", "axis_angle"):
+        if rotation.unit not in (None, "rad", "deg"):
+            raise ValueError(f"unit {rotation.unit} is none of an angle")
+    elif rotation.unit is not None:
+        raise ValueError(f"numbers of the form {rotation.form} have no unit")
+    if any(a == b for a, b in zip(rotation.order, rotation.order[1:])):
+        raise ValueError(f"order {rotation.order} turns about the same axis twice in a row")
+    return rotation
 
 
 class Numbers(Component):
@@ -48,18 +69,9 @@ class Rotation(Numbers):
     """
 
     form: RotationForm
-    order: Annotated[str, Field(pattern="^([xyz]{3}|[XYZ]{3})$")] = "xyz"
+    order: EulerOrder = "xyz"
 
-    @model_validator(mode="after")
-    def _turns(self):
-        if self.form in ("euler", "axis_angle"):
-            if self.unit not in (None, "rad", "deg"):
-                raise ValueError(f"unit {self.unit} is none of an angle")
-        elif self.unit is not None:
-            raise ValueError(f"numbers of the form {self.form} have no unit")
-        if any(a == b for a, b in zip(self.order, self.order[1:])):
-            raise ValueError(f"order {self.order} turns about the same axis twice in a row")
-        return self
+    _turns = model_validator(mode="after")(rotation_turns)
 
 
 class Opening(Component):
@@ -79,13 +91,7 @@ class Opening(Component):
     open: Finite | tuple[Finite, ...] | None = None
     unit: Literal["m", "cm", "mm"] | None = None
 
-    @model_validator(mode="after")
-    def _said_once(self):
-        if (self.closed is None) != (self.open is None) or (self.closed is None) == (self.unit is None):
-            raise ValueError("give closed and open, or unit where the number is the opening itself")
-        if self.closed is not None and self.closed == self.open:
-            raise ValueError("closed and open are the same; they must differ")
-        return self
+    _said_once = model_validator(mode="after")(opening_said_once)
 
 
 class ArmColumns(Component):
@@ -271,12 +277,4 @@ def load_mapping(name_or_path: str | Path) -> tuple[Mapping, Path]:
                 f"Known ones: {', '.join(available_mappings())}; or give a file's path.",
             )
         path = data_path("config/mappings") / f"{name_or_path}.yaml"
-    text = strict_yaml.read_text(path, "The mapping")
-    content = strict_yaml.load(text, f"The mapping {path}")
-    if not isinstance(content, dict):
-        raise WallOSSError(f"The mapping {path} must be a mapping of fields.", "Compare it with config/mappings.")
-    try:
-        return checked(Mapping, content), path
-    except ValidationError as error:
-        problems = "; ".join(dict.fromkeys(explain(one, text) for one in error.errors()))
-        raise WallOSSError(f"The mapping {path} is not valid: {problems}.", "Correct these fields.") from error
+    return read_checked(Mapping, path, "The mapping", "Compare it with config/mappings."), path
