@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import math
 import os
 import reprlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,6 +24,26 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         message = message.removeprefix("argument ").replace("\n", " ")
         raise WallOSSError(f"{message}.", f"See {self.prog} --help")
+
+
+def add_commands(parser: argparse.ArgumentParser, package: str, summaries: Mapping[str, str], kind: str) -> None:
+    """Adds subcommands: each name is a module of ``package`` with add_arguments(parser) and main(args) -> exit status.
+
+    Args:
+        summaries: by the names of the subcommands, a hyphen where the module has an underscore.
+        kind: what these are called, such as "command"; then ``args.command_main`` is the main of the chosen one.
+    """
+    subparsers = parser.add_subparsers(title=f"{kind}s", metavar=kind.upper(), required=True)
+    for name, summary in summaries.items():
+        module = importlib.import_module(f"{package}.{name.replace('-', '_')}")
+        subparser = subparsers.add_parser(
+            name,
+            help=summary,
+            description=(module.__doc__ or "").strip(),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(subparser)
+        subparser.set_defaults(**{f"{kind}_main": module.main})
 
 
 def whole(least: int, most: int) -> Callable[[str], int]:

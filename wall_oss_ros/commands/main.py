@@ -4,18 +4,16 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 from xml.etree import ElementTree
 
-from wall_oss_ros.commands.arguments import Parser
+from wall_oss_ros.commands.arguments import Parser, add_commands
 from wall_oss_ros.errors import WallOSSError, missing_package
 from wall_oss_ros.paths import data_path
 
-# Each module in wall_oss_ros.commands has add_arguments(parser) and main(args) -> exit status, and imports what is
-# heavy inside main, so that --help answers at once.
+# Each is a module here, and imports what is heavy inside its main, so that --help answers at once.
 COMMANDS = {
     "run": "simulate a robot, follow an instruction, and judge the result",
     "eval": "measure a model in closed loop on scenes it was never trained on",
@@ -59,17 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
-    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name, summary in COMMANDS.items():
-        module = importlib.import_module(f"wall_oss_ros.commands.{name}")
-        subparser = subparsers.add_parser(
-            name,
-            help=summary,
-            description=(module.__doc__ or "").strip(),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        module.add_arguments(subparser)
-        subparser.set_defaults(command_main=module.main)
+    add_commands(parser, "wall_oss_ros.commands", COMMANDS, "command")
     return parser
 
 

@@ -9,9 +9,9 @@ examples:
 from __future__ import annotations
 
 import argparse
-import importlib
 
-# Each module here has add_arguments(parser) and main(args) -> exit status, as those in wall_oss_ros.commands.
+from wall_oss_ros.commands.arguments import add_commands
+
 VERBS = {
     "from-bag": "convert ROS 2 bags into a LeRobot dataset",
     "check": "look a dataset over before anything is trained on it",
@@ -26,17 +26,7 @@ VERBS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verbs."""
-    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for name, summary in VERBS.items():
-        module = importlib.import_module(f"wall_oss_ros.commands.data.{name.replace('-', '_')}")
-        verb = verbs.add_parser(
-            name,
-            help=summary,
-            description=(module.__doc__ or "").strip(),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        module.add_arguments(verb)
-        verb.set_defaults(verb_main=module.main)
+    add_commands(parser, __name__, VERBS, "verb")
 
 
 def main(args: argparse.Namespace) -> int:
