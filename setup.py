@@ -8,21 +8,13 @@ uses on Humble, do not read it there, and because colcon itself fails at a requi
 import os
 from glob import glob
 from pathlib import Path
+from runpy import run_path
 from xml.etree import ElementTree
 
 from setuptools import __version__, find_packages, setup
 
 PACKAGE = "wall_oss_ros"
-NODES = (
-    "perception",
-    "planner",
-    "action_expert",
-    "model",
-    "control",
-    "plan_markers",
-    "simulated_robot",
-    "mock_gripper",
-)
+NODES = run_path(f"{PACKAGE}/starting.py")["NODES"]
 
 
 def tree(folder, share):

@@ -2,7 +2,8 @@
 """How a node's process begins: as an installed program, named by setup.py, or as ``python -m wall_oss_ros.nodes.NAME``.
 
 Importing a node takes seconds. SIGINT and SIGTERM end one meanwhile quietly, with status 0: Python would print where
-it was, and the process would look as if it had died. Nothing that takes its time is imported here.
+it was, and the process would look as if it had died. Nothing that takes its time is imported here, and nothing that is
+not Python's own, since setup.py reads ``NODES`` here.
 """
 
 from __future__ import annotations

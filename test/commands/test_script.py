@@ -39,8 +39,9 @@ def script(path: Path, text: str) -> None:
 @pytest.fixture
 def checkout(tmp_path):
     root = tmp_path / "checkout"
-    root.mkdir()
-    for name in ("wall-oss", "pyproject.toml", "setup.py", "setup.cfg", "constraints.txt"):
+    (root / "wall_oss_ros").mkdir(parents=True)
+    files = ("wall-oss", "pyproject.toml", "setup.py", "setup.cfg", "constraints.txt", "wall_oss_ros/starting.py")
+    for name in files:
         shutil.copy(ROOT / name, root / name)
     tools = tmp_path / "tools"
     tools.mkdir()
