@@ -16,6 +16,8 @@ from wall_oss_ros.errors import missing_package
 # process that a test starts and means to interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+RERUNS = 2
+
 
 class _Skipped(pytest.Module):
     """A file whose tests need a package that is not installed."""
@@ -75,10 +77,17 @@ def pytest_runtest_call(item):
             raise
 
 
-def pytest_collection_modifyitems(items):
-    """Files with slow tests come first, so that at the end no worker is left alone with one of them."""
+def pytest_collection_modifyitems(config, items):
+    """Files with slow tests come first, so that at the end no worker is left alone with one of them.
+
+    What runs against the clock is run again where a machine that stalls has failed it; the report counts it as rerun.
+    """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+    if config.pluginmanager.has_plugin("rerunfailures"):
+        for item in items:
+            if item.get_closest_marker("real_time"):
+                item.add_marker(pytest.mark.flaky(reruns=RERUNS))
 
 
 @pytest.fixture(autouse=True)

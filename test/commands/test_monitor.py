@@ -11,7 +11,7 @@ from wall_oss_ros.nodes.qos import EVENTS
 import rclpy
 from std_msgs.msg import String
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 
 
 def test_another_listener_is_not_taken_for_the_planner(monkeypatch):

@@ -22,7 +22,7 @@ from wall_oss_ros.policy.checkpoints import model_directory, robots_of
 from wall_oss_ros.robots.profile import load_profile
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(420), pytest.mark.real_time]
 
 
 class Run:

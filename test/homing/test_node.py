@@ -28,9 +28,10 @@ from std_srvs.srv import Trigger
 from wall_oss_msgs.action import Home as HomeAction
 from wall_oss_msgs.msg import ControlStatus, SubtaskPlan
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.real_time]
 ARM = Arm(load_profile("franka"))
 AWAY = ARM.ik([0.5, 0.2, 0.1], ARM.fk(ARM.home)[1], ARM.home).q
+STOOD_STILL = ("control stood still", "the arm was not read for")
 
 
 @pytest.fixture
@@ -73,11 +74,11 @@ class Person:
                 return asked
 
     def come_home(self):
-        """What became of it in the end: on a busy machine control may stand still, and says so; then asked again."""
+        """What became of it in the end: where a busy machine has stood still, control says so; then asked again."""
         while True:
             asked = self.ask_when_it_may()
             self.bench.until(asked.done)
-            if "control stood still" not in asked.result().message:
+            if not any(words in asked.result().message for words in STOOD_STILL):
                 return asked.result()
 
     def go_when_it_may(self):
@@ -107,7 +108,7 @@ def test_the_arm_goes_home_and_the_person_is_told(bench, profile):
     assert not again.result().success and "already" in again.result().message
     bench.until(asked.done)
     outcome = asked.result()
-    if "control stood still" in outcome.message:
+    if any(words in outcome.message for words in STOOD_STILL):
         outcome = person.come_home()
     assert outcome.success and outcome.message == "the arm is home", outcome.message
     assert person.robot.q == pytest.approx(ARM.home, abs=0.01) and not person.control.motion.moving

@@ -25,7 +25,7 @@ from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 from wall_oss_msgs.msg import ControlStatus, Observation, SubtaskPlan
 
-pytestmark = [NEEDS_INTERBOTIX, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [NEEDS_INTERBOTIX, pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.real_time]
 bench = pytest.fixture(a_bench)
 ROBOT = "dual_arm:mobile_aloha"
 PROFILE = load_profile(ROBOT)

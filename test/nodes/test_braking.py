@@ -16,6 +16,8 @@ from wall_oss_ros.nodes.qos import LATCHED
 
 from std_msgs.msg import String
 
+pytestmark = pytest.mark.real_time
+
 bench = pytest.fixture(a_bench)
 NODE = """
     import sys

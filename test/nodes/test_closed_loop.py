@@ -25,6 +25,8 @@ from rclpy.parameter import Parameter
 from std_msgs.msg import String
 from wall_oss_msgs.msg import SubtaskPlan
 
+pytestmark = pytest.mark.real_time
+
 COLOUR, TRAY = "red", "left"
 SUBTASKS = [("pick up", COLOUR), ("place", TRAY)]
 WORDS = [f"pick up the {COLOUR} cube", f"place it in the {TRAY} tray"]

@@ -22,7 +22,7 @@ from std_msgs.msg import Bool, Header
 from trajectory_msgs.msg import JointTrajectory
 from wall_oss_msgs.msg import ActionChunk, ControlStatus, Observation, SubtaskPlan
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.real_time]
 bench = pytest.fixture(a_bench)
 PROGRAM = "/io/program_running"
 BASE = {

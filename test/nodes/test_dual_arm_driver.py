@@ -11,6 +11,8 @@ from wall_oss_ros.sim.driver import SimulatedDriver
 from wall_oss_ros.sim.joint_trajectory_controller import Point, TrajectoryError
 from wall_oss_ros.sim.registry import task_of
 
+pytestmark = pytest.mark.real_time
+
 PROFILE = load_profile("dual_arm")
 TASK = task_of(PROFILE)
 CLOSED = 1.1  # rad of the vendor's gripper

@@ -30,6 +30,8 @@ from rclpy.parameter import Parameter
 from std_msgs.msg import String
 from wall_oss_msgs.msg import ActionChunk, SubtaskPlan
 
+pytestmark = pytest.mark.real_time
+
 COLOUR = "red"
 SUBTASKS = [(expert.TAKE, COLOUR), (expert.LIFT, COLOUR)]
 WORDS = [take_text(COLOUR), lift_text(COLOUR)]

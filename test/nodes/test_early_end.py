@@ -11,6 +11,8 @@ import pytest
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
 from wall_oss_ros import starting
 
+pytestmark = pytest.mark.real_time
+
 NODE = "import sys; sys.argv = ['-m']; import wall_oss_ros.nodes; print('here', flush=True); sys.stdin.read()"
 
 

@@ -36,7 +36,7 @@ from wall_oss_msgs.action import ExecuteInstruction
 from wall_oss_msgs.msg import ActionChunk, ControlStatus, ModelInfo, Observation, Subtask, SubtaskPlan
 from wall_oss_msgs.srv import ApprovePlan, Ask
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.real_time]
 bench = pytest.fixture(a_bench)
 
 

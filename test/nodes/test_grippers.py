@@ -24,6 +24,8 @@ from rclpy.task import Future
 from sensor_msgs.msg import JointState
 from wall_oss_msgs.msg import ControlStatus
 
+pytestmark = pytest.mark.real_time
+
 PROFILE = Gripper(
     dof="gripper", closed=0.0, open=0.09, joints=("right_finger", "left_finger"),
     topic="/gripper_controller/joint_trajectory", joint_positions=Stroke(closed=0.0, open=0.045), speed=0.05,

@@ -18,7 +18,7 @@ import rclpy
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.real_time]
 bench = pytest.fixture(a_bench)
 PROFILE = load_profile("franka")
 

@@ -23,7 +23,7 @@ from std_msgs.msg import Header
 from tf2_ros import StaticTransformBroadcaster
 from wall_oss_msgs.msg import ModelInfo, Observation
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.real_time]
 bench = pytest.fixture(a_bench)
 FACE, WRIST = PROFILE.views
 VIEWS = [view.name for view in PROFILE.views]

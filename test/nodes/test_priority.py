@@ -23,9 +23,10 @@ group = "/proc/self/autogroup"
 print(json.dumps([said, threads, open(group).read() if os.path.exists(group) else ""]))
 ended.set()
 """
-pytestmark = pytest.mark.skipif(
-    not Path("/proc/self/task").exists(), reason="only Linux tells the threads of a process"
-)
+pytestmark = [
+    pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux tells the threads of a process"),
+    pytest.mark.real_time,
+]
 
 
 def outcome(niceness: int, who: str = "me", own_session: bool = True) -> list:

@@ -23,7 +23,7 @@ from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from wall_oss_msgs.msg import Observation, SubtaskPlan
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.real_time]
 PROFILE = load_profile("dual_arm")
 TASK = task_of(PROFILE)
 SLOW = ("robot:=dual_arm", "real_time_factor:=0.3", "camera_rate_hz:=2.0", "seed:=2", "colours:=green,red")

@@ -33,7 +33,7 @@ LINT = (
     ("types", "mypy", ["mypy"]),
     ("dependencies", "deptry", ["deptry", ".", "test", "benchmarks"]),
 )
-TESTS = ("pytest", "pytest_timeout", "hypothesis", "xdist", "psutil")
+TESTS = ("pytest", "pytest_rerunfailures", "pytest_timeout", "hypothesis", "xdist", "psutil")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -133,6 +133,7 @@ class ControlNode(WallOSSNode):
         self.every(1.0 / profile.command.rate_hz, self._cycle, ros_time=True)
         self.every(0.2, self._watch)
         self._look()
+        self._judge()  # the first status says it, too, where a stop is on record
         self._publish_status()
 
     def stop(self) -> None:
