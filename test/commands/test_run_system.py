@@ -26,10 +26,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(420), pytest.mark.real_time]
 
 
 class Run:
-    """A running ``wall-oss run --headless`` and what it prints."""
+    """A running ``wall-oss run --headless`` and what it prints.
 
-    def __init__(self, directory: Path, domain: int, *words: str, **variables: str):
-        self.mark, self._directory = f"WALL_OSS_TEST_{uuid.uuid4().hex}", directory
+    Args:
+        beside: another command on the same domain, which has said something before this one begins.
+    """
+
+    def __init__(self, directory: Path, domain: int, *words: str, beside: tuple[str, ...] = (), **variables: str):
+        self.mark = f"WALL_OSS_TEST_{uuid.uuid4().hex}"
         self._output = directory / "output"
         self._environment = {
             **os.environ,
@@ -38,18 +42,17 @@ class Run:
             "PYTHONPATH": str(ROOT),
             **variables,
         }
+        if beside:
+            self.other = subprocess.Popen(
+                [sys.executable, "-m", "wall_oss_ros.commands.main", *beside], cwd=directory, env=self._environment,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+            )  # fmt: skip
+            assert self.other.stdout.readline()
         with open(self._output, "wb") as file:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "wall_oss_ros.commands.main", "run", "--headless", *words],
                 cwd=directory, env=self._environment, stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
-
-    def beside(self, *words: str) -> subprocess.Popen:
-        """Another command on the same domain."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "wall_oss_ros.commands.main", *words], cwd=self._directory, env=self._environment,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
 
     def error(self) -> str:
         """The error that it ends with; there must be exactly one."""
@@ -101,8 +104,8 @@ def start(tmp_path):
         pytest.skip("there is no trained checkpoint in models/")
     runs = []
 
-    def begin(*words: str, **variables: str) -> Run:
-        runs.append(Run(tmp_path, reserve(), *words, **variables))
+    def begin(*words: str, beside: tuple[str, ...] = (), **variables: str) -> Run:
+        runs.append(Run(tmp_path, reserve(), *words, beside=beside, **variables))
         return runs[-1]
 
     yield begin
@@ -130,12 +133,12 @@ def test_two_arms_run_as_a_whole(start):
 
 
 def test_the_exit_status_is_the_verdict_and_what_was_done_becomes_a_dataset(start, tmp_path):
-    run = start("--seed", "3", "--timeout", "40")
-    recorder = run.beside("record", "--robot", "franka", "--output", "bags", "--auto")
+    recorder = ("record", "--robot", "franka", "--output", "bags", "--auto")
+    run = start("--seed", "3", "--timeout", "40", beside=recorder)
     verdict(run)
-    recorder.terminate()
-    said, _ = recorder.communicate(timeout=60)
-    assert recorder.returncode == 0 and "recording episode_0000" in said
+    run.other.terminate()
+    said, _ = run.other.communicate(timeout=60)
+    assert run.other.returncode == 0 and "recording episode_0000" in said
     assert_is_recorded(tmp_path)
     assert any("pick up the " in line for line in run.lines), "the plan was shown"
     (logs,) = (tmp_path / "runs").iterdir()
