@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who finds which fault: plants those of data_check/faults.py in a sound dataset, runs ``wall-oss data check`` over it
+"""Who finds which fault: plants those of data_check in a sound dataset, runs ``wall-oss data check`` over it
 and, where they are installed in environments of their own, lerobot-doctor and lerobot-lint, and tabulates.
 
 A tool has found a fault if it warns of something that it does not say of the sound set, in words about the fault
 (``Fault.words``); of ours the check's name and the episode must be right. A tool that ends with an error of its own
 before it has looked is told as such.
 
-  python benchmarks/data_checkers.py --doctor /tmp/doctor/bin/lerobot-doctor --lint /tmp/lint/bin/lelint
+  python benchmarks/data_checkers.py --doctor doctor/bin/lerobot-doctor --lint lint/bin/lelint
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import os
 import re
@@ -22,8 +21,9 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from data_check.faults import FAULTS, Fault
-from data_check.sets import sound, write
+from data_check.fault import Fault
+from data_check.faults import FAULTS
+from data_check.sets import Content, sound, write
 
 from wall_oss_ros.data.checks.run import check
 from wall_oss_ros.errors import WallOSSError
@@ -66,14 +66,9 @@ def _run(words: list[str]) -> subprocess.CompletedProcess:
     return subprocess.run(words, capture_output=True, text=True, timeout=300, env=others)
 
 
-def plant(fault: Fault | None, folder: Path, version: str) -> Path:
-    content = copy.deepcopy(sound(np.random.default_rng(SEED)))
-    if fault and fault.content:
-        fault.content(content)
-    write(content, folder, version)
-    if fault and fault.files:
-        fault.files(folder)
-    return folder
+def content() -> Content:
+    """The sound set."""
+    return sound(np.random.default_rng(SEED))
 
 
 def judged(fault: Fault, said: list[str] | None, before: list[str] | None) -> str:
@@ -97,7 +92,7 @@ def main() -> None:
         root = Path(temporary)
         before: dict[tuple[str, str], list[str] | None] = {}
         for version in sorted({fault.version for fault in FAULTS}):
-            folder = plant(None, root / f"sound_{version}", version)
+            folder = write(content(), root / f"sound_{version}", version)
             print(f"sound set, {version}: wall-oss {len(ours(folder))} findings", end="")
             for name, (run, program) in tools.items():
                 before[name, version] = run(program, folder)
@@ -106,7 +101,7 @@ def main() -> None:
             print()
         print(f"\n| fault | {' | '.join(counts)} |\n|---|{'---|' * len(counts)}")
         for number, fault in enumerate(FAULTS):
-            folder = plant(fault, root / f"fault_{number}", fault.version)
+            folder = fault.plant(content(), root / f"fault_{number}")
             try:
                 hits = [f for f in ours(folder) if f[0] in fault.check]
                 mine = "found" if any(fault.episode is None or f[1] == fault.episode for f in hits) else ""

@@ -20,7 +20,7 @@ from wall_oss_ros.data.lerobot.reader import LeRobotDataset
 from wall_oss_ros.errors import WallOSSError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
-from data_check.faults import table
+from data_check.fault import table
 from data_check.sets import VIEWS, sound, write
 
 BENCHMARKS = sys.path[0]

@@ -23,13 +23,7 @@ BASE = sound(np.random.default_rng(1))
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_fault_is_found(fault, tmp_path):
-    content = copy.deepcopy(BASE)
-    if fault.content:
-        fault.content(content)
-    write(content, tmp_path, fault.version)
-    if fault.files:
-        fault.files(tmp_path)
-    result = check(tmp_path)
+    result = check(fault.plant(copy.deepcopy(BASE), tmp_path))
     found = [f for f in result.findings if f.level != "note" and f.check in fault.check]
     assert found, result.findings
     if fault.episode is not None:
