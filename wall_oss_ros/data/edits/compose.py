@@ -22,7 +22,7 @@ from wall_oss_ros.data.edits.picks import Part, compatible
 from wall_oss_ros.data.edits.rows import RowWriter, Taken, listed
 from wall_oss_ros.data.edits.verify import verify
 from wall_oss_ros.data.edits.videos import Placed, VideoCopies
-from wall_oss_ros.data.lerobot.files import hold, write_json, write_lines
+from wall_oss_ros.data.lerobot.files import hold, sync, write_json, write_lines
 from wall_oss_ros.data.lerobot.layout import path_of
 from wall_oss_ros.data.lerobot.schema import texts_table
 from wall_oss_ros.data.lerobot.statistics import combine
@@ -73,7 +73,8 @@ def compose(
         made = _write(parts, partial, link, tell)
         tell("verifying")
         verify(partial, parts, made[1])
-        _sync(partial)
+        for path in sorted(partial.rglob("*")):  # on the disk before it gets its name
+            sync(path)
         if output.exists():
             raise WallOSSError(f"{output} appeared meanwhile.", "Name another folder.")
         os.rename(partial, output)
@@ -233,15 +234,3 @@ def _of_pictures(parts: Sequence[Part], statistics: list[dict[str, dict[str, Any
         ]
         found = combine(wholes)
     return {key: {name: np.asarray(value).tolist() for name, value in one.items()} for key, one in found.items()}
-
-
-def _sync(folder: Path) -> None:
-    """Everything onto the disk before it gets its name."""
-    for path in sorted(folder.rglob("*")):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        except OSError:  # some network file systems cannot
-            pass
-        finally:
-            os.close(descriptor)
