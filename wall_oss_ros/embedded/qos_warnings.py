@@ -15,15 +15,9 @@ from typing import Any
 
 from cyclonedds.core import DDSException, GuardCondition, WaitSet
 
-_FOREVER = 2**63 - 1  # ns
-_WAKE = 0  # what the call to end is attached under; everything else under a number of its own
-_READY = 16
+from wall_oss_ros.embedded import wait_set
 
-_attach, _detach, _wait = (WaitSet._dll_handle[f"dds_waitset_{name}"] for name in ("attach", "detach", "wait"))
-_attach.argtypes, _attach.restype = [ctypes.c_int32, ctypes.c_int32, ctypes.c_ssize_t], ctypes.c_int32
-_detach.argtypes, _detach.restype = [ctypes.c_int32, ctypes.c_int32], ctypes.c_int32
-_wait.argtypes = [ctypes.c_int32, ctypes.POINTER(ctypes.c_ssize_t), ctypes.c_size_t, ctypes.c_int64]
-_wait.restype = ctypes.c_int32
+_READY = 16
 
 
 class QoSWarnings:
@@ -34,7 +28,7 @@ class QoSWarnings:
         self._lock, self._numbers = threading.RLock(), itertools.count(1)
         self._told: dict[int, Callable[[], Any]] = {}
         self._closed = False
-        _attach(self._set._ref, self._guard._ref, _WAKE)
+        wait_set.attach(self._set._ref, self._guard._ref, wait_set.WAKE)
         self._thread = threading.Thread(target=self._watch, name="QoS warnings", daemon=True)
         self._thread.start()
 
@@ -47,13 +41,13 @@ class QoSWarnings:
         number = next(self._numbers)
         self._told[number] = tell
         entity.set_status_mask(status)  # the only one that makes a wait return
-        _attach(self._set._ref, entity._ref, number)
+        wait_set.attach(self._set._ref, entity._ref, number)
 
         def leave() -> None:
             with self._lock:  # not while it is being told of
                 self._told.pop(number, None)
                 if not self._closed:
-                    _detach(self._set._ref, entity._ref)
+                    wait_set.detach(self._set._ref, entity._ref)
 
         return leave
 
@@ -71,7 +65,7 @@ class QoSWarnings:
     def _watch(self) -> None:
         ready = (ctypes.c_ssize_t * _READY)()
         while not self._closed:
-            count = _wait(self._set._ref, ready, _READY, _FOREVER)
+            count = wait_set.wait(self._set._ref, ready, _READY, wait_set.FOREVER)
             if count < 0:  # the participant has been deleted
                 return
             for number in ready[: min(count, _READY)]:

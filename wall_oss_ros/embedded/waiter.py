@@ -9,17 +9,7 @@ from typing import Any
 
 from cyclonedds.core import DDSException, GuardCondition, WaitSet
 
-_FOREVER = 2**63 - 1  # ns
-_WAKE = 0  # what the wake-up call is attached under; everything else under the id of its condition
-
-_attach, _detach, _wait = (
-    WaitSet._dll_handle[f"dds_waitset_{name}"]
-    for name in ("attach", "detach", "wait")  # of our own: types differ
-)
-_attach.argtypes, _attach.restype = [ctypes.c_int32, ctypes.c_int32, ctypes.c_ssize_t], ctypes.c_int32
-_detach.argtypes, _detach.restype = [ctypes.c_int32, ctypes.c_int32], ctypes.c_int32
-_wait.argtypes = [ctypes.c_int32, ctypes.POINTER(ctypes.c_ssize_t), ctypes.c_size_t, ctypes.c_int64]
-_wait.restype = ctypes.c_int32
+from wall_oss_ros.embedded import wait_set
 
 
 class Waiter:
@@ -28,7 +18,7 @@ class Waiter:
     def __init__(self, participant: Any):
         self._guard = GuardCondition(participant.dds)
         self._set = WaitSet(participant.dds)
-        self._check(_attach(self._set._ref, self._guard._ref, _WAKE))
+        self._check(wait_set.attach(self._set._ref, self._guard._ref, wait_set.WAKE))
         self._attached: dict[int, Any] = {}  # conditions by their id, which stays theirs while they are in here
         self._woken, self._waits = True, False  # nobody has looked at anything yet
         self._ready = (ctypes.c_ssize_t * 1)()
@@ -53,7 +43,7 @@ class Waiter:
             The entities that may have something to do, which those without a DDS condition always may; None when the
             deadline passed without anything.
         """
-        ready, busy, waiting, next_timer = [], [], {}, _FOREVER
+        ready, busy, waiting, next_timer = [], [], {}, wait_set.FOREVER
         for entity in entities:
             if not entity.callback_group.can_execute(entity):
                 busy.append(entity)
@@ -63,18 +53,18 @@ class Waiter:
                 ready.append(entity)
                 next_timer = min(next_timer, entity.wait_ns())
         self._watch(waiting)
-        limit = _FOREVER if deadline is None else max(0, int((deadline - time.monotonic()) * 1e9))
+        limit = wait_set.FOREVER if deadline is None else max(0, int((deadline - time.monotonic()) * 1e9))
         self._waits = True
         try:
             pause = 0 if self._woken else min(limit, max(0, next_timer))
-            count = self._check(_wait(self._set._ref, self._ready, len(self._ready), pause))
+            count = self._check(wait_set.wait(self._set._ref, self._ready, len(self._ready), pause))
         finally:
             self._waits = False
         woken, self._woken = self._woken, False
         if woken and any(entity.callback_group.can_execute(entity) for entity in busy):
             self._woken = True  # a callback has ended: the next wait is for its group, too, and does not last
         for key in self._ready[: min(count, len(self._ready))]:
-            if key == _WAKE:
+            if key == wait_set.WAKE:
                 self._guard.set(False)
             else:
                 ready += waiting.get(key, ())
@@ -83,10 +73,11 @@ class Waiter:
     def _watch(self, waiting: dict[int, list[Any]]) -> None:
         """Attaches the conditions of entities by their ids, and detaches all others."""
         for key in self._attached.keys() - waiting.keys():
-            _detach(self._set._ref, self._attached.pop(key)._ref)  # closed meanwhile: it has left the set by itself
+            gone = self._attached.pop(key)
+            wait_set.detach(self._set._ref, gone._ref)  # closed meanwhile: it has left the set by itself
         for key in waiting.keys() - self._attached.keys():
             condition = waiting[key][0].condition
-            if (result := _attach(self._set._ref, condition._ref, key)) >= 0:
+            if (result := wait_set.attach(self._set._ref, condition._ref, key)) >= 0:
                 self._attached[key] = condition
             elif condition._ref != 0:  # not closed by another thread meanwhile
                 self._check(result)
