@@ -15,9 +15,9 @@ from wall_oss_ros.policy import prompts
 from wall_oss_ros.sim.cubes.language import FRAME, LANGUAGE, PLACES, TRAYS, CubeGoal
 from wall_oss_ros.sim.goals import COLOURS
 from wall_oss_ros.training import checkpointing
+from wall_oss_ros.training.optimization import learning_rate
 from wall_oss_ros.training.recipe import Stage, load_recipe
 from wall_oss_ros.training.tokenizer import train_tokenizer
-from wall_oss_ros.training.trainer import learning_rate
 
 
 def make_frame(where=("table", "table", "table"), heights=(0.02, 0.02, 0.02), tcp=(0.4, 0.0, 0.3)) -> np.void:

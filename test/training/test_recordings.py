@@ -23,12 +23,13 @@ from wall_oss_ros.policy import Observation, Policy
 from wall_oss_ros.policy.fit import require_fit
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.training import sources
-from wall_oss_ros.training.losses import compute
+from wall_oss_ros.training.losses import compute, draw_noise_by_row
 from wall_oss_ros.training.memory import memory_of
+from wall_oss_ros.training.optimization import learning_rate
 from wall_oss_ros.training.pipeline import make_model, make_tokenizer, prepare, set_statistics, train
 from wall_oss_ros.training.recipe import Recipe, Stage, load_recipe
-from wall_oss_ros.training.sources import MixedBatches, open_sources
-from wall_oss_ros.training.trainer import Trainer, learning_rate
+from wall_oss_ros.training.sources import Drawn, MixedBatches, open_sources
+from wall_oss_ros.training.trainer import Trainer
 
 DRIVE = Drive(24)
 TASKS, SUBTASKS = {0: "pick up the cup", 1: "wipe the table"}, {0: "reach the cup", 1: "lift it"}
@@ -175,7 +176,7 @@ def test_a_batch_is_a_function_of_seed_and_step_alone(folder):
     first.draw(made.stages[0], 1)
     one, other = first.draw(made.stages[0], 4), second.draw(made.stages[0], 4)
     assert [part.source for part in one] == [part.source for part in other] == ["talking", "silent"]
-    for (_, a), (_, b) in zip(one, other):
+    for a, b in zip((part.batch for part in one), (part.batch for part in other)):
         for name in ("actions", "dof_mask", "state", "pixel_values"):
             assert torch.equal(getattr(a, name), getattr(b, name))
         assert torch.equal(a.packed.input_ids, b.packed.input_ids)
@@ -185,6 +186,26 @@ def test_a_batch_is_a_function_of_seed_and_step_alone(folder):
     again = first.draw(made.stages[0].model_copy(update={"batch": 400}), 9)
     counts = [len(part.batch.state) for part in again]
     assert sum(counts) == 400 and abs(counts[0] - 200) < 60, "by their frames, which are as many"
+
+
+def test_a_row_does_not_depend_on_those_beside_it(folder):
+    made = recipe(folder, {"batch": 8})
+    batches, stage, names = prepare(made, open_sources(made, 56), folder / "run").trainer.batches, made.stages[0], set()
+    for chosen in batches.chosen(stage, 4):
+        whole = batches.pack(chosen, stage, 4)
+        last = batches.pack(Drawn(chosen.number, chosen.indices[-2:], first=len(chosen.indices) - 2), stage, 4)
+        a, b = whole.batch.rows(len(chosen.indices) - 2, len(chosen.indices)), last.batch
+        branches, length = b.actions.shape[1], b.packed.input_ids.shape[1]
+        torch.testing.assert_close(a.actions[:, :branches], b.actions)
+        torch.testing.assert_close(a.pixel_values, b.pixel_values)
+        assert torch.equal(a.packed.input_ids[:, :length], b.packed.input_ids)
+        assert torch.equal(a.packed.labels[:, :length], b.packed.labels)
+        model = small_model()
+        noise, own = (draw_noise_by_row(model, one.batch, stage, [5, 4, 3], one.first) for one in (whole, last))
+        for every, some in zip(noise, own):
+            assert torch.equal(every[-2:, :branches], some)
+        names.add(whole.source)
+    assert names == {"talking", "silent"}
 
 
 def loss(model, batch):

@@ -11,7 +11,9 @@ from network_support import small_model
 from training_support import Samples, packed_batch, small_recipe
 
 from wall_oss_ros.training.losses import Losses, compute
-from wall_oss_ros.training.trainer import Trainer, answer_accuracy, make_optimizer
+from wall_oss_ros.training.optimization import make_optimizer
+from wall_oss_ros.training.tally import answer_accuracy
+from wall_oss_ros.training.trainer import Trainer
 
 
 class Drawn:

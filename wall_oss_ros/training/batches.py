@@ -25,10 +25,20 @@ class Batches:
 
     Args:
         seed: a number, or several where a run has several datasets.
+        by_row: whether a row depends on its place in the step and not on the rows before it, so that several processes
+            can share a step.
+
+    Attributes:
+        least_branches: that a row has where a stage wants motion, though there be none.
     """
 
-    def __init__(self, data: Dataset, tokenizer: Tokenizer, model: WallOSS, seed: int | Sequence[int]):
+    least_branches = 0
+
+    def __init__(
+        self, data: Dataset, tokenizer: Tokenizer, model: WallOSS, seed: int | Sequence[int], by_row: bool = False
+    ):
         self.data, self.tokenizer, self.seed = data, tokenizer, np.atleast_1d(seed).tolist()
+        self._by_row = by_row
         self.head, vision = model.action_preprocessor, model.config.vision
         self.patch, self.merge = vision.patch_size, vision.spatial_merge_size
         shapes = [view.shape[1:3] for view in _by_view(data.images(np.array([0])))]
@@ -48,21 +58,26 @@ class Batches:
             self._cache[text] = self.tokenizer.encode(text, add_special_tokens=False).ids
         return self._cache[text]
 
-    def draw(self, indices: np.ndarray, stage: Stage, step: int) -> Batch:
+    def draw(self, indices: np.ndarray, stage: Stage, step: int, first: int = 0) -> Batch:
         """One batch of the samples ``indices`` (B,).
 
         Every row has as many acting branches as that which has most: what is short is filled up by motion that nothing
         is known of, and that no loss counts.
+
+        Args:
+            first: place in the step of the first of them.
         """
         rng, data = np.random.default_rng([*self.seed, step, 1]), self.data
         language, acting = [], []
-        for index in indices:
+        for place, index in enumerate(indices, first):
+            if self._by_row:
+                rng = np.random.default_rng([*self.seed, step, 1, place])
             texts = [data.language(rng, index, stage.kinds) for _ in range(stage.language_branches)]
             asked = [one for one in texts if one is not None]
             language.append([(one.kind, self._ids(one.prompt), self._ids(one.answer) + self.end) for one in asked])
             acting.append(data.acting(rng, index, stage.acting_branches) if stage.acting_branches else [])
         state, known = data.states(indices)
-        branches = max(map(len, acting))
+        branches = max([self.least_branches if stage.acting_branches else 0, *map(len, acting)])
         shape = (len(indices), branches, data.horizon, state.shape[1])
         nothing = ActingSample("", np.zeros(shape[2:], np.float32), np.zeros(shape[2:], bool))
         acting = [[*some, *[nothing] * (branches - len(some))] for some in acting]

@@ -18,10 +18,11 @@ from wall_oss_ros.policy.normalizer import Normalizer
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.training.memory import memory_of, parts_of
 from wall_oss_ros.training.open_loop import entry_names
+from wall_oss_ros.training.optimization import trainable
 from wall_oss_ros.training.pipeline import prepare
 from wall_oss_ros.training.recipe import Recipe
 from wall_oss_ros.training.sources import MixedBatches, Part
-from wall_oss_ros.training.trainer import Trainer, trainable
+from wall_oss_ros.training.trainer import Trainer
 
 _SHOWN = 4  # samples of each dataset
 

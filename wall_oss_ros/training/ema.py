@@ -50,4 +50,6 @@ class MeanWeights:
     def _swap(self) -> None:
         for name, parameter in self._model.named_parameters():
             if name in self.values:
-                parameter.data, self.values[name] = self.values[name], parameter.data
+                own = parameter.detach().clone()  # numbers change places, not tensors: others may hold on to these
+                parameter.copy_(self.values[name])
+                self.values[name].copy_(own)

@@ -72,6 +72,19 @@ class TrainingLog:
             file.flush()
 
 
+class NoLog:
+    """Of a process for which another one speaks."""
+
+    def __enter__(self) -> NoLog:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def write(self, row: dict[str, Any], more: dict[str, Any]) -> None: ...
+
+    def validated(self, step: int, losses: dict[str, list[float]]) -> None: ...
+
+
 def _step(line: str) -> int | None:
     try:
         return int(json.loads(line)["step"])

@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 
 from wall_oss_ros.model import WallOSS
 from wall_oss_ros.model.flow import flow_loss, sample_time
 from wall_oss_ros.training.packing import IGNORED, Packed
+from wall_oss_ros.training.recipe import Stage
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,23 @@ def draw_noise(model: WallOSS, batch: Batch, draws: int, generator: torch.Genera
     rows, branches, horizon, size = batch.actions.shape
     time = sample_time((rows, branches, draws), model.config.noise_scheduler, generator=generator)
     return Noise(time, torch.randn((rows, branches, draws, horizon, size), generator=generator))
+
+
+def draw_noise_by_row(model: WallOSS, batch: Batch, stage: Stage, seed: Sequence[int], first: int = 0) -> Noise:
+    """The same, each row's from a generator of its own: what a row gets does not depend on those beside it.
+
+    Args:
+        seed: of all rows.
+        first: place of the first row.
+    """
+    branches = batch.actions.shape[1]
+    whole = (1, max(branches, stage.acting_branches), *batch.actions.shape[2:])
+    rows = []
+    for place in range(first, first + len(batch.actions)):
+        generator = torch.Generator().manual_seed(int(np.random.default_rng([*seed, place]).integers(2**62)))
+        drawn = draw_noise(model, replace(batch, actions=torch.empty(whole)), stage.draws, generator)
+        rows.append([one[:, :branches] for one in drawn])
+    return Noise(*map(torch.cat, zip(*rows)))
 
 
 @dataclass(frozen=True)

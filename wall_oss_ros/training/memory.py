@@ -9,8 +9,8 @@ from torch import nn
 
 from wall_oss_ros.model import WallOSS, WallOSSConfig
 from wall_oss_ros.training.losses import Batch
+from wall_oss_ros.training.optimization import belongs_to_action_expert
 from wall_oss_ros.training.recipe import Recipe, Stage
-from wall_oss_ros.training.trainer import belongs_to_action_expert
 
 
 class Memory(NamedTuple):

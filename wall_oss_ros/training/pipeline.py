@@ -167,37 +167,42 @@ def train(
         )
     output, run = Path(output), Path(output) / "run"
     resume = resume and (run / "progress.json").exists()
-    model, tokenizer, trainer = prepare(recipe, data, run, resume, device)
+    _, tokenizer, trainer = prepare(recipe, data, run, resume, device)
     deadline = time.monotonic() + 60 * minutes if minutes else math.inf
     collected: list[Dataset] = []
     end = 0
     for number, stage in enumerate(recipe.stages):
         end += stage.steps
         if stage.dagger_episodes and time.monotonic() < deadline:
-            export(model, tokenizer, recipe, trainer, output)
+            with trainer.whole() as kept:
+                export(kept, tokenizer, recipe, trainer, output)
             collected.append(dagger(output, run / f"dagger-{number}", stage.dagger_episodes, number))
             trainer.learn_from(collected)
         if trainer.step < end:
             trainer.run(end, deadline)
-    if isinstance(data, Mixture) and recipe.open_loop_episodes:
-        with trainer.as_kept():
-            report = open_loop(model, tokenizer, data, recipe.open_loop_episodes, output / "open_loop")
-        print(report, flush=True)
-    export(model, tokenizer, recipe, trainer, output)
+    with trainer.whole() as kept:
+        if kept is None:
+            return output
+        if isinstance(data, Mixture) and recipe.open_loop_episodes:
+            report = open_loop(kept, tokenizer, data, recipe.open_loop_episodes, output / "open_loop")
+            print(report, flush=True)
+        export(kept, tokenizer, recipe, trainer, output)
     return output
 
 
 def export(model: WallOSS, tokenizer: Tokenizer, recipe: Recipe, trainer: Trainer, output: Path) -> None:
     """Writes weights, config, tokenizer, recipe, log and curves; of recordings profiles and mappings, too.
 
+    Args:
+        model: see :meth:`Trainer.whole`.
+
     Adapters are written to ``adapter`` in peft's format, and then merged into the weights: nothing can be trained
     afterwards.
     """
-    with trainer.as_kept():
-        if recipe.lora is not None:
-            save_adapter(model, output / "adapter")
-            merge_lora(model)
-        model.save_pretrained(output)
+    if recipe.lora is not None:
+        save_adapter(model, output / "adapter")
+        merge_lora(model)
+    model.save_pretrained(output)
     tokenizer.save(str(output / "tokenizer.json"))
     if recipe.fine_tunes:
         _copy_beside(model_directory(recipe.start), output)

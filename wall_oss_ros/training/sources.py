@@ -24,20 +24,35 @@ from wall_oss_ros.training.recipe import Recipe, Stage
 
 
 class Part(NamedTuple):
-    """What a step draws from one dataset."""
+    """What a step draws from one dataset, or some rows of that."""
 
     source: str
     batch: Batch
+    number: int = 0  # of the dataset
+    first: int = 0  # place of its first row among the step's of this dataset
+    idle: bool = False  # it counts for nothing, and keeps a process in step with the others
+
+
+class Drawn(NamedTuple):
+    """Samples of one dataset that are to be packed."""
+
+    number: int  # of the dataset
+    indices: np.ndarray
+    first: int = 0
 
 
 class MixedBatches:
     """Batches of a mixture, each a function of (seed, step) alone. A step's samples are packed dataset by dataset, as
-    views, robots and lengths of prompts differ; the trainer adds their losses up as if they were one batch."""
+    views, robots and lengths of prompts differ; the trainer adds their losses up as if they were one batch.
+
+    What is drawn is known before any of it is read, so that several processes can share it.
+    """
 
     def __init__(self, mixture: Mixture, tokenizer: Tokenizer, model: WallOSS, seed: int):
         self.mixture, self._seed = mixture, seed
         self.of = [
-            Batches(source.data, tokenizer, model, (seed, 11, number)) for number, source in enumerate(mixture.sources)
+            Batches(source.data, tokenizer, model, (seed, 11, number), by_row=True)
+            for number, source in enumerate(mixture.sources)
         ]
 
     def __len__(self) -> int:
@@ -45,23 +60,37 @@ class MixedBatches:
 
     def draw(self, stage: Stage, step: int) -> list[Part]:
         """What a step trains on."""
-        drawn = self.mixture.draw(np.random.default_rng([self._seed, step]), stage.batch)
-        return [self._part(number, indices, stage, step) for number, indices in drawn]
+        return [self.pack(one, stage, step) for one in self.chosen(stage, step)]
+
+    def chosen(self, stage: Stage, step: int) -> list[Drawn]:
+        """The samples of a step."""
+        return [Drawn(*one) for one in self.mixture.draw(np.random.default_rng([self._seed, step]), stage.batch)]
+
+    def pack(self, drawn: Drawn, stage: Stage, step: int) -> Part:
+        """Reads them."""
+        batch = self.of[drawn.number].draw(drawn.indices, stage, step, drawn.first)
+        return Part(self.mixture.sources[drawn.number].name, batch, drawn.number, drawn.first)
 
     def held_out(self, stage: Stage, part: int) -> list[Part]:
         """Held-out samples of every dataset that has some, spread over their episodes; as ``part`` goes up, others."""
-        parts = []
+        return [self.pack(one, stage, held_out_step(part)) for one in self.chosen_held_out(stage, part)]
+
+    def chosen_held_out(self, stage: Stage, part: int) -> list[Drawn]:
+        """The samples of :meth:`held_out`."""
+        found = []
         for number, source in enumerate(self.mixture.sources):
             data = source.data
             rng = np.random.default_rng([self._seed, 13, number, part])
             count = min(stage.batch, data.held_out)
             if count:
                 chosen = len(data) - data.held_out + rng.choice(data.held_out, size=count, replace=False)
-                parts.append(self._part(number, np.sort(chosen), stage, 1_000_000_000 + part))
-        return parts
+                found.append(Drawn(number, np.sort(chosen)))
+        return found
 
-    def _part(self, number: int, indices: np.ndarray, stage: Stage, step: int) -> Part:
-        return Part(self.mixture.sources[number].name, self.of[number].draw(indices, stage, step))
+
+def held_out_step(part: int) -> int:
+    """What takes the place of a step's number where held-out samples are drawn."""
+    return 1_000_000_000 + part
 
 
 def open_sources(recipe: Recipe, image_size: int | None, pictures: Path | None = None) -> Mixture:

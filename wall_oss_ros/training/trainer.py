@@ -14,7 +14,6 @@ from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -26,69 +25,15 @@ from wall_oss_ros.model import WallOSS
 from wall_oss_ros.training import checkpointing
 from wall_oss_ros.training.batches import Batches
 from wall_oss_ros.training.ema import MeanWeights
-from wall_oss_ros.training.log import TrainingLog, peak_memory
-from wall_oss_ros.training.losses import Batch, Losses, Noise, compute, draw_noise
-from wall_oss_ros.training.packing import IGNORED, Packed
+from wall_oss_ros.training.log import NoLog, TrainingLog, peak_memory
+from wall_oss_ros.training.losses import Batch, Losses, Noise, compute, draw_noise, draw_noise_by_row
+from wall_oss_ros.training.optimization import learning_rate, make_optimizer, trainable
 from wall_oss_ros.training.recipe import Recipe, Stage
-from wall_oss_ros.training.sources import MixedBatches, Part
+from wall_oss_ros.training.sources import MixedBatches, Part, held_out_step
+from wall_oss_ros.training.tally import Totals, answer_accuracy, mean, merged
 
 Parts = list[Part]
 LOG_FIELDS = ("step", "stage", "seconds", "learning_rate", "cross_entropy", "flow")
-
-
-def belongs_to_action_expert(name: str) -> bool:
-    """Whether a parameter serves action tokens alone: the second expert of each split part, and the flow head."""
-    return "experts.1." in name or "norms.1." in name or name.startswith("action_preprocessor.")
-
-
-def trainable(model: nn.Module, stage: Stage, only: Collection[str] | None = None) -> None:
-    """Freezes what the stage does not train, and all but ``only`` where these are given, as with adapters."""
-    for name, parameter in model.named_parameters():
-        if name.startswith("visual."):
-            wanted = stage.trains != "action_expert" and stage.vision_rate > 0
-        else:
-            wanted = stage.trains == "all" or (stage.trains == "action_expert") == belongs_to_action_expert(name)
-        parameter.requires_grad_(wanted and (only is None or name in only))
-
-
-def learning_rate(stage: Stage, step: int) -> float:
-    """Linear warm-up, constant, then a fall to a tenth over the stage's last ``decay`` steps: linear, or a cosine's
-    half, which without ``decay`` takes all steps behind the warm-up."""
-    rate = stage.learning_rate * min(1.0, (step + 1) / max(1, stage.warmup))
-    left, decay = stage.steps - step, stage.decay
-    if stage.schedule == "cosine" and not decay:
-        decay = max(stage.steps - stage.warmup, 0)
-    if left <= decay:
-        share = left / decay
-        rate *= 0.1 + 0.9 * (share if stage.schedule == "linear" else (1 - math.cos(math.pi * share)) / 2)
-    return rate
-
-
-def make_optimizer(model: nn.Module, recipe: Recipe, only: Collection[str] | None = None) -> torch.optim.AdamW:
-    """AdamW; weight decay on matrices only, the vision tower in groups of its own; of ``only`` where it is given."""
-    groups = []
-    for vision in (True, False):
-        for matrix in (True, False):
-            chosen = [
-                p
-                for n, p in model.named_parameters()
-                if n.startswith("visual.") == vision and (p.ndim > 1) == matrix and (only is None or n in only)
-            ]
-            groups.append({"params": chosen, "weight_decay": recipe.weight_decay if matrix else 0.0, "vision": vision})
-    return torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.95), fused=True)
-
-
-def answer_accuracy(losses: Losses, packed: Packed) -> dict[str, tuple[int, int]]:
-    """By kind of language sample: (answers all of whose tokens are right, answers), teacher-forced."""
-    speaks = packed.labels != IGNORED
-    right = torch.zeros_like(speaks)
-    right[speaks] = losses.logits.argmax(-1) == losses.targets
-    counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for row, kinds in enumerate(packed.kinds):
-        for index, kind in enumerate(kinds):
-            counts[kind][0] += int(right[row][packed.label_kinds[row] == index].all())
-            counts[kind][1] += 1
-    return {kind: (hits, total) for kind, (hits, total) in counts.items()}
 
 
 class Trainer:
@@ -97,7 +42,14 @@ class Trainer:
     Args:
         batches: of one dataset, or of a mixture.
         only: names of the parameters that may be trained; all when None.
+
+    Attributes:
+        leads: whether this process speaks and writes for all; there may be others, see ``sharded.py``.
     """
+
+    leads = True
+    _processes = 1
+    _own: tuple[int, ...] = ()  # what sets this process's chance apart from the others'
 
     def __init__(
         self,
@@ -116,9 +68,9 @@ class Trainer:
         self.step, self.seconds = 0, 0.0
         model.set_gradient_checkpointing(recipe.checkpoint_activations)
         if resume:
-            progress = checkpointing.load(self.folder, model, self.optimizer, self.mean, only)
+            progress = self._load()
             self.step, self.seconds = progress["step"], progress["seconds"]
-        self._log = TrainingLog(self.folder, LOG_FIELDS, self.step)
+        self._log = TrainingLog(self.folder, LOG_FIELDS, self.step) if self.leads else NoLog()
         self._maker, self._next = ThreadPoolExecutor(1), None
         self._data, self._collected = getattr(batches, "data", None), 0
 
@@ -131,21 +83,18 @@ class Trainer:
         """Trains up to step ``until`` of the recipe, or to ``deadline`` (of time.monotonic); saves in either case."""
         total = sum(stage.steps for stage in self.recipe.stages)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with self._log, Progress(*columns) as bar:
+        with self._log, Progress(*columns, disable=not self.leads) as bar:
             task = bar.add_task("training", total=total, completed=self.step)
             current = None
             self._next = None  # what was drawn ahead may be of other data
             self._draw_ahead()
-            while self.step < until and time.monotonic() < deadline:
+            while self.step < until and self._goes_on(deadline):
                 stage, within = self._position(self.step)
                 if stage is not current:
-                    trainable(self.model, stage, self.only)
+                    self._begin(stage)
                     current = stage
                 row, more = self._train_step(stage, within)
-                more |= {
-                    "left_s": round(more["step_s"] * (total - self.step), 1),
-                    "memory_mb": peak_memory(self.device),
-                }
+                more |= {"left_s": round(more["step_s"] * (total - self.step), 1), "memory_mb": self._memory()}
                 self._log.write(row, more)
                 bar.update(
                     task,
@@ -156,7 +105,8 @@ class Trainer:
                 if self.step % self.recipe.validate_every == 0 or self.step == total:
                     with self.as_kept():
                         said = self.validate(stage)
-                    bar.console.print(said, highlight=False, soft_wrap=True)
+                    if self.leads:
+                        bar.console.print(said, highlight=False, soft_wrap=True)
                 if self.step % self.recipe.save_every == 0 or self.step == total:
                     self.save()
         self.save()
@@ -164,6 +114,15 @@ class Trainer:
     def save(self) -> None:
         progress = {"step": self.step, "seconds": round(self.seconds, 1)}
         checkpointing.save(self.folder, self.model, self.optimizer, progress, self.mean, self.only)
+
+    def _load(self) -> dict:
+        return checkpointing.load(self.folder, self.model, self.optimizer, self.mean, self.only)
+
+    @contextmanager
+    def whole(self) -> Iterator[WallOSS | None]:
+        """The network as a checkpoint has it; None in a process that does not lead."""
+        with self.as_kept():
+            yield self.model
 
     @contextmanager
     def as_kept(self) -> Iterator[None]:
@@ -194,7 +153,7 @@ class Trainer:
             return self.batches.held_out(stage, part)
         data = self.batches.data
         indices = np.arange(len(data))[len(data) - data.held_out :][part * stage.batch : (part + 1) * stage.batch]
-        return [Part("", self.batches.draw(indices, stage, 1_000_000_000 + part))] if len(indices) else []
+        return [Part("", self.batches.draw(indices, stage, held_out_step(part)))] if len(indices) else []
 
     def _choose(self, stage: Stage, step: int) -> np.ndarray:
         """The samples of a step. Those from DAgger come first in the data, those held out last."""
@@ -219,18 +178,21 @@ class Trainer:
         parts = self._next.result()
         self._draw_ahead()
         if self.recipe.lora is not None:  # dropout draws from torch's own generator
-            torch.manual_seed(int(np.random.default_rng([self.recipe.seed, self.step, 4]).integers(2**62)))
+            torch.manual_seed(drawn_seed([self.recipe.seed, self.step, 4, *self._own]))
         rate = learning_rate(stage, within)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * (stage.vision_rate if group["vision"] else 1.0)
         self.optimizer.zero_grad(set_to_none=True)
-        totals = Totals(sum(part.batch.answer_tokens for part in parts), sum(part.batch.entries for part in parts))
-        language, flow, by_source = 0.0, 0.0, {}
-        for number, part in enumerate(parts):
-            own = self._backward(part.batch, stage, totals, [3] if number == 0 else [3, number])
-            shares = totals.shares(part.batch)
-            language, flow = language + own[0] * shares[0], flow + own[1] * shares[1]
-            by_source[part.source] = {"cross_entropy": own[0], "flow": own[1], "samples": len(part.batch.state)}
+        totals = Totals(*self._summed(sum((np.array(Totals.of(part.batch)) for part in parts), np.zeros(2))))
+        names = self._names()
+        found = np.zeros((len(names), 6))  # summed language loss, its tokens, flow loss, its entries, samples, tokens
+        for part in parts:
+            batch, (language, flow) = part.batch, self._backward(part, stage, totals)
+            counted = (0, 0) if part.idle else (len(batch.state), batch.tokens)
+            own = Totals.of(batch)
+            found[part.number] += (language * own.tokens, own.tokens, flow * own.entries, own.entries, *counted)
+        found = self._summed(found)
+        self._settle(totals)
         nn.utils.clip_grad_norm_([p for p in self.model.parameters() if p.grad is not None], self.recipe.clip)
         self.optimizer.step()
         self.step += 1
@@ -238,28 +200,43 @@ class Trainer:
             self.mean.update(self.step)
         spent = time.monotonic() - began
         self.seconds += spent
-        values = (self.step, stage.name, round(self.seconds, 1), rate, language, flow)
-        more = {
+        whole = found.sum(0)
+        values = (self.step, stage.name, round(self.seconds, 1), rate, mean(whole[:2]), mean(whole[2:4]))
+        more: dict = {
             "step_s": round(spent, 4),
-            "samples_s": round(sum(len(part.batch.state) for part in parts) / spent, 2),
-            "tokens_s": round(sum(part.batch.tokens for part in parts) / spent, 1),
+            "samples_s": round(whole[4] / spent, 2),
+            "tokens_s": round(whole[5] / spent, 1),
         }
-        return dict(zip(LOG_FIELDS, values)), more | ({"sources": by_source} if "" not in by_source else {})
+        if isinstance(self.batches, MixedBatches):
+            more["sources"] = {
+                name: {"cross_entropy": mean(own[:2]), "flow": mean(own[2:4]), "samples": int(own[4])}
+                for name, own in zip(names, found)
+                if own[4]
+            }
+        return dict(zip(LOG_FIELDS, values)), more
 
-    def _backward(self, batch: Batch, stage: Stage, totals: Totals, draw: list[int]) -> tuple[float, float]:
-        """Adds the gradients of a batch, slice by slice. Its losses, language and flow."""
-        generator = torch.Generator().manual_seed(
-            int(np.random.default_rng([self.recipe.seed, self.step, *draw]).integers(2**62))
-        )
-        drawn = draw_noise(self.model, batch, stage.draws, generator)
-        count, size = len(batch.state), -(-stage.batch // stage.accumulate)
-        own, language, flow = Totals(batch.answer_tokens, batch.entries), 0.0, 0.0
+    def _names(self) -> list[str]:
+        """Of the datasets."""
+        mixed = isinstance(self.batches, MixedBatches)
+        return [source.name for source in self.batches.mixture.sources] if mixed else [""]
+
+    def _noise(self, part: Part, stage: Stage, seed: Sequence[int]) -> Noise:
+        """What the flow of a part's rows starts from."""
+        if isinstance(self.batches, MixedBatches):
+            return draw_noise_by_row(self.model, part.batch, stage, [*seed, part.number], part.first)
+        return draw_noise(self.model, part.batch, stage.draws, torch.Generator().manual_seed(drawn_seed(seed)))
+
+    def _backward(self, part: Part, stage: Stage, totals: Totals) -> tuple[float, float]:
+        """Adds the gradients of a part, slice by slice. Its losses, language and flow."""
+        batch, drawn = part.batch, self._noise(part, stage, [self.recipe.seed, self.step, 3])
+        count, size = len(batch.state), rows_at_once(stage)
+        own, language, flow = Totals.of(batch), 0.0, 0.0
         for start in range(0, count, size):
             whole = size >= count
             piece = batch if whole else batch.rows(start, start + size)
             noise = drawn if whole else Noise(*(one[start : start + size] for one in drawn))
             with self._precision():
-                losses = compute(self.model, piece.to(self.device), stage.draws, drawn=noise)
+                losses = self._losses(piece.to(self.device), stage.draws, noise)
             shares, within = totals.shares(piece), own.shares(piece)
             loss = (
                 stage.language_weight * losses.cross_entropy * shares[0] + stage.flow_weight * losses.flow * shares[1]
@@ -267,10 +244,36 @@ class Trainer:
             if not torch.isfinite(loss):
                 raise FloatingPointError(f"the loss is {loss.item()} at step {self.step}; lower the learning rate")
             if loss.requires_grad:  # a batch may have nothing that this stage trains
-                loss.backward()
+                (loss * self._processes).backward()  # processes take the mean of their gradients
             language += losses.cross_entropy.item() * within[0]
             flow += losses.flow.item() * within[1]
         return language, flow
+
+    # What several processes do otherwise
+
+    def _begin(self, stage: Stage) -> None:
+        trainable(self.model, stage, self.only)
+
+    def _goes_on(self, deadline: float) -> bool:
+        return time.monotonic() < deadline
+
+    def _losses(self, batch: Batch, draws: int, drawn: Noise) -> Losses:
+        return compute(self.model, batch, draws, drawn=drawn)
+
+    def _summed(self, numbers: np.ndarray) -> np.ndarray:
+        """Over all processes."""
+        return numbers
+
+    def _from_all(self, found: object) -> list:
+        """What each process found."""
+        return [found]
+
+    def _memory(self) -> int:
+        """The most that a process has used, MB."""
+        return peak_memory(self.device)
+
+    def _settle(self, totals: Totals) -> None:
+        """What is to be done to gradients before they are clipped."""
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16")
@@ -279,21 +282,27 @@ class Trainer:
     def validate(self, stage: Stage) -> str:
         """One line: losses and the share of right answers by kind, on held-out samples."""
         counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-        found: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        sums: dict[tuple[str, int], np.ndarray] = defaultdict(lambda: np.zeros(4))
         for part in range(2):
-            for source, batch in self._held_out(stage, part):
-                generator = torch.Generator().manual_seed(part)
+            for one in self._held_out(stage, part):
+                noise, batch = self._noise(one, stage, [part]), one.batch.to(self.device)
                 with self._precision():
-                    losses = compute(self.model, batch.to(self.device), stage.draws, generator)
-                found[source].append((float(losses.cross_entropy), float(losses.flow)))
-                for kind, (hits, total) in answer_accuracy(losses, batch.to(self.device).packed).items():
+                    losses = self._losses(batch, stage.draws, noise)
+                own = Totals.of(one.batch)
+                language, flow = float(losses.cross_entropy), float(losses.flow)
+                sums[one.source, part] += language * own.tokens, own.tokens, flow * own.entries, own.entries
+                for kind, (hits, total) in answer_accuracy(losses, batch.packed).items():
                     counts[kind][0] += hits
                     counts[kind][1] += total
-        if not found:
+        total_sums, total_counts = merged(self._from_all((dict(sums), dict(counts))))
+        if not total_sums:
             return f"step {self.step} ({self.seconds / 60:.1f} min); nothing is held out"
-        shares = ", ".join(f"{kind} {hits}/{total}" for kind, (hits, total) in sorted(counts.items()))
+        found: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        for (source, _), numbers in total_sums.items():
+            found[source].append((mean(numbers[:2]), mean(numbers[2:])))
+        shares = ", ".join(f"{kind} {hits}/{total}" for kind, (hits, total) in sorted(total_counts.items()))
         means = {source: np.mean(values, axis=0) for source, values in found.items()}
-        self._log.validated(self.step, {source: mean.tolist() for source, mean in means.items()})
+        self._log.validated(self.step, {source: both.tolist() for source, both in means.items()})
         each = ", ".join(
             f"{source + ': ' if source else ''}language {language:.3f}, flow {flow:.4f}"
             for source, (language, flow) in means.items()
@@ -301,15 +310,11 @@ class Trainer:
         return f"step {self.step} ({self.seconds / 60:.1f} min) held out: {each}; {shares}"
 
 
-class Totals(NamedTuple):
-    """What the losses of a step are means of."""
+def rows_at_once(stage: Stage) -> int:
+    """How many rows of a batch are computed at once, at most."""
+    return -(-stage.batch // stage.accumulate)
 
-    tokens: int
-    entries: float
 
-    def shares(self, batch: Batch) -> tuple[float, float]:
-        """What a part's losses, language and flow, count in the whole."""
-        return (
-            batch.answer_tokens / self.tokens if self.tokens else 0.0,
-            batch.entries / self.entries if self.entries else 0.0,
-        )
+def drawn_seed(numbers: Sequence[int]) -> int:
+    """A seed for torch, of one number itself, or drawn from several."""
+    return numbers[0] if len(numbers) == 1 else int(np.random.default_rng(numbers).integers(2**62))
