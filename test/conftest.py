@@ -4,13 +4,12 @@
 import io
 import logging
 import signal
-import sys
 from importlib.util import find_spec
 
 import pytest
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy and the messages where there is no ROS 2
-from wall_oss_ros.errors import missing_package
+from wall_oss_ros.errors import EXTRAS, missing_package
 
 # Started in the background of a script, a shell has its children ignore Ctrl-C, and they would hand that on to every
 # process that a test starts and means to interrupt.
@@ -19,61 +18,59 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 RERUNS = 2
 
 
-class _Skipped(pytest.Module):
-    """A file whose tests need a package that is not installed."""
+class _Stopped(pytest.Module):
+    """A file that came to no tests: skipped, or with an error."""
 
-    why = ""
+    why: BaseException
 
     def collect(self):
-        pytest.skip(self.why, allow_module_level=True)
+        raise self.why
+
+
+# Before a test can make one look missing.
+ABSENT = frozenset(module for modules in EXTRAS.values() for module in modules if find_spec(module) is None)
+
+
+def absent(error: BaseException | None) -> str:
+    """What to install, where an import failed because the package of an extra is not there at all; else empty."""
+    if not isinstance(error, ModuleNotFoundError) or (error.name or "").partition(".")[0] not in ABSENT:
+        return ""
+    return str(missing_package(error))
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makemodule(module_path, parent):
     """Files that need an extra which is not installed are skipped.
 
-    With launch_testing, which ROS 2 brings, one file that cannot be imported would end the collection of all.
+    With launch_testing, which ROS 2 brings, one file that cannot be imported would end the collection of all. Why one
+    stopped is kept: imported a second time it would be found in sys.modules, without the tests that it did not come to.
     """
     module = pytest.Module.from_parent(parent, path=module_path)
     try:
         return None if hasattr(module.obj, "generate_test_description") else module
-    except pytest.skip.Exception:
+    except (Exception, pytest.skip.Exception) as error:
+        why = absent(error.__cause__)
+        module = _Stopped.from_parent(parent, path=module_path)
+        module.why = pytest.skip.Exception(why, allow_module_level=True) if why else error
         return module
-    except module.CollectError as error:
-        cause = error.__cause__
-        if isinstance(cause, ModuleNotFoundError) and (missing := missing_package(cause)):
-            module = _Skipped.from_parent(parent, path=module_path)
-            module.why = str(missing)
-        return module
-
-
-def _not_there(error: BaseException | None) -> str:
-    """What to install, where something failed for want of an extra; "" where that is not so, or a test made it so."""
-    while error is not None:
-        if isinstance(error, ModuleNotFoundError) and (missing := missing_package(error)):
-            package = (error.name or "").partition(".")[0]
-            return "" if package in sys.modules or find_spec(package) else str(missing)
-        error = error.__cause__ or error.__context__
-    return ""
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item):
     """So are tests that come across such an extra only when they run, in a command or in themselves."""
-    refused = []
 
-    def listening(error):
-        refused.append(error)
+    def missing(error):
+        if why := absent(error):
+            pytest.skip(why)
         return missing_package(error)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("wall_oss_ros.commands.main.missing_package", listening)
+        patch.setattr("wall_oss_ros.commands.main.missing_package", missing)
         try:
             return (yield)
-        except (ImportError, AssertionError) as error:
-            for cause in (error, *refused):
-                if why := _not_there(cause):
-                    pytest.skip(why)
+        except ModuleNotFoundError as error:
+            if why := absent(error):
+                pytest.skip(why)
             raise
 
 

@@ -25,7 +25,7 @@ class WallOSSError(Exception):
         self.hint = hint
 
 
-_EXTRAS = {  # of pyproject.toml, by the modules that they bring
+EXTRAS = {  # of pyproject.toml, by the modules that they bring
     "model": ("huggingface_hub", "safetensors", "tokenizers", "torch", "transformers"),
     "sim": ("mujoco", "rich"),
     "page": ("viser", "yourdfpy"),
@@ -40,7 +40,7 @@ _EXTRAS = {  # of pyproject.toml, by the modules that they bring
 def missing_package(error: ModuleNotFoundError) -> WallOSSError | None:
     """What to say when an import failed; None where the module is not one that pip brings."""
     module = (error.name or "").split(".")[0]
-    extra = next((extra for extra, modules in _EXTRAS.items() if module in modules), None)
+    extra = next((extra for extra, modules in EXTRAS.items() if module in modules), None)
     if extra is None:
         return None
     return WallOSSError(

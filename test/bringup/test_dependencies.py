@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wall_oss_ros.errors import _EXTRAS
+from wall_oss_ros.errors import EXTRAS
 
 pytestmark = pytest.mark.slow
 
@@ -76,9 +76,9 @@ def names(requirements: list[str]) -> set[str]:
 
 def test_extras_are_known_by_their_modules():
     extras = PROJECT["optional-dependencies"]
-    for extra, modules in _EXTRAS.items():
+    for extra, modules in EXTRAS.items():
         assert set(modules) == names(extras[extra]) - ({"rich"} if extra != "sim" else set())
-    assert not names(PROJECT["dependencies"]) & {module for modules in _EXTRAS.values() for module in modules}
+    assert not names(PROJECT["dependencies"]) & {module for modules in EXTRAS.values() for module in modules}
 
 
 def test_on_ros_2_the_nodes_need_neither_extra_but_the_models():
@@ -87,7 +87,7 @@ def test_on_ros_2_the_nodes_need_neither_extra_but_the_models():
         line.strip(' ",')
         for line in re.findall(r'"\w+_(?:msgs|srvs|interfaces)"', (ROOT / "pyproject.toml").read_text())
     }
-    blocked = {module for modules in _EXTRAS.values() for module in modules} - {"rclpy"}
+    blocked = {module for modules in EXTRAS.values() for module in modules} - {"rclpy"}
     nodes = ("perception", "planner", "action_expert", "model", "control", "plan_markers", "mock_gripper")
     done = python(
         "import importlib\n"
