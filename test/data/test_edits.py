@@ -12,7 +12,7 @@ import pytest
 from wall_oss_ros.commands.main import main
 from wall_oss_ros.data.checks.findings import unsound
 from wall_oss_ros.data.checks.run import check
-from wall_oss_ros.data.checks.survey import open_survey
+from wall_oss_ros.data.checks.survey_tables import open_survey
 from wall_oss_ros.data.edits import choose, verify
 from wall_oss_ros.data.edits.compose import compose
 from wall_oss_ros.data.edits.picks import Part, whole
@@ -99,7 +99,7 @@ def test_killed_at_any_point_there_is_the_old_and_nothing_else(stage, tmp_path):
 import os, signal, sys
 sys.path.insert(0, {BENCHMARKS!r})
 from pathlib import Path
-from wall_oss_ros.data.checks.survey import open_survey
+from wall_oss_ros.data.checks.survey_tables import open_survey
 from wall_oss_ros.data.edits.compose import compose
 from wall_oss_ros.data.edits.picks import whole
 told = 0

@@ -24,7 +24,7 @@ def survey_of(name: str):
     Raises:
         WallOSSError: there is none, or its tables cannot be read.
     """
-    from wall_oss_ros.data.checks.survey import open_survey
+    from wall_oss_ros.data.checks.survey_tables import open_survey
     from wall_oss_ros.data.lerobot.hub import locate_dataset
 
     return open_survey(locate_dataset(name))

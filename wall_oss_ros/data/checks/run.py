@@ -25,7 +25,8 @@ from wall_oss_ros.data.checks import (
     views,
 )
 from wall_oss_ros.data.checks.findings import Finding, in_order
-from wall_oss_ros.data.checks.survey import Survey, open_survey
+from wall_oss_ros.data.checks.survey import Survey
+from wall_oss_ros.data.checks.survey_tables import open_survey
 from wall_oss_ros.errors import WallOSSError
 
 SAMPLES = 8

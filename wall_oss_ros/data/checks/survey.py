@@ -7,9 +7,7 @@ as it is. So tables and files are read here one by one, rows in the order in whi
 
 from __future__ import annotations
 
-import json
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,13 +19,12 @@ import pyarrow.parquet as pq
 
 from wall_oss_ros.data.checks.findings import Finding
 from wall_oss_ros.data.lerobot.arrays import to_numpy
-from wall_oss_ros.data.lerobot.layout import PICTURES, Feature, Info, path_of, read_info
+from wall_oss_ros.data.lerobot.layout import PICTURES, STANDARD, Feature, Info, path_of
 from wall_oss_ros.data.lerobot.tables import ARROW_ERRORS, first_line, open_parquet
 from wall_oss_ros.errors import WallOSSError
 
-STANDARD = ("timestamp", "frame_index", "episode_index", "index", "task_index")
 _BATCH = 8192
-_AGAIN = "Download or write the dataset again."
+AGAIN = "Download or write the dataset again."
 
 
 class Rows(NamedTuple):
@@ -145,7 +142,7 @@ class Survey:
             with open_parquet(path) as file:
                 wanted = self._wanted(file, path)
                 if "episode_index" not in wanted:
-                    raise WallOSSError(f"{path} has no column episode_index.", _AGAIN)
+                    raise WallOSSError(f"{path} has no column episode_index.", AGAIN)
                 for batch in file.iter_batches(_BATCH, columns=list(wanted), use_threads=False):
                     columns = self._columns(batch, path)
                     owners = columns["episode_index"][:, 0]
@@ -161,9 +158,9 @@ class Survey:
                         episode = int(owners[start])
                         held.append({key: value[start:stop] for key, value in columns.items()})
         except ARROW_ERRORS as error:
-            self.found("error", "layout", f"{self.of(path)} cannot be read: {first_line(error)}.", _AGAIN)
+            self.found("error", "layout", f"{self.of(path)} cannot be read: {first_line(error)}.", AGAIN)
         except WallOSSError as error:
-            self.found("error", "layout", error.message.replace(f"{self.folder}/", ""), error.hint or _AGAIN)
+            self.found("error", "layout", error.message.replace(f"{self.folder}/", ""), error.hint or AGAIN)
         if held and episode is not None:
             yield Rows(episode, _joined(held), path, begun)
 
@@ -210,7 +207,7 @@ class Survey:
                     "error", "columns", f"{self.of(path)}: {text}", "info.json and the data disagree.", column=name
                 )
                 if name == "episode_index":
-                    raise WallOSSError(f"{path}: the column episode_index cannot be read.", _AGAIN) from None
+                    raise WallOSSError(f"{path}: the column episode_index cannot be read.", AGAIN) from None
                 continue
             columns[name] = values
         return columns
@@ -223,170 +220,6 @@ class Survey:
     def of(self, path: Path) -> str:
         """A path as a message names it."""
         return str(path.relative_to(self.folder)) if path.is_relative_to(self.folder) else str(path)
-
-
-def open_survey(folder: Path) -> Survey:
-    """Reads the tables.
-
-    Raises:
-        WallOSSError: there is no dataset, or its info.json or table of episodes cannot be read at all.
-    """
-    survey = Survey(folder, read_info(folder))
-    v3 = survey.info.generation == "v3"
-    rows = (
-        _parquet(survey, sorted((folder / "meta/episodes").glob("*/*.parquet")))
-        if v3
-        else (_lines(survey, folder / "meta/episodes.jsonl"))
-    )
-    if rows is None:
-        at = "meta/episodes" if v3 else "meta/episodes.jsonl"
-        if survey.info.values.get("total_episodes") != 0:
-            raise WallOSSError(f"{folder}/{at} is missing or cannot be read.", _AGAIN)
-        rows = []
-    counts = Counter(row.get("episode_index") for row in rows)
-    for index, times in counts.items():
-        if not isinstance(index, int) or index < 0:
-            survey.found("error", "episode table", f"The table of episodes has the episode_index {index!r}.", _AGAIN)
-        elif times > 1:
-            survey.found(
-                "error",
-                "episode table",
-                f"The table of episodes has {times} rows for episode {index}.",
-                "Keep the one that fits the data.",
-                episode=index,
-            )
-    for row in rows:
-        if isinstance(index := row.get("episode_index"), int) and index >= 0:
-            survey.stored_episodes[index] = _nested({k: v for k, v in row.items() if k.startswith("stats/")})
-            survey.table[index] = {k: v for k, v in row.items() if not k.startswith("stats/")}
-    survey.tasks = _texts(survey, "task", folder / ("meta/tasks.parquet" if v3 else "meta/tasks.jsonl"))
-    survey.subtasks = _texts(survey, "subtask", folder / "meta/subtasks.parquet")
-    _read_statistics(survey)
-    return survey
-
-
-def _read_statistics(survey: Survey) -> None:
-    path = survey.folder / "meta/stats.json"
-    if path.is_file():
-        try:
-            stored = json.loads(path.read_text(encoding="utf-8"))
-            survey.stored = {k: v for k, v in stored.items() if isinstance(v, dict)} if isinstance(stored, dict) else {}
-        except (OSError, ValueError, RecursionError) as error:
-            survey.found(
-                "error",
-                "statistics",
-                f"meta/stats.json cannot be read: {first_line(error)}.",
-                "Compute it anew: wall-oss data stats --write",
-            )
-    path = survey.folder / "meta/episodes_stats.jsonl"
-    for row in (_lines(survey, path) or []) if path.is_file() else []:
-        if isinstance(row.get("episode_index"), int) and isinstance(row.get("stats"), dict):
-            survey.stored_episodes[row["episode_index"]] = row["stats"]
-
-
-def _nested(flat: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
-    for key, value in flat.items():
-        feature, _, name = key.removeprefix("stats/").rpartition("/")
-        if value is not None:
-            found.setdefault(feature, {})[name] = value
-    return found
-
-
-def _lines(survey: Survey, path: Path) -> list[dict[str, Any]] | None:
-    """The objects of a JSON lines file; None if there is no such file. A line that is none becomes a finding."""
-    if not path.is_file():
-        return None
-    rows = []
-    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
-        try:
-            text = line.decode("utf-8")
-        except UnicodeDecodeError as error:
-            survey.found(
-                "error",
-                "encoding",
-                f"{survey.of(path)}, line {number}, byte {error.start + 1} is not UTF-8.",
-                "Save the file as UTF-8.",
-            )
-            text = line.decode("utf-8", "replace")
-        if not text.strip():
-            continue
-        try:
-            row = json.loads(text)
-            if not isinstance(row, dict):
-                raise ValueError("it is no object")
-            rows.append(row)
-        except (ValueError, RecursionError) as error:
-            survey.found(
-                "error", "layout", f"{survey.of(path)}, line {number} is not JSON: {first_line(error)}.", _AGAIN
-            )
-    return rows
-
-
-def _parquet(survey: Survey, paths: list[Path]) -> list[dict[str, Any]] | None:
-    rows: list[dict[str, Any]] = []
-    read = 0
-    for path in paths:
-        try:
-            with open_parquet(path) as file:
-                table = file.read(use_threads=False)
-        except (WallOSSError, *ARROW_ERRORS) as error:
-            survey.found("error", "layout", f"{survey.of(path)} cannot be read: {first_line(error)}.", _AGAIN)
-            continue
-        read += 1
-        rows += _pylist(survey, table, path)
-    return rows if read else None
-
-
-def _pylist(survey: Survey, table: pa.Table, path: Path) -> list[dict[str, Any]]:
-    try:
-        return table.to_pylist()
-    except UnicodeDecodeError:
-        survey.found("error", "encoding", f"{survey.of(path)} holds text that is not UTF-8.", "Write it as UTF-8.")
-    rows: list[dict[str, Any]] = [{} for _ in range(len(table))]
-    for name in table.column_names:
-        try:
-            values = table.column(name).to_pylist()
-        except UnicodeDecodeError:
-            column = table.column(name)
-            if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-                raw = column.cast(pa.large_binary()).to_pylist()
-                values = [None if text is None else text.decode("utf-8", "replace") for text in raw]
-            else:
-                values = [None] * len(table)
-        for row, value in zip(rows, values):
-            row[name] = value
-    return rows
-
-
-def _texts(survey: Survey, kind: str, path: Path) -> dict[int, str]:
-    if not path.is_file():
-        if kind == "task":
-            survey.found("error", "tasks", f"{survey.of(path)} is missing.", _AGAIN)
-        return {}
-    rows = (_lines(survey, path) if path.suffix == ".jsonl" else _parquet(survey, [path])) or []
-    texts: dict[int, str] = {}
-    for row in rows:
-        index = row.get(f"{kind}_index")
-        names = (kind, "__index_level_0__", "index", *row)
-        text = next((row[name] for name in names if isinstance(row.get(name), str)), None)
-        if not isinstance(index, int) or text is None:
-            survey.found(
-                "error",
-                f"{kind}s",
-                f"{survey.of(path)} has a row without {kind}_index or {kind}: {row!r:.80}",
-                "Each row names a text and its number.",
-            )
-        elif index in texts and texts[index] != text:
-            survey.found(
-                "error",
-                f"{kind}s",
-                f"{survey.of(path)}: {kind} {index} is both {texts[index]!r} and {text!r}.",
-                "Keep the one that is meant.",
-            )
-        else:
-            texts[index] = text
-    return texts
 
 
 def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from wall_oss_ros.data.checks import structure
 from wall_oss_ros.data.checks import videos as video_checks
-from wall_oss_ros.data.checks.survey import open_survey
+from wall_oss_ros.data.checks.survey_tables import open_survey
 from wall_oss_ros.data.edits.picks import Part
 from wall_oss_ros.data.edits.rows import RENUMBERED, Taken, batches, fingerprint
 from wall_oss_ros.data.lerobot.reader import LeRobotDataset
