@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from wall_oss_ros.data.checks.survey import AGAIN, Survey
+from wall_oss_ros.data.lerobot.episodes import text_of
 from wall_oss_ros.data.lerobot.layout import read_info
+from wall_oss_ros.data.lerobot.statistics import nested
 from wall_oss_ros.data.lerobot.tables import ARROW_ERRORS, first_line, open_parquet
 from wall_oss_ros.errors import WallOSSError
 
@@ -49,7 +50,7 @@ def open_survey(folder: Path) -> Survey:
             )
     for row in rows:
         if isinstance(index := row.get("episode_index"), int) and index >= 0:
-            survey.stored_episodes[index] = _nested({k: v for k, v in row.items() if k.startswith("stats/")})
+            survey.stored_episodes[index] = nested(row)
             survey.table[index] = {k: v for k, v in row.items() if not k.startswith("stats/")}
     survey.tasks = _texts(survey, "task", folder / ("meta/tasks.parquet" if v3 else "meta/tasks.jsonl"))
     survey.subtasks = _texts(survey, "subtask", folder / "meta/subtasks.parquet")
@@ -74,15 +75,6 @@ def _read_statistics(survey: Survey) -> None:
     for row in (_lines(survey, path) or []) if path.is_file() else []:
         if isinstance(row.get("episode_index"), int) and isinstance(row.get("stats"), dict):
             survey.stored_episodes[row["episode_index"]] = row["stats"]
-
-
-def _nested(flat: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
-    for key, value in flat.items():
-        feature, _, name = key.removeprefix("stats/").rpartition("/")
-        if value is not None:
-            found.setdefault(feature, {})[name] = value
-    return found
 
 
 def _lines(survey: Survey, path: Path) -> list[dict[str, Any]] | None:
@@ -160,8 +152,7 @@ def _texts(survey: Survey, kind: str, path: Path) -> dict[int, str]:
     texts: dict[int, str] = {}
     for row in rows:
         index = row.get(f"{kind}_index")
-        names = (kind, "__index_level_0__", "index", *row)
-        text = next((row[name] for name in names if isinstance(row.get(name), str)), None)
+        text = text_of(row, kind)
         if not isinstance(index, int) or text is None:
             survey.found(
                 "error",

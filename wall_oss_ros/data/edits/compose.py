@@ -22,14 +22,12 @@ from wall_oss_ros.data.edits.picks import Part, compatible
 from wall_oss_ros.data.edits.rows import RowWriter, Taken, listed
 from wall_oss_ros.data.edits.verify import verify
 from wall_oss_ros.data.edits.videos import Placed, VideoCopies
+from wall_oss_ros.data.lerobot.episodes import is_extra
 from wall_oss_ros.data.lerobot.files import hold, sync, write_json, write_lines
 from wall_oss_ros.data.lerobot.layout import path_of
 from wall_oss_ros.data.lerobot.schema import texts_table
 from wall_oss_ros.data.lerobot.statistics import combine
 from wall_oss_ros.errors import WallOSSError
-
-_STANDARD = ("episode_index", "tasks", "length", "dataset_from_index", "dataset_to_index")
-_PLACES = ("data/", "videos/", "meta/")
 
 
 class Made(NamedTuple):
@@ -149,7 +147,7 @@ def _tables(parts: Sequence[Part], folder: Path, rows: RowWriter, places: Mappin
         survey = parts[taken.part].survey
         old = survey.table.get(taken.source, {})
         row: dict[str, Any] = {"episode_index": index, "tasks": list(taken.tasks), "length": taken.length}
-        row |= {key: value for key, value in old.items() if key not in _STANDARD and not key.startswith(_PLACES)}
+        row |= {key: value for key, value in old.items() if is_extra(key)}
         if v3:
             row |= {
                 "data/chunk_index": taken.file // chunks,

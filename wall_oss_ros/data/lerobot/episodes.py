@@ -20,7 +20,8 @@ EPISODES = "meta/episodes"
 TASKS = {"v2": "meta/tasks.jsonl", "v3": "meta/tasks.parquet"}
 SUBTASKS = "meta/subtasks.parquet"
 
-_OF_FILES = ("data/", "videos/", "meta/", "stats/", "dataset_from_index", "dataset_to_index")
+_OWN = ("episode_index", "length", "tasks", "dataset_from_index", "dataset_to_index")
+_OF_FILES = ("data/", "videos/", "meta/", "stats/")
 _log = logging.getLogger(__name__)
 
 
@@ -82,11 +83,7 @@ def read_episodes(folder: Path, info: Info) -> tuple[tuple[Episode, ...], dict[i
         tasks = [tasks] if isinstance(tasks, str) else tasks or []
         if not isinstance(tasks, list) or not all(isinstance(task, str) for task in tasks):
             raise WallOSSError(f"{what}: tasks is {brief(tasks)} instead of a list of texts.")
-        extra = {
-            key: value
-            for key, value in row.items()
-            if key not in ("episode_index", "length", "tasks") and not key.startswith(_OF_FILES)
-        }
+        extra = {key: value for key, value in row.items() if is_extra(key)}
         length = integer(row["length"], f"{what}: length")
         episodes[index] = Episode(index, length, tuple(tasks), extra)
         if info.generation == "v3":
@@ -111,12 +108,7 @@ def read_texts(folder: Path, info: Info, kind: str) -> dict[int, str]:
     rows = read_lines(path) if path.suffix == ".jsonl" else read_table(path).to_pylist()
     texts: dict[int, str] = {}
     for row in rows:
-        # The text stands in a column of its own, or in the one that pandas makes of a table's index.
-        text = next(
-            (row[name] for name in (kind, "__index_level_0__", "index") if isinstance(row.get(name), str)), None
-        )
-        if text is None:
-            text = next((value for name, value in row.items() if name != key and isinstance(value, str)), None)
+        text = text_of(row, kind)
         if key not in row or text is None:
             raise WallOSSError(
                 f"{path}: {brief(row)} has no {key} or no {kind}.", f"Each row names a {kind} and its number."
@@ -125,6 +117,18 @@ def read_texts(folder: Path, info: Info, kind: str) -> dict[int, str]:
         if texts.setdefault(index, text) != text:
             raise WallOSSError(f"{path}: {key} {index} is both {brief(texts[index])} and {brief(text)}.")
     return texts
+
+
+def text_of(row: Mapping[str, Any], kind: str) -> str | None:
+    """The text in a row of a table of tasks or subtasks; None where there is none."""
+    # It stands in a column of its own, in the one that pandas makes of a table's index, or in any other.
+    names = (kind, "__index_level_0__", "index", *(name for name in row if name != f"{kind}_index"))
+    return next((row[name] for name in names if isinstance(row.get(name), str)), None)
+
+
+def is_extra(column: str) -> bool:
+    """Whether a column of the table of episodes is a further one, such as success, and none of LeRobot's own."""
+    return column not in _OWN and not column.startswith(_OF_FILES)
 
 
 def episode_tables(folder: Path) -> list[Path]:

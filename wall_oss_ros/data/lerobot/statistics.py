@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -51,13 +52,18 @@ def read_episode_statistics(folder: Path, info: Info) -> dict[int, Statistics]:
     found: dict[int, Statistics] = {}
     for path in episode_tables(folder):
         for row in read_table(path, lambda name: name == "episode_index" or name.startswith("stats/")).to_pylist():
-            parts: dict[str, dict[str, object]] = {}
-            for column, value in row.items():
-                if column.startswith("stats/") and value is not None:
-                    key, _, name = column[len("stats/") :].rpartition("/")
-                    parts.setdefault(key, {})[name] = value
             index = integer(row.get("episode_index"), f"{path}: an episode_index")
-            found[index] = {key: _arrays(given, f"{path}, {key}") for key, given in parts.items()}
+            found[index] = {key: _arrays(given, f"{path}, {key}") for key, given in nested(row).items()}
+    return found
+
+
+def nested(row: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """An episode's statistics, by feature and name, out of its row in v3.0's table: ``stats/FEATURE/NAME``."""
+    found: dict[str, dict[str, Any]] = {}
+    for column, value in row.items():
+        if column.startswith("stats/") and value is not None:
+            key, _, name = column.removeprefix("stats/").rpartition("/")
+            found.setdefault(key, {})[name] = value
     return found
 
 

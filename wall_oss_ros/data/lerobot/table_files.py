@@ -12,7 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from wall_oss_ros.data.lerobot.episode_data import Checked
-from wall_oss_ros.data.lerobot.episodes import EPISODES, SUBTASKS, TASKS, episode_tables, read_episodes, read_texts
+from wall_oss_ros.data.lerobot.episodes import (
+    EPISODES,
+    SUBTASKS,
+    TASKS,
+    episode_tables,
+    is_extra,
+    read_episodes,
+    read_texts,
+)
 from wall_oss_ros.data.lerobot.files import whole_file, write_json, write_lines
 from wall_oss_ros.data.lerobot.layout import INFO, Info, read_info
 from wall_oss_ros.data.lerobot.numbering import FileNumber
@@ -27,7 +35,6 @@ ROWS = 500
 """Episodes in a file of v3.0's table, which is written anew for each."""
 
 _LINES = "meta/episodes.jsonl"
-_KNOWN = ("episode_index", "tasks", "length", "dataset_from_index", "dataset_to_index")
 
 
 class TableFiles:
@@ -56,7 +63,7 @@ class TableFiles:
             self._number = FileNumber.after(folder, EPISODES_PATH, {}, info.chunks_size)
             for path in episode_tables(folder):
                 with open_parquet(path) as file:
-                    self._extra |= {f.name: f.type for f in file.schema_arrow if _is_extra(f.name)}
+                    self._extra |= {f.name: f.type for f in file.schema_arrow if is_extra(f.name)}
                 self._settled = True
 
     def __len__(self) -> int:
@@ -166,10 +173,6 @@ class TableFiles:
             pq.write_table(pa.table(arrays), temporary, compression="snappy")
         self._settled = self._settled or number != self._number
         self._rows, self._number = rows, number
-
-
-def _is_extra(name: str) -> bool:
-    return name not in _KNOWN and not name.startswith(("data/", "videos/", "meta/", "stats/"))
 
 
 def _kind(value: Any) -> pa.DataType:
