@@ -55,10 +55,12 @@ def packed_batch(model, rows: int = 2, draws: int = 2, acting=ACTING, language=L
     mask = torch.zeros(WIDTH)
     mask[:7] = 1
     return Batch(
-        packed=pack(PREFIX, positions, [language] * rows, [acting] * rows, draws if count else 0, HORIZON, PROPRI, PAD),
+        packed=pack(
+            [(PREFIX, positions)] * rows, [language] * rows, [acting] * rows, draws if count else 0, HORIZON, PAD
+        ),
         pixel_values=torch.randn(16 * rows, 1176, generator=generator),
         image_grid_thw=grid.repeat(rows, 1),
-        image_positions=torch.tensor([i for i, token in enumerate(PREFIX) if token == IMAGE]),
+        pictures=torch.ones(rows, dtype=torch.long),
         state=torch.randn(rows, WIDTH, generator=generator),
         state_mask=mask.expand(rows, -1),
         actions=torch.randn(rows, count, HORIZON, WIDTH, generator=generator),

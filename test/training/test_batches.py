@@ -5,6 +5,7 @@ import hashlib
 
 import numpy as np
 import pytest
+import torch
 from training_support import SMALL
 
 from wall_oss_ros.data.frames import FrameSet
@@ -83,11 +84,22 @@ def digest(*arrays) -> str:
     return sha.hexdigest()[:16]
 
 
-def contents(batch) -> str:
+def contents(batch, propri: int) -> str:
     packed = batch.packed
     return digest(
-        packed.input_ids, packed.labels, packed.position_ids, packed.state_positions, batch.state, batch.actions
+        packed.input_ids,
+        packed.labels,
+        packed.position_ids,
+        felt_at(packed.input_ids, propri),
+        batch.state,
+        batch.actions,
     )
+
+
+def felt_at(ids: torch.Tensor, propri: int) -> torch.Tensor:
+    """(B, M): where the proprioception tokens are."""
+    felt = [[place for place, token in enumerate(row) if token == propri] for row in ids.tolist()]
+    return torch.tensor(felt)
 
 
 def test_a_batch_is_drawn_as_ever(made):
@@ -95,11 +107,13 @@ def test_a_batch_is_drawn_as_ever(made):
     cubes = made["cubes"]
     stages = {stage.name: stage for stage in cubes.recipe.stages}
     drawn = cubes.batches.draw(np.arange(8), stages["integration 6"], 5)
-    assert contents(drawn) == "e681eb9730164e78"
+    propri = cubes.model.config.propri_token_id
+    assert contents(drawn, propri) == "e681eb9730164e78"
     presence, offsets = cell_labels(cubes.task.pixels(cubes.frames), 112, 4)
     assert digest(presence, offsets) == "874bd5f50a5a2170"
     again = cubes.batches.draw(np.arange(8), stages["integration 6"], 5)
-    assert contents(again) == contents(drawn) != contents(cubes.batches.draw(np.arange(8), stages["integration 6"], 6))
+    other = cubes.batches.draw(np.arange(8), stages["integration 6"], 6)
+    assert contents(again, propri) == contents(drawn, propri) != contents(other, propri)
 
 
 def test_a_batch_of_two_arms_holds_what_its_frames_say(made):

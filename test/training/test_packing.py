@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from wall_oss_ros.model import WallOSS, WallOSSConfig
-from wall_oss_ros.training.packing import IGNORED, pack
+from wall_oss_ros.training.packing import FAST, IGNORED, pack
 
 HORIZON, STATE, PAD = 4, 7, 0
 PREFIX = [1, 2, 3, 4, 5]
@@ -49,7 +49,7 @@ def run(model, packed, tokens):
 
 def layout(language, acting, draws):
     positions = np.tile(np.arange(len(PREFIX)), (3, 1))
-    return pack(PREFIX, positions, language, acting, draws, HORIZON, STATE, PAD)
+    return pack([(PREFIX, positions)] * len(acting), language, acting, draws, HORIZON, PAD)
 
 
 @torch.no_grad()
@@ -87,7 +87,21 @@ def test_padding_changes_nothing(model):
     torch.testing.assert_close(found, expected)
 
 
-def test_state_tokens_are_found():
-    packed = layout([[]], [[[20, STATE, 21], [22, 23, STATE]]], draws=1)
-    ids = packed.input_ids[0]
-    assert ids[packed.state_positions[0]].tolist() == [STATE, STATE]
+@torch.no_grad()
+def test_rows_with_prefixes_of_their_own_compute_what_each_would_alone(model):
+    """As pictures of different sizes have them: positions go on behind each row's own."""
+    prefixes = [(PREFIX, np.tile(np.arange(5), (3, 1))), ([6, 5], np.array([[0, 3], [0, 1], [0, 2]]))]
+    talk = [("a", [10, 11], [12, 13]), ("b", [14], [15])]
+    packed = pack(prefixes, [talk, talk], [[], []], 0, HORIZON, PAD)
+    together = run(model, packed, torch.zeros(2, 0, 32))
+    for row, prefix in enumerate(prefixes):
+        alone = pack([prefix], [talk], [[]], 0, HORIZON, PAD)
+        expected = run(model, alone, torch.zeros(1, 0, 32))[0][alone.labels[0] != IGNORED]
+        torch.testing.assert_close(together[row][packed.labels[row] != IGNORED], expected)
+    assert packed.position_ids[:, 1, 2].tolist() == [4, 4, 4], "behind the largest of its prefix"
+
+
+def test_labels_of_fast_tokens_are_marked():
+    packed = layout([[("ask", [10], [11, 12]), (FAST, [13, STATE], [14])]], [[]], draws=0)
+    assert packed.labels[0][packed.motion[0]].tolist() == [14]
+    assert packed.labels[0][~packed.motion[0] & (packed.labels[0] != IGNORED)].tolist() == [11, 12]

@@ -137,5 +137,6 @@ def test_an_answer_is_right_when_all_of_its_tokens_are():
     assert targets.tolist() == [12, 13, 15] * 2
     logits = torch.nn.functional.one_hot(targets, 96).float()
     logits[1] = logits[0]  # the second token of the first row's first answer
-    counts = answer_accuracy(Losses(torch.zeros(()), torch.zeros(()), logits, targets), packed)
+    zero = torch.zeros(())
+    counts = answer_accuracy(Losses(zero, zero, zero, logits, targets, torch.zeros(6)), packed)
     assert counts == {"point": (1, 2), "ask": (2, 2)}

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from wall_oss_ros.policy.normalizer import Normalizer
+from wall_oss_ros.robots.profile import RobotProfile
 
 
 class LanguageSample(NamedTuple):
@@ -42,6 +43,7 @@ class Dataset(ABC):
         horizon: steps of a chunk (H).
         held_out: how many of the last samples are kept for validation.
         things: names of what ``vision_targets`` tells of; empty where nobody knows what is where.
+        profile: the robot's, where prompts and units go by it.
     """
 
     robots: tuple[str, ...]
@@ -49,6 +51,7 @@ class Dataset(ABC):
     horizon: int
     held_out: int
     things: tuple[str, ...] = ()
+    profile: RobotProfile | None = None
 
     @abstractmethod
     def __len__(self) -> int: ...

@@ -85,9 +85,7 @@ class Policy:
         actions = Normalizer.from_statistics(statistics.normalizer_action, self.robot)
         self._states = for_robot(states, model.config.agent_pos_config, profile)
         self._actions = for_robot(actions, model.config.dof_config, profile)
-        if not model.config.extra.get("embodiment"):
-            processor.embodiment = robot.rsplit("/")[-1]
-        processor.relative = profile is not None and profile.action_mode == "relative"
+        processor.tell(robot, profile is not None and profile.action_mode == "relative")
         processor.opening(views_of(model.config, robot))  # which refuses views that there are no words for
         self.model, self.processor, self.config = model, processor, model.config
         self.horizon: int = model.config.action_horizon

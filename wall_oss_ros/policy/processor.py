@@ -210,6 +210,16 @@ class WallOSSProcessor:
             system = prompts.embodied_system(self.embodiment, cameras, self.config.action_rate_hz, self.relative)
         return prompts.observation_prompt(views, words, system)
 
+    def tell(self, robot: str, relative: bool) -> None:
+        """Has prompts that tell the robot tell this one.
+
+        Args:
+            robot: name of its statistics; its last part is the embodiment, unless config.json says one.
+            relative: whether its actions are displacements.
+        """
+        self.embodiment = self.config.extra.get("embodiment") or robot.rsplit("/")[-1]
+        self.relative = relative
+
     @property
     def textual(self) -> bool:
         """Whether the state is words of the prompt, as in 0.5, rather than a vector of its own."""

@@ -86,6 +86,12 @@ def observation_prompt(views: Sequence[str], words: Mapping[str, str] = VIEW_NAM
     return system + USER + "".join(f" {words[view]}: {IMAGE}" for view in views)
 
 
+def finished(suffix: str, end: str) -> str:
+    """A suffix whose first line, which says what is to be done or asked, ends in ``end``: LeRobot's ends in a point."""
+    begin, line, rest = suffix.split("\n", 2)
+    return suffix if line.endswith(end) else f"{begin}\n{line}{end}\n{rest}"
+
+
 def act_suffix(instruction: str) -> str:
     """Asks for motion; the action tokens follow it. ``instruction`` is the active subtask where there is one."""
     return f"{INSTRUCTION}{instruction}{ACT}{ASSISTANT}"

@@ -8,7 +8,7 @@ taught what to put there; taken for a range, they would move a robot by up to a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -35,14 +35,32 @@ def for_robot(normalizer: Normalizer, dofs: Mapping[str, int], profile: RobotPro
     # What the arms need is not taken out in silence: the comparison with the profile names it.
     alive = layout.mask & (alive | ~layout.optional)
     fitting = normalizer.without(~alive)
+    for entry, stroke, begin in _shares(layout, profile):
+        fitting = fitting.rescaled(entry, stroke, begin)
+    return fitting
+
+
+def for_checkpoint(normalizer: Normalizer, profile: RobotProfile) -> Normalizer:
+    """Statistics of recordings, in m, as checkpoints for this robot have them: what :func:`for_robot` brings back."""
+    first, second = normalizer.offset.copy(), normalizer.scale.copy()
+    for entry, stroke, begin in _shares(Layout(profile), profile):
+        if not normalizer.varies[entry]:
+            continue
+        first[entry], second[entry] = (first[entry] - begin) / stroke, second[entry] / stroke
+        if stroke < 0:  # a share of what is closed is least where the opening is greatest
+            first[entry] += second[entry] if normalizer.kind == "min_max" else 0
+            second[entry] *= -1
+    return Normalizer(first, second, normalizer.kind)
+
+
+def _shares(layout: Layout, profile: RobotProfile) -> Iterator[tuple[int, float, float]]:
+    """The grippers that count in shares: entry, m of a whole share, and m of no share."""
     for own, one in zip(layout.arms, profile.arms):
         gripper = one.gripper
-        stroke = gripper.open - gripper.closed
         if gripper.counted == "share_open":
-            fitting = fitting.rescaled(own.gripper, stroke, gripper.closed)
+            yield own.gripper, gripper.open - gripper.closed, gripper.closed
         elif gripper.counted == "share_closed":
-            fitting = fitting.rescaled(own.gripper, -stroke, gripper.open)
-    return fitting
+            yield own.gripper, gripper.closed - gripper.open, gripper.open
 
 
 def never_set(normalizer: Normalizer, dofs: Mapping[str, int]) -> np.ndarray:

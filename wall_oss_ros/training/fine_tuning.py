@@ -21,7 +21,10 @@ from wall_oss_ros.training.lora import LoraSettings, add_lora
 from wall_oss_ros.training.recipe import Recipe
 from wall_oss_ros.training.start import start_from
 
-_MAY_CHANGE = ("image_size", "noise_scheduler", "sampling_temperature", "causal_action_attention_mask", "use_x_loss")
+_MAY_CHANGE = (
+    "image_size", "noise_scheduler", "sampling_temperature", "causal_action_attention_mask", "use_x_loss",
+    "use_embodied_system_prompt", "use_state_string_representation", "state_bins", "embodiment",
+)  # fmt: skip
 
 
 def image_size(recipe: Recipe) -> int | None:
@@ -56,6 +59,7 @@ def mixture_model(
     said = {"views": list(mixture.sources[0].data.views)}
     if len({tuple(one) for one in views.values()}) > 1:
         said["views_of"] = views
+    _require_one_embodiment(recipe, list(views))
     if not recipe.fine_tunes:
         changed = recipe.model_copy(update={"model": {**recipe.model, **ours}})
         config = make_config(changed, mixture.sources[0].data, tokenizer)
@@ -76,6 +80,7 @@ def mixture_model(
     config = WallOSSConfig.from_dict(values)
     if (config.action_dim, config.propri_dim) == (before.action_dim, before.propri_dim):
         model = WallOSS.from_pretrained(folder)
+        config.vocab_size = model.config.vocab_size  # the weights' own, which may have grown
         model.config = config
         model.model.config = config
         for table in (model.action_preprocessor.normalizer_action, model.action_preprocessor.normalizer_propri):
@@ -83,9 +88,21 @@ def mixture_model(
                 for part in (table.min, table.delta, table.mean, table.std):
                     part.remove(robot)
         return model
+    config.vocab_size = max(config.vocab_size, tokenizer.get_vocab_size())
     model = WallOSS(config)  # of another layout: what goes into and out of the flow head begins fresh
     start_from(model, tokenizer, str(folder))
     return model
+
+
+def _require_one_embodiment(recipe: Recipe, robots: list[str]) -> None:
+    """Raises WallOSSError where prompts would tell several robots by one name."""
+    start = read_config(model_directory(recipe.start)).extra if recipe.fine_tunes else {}
+    said = {**start, **recipe.model}.get("embodiment")
+    if said and len(robots) > 1:
+        raise WallOSSError(
+            f'The embodiment "{said}" would be said of the robots {", ".join(robots)} alike.',
+            'Set embodiment: "" in the recipe\'s model: each is then told by the name of its statistics.',
+        )
 
 
 def adapt(model: WallOSS, recipe: Recipe) -> Collection[str]:

@@ -61,10 +61,10 @@ class TrainingLog:
         self._writer.writerow(row)
         self._say({**row, **more})
 
-    def validated(self, step: int, losses: dict[str, list[float]]) -> None:
-        """Says the losses, language and flow, of held-out samples by dataset."""
+    def validated(self, step: int, losses: dict[str, list[float]], kinds: dict[str, float]) -> None:
+        """Says the losses of held-out samples: language, flow and FAST by dataset; language by kind."""
         if self._files:
-            self._say({"step": step, "held_out": losses})
+            self._say({"step": step, "held_out": losses, "held_out_kinds": kinds})
 
     def _say(self, content: dict[str, Any]) -> None:
         self._files[1].write(json.dumps(content) + "\n")
@@ -82,7 +82,7 @@ class NoLog:
 
     def write(self, row: dict[str, Any], more: dict[str, Any]) -> None: ...
 
-    def validated(self, step: int, losses: dict[str, list[float]]) -> None: ...
+    def validated(self, step: int, losses: dict[str, list[float]], kinds: dict[str, float]) -> None: ...
 
 
 def _step(line: str) -> int | None:

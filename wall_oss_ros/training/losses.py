@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two losses of one packed batch: cross-entropy on language, flow matching on action chunks."""
+"""The losses of one packed batch: cross-entropy on language and on FAST action tokens, flow matching on chunks."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from wall_oss_ros.model import WallOSS
 from wall_oss_ros.model.flow import flow_loss, sample_time
+from wall_oss_ros.model.inputs import fill
 from wall_oss_ros.training.packing import IGNORED, Packed
 from wall_oss_ros.training.recipe import Stage
 
@@ -23,8 +24,8 @@ class Batch:
 
     packed: Packed
     pixel_values: torch.Tensor  # (patches, 3*2*14*14)
-    image_grid_thw: torch.Tensor  # (B*V, 3)
-    image_positions: torch.Tensor  # (image tokens,) in a row; the same for every row
+    image_grid_thw: torch.Tensor  # (pictures, 3), row by row
+    pictures: torch.Tensor  # (B,) how many of them each row has
     state: torch.Tensor  # (B, A) normalised
     state_mask: torch.Tensor  # (B, A)
     actions: torch.Tensor  # (B, M, H, A) normalised
@@ -38,8 +39,13 @@ class Batch:
 
     @property
     def answer_tokens(self) -> int:
-        """How many tokens have a label."""
-        return int((self.packed.labels != IGNORED).sum())
+        """How many tokens of language have a label."""
+        return int(((self.packed.labels != IGNORED) & ~self.packed.motion).sum())
+
+    @property
+    def fast_tokens(self) -> int:
+        """How many FAST action tokens have a label."""
+        return int(self.packed.motion.sum())
 
     @property
     def entries(self) -> float:
@@ -53,8 +59,9 @@ class Batch:
 
     def rows(self, start: int, stop: int) -> Batch:
         """A part of it, with all that belongs to these rows."""
-        count = len(self.packed.input_ids)
-        patches, grids = len(self.pixel_values) // count, len(self.image_grid_thw) // count
+        grids = slice(int(self.pictures[:start].sum()), int(self.pictures[:stop].sum()))
+        sizes = self.image_grid_thw.prod(-1)
+        patches = slice(int(sizes[: grids.start].sum()), int(sizes[: grids.stop].sum()))
 
         def cut(mask: torch.Tensor | None) -> torch.Tensor | None:
             return mask[start:stop] if mask is not None and mask.ndim > 1 else mask
@@ -62,8 +69,9 @@ class Batch:
         return replace(
             self,
             packed=self.packed.rows(start, stop),
-            pixel_values=self.pixel_values[patches * start : patches * stop],
-            image_grid_thw=self.image_grid_thw[grids * start : grids * stop],
+            pixel_values=self.pixel_values[patches],
+            image_grid_thw=self.image_grid_thw[grids],
+            pictures=self.pictures[start:stop],
             state=self.state[start:stop],
             state_mask=self.state_mask[start:stop],
             actions=self.actions[start:stop],
@@ -114,32 +122,41 @@ def draw_noise_by_row(model: WallOSS, batch: Batch, stage: Stage, seed: Sequence
 
 @dataclass(frozen=True)
 class Losses:
-    cross_entropy: torch.Tensor  # mean over answer tokens
+    cross_entropy: torch.Tensor  # mean over answer tokens of language
+    fast: torch.Tensor  # mean over FAST action tokens
     flow: torch.Tensor  # mean over the action entries that the robot has
-    logits: torch.Tensor  # (answer tokens, vocabulary)
-    targets: torch.Tensor  # (answer tokens,)
+    logits: torch.Tensor  # (labels, vocabulary)
+    targets: torch.Tensor  # (labels,)
+    each: torch.Tensor  # (labels,) their cross-entropy
+
+    @property
+    def all(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Language, flow and FAST."""
+        return self.cross_entropy, self.flow, self.fast
 
 
 def compute(
     model: WallOSS, batch: Batch, draws: int, generator: torch.Generator | None = None, drawn: Noise | None = None
 ) -> Losses:
-    """Runs the network once over the packed rows. Either loss is zero where the batch has nothing for it.
+    """Runs the network once over the packed rows. A loss is zero where the batch has nothing for it.
 
     Args:
         generator: draws times and noise, unless they are ``drawn`` already.
     """
-    packed = batch.packed
-    rows, text = packed.input_ids.shape
-    features = model.visual(batch.pixel_values, batch.image_grid_thw).view(rows, -1, model.config.hidden_size)
-    head = model.action_preprocessor
-    embeds = model.model.embed_tokens(packed.input_ids)
-    embeds = embeds.index_copy(1, batch.image_positions, features.to(embeds.dtype))
-    branches = packed.state_positions.shape[1]
+    packed, head = batch.packed, model.action_preprocessor
+    ids = packed.input_ids
+    rows, text = ids.shape
+    embeds = model.model.embed_tokens(ids)
+    if len(batch.image_grid_thw):
+        features = model.visual(batch.pixel_values, batch.image_grid_thw)
+        embeds = fill(embeds, ids == model.config.image_token_id, features, "image")
+    felt = (ids == model.config.propri_token_id)[..., None]
+    if felt.any():  # not where no motion is asked for, or the state is in words
+        state = head.embed_state(batch.state, batch.state_mask)[:, None]
+        embeds = torch.where(felt, state.to(embeds.dtype), embeds)
+    branches = batch.actions.shape[1]
     zero = embeds.new_zeros(())
     if branches:
-        state = head.embed_state(batch.state, batch.state_mask)[:, None].expand(-1, branches, -1)
-        at = packed.state_positions[..., None].expand_as(state)
-        embeds = embeds.scatter(1, at, state.to(embeds.dtype))
         actions = batch.actions[:, :, None].expand(-1, -1, draws, -1, -1)  # (B, M, K, H, A)
         drawn = draw_noise(model, batch, draws, generator) if drawn is None else drawn
         time, noise = (one.to(actions.device) for one in drawn)
@@ -157,11 +174,13 @@ def compute(
     speaks = packed.labels != IGNORED
     targets = packed.labels[speaks]
     logits = model.lm_head(hidden[:, :text][speaks])
-    cross_entropy = F.cross_entropy(logits.float(), targets) if len(targets) else zero
+    each = F.cross_entropy(logits.float(), targets, reduction="none")
+    motion = packed.motion[speaks]
+    cross_entropy, fast = (one.mean() if len(one) else zero for one in (each[~motion], each[motion]))
     flow = zero
     if branches:
         velocity = head.velocity(hidden[:, text:]).view_as(noisy)
         every = flow_loss(velocity, noise, actions, counted, t, model.config)
         share = counted.mean()  # a recipe's weight means the same however few entries the robot has
         flow = every / torch.where(share > 0, share, 1.0)  # nothing known: no loss, rather than none by none
-    return Losses(cross_entropy, flow, logits, targets)
+    return Losses(cross_entropy, fast, flow, logits, targets, each.detach())

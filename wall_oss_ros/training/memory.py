@@ -61,7 +61,8 @@ def memory_of(model: WallOSS, recipe: Recipe, stage: Stage, batch: Batch, rows: 
     gradients = sum(one.numel() * one.element_size() for one in trained)
     share = rows / len(batch.state)
     text, action = batch.packed.input_ids.shape[1], batch.tokens // len(batch.state) - batch.packed.input_ids.shape[1]
-    spoken = batch.answer_tokens * share * model.config.vocab_size * 4 * 3  # logits, in float32, and what follows them
+    labels = batch.answer_tokens + batch.fast_tokens
+    spoken = labels * share * model.config.vocab_size * 4 * 3  # logits, in float32, and what follows them
     return Memory(
         weights=sum(one.numel() * one.element_size() for one in parameters),
         gradients=gradients,

@@ -24,6 +24,7 @@ def trainable(model: nn.Module, stage: Stage, only: Collection[str] | None = Non
             wanted = stage.trains != "action_expert" and stage.vision_rate > 0
         else:
             wanted = stage.trains == "all" or (stage.trains == "action_expert") == belongs_to_action_expert(name)
+            wanted |= stage.fast_branches > 0 and ".propri_proj." in name  # FAST tokens follow from the state, too
         parameter.requires_grad_(wanted and (only is None or name in only))
 
 

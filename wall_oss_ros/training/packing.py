@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Packs many prompts about one observation into one row of a training batch.
 
-A row is the shared prefix (the views), then language branches, then acting branches, then several noisy action chunks
+A row is its prefix (the views), then language branches, then acting branches, then several noisy action chunks
 for each acting branch. A branch sees the prefix and itself, a chunk sees the prefix, its acting branch and itself, so
 that a row computes exactly what the same prompts would one by one, with the pictures encoded once. Showing one picture
-with several instructions is also what makes the words matter.
+with several instructions is also what makes the words matter. FAST action tokens are a language branch: an answer to
+the acting prompt.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import torch
 
 IGNORED = -100
 PREFIX, NO_CHUNK, PADDING = 0, -1, -2
+FAST = "fast"
+"""The kind of language whose answers are FAST action tokens."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +33,9 @@ class Packed:
     labels: torch.Tensor  # (B, L): the token that position predicts, or IGNORED
     position_ids: torch.Tensor  # (3, B, L + M*K*H)
     attention_mask: torch.Tensor  # (B, 1, L + M*K*H, L + M*K*H) bool
-    state_positions: torch.Tensor  # (B, M): where the proprioception tokens are
     kinds: list[list[str]]  # kind of each language branch of each row
     label_kinds: torch.Tensor  # (B, L): index of the language branch a label belongs to, or IGNORED
+    motion: torch.Tensor  # (B, L) bool: labels that are FAST action tokens
 
     def rows(self, start: int, stop: int) -> Packed:
         """A part of the rows, as long as they were."""
@@ -53,31 +56,28 @@ class Packed:
 
 
 def pack(
-    prefix_ids: Sequence[int],
-    prefix_positions: np.ndarray,
+    prefixes: Sequence[tuple[Sequence[int], np.ndarray]],
     language: Sequence[Sequence[tuple[str, list[int], list[int]]]],
     acting: Sequence[Sequence[list[int]]],
     draws: int,
     horizon: int,
-    state_token: int,
     pad_token: int,
 ) -> Packed:
     """Lays out a batch.
 
     Args:
-        prefix_ids: token ids of the shared prefix, image tokens expanded; the same for every row.
-        prefix_positions: (3, P) their M-RoPE positions.
+        prefixes: for each row, token ids of what all its branches share, image tokens expanded; and their M-RoPE
+            positions (3, P).
         language: for each row, its language branches as (kind, prompt ids, answer ids with the end token).
         acting: for each row, its acting branches' prompt ids; the same number for every row.
         draws: noisy chunks for each acting branch (K).
         horizon: action tokens of a chunk (H).
-        state_token: id of the proprioception token, one in each acting branch.
         pad_token: fills rows up to the longest.
     """
-    rows, size = len(acting), len(prefix_ids)
-    branches = len(acting[0])
+    rows, branches = len(acting), len(acting[0])
     lengths = [
-        size + sum(len(p) + len(a) for _, p, a in talk) + sum(map(len, act)) for talk, act in zip(language, acting)
+        len(ids) + sum(len(p) + len(a) for _, p, a in talk) + sum(map(len, act))
+        for (ids, _), talk, act in zip(prefixes, language, acting)
     ]
     text = max(lengths)
     total = text + branches * draws * horizon
@@ -87,14 +87,12 @@ def pack(
     positions = np.zeros((3, rows, total), np.int64)
     branch = np.full((rows, total), PADDING, np.int64)
     chunk = np.full((rows, total), NO_CHUNK, np.int64)
-    states = np.zeros((rows, branches), np.int64)
-    follow = int(prefix_positions.max()) + 1
-    ids[:, :size], branch[:, :size] = prefix_ids, PREFIX
-    positions[:, :, :size] = prefix_positions[:, None]
+    motion = np.zeros((rows, text), bool)
 
-    for row, (talk, act) in enumerate(zip(language, acting)):
-        at, number = size, 0
-        for kind_index, (_, prompt, answer) in enumerate(talk):
+    for row, ((shared, places), talk, act) in enumerate(zip(prefixes, language, acting)):
+        at, number, follow = len(shared), 0, int(places.max()) + 1
+        ids[row, :at], branch[row, :at], positions[:, row, :at] = shared, PREFIX, places
+        for kind_index, (kind, prompt, answer) in enumerate(talk):
             number += 1
             end = at + len(prompt) + len(answer)
             ids[row, at:end] = [*prompt, *answer]
@@ -102,6 +100,7 @@ def pack(
             branch[row, at:end] = number
             labels[row, at + len(prompt) - 1 : end - 1] = answer
             label_kinds[row, at + len(prompt) - 1 : end - 1] = kind_index
+            motion[row, at + len(prompt) - 1 : end - 1] = kind == FAST
             at = end
         for k, prompt in enumerate(act):
             number += 1
@@ -109,7 +108,6 @@ def pack(
             ids[row, at:end] = prompt
             positions[:, row, at:end] = follow + np.arange(len(prompt))
             branch[row, at:end] = number
-            states[row, k] = at + prompt.index(state_token)
             at = end
             first = text + k * draws * horizon
             last = first + draws * horizon
@@ -123,9 +121,9 @@ def pack(
         labels=torch.from_numpy(labels),
         position_ids=torch.from_numpy(positions),
         attention_mask=_mask(branch, chunk),
-        state_positions=torch.from_numpy(states),
         kinds=[[kind for kind, _, _ in talk] for talk in language],
         label_kinds=torch.from_numpy(label_kinds),
+        motion=torch.from_numpy(motion),
     )
 
 

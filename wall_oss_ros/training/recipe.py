@@ -105,11 +105,15 @@ class Stage(_Strict):
     kinds: dict[str, float] | None = Field(default=None, description="shares of kinds of language, else the task's")
     acting_branches: int = Field(ge=0, description="instructions for each observation")
     draws: int = Field(default=2, gt=0, description="noise draws for each acting branch")
+    fast_branches: int = Field(
+        default=0, ge=0, description="instructions for each observation whose motion is to be said in FAST tokens"
+    )
     dagger_episodes: int = Field(
         default=0, ge=0, description="instructions that the model follows first, to learn from"
     )
     dagger_share: float = Field(default=0.0, ge=0, le=1, description="of samples from this and earlier DAgger episodes")
     language_weight: float = Field(default=1.0, ge=0)
+    fast_weight: float = Field(default=1.0, ge=0)
     flow_weight: float = Field(default=1.0, ge=0)
 
     @model_validator(mode="before")

@@ -17,6 +17,7 @@ from wall_oss_ros.data.mixture import Mixture, Source
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS
 from wall_oss_ros.policy.normalizer import Normalizer
+from wall_oss_ros.policy.robot_statistics import for_checkpoint
 from wall_oss_ros.robots.policy_robot import load_embodiment
 from wall_oss_ros.training.batches import Batches
 from wall_oss_ros.training.losses import Batch
@@ -157,5 +158,6 @@ def statistics(mixture: Mixture) -> dict[str, tuple[Normalizer, Normalizer]]:
                 f"Datasets that store their statistics as {name} want different ones: {sorted(settings)}.",
                 "Give them the same statistics and least_range, or a name of their own by stored_as.",
             )
-        found[name] = datas[0].statistics(datas[1:])
+        states, actions = (for_checkpoint(one, datas[0].profile) for one in datas[0].statistics(datas[1:]))
+        found[name] = states, actions
     return found

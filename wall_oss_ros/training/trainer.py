@@ -30,10 +30,10 @@ from wall_oss_ros.training.losses import Batch, Losses, Noise, compute, draw_noi
 from wall_oss_ros.training.optimization import learning_rate, make_optimizer, trainable
 from wall_oss_ros.training.recipe import Recipe, Stage
 from wall_oss_ros.training.sources import MixedBatches, Part, held_out_step
-from wall_oss_ros.training.tally import Totals, answer_accuracy, mean, merged
+from wall_oss_ros.training.tally import LOSSES, Kinds, Totals, answer_accuracy, by_kind, kind_means, means, merged
 
 Parts = list[Part]
-LOG_FIELDS = ("step", "stage", "seconds", "learning_rate", "cross_entropy", "flow")
+LOG_FIELDS = ("step", "stage", "seconds", "learning_rate", *LOSSES)
 
 
 class Trainer:
@@ -183,15 +183,14 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate * (stage.vision_rate if group["vision"] else 1.0)
         self.optimizer.zero_grad(set_to_none=True)
-        totals = Totals(*self._summed(sum((np.array(Totals.of(part.batch)) for part in parts), np.zeros(2))))
-        names = self._names()
-        found = np.zeros((len(names), 6))  # summed language loss, its tokens, flow loss, its entries, samples, tokens
+        totals = Totals(*self._summed(sum((np.array(Totals.of(part.batch)) for part in parts), np.zeros(3))))
+        names, kinds = self._names(), {}
+        found = np.zeros((len(names), 8))  # each loss, summed, and what it is a mean of; samples, tokens
         for part in parts:
-            batch, (language, flow) = part.batch, self._backward(part, stage, totals)
+            batch, losses = part.batch, self._backward(part, stage, totals, kinds)
             counted = (0, 0) if part.idle else (len(batch.state), batch.tokens)
-            own = Totals.of(batch)
-            found[part.number] += (language * own.tokens, own.tokens, flow * own.entries, own.entries, *counted)
-        found = self._summed(found)
+            found[part.number] += (*Totals.of(batch).sums(losses), *counted)
+        found, kinds = self._summed(found), merged(self._from_all((kinds, {})))[0]
         self._settle(totals)
         nn.utils.clip_grad_norm_([p for p in self.model.parameters() if p.grad is not None], self.recipe.clip)
         self.optimizer.step()
@@ -201,17 +200,18 @@ class Trainer:
         spent = time.monotonic() - began
         self.seconds += spent
         whole = found.sum(0)
-        values = (self.step, stage.name, round(self.seconds, 1), rate, mean(whole[:2]), mean(whole[2:4]))
+        values = (self.step, stage.name, round(self.seconds, 1), rate, *means(whole[:6]))
         more: dict = {
             "step_s": round(spent, 4),
-            "samples_s": round(whole[4] / spent, 2),
-            "tokens_s": round(whole[5] / spent, 1),
+            "samples_s": round(whole[6] / spent, 2),
+            "tokens_s": round(whole[7] / spent, 1),
+            "kinds": kind_means(kinds),
         }
         if isinstance(self.batches, MixedBatches):
             more["sources"] = {
-                name: {"cross_entropy": mean(own[:2]), "flow": mean(own[2:4]), "samples": int(own[4])}
+                name: {**dict(zip(LOSSES, means(own[:6]))), "samples": int(own[6])}
                 for name, own in zip(names, found)
-                if own[4]
+                if own[6]
             }
         return dict(zip(LOG_FIELDS, values)), more
 
@@ -226,11 +226,12 @@ class Trainer:
             return draw_noise_by_row(self.model, part.batch, stage, [*seed, part.number], part.first)
         return draw_noise(self.model, part.batch, stage.draws, torch.Generator().manual_seed(drawn_seed(seed)))
 
-    def _backward(self, part: Part, stage: Stage, totals: Totals) -> tuple[float, float]:
-        """Adds the gradients of a part, slice by slice. Its losses, language and flow."""
+    def _backward(self, part: Part, stage: Stage, totals: Totals, kinds: Kinds) -> np.ndarray:
+        """Adds the gradients of a part, slice by slice, and its language to ``kinds``. Its losses, as ``LOSSES``."""
         batch, drawn = part.batch, self._noise(part, stage, [self.recipe.seed, self.step, 3])
         count, size = len(batch.state), rows_at_once(stage)
-        own, language, flow = Totals.of(batch), 0.0, 0.0
+        own, sums = Totals.of(batch), np.zeros(3)
+        weights = stage.language_weight, stage.flow_weight, stage.fast_weight
         for start in range(0, count, size):
             whole = size >= count
             piece = batch if whole else batch.rows(start, start + size)
@@ -238,16 +239,14 @@ class Trainer:
             with self._precision():
                 losses = self._losses(piece.to(self.device), stage.draws, noise)
             shares, within = totals.shares(piece), own.shares(piece)
-            loss = (
-                stage.language_weight * losses.cross_entropy * shares[0] + stage.flow_weight * losses.flow * shares[1]
-            )
+            loss = sum(weight * share * one for weight, share, one in zip(weights, shares.tolist(), losses.all))
             if not torch.isfinite(loss):
                 raise FloatingPointError(f"the loss is {loss.item()} at step {self.step}; lower the learning rate")
             if loss.requires_grad:  # a batch may have nothing that this stage trains
                 (loss * self._processes).backward()  # processes take the mean of their gradients
-            language += losses.cross_entropy.item() * within[0]
-            flow += losses.flow.item() * within[1]
-        return language, flow
+            sums += within * [one.item() for one in losses.all]
+            by_kind(losses, piece.packed, kinds)
+        return sums
 
     # What several processes do otherwise
 
@@ -282,30 +281,32 @@ class Trainer:
     def validate(self, stage: Stage) -> str:
         """One line: losses and the share of right answers by kind, on held-out samples."""
         counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-        sums: dict[tuple[str, int], np.ndarray] = defaultdict(lambda: np.zeros(4))
+        sums: dict[tuple[str, int], np.ndarray] = defaultdict(lambda: np.zeros(6))
+        kinds: Kinds = {}
         for part in range(2):
             for one in self._held_out(stage, part):
                 noise, batch = self._noise(one, stage, [part]), one.batch.to(self.device)
                 with self._precision():
                     losses = self._losses(batch, stage.draws, noise)
-                own = Totals.of(one.batch)
-                language, flow = float(losses.cross_entropy), float(losses.flow)
-                sums[one.source, part] += language * own.tokens, own.tokens, flow * own.entries, own.entries
+                sums[one.source, part] += Totals.of(one.batch).sums([float(loss) for loss in losses.all])
+                by_kind(losses, one.batch.packed, kinds)
                 for kind, (hits, total) in answer_accuracy(losses, batch.packed).items():
                     counts[kind][0] += hits
                     counts[kind][1] += total
         total_sums, total_counts = merged(self._from_all((dict(sums), dict(counts))))
+        kinds = merged(self._from_all((kinds, {})))[0]
         if not total_sums:
             return f"step {self.step} ({self.seconds / 60:.1f} min); nothing is held out"
-        found: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        found: dict[str, list[list[float]]] = defaultdict(list)
         for (source, _), numbers in total_sums.items():
-            found[source].append((mean(numbers[:2]), mean(numbers[2:])))
+            found[source].append(means(numbers))
         shares = ", ".join(f"{kind} {hits}/{total}" for kind, (hits, total) in sorted(total_counts.items()))
-        means = {source: np.mean(values, axis=0) for source, values in found.items()}
-        self._log.validated(self.step, {source: both.tolist() for source, both in means.items()})
+        each_mean = {source: np.mean(values, axis=0).tolist() for source, values in found.items()}
+        self._log.validated(self.step, each_mean, kind_means(kinds))
         each = ", ".join(
             f"{source + ': ' if source else ''}language {language:.3f}, flow {flow:.4f}"
-            for source, (language, flow) in means.items()
+            f"{f', fast {fast:.3f}' if fast else ''}"
+            for source, (language, flow, fast) in each_mean.items()
         )
         return f"step {self.step} ({self.seconds / 60:.1f} min) held out: {each}; {shares}"
 
