@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """wall-oss run as a whole, in processes of its own: verdict, death of a node, Ctrl-C, and nobody left behind."""
 
+import json
 import os
 import shutil
 import signal
@@ -126,8 +127,11 @@ def verdict(run: Run) -> str:
 def test_two_arms_run_as_a_whole(start):
     if "dual_arm" not in robots_of(model_directory(None, load_profile("dual_arm"))):
         pytest.skip("there is no checkpoint for two arms in models/")
-    run = start("--robot", "dual_arm", "--timeout", "20", "lift the red tray")
+    run = start("--robot", "dual_arm", "--timeout", "20", "--json", "lift the red tray")
     assert "the red tray " in verdict(run)
+    (told,) = [json.loads(line) for line in run.lines if line.startswith("{")]
+    assert told["success"] == (run.process.returncode == 0) and told["instruction"] == "lift the red tray"
+    assert told["robot"] == "dual_arm" and "the red tray " in told["truth"] and told["subtasks"]
     assert any("take the red tray with both hands" in line for line in run.lines), "the plan was shown"
     assert run.processes() == []
 

@@ -137,7 +137,7 @@ def test_arguments():
     parser = argparse.ArgumentParser()
     topic.add_arguments(parser)
     args = parser.parse_args("pub /a std_msgs/msg/String -r 5 -w 2".split())
-    assert (args.rate, args.wait_matching_subscriptions, args.values) == (5.0, 2, "{}")
+    assert (args.rate, args.wait_matching_subscriptions, args.values) == (5.0, 2, [])
     for bad in (["pub", "/a", "b", "-r", "0"], ["hz", "/a", "-w", "0"], []):
         with pytest.raises(SystemExit):
             parser.parse_args(bad)

@@ -26,6 +26,10 @@ COMMANDS = {
     "test": "look the code over and run the test suite",
     "topic": "publish and watch topics, as ros2 topic does",
     "service": "call services, as ros2 service does",
+    "action": "send goals to actions, as ros2 action does",
+    "node": "see nodes and what they have, as ros2 node does",
+    "param": "read and set parameters of nodes, as ros2 param does",
+    "list": "print the robots, models, recipes and mappings that ship",
 }
 
 EXAMPLES = """\
@@ -35,6 +39,9 @@ examples:
   wall-oss topic pub --once /wall_oss/instruction std_msgs/msg/String "data: put the green cube in the right tray"
   wall-oss topic echo /wall_oss/plan
   wall-oss service call /wall_oss/home
+  wall-oss action send_goal -f /wall_oss/execute "instruction: pick up the red cube"
+  wall-oss param set /wall_oss/control replan_every 4
+  wall-oss list robots
   wall-oss eval --episodes 20
   wall-oss check my_robot.yaml
   wall-oss inspect models/wall-oss-tiny

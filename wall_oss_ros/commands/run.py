@@ -71,6 +71,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--speed", type=number(0.05, 20), default=1.0, metavar="F", help="of simulated time against"
                         " real time; below 1 gives a slow machine time to think (default: %(default)s)")  # fmt: skip
+    parser.add_argument(
+        "--json", action="store_true", help="print each verdict as a line of JSON; all else goes to the standard error"
+    )
     parser.add_argument("--stay", action="store_true", help="stay up after the verdict in any case")
     parser.add_argument("--domain", type=whole(0, 232), metavar="N", help="ROS domain (default: ROS_DOMAIN_ID, or 0)")
 
@@ -108,18 +111,20 @@ def main(args: argparse.Namespace) -> int:
             processes.start(spec.name, spec.module, spec.arguments())
         if not args.headless:
             processes.start("viewer", "wall_oss_ros.page", viewer_arguments(args.port, args.robot, instruction))
-        print(f"WALL-OSS · {args.robot}, simulated, scene {seed} · logs in {logs}", flush=True)
+        out = sys.stderr if args.json else sys.stdout
+        print(f"WALL-OSS · {args.robot}, simulated, scene {seed} · logs in {logs}", file=out, flush=True)
         if not args.headless:
-            print(f"page: http://127.0.0.1:{args.port}", flush=True)
+            print(f"page: http://127.0.0.1:{args.port}", file=out, flush=True)
         # Only now what takes its time to import: the nodes start meanwhile.
         from rich.console import Console
 
         from wall_oss_ros.commands.display import Display
         from wall_oss_ros.commands.monitor import Monitor
 
-        console = Console(highlight=False)
+        console = Console(highlight=False, stderr=args.json)
+        about = {"robot": args.robot, "scene": seed, "logs": str(logs)} if args.json else None
         with Monitor() as monitor, Display(console, started) as display:
-            session = Session(monitor, display, processes, task, args.timeout, started, args.speed)
+            session = Session(monitor, display, processes, task, args.timeout, started, args.speed, about)
             session.wait_until_ready()
             display.say(f"ready after {time.monotonic() - started:.1f} s")
             status = session.follow(instruction)
@@ -130,7 +135,11 @@ def main(args: argparse.Namespace) -> int:
 
 @dataclass
 class Session:
-    """A running system and what is shown of it."""
+    """A running system and what is shown of it.
+
+    Attributes:
+        about: what stands in each verdict as JSON; None where nobody wants JSON.
+    """
 
     monitor: Monitor
     display: Display
@@ -139,6 +148,7 @@ class Session:
     timeout: float
     started: float
     speed: float
+    about: dict | None = None
 
     def wait_until_ready(self) -> None:
         """Returns when every node works.
@@ -222,6 +232,7 @@ class Session:
 
     def _say_verdict(self, reached: bool, where: str, took: float) -> None:
         from wall_oss_ros.page.status_text import printable
+        from wall_oss_ros.uni_cot.plan import PlanStatus
 
         from wall_oss_msgs.msg import SubtaskPlan
 
@@ -236,6 +247,18 @@ class Session:
         word, style = ("success", "bold green") if reached else ("not reached", "bold red")
         self.display.finish(self.monitor)
         self.display.say(f"{word}: {where} ({took:.1f} s simulated).{note}", style)
+        if self.about is not None:
+            verdict = {
+                "success": reached,
+                "instruction": plan.instruction,
+                "truth": where,
+                "seconds": round(took, 2),
+                "plan": PlanStatus(plan.status).name.lower(),
+                "message": plan.message,
+                "subtasks": [one.text for one in plan.subtasks],
+                **self.about,
+            }
+            print(json.dumps(verdict), flush=True)
 
     def _spin(self) -> None:
         self.monitor.spin(0.1)

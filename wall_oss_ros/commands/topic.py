@@ -7,11 +7,13 @@ examples:
   wall-oss topic echo --once --field subtasks /wall_oss/plan
   wall-oss topic pub --once /wall_oss/instruction std_msgs/msg/String "data: put the red cube in the left tray"
   wall-oss topic hz /face_camera/color/image_raw
+  wall-oss topic info -v /wall_oss/plan
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import sys
 import time
@@ -19,23 +21,22 @@ from collections import deque
 from typing import Any
 
 from wall_oss_ros.commands.arguments import number, text, whole
+from wall_oss_ros.commands.graph import add_json, add_list, found, print_list, settled, visible
 from wall_oss_ros.commands.topic_values import absolute, fill, message_class, pick, plain, spin, temporary_node
-from wall_oss_ros.errors import WallOSSError
 
 _DISCOVERY = 1.0  # s in which participants on one machine usually find each other
-_DISCOVERY_LIMIT = 4.0  # s to wait for others as long as there are none, which a busy machine may need
-_WAIT_FOR_TOPIC = 5.0  # s to wait for a topic whose type is not given
+_TOPICS = "`wall-oss topic list` prints those there are; where its type matters, give that after the name."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the verbs pub, echo, list and hz."""
+    """Adds the verbs pub, echo, list, hz and info."""
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", dest="verb", required=True)
 
     pub = verbs.add_parser("pub", help="publish a message")
     pub.add_argument("topic", help="name of the topic, such as /wall_oss/instruction")
     pub.add_argument("type", help="its type, such as std_msgs/msg/String")
     values_help = 'fields as YAML, such as "data: hello"; others keep 0 or empty'
-    pub.add_argument("values", nargs="?", default="{}", help=values_help)
+    pub.add_argument("values", nargs="*", help=values_help)
     pub.add_argument(
         "-r", "--rate", type=number(1e-3, 1e6), default=1.0, metavar="HZ", help="messages per second (default 1)"
     )
@@ -57,8 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     echo.add_argument("-f", "--full-length", action="store_true", help="do not shorten long arrays and strings")
 
-    show = verbs.add_parser("list", help="print the topics")
-    show.add_argument("-t", "--show-types", action="store_true", help="with their types")
+    add_list(verbs, "topics")
 
     hz = verbs.add_parser("hz", help="print the rate of a topic")
     hz.add_argument("topic", help="name of the topic")
@@ -71,6 +71,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="average over the last N messages",
     )
 
+    info = verbs.add_parser("info", help="print a topic's type, and who publishes and subscribes")
+    info.add_argument("topic", help="name of the topic")
+    info.add_argument("-v", "--verbose", action="store_true", help="with their nodes and quality of service")
+    add_json(info)
+
 
 def main(args: argparse.Namespace) -> int:
     """Runs a verb.
@@ -82,7 +87,8 @@ def main(args: argparse.Namespace) -> int:
         from rclpy.executors import ExternalShutdownException
 
         try:
-            return {"pub": _pub, "echo": _echo, "list": _list, "hz": _hz}[args.verb](node, args)
+            verbs = {"pub": _pub, "echo": _echo, "list": _list, "hz": _hz, "info": _info}
+            return verbs[args.verb](node, args)
         except ExternalShutdownException:
             return 0
 
@@ -95,7 +101,7 @@ def _pub(node: Any, args: argparse.Namespace) -> int:
     from rclpy.qos import DurabilityPolicy, QoSProfile
 
     message_type = message_class(args.type)
-    message = fill(message_type(), args.values, args.type)
+    message = fill(message_type(), " ".join(args.values) or "{}", args.type)
     known = dict(node.get_topic_names_and_types()).get(absolute(args.topic), [])
     # Latched, as ros2 topic pub does it: a subscription that comes late still gets the last message.
     qos = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -147,18 +153,38 @@ def _echo(node: Any, args: argparse.Namespace) -> int:
 
 
 def _list(node: Any, args: argparse.Namespace) -> int:
-    own = {publisher.topic_name for publisher in node.publishers}
-    before, deadline = None, time.monotonic() + _DISCOVERY_LIMIT
-    while time.monotonic() < deadline:  # until others are there and no more of them turn up
-        spin(node, _DISCOVERY)
-        topics = {name for name, _ in node.get_topic_names_and_types()}
-        if topics == before and topics - own:
-            break
-        before = topics
-    for name, types in sorted(node.get_topic_names_and_types()):
-        if not any(part.startswith("_") for part in name.split("/")):
-            print(f"{name} [{', '.join(types)}]" if args.show_types else name)
+    own = visible(node.get_publisher_names_and_types_by_node(node.get_name(), node.get_namespace()))
+    return print_list(settled(node, lambda: visible(node.get_topic_names_and_types()), own), args)
+
+
+def _info(node: Any, args: argparse.Namespace) -> int:
+    name = absolute(args.topic)
+    kinds = found(node, node.get_topic_names_and_types, name, "topic", _TOPICS)
+    spin(node, _DISCOVERY)
+    sides = {
+        "Publisher": node.get_publishers_info_by_topic(name),
+        "Subscription": node.get_subscriptions_info_by_topic(name),
+    }
+    if args.json:
+        told = {f"{side.lower()}s": [_endpoint(one) for one in ends] for side, ends in sides.items()}
+        print(json.dumps({"name": name, "types": kinds, **told}, indent=1))
+        return 0
+    print(f"Type: {', '.join(kinds)}")
+    for side, ends in sides.items():
+        print(f"{side} count: {len(ends)}")
+        for one in ends if args.verbose else ():
+            print(*(f"  {key}: {value}" for key, value in _endpoint(one).items()), "", sep="\n")
     return 0
+
+
+def _endpoint(one: Any) -> dict[str, str]:
+    qos = one.qos_profile
+    return {
+        "node": f"{one.node_namespace.rstrip('/')}/{one.node_name}",
+        "type": one.topic_type,
+        "reliability": qos.reliability.name.lower(),
+        "durability": qos.durability.name.lower(),
+    }
 
 
 def _hz(node: Any, args: argparse.Namespace) -> int:
@@ -201,16 +227,7 @@ def _await_subscriptions(node: Any, publisher: Any, wanted: int) -> None:
 
 
 def _discover_type(node: Any, topic: str) -> str:
-    deadline, name = time.monotonic() + _WAIT_FOR_TOPIC, absolute(topic)
-    while time.monotonic() < deadline:
-        types = dict(node.get_topic_names_and_types()).get(name, [])
-        if types:
-            return types[0]
-        spin(node, 0.1)
-    raise WallOSSError(
-        f"There is no topic {name}, so its type is not known.",
-        "'wall-oss topic list' shows those there are; or give the type after the name.",
-    )
+    return found(node, node.get_topic_names_and_types, absolute(topic), "topic", _TOPICS)[0]
 
 
 def _matching_qos(node: Any, topic: str) -> Any:

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `wall-oss topic` and `wall-oss service` share: a node for as long as they run, and messages from and to YAML."""
+"""What the commands on a running system share: a node for as long as they run, and messages from and to YAML."""
 
 from __future__ import annotations
 
 import importlib
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,8 +16,12 @@ from wall_oss_ros.errors import WallOSSError
 
 
 @contextmanager
-def temporary_node(purpose: str) -> Iterator[Any]:
+def temporary_node(purpose: str, signals: bool = True) -> Iterator[Any]:
     """A node, of rclpy's own or of the embedded library, which says nothing of itself.
+
+    Args:
+        purpose: part of its name.
+        signals: whether Ctrl-C ends it at once; without, there is KeyboardInterrupt, and it can still be used.
 
     Raises:
         WallOSSError: ROS_DOMAIN_ID is none, or what is done with the node names a topic or service as ROS names none.
@@ -30,7 +35,12 @@ def temporary_node(purpose: str) -> Iterator[Any]:
     import rclpy
     from rclpy.exceptions import NameValidationException
 
-    rclpy.init(args=[])
+    if signals:
+        rclpy.init(args=[])
+    else:
+        from rclpy.signals import SignalHandlerOptions
+
+        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     node = rclpy.create_node(f"wall_oss_{purpose}_{time.time_ns() % 1_000_000}", start_parameter_services=False)
     try:
         yield node
@@ -42,12 +52,12 @@ def temporary_node(purpose: str) -> Iterator[Any]:
         rclpy.try_shutdown()
 
 
-def spin(node: Any, seconds: float) -> None:
-    """Takes in what arrives during that time."""
+def spin(node: Any, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+    """Takes in what arrives during that time, or until something has."""
     import rclpy
 
     deadline = time.monotonic() + seconds
-    while (remaining := deadline - time.monotonic()) > 0:
+    while (remaining := deadline - time.monotonic()) > 0 and not until():
         rclpy.spin_once(node, timeout_sec=remaining)
 
 
@@ -62,16 +72,44 @@ def message_class(name: str) -> Any:
     Raises:
         WallOSSError: there is none.
     """
+    return interface_class(name, "msg")
+
+
+def interface_class(name: str, kind: str) -> Any:
+    """The class of ``package/kind/Name`` or ``package/Name``, of rclpy's own or of the embedded library.
+
+    Args:
+        kind: msg, srv or action.
+
+    Raises:
+        WallOSSError: there is none.
+    """
+    what = {"msg": "message", "srv": "service"}.get(kind, kind)
     parts = name.split("/")
     if len(parts) == 2:
-        parts.insert(1, "msg")
-    if len(parts) != 3 or parts[1] != "msg" or not all(part.isidentifier() for part in parts):
-        raise WallOSSError(f"{name!r} is not the name of a message type.", "Write it as package/msg/Name.")
+        parts.insert(1, kind)
+    if len(parts) != 3 or parts[1] != kind or not all(part.isidentifier() for part in parts):
+        article = "an" if kind == "action" else "a"
+        raise WallOSSError(f"{name!r} is not the name of {article} {what} type.", f"Write it as package/{kind}/Name.")
     try:
-        return getattr(importlib.import_module(f"{parts[0]}.msg"), parts[2])
+        return getattr(importlib.import_module(f"{parts[0]}.{kind}"), parts[2])
     except (ImportError, AttributeError) as error:
-        reason = str(error) if "embedded" in str(error) else f"There is no message type {name}."
-        raise WallOSSError(reason, "Check its spelling.") from error
+        reason = str(error) if "embedded" in str(error) else f"There is no {what} type {name}."
+        raise WallOSSError(reason, "Check its spelling, or source the workspace that defines it.") from error
+
+
+def type_and_values(words: Sequence[str], kind: str) -> tuple[str, str]:
+    """The type's full name, "" where it is not given, and the values as YAML, which need no quotes around them.
+
+    Args:
+        words: ``[TYPE] VALUES...``.
+        kind: msg, srv or action.
+    """
+    given, rest = "", list(words)
+    if rest and re.fullmatch(r"\w+(/\w+)?/[A-Z]\w*", rest[0]):
+        package, *_, name = rest.pop(0).split("/")
+        given = f"{package}/{kind}/{name}"
+    return given, " ".join(rest) or "{}"
 
 
 def fill(message: Any, text: str, type_name: str) -> Any:
