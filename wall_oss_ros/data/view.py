@@ -138,7 +138,7 @@ def _plot(dataset: LeRobotDataset, episode: int, path: Path) -> str:
             )
         axis.set_title(key, fontsize=9)
         if values.shape[1] <= 16:
-            axis.legend(fontsize=6, ncols=2, loc="upper right")
+            axis.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
         for row in _changes(subtasks):
             axis.axvline(columns["timestamp"][row], color="#888", linewidth=0.8, linestyle=":")
     axes[-1, 0].set_xlabel("s")

@@ -133,7 +133,7 @@ def _draw(picture: Path, data: RecordedDataset, rng: np.random.Generator) -> Non
                 known = acting[0].mask[:, entry]
                 plot.plot(steps[known], acting[0].chunk[known, entry], label=names[entry], linewidth=1)
             if plot.has_data():
-                plot.legend(fontsize=4, ncol=2)
+                plot.legend(fontsize=6, loc="center left", bbox_to_anchor=(1.0, 0.5))
         plot.grid(alpha=0.3)
         plot.tick_params(labelsize=6)
     axes[-1][-1].set_xlabel("s ahead; m, rad", fontsize=7)

@@ -175,7 +175,7 @@ def _delay(survey: Survey, ones: list[Digest], weights: np.ndarray) -> Iterator[
     peak = _peak(mean(middles, weights[sure]))
     if peak is None:
         return
-    said = f"The state follows the action by {peak} frames, {peak / survey.fps:.3f} s"
+    said = f"The state follows the action by {peak} frame{'s' * (peak != 1)}, {peak / survey.fps:.3f} s"
     if peak <= -2:
         yield Finding(
             "warning",

@@ -160,7 +160,7 @@ def _plot(survey: Survey, finding: Finding, column: str, path: Path) -> bool:
         )
     axes.set(xlabel=f"frame of episode {episode}", title=f"{finding.check}: {finding.column}")
     if len(curves) <= 10:
-        axes.legend(loc="upper right", fontsize=8)
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
     figure.savefig(path, dpi=110)
     plt.close(figure)
     return True
