@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the pages of this folder that follow from the code: parameters, messages, profile, recipe, mapping, command.
+"""Writes the pages of this folder that follow from the code: parameters, messages, profile, recipe,
+mappings, command.
 
 python docs/reference/generate.py           writes them
 python docs/reference/generate.py --check   only says which are out of date; exit status 1 if any is
@@ -20,6 +21,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from wall_oss_ros.commands.main import build_parser
+from wall_oss_ros.data.bags.spec import BagMapping
 from wall_oss_ros.data.mapping.spec import Mapping
 from wall_oss_ros.nodes.action_expert import ActionExpertNode
 from wall_oss_ros.nodes.control import ControlNode
@@ -134,6 +136,17 @@ def mapping() -> str:
     )
 
 
+def topic_mapping() -> str:
+    return "\n\n".join(
+        [
+            "# A mapping of topics",
+            "What a robot's profile does not say of its bags, for `wall-oss data from-bag --mapping FILE`, field by "
+            "field. How to write one: [recordings](../how-to/recordings.md#what-the-profile-does-not-say).",
+            *_models(BagMapping, {}),
+        ]
+    )
+
+
 def _models(model: type[BaseModel], done: dict[type, None]) -> Iterator[str]:
     """A section for a model, then one for each model that its fields are made of."""
     done[model] = None
@@ -153,17 +166,18 @@ def _models(model: type[BaseModel], done: dict[type, None]) -> Iterator[str]:
 
 
 def _attributes(model: type) -> dict[str, str]:
-    """What the docstring's list of attributes says of each."""
+    """What the docstrings of a model, and of those that it goes on from, say of each attribute."""
     found: dict[str, str] = {}
-    lines = (inspect.getdoc(model) or "").split("Attributes:\n")
-    names: list[str] = []
-    for line in textwrap.dedent(lines[1]).splitlines() if len(lines) > 1 else []:
-        if line and not line.startswith(" ") and ":" in line:
-            key, text = line.split(":", 1)
-            names = [name.strip().strip("`") for name in key.split(",")]
-            found |= dict.fromkeys(names, text.strip())
-        elif line.strip():
-            found |= {name: f"{found[name]} {line.strip()}" for name in names}
+    for one in reversed(model.__mro__[: model.__mro__.index(BaseModel)]):
+        lines = inspect.cleandoc(one.__doc__ or "").split("Attributes:\n")
+        names: list[str] = []
+        for line in textwrap.dedent(lines[1]).splitlines() if len(lines) > 1 else []:
+            if line and not line.startswith(" ") and ":" in line:
+                key, text = line.split(":", 1)
+                names = [name.strip().strip("`") for name in key.split(",")]
+                found |= dict.fromkeys(names, text.strip())
+            elif line.strip():
+                found |= {name: f"{found[name]} {line.strip()}" for name in names}
     return found
 
 
@@ -231,6 +245,7 @@ PAGES = {
     "profile.md": profile,
     "recipe.md": recipe,
     "mapping.md": mapping,
+    "topic_mapping.md": topic_mapping,
     "command_line.md": command_line,
 }
 NOTE = "<!-- Written by docs/reference/generate.py from the code: edit that, and run it again. -->\n"

@@ -11,6 +11,7 @@ import numpy as np
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile, load_profile
+from wall_oss_ros.sim.goals import Goal
 from wall_oss_ros.sim.world import IMAGE_SIZE, World
 
 DT, HORIZON = 0.1, 10  # s between the steps of a chunk, and how many it has
@@ -24,6 +25,7 @@ class Environment(ABC):
     Attributes:
         arms: kinematics of each arm, in the profile's order.
         down: (3, 3) rotation of a tool at rest.
+        goals: what the present demonstration has followed so far, the one under way last.
         simulator: what is moved and seen, a ``simulator_type`` with scenes of type ``spec``.
     """
 
@@ -38,6 +40,7 @@ class Environment(ABC):
         self.layout = Layout(self.profile)
         self.down = self.layout.tool_rotation(np.zeros(3))
         self.views = [view.name for view in self.profile.views]
+        self.goals: list[Goal] = []
         self.simulator = self.simulator_type(self.spec.random(rng), self.profile)
 
     def new_scene(self) -> None:
@@ -58,7 +61,10 @@ class Environment(ABC):
 
     @abstractmethod
     def demonstrate(self, keep_every: int) -> Iterator[tuple[np.ndarray, np.void]]:
-        """Follows the expert in a new scene, with pushes on the way; yields each n-th frame."""
+        """Follows the expert in a new scene, goal after goal, with pushes on the way; yields each n-th frame.
+
+        A goal that begins is added to ``goals`` before its first frame, which is taken where the one before has ended.
+        """
 
     def frame(self) -> tuple[np.ndarray, np.void]:
         """What the cameras see now (V, H, W, 3), and the truth with the expert's chunk for every subtask."""

@@ -14,7 +14,15 @@ import pyarrow.parquet as pq
 import pytest
 from lerobot_support import HEIGHT, LENGTHS, TASKS, VIEW, WIDTH, picture, whose
 
-from wall_oss_ros.data.lerobot import Entry, EpisodeData, Feature, LeRobotWriter, open_dataset
+from wall_oss_ros.data.lerobot import (
+    Branches,
+    Entry,
+    EpisodeData,
+    Feature,
+    LeRobotWriter,
+    branch_features,
+    open_dataset,
+)
 from wall_oss_ros.errors import WallOSSError
 
 WORDS = ("subtask_index", "language_persistent", "language_events")
@@ -91,21 +99,35 @@ def test_what_went_in_comes_out(tmp_path, version, view, codec):
 @pytest.mark.parametrize("version", ["v3.0", "v2.1"])
 def test_branches_of_a_frame_have_a_place(tmp_path, version):
     """As docs/how-to/datasets.md lays them out."""
-    branches = {
-        "branches.task_index": Feature("int64", (3,), None),
-        "branches.action": Feature("float32", (3, 4, 2), None),
-        "branches.known": Feature("bool", (3, 4), None),
-    }
-    values = {
-        "branches.task_index": np.array([[0, 1, -1]] * 5),
-        "branches.action": np.random.default_rng(0).normal(size=(5, 3, 4, 2)).astype(np.float32),
-        "branches.known": np.random.default_rng(0).random((5, 3, 4)) < 0.5,
-    }
-    with LeRobotWriter(tmp_path / "set", 15, {**features(None), **branches}, version=version) as writer:
-        writer.add(episode(0, 5, None, columns=values))
-    found = open_dataset(tmp_path / "set").columns(0, list(values))
-    for key, value in values.items():
-        assert (found[key] == value).all() and found[key].dtype == value.dtype
+    rng = np.random.default_rng(0)
+    action = rng.normal(size=(5, 3, 4, 2)).astype(np.float32)
+    known = rng.random((5, 3, 4)) < 0.5
+    texts = [[TASKS[0], "wipe", None]] * 4 + [[None, "fold", "wipe"]]
+    subtasks = [["reach", None, "lift"]] * 5
+    given = Branches(texts, subtasks, action, known, np.full((5, 3), 0.5))
+    own = {**features(None), **branch_features(3, 4, features()["action"])}
+    with LeRobotWriter(tmp_path / "set", 15, own, version=version, language=("subtask_index",)) as writer:
+        with pytest.raises(WallOSSError, match="has no branches"):
+            writer.add(episode(0, 5, None))
+        for wrong, words in (
+            (given._replace(action=action[:, :2]), r"branches.action has the shape \(5, 2, 4, 2\); \(5, 3, 4, 2\)"),
+            (given._replace(tasks=texts[:3]), "tasks of its branches are not 5 rows of 3"),
+            (given._replace(subtasks=[["reach", " ", None]] * 5), "texts that say something, or None"),
+            (given._replace(weight=np.full((5, 3), -1.0)), "branches.weight is below 0"),
+            (given._replace(action=np.full((5, 3, 4, 2), np.nan)), "no finite number"),
+        ):
+            with pytest.raises(WallOSSError, match=words):
+                writer.add(episode(0, 5, None, branches=wrong))
+        writer.add(episode(0, 5, None, branches=given, subtasks=["reach"] * 5))
+    dataset = open_dataset(tmp_path / "set")
+    found = dataset.columns(0)
+    numbers, called = found["branches.task_index"], found["branches.subtask_index"]
+    assert [[dataset.tasks.get(int(n)) for n in row] for row in numbers] == texts
+    assert [[dataset.subtasks.get(int(n)) for n in row] for row in called] == subtasks
+    assert (found["branches.action"] == action).all() and (found["branches.known"] == known).all()
+    assert not [key for key in dataset.episode_statistics[0] if key.startswith("branches.")]
+    with LeRobotWriter(tmp_path / "plain", 15, features(None)) as writer, pytest.raises(WallOSSError, match="no place"):
+        writer.add(episode(0, 5, None, branches=given))
 
 
 @pytest.mark.parametrize("version", ["v3.0", "v2.1"])

@@ -14,6 +14,7 @@ from wall_oss_ros.commands.arguments import add_commands
 
 VERBS = {
     "from-bag": "convert ROS 2 bags into a LeRobot dataset",
+    "demonstrate": "let a simulated robot demonstrate into a LeRobot dataset",
     "check": "look a dataset over before anything is trained on it",
     "stats": "compute a dataset's statistics, and write them into it",
     "merge": "put datasets together",

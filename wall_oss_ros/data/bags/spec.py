@@ -68,7 +68,12 @@ class Numbers(Component):
 
 
 class Rotation(Numbers):
-    """A rotation. ``order``: of Euler angles, about fixed axes (xyz) or about those that turn along (XYZ)."""
+    """A rotation.
+
+    Attributes:
+        form: what its numbers are. A matrix is given row by row; 6 numbers are its first two columns, or rows.
+        order: of Euler angles: about fixed axes (xyz) or, in capitals, about those that turn along (XYZ).
+    """
 
     form: RotationForm
     order: EulerOrder = "xyz"
@@ -77,8 +82,14 @@ class Rotation(Numbers):
 
 
 class Opening(Numbers):
-    """A gripper's opening: ``closed`` and ``open`` are the number (one for all, as fingers move alike) where the
-    profile's gripper is closed and where it is open. Without them it is in ``unit``, between the fingers."""
+    """A gripper's opening, in any unit: of ``closed`` and ``open`` either both are given, or neither, and then
+    ``unit``.
+
+    Attributes:
+        unit: of an opening that is measured between the fingers.
+        closed, open: the number (one for all, as fingers move alike) where the profile's gripper is closed, and where
+            it is open.
+    """
 
     closed: Finite | None = None
     open: Finite | None = None
@@ -90,6 +101,7 @@ class ArmSource(Component):
     """Where an arm is, or is told to be: its joints, or its tool's position and rotation in the profile's base frame.
 
     Attributes:
+        position, rotation: of the tool; both or neither.
         joints: in the profile's order.
         gripper: of an action, next_state takes the opening of the next frame.
     """
@@ -109,7 +121,13 @@ class ArmSource(Component):
 
 
 class States(Component):
-    """Where the state is, where it is not on the profile's topics: by names of the profile's arms and parts."""
+    """Where the state is, where it is not on the profile's topics.
+
+    Attributes:
+        arms: by the arm's name in the profile; ``arm`` where it gives none.
+        parts: by the part's name in the profile, such as head or lift.
+        base: x, y and yaw of its odometry.
+    """
 
     arms: dict[Name, ArmSource] = Field(default_factory=dict)
     parts: dict[Name, Numbers] = Field(default_factory=dict)
@@ -123,7 +141,12 @@ class States(Component):
 
 
 class Actions(Component):
-    """Where the commands are, if not on the profile's topics. ``base`` are velocities along its own axes."""
+    """Where the commands are, if not on the profile's topics.
+
+    Attributes:
+        arms, parts: as of states.
+        base: velocities along its own axes, m/s and rad/s.
+    """
 
     arms: dict[Name, ArmSource] = Field(default_factory=dict)
     parts: dict[Name, Numbers | Literal["next_state"]] = Field(default_factory=dict)
@@ -131,14 +154,24 @@ class Actions(Component):
 
 
 class Said(Component):
-    """A text or a flag in a topic's messages."""
+    """A text or a flag in a topic's messages.
+
+    Attributes:
+        topic: where it is.
+        field: of the message.
+    """
 
     topic: Name
     field: Name = "data"
 
 
 class ViewSource(Component):
-    """A view's pictures. ``encoding``: what the pixels are, where the messages say something else."""
+    """A view's pictures.
+
+    Attributes:
+        topic: where they are.
+        encoding: what the pixels are, where the messages say something else.
+    """
 
     topic: Name
     encoding: Encoding | None = None
@@ -148,6 +181,7 @@ class BagMapping(Component):
     """What the profile does not say.
 
     Attributes:
+        description: for people.
         fps: frames a second of the dataset.
         time: of all topics that ``streams`` does not say otherwise of.
         topics: the bag's name of a topic by the profile's.
@@ -155,8 +189,11 @@ class BagMapping(Component):
         streams: by the bag's name of a topic.
         views: by the profile's name.
         action: ``commands`` are what the controllers were told; ``next_state`` takes the state of the next frame.
-        instruction: or ``task``, one text for all.
-        plan: topic of wall_oss_msgs/SubtaskPlan; or ``subtask``, a text that says what is being done.
+        state: where it is not on the profile's topics.
+        instruction: where it is said.
+        task: the instruction, one text for all.
+        plan: topic of wall_oss_msgs/SubtaskPlan.
+        subtask: a text that says what is being done, where there is no plan.
         success: a flag, or a text that is success or failure; the last one counts.
     """
 

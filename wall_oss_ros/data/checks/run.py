@@ -72,7 +72,7 @@ def check(folder: Path, samples: int = SAMPLES, tell: Callable[[str], None] = la
         pairs.append(relations.digest(survey, rows))
         wholes.append(episodes.digest(survey, rows))
         stored.add(statistics, rows)
-        uses.update(runs[-1].tasks)
+        uses.update({*runs[-1].tasks, *texts.named_in_branches(rows)})
         if "timestamp" in rows.columns:
             stamp = rows.columns["timestamp"][:, 0]
             stamps[rows.episode] = np.concatenate([stamps.get(rows.episode, stamp[:0]), stamp])

@@ -10,7 +10,7 @@ import numpy as np
 
 from wall_oss_ros.data.checks.findings import Finding
 from wall_oss_ros.data.checks.survey import Rows, Survey
-from wall_oss_ros.data.lerobot.layout import PICTURES
+from wall_oss_ros.data.lerobot.layout import has_statistics
 from wall_oss_ros.data.statistics import QUANTILES, Statistics
 
 NEAR = 2e-3
@@ -27,7 +27,7 @@ def columns(survey: Survey) -> dict[str, int]:
     return {
         key: int(np.prod(feature.shape))
         for key, feature in survey.info.features.items()
-        if feature.dtype not in (*PICTURES, "string", "language", "bool")
+        if has_statistics(key, feature) and feature.dtype != "bool"
     }
 
 

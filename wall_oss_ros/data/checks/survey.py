@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from wall_oss_ros.data.checks.findings import Finding
 from wall_oss_ros.data.lerobot.arrays import to_numpy
-from wall_oss_ros.data.lerobot.layout import PICTURES, STANDARD, Feature, Info, path_of
+from wall_oss_ros.data.lerobot.layout import PICTURES, STANDARD, Feature, Info, has_statistics, path_of
 from wall_oss_ros.data.lerobot.tables import ARROW_ERRORS, first_line, open_parquet
 from wall_oss_ros.errors import WallOSSError
 
@@ -76,7 +76,7 @@ class Survey:
         return {
             key: feature
             for key, feature in self.info.features.items()
-            if key not in STANDARD and feature.dtype not in (*PICTURES, "string", "language")
+            if key not in STANDARD and has_statistics(key, feature)
         }
 
     def views(self) -> dict[str, Feature]:

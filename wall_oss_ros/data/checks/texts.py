@@ -15,6 +15,7 @@ import numpy as np
 
 from wall_oss_ros.data.checks.findings import Finding
 from wall_oss_ros.data.checks.survey import Rows, Survey
+from wall_oss_ros.data.lerobot.branches import SUBTASK, TASK
 
 MANY = 3000
 """Texts from which pairs with different words are no longer compared with one another."""
@@ -159,22 +160,33 @@ def _plain(text: str) -> str:
     return " ".join(kept.split())
 
 
+def named_in_branches(rows: Rows) -> set[int]:
+    """Tasks that are instructions of branches of an episode."""
+    return {int(number) for number in np.unique(rows.columns.get(TASK, np.empty(0))) if number >= 0}
+
+
 def of_episode(survey: Survey, rows: Rows) -> Iterator[Finding]:
     """Subtasks of rows that are not in their table, and words beyond the episode's end."""
     episode = rows.episode
-    if "subtask_index" in rows.columns:
-        used = rows.columns["subtask_index"][:, 0]
-        unknown = np.flatnonzero(~np.isin(used, [-1, *survey.subtasks]))
+    tables = (
+        ("subtask_index", "subtask", survey.subtasks),
+        (TASK, "task", survey.tasks),
+        (SUBTASK, "subtask", survey.subtasks),
+    )
+    for name, kind, table in tables:
+        used = rows.columns.get(name, np.empty((0, 1)))
+        unknown = np.flatnonzero(~np.isin(used, [-1, *table]).all(1))
         if unknown.size:
             at = int(unknown[0])
             yield Finding(
                 "error",
-                "subtasks",
-                f"subtask_index {used[at]:g} is not in the table of subtasks, which has {len(survey.subtasks)}.",
-                "Add the subtask, or relabel: wall-oss data relabel.",
+                f"{kind}s",
+                f"{name} {used[at][~np.isin(used[at], [-1, *table])][0]:g} is not in the table of {kind}s, which has "
+                f"{len(table)}.",
+                f"Add the {kind}, or relabel: wall-oss data relabel.",
                 episode,
                 at,
-                "subtask_index",
+                name,
                 int(unknown[-1]),
             )
     times = rows.columns.get("timestamp")

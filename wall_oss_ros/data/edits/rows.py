@@ -15,13 +15,15 @@ import pyarrow.parquet as pq
 from wall_oss_ros.data.checks.survey import Survey
 from wall_oss_ros.data.edits.picks import Part, Words
 from wall_oss_ros.data.lerobot.arrays import to_numpy
-from wall_oss_ros.data.lerobot.layout import PICTURES
+from wall_oss_ros.data.lerobot.branches import SUBTASK, TASK
+from wall_oss_ros.data.lerobot.layout import has_statistics
+from wall_oss_ros.data.lerobot.schema import column_array
 from wall_oss_ros.data.lerobot.tables import ARROW_ERRORS, first_line, open_parquet
 from wall_oss_ros.data.statistics import Statistics
 from wall_oss_ros.errors import WallOSSError
 
 _BATCH = 512
-RENUMBERED = ("index", "episode_index", "task_index", "subtask_index")
+RENUMBERED = ("index", "episode_index", "task_index", "subtask_index", TASK, SUBTASK)
 
 
 class Taken(NamedTuple):
@@ -81,7 +83,7 @@ def number_columns(survey: Survey) -> dict[str, int]:
     return {
         key: int(np.prod(feature.shape))
         for key, feature in survey.info.features.items()
-        if feature.dtype not in (*PICTURES, "string", "language")
+        if has_statistics(key, feature)
     }
 
 
@@ -173,13 +175,15 @@ class RowWriter:
         for name, texts, known, words in (
             ("task_index", survey.tasks, part.task, self.tasks),
             ("subtask_index", survey.subtasks, part.subtask, self.subtasks),
+            (TASK, survey.tasks, part.task, self.tasks),
+            (SUBTASK, survey.subtasks, part.subtask, self.subtasks),
         ):
             if name not in columns:
                 continue
             numbers = _column(batch, name, survey, path)
-            changed = np.full(count, -1, np.int64)
+            changed = np.full(numbers.shape, -1, np.int64)
             for old in np.unique(numbers):
-                if old < 0 and name == "subtask_index":
+                if old < 0 and name != "task_index":
                     continue
                 if int(old) not in texts:
                     raise WallOSSError(
@@ -190,7 +194,7 @@ class RowWriter:
                 changed[numbers == old] = words.number(text)
                 if name == "task_index":
                     current.tasks[text] = None
-            columns[name] = pa.array(changed)
+            columns[name] = column_array(changed, name, survey.info.features[name])
         for name in ("language_persistent", "language_events"):
             if name in columns:
                 columns[name] = _words(columns[name], lambda text: part.subtask(current.source, text))

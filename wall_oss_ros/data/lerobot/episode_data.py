@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from wall_oss_ros.data.lerobot.branches import Branches, check_branches
 from wall_oss_ros.data.lerobot.language import EVENT_STYLES, EVENTS, PERSISTENT, PERSISTENT_STYLES, Entry
-from wall_oss_ros.data.lerobot.layout import PICTURES, STANDARD, Feature
+from wall_oss_ros.data.lerobot.layout import BRANCHES, PICTURES, STANDARD, Feature
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.json_files import brief
 
@@ -33,6 +34,7 @@ class EpisodeData:
         subtasks: of each frame, what is being done; None where nobody says.
         persistent: entries that hold from their timestamp on (language_persistent).
         events: frame and entry (language_events).
+        branches: what the frames would call for under other instructions, where the features have such columns.
         extra: further columns of the table of episodes, such as success: texts, numbers, bools, or lists of them.
     """
 
@@ -42,6 +44,7 @@ class EpisodeData:
     subtasks: Sequence[str | None] | None = None
     persistent: Sequence[Entry] = ()
     events: Sequence[tuple[int, Entry]] = ()
+    branches: Branches | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -66,7 +69,7 @@ def check(
         WallOSSError: ``what``, and what is missing, surplus, of another type or shape, or no number.
     """
     own = {key for key, f in features.items() if key not in STANDARD and f.dtype not in (*PICTURES, "language")}
-    own -= {"subtask_index"}
+    own -= {"subtask_index"} | {key for key in features if key.startswith(BRANCHES)}
     views = {key for key, feature in features.items() if feature.dtype in PICTURES}
     _same(set(data.columns) - {"timestamp"}, own, f"{what}: columns")
     _same(set(data.pictures), views, f"{what}: pictures")
@@ -106,6 +109,7 @@ def check(
             f"{what} has subtasks, and the dataset no place for them.", "Open the writer with language=."
         )
     _check_entries(data, features, timestamps, what)
+    check_branches(data.branches, features, length, what)
     _check_extra(data.extra, what)
     return Checked(length, columns, timestamps, regular, tasks, subtasks)
 

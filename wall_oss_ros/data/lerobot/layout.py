@@ -42,6 +42,9 @@ STANDARD = {
 }
 """Columns that every dataset has, each a scalar, with the types that lerobot gives them."""
 
+BRANCHES = "branches."
+"""Columns that begin so hold several alternatives a row (``branches.py``). Statistics of them would mean nothing."""
+
 _FIELDS = {
     "v2": {"episode_chunk": 0, "episode_index": 0, "video_key": "k"},
     "v3": {"chunk_index": 0, "file_index": 0, "video_key": "k"},
@@ -70,6 +73,11 @@ class Feature(NamedTuple):
         if not self.names and self.shape[0] in (1, 3, 4) and self.shape[2] not in (1, 3, 4):
             return self.shape[1], self.shape[2], self.shape[0]
         return self.shape[0], self.shape[1], self.shape[2]
+
+
+def has_statistics(key: str, feature: Feature) -> bool:
+    """Whether a feature is a column of numbers that statistics are made of."""
+    return feature.dtype not in (*PICTURES, "string", "language") and not key.startswith(BRANCHES)
 
 
 class Info(NamedTuple):

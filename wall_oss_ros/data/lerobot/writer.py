@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from wall_oss_ros.data.lerobot.branches import branch_columns, spoken
 from wall_oss_ros.data.lerobot.data_files import DataFiles
 from wall_oss_ros.data.lerobot.encode import encoder
 from wall_oss_ros.data.lerobot.episode_data import EpisodeData, check, frames
@@ -28,6 +29,7 @@ from wall_oss_ros.data.lerobot.layout import (
     STANDARD,
     VIDEO_PATHS,
     Feature,
+    has_statistics,
     read_feature,
     read_info,
 )
@@ -133,14 +135,23 @@ class LeRobotWriter:
         what = f"Episode {index} of {self.folder}"
         checked = check(episode, self.features, self.info.fps, self._nan_allowed, what)
         self._tables.check_extra(episode.extra, what)
+        branches = episode.branches
+        tasks = self._tables.numbers("task", [*checked.tasks, *(spoken(branches.tasks) if branches else ())])
         columns: dict[str, Any] = {
             **checked.columns,
             "timestamp": checked.timestamps.astype(np.float32),
             "frame_index": np.arange(checked.length),
             "episode_index": np.full(checked.length, index),
             "index": np.arange(checked.length) + self._tables.frames,
-            "task_index": np.array(self._tables.numbers("task", checked.tasks)),
+            "task_index": np.array(tasks[: checked.length]),
         }
+        if "subtask_index" in self.features:
+            # lerobot takes any number as one of the table, so that nothing said is a subtask, too: one without words.
+            texts = [text or "" for text in checked.subtasks]
+            subtasks = self._tables.numbers("subtask", [*texts, *(spoken(branches.subtasks) if branches else ())])
+            columns["subtask_index"] = np.array(subtasks[: checked.length])
+            if branches is not None:
+                columns |= branch_columns(branches, tasks[checked.length :], subtasks[checked.length :])
         columns |= self._words(episode, checked.subtasks, columns["timestamp"])
         times = [Fraction(row) / self._rate for row in range(checked.length)]
         if not checked.regular:
@@ -237,9 +248,6 @@ class LeRobotWriter:
     def _words(self, episode: EpisodeData, subtasks: list[str | None], stamps: np.ndarray) -> dict[str, Any]:
         """The columns for words."""
         found: dict[str, Any] = {}
-        if "subtask_index" in self.features:
-            # lerobot takes any number as one of the table, so that nothing said is a subtask, too: one without words.
-            found["subtask_index"] = np.array(self._tables.numbers("subtask", [text or "" for text in subtasks]))
         if PERSISTENT in self.features:
             # Where one ends and none follows, an entry without words says so.
             before = [None, *subtasks]
@@ -260,7 +268,7 @@ class LeRobotWriter:
         for key, feature in self.features.items():
             if key in pictures:
                 found[key] = pictures[key].statistics()
-            elif feature.dtype not in ("string", "language"):
+            elif has_statistics(key, feature):
                 sketch = Sketch(int(np.prod(feature.shape)))
                 sketch.add(columns[key].reshape(len(columns[key]), -1))
                 found[key] = _shaped(sketch.statistics(), feature)
@@ -299,7 +307,7 @@ def _sketches(features: Mapping[str, Feature]) -> dict[str, Any]:
     for key, feature in features.items():
         if feature.dtype in PICTURES:
             found[key] = PictureSketch()
-        elif feature.dtype not in ("string", "language"):
+        elif has_statistics(key, feature):
             found[key] = Sketch(int(np.prod(feature.shape)))
     return found
 

@@ -156,6 +156,13 @@ class ArmReader:
         told = None if self._action is None else self._action.read(table)
         return ArmMotion(self, felt, told)
 
+    def commands(self, table: Table[str, np.ndarray], places: np.ndarray) -> ArmNumbers:
+        """Where targets in the action's columns lead the arm at places (...,) along their rows."""
+        told = ArmNumbers() if self._action is None else self._action.read(table)
+        if told.joints is not None and self._arm is not None:
+            told.position, told.rotation = self._frames.recorded(*self.forward(told.joints))
+        return _at(_tracks(told, "command"), places)
+
     def forward(self, joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Tool positions (..., 3) and rotations (..., 3, 3) in the profile's frames for joints (..., n)."""
         flat = joints.reshape(-1, joints.shape[-1])

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,7 @@ class EpisodeWords:
     """What is said in an episode of n rows.
 
     Attributes:
-        instructions, subtasks, thoughts: row by row.
+        instructions, subtasks, thoughts, plans: row by row.
         questions: row to its questions and answers.
         paraphrases: other ways to say the instruction.
         settings: the mapping's.
@@ -40,30 +40,46 @@ class EpisodeWords:
     instructions: Texts
     subtasks: Texts
     thoughts: Texts
+    plans: Texts
     settings: Language
     questions: Mapping[int, Sequence[tuple[str, str]]] = field(default_factory=dict)
     paraphrases: Sequence[str] = ()
 
     @property
     def plan(self) -> list[str]:
-        """The subtasks, in the order in which they were done; one that goes on is there once."""
-        said = [text for text in self.subtasks if text]
+        """The subtasks, in the order in which they were done; one that goes on is there once, and no end is."""
+        said = [text for text in self.subtasks if text and text != prompts.DONE]
         return [text for text, before in zip(said, [None, *said]) if text != before]
 
     def acting(self, rng: np.random.Generator, row: int, count: int) -> list[str]:
         """Up to ``count`` different texts that the motion from a row on follows."""
-        instruction, subtask = self._worded(rng, row), self.subtasks[row]
-        texts = {"instruction": [instruction], "subtask": [subtask or instruction], "both": [instruction, subtask]}
-        found = list(dict.fromkeys(text for text in texts[self.settings.acts_on] if text))
+        found = self.followed(self._worded(rng, row), self.subtasks[row])
         if len(found) > count:
             found = [found[i] for i in rng.permutation(len(found))[:count]]
         return found
 
+    def followed(self, instruction: str | None, subtask: str | None) -> list[str]:
+        """The texts that motion for both is shown with. That all is done is nothing to act on."""
+        subtask, over = (None, True) if subtask == prompts.DONE else (subtask, False)
+        alone = [] if over else [subtask or instruction]
+        texts = {"instruction": [instruction], "subtask": alone, "both": [instruction, subtask]}
+        return list(dict.fromkeys(text for text in texts[self.settings.acts_on] if text))
+
     def language(
-        self, rng: np.random.Generator, row: int, kinds: Mapping[str, float] | None = None
+        self,
+        rng: np.random.Generator,
+        row: int,
+        kinds: Mapping[str, float] | None = None,
+        called: Sequence[tuple[str, str]] = (),
     ) -> LanguageSample | None:
-        """Draws something to be answered about a row; None where there is nothing."""
+        """Draws something to be answered about a row; None where there is nothing.
+
+        Args:
+            called: further instructions, each with the subtask that it calls for in this row.
+        """
         samples = self.samples(row, self._worded(rng, row))
+        if further := [LanguageSample("reason", prompts.reason_suffix(text), answer) for text, answer in called]:
+            samples["reason"] = [*samples.get("reason", ()), *further]
         shares: Mapping[str, float] = dict(self.settings.kinds.items()) if kinds is None else kinds
         weights = np.array([shares.get(kind, 0.0) for kind in samples], float)
         if not weights.sum() > 0:
@@ -85,7 +101,8 @@ class EpisodeWords:
         found: dict[str, list[LanguageSample]] = {}
         if instruction and subtask:
             found["reason"] = [LanguageSample("reason", prompts.reason_suffix(instruction), subtask)]
-            found["plan"] = [LanguageSample("plan", prompts.plan_suffix(instruction), "\n".join(self.plan))]
+        if plan := instruction and (self.plans[row] or (subtask and "\n".join(self.plan))):
+            found["plan"] = [LanguageSample("plan", prompts.plan_suffix(instruction), plan)]
         if instruction and thought:
             found["thought"] = [LanguageSample("thought", prompts.ask_suffix(THOUGHT + instruction), thought)]
         if row in self.questions:
@@ -112,6 +129,7 @@ class Words:
             "instruction": self._source("instruction", settings.instruction, "task"),
             "subtask": self._source("subtask", settings.subtask, "subtask"),
             "thought": self._source("thought", settings.thought, *_STYLES),
+            "plan": self._source("plan", settings.plan, "plan"),
         }
 
     def _source(self, key: str, given: str | None, *own: str) -> str | None:
@@ -124,7 +142,7 @@ class Words:
         """What is said in an episode, by its index."""
         wanted = [one for one in self._sources.values() if one not in (None, "task", "subtask", *_STYLES)]
         indices = ["task_index"] if "task_index" in self._dataset.features else []
-        wanted += [*indices, "frame_index", *(["timestamp"] if self._sources["thought"] in _STYLES else [])]
+        wanted += [*indices, "frame_index", *(["timestamp"] if {*self._sources.values()} & {*_STYLES} else [])]
         table = self._dataset.columns(episode, sorted({*wanted} & {*self._dataset.features}))
         rows = len(next(iter(table.values())))
         spoken = self._dataset.language(episode)
@@ -135,18 +153,18 @@ class Words:
             elif source == "task":
                 found[key] = self._by_number(table.get("task_index"), self._dataset.tasks, episode, rows)
             elif source == "subtask":
-                found[key] = [_clean(text) for text in spoken.subtasks]
-            elif source in _STYLES and key == "thought":
+                found[key] = [cleaned(text) for text in spoken.subtasks]
+            elif source in _STYLES and key in ("thought", "plan"):
                 said = [spoken.active(source, float(time)) for time in table["timestamp"]]
-                found[key] = [_clean(one and one.content, "\n") for one in said]
+                found[key] = [cleaned(one and one.content, "\n") for one in said]
             else:
-                found[key] = [_clean(text, "\n" if key == "thought" else " ") for text in table[source]]
+                found[key] = [cleaned(text, "\n" if key in ("thought", "plan") else " ") for text in table[source]]
         questions: dict[int, list[tuple[str, str]]] = {}
         if self._settings.questions:
             questions = _questions(spoken.events)
-        others = [_clean(entry.content) for entry in spoken.persistent if entry.style == "task_aug"]
+        others = [cleaned(entry.content) for entry in spoken.persistent if entry.style == "task_aug"]
         paraphrases = [text for text in dict.fromkeys(others) if text] if self._sources["instruction"] == "task" else []
-        texts = found["instruction"], found["subtask"], found["thought"]
+        texts = found["instruction"], found["subtask"], found["thought"], found["plan"]
         return EpisodeWords(*texts, self._settings, questions, paraphrases)
 
     def _by_number(self, numbers: np.ndarray | None, texts: Mapping[int, str], episode: int, rows: int) -> Texts:
@@ -157,12 +175,14 @@ class Words:
                 f"{self._dataset.folder}, episode {episode}: task_index {strange[0]} stands in no table of tasks.",
                 "Mend the dataset, or name a column of text as language.instruction.",
             )
-        return [_clean(texts[int(number)]) for number in numbers]
+        return [cleaned(texts[int(number)]) for number in numbers]
 
     def vocabulary(self, episodes: Sequence[int]) -> list[str]:
         """Every word of what is said in these episodes, in lower case."""
         texts: set[str] = set()
-        only_tables = self._sources["thought"] is None and not self._settings.questions
+        only_tables = (
+            self._sources["thought"] is None and self._sources["plan"] is None and not self._settings.questions
+        )
         only_tables &= PERSISTENT not in self._dataset.features
         tables = {"instruction": ("task", self._dataset.tasks), "subtask": ("subtask", self._dataset.subtasks)}
         if only_tables and all(self._sources[key] in (None, name) and table for key, (name, table) in tables.items()):
@@ -170,10 +190,16 @@ class Words:
         else:
             for episode in episodes:
                 words = self.read(episode)
-                texts |= {text for text in (*words.instructions, *words.subtasks, *words.thoughts) if text}
+                said = (*words.instructions, *words.subtasks, *words.thoughts, *words.plans)
+                texts |= {text for text in said if text}
                 texts |= {*words.paraphrases}
                 texts |= {text for asked in words.questions.values() for pair in asked for text in pair}
-        return sorted({word for text in texts for word in _WORD.findall(text.lower())})
+        return words_of(texts)
+
+
+def words_of(texts: Iterable[str]) -> list[str]:
+    """Every word of texts once, in lower case."""
+    return sorted({word for text in texts for word in _WORD.findall(text.lower())})
 
 
 def _questions(events: Sequence[tuple[int, Any]]) -> dict[int, list[tuple[str, str]]]:
@@ -181,7 +207,7 @@ def _questions(events: Sequence[tuple[int, Any]]) -> dict[int, list[tuple[str, s
     found: dict[int, list[tuple[str, str]]] = {}
     asked: dict[tuple[int, str | None], str] = {}
     for row, entry in events:
-        text = _clean(entry.content, "\n") if entry.style == "vqa" else None
+        text = cleaned(entry.content, "\n") if entry.style == "vqa" else None
         if text is None:
             continue
         if entry.role == "user":
@@ -191,7 +217,7 @@ def _questions(events: Sequence[tuple[int, Any]]) -> dict[int, list[tuple[str, s
     return found
 
 
-def _clean(text: object, between: str = " ") -> str | None:
+def cleaned(text: object, between: str = " ") -> str | None:
     """A text without tokens that mean something in prompts, its lines joined; None where nothing is left."""
     lines = [" ".join(line.split()) for line in _SPECIAL.sub(" ", "" if text is None else str(text)).splitlines()]
     return between.join(line for line in lines if line) or None

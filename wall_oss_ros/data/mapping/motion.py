@@ -156,13 +156,44 @@ class Motion:
             found = self._base.targets(begin, first, places, reader.follows_state)
             if found is not None:
                 targets[..., layout.slots[reader.profile.base.dof]] = found
-        known = np.isfinite(targets)
-        for own in layout.arms:
+        return self._chunks(targets, rows, (places <= self._rows - 1 + _ON) & (places > -1 - _ON))
+
+    def following(
+        self, rows: np.ndarray, table: Table[str, np.ndarray], given: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The chunks of a robot that stands as it did at rows (N,) and is told something else from there on.
+
+        Args:
+            table: of the action's columns, n rows for each chunk, (N, n, ...): targets, the first that of the row.
+            given: (N, n) bool, which of these there are.
+
+        Returns:
+            As :meth:`chunks`; a base is told nothing.
+        """
+        reader, layout, (count, length) = self._reader, self._reader.layout, given.shape
+        steps = (np.arange(reader.profile.horizon) + 1) * reader.fps / reader.profile.rate_hz
+        ahead = np.broadcast_to(reader.delays[1] + steps - 1, (count, len(steps)))
+        inside = (ahead <= length - 1 + _ON) & (ahead > -1 - _ON)
+        ahead = np.clip(ahead, 0, length - 1)
+        for place in (np.floor(ahead + _ON), np.ceil(ahead - _ON)):
+            inside &= np.take_along_axis(given, place.astype(int), 1)
+        flat = {name: values.reshape(-1, *values.shape[2:]) for name, values in table.items()}
+        places = ahead + length * np.arange(count)[:, None]  # all behind one another; none is mixed with the next
+        targets = np.full((*places.shape, layout.size), np.nan)
+        for arm in reader._arms:
+            arm.write(targets, arm.commands(flat, places))
+        for dof, (_, told) in reader._parts.items():
+            if told is not None:
+                targets[..., layout.slots[dof]] = Track(told.read(flat)).at(places)
+        return self._chunks(targets, np.asarray(rows), inside)
+
+    def _chunks(self, targets: np.ndarray, rows: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Chunks of targets (B, H, A) from rows (B,), and what is known of them; ``inside`` (B, H): steps there are."""
+        known = np.isfinite(targets) & inside[..., None]
+        for own in self._reader.layout.arms:
             if own.rotation is not None:
                 known[..., own.rotation] &= known[..., own.rotation].all(-1, keepdims=True)
-        known &= ((places <= self._rows - 1 + _ON) & (places > -1 - _ON))[..., None]
-        felt = self.known[rows]
-        known &= (felt | ~reader.relative)[:, None]
+        known &= (self.known[rows] | ~self._reader.relative)[:, None]
         return self._in_mode(targets, rows, known), known
 
     def _in_mode(self, targets: np.ndarray, rows: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from wall_oss_ros.data.dataset import ActingSample, Dataset, LanguageSample
+from wall_oss_ros.data.mapping.branches import BranchReader
 from wall_oss_ros.data.mapping.columns import Columns
-from wall_oss_ros.data.mapping.language import EpisodeWords, Words
+from wall_oss_ros.data.mapping.language import EpisodeWords, Words, words_of
 from wall_oss_ros.data.mapping.motion import Motion, MotionReader
 from wall_oss_ros.data.mapping.pictures import KeptPictures, fits
 from wall_oss_ros.data.mapping.spec import Mapping as MappingFile
@@ -79,6 +80,7 @@ class RecordedDataset(Dataset):
         self._motion = MotionReader(mapping, columns, profile, dataset.fps)
         self.fps = self._motion.fps
         self._words = Words(mapping.language, columns, dataset)
+        self._branches = BranchReader(mapping, columns, dataset) if mapping.branches else None
         self._framings = _framings(mapping, columns, profile)
         self.robots, self.views, self.horizon = (profile.trained_as,), tuple(self._framings), profile.horizon
         self._size, self.kind, self.least_range = image_size, statistics, least_range
@@ -182,10 +184,13 @@ class RecordedDataset(Dataset):
         self, rng: np.random.Generator, index: int, kinds: Mapping[str, float] | None = None
     ) -> LanguageSample | None:
         episode, row = self.place(int(index))
-        return self.words(episode).language(rng, row, kinds)
+        called = () if self._branches is None else self._branches.called(episode, row)
+        return self.words(episode).language(rng, row, kinds, called)
 
     def acting(self, rng: np.random.Generator, index: int, count: int) -> list[ActingSample]:
         episode, row = self.place(int(index))
+        if self._branches is not None:
+            return self._branches.acting(rng, episode, row, count, self.words(episode), self.motion(episode))
         texts = self.words(episode).acting(rng, row, count)
         chunk, known = self.motion(episode).chunks(np.array([row]))
         return [ActingSample(text, chunk[0], known[0]) for text in texts]
@@ -235,7 +240,10 @@ class RecordedDataset(Dataset):
         for episode in self.training:
             motion = self.motion(episode)
             states.add(motion.states, motion.known)
-            chunks, known = motion.chunks(np.arange(len(motion.states)))
+            if self._branches is None:
+                chunks, known = motion.chunks(np.arange(len(motion.states)))
+            else:
+                chunks, known = self._branches.all_chunks(episode, motion)
             actions.add(chunks.reshape(-1, chunks.shape[-1]), known.reshape(-1, known.shape[-1]))
 
     def texts(self, rng: np.random.Generator, index: int) -> list[str]:
@@ -243,7 +251,10 @@ class RecordedDataset(Dataset):
         return [*map(prompts.act_suffix, self.words(episode).acting(rng, row, 2)), *super().texts(rng, index)]
 
     def vocabulary(self) -> list[str]:
-        return self._words.vocabulary(self._episodes)
+        said = self._words.vocabulary(self._episodes)
+        if self._branches is None:
+            return said
+        return sorted({*said, *words_of([*self.dataset.tasks.values(), *self.dataset.subtasks.values()])})
 
     def after(self, earlier: Sequence[Dataset]) -> Dataset:
         raise WallOSSError(

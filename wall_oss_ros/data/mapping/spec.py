@@ -196,6 +196,8 @@ class Language(Component):
     Attributes:
         instruction: ``task`` for the tasks of the dataset, or a column of text.
         subtask: ``subtask`` for what the dataset says of its rows, in either of LeRobot's ways, or a column of text.
+        plan: a column of text with all subtasks of the instruction, one a line; or ``plan``, as LeRobot's persistent
+            language has it. Left out, they are the subtasks in the order in which they were done.
         thought: a column of text with what is to be thought of; or ``plan``, ``memory`` or ``motion``, as LeRobot's
             persistent language has it.
         acts_on: the text that motion is shown with.
@@ -205,6 +207,7 @@ class Language(Component):
 
     instruction: Name = "task"
     subtask: Name | None = None
+    plan: Name | None = None
     thought: Name | None = None
     acts_on: Literal["instruction", "subtask", "both"] = "both"
     questions: bool = False
@@ -246,6 +249,8 @@ class Mapping(Component):
         action: what was told; ``next_state`` where only states were recorded: then each state is the target of the row
             before.
         frames: by the arm's name, where poses were recorded in other frames than the profile's.
+        branches: whether frames are also shown with the instructions of their branches, and the motion that these call
+            for (docs/how-to/datasets.md); then states and actions are targets of the arms, from the column ``action``.
         fps: rows a second, where the dataset states it wrongly.
     """
 
@@ -255,6 +260,7 @@ class Mapping(Component):
     action: Literal["next_state"] | Actions
     frames: dict[Name, ArmFrames] = Field(default_factory=dict)
     language: Language = Language()
+    branches: bool = False
     fps: Annotated[float, Field(gt=0, le=1000)] | None = None
 
 

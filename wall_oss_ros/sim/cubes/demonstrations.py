@@ -15,7 +15,7 @@ import numpy as np
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.sim.cubes import expert
 from wall_oss_ros.sim.cubes.expert import PICK, PLACE, ExpertState
-from wall_oss_ros.sim.cubes.language import FRAME, PLACES, TRAYS
+from wall_oss_ros.sim.cubes.language import FRAME, PLACES, TRAYS, CubeGoal
 from wall_oss_ros.sim.cubes.scene import CUBE_SIZE, CubeSpec
 from wall_oss_ros.sim.cubes.simulator import CubeSimulator
 from wall_oss_ros.sim.environment import DT, HORIZON, Environment
@@ -133,9 +133,11 @@ class CubeEnvironment(Environment):
         if result.ok:
             simulator.place_robot(result.q, expert.OPEN)
         colours = rng.permutation(simulator.spec.colours)[: 1 + (rng.random() < 0.35)]
-        for colour in colours:
-            subtasks = [(PICK, str(colour)), (PLACE, str(rng.choice(TRAYS)))]
-            yield from self._follow(subtasks, keep_every)
+        self.goals = []
+        for colour in map(str, colours):
+            tray = str(rng.choice(TRAYS))
+            self.goals.append(CubeGoal("place", colour, tray))
+            yield from self._follow([(PICK, colour), (PLACE, tray)], keep_every)
 
     def _follow(self, subtasks: list, keep_every: int) -> Iterator[tuple[np.ndarray, np.void]]:
         rng, simulator = self.rng, self.simulator

@@ -13,7 +13,7 @@ from wall_oss_ros.sim.environment import DT, HORIZON, Environment
 from wall_oss_ros.sim.goals import COLOURS
 from wall_oss_ros.sim.lifting import expert
 from wall_oss_ros.sim.lifting.expert import LIFT, TAKE, LiftState
-from wall_oss_ros.sim.lifting.language import ARMS, LEFT, LIFT_FRAME, RIGHT
+from wall_oss_ros.sim.lifting.language import ARMS, LEFT, LIFT_FRAME, RIGHT, LiftGoal
 from wall_oss_ros.sim.lifting.scene import SIDE, TABLE, THICKNESS, LiftingSpec
 from wall_oss_ros.sim.lifting.simulator import SIDES, LiftingSimulator
 
@@ -154,8 +154,10 @@ class LiftingEnvironment(Environment):
             if result.ok:
                 hand.place(result.q, hand.open)
         mujoco.mj_forward(simulator.model, simulator.data)
-        for colour in rng.permutation(simulator.spec.colours)[: 1 + (rng.random() < 0.3)]:
-            yield from self._follow([(TAKE, str(colour)), (LIFT, str(colour))], keep_every)
+        self.goals = []
+        for colour in map(str, rng.permutation(simulator.spec.colours)[: 1 + (rng.random() < 0.3)]):
+            self.goals.append(LiftGoal("lift", colour))
+            yield from self._follow([(TAKE, colour), (LIFT, colour)], keep_every)
 
     def _follow(self, subtasks: list, keep_every: int) -> Iterator[tuple[np.ndarray, np.void]]:
         rng, simulator = self.rng, self.simulator
