@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 from rosbags.rosbag2 import StoragePlugin, Writer
 
-from wall_oss_ros.data.bags.files import known_types
+from wall_oss_ros.data.bags.types import known_types
 from wall_oss_ros.robots.profile import load_profile
 
 HEIGHT, WIDTH, CAMERA_HZ, JOINT_HZ, COMMAND_HZ = 480, 640, 30, 100, 50

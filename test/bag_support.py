@@ -15,7 +15,7 @@ from PIL import Image
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys.store import Typestore
 
-from wall_oss_ros.data.bags.files import known_types
+from wall_oss_ros.data.bags.types import known_types
 from wall_oss_ros.embedded.definitions import MESSAGES
 from wall_oss_ros.robots.profile import RobotProfile, load_profile
 

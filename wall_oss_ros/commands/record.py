@@ -84,9 +84,9 @@ def main(args: argparse.Namespace) -> int:
 def _record(args: argparse.Namespace, topics: list[str], prefix: str) -> int:
     from wall_oss_ros.commands.data.definitions import message_definitions
     from wall_oss_ros.commands.topic_values import temporary_node
-    from wall_oss_ros.data.bags.files import known_types
     from wall_oss_ros.data.bags.recorder import EpisodeRecorder, PlannedEpisodes
     from wall_oss_ros.data.bags.sources import GRIPPERS, INSTRUCTION, PLAN, RECORD
+    from wall_oss_ros.data.bags.types import known_types
 
     with temporary_node("record") as node:
         from wall_oss_ros.commands.recording import Subscriptions

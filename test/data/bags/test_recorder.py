@@ -12,7 +12,7 @@ import pytest
 from bag_support import TYPES, Said, Story
 
 from wall_oss_ros.commands.main import main
-from wall_oss_ros.data.bags.files import Bag
+from wall_oss_ros.data.bags.bag import Bag
 from wall_oss_ros.data.bags.recorder import EpisodeRecorder, PlannedEpisodes
 from wall_oss_ros.data.lerobot import open_dataset
 from wall_oss_ros.errors import WallOSSError

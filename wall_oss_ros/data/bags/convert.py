@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from wall_oss_ros.data.bags.bag import Bag
 from wall_oss_ros.data.bags.episodes import Frames, Names, lay_out
-from wall_oss_ros.data.bags.files import Bag
 from wall_oss_ros.data.bags.provenance import Entry, Record, digest_of, entry_of
 from wall_oss_ros.data.bags.reading import Recording, read
 from wall_oss_ros.data.bags.spec import BagMapping, Clock

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from wall_oss_ros.data.bags.files import BadMessage, Bag, Message
+from wall_oss_ros.data.bags.bag import BadMessage, Bag, Message
 from wall_oss_ros.data.bags.samples import Samples
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.perception.pictures import Bridge, PictureError, compressed_pixels, raw_pixels

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wall_oss_ros.data.bags.bag import BadMessage, Bag, Message
 from wall_oss_ros.data.bags.clocks import Clocks, stamp_of
-from wall_oss_ros.data.bags.files import BadMessage, Bag, Message
 from wall_oss_ros.data.bags.listeners import JointsListener, Listener, Sampled, TrajectoryListener, WordsListener
 from wall_oss_ros.data.bags.pictures import ViewPictures
 from wall_oss_ros.data.bags.sources import Finder, Sources

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from wall_oss_ros.data.bags.files import Bag
+from wall_oss_ros.data.bags.bag import Bag
 from wall_oss_ros.data.bags.listeners import (
     GoalsListener,
     JointsListener,
