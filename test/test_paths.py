@@ -12,7 +12,7 @@ import pytest
 
 import wall_oss_ros
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.paths import data_path
+from wall_oss_ros.paths import data_path, natural
 
 SOURCES = Path(wall_oss_ros.__file__).parent
 
@@ -36,3 +36,10 @@ def test_files_of_a_pip_install_for_the_user_are_found(tmp_path):
 def test_what_is_nowhere_says_where_it_was_looked_for():
     with pytest.raises(WallOSSError, match="nowhere.yaml of wall_oss_ros was not found in .*share/wall_oss_ros"):
         data_path("config/nowhere.yaml")
+
+
+def test_numbers_in_names_count_as_numbers():
+    names = ["bag_9", "bag_9/a", "bag_10", "bag_\u00b2", "bags", "10", "9"]
+    assert [str(path) for path in sorted(map(Path, names), key=natural)] == [
+        "9", "10", "bag_9", "bag_9/a", "bag_10", "bag_\u00b2", "bags"
+    ]  # fmt: skip

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import sysconfig
 from pathlib import Path
@@ -31,6 +32,11 @@ def is_there(path: str | Path) -> bool:
         return Path(path).exists()
     except (OSError, ValueError):
         return False
+
+
+def natural(path: Path) -> list[int | str]:
+    """What paths are sorted by so that bag_10 comes after bag_9."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", str(path))]
 
 
 def data_path(relative: str, package: str = "wall_oss_ros") -> Path:

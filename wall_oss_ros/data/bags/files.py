@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from pathlib import Path, PurePath
 
 from wall_oss_ros import strict_yaml
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.paths import natural
 
 _KINDS = (".mcap", ".db3")
 
@@ -22,7 +22,7 @@ def find_bags(paths: Collection[str | Path]) -> list[Path]:
     found: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir() and not _is_bag(path):
-            inner = sorted((each for each in path.iterdir() if each.is_dir() and _is_bag(each)), key=_natural)
+            inner = sorted((each for each in path.iterdir() if each.is_dir() and _is_bag(each)), key=natural)
             if not inner:
                 raise WallOSSError(
                     f"{path} is no bag and holds none: there is neither metadata.yaml nor a file .mcap or .db3.",
@@ -52,7 +52,7 @@ def storage_files(path: Path) -> tuple[list[Path], list[str]]:
                 hint = "It is of ROS 1: convert it with rosbags-convert --src FILE.bag --dst FOLDER first."
             raise WallOSSError(f"{path} is no ROS 2 bag.", hint)
         return [path], []
-    there = sorted((file for file in path.iterdir() if file.is_file() and kind_of(file)), key=_natural)
+    there = sorted((file for file in path.iterdir() if file.is_file() and kind_of(file)), key=natural)
     metadata = path / "metadata.yaml"
     if not metadata.exists():
         if not there:
@@ -81,8 +81,3 @@ def kind_of(file: Path) -> str | None:
     """.mcap or .db3, packed or not; None for anything else."""
     suffix = Path(file.stem).suffix if file.suffix == ".zstd" else file.suffix
     return suffix if suffix in _KINDS else None
-
-
-def _natural(path: Path) -> list:
-    """bag_10 comes after bag_9."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)]

@@ -7,7 +7,6 @@ as it is. So tables and files are read here one by one, rows in the order in whi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from wall_oss_ros.data.lerobot.arrays import to_numpy
 from wall_oss_ros.data.lerobot.layout import PICTURES, STANDARD, Feature, Info, has_statistics, path_of
 from wall_oss_ros.data.lerobot.tables import ARROW_ERRORS, first_line, open_parquet
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.paths import natural
 
 _BATCH = 8192
 AGAIN = "Download or write the dataset again."
@@ -120,10 +120,7 @@ class Survey:
     def data_files(self) -> list[Path]:
         """All Parquet files below the folder of data, in the order of their numbers."""
         root = self.folder / self.info.data_path.split("/")[0]
-        return sorted(
-            (path for path in root.rglob("*.parquet") if not path.name.startswith(".")),
-            key=lambda path: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", str(path))],
-        )
+        return sorted((path for path in root.rglob("*.parquet") if not path.name.startswith(".")), key=natural)
 
     def rows(self) -> Iterator[Rows]:
         """All rows in the order in which they lie, an episode at a time; what cannot be read becomes a finding."""
