@@ -20,9 +20,15 @@ KEEP = 1 << 17
 class Statistics:
     """Of D numbers, over any number of rows. NaN and infinite entries count for nothing.
 
+    Attributes:
+        count, mean: (D,) rows that knew each number, and their mean; 0 where there was none.
+        min, max: (D,); inf and -inf where there was none.
+        rows: all of them.
+
     Args:
         width: numbers in a row (D).
-        keep: rows held at most for each weight; None holds all, so that every quantile is exact.
+        keep: rows held at most for each weight; None holds all, so that every quantile is exact, and 0 none, so that
+            there are no quantiles.
     """
 
     def __init__(self, width: int, keep: int | None = KEEP) -> None:
@@ -30,7 +36,7 @@ class Statistics:
         self.count = np.zeros(width, np.int64)
         self.rows = 0
         self.min, self.max = np.full(width, np.inf), np.full(width, -np.inf)
-        self._mean, self._squares = np.zeros(width), np.zeros(width)
+        self.mean, self._squares = np.zeros(width), np.zeros(width)
         self._levels: list[list[np.ndarray]] = [[]]  # values of weight 2 ** level, (n, D) float64, NaN last
         self._moved = 0.0  # rows by which a rank may be off
         self._up = False
@@ -56,11 +62,16 @@ class Statistics:
     def merge(self, other: Statistics) -> None:
         """As if what ``other`` has seen had been added here."""
         self.min, self.max = np.minimum(self.min, other.min), np.maximum(self.max, other.max)
-        self._join(other.count, other._mean, other._squares)
+        self._join(other.count, other.mean, other._squares)
         self._moved += other._moved
         for level, buffers in enumerate(other._levels):
             for buffer in buffers:
                 self._hold(level, buffer, len(buffer) << level)
+
+    @property
+    def std(self) -> np.ndarray:
+        """(D,), of all rows."""
+        return np.sqrt(self._squares / np.maximum(self.count, 1))
 
     @property
     def rank_error(self) -> float:
@@ -68,14 +79,17 @@ class Statistics:
         return self._moved / max(self.rows, 1)
 
     def result(self, quantiles: Mapping[str, float] = QUANTILES) -> dict[str, np.ndarray]:
-        """Each (D,), by the names that LeRobot's files have; std is that of the population. ``count`` is (1,)."""
+        """Each (D,), by the names that LeRobot's files have; std is that of the population.
+
+        ``count`` is (1,): rows of the number that was known most often.
+        """
         nothing = self.count == 0
         found: dict[str, np.ndarray] = {
             "min": np.where(nothing, np.nan, self.min),
             "max": np.where(nothing, np.nan, self.max),
-            "mean": np.where(nothing, np.nan, self._mean),
-            "std": np.where(nothing, np.nan, np.sqrt(self._squares / np.maximum(self.count, 1))),
-            "count": np.array([self.rows]),
+            "mean": np.where(nothing, np.nan, self.mean),
+            "std": np.where(nothing, np.nan, self.std),
+            "count": np.array([self.count.max(initial=0)]),
         }
         levels = self.quantiles(list(quantiles.values()))
         return found | dict(zip(quantiles, levels))
@@ -119,13 +133,15 @@ class Statistics:
     def _join(self, count: np.ndarray, mean: np.ndarray, squares: np.ndarray) -> None:
         """Chan, Golub and LeVeque's joining of two means and sums of squares."""
         total = np.maximum(self.count + count, 1)
-        apart = np.where(count > 0, mean - self._mean, 0.0)
+        apart = np.where(count > 0, mean - self.mean, 0.0)
         self._squares = self._squares + squares + np.square(apart) * self.count * count / total
-        self._mean = self._mean + apart * count / total
+        self.mean = self.mean + apart * count / total
         self.count = self.count + count
 
     def _hold(self, level: int, values: np.ndarray, rows: int) -> None:
         self.rows += rows
+        if self.keep == 0:
+            return
         while len(self._levels) <= level:
             self._levels.append([])
         self._levels[level].append(np.array(values))

@@ -22,17 +22,13 @@ _ANEW = "Compute them anew: wall-oss data stats --write"
 _PICTURES = "Compute them anew: wall-oss data stats --write --pictures"
 
 
-def columns(survey: Survey) -> dict[str, int]:
-    """Columns of numbers, all of them, with their entries."""
+def start(survey: Survey) -> dict[str, Statistics]:
+    """For all columns of numbers, those included that every dataset has."""
     return {
-        key: int(np.prod(feature.shape))
+        key: Statistics(feature.entries)
         for key, feature in survey.info.features.items()
         if has_statistics(key, feature) and feature.dtype != "bool"
     }
-
-
-def start(survey: Survey) -> dict[str, Statistics]:
-    return {key: Statistics(width) for key, width in columns(survey).items()}
 
 
 def add(statistics: Mapping[str, Statistics], rows: Rows) -> None:
@@ -97,7 +93,8 @@ def of_dataset(survey: Survey, statistics: Mapping[str, Statistics]) -> Iterator
 def _feature(survey: Survey, key: str, stored: Mapping[str, Any], one: Statistics) -> Iterator[Finding]:
     right = one.result()
     count = _flat(stored.get("count"))
-    if count is not None and len(count) and np.isfinite(count).all() and int(count[0]) != one.rows:
+    counts = (one.rows, right["count"][0])  # with and without rows that hold no number
+    if count is not None and len(count) and np.isfinite(count).all() and int(count[0]) not in counts:
         yield Finding(
             "warning", "statistics", f"They are of {int(count[0])} rows; there are {one.rows}.", _ANEW, column=key
         )

@@ -19,10 +19,11 @@ import pyarrow.parquet as pq
 
 from wall_oss_ros.data.checks.survey import Survey
 from wall_oss_ros.data.edits.picks import Part, compatible
-from wall_oss_ros.data.edits.rows import RowWriter, Taken, listed
+from wall_oss_ros.data.edits.rows import RowWriter, Taken
 from wall_oss_ros.data.edits.verify import verify
 from wall_oss_ros.data.edits.videos import Placed, VideoCopies
 from wall_oss_ros.data.lerobot.episodes import is_extra
+from wall_oss_ros.data.lerobot.feature_statistics import lists, results
 from wall_oss_ros.data.lerobot.files import hold, sync, write_json, write_lines
 from wall_oss_ros.data.lerobot.layout import path_of
 from wall_oss_ros.data.lerobot.schema import texts_table
@@ -167,7 +168,7 @@ def _tables(parts: Sequence[Part], folder: Path, rows: RowWriter, places: Mappin
         stored = survey.stored_episodes.get(taken.source, {})
         own |= {key: dict(stored[key]) for key in survey.views() if key in stored}
         statistics.append(own)
-    stats: dict[str, dict[str, Any]] = {key: listed(one) for key, one in rows.whole.items()}
+    stats: dict[str, dict[str, Any]] = lists(results(rows.whole, first.info.features))
     stats |= _of_pictures(parts, statistics)
     _write_tables(folder, first, rows, table, statistics, stats, len(places))
 

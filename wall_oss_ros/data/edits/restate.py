@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from wall_oss_ros.data.checks.survey import Survey
-from wall_oss_ros.data.edits.rows import listed, number_columns
+from wall_oss_ros.data.edits.rows import number_features
+from wall_oss_ros.data.lerobot.feature_statistics import PictureStatistics, lists, looked_at, results
 from wall_oss_ros.data.lerobot.files import hold, whole_file, write_json, write_lines
 from wall_oss_ros.data.lerobot.reader import LeRobotDataset
-from wall_oss_ros.data.lerobot.summary import PictureSketch, looked_at
 from wall_oss_ros.data.statistics import KEEP, Statistics
 from wall_oss_ros.errors import WallOSSError
 
@@ -26,21 +26,21 @@ def compute(survey: Survey, exact: bool = False) -> tuple[dict[str, Statistics],
     Raises:
         WallOSSError: something cannot be read.
     """
-    columns = number_columns(survey)
-    whole = {key: Statistics(width, None if exact else KEEP) for key, width in columns.items()}
+    features = number_features(survey)
+    whole = {key: Statistics(feature.entries, None if exact else KEEP) for key, feature in features.items()}
     episodes: dict[int, Listed] = {}
     for rows in survey.rows():
         if rows.episode in episodes:
             raise WallOSSError(
                 f"{survey.folder}: rows of episode {rows.episode} lie in two places.", "Look at it: wall-oss data check"
             )
-        own = {key: Statistics(width, None) for key, width in columns.items()}
+        own = {key: Statistics(feature.entries, None) for key, feature in features.items()}
         for key, one in own.items():
             values = rows.columns.get(key)
             if values is not None and values.shape[1] == one.width:
                 one.add(values)
-                whole[key].add(values)
-        episodes[rows.episode] = {key: listed(one) for key, one in own.items() if one.rows}
+                whole[key].merge(one)
+        episodes[rows.episode] = lists(results({key: one for key, one in own.items() if one.rows}, features))
     broken = [finding for finding in survey.findings if finding.level == "error"]
     if broken:
         raise WallOSSError(f"{survey.folder}: {broken[0].what}", broken[0].todo)
@@ -56,23 +56,19 @@ def compute_pictures(survey: Survey) -> tuple[Listed, dict[int, Listed]]:
         WallOSSError: one cannot be read.
     """
     dataset = LeRobotDataset(survey.folder)
-    whole = {key: PictureSketch() for key in dataset.views}
+    whole = {key: PictureStatistics() for key in dataset.views}
     episodes: dict[int, Listed] = {}
     for one in dataset.episodes:
-        own = {key: PictureSketch() for key in dataset.views}
-        for key, sketch in own.items():
+        own = {key: PictureStatistics() for key in dataset.views}
+        for key, gathered in own.items():
             rows = sorted(looked_at(one.length)) if one.length else []
             for start in range(0, len(rows), 16):
                 for pixels in dataset.pictures(key, one.index, rows[start : start + 16]):
-                    sketch.add(pixels)
-            whole[key].merge(sketch)
+                    gathered.add(pixels)
+            whole[key].merge(gathered)
         if one.length:
-            episodes[one.index] = {key: _arrays(sketch) for key, sketch in own.items()}
-    return {key: _arrays(sketch) for key, sketch in whole.items() if sketch.pictures}, episodes
-
-
-def _arrays(sketch: PictureSketch) -> dict[str, list]:
-    return {name: values.tolist() for name, values in sketch.statistics().items()}
+            episodes[one.index] = lists(results(own, dataset.features))
+    return lists(results({key: one for key, one in whole.items() if one.pictures}, dataset.features)), episodes
 
 
 def write(
@@ -97,7 +93,8 @@ def write(
             ]
             write_lines(meta / "episodes_stats.jsonl", rows)
         if survey.info.version != "v2.1" or (meta / "stats.json").exists():
-            numbers = {key: listed(one) for key, one in whole.items() if one.rows}
+            known = {key: one for key, one in whole.items() if one.rows}
+            numbers = lists(results(known, survey.info.features))
             write_json(meta / "stats.json", {**_of_views(survey, survey.stored), **(pictures or {}), **numbers})
     except OSError as error:
         raise WallOSSError(

@@ -16,7 +16,8 @@ from wall_oss_ros.data.checks.survey import Survey
 from wall_oss_ros.data.edits.picks import Part, Words
 from wall_oss_ros.data.lerobot.arrays import to_numpy
 from wall_oss_ros.data.lerobot.branches import SUBTASK, TASK
-from wall_oss_ros.data.lerobot.layout import has_statistics
+from wall_oss_ros.data.lerobot.feature_statistics import lists, results
+from wall_oss_ros.data.lerobot.layout import Feature, has_statistics
 from wall_oss_ros.data.lerobot.schema import column_array
 from wall_oss_ros.data.lerobot.tables import ARROW_ERRORS, first_line, open_parquet
 from wall_oss_ros.data.statistics import Statistics
@@ -60,7 +61,8 @@ class Open:
         self.tasks: dict[str, None] = {}
         self.hashes: dict[str, Any] = {}
         self.stamps: list[np.ndarray] = []
-        self.statistics = {key: Statistics(width) for key, width in number_columns(survey).items()}
+        self.features = number_features(survey)
+        self.statistics = {key: Statistics(feature.entries) for key, feature in self.features.items()}
 
     def done(self, whole: dict[str, Statistics]) -> Taken:
         """What is kept of it; its numbers go into ``whole``."""
@@ -69,22 +71,13 @@ class Open:
         known = {key: one for key, one in self.statistics.items() if one.rows}
         for key, one in known.items():
             whole.setdefault(key, Statistics(one.width)).merge(one)
-        own = {key: listed(one) for key, one in known.items()}
+        own = lists(results(known, self.features))
         return Taken(self.part, self.source, self.first, self.length, self.file, tuple(self.tasks), own, digest, stamps)
 
 
-def listed(one: Statistics) -> dict[str, list]:
-    """As tables hold them."""
-    return {name: [None if v != v else v for v in values.tolist()] for name, values in one.result().items()}
-
-
-def number_columns(survey: Survey) -> dict[str, int]:
-    """Features of numbers with their entries."""
-    return {
-        key: int(np.prod(feature.shape))
-        for key, feature in survey.info.features.items()
-        if has_statistics(key, feature)
-    }
+def number_features(survey: Survey) -> dict[str, Feature]:
+    """Features of numbers that have statistics, the standard ones included."""
+    return {key: feature for key, feature in survey.info.features.items() if has_statistics(key, feature)}
 
 
 class RowWriter:

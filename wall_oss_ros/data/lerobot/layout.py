@@ -66,6 +66,11 @@ class Feature(NamedTuple):
     names: tuple[str, ...] | None
 
     @property
+    def entries(self) -> int:
+        """How many numbers a row has."""
+        return math.prod(self.shape)
+
+    @property
     def size(self) -> tuple[int, int, int]:
         """Height, width and channels of a picture, whichever order the shape has."""
         if self.names and self.names[0] in ("channel", "channels", "c", "C"):

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from wall_oss_ros.data.lerobot.feature_statistics import PictureStatistics
 from wall_oss_ros.data.lerobot.files import UNFINISHED, whole_file
 from wall_oss_ros.data.lerobot.layout import PICTURES, Info, path_of
 from wall_oss_ros.data.lerobot.reader import LeRobotDataset
-from wall_oss_ros.data.lerobot.summary import PictureSketch
 from wall_oss_ros.data.lerobot.table_files import TableFiles
 from wall_oss_ros.data.lerobot.tables import open_parquet
 
@@ -52,16 +52,16 @@ def leftovers_removed(folder: Path, info: Info, tables: TableFiles) -> None:
                         writer.write_table(kept)
 
 
-def sketches_of(folder: Path, sketches: Mapping[str, Any]) -> None:
+def gathered_anew(folder: Path, statistics: Mapping[str, Any]) -> None:
     """Takes the episodes that are there into the statistics of the whole: columns read anew, pictures by what is
     stored about them."""
     dataset = LeRobotDataset(folder)
-    views = {key for key in sketches if dataset.features[key].dtype in PICTURES}
-    names = [key for key in sketches if key not in views]
+    views = {key for key in statistics if dataset.features[key].dtype in PICTURES}
+    names = [key for key in statistics if key not in views]
     for episode in dataset.episodes:
         for key, values in dataset.columns(episode.index, names).items():
-            sketches[key].add(values.reshape(episode.length, -1))
+            statistics[key].add(values)
         stored = dataset.episode_statistics.get(episode.index, {}) if views else {}
         for key in views & stored.keys():
-            if (known := PictureSketch.from_statistics(stored[key])) is not None:
-                sketches[key].merge(known)
+            if (known := PictureStatistics.from_statistics(stored[key])) is not None:
+                statistics[key].merge(known)

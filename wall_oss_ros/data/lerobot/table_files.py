@@ -21,6 +21,7 @@ from wall_oss_ros.data.lerobot.episodes import (
     read_episodes,
     read_texts,
 )
+from wall_oss_ros.data.lerobot.feature_statistics import lists
 from wall_oss_ros.data.lerobot.files import whole_file, write_json, write_lines
 from wall_oss_ros.data.lerobot.layout import INFO, Info, read_info
 from wall_oss_ros.data.lerobot.numbering import FileNumber
@@ -114,14 +115,14 @@ class TableFiles:
         }
         if self._info.generation == "v2":
             plain = {key: _plain(value) for key, value in extra.items()}
-            stats = {"episode_index": index, "stats": _lists(statistics)}
+            stats = {"episode_index": index, "stats": lists(statistics)}
             write_lines(self._folder / EPISODES_STATS, [*self._stats, stats])
             write_lines(self._folder / _LINES, [*self._rows, {**row, **plain}])
             self._stats.append(stats)
             self._rows.append({**row, **plain})
         else:
             row |= {**place, "dataset_from_index": self.frames, "dataset_to_index": self.frames + checked.length}
-            row |= {f"stats/{key}/{name}": v for key, given in _lists(statistics).items() for name, v in given.items()}
+            row |= {f"stats/{key}/{name}": v for key, given in lists(statistics).items() for name, v in given.items()}
             self._put_row(row, {key: _plain(value) for key, value in extra.items()})
         self._count += 1
         self.frames += checked.length
@@ -130,7 +131,7 @@ class TableFiles:
     def put_summary(self, statistics: Mapping[str, Any]) -> None:
         """stats.json, of all episodes; v2.1 has none."""
         if self._info.generation == "v3":
-            write_json(self._folder / STATS, _lists(statistics))
+            write_json(self._folder / STATS, lists(statistics))
 
     def put_info(self, described: Mapping[str, Mapping[str, Any]]) -> None:
         """info.json with the numbers of what there is. ``described``: how views are encoded."""
@@ -183,10 +184,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(part) for part in value]
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _lists(statistics: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, dict[str, Any]]:
-    """For JSON and Parquet. What never held a number has zeros: JSON has nothing else, and readers fail at it."""
-    return {
-        key: {name: np.nan_to_num(value).tolist() for name, value in given.items()} for key, given in statistics.items()
-    }

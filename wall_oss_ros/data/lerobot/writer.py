@@ -20,6 +20,7 @@ from wall_oss_ros.data.lerobot.branches import branch_columns, spoken
 from wall_oss_ros.data.lerobot.data_files import DataFiles
 from wall_oss_ros.data.lerobot.encode import encoder
 from wall_oss_ros.data.lerobot.episode_data import EpisodeData, check, frames
+from wall_oss_ros.data.lerobot.feature_statistics import gathering, looked_at, results
 from wall_oss_ros.data.lerobot.files import hold, write_json
 from wall_oss_ros.data.lerobot.language import EVENTS, PERSISTENT, Entry
 from wall_oss_ros.data.lerobot.layout import (
@@ -29,19 +30,19 @@ from wall_oss_ros.data.lerobot.layout import (
     STANDARD,
     VIDEO_PATHS,
     Feature,
-    has_statistics,
     read_feature,
     read_info,
 )
-from wall_oss_ros.data.lerobot.resume import leftovers_removed, sketches_of
+from wall_oss_ros.data.lerobot.resume import gathered_anew, leftovers_removed
 from wall_oss_ros.data.lerobot.schema import LANGUAGE_FEATURES, entry_values
-from wall_oss_ros.data.lerobot.summary import PictureSketch, Sketch, looked_at
 from wall_oss_ros.data.lerobot.table_files import TableFiles
 from wall_oss_ros.data.lerobot.video_files import VideoFiles
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.json_files import brief
 
 WRITTEN = ("v3.0", "v2.1")
+KEPT = 1 << 14
+"""Rows that are held for quantiles of the whole: fewer than elsewhere, as these are worked out after each episode."""
 
 
 class LeRobotWriter:
@@ -156,7 +157,10 @@ class LeRobotWriter:
         times = [Fraction(row) / self._rate for row in range(checked.length)]
         if not checked.regular:
             times = [Fraction(float(stamp)) for stamp in columns["timestamp"]]
-        sketches = {key: PictureSketch() for key, f in self.features.items() if f.dtype in PICTURES}
+        own = gathering(self.features, None)
+        for key, one in own.items():
+            if key in columns:
+                one.add(columns[key])
         seen = looked_at(checked.length)
 
         def pictures(key: str):
@@ -164,7 +168,7 @@ class LeRobotWriter:
                 frames(episode.pictures[key], self.features[key], checked.length, f"{what}, view {key}")
             ):
                 if row in seen:
-                    sketches[key].add(pixels)
+                    own[key].add(pixels)
                 yield pixels
 
         try:
@@ -172,7 +176,7 @@ class LeRobotWriter:
                 self._videos.prepared(index, pictures, times, checked.regular) as videos,
                 self._data.prepared(index, columns, pictures) as data,
             ):
-                statistics = self._statistics(columns, sketches)
+                statistics = results(own, self.features)
                 videos.put()
                 data.put()
             self._tables.put(index, checked, statistics, {**data.place, **videos.place}, episode.extra)
@@ -180,14 +184,9 @@ class LeRobotWriter:
             self._data.settle(data)
         except OSError as error:
             raise WallOSSError(f"{what} cannot be written: {error}.", "Make room, and add it again.") from error
-        for key, sketch in sketches.items():
-            self._sketches[key].merge(sketch)
-        for key, values in columns.items():
-            if isinstance(self._sketches.get(key), Sketch):
-                self._sketches[key].add(values.reshape(checked.length, -1))
-        self._tables.put_summary(
-            {key: _shaped(sketch.statistics(), self.features[key]) for key, sketch in self._sketches.items()}
-        )
+        for key, one in own.items():
+            self._whole[key].merge(one)
+        self._tables.put_summary(results(self._whole, self.features))
         self._tables.put_info(self._videos.descriptions())
         return index
 
@@ -221,7 +220,7 @@ class LeRobotWriter:
         self.info = read_info(self.folder)
         self._rate = Fraction(self.info.fps).limit_denominator(100_000)
         self._tables = TableFiles(self.folder, self.info)
-        self._sketches = _sketches(self.features)
+        self._whole = gathering(self.features, KEPT)
 
     def _go_on(self, fps: Any, features: Mapping[str, Feature] | None, robot: str | None) -> None:
         self.info = read_info(self.folder)
@@ -242,8 +241,8 @@ class LeRobotWriter:
         self._rate = Fraction(self.info.fps).limit_denominator(100_000)
         self._tables = TableFiles(self.folder, self.info)
         leftovers_removed(self.folder, self.info, self._tables)
-        self._sketches = _sketches(self.features)
-        sketches_of(self.folder, self._sketches)
+        self._whole = gathering(self.features, KEPT)
+        gathered_anew(self.folder, self._whole)
 
     def _words(self, episode: EpisodeData, subtasks: list[str | None], stamps: np.ndarray) -> dict[str, Any]:
         """The columns for words."""
@@ -260,18 +259,6 @@ class LeRobotWriter:
             for row, entry in episode.events:
                 events[row].append(entry_values(entry, False))
             found[EVENTS] = events
-        return found
-
-    def _statistics(self, columns: Mapping[str, Any], pictures: Mapping[str, PictureSketch]) -> dict[str, Any]:
-        """Of the episode alone."""
-        found = {}
-        for key, feature in self.features.items():
-            if key in pictures:
-                found[key] = pictures[key].statistics()
-            elif has_statistics(key, feature):
-                sketch = Sketch(int(np.prod(feature.shape)))
-                sketch.add(columns[key].reshape(len(columns[key]), -1))
-                found[key] = _shaped(sketch.statistics(), feature)
         return found
 
 
@@ -300,19 +287,3 @@ def _all_features(folder: Path, features: Mapping[str, Feature], language: Seque
             )
         found[key] = LANGUAGE_FEATURES[key]
     return found | {key: Feature(dtype, (1,), None) for key, dtype in STANDARD.items()}
-
-
-def _sketches(features: Mapping[str, Feature]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, feature in features.items():
-        if feature.dtype in PICTURES:
-            found[key] = PictureSketch()
-        elif has_statistics(key, feature):
-            found[key] = Sketch(int(np.prod(feature.shape)))
-    return found
-
-
-def _shaped(statistics: Mapping[str, np.ndarray], feature: Feature) -> dict[str, np.ndarray]:
-    if feature.dtype in PICTURES:
-        return dict(statistics)
-    return {name: value if name == "count" else value.reshape(feature.shape) for name, value in statistics.items()}
