@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One dataset in many hands: threads, processes that are forked or spawned, bounded memory, the hub."""
+"""One dataset in many hands: threads, processes that are spawned, bounded memory, the hub."""
 
 import multiprocessing
 import pickle

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is kept open and in memory between two reads: bounded, for several threads, and afresh after a fork."""
+"""What is kept open and in memory between two reads: bounded, and for several threads."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ T = TypeVar("T")
 
 
 class PerProcess:
-    """Forgets everything in a process that was forked from the one that filled it, and when it is pickled.
+    """Forgets everything when it is pickled, and in a process that was forked from the one that filled it.
 
-    Locks may be held by threads that the child does not have, and open files share their position with the parent.
+    Locks may be held by threads that the child does not have, and open files share their position with the parent. That
+    does not make reading safe after a fork: Arrow and FFmpeg have locks of their own.
     """
 
     def __init__(self) -> None:
