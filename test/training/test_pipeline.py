@@ -2,18 +2,22 @@
 """A recipe becomes a checkpoint: data, tokenizer, vision, stages, DAgger; and a run goes on where it stopped."""
 
 import json
+import re
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import yaml
 from training_support import Samples, small_recipe
 
+from wall_oss_ros.commands.main import main
 from wall_oss_ros.data.frames import FrameSet, JoinedImages, is_made, write_frames
 from wall_oss_ros.policy import Policy
 from wall_oss_ros.sim.cubes.language import FRAME
 from wall_oss_ros.sim.dagger import Dagger
 from wall_oss_ros.sim.datasets import make_dataset
 from wall_oss_ros.training.pipeline import train
+from wall_oss_ros.training.recipe import load_recipe
 from wall_oss_ros.training.trainer import Trainer
 
 
@@ -35,6 +39,29 @@ def test_a_recipe_with_dagger_becomes_a_checkpoint_and_a_run_resumes(tmp_path):
     assert Policy.from_pretrained(output).horizon == 10
     rows = (output / "log.csv").read_text().splitlines()
     assert [row.split(",")[0] for row in rows] == ["step", "1", "2", "3", "4"]
+
+
+@pytest.mark.slow
+def test_a_dry_run_shows_some_of_what_a_recipe_would_make_and_makes_nothing(tmp_path, capsys):
+    content = small_recipe(dagger_episodes=3).model_dump(mode="json", exclude={"datasets"})
+    content["data"] |= {"episodes": 40, "posed_frames": 300}
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump({k: v for k, v in content.items() if v is not None}))
+    how = ["train", "--recipe", str(tmp_path / "recipe.yaml"), "--output", str(tmp_path / "out"), "--dry-run"]
+    assert main(how) == 0
+    said = capsys.readouterr().out
+    for words in (
+        "the vision tower alone first: 2 steps of 4 samples", "stage first: 2 steps of 4 samples", "memory about",
+        "DAgger: the model follows 3 instructions", "robots franka, ur; views face_view, right_wrist_view",
+        "action (m, rad): follow_right_ee_cartesian_pos.0 -", "Instruction: ", f"in {tmp_path / 'out' / 'data'}: ",
+    ):  # fmt: skip
+        assert words in said, words
+    shown, whole = (int(n.replace(",", "")) for n in re.search(r"shown are (\d+) .* about ([\d,]+) in", said).groups())
+    made = make_dataset(load_recipe(tmp_path / "recipe.yaml"), tmp_path / "out" / "data")
+    assert shown < len(made) and abs(whole - len(made)) < 0.25 * len(made)
+    assert {path.name for path in (tmp_path / "out" / "dry_run").iterdir()} == {"demonstrations.png"}
+    assert main(how) == 0
+    said = capsys.readouterr().out
+    assert f"demonstrations: {len(made)} frames" in said and "are in" in said, "what there is already is shown itself"
 
 
 def test_sets_of_frames_join(tmp_path):

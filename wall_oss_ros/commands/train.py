@@ -6,6 +6,7 @@ Writes a checkpoint that the other commands take with --model, its training curv
 examples:
   wall-oss train --output runs/train
   wall-oss train --output runs/train --resume
+  wall-oss train --recipe dual_arm --output runs/lift --dry-run
   wall-oss train --recipe dual_arm --output runs/lift
   wall-oss train --recipe my_recipe.yaml --minutes 2 --output runs/short
   wall-oss train --recipe my_recordings.yaml --output runs/mine --dry-run
@@ -76,7 +77,7 @@ def main(args: argparse.Namespace) -> int:
 
     recipe = load_recipe(args.recipe)
     if args.dry_run:
-        _dry_run(recipe, output / "dry_run")
+        _dry_run(recipe, output, args.data)
         return 0
     try:
         _train(recipe, output, args)
@@ -88,17 +89,20 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def _dry_run(recipe: Recipe, folder: Path) -> None:
-    if not recipe.datasets:
-        raise WallOSSError(
-            f"The recipe {recipe.name} makes its data in simulation, so that there is nothing to look at yet.",
-            "Train for a moment instead: --minutes 1.",
-        )
+def _dry_run(recipe: Recipe, output: Path, data: Path | None) -> None:
     from wall_oss_ros.training.dry_run import run
-    from wall_oss_ros.training.fine_tuning import image_size
-    from wall_oss_ros.training.sources import open_sources
 
-    print(run(recipe, open_sources(recipe, image_size(recipe)), folder))
+    if recipe.datasets:
+        from wall_oss_ros.training.fine_tuning import image_size
+        from wall_oss_ros.training.sources import open_sources
+
+        print(run(recipe, open_sources(recipe, image_size(recipe)), output / "dry_run"))
+        return
+    from wall_oss_ros.sim.datasets import foretaste
+
+    with foretaste(recipe, data or output / "data") as (simulated, said):
+        print(run(recipe, simulated, output / "dry_run"))
+    print(said)
 
 
 def _train(recipe: Recipe, output: Path, args: argparse.Namespace) -> None:

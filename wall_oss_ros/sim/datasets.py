@@ -11,8 +11,11 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from rich.progress import track
@@ -130,14 +133,10 @@ def make_dataset(recipe: Recipe, folder: Path, workers: int = 0) -> SimulatedDat
     Raises:
         WallOSSError: as :func:`shared_task`.
     """
-    d, task = recipe.data, shared_task(recipe)
-    settings = {
-        "episodes": d.episodes, "posed_frames": d.posed_frames, "keep_every": d.keep_every, "seed": d.seed,
-        "robots": list(recipe.robots), "version": 2,
-    }  # fmt: skip
+    d, task, settings = recipe.data, shared_task(recipe), _settings(recipe)
     if not is_made(folder, settings):
         turn = itertools.cycle(recipe.robots)
-        counts = {"posed": -(-d.posed_frames // POSED_PER_JOB), "demonstrated": -(-d.episodes // EPISODES_PER_JOB)}
+        counts = _job_counts(recipe)
         jobs = [(kind, n, d.seed, d.keep_every, next(turn)) for kind, count in counts.items() for n in range(count)]
         # Kinds mix, also in the held-out end.
         jobs = [jobs[i] for i in np.random.default_rng(d.seed).permutation(len(jobs))]
@@ -145,6 +144,47 @@ def make_dataset(recipe: Recipe, folder: Path, workers: int = 0) -> SimulatedDat
         images, records = map(list, zip(*track(made, "demonstrations", total=len(jobs))))
         write_frames(folder, images, records, settings)
     return SimulatedDataset(FrameSet.open(folder, task.frame), task, recipe.robots, d.held_out)
+
+
+def _settings(recipe: Recipe) -> dict:
+    """What decides the recipe's frames."""
+    d = recipe.data
+    return {
+        "episodes": d.episodes, "posed_frames": d.posed_frames, "keep_every": d.keep_every, "seed": d.seed,
+        "robots": list(recipe.robots), "version": 2,
+    }  # fmt: skip
+
+
+def _job_counts(recipe: Recipe) -> dict[str, int]:
+    d = recipe.data
+    return {"posed": -(-d.posed_frames // POSED_PER_JOB), "demonstrated": -(-d.episodes // EPISODES_PER_JOB)}
+
+
+@contextmanager
+def foretaste(recipe: Recipe, folder: Path, workers: int = 0) -> Iterator[tuple[SimulatedDataset, str]]:
+    """The recipe's dataset where ``folder`` holds it, or else some of it, for as long as the context lasts; and what
+    making all of it takes, in words."""
+    if is_made(folder, _settings(recipe)):
+        yield make_dataset(recipe, folder), f"the demonstrations are in {folder} already"
+        return
+    robots, counts = len(recipe.robots), _job_counts(recipe)
+    few = {
+        "episodes": min(EPISODES_PER_JOB * robots, recipe.data.episodes),
+        "posed_frames": min(POSED_PER_JOB * robots, recipe.data.posed_frames),
+    }
+    small = recipe.model_copy(update={"data": recipe.data.model_copy(update=few | {"held_out": 16})})
+    with TemporaryDirectory() as work:
+        began = time.monotonic()
+        data, made = make_dataset(small, Path(work), workers), _job_counts(small)
+        spent = time.monotonic() - began
+        demonstrated = (len(data) - made["posed"] * POSED_PER_JOB) / made["demonstrated"]
+        frames = counts["posed"] * POSED_PER_JOB + counts["demonstrated"] * demonstrated
+        size, minutes = frames * np.prod(data.frames.images.shape[1:]) / 1e9, spent / 60 * frames / len(data)
+        yield (
+            data,
+            f"shown are {len(data)} frames; the run makes about {frames:,.0f} in {folder}: {size:.1f} GB, and about "
+            f"{minutes:.0f} min at the pace of these",
+        )
 
 
 def in_processes(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a training on recordings would do, before hours are spent on it: what trains, memory, and the data, drawn."""
+"""What a training would do, before hours are spent on it: what trains, memory, and the data, drawn."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
+from wall_oss_ros.data.dataset import Dataset
 from wall_oss_ros.data.mapping.recorded import RecordedDataset
 from wall_oss_ros.data.mixture import Mixture
 from wall_oss_ros.model import WallOSS
@@ -28,15 +29,18 @@ _SHOWN = 4  # samples of each dataset
 
 
 def dry_run(recipe: Recipe, model: WallOSS, tokenizer: Tokenizer, trainer: Trainer, folder: Path) -> str:
-    """Says what a run on recordings would do; draws samples as the network gets them into ``folder``, a picture for
-    each dataset."""
+    """Says what a run would do; draws samples as the network gets them into ``folder``, a picture for each dataset."""
     folder.mkdir(parents=True, exist_ok=True)
-    batches: MixedBatches = trainer.batches
+    batches = trainer.batches
     lines = [f"recipe {recipe.name}: {sum(p.numel() for p in model.parameters()) / 1e6:.1f} M parameters"]
+    if recipe.vision is not None:
+        lines.append(f"the vision tower alone first: {recipe.vision.steps} steps of {recipe.vision.batch} samples")
     for number, stage in enumerate(recipe.stages):
+        if stage.dagger_episodes:
+            lines.append(f"DAgger: the model follows {stage.dagger_episodes} instructions")
         trainable(model, stage, trainer.only)
         first = sum(one.steps for one in recipe.stages[:number])
-        parts = batches.draw(stage, first)
+        parts = trainer.draw(stage, first)
         lines.append(f"stage {stage.name}: {stage.steps} steps of {stage.batch} samples")
         trained = {part: counts for part, counts in parts_of(model).items() if counts[1]}
         listed = ", ".join(
@@ -49,15 +53,18 @@ def dry_run(recipe: Recipe, model: WallOSS, tokenizer: Tokenizer, trainer: Train
         amounts = ", ".join(f"{name} {_amount(value)}" for name, value in most._asdict().items())
         lines.append(f"  memory about {_amount(most.total)}: {amounts}")
     stage = next((one for one in recipe.stages if one.acting_branches), recipe.stages[0])
-    shown = stage.model_copy(update={"batch": max(stage.batch, 8 * len(batches.of))})
-    drawn = {part.source: part for part in batches.draw(shown, 0)}
-    mixture = batches.mixture
-    for number, (source, share) in enumerate(zip(mixture.sources, mixture.shares)):
-        lines += _about(source.name, source.data, share, model)
-        if source.name in drawn:
-            lines += _texts(drawn[source.name], tokenizer)
-        picture = folder / f"{source.name}.png"
-        _draw(picture, source.data, np.random.default_rng([recipe.seed, 17, number]))
+    if isinstance(batches, MixedBatches):
+        sources = [(one.name, one.data, share) for one, share in zip(batches.mixture.sources, batches.mixture.shares)]
+    else:
+        sources = [("", batches.data, 1.0)]
+    shown = stage.model_copy(update={"batch": max(stage.batch, 8 * len(sources))})
+    drawn = {part.source: part for part in trainer.draw(shown, 0)}
+    for number, (name, data, share) in enumerate(sources):
+        lines += _about(name, data, share, model)
+        if name in drawn:
+            lines += _texts(drawn[name], tokenizer)
+        picture = folder / f"{name or 'demonstrations'}.png"
+        _draw(picture, data, model, np.random.default_rng([recipe.seed, 17, number]))
         lines.append(f"  drawn: {picture}")
     return "\n".join(lines)
 
@@ -66,22 +73,30 @@ def _amount(size: float) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
-def _about(name: str, data: RecordedDataset, share: float, model: WallOSS) -> list[str]:
-    hours = len(data) / data.fps / 3600
-    lines = [
-        f"dataset {name}: {share:.1%} of the samples; {len(data)} frames, {hours:.2f} h at {data.fps:g} Hz; "
-        f"{len(data.training)} episodes to train on, {len(data.validation)} held out",
-        f"  robot {data.profile.name}, statistics as {data.robots[0]}; views {', '.join(data.views)}; chunks of "
-        f"{data.horizon} steps at {data.profile.rate_hz:g} Hz, {data.profile.action_mode}",
-    ]
-    head, layout = model.action_preprocessor, Layout(data.profile)
+def _about(name: str, data: Dataset, share: float, model: WallOSS) -> list[str]:
+    head, names = model.action_preprocessor, entry_names(model.config.dof_config)
+    if isinstance(data, RecordedDataset):
+        hours = len(data) / data.fps / 3600
+        lines = [
+            f"dataset {name}: {share:.1%} of the samples; {len(data)} frames, {hours:.2f} h at {data.fps:g} Hz; "
+            f"{len(data.training)} episodes to train on, {len(data.validation)} held out",
+            f"  robot {data.profile.name}, statistics as {data.robots[0]}; views {', '.join(data.views)}; chunks of "
+            f"{data.horizon} steps at {data.profile.rate_hz:g} Hz, {data.profile.action_mode}",
+        ]
+        has = Layout(data.profile).mask
+    else:
+        lines = [
+            f"demonstrations: {len(data)} frames, {data.held_out} of them held out",
+            f"  robots {', '.join(data.robots)}; views {', '.join(data.views)}; chunks of {data.horizon} steps",
+        ]
+        has = data.states(np.array([0]))[1][0]
     for what, table in (("state", head.normalizer_propri), ("action", head.normalizer_action)):
         known = Normalizer.from_statistics(table, data.robots[0])
         low, high = known.bounds()
         live = known.mask()
-        ranges = [f"{entry} {low[i]:.3g} to {high[i]:.3g}" for i, entry in enumerate(entry_names(layout)) if live[i]]
+        ranges = [f"{entry} {low[i]:.3g} to {high[i]:.3g}" for i, entry in enumerate(names) if live[i]]
         lines.append(f"  {what} (m, rad): {', '.join(ranges) or 'nothing that moves'}")
-        if dead := [entry for i, entry in enumerate(entry_names(layout)) if layout.mask[i] and not live[i]]:
+        if dead := [entry for i, entry in enumerate(names) if has[i] and not live[i]]:
             lines.append(f"  {what}, never moved or not recorded, masked: {', '.join(dead)}")
     return lines
 
@@ -102,7 +117,7 @@ def _texts(part: Part, tokenizer: Tokenizer) -> list[str]:
     ]
 
 
-def _draw(picture: Path, data: RecordedDataset, rng: np.random.Generator) -> None:
+def _draw(picture: Path, data: Dataset, model: WallOSS, rng: np.random.Generator) -> None:
     """Draws samples: the views as the model gets them, the text, and where the chunk leads."""
     import matplotlib
 
@@ -113,21 +128,23 @@ def _draw(picture: Path, data: RecordedDataset, rng: np.random.Generator) -> Non
     indices = np.sort(rng.choice(len(data), size=count, replace=False))
     images: Any = data.images(indices)
     views = images if isinstance(images, list) else [images[:, view] for view in range(images.shape[1])]
-    layout, width = Layout(data.profile), len(views) + 1
+    width = len(views) + 1
     size = (2.6 * width + 1.5, 2.5 * count)
     figure, axes = plt.subplots(count, width, figsize=size, squeeze=False, constrained_layout=True)
-    names = entry_names(layout)
-    steps = (np.arange(data.horizon) + 1) / data.profile.rate_hz
+    names, rate = entry_names(model.config.dof_config), model.config.action_rate_hz
+    steps = (np.arange(data.horizon) + 1) / rate
     for row, index in enumerate(indices):
         for axis, view, name in zip(axes[row], views, data.views):
             axis.imshow(view[row])
             axis.set_title(name, fontsize=7)
             axis.axis("off")
-        episode, at = data.place(int(index))
         acting = data.acting(rng, int(index), 1)
         plot = axes[row][-1]
         text = acting[0].text if acting else "(nothing to act on)"
-        plot.set_title(f"episode {episode}, row {at}: {text}"[:60], fontsize=7, loc="left")
+        place = (
+            "episode {}, row {}".format(*data.place(int(index))) if isinstance(data, RecordedDataset) else f"{index}"
+        )
+        plot.set_title(f"{place}: {text}"[:60], fontsize=7, loc="left")
         if acting:
             for entry in np.flatnonzero(acting[0].mask.any(0)):
                 known = acting[0].mask[:, entry]
@@ -141,8 +158,9 @@ def _draw(picture: Path, data: RecordedDataset, rng: np.random.Generator) -> Non
     plt.close(figure)
 
 
-def run(recipe: Recipe, mixture: Mixture, folder: Path) -> str:
+def run(recipe: Recipe, data: Dataset | Mixture, folder: Path) -> str:
     """The whole of it, from a recipe: nothing is trained, and nothing is written but pictures in ``folder``."""
     with TemporaryDirectory() as work:
-        model, tokenizer, trainer = prepare(recipe, mixture, Path(work))
+        untrained = recipe.model_copy(update={"vision": None})
+        model, tokenizer, trainer = prepare(untrained, data, Path(work))
         return dry_run(recipe, model, tokenizer, trainer, folder)

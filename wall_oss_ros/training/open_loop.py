@@ -7,6 +7,7 @@ It says whether a model has learnt to imitate; whether it does the task, only ru
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,13 +86,9 @@ def errors(layout: Layout, compared: list[Compared]) -> tuple[np.ndarray, np.nda
     return np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0), count
 
 
-def entry_names(layout: Layout) -> list[str]:
-    """A name for each entry of a layout, such as ``follow_right_ee_cartesian_pos.0``."""
-    return [
-        name if slot.stop - slot.start == 1 else f"{name}.{index}"
-        for name, slot in layout.slots.items()
-        for index in range(slot.stop - slot.start)
-    ]
+def entry_names(dofs: Mapping[str, int]) -> list[str]:
+    """A name for each entry of a layout (``dof_config``), such as ``follow_right_ee_cartesian_pos.0``."""
+    return [name if size == 1 else f"{name}.{index}" for name, size in dofs.items() for index in range(size)]
 
 
 def open_loop(
@@ -121,7 +118,7 @@ def open_loop(
             continue
         found, count = errors(layout, compared)
         live = count.any(0)
-        names = entry_names(layout)
+        names = entry_names(layout.profile.dof_config)
         by_slot = {
             name: float(np.nanmean(found[:, slot][:, live[slot]]))
             for name, slot in layout.slots.items()
@@ -153,7 +150,7 @@ def draw(
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    names, entries, first = entry_names(layout), np.flatnonzero(live), compared[0]
+    names, entries, first = entry_names(layout.profile.dof_config), np.flatnonzero(live), compared[0]
     figure, axes = plt.subplots(
         len(entries), 2, figsize=(11, 1.5 * len(entries) + 0.6), squeeze=False, constrained_layout=True,
         gridspec_kw={"width_ratios": [3, 1]},

@@ -140,9 +140,9 @@ class Trainer:
         step = self.step + 1 if self._next else self.step
         if position := self._position(step):
             stage = position[0]
-            self._next = self._maker.submit(self._draw, stage, step)
+            self._next = self._maker.submit(self.draw, stage, step)
 
-    def _draw(self, stage: Stage, step: int) -> Parts:
+    def draw(self, stage: Stage, step: int) -> Parts:
         """What a step trains on."""
         if isinstance(self.batches, MixedBatches):
             return self.batches.draw(stage, step)
