@@ -11,12 +11,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from wall_oss_ros.data.mapping.spec import EulerOrder, Index, opening_said_once, rotation_turns
+from wall_oss_ros.data.mapping.spec import Index, Turns, Unit, opening_said_once
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.checked import read_checked
 from wall_oss_ros.robots.components import Component, Encoding, Finite, Name, Positive
 from wall_oss_ros.robots.profile import RobotProfile
-from wall_oss_ros.robots.rotation_forms import RotationForm
 
 Clock = Literal["header", "receive"]
 Resampling = Literal["nearest", "hold", "interpolate"]
@@ -53,7 +52,7 @@ class Numbers(Component):
     field: Name | tuple[Name, ...]
     names: Name | None = None
     at: tuple[Index | Name, ...] | None = None
-    unit: Literal["m", "cm", "mm", "rad", "deg"] | None = None
+    unit: Unit | None = None
     scale: Finite | tuple[Finite, ...] = 1.0
     offset: Finite | tuple[Finite, ...] = 0.0
 
@@ -67,18 +66,8 @@ class Numbers(Component):
         return self
 
 
-class Rotation(Numbers):
-    """A rotation.
-
-    Attributes:
-        form: what its numbers are. A matrix is given row by row; 6 numbers are its first two columns, or rows.
-        order: of Euler angles: about fixed axes (xyz) or, in capitals, about those that turn along (XYZ).
-    """
-
-    form: RotationForm
-    order: EulerOrder = "xyz"
-
-    _turns = model_validator(mode="after")(rotation_turns)
+class Rotation(Turns, Numbers):
+    """A rotation."""
 
 
 class Opening(Numbers):

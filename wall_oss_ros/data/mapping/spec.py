@@ -16,9 +16,9 @@ from wall_oss_ros.robots.rotation_forms import RotationForm
 
 Index = Annotated[int, Field(ge=0)]
 Quaternion = tuple[Finite, Finite, Finite, Finite]
-EulerOrder = Annotated[str, Field(pattern="^([xyz]{3}|[XYZ]{3})$")]
+Unit = Literal["m", "cm", "mm", "rad", "deg"]
 SampleKind = Literal["reason", "plan", "thought", "ask"]
-UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "rad": 1.0, "deg": 0.017453292519943295}
+UNITS: dict[Unit, float] = {"m": 1.0, "cm": 0.01, "mm": 0.001, "rad": 1.0, "deg": 0.017453292519943295}
 
 
 def opening_said_once(opening: Any) -> Any:
@@ -28,18 +28,6 @@ def opening_said_once(opening: Any) -> Any:
     if opening.closed is not None and opening.closed == opening.open:
         raise ValueError("closed and open are the same; they must differ")
     return opening
-
-
-def rotation_turns(rotation: Any) -> Any:
-    """Raises ValueError where a rotation's form has no such unit, or its Euler angles turn about an axis twice."""
-    if rotation.form in ("euler", "axis_angle"):
-        if rotation.unit not in (None, "rad", "deg"):
-            raise ValueError(f"unit {rotation.unit} is none of an angle")
-    elif rotation.unit is not None:
-        raise ValueError(f"numbers of the form {rotation.form} have no unit")
-    if any(a == b for a, b in zip(rotation.order, rotation.order[1:])):
-        raise ValueError(f"order {rotation.order} turns about the same axis twice in a row")
-    return rotation
 
 
 class Numbers(Component):
@@ -54,13 +42,13 @@ class Numbers(Component):
 
     column: Name
     at: Name | tuple[Index | Name, ...] | None = None
-    unit: Literal["m", "cm", "mm", "rad", "deg"] | None = None
+    unit: Unit | None = None
     scale: Finite | tuple[Finite, ...] = 1.0
     offset: Finite | tuple[Finite, ...] = 0.0
 
 
-class Rotation(Numbers):
-    """A rotation.
+class Turns(Component):
+    """How the numbers of a rotation are meant.
 
     Attributes:
         form: what its numbers are. A matrix is given row by row; 6 numbers are its first two columns, or rows.
@@ -68,10 +56,24 @@ class Rotation(Numbers):
             those that turn along (XYZ).
     """
 
+    unit: Unit | None = None
     form: RotationForm
-    order: EulerOrder = "xyz"
+    order: Annotated[str, Field(pattern="^([xyz]{3}|[XYZ]{3})$")] = "xyz"
 
-    _turns = model_validator(mode="after")(rotation_turns)
+    @model_validator(mode="after")
+    def _turns(self):
+        if self.form in ("euler", "axis_angle"):
+            if self.unit not in (None, "rad", "deg"):
+                raise ValueError(f"unit {self.unit} is none of an angle")
+        elif self.unit is not None:
+            raise ValueError(f"numbers of the form {self.form} have no unit")
+        if any(a == b for a, b in zip(self.order, self.order[1:])):
+            raise ValueError(f"order {self.order} turns about the same axis twice in a row")
+        return self
+
+
+class Rotation(Turns, Numbers):
+    """A rotation."""
 
 
 class Opening(Component):
