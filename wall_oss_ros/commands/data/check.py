@@ -17,7 +17,7 @@ import json
 import sys
 
 from wall_oss_ros.commands.arguments import folder, require_writable, text, whole
-from wall_oss_ros.commands.data.editing import add_source
+from wall_oss_ros.commands.data.editing import add_source, telling
 
 SHOWN = 4
 """Findings of one check and column that the table shows."""
@@ -58,13 +58,8 @@ def main(args: argparse.Namespace) -> int:
     if args.report:
         require_writable(args.report)
     place = locate_dataset(args.dataset)
-    if args.json or not sys.stderr.isatty():
-        result = check(place, args.sample)
-    else:
-        from rich.console import Console
-
-        with Console(stderr=True).status("looking it over") as status:
-            result = check(place, args.sample, lambda text: status.update(f"looking at {text}"))
+    with telling("looking it over", wanted=not args.json) as tell:
+        result = check(place, args.sample, lambda text: tell(f"looking at {text}"))
     found = [f for f in result.findings if f.check not in args.skip and (not args.only or f.check in args.only)]
     result = result._replace(findings=found)
     page = write_report(result, args.report) if args.report else None

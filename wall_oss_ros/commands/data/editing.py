@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the verbs that write a dataset have in common."""
+"""What the verbs have in common."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from wall_oss_ros.commands.arguments import folder, text
 
@@ -30,17 +32,24 @@ def survey_of(name: str):
     return open_survey(locate_dataset(name))
 
 
+@contextmanager
+def telling(text: str, wanted: bool = True) -> Iterator[Callable[[str], None]]:
+    """Gives a function that shows what is being done, where a person looks on; where not, it does nothing."""
+    if not (wanted and sys.stderr.isatty()):
+        yield lambda text: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(text) as status:
+        yield status.update
+
+
 def write(parts, args: argparse.Namespace, output) -> None:
     """Writes the parts as one dataset, and says what came of it."""
     from wall_oss_ros.data.edits.compose import compose
 
-    if sys.stderr.isatty():
-        from rich.console import Console
-
-        with Console(stderr=True).status("writing") as status:
-            made = compose(parts, output, args.link, status.update)
-    else:
-        made = compose(parts, output, args.link)
+    with telling("writing") as tell:
+        made = compose(parts, output, args.link, tell)
     print(f"written to {made.folder} and verified: {made.episodes} episodes, {made.frames} frames, {made.tasks} tasks")
     if made.videos_copied or made.videos_cut:
         print(

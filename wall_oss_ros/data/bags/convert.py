@@ -258,8 +258,4 @@ def _brief(feature: Feature | None) -> str:
 
 def _features_of(folder: Path) -> dict[str, Feature]:
     features = open_dataset(folder).features
-    return {
-        name: Feature(one.dtype, tuple(one.shape), one.names)
-        for name, one in features.items()
-        if name.startswith(("observation.", "action"))
-    }
+    return {name: feature for name, feature in features.items() if name.startswith(("observation.", "action"))}

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from wall_oss_ros.data.bags.files import storage_files
+from wall_oss_ros.data.lerobot.files import write_text
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.json_files import read_json
 
@@ -74,11 +74,7 @@ class Record:
 
     def save(self, folder: Path) -> None:
         """Writes it whole or not at all."""
-        path = folder / RECORD
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new = path.with_name(path.name + ".unfinished")
-        new.write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False), encoding="utf-8")
-        os.replace(new, path)
+        write_text(folder / RECORD, json.dumps(asdict(self), indent=1, ensure_ascii=False))
 
 
 def digest_of(values: Any) -> str:

@@ -16,6 +16,8 @@ from wall_oss_ros.data.checks.values import motion
 SHORTEST = 3
 """Frames below which there is nothing to learn from."""
 _SUCCESS = ("success", "is_success", "successful", "next.success")
+_OUTCOME = ("outcome", "result", "status", "label")
+_FAILURE = ("failed", "failure", "discarded")
 _BAD = {"failure", "failed", "fail", "aborted", "discard", "discarded", "unsuccessful", "false"}
 
 
@@ -98,16 +100,25 @@ def _failed(survey: Survey, digests: list[Digest]) -> Iterator[Finding]:
 def failed(row: Mapping[str, Any]) -> str:
     """What in a row of the table of episodes says that it failed; empty where nothing does."""
     for key, value in row.items():
-        name = key.lower().rsplit("/", 1)[-1]
+        name = _plain(key)
         if value is None:
             continue
         if (
             (name in _SUCCESS and not _true(value))
-            or (name in ("outcome", "result", "status", "label") and str(value).lower() in _BAD)
-            or (name in ("failed", "failure", "discarded") and _true(value))
+            or (name in _OUTCOME and str(value).lower() in _BAD)
+            or (name in _FAILURE and _true(value))
         ):
             return f"{key} is {value!r}"
     return ""
+
+
+def judged(row: Mapping[str, Any]) -> bool:
+    """Whether a row of the table of episodes has a column that could say that it failed."""
+    return any(_plain(key) in (*_SUCCESS, *_OUTCOME, *_FAILURE) for key in row)
+
+
+def _plain(column: str) -> str:
+    return column.lower().rsplit("/", 1)[-1]
 
 
 def _true(value: Any) -> bool:

@@ -43,7 +43,7 @@ def pairs(survey: Survey) -> list[tuple[int, int]]:
     features = survey.info.features
     if STATE not in features or ACTION not in features:
         return []
-    sizes = [int(np.prod(features[key].shape)) for key in (STATE, ACTION)]
+    sizes = [features[key].entries for key in (STATE, ACTION)]
     names = [[survey.name(key, at) for at in range(size)] for key, size in zip((STATE, ACTION), sizes)]
     if all(names[0]) and all(names[1]):
         found = [(names[0].index(name), at) for at, name in enumerate(names[1]) if names[0].count(name) == 1]

@@ -196,10 +196,10 @@ def _partner(survey: Survey, column: str, at: int, other: str) -> list[int]:
     features = survey.info.features
     if other not in features:
         return []
-    width = int(np.prod(features[other].shape))
+    width = features[other].entries
     name = survey.name(column, at)
     same = [i for i in range(width) if name and survey.name(other, i) == name]
-    return same[:1] or ([at] if int(np.prod(features[column].shape)) == width and at < width else [])
+    return same[:1] or ([at] if features[column].entries == width and at < width else [])
 
 
 def _episode(survey: Survey, episode: int) -> Iterator:

@@ -87,13 +87,13 @@ class Survey:
         feature = self.info.features.get(column)
         if feature is None or feature.shape == (1,):
             return column
-        names = feature.names if feature.names and len(feature.names) == int(np.prod(feature.shape)) else None
-        return f"{column}[{at}]" + (f" {names[at]}" if names else "")
+        name = self.name(column, at)
+        return f"{column}[{at}]" + (f" {name}" if name else "")
 
     def name(self, column: str, at: int) -> str:
         """The name of an entry, or an empty text."""
         feature = self.info.features.get(column)
-        named = feature is not None and feature.names and len(feature.names) == int(np.prod(feature.shape))
+        named = feature is not None and feature.names and len(feature.names) == feature.entries
         return feature.names[at] if named else ""
 
     def data_path(self, episode: int) -> Path | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from wall_oss_ros.data.checks.episodes import failed
+from wall_oss_ros.data.checks.episodes import failed, judged
 from wall_oss_ros.data.checks.survey import Survey
 from wall_oss_ros.errors import WallOSSError
 
@@ -45,14 +45,7 @@ def with_success(survey: Survey, episodes: Iterable[int]) -> frozenset[int]:
     Raises:
         WallOSSError: nothing in the dataset says what failed.
     """
-    marks = [
-        key
-        for row in survey.table.values()
-        for key in row
-        if key.lower().rsplit("/", 1)[-1]
-        in ("success", "is_success", "successful", "outcome", "result", "status", "failed", "failure", "discarded")
-    ]
-    if not marks:
+    if not any(judged(row) for row in survey.table.values()):
         raise WallOSSError(
             f"{survey.folder} does not say which episodes succeeded.",
             "The table of episodes needs a column such as success.",

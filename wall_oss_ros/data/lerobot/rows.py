@@ -189,7 +189,7 @@ class Rows:
         with self._files.borrow(piece.path) as file:
             _need(file, name, what)
             rows = file.metadata.row_group(piece.group).num_rows
-            per_row = max(1, np.dtype(_dtype(feature)).itemsize * int(np.prod(feature.shape)))
+            per_row = max(1, np.dtype(_dtype(feature)).itemsize * feature.entries)
             if rows * per_row <= self._cache.limit // 8:
                 values = to_numpy(_read(file, piece.group, name, what), feature, what)
                 values.setflags(write=False)
