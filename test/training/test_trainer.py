@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from network_support import small_model
+from network_support import PROPRI, small_model
 from training_support import Samples, packed_batch, small_recipe
 
 from wall_oss_ros.training.losses import Losses, compute
@@ -27,12 +27,12 @@ class Drawn:
         return self.batch
 
 
-def trainer(folder, changes: dict | None = None, **stage) -> Trainer:
-    """A trainer of a small network by one stage; ``changes`` are the recipe's."""
+def trainer(folder, changes: dict | None = None, batch: dict | None = None, **stage) -> Trainer:
+    """A trainer of a small network by one stage; ``changes`` are the recipe's, ``batch`` goes to packed_batch."""
     recipe, model = small_recipe(), small_model()
     values = {"steps": 4, "warmup": 0, "decay": 0, "batch": 2, "draws": 2, "learning_rate": 1e-3, **stage}
     recipe = recipe.model_copy(update={"stages": [recipe.stages[0].model_copy(update=values)], **(changes or {})})
-    return Trainer(model, Drawn(packed_batch(model)), recipe, folder)
+    return Trainer(model, Drawn(packed_batch(model, **(batch or {}))), recipe, folder)
 
 
 def gradients(folder, changes: dict | None = None, **stage) -> torch.Tensor:
@@ -55,6 +55,26 @@ def test_each_loss_has_the_weight_that_its_stage_gives_it(tmp_path):
     both = gradients(tmp_path / "both", language_weight=0.5, flow_weight=3.0)
     assert language.norm() > 0.1 and flow.norm() > 0.1
     torch.testing.assert_close(both, 0.5 * language + 3 * flow, rtol=1e-3, atol=1e-5)
+
+
+def test_fast_tokens_have_a_loss_and_a_weight_of_their_own(tmp_path):
+    """However many they are: neither is a mean over the other's tokens."""
+    ask, fast = ("ask", [10, 11], [12, 13]), ("fast", [20, PROPRI, 21], [14, 15, 16, 17, 18])
+    only = {"language_weight": 0.0, "fast_weight": 0.0, "flow_weight": 0.0}
+    alone = gradients(tmp_path / "ask", batch={"language": [ask], "acting": []}, **only | {"language_weight": 1.0})
+    for name, weights, expected in (
+        ("language", {"language_weight": 1.0}, 1.0), ("both", {"language_weight": 1.0, "fast_weight": 0.5}, None),
+        ("fast", {"fast_weight": 0.5}, None),
+    ):  # fmt: skip
+        found = gradients(tmp_path / name, batch={"language": [ask, fast], "acting": []}, **only | weights)
+        if expected:
+            assert found.norm() == pytest.approx(float(alone.norm()), rel=1e-3)
+            language = found
+        elif name == "both":
+            both = found
+        else:
+            torch.testing.assert_close(both, language + found, rtol=1e-3, atol=1e-5)
+            assert found.norm() > 0.1
 
 
 def test_gradients_are_clipped_to_the_recipes_norm(tmp_path):

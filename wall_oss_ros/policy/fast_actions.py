@@ -37,6 +37,18 @@ def speaks_fast(config: WallOSSConfig) -> bool:
     return config.extra.get("use_fast_tokenizer") is True or config.extra.get("prediction_mode") == "fast"
 
 
+def tokenizer_of(folder: Path, config: WallOSSConfig) -> FastTokenizer | None:
+    """The FAST tokenizer of a checkpoint's folder; None where it has none.
+
+    Raises:
+        WallOSSError: it is damaged, or what config.json names is not there.
+    """
+    path = FOLDER if (folder / FOLDER).is_dir() else config.extra.get("action_tokenizer_path")
+    if not path:
+        return None
+    return FastTokenizer.from_pretrained(folder / path if (folder / path).is_dir() else path)
+
+
 @dataclass(frozen=True)
 class FastActions:
     """Asks an engine for the action tokens of one robot's chunks."""
@@ -63,14 +75,13 @@ class FastActions:
             return None
         if folder is None:
             raise WallOSSError("The model says its actions in FAST tokens.", "Load it by Policy.from_pretrained.")
-        path = FOLDER if (folder / FOLDER).is_dir() else config.extra.get("action_tokenizer_path")
-        if not path:
+        fast = tokenizer_of(folder, config)
+        if fast is None:
             raise WallOSSError(
                 f"{folder} says its actions in FAST tokens, but has no folder {FOLDER}, and its config.json no "
                 "action_tokenizer_path.",
                 "Put tokenizer.json and processor_config.json of the FAST tokenizer there.",
             )
-        fast = FastTokenizer.from_pretrained(folder / path if (folder / path).is_dir() else path)
         vocabulary = ActionVocabulary(fast, language, LIMITS[actions.kind])
         if max(vocabulary.ids) >= config.vocab_size:
             raise WallOSSError(

@@ -17,6 +17,7 @@ from wall_oss_ros.model import WallOSS
 from wall_oss_ros.policy import prompts
 from wall_oss_ros.policy.normalizer import Normalizer
 from wall_oss_ros.robots.layout import Layout
+from wall_oss_ros.training.fast_head import said
 from wall_oss_ros.training.memory import memory_of, parts_of
 from wall_oss_ros.training.open_loop import entry_names
 from wall_oss_ros.training.optimization import trainable
@@ -61,6 +62,10 @@ def dry_run(recipe: Recipe, model: WallOSS, tokenizer: Tokenizer, trainer: Train
     drawn = {part.source: part for part in trainer.draw(shown, 0)}
     for number, (name, data, share) in enumerate(sources):
         lines += _about(name, data, share, model)
+        words = getattr(batches, "words", None)
+        if words is not None:
+            sayable, asked, length = said(batches.of[number])
+            lines.append(f"  FAST tokens can say {sayable} of {asked} chunks, by {length:.1f} tokens on average")
         if name in drawn:
             lines += _texts(drawn[name], tokenizer)
         picture = folder / f"{name or 'demonstrations'}.png"

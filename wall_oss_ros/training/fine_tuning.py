@@ -17,6 +17,7 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS, WallOSSConfig
 from wall_oss_ros.model.checkpoint import read_config
 from wall_oss_ros.policy.checkpoints import model_directory
+from wall_oss_ros.training.fast_head import head_of
 from wall_oss_ros.training.lora import LoraSettings, add_lora
 from wall_oss_ros.training.recipe import Recipe
 from wall_oss_ros.training.start import start_from
@@ -24,6 +25,7 @@ from wall_oss_ros.training.start import start_from
 _MAY_CHANGE = (
     "image_size", "noise_scheduler", "sampling_temperature", "causal_action_attention_mask", "use_x_loss",
     "use_embodied_system_prompt", "use_state_string_representation", "state_bins", "embodiment",
+    "use_fast_tokenizer", "action_tokenizer_path",
 )  # fmt: skip
 
 
@@ -61,7 +63,7 @@ def mixture_model(
         said["views_of"] = views
     _require_one_embodiment(recipe, list(views))
     if not recipe.fine_tunes:
-        changed = recipe.model_copy(update={"model": {**recipe.model, **ours}})
+        changed = recipe.model_copy(update={"model": {**recipe.model, **ours, **head_of(recipe, {})}})
         config = make_config(changed, mixture.sources[0].data, tokenizer)
         model = WallOSS(WallOSSConfig.from_dict({**config.to_dict(), **said, "known_words": words}))
         if recipe.start is not None:
@@ -74,7 +76,7 @@ def mixture_model(
             f"The recipe's model changes {fixed[0]} of {folder.name}, whose weights are as they are.",
             f"Of a checkpoint that is fine-tuned may be changed: {', '.join(_MAY_CHANGE)}.",
         )
-    values = {**before.to_dict(), **ours, **said, **recipe.model}
+    values = {**before.to_dict(), **ours, **said, **recipe.model, **head_of(recipe, before.extra)}
     if known := before.extra.get("known_words"):  # a checkpoint that knows every word has no list
         values["known_words"] = sorted({*known, *words})
     config = WallOSSConfig.from_dict(values)

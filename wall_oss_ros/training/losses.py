@@ -45,7 +45,7 @@ class Batch:
     @property
     def fast_tokens(self) -> int:
         """How many FAST action tokens have a label."""
-        return int(self.packed.motion.sum())
+        return int(((self.packed.labels != IGNORED) & self.packed.motion).sum())
 
     @property
     def entries(self) -> float:

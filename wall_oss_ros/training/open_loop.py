@@ -18,7 +18,10 @@ from tokenizers import Tokenizer
 from wall_oss_ros.data.mapping.recorded import RecordedDataset
 from wall_oss_ros.data.mixture import Mixture
 from wall_oss_ros.model import WallOSS
-from wall_oss_ros.policy.normalizer import Normalizer
+from wall_oss_ros.model.action_vocabulary import ActionVocabulary
+from wall_oss_ros.model.fast import NotAChunk
+from wall_oss_ros.policy import prompts
+from wall_oss_ros.policy.fast_actions import LIMITS, speaks_fast
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.training.batches import Batches
 
@@ -36,6 +39,7 @@ class Compared:
     told: np.ndarray  # (N, H, A) recorded, in the profile's action mode
     said: np.ndarray  # (N, H, A) the model's
     known: np.ndarray  # (N, H, A) bool
+    failed: int = 0  # moments at which FAST tokens made no chunk
 
 
 @torch.no_grad()
@@ -54,25 +58,55 @@ def predict(model: WallOSS, batches: Batches, data: RecordedDataset, episode: in
             known.append(acting[0].mask)
     if not chosen:
         return None
-    actions = Normalizer.from_statistics(model.action_preprocessor.normalizer_action, data.robots[0])
+    actions = batches.normalizers()[1]
+    spelled = speaks_fast(model.config) and batches.words is not None
     generator = torch.Generator().manual_seed(seed)
-    temperature = float(model.config.extra.get("sampling_temperature", 1.0))
     said = []
     for start in range(0, len(chosen), _AT_ONCE):
         some = slice(start, start + _AT_ONCE)
-        batch = batches.prompt(np.array(chosen[some]), texts[some])
-        noise = temperature * torch.randn(batch["dof_mask"].shape, generator=generator)
-        batch = {key: value.to(model.device) for key, value in batch.items()}
-        said.append(model.sample_actions(batch, noise.to(model.device)).float().cpu().numpy())
-    live = actions.mask()
+        if spelled:
+            said += _spelled(model, batches, np.array(chosen[some]), texts[some])
+        else:
+            said += _sampled(model, batches, np.array(chosen[some]), texts[some], generator)
+    made = [place for place, one in enumerate(said) if one is not None]
+    failed, chosen = len(chosen) - len(made), [chosen[place] for place in made]
+    live, shape = actions.mask(), (-1, data.horizon, len(actions.mask()))
     return Compared(
         episode,
         np.array([data.place(index)[1] for index in chosen]) / data.fps,
-        data.states(np.array(chosen))[0],
-        np.array(told),
-        np.where(live, actions.denormalize(np.concatenate(said)), 0),
-        np.array(known) & live,
+        data.states(np.array(chosen, int))[0],
+        np.array([told[place] for place in made]).reshape(shape),
+        np.where(live, actions.denormalize(np.array([said[place] for place in made]).reshape(shape)), 0),
+        np.array([known[place] for place in made], bool).reshape(shape) & live,
+        failed,
     )
+
+
+def _sampled(
+    model: WallOSS, batches: Batches, chosen: np.ndarray, texts: list[str], generator: torch.Generator
+) -> list[np.ndarray]:
+    """Normalised chunks (H, A) of the flow head."""
+    temperature = float(model.config.extra.get("sampling_temperature", 1.0))
+    batch = batches.prompt(chosen, texts)
+    noise = temperature * torch.randn(batch["dof_mask"].shape, generator=generator)
+    batch = {key: value.to(model.device) for key, value in batch.items()}
+    return list(model.sample_actions(batch, noise.to(model.device)).float().cpu().numpy())
+
+
+def _spelled(model: WallOSS, batches: Batches, chosen: np.ndarray, texts: list[str]) -> list[np.ndarray | None]:
+    """Normalised chunks (H, A) that the language head says in FAST tokens; None where they make none."""
+    actions, horizon = batches.normalizers()[1], batches.data.horizon
+    words = ActionVocabulary(batches.words.fast, batches.tokenizer, LIMITS[actions.kind])
+    batch = batches.asked(chosen, [prompts.act_suffix(text) for text in texts])
+    batch = {key: value.to(model.device) for key, value in batch.items()}
+    limit = words.longest(horizon, actions.mask())
+    found: list[np.ndarray | None] = []
+    for ids in model.generate(batch, limit, words.end, choose=words.choice()).tolist():
+        try:
+            found.append(words.decode(ids, horizon, actions.mask()))
+        except NotAChunk:
+            found.append(None)
+    return found
 
 
 def errors(layout: Layout, compared: list[Compared]) -> tuple[np.ndarray, np.ndarray]:
@@ -92,7 +126,13 @@ def entry_names(dofs: Mapping[str, int]) -> list[str]:
 
 
 def open_loop(
-    model: WallOSS, tokenizer: Tokenizer, mixture: Mixture, episodes: int, folder: Path, seed: int = 0
+    model: WallOSS,
+    tokenizer: Tokenizer,
+    mixture: Mixture,
+    episodes: int,
+    folder: Path,
+    seed: int = 0,
+    words: ActionVocabulary | None = None,
 ) -> str:
     """Compares the model with held-out episodes of every dataset.
 
@@ -100,6 +140,7 @@ def open_loop(
 
     Args:
         episodes: of each dataset; the first of those that are held out.
+        words: what chunks are called in FAST tokens, of a model that says them so.
 
     Returns:
         A line for each dataset.
@@ -109,12 +150,17 @@ def open_loop(
     for number, source in enumerate(mixture.sources):
         data: RecordedDataset = source.data
         layout = Layout(data.profile)
-        batches = Batches(data, tokenizer, model, (seed, number))
+        batches = Batches(data, tokenizer, model, (seed, number), words=words)
         compared = [
             one for episode in data.validation[:episodes] if (one := predict(model, batches, data, episode, seed))
         ]
+        failed = sum(one.failed for one in compared)
+        compared = [one for one in compared if len(one.times)]
+        if failed:
+            lines.append(f"open loop, {source.name}: FAST tokens made no chunk at {failed} moments, which are left out")
         if not compared:
-            lines.append(f"open loop, {source.name}: no episode is held out that has actions")
+            if not failed:
+                lines.append(f"open loop, {source.name}: no episode is held out that has actions")
             continue
         found, count = errors(layout, compared)
         live = count.any(0)
@@ -127,6 +173,7 @@ def open_loop(
         report[source.name] = {
             "episodes": [one.episode for one in compared],
             "chunks": sum(len(one.times) for one in compared),
+            "no_chunk": failed,
             "mean_absolute_error": by_slot,
             "by_step": {
                 names[entry]: [None if np.isnan(value) else float(value) for value in found[:, entry]]

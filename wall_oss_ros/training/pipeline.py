@@ -23,8 +23,10 @@ from wall_oss_ros.model import WallOSS, WallOSSConfig
 from wall_oss_ros.model.arguments import as_device
 from wall_oss_ros.policy import prompts
 from wall_oss_ros.policy.checkpoints import model_directory
+from wall_oss_ros.policy.fast_actions import FOLDER
 from wall_oss_ros.policy.tokens import PROMPT_TOKENS, read_tokenizer
 from wall_oss_ros.training.batches import Batches
+from wall_oss_ros.training.fast_head import fast_words, require_sayable
 from wall_oss_ros.training.fine_tuning import adapt, mixture_model, write_robots
 from wall_oss_ros.training.lora import merge_lora, save_adapter
 from wall_oss_ros.training.open_loop import open_loop
@@ -123,13 +125,16 @@ def prepare(
     """All that a run needs, in its folder."""
     torch.manual_seed(recipe.seed)
     tokenizer = make_tokenizer(recipe, data, run)
+    words = fast_words(recipe, data, tokenizer, run)
     model = make_model(recipe, data, tokenizer)
     set_statistics(model, data)
     only = None if recipe.lora is None else adapt(model, recipe)
     model.to(device)
     batches: Batches | MixedBatches
     if isinstance(data, Mixture):
-        batches = MixedBatches(data, tokenizer, model, recipe.seed)
+        batches = MixedBatches(data, tokenizer, model, recipe.seed, words)
+        if words is not None:
+            require_sayable(batches.of, model)
     else:
         pretrain_vision(model, data, recipe, run)
         batches = Batches(data, tokenizer, model, recipe.seed)
@@ -184,7 +189,8 @@ def train(
         if kept is None:
             return output
         if isinstance(data, Mixture) and recipe.open_loop_episodes:
-            report = open_loop(kept, tokenizer, data, recipe.open_loop_episodes, output / "open_loop")
+            words = trainer.batches.words
+            report = open_loop(kept, tokenizer, data, recipe.open_loop_episodes, output / "open_loop", words=words)
             print(report, flush=True)
         export(kept, tokenizer, recipe, trainer, output)
     return output
@@ -204,6 +210,8 @@ def export(model: WallOSS, tokenizer: Tokenizer, recipe: Recipe, trainer: Traine
         merge_lora(model)
     model.save_pretrained(output)
     tokenizer.save(str(output / "tokenizer.json"))
+    if (trainer.folder / FOLDER).is_dir():
+        shutil.copytree(trainer.folder / FOLDER, output / FOLDER, dirs_exist_ok=True)
     if recipe.fine_tunes:
         _copy_beside(model_directory(recipe.start), output)
     if isinstance(trainer.batches, MixedBatches):
@@ -234,7 +242,7 @@ def _copy_beside(start: Path, output: Path) -> None:
 
 
 def draw_curves(log: Path, picture: Path) -> None:
-    """Draws both losses of a run's ``log.csv`` over its steps, smoothed, one colour a stage."""
+    """Draws the losses of a run's ``log.csv`` over its steps, smoothed, one colour a stage."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -242,12 +250,15 @@ def draw_curves(log: Path, picture: Path) -> None:
 
     with open(log, newline="") as file:
         rows = list(csv.DictReader(file))
-    figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), constrained_layout=True)
-    for axis, key, title in zip(axes, ("cross_entropy", "flow"), ("language: cross-entropy", "motion: flow matching")):
+    shown = {"cross_entropy": "language: cross-entropy", "flow": "motion: flow matching", "fast": "motion: FAST tokens"}
+    if not any(float(row.get("fast") or 0) for row in rows):  # empty in a log of before there was such a loss
+        del shown["fast"]
+    figure, axes = plt.subplots(1, len(shown), figsize=(5 * len(shown), 3.6), constrained_layout=True)
+    for axis, (key, title) in zip(axes, shown.items()):
         for number, (stage, part) in enumerate(groupby(rows, key=lambda row: row["stage"])):
             part = list(part)
             steps = np.array([int(row["step"]) for row in part])
-            values = np.array([float(row[key]) for row in part])
+            values = np.array([float(row.get(key) or 0) for row in part])
             if not values.any():
                 continue
             width = min(25, len(values))

@@ -63,6 +63,20 @@ class Recorded(_Strict):
     )
 
 
+class Fast(_Strict):
+    """FAST action tokens (arXiv 2501.09747), for stages with ``fast_branches``; see docs/fast.md."""
+
+    tokenizer: str | None = Field(
+        default=None,
+        description="folder of a FAST tokenizer, or owner/name on the hub; else that of start, which is fine-tuned, or "
+        "one that is made of the data's chunks",
+    )
+    vocab_size: int = Field(default=1024, ge=256, description="of one that is made")
+    scale: float = Field(
+        default=10.0, gt=0, allow_inf_nan=False, description="of one that is made; more is exacter, with more tokens"
+    )
+
+
 class Lora(_Strict):
     """Low-rank adapters (arXiv 2106.09685), in peft's format; all else is frozen, but for ``also_train``."""
 
@@ -156,6 +170,7 @@ class Recipe(_Strict):
         default=None,
         description="checkpoint to take weights from: a path, one of the project's, or owner/name on the hub",
     )
+    fast: Fast = Field(default=Fast(), description="FAST action tokens, for stages that train them")
     lora: Lora | None = Field(default=None, description="train adapters instead of the whole network")
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32", description="of matrix products; weights that are trained stay in float32"
@@ -196,6 +211,11 @@ class Recipe(_Strict):
             raise ValueError("vision teaches a new tower to see; the tower of start can see already")
         if self.lora is not None and self.start is None:
             raise ValueError("lora adapts a trained network; name it in start")
+        for stage in self.stages:
+            if stage.fast_branches and not self.datasets:
+                raise ValueError(f"fast_branches of stage {stage.name} need datasets; data in simulation have none")
+            if stage.fast_branches and stage.trains == "action_expert":
+                raise ValueError(f"stage {stage.name} trains the action_expert; FAST tokens train the language head")
         if self.datasets and any(stage.dagger_episodes or stage.dagger_share for stage in self.stages):
             raise ValueError(
                 "dagger_episodes and dagger_share need a simulator, in which the model acts; recordings have none"
@@ -239,8 +259,10 @@ def _beside(recipe: Recipe, folder: Path) -> Recipe:
         there = file and not Path(file).is_absolute() and ("/" in file or "." in file) and (folder / file).exists()
         return f"{(folder / file).resolve()}{colon}{variant}" if there else name
 
+    fast = recipe.fast.model_copy(update={"tokenizer": recipe.fast.tokenizer and found(recipe.fast.tokenizer)})
     datasets = tuple(
         one.model_copy(update={key: found(getattr(one, key)) for key in ("source", "mapping", "robot")})
         for one in recipe.datasets
     )
-    return recipe.model_copy(update={"datasets": datasets, "start": recipe.start and found(recipe.start)})
+    changes = {"datasets": datasets, "fast": fast, "start": recipe.start and found(recipe.start)}
+    return recipe.model_copy(update=changes)

@@ -16,6 +16,7 @@ from wall_oss_ros.data.mapping.spec import load_mapping
 from wall_oss_ros.data.mixture import Mixture, Source
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS
+from wall_oss_ros.model.action_vocabulary import ActionVocabulary
 from wall_oss_ros.policy.normalizer import Normalizer
 from wall_oss_ros.policy.robot_statistics import for_checkpoint
 from wall_oss_ros.robots.policy_robot import load_embodiment
@@ -49,10 +50,17 @@ class MixedBatches:
     What is drawn is known before any of it is read, so that several processes can share it.
     """
 
-    def __init__(self, mixture: Mixture, tokenizer: Tokenizer, model: WallOSS, seed: int):
-        self.mixture, self._seed = mixture, seed
+    def __init__(
+        self,
+        mixture: Mixture,
+        tokenizer: Tokenizer,
+        model: WallOSS,
+        seed: int,
+        words: ActionVocabulary | None = None,
+    ):
+        self.mixture, self._seed, self.words = mixture, seed, words
         self.of = [
-            Batches(source.data, tokenizer, model, (seed, 11, number), by_row=True)
+            Batches(source.data, tokenizer, model, (seed, 11, number), by_row=True, words=words)
             for number, source in enumerate(mixture.sources)
         ]
 

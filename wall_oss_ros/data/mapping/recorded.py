@@ -192,8 +192,16 @@ class RecordedDataset(Dataset):
         if self._branches is not None:
             return self._branches.acting(rng, episode, row, count, self.words(episode), self.motion(episode))
         texts = self.words(episode).acting(rng, row, count)
-        chunk, known = self.motion(episode).chunks(np.array([row]))
+        chunk, known = self.chunks(np.array([index]))
         return [ActingSample(text, chunk[0], known[0]) for text in texts]
+
+    def chunks(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The chunks from samples (B,) on: (B, H, A) float32, and which entries are known, (B, H, A) bool."""
+        shape = (len(indices), self.horizon, self._motion.layout.size)
+        chunks, known = np.zeros(shape, np.float32), np.zeros(shape, bool)
+        for episode, places, rows in self._by_episode(indices):
+            chunks[places], known[places] = self.motion(episode).chunks(rows)
+        return chunks, known
 
     def motion(self, episode: int) -> Motion:
         """The motion of an episode, by its index."""
