@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from wall_oss_ros.data.checks.survey import Rows, Survey
 from wall_oss_ros.data.checks.values import motion
-from wall_oss_ros.data.checks.videos import Probe, parts
+from wall_oss_ros.data.checks.videos import Probe, late_start, parts
 from wall_oss_ros.data.checks.views import Seen, thumb
 from wall_oss_ros.data.lerobot.images import decode
 from wall_oss_ros.data.lerobot.tables import ARROW_ERRORS, first_line, open_parquet
@@ -73,8 +73,7 @@ def _videos(survey, key, samples, stamps, ways, probes) -> Iterator[Seen]:
                 survey.found("error", "missing view", error.message, error.hint, episode=one.episode, column=key)
             continue
         try:
-            early = found.times[0] > 0.5 / survey.fps and min(one.start for one in ones) < 0.5 / survey.fps
-            shift = found.times[0] if early else 0.0
+            shift = late_start(found.times[0], (one.start for one in ones), survey.fps)
             for one in sorted(ones, key=lambda one: one.start):
                 at = chosen(len(one.stamps), samples)
                 thumbs, rows = [], []

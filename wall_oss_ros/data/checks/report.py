@@ -96,7 +96,7 @@ def fetch(survey: Survey, key: str, episode: int, rows: Sequence[int] | np.ndarr
     path = survey.video_path(episode, key)
     if survey.info.features[key].dtype != "video" or path is None:
         return [None for _ in rows]
-    start = survey.table.get(episode, {}).get(f"videos/{key}/from_timestamp") or 0.0
+    start = survey.video_start(episode, key)
     pictures: list[np.ndarray | None] = []
     try:
         decoder = Decoder(path)

@@ -117,6 +117,12 @@ class Survey:
             values["video_key"] = key
         return _path(self.folder, self.info.video_path, values)
 
+    def video_start(self, episode: int, key: str) -> float:
+        """From which second of its video the tables say that an episode is shown; 0 where they do not."""
+        start = self.table.get(episode, {}).get(f"videos/{key}/from_timestamp")
+        known = self.info.generation == "v3" and isinstance(start, (int, float)) and np.isfinite(start)
+        return float(start) if known else 0.0
+
     def data_files(self) -> list[Path]:
         """All Parquet files below the folder of data, in the order of their numbers."""
         root = self.folder / self.info.data_path.split("/")[0]

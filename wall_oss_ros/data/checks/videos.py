@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -81,9 +81,7 @@ def parts(survey: Survey, key: str, stamps: Mapping[int, np.ndarray]) -> dict[Pa
         path = survey.video_path(episode, key)
         if path is None:
             continue
-        row, at = survey.table[episode], f"videos/{key}/"
-        start, end = row.get(at + "from_timestamp"), row.get(at + "to_timestamp")
-        start = float(start) if isinstance(start, (int, float)) and np.isfinite(start) else 0.0
+        start, end = survey.video_start(episode, key), survey.table[episode].get(f"videos/{key}/to_timestamp")
         end = float(end) if isinstance(end, (int, float)) and np.isfinite(end) else None
         found.setdefault(path, []).append(Part(episode, start, end, stamps.get(episode, np.empty(0))))
     return found
@@ -122,6 +120,11 @@ def of_dataset(survey: Survey, stamps: Mapping[int, np.ndarray], probes: dict[Pa
                 None,
                 key,
             )
+
+
+def late_start(first: float, starts: Iterable[float], fps: float) -> float:
+    """Seconds by which frames are shown later than tables say that count from 0 where the video begins at ``first``."""
+    return first if first > 0.5 / fps and min(starts) < 0.5 / fps else 0.0
 
 
 def _probe(path: Path) -> tuple[Probe | None, str]:
@@ -215,7 +218,7 @@ def _frames(survey: Survey, key: str, where: str, ones: list[Part], found: Probe
             key,
         )
         return
-    shift = found.times[0] if found.times[0] > 0.5 / fps and min(one.start for one in ones) < 0.5 / fps else 0.0
+    shift = late_start(found.times[0], (one.start for one in ones), fps)
     starts = [one.start for one in ones]
     if starts != sorted(starts):
         at = next(i for i in range(1, len(starts)) if starts[i] < starts[i - 1])

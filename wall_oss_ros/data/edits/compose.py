@@ -117,7 +117,7 @@ def _write(parts: Sequence[Part], folder: Path, link: bool, tell: Callable[[str]
         one = VideoCopies(key, video_path, info.fps, link)
         for number, part in enumerate(parts):
             tell(f"videos of {part.survey.folder.name}, {key}")
-            places.setdefault(key, []).extend(one.add(part, [t for t in rows.taken if t.part == number], v3))
+            places.setdefault(key, []).extend(one.add(part, [t for t in rows.taken if t.part == number]))
         copies.append(one)
     _tables(parts, folder, rows, places)
     made = Made(

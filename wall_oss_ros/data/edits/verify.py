@@ -82,11 +82,10 @@ def source_pictures(part: Part, one: Taken, key: str, rows: np.ndarray) -> np.nd
     survey = part.survey
     path = survey.video_path(one.source, key)
     assert path is not None
-    start = survey.table[one.source].get(f"videos/{key}/from_timestamp") if survey.info.generation == "v3" else 0.0
+    start = survey.video_start(one.source, key)
     decoder = Decoder(path)
     try:
-        shift = decoder.start if decoder.start > 0.5 / survey.fps and (start or 0.0) < 0.5 / survey.fps else 0.0
-        times = (start or 0.0) + shift + one.stamps[rows]
+        times = start + video_checks.late_start(decoder.start, [start], survey.fps) + one.stamps[rows]
         return np.stack(decoder.frames(times.tolist(), 0.5 / survey.fps))
     finally:
         decoder.close()

@@ -45,7 +45,7 @@ class VideoCopies:
         self.copied = self.cut = self.unused = 0
         self._files = 0
 
-    def add(self, part: Part, taken: Sequence[Taken], v3: bool) -> list[Placed]:
+    def add(self, part: Part, taken: Sequence[Taken]) -> list[Placed]:
         """The places of a part's episodes, in their order.
 
         Raises:
@@ -64,7 +64,7 @@ class VideoCopies:
         places: dict[int, Placed] = {}
         for path, ones in by_file.items():
             others = [e for e in survey.table if survey.video_path(e, self.key) == path]
-            starts = {one.source: self._start(survey.table[one.source]) if v3 else 0.0 for one in ones}
+            starts = {one.source: survey.video_start(one.source, self.key) for one in ones}
             if len(others) == len(ones):
                 self._copy(path)
                 places.update(self._at(one, starts[one.source]) for one in ones)
@@ -72,10 +72,6 @@ class VideoCopies:
                 places.update(self._part(path, ones, starts))
             self._files += 1
         return [places[one.source] for one in taken]
-
-    def _start(self, row: dict) -> float:
-        value = row.get(f"videos/{self.key}/from_timestamp")
-        return float(value) if isinstance(value, (int, float)) and np.isfinite(value) else 0.0
 
     def _at(self, one: Taken, start: float) -> tuple[int, Placed]:
         return one.source, Placed(self._files, start, start + one.length / self._fps)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from wall_oss_ros.data.lerobot.branches import Branches, check_branches
+from wall_oss_ros.data.lerobot.episodes import is_extra
 from wall_oss_ros.data.lerobot.language import EVENT_STYLES, EVENTS, PERSISTENT, PERSISTENT_STYLES, Entry
 from wall_oss_ros.data.lerobot.layout import BRANCHES, PICTURES, STANDARD, Feature
 from wall_oss_ros.errors import WallOSSError
@@ -204,9 +205,8 @@ def _check_entries(data: EpisodeData, features: Mapping[str, Feature], timestamp
 
 
 def _check_extra(extra: Mapping[str, Any], what: str) -> None:
-    known = ("episode_index", "length", "tasks", "dataset_from_index", "dataset_to_index")
     for key, value in extra.items():
-        if not isinstance(key, str) or not key or "/" in key or key in known:
+        if not isinstance(key, str) or not key or "/" in key or not is_extra(key):
             raise WallOSSError(f"{what}: an extra column cannot be named {brief(key)}.")
         parts = list(value) if isinstance(value, (list, tuple)) else [value]
         good = all(part is None or isinstance(part, (str, bool, int, float, np.generic)) for part in parts)
