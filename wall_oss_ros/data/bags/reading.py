@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from wall_oss_ros.data.bags.bag import BadMessage, Bag, Message
 from wall_oss_ros.data.bags.clocks import Clocks, stamp_of
+from wall_oss_ros.data.bags.finder import Finder
 from wall_oss_ros.data.bags.listeners import JointsListener, Listener, Sampled, TrajectoryListener, WordsListener
 from wall_oss_ros.data.bags.pictures import ViewPictures
-from wall_oss_ros.data.bags.sources import Finder, Sources
+from wall_oss_ros.data.bags.sources import Sources
 from wall_oss_ros.data.bags.spec import BagMapping, Clock
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.perception.pictures import Bridge
