@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from arm_space_support import saved
 from recorded_support import Recordings, mapping, profile_of
+from refusal_support import refusal
 
 from wall_oss_ros.data.mapping.motion import open_motion
 from wall_oss_ros.data.mapping.recorded import RecordedDataset
@@ -85,9 +86,7 @@ def test_views_and_texts_that_are_not_there(views, language, words):
     given = mapping({**GOOD, "views": views, "language": language})
     with pytest.raises(WallOSSError) as caught:
         RecordedDataset(recordings(), given, "mine.yaml", profile_of(saved("euler", "relative")))
-    assert words.replace(" Its", ". Its").replace("..", ".")[:40] in str(caught.value).replace(": I", ". I")[
-        :400
-    ] or words in str(caught.value)
+    assert words in str(caught.value)
 
 
 @pytest.mark.parametrize("text, words", [
@@ -106,11 +105,7 @@ def test_views_and_texts_that_are_not_there(views, language, words):
     ("- a\n", "must be a mapping of fields"),
 ])  # fmt: skip
 def test_a_file_that_is_not_valid(tmp_path, text, words):
-    path = tmp_path / "mine.yaml"
-    path.write_text(text)
-    with pytest.raises(WallOSSError) as caught:
-        load_mapping(path)
-    assert str(path) in str(caught.value) and words in str(caught.value) and "\n" not in str(caught.value)
+    assert words in refusal(load_mapping, tmp_path / "mine.yaml", text)
 
 
 def test_no_mapping_of_that_name():
