@@ -144,6 +144,7 @@ def test_a_split_has_each_episode_once_and_each_task_in_both(tmp_path):
     parts = choose.shares(open_survey(folder), {"train": 0.5, "val": 0.5}, 3)
     assert sorted([*parts["train"], *parts["val"]]) == list(range(12))
     assert parts == choose.shares(open_survey(folder), {"train": 0.5, "val": 0.5}, 3)
+    assert parts["val"] == {1, 2, 5, 6, 7, 9}  # on every machine
     assert parts != choose.shares(open_survey(folder), {"train": 0.5, "val": 0.5}, 4)
     survey = open_survey(folder)
     for episodes in parts.values():

@@ -54,12 +54,18 @@ def split_episodes(
         raise WallOSSError(
             f"The shares of {', '.join(shares)} sum up to {sum(shares.values()):g}; 1 at most is expected."
         )
-    drawn = sorted(left, key=lambda index: (_drawn(seed, index), index))
-    counts = _counts(len(drawn), list(shares.values()))
+    order = sorted(left, key=lambda index: (drawn(seed, index), index))
+    counts = _counts(len(order), list(shares.values()))
     for name, count in zip(shares, counts):
-        found[name] = tuple(sorted(drawn[:count]))
-        drawn = drawn[count:]
+        found[name] = tuple(sorted(order[:count]))
+        order = order[count:]
     return {name: found[name] for name in parts}
+
+
+def drawn(seed: object, index: int) -> float:
+    """A number from 0 to 1 that looks drawn, always the same for a seed and an index."""
+    digest = hashlib.blake2b(f"{seed}/{index}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
 
 
 class Shuffle:
@@ -112,10 +118,6 @@ def _mixed(values: np.ndarray) -> np.ndarray:
         values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))
-
-
-def _drawn(seed: int, index: int) -> bytes:
-    return hashlib.blake2b(f"{seed}/{index}".encode(), digest_size=8).digest()
 
 
 def _counts(total: int, shares: list[float]) -> list[int]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from wall_oss_ros.data.checks.episodes import failed, judged
 from wall_oss_ros.data.checks.survey import Survey
+from wall_oss_ros.data.splits import drawn
 from wall_oss_ros.errors import WallOSSError
 
 _RANGE = re.compile(r"(\d+)(?:-(\d*))?")
@@ -97,7 +98,7 @@ def of_findings(report: Any, levels: Sequence[str], checks: Sequence[str] | None
 
 
 def shares(survey: Survey, given: Mapping[str, float], seed: int) -> dict[str, frozenset[int]]:
-    """Episodes drawn by chance into parts, each task in about the same shares; the same for the same seed.
+    """Episodes drawn by chance into parts, each task in about the same shares; with a seed the same on every machine.
 
     Raises:
         WallOSSError: shares that are none, or a part without an episode.
@@ -105,16 +106,15 @@ def shares(survey: Survey, given: Mapping[str, float], seed: int) -> dict[str, f
     total = sum(given.values())
     if not given or min(given.values()) <= 0 or abs(total - 1) > 1e-6:
         raise WallOSSError(f"The shares come to {total:g}.", "Give shares above 0 that come to 1: train=0.9 val=0.1")
-    rng = np.random.default_rng(seed)
     groups: dict[tuple[str, ...], list[int]] = {}
     for index in sorted(survey.table):
         groups.setdefault(tuple(sorted(tasks_of(survey, index))), []).append(index)
     # Each group spreads evenly over 0 to 1 by chance, so that any interval has its share of every task.
     places = {}
-    for _, members in sorted(groups.items()):
-        order = rng.permutation(len(members))
-        for at, which in enumerate(order):
-            places[members[which]] = (at + rng.uniform()) / len(members)
+    for members in groups.values():
+        members.sort(key=lambda index: drawn(seed, index))
+        for at, index in enumerate(members):
+            places[index] = (at + drawn(f"{seed} within", index)) / len(members)
     ordered = sorted(places, key=lambda index: (places[index], index))
     borders = np.round(np.cumsum(list(given.values())) * len(ordered)).astype(int)
     parts, begin = {}, 0
