@@ -17,6 +17,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 RERUNS = 2
 
+if find_spec("hypothesis"):
+    from hypothesis import settings
+
+    settings.register_profile("wall_oss", deadline=None)  # a machine that is busy fails no test
+    settings.load_profile("wall_oss")
+
 
 class _Stopped(pytest.Module):
     """A file that came to no tests: skipped, or with an error."""
