@@ -11,6 +11,7 @@ examples:
   wall-oss train --recipe my_recipe.yaml --minutes 2 --output runs/short
   wall-oss train --recipe my_recordings.yaml --output runs/mine --dry-run
   wall-oss train --recipe my_recordings.yaml --output runs/mine --device cuda
+  wall-oss train --recipe my_recordings.yaml --output runs/mine --open-loop
 """
 
 from __future__ import annotations
@@ -51,6 +52,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="train nothing; say what would train, how much memory it takes, and draw what the data look like",
     )
+    parser.add_argument(
+        "--open-loop",
+        action="store_true",
+        help="train nothing; compare the checkpoint in OUTPUT with the held-out episodes of the recipe's recordings",
+    )
     parser.add_argument("--resume", action="store_true", help="go on from the last save in OUTPUT")
 
 
@@ -62,6 +68,8 @@ def main(args: argparse.Namespace) -> int:
     """
     if args.resume and args.output is None:
         raise WallOSSError("--resume needs to know what to go on with.", "Name the folder: --output DIR.")
+    if args.open_loop:
+        return _open_loop(args)
     output = args.output or Path("runs") / datetime.now().strftime("train_%Y-%m-%d_%H-%M-%S")
     for made in (output, args.data or output):
         require_writable(made)
@@ -86,6 +94,16 @@ def main(args: argparse.Namespace) -> int:
             f"The training of {recipe.name} has run away: {error}.", "--resume then goes on from the last save."
         ) from error
     print(f"written to {output}; try it: wall-oss run --model {output}")
+    return 0
+
+
+def _open_loop(args: argparse.Namespace) -> int:
+    if args.output is None or args.resume or args.dry_run:
+        raise WallOSSError("--open-loop compares the checkpoint of a run.", "Name its folder alone: --output DIR.")
+    from wall_oss_ros.training.open_loop import compare_checkpoint
+    from wall_oss_ros.training.recipe import load_recipe
+
+    print(compare_checkpoint(load_recipe(args.recipe), args.output, args.device))
     return 0
 
 

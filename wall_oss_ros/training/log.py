@@ -61,10 +61,14 @@ class TrainingLog:
         self._writer.writerow(row)
         self._say({**row, **more})
 
-    def validated(self, step: int, losses: dict[str, list[float]], kinds: dict[str, float]) -> None:
-        """Says the losses of held-out samples: language, flow and FAST by dataset; language by kind."""
+    def validated(
+        self, step: int, losses: dict[str, list[float]], kinds: dict[str, float], subtasks: dict[str, dict]
+    ) -> None:
+        """Says what is found on held-out samples: by dataset the losses of language, flow and FAST, and how often the
+        annotated subtask is answered; by kind of language the losses."""
         if self._files:
-            self._say({"step": step, "held_out": losses, "held_out_kinds": kinds})
+            more = {"subtasks": subtasks} if subtasks else {}
+            self._say({"step": step, "held_out": losses, "held_out_kinds": kinds, **more})
 
     def _say(self, content: dict[str, Any]) -> None:
         self._files[1].write(json.dumps(content) + "\n")
@@ -82,7 +86,7 @@ class NoLog:
 
     def write(self, row: dict[str, Any], more: dict[str, Any]) -> None: ...
 
-    def validated(self, step: int, losses: dict[str, list[float]], kinds: dict[str, float]) -> None: ...
+    def validated(self, *_: object) -> None: ...
 
 
 def _step(line: str) -> int | None:

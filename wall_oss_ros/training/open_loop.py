@@ -17,13 +17,19 @@ from tokenizers import Tokenizer
 
 from wall_oss_ros.data.mapping.recorded import RecordedDataset
 from wall_oss_ros.data.mixture import Mixture
+from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS
 from wall_oss_ros.model.action_vocabulary import ActionVocabulary
+from wall_oss_ros.model.arguments import as_device
 from wall_oss_ros.model.fast import NotAChunk
 from wall_oss_ros.policy import prompts
-from wall_oss_ros.policy.fast_actions import LIMITS, speaks_fast
+from wall_oss_ros.policy.fast_actions import LIMITS, speaks_fast, tokenizer_of
+from wall_oss_ros.policy.tokens import read_tokenizer
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.training.batches import Batches
+from wall_oss_ros.training.recipe import Recipe
+from wall_oss_ros.training.sources import open_sources
+from wall_oss_ros.training.subtasks import SubtaskQuestions, in_words
 
 _AT_ONCE = 16  # chunks
 _MOST = 64  # chunks of an episode
@@ -136,21 +142,26 @@ def open_loop(
 ) -> str:
     """Compares the model with held-out episodes of every dataset.
 
-    Writes ``open_loop.json``, with the error of each entry at each step, m and rad, and plots.
+    Writes ``open_loop.json``, with the error of each entry at each step, m and rad, and how often the annotated subtask
+    is answered; and plots.
 
     Args:
         episodes: of each dataset; the first of those that are held out.
         words: what chunks are called in FAST tokens, of a model that says them so.
 
     Returns:
-        A line for each dataset.
+        Lines for each dataset.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    report, lines = {}, []
+    report: dict[str, dict] = {}
+    lines = []
     for number, source in enumerate(mixture.sources):
         data: RecordedDataset = source.data
         layout = Layout(data.profile)
         batches = Batches(data, tokenizer, model, (seed, number), words=words)
+        asked = SubtaskQuestions(batches, data.validation[:episodes], _MOST * episodes).ask(model)
+        lines.append(f"open loop, {source.name}: {in_words(asked)}")
+        report[source.name] = {"subtasks": {kind: one.report() for kind, one in asked.items()}}
         compared = [
             one for episode in data.validation[:episodes] if (one := predict(model, batches, data, episode, seed))
         ]
@@ -170,7 +181,7 @@ def open_loop(
             for name, slot in layout.slots.items()
             if live[slot].any()
         }
-        report[source.name] = {
+        report[source.name] |= {
             "episodes": [one.episode for one in compared],
             "chunks": sum(len(one.times) for one in compared),
             "no_chunk": failed,
@@ -186,6 +197,26 @@ def open_loop(
         lines.append(f"open loop, {source.name}, mean error in m and rad over {of}: {parts}")
     (folder / "open_loop.json").write_text(json.dumps(report, indent=1))
     return "\n".join(lines)
+
+
+def compare_checkpoint(recipe: Recipe, folder: Path, device: str = "cpu") -> str:
+    """Compares a finished run's checkpoint with the held-out episodes of its recipe; see :func:`open_loop`.
+
+    Raises:
+        WallOSSError: there is no checkpoint, or the recipe has no recordings.
+    """
+    if not recipe.datasets:
+        raise WallOSSError(
+            f"The recipe {recipe.name} has no recordings to compare with.",
+            "wall-oss eval has simulated robots do their task.",
+        )
+    if not (folder / "config.json").exists():
+        raise WallOSSError(f"{folder} has no checkpoint to compare.", "Train one, or name its folder: --output DIR.")
+    model, tokenizer = WallOSS.from_pretrained(folder, as_device(device)), read_tokenizer(folder)
+    mixture = open_sources(recipe, model.config.image_size, folder / "run" / "pictures")
+    fast = tokenizer_of(folder, model.config) if speaks_fast(model.config) else None
+    words = None if fast is None else ActionVocabulary(fast, tokenizer)
+    return open_loop(model, tokenizer, mixture, recipe.open_loop_episodes or 4, folder / "open_loop", words=words)
 
 
 def draw(

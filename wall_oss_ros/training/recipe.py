@@ -195,6 +195,11 @@ class Recipe(_Strict):
         default=8.0, ge=0, allow_inf_nan=False,
         description="disk in the run's folder for each dataset's decoded pictures; more than that is decoded each time",
     )  # fmt: skip
+    subtask_frames: int = Field(
+        default=32,
+        ge=0,
+        description="held-out frames of each dataset that are asked for their subtask at each validation",
+    )
     open_loop_episodes: int = Field(
         default=4, ge=0, description="held-out episodes of each dataset that chunks are compared with at the end"
     )

@@ -30,6 +30,7 @@ from wall_oss_ros.training.losses import Batch, Losses, Noise, compute, draw_noi
 from wall_oss_ros.training.optimization import learning_rate, make_optimizer, trainable
 from wall_oss_ros.training.recipe import Recipe, Stage
 from wall_oss_ros.training.sources import MixedBatches, Part, held_out_step
+from wall_oss_ros.training.subtasks import Share, SubtaskQuestions, in_words, questions
 from wall_oss_ros.training.tally import LOSSES, Kinds, Totals, answer_accuracy, by_kind, kind_means, means, merged
 
 Parts = list[Part]
@@ -73,6 +74,7 @@ class Trainer:
         self._log = TrainingLog(self.folder, LOG_FIELDS, self.step) if self.leads else NoLog()
         self._maker, self._next = ThreadPoolExecutor(1), None
         self._data, self._collected = getattr(batches, "data", None), 0
+        self._questions: dict[str, SubtaskQuestions] | None = None
 
     def learn_from(self, collected: Sequence[Dataset]) -> None:
         """Trains on these DAgger samples, too; a stage says which share of its samples is drawn from them."""
@@ -302,13 +304,26 @@ class Trainer:
             found[source].append(means(numbers))
         shares = ", ".join(f"{kind} {hits}/{total}" for kind, (hits, total) in sorted(total_counts.items()))
         each_mean = {source: np.mean(values, axis=0).tolist() for source, values in found.items()}
-        self._log.validated(self.step, each_mean, kind_means(kinds))
+        asked = self._asked()
+        reports = {source: {kind: one.report() for kind, one in shares.items()} for source, shares in asked.items()}
+        self._log.validated(self.step, each_mean, kind_means(kinds), reports)
         each = ", ".join(
             f"{source + ': ' if source else ''}language {language:.3f}, flow {flow:.4f}"
             f"{f', fast {fast:.3f}' if fast else ''}"
             for source, (language, flow, fast) in each_mean.items()
         )
-        return f"step {self.step} ({self.seconds / 60:.1f} min) held out: {each}; {shares}"
+        told = "".join(f"; {source}: {in_words(one)}" for source, one in asked.items())
+        return f"step {self.step} ({self.seconds / 60:.1f} min) held out: {each}; {shares}{told}"
+
+    def _asked(self) -> dict[str, dict[str, Share]]:
+        """By dataset of recordings: whether held-out frames are given their annotated subtask and plan."""
+        most = self.recipe.subtask_frames
+        if not isinstance(self.batches, MixedBatches) or not most or self._processes > 1:  # which have no whole weights
+            return {}
+        if self._questions is None:
+            self._questions = questions(self.batches.mixture, self.batches.of, most)
+        with self._precision():
+            return {source: one.ask(self.model) for source, one in self._questions.items()}
 
 
 def rows_at_once(stage: Stage) -> int:

@@ -15,6 +15,7 @@ from wall_oss_ros.data.mapping.columns import Columns
 from wall_oss_ros.data.mapping.spec import Language
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy import prompts
+from wall_oss_ros.uni_cot.planner import normalise
 
 if TYPE_CHECKING:
     from wall_oss_ros.data.lerobot import LeRobotDataset
@@ -98,11 +99,12 @@ class EpisodeWords:
     def samples(self, row: int, instruction: str | None) -> dict[str, list[LanguageSample]]:
         """All that can be asked about a row under an instruction, by kind."""
         subtask, thought = self.subtasks[row], self.thoughts[row]
+        asked = normalise(instruction or "") or instruction  # as the planner will ask
         found: dict[str, list[LanguageSample]] = {}
         if instruction and subtask:
-            found["reason"] = [LanguageSample("reason", prompts.reason_suffix(instruction), subtask)]
+            found["reason"] = [LanguageSample("reason", prompts.reason_suffix(asked), subtask)]
         if plan := instruction and (self.plans[row] or (subtask and "\n".join(self.plan))):
-            found["plan"] = [LanguageSample("plan", prompts.plan_suffix(instruction), plan)]
+            found["plan"] = [LanguageSample("plan", prompts.plan_suffix(asked), plan)]
         if instruction and thought:
             found["thought"] = [LanguageSample("thought", prompts.ask_suffix(THOUGHT + instruction), thought)]
         if row in self.questions:
