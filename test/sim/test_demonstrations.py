@@ -181,7 +181,7 @@ def test_an_edit_keeps_what_branches_say(cubes, tmp_path):
         said = [[getattr(before, kind).get(int(n)) for n in row] for row in old]
         assert said == [[getattr(after, kind).get(int(n)) for n in row] for row in new] and (new < 0).any()
     assert main(["data", "check", str(tmp_path / "one")]) == 0
-    shutil.copy(cubes / "mapping.yaml", tmp_path / "one")
+    assert (tmp_path / "one" / "mapping.yaml").read_text() == (cubes / "mapping.yaml").read_text()
     recorded(tmp_path / "one", "franka", held_out=0.0).statistics()
 
 

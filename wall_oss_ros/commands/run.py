@@ -13,6 +13,7 @@ examples:
   wall-oss run "put the red cube in the left tray"
   wall-oss run --headless --seed 7 "pick up the blue cube"
   wall-oss run --robot dual_arm "lift the red tray"
+  wall-oss run --approve "put the red cube in the left tray"
 In a second shell, while it runs:
   wall-oss topic pub --once /wall_oss/instruction std_msgs/msg/String "data: put the green cube in the right tray"
 """
@@ -66,6 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--model", type=text, metavar="DIR", help="a checkpoint: its folder, or owner/name on the hub"
                         " (default: the one that ships)")  # fmt: skip
+    parser.add_argument("--approve", action="store_true", help="each plan waits for the service"
+                        " /wall_oss/approve_plan before the arm moves")  # fmt: skip
     parser.add_argument(
         "--timeout", type=number(0.1, 1e6), default=90.0, metavar="S", help="simulated time (default: %(default)s)"
     )
@@ -102,7 +105,8 @@ def main(args: argparse.Namespace) -> int:
         check_port(args.port)
     set_domain(args.domain)
     logs = free_log_directory()
-    specs = system(args.robot, model=args.model, seed=seed, speed=args.speed, state=logs.absolute())
+    waits = {"planner": {"require_approval": True}} if args.approve else None
+    specs = system(args.robot, model=args.model, seed=seed, speed=args.speed, parameters=waits, state=logs.absolute())
     for which in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(which, _terminate)
 

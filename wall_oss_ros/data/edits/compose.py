@@ -30,6 +30,9 @@ from wall_oss_ros.data.lerobot.schema import texts_table
 from wall_oss_ros.data.lerobot.statistics import combine
 from wall_oss_ros.errors import WallOSSError
 
+MAPPING = "mapping.yaml"
+"""Beside a dataset, how training reads it: it goes along where all parts have the same."""
+
 
 class Made(NamedTuple):
     """What came of it. ``rank_error`` is that of the quantiles, a share of the rows; 0 where they are exact."""
@@ -120,6 +123,9 @@ def _write(parts: Sequence[Part], folder: Path, link: bool, tell: Callable[[str]
             places.setdefault(key, []).extend(one.add(part, [t for t in rows.taken if t.part == number]))
         copies.append(one)
     _tables(parts, folder, rows, places)
+    mappings = {file.read_bytes() if (file := part.survey.folder / MAPPING).is_file() else None for part in parts}
+    if len(mappings) == 1 and (mapping := mappings.pop()) is not None:
+        (folder / MAPPING).write_bytes(mapping)
     made = Made(
         folder,
         len(rows.taken),
