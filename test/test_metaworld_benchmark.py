@@ -164,13 +164,13 @@ def test_the_recipe_is_one_and_fits_the_robot(tmp_path):
 
 
 def test_what_training_learns_is_what_evaluation_executes():
-    """Actions that are recorded become a chunk by the mapping, and by the keys the same actions again."""
+    """Actions that are recorded become a chunk by the mapping, and by the same one the same actions again."""
     from wall_oss_ros.data.lerobot import Feature
     from wall_oss_ros.data.mapping.columns import Columns
     from wall_oss_ros.data.mapping.motion import MotionReader
     from wall_oss_ros.data.mapping.spec import load_mapping
     from wall_oss_ros.serving.actions import ActionForm
-    from wall_oss_ros.serving.keys import read_keys
+    from wall_oss_ros.serving.mapped import read_keys
     from wall_oss_ros.serving.state import StateReader
 
     profile = load_embodiment(FOLDER / "sawyer.yaml")
@@ -184,7 +184,7 @@ def test_what_training_learns_is_what_evaluation_executes():
     features |= {"observation.image": Feature("image", (168, 168, 3), None)}
     motion = MotionReader(mapping, Columns(features, file, "here"), profile, suite.RATE_HZ).read(table)
     chunk, known = motion.chunks(np.array([5]))
-    keys = read_keys(FOLDER / "keys.yaml", layout, {}, None)
+    keys = read_keys("metaworld", layout, {}, None)
     state, mask = StateReader(layout, keys).read({"observation/state": table["observation.state"][5]})
     np.testing.assert_allclose(state[mask], motion.states[5][mask], atol=1e-6)
     np.testing.assert_array_equal(mask, known[0, 0])

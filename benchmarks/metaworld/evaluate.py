@@ -5,7 +5,7 @@
 The server gets a picture, four numbers of state and the task's sentence, nothing else. An episode ends with success at
 any step, or after 500. Each one is a line of a file of JSON lines; those that are there are not run again.
 
-    wall-oss serve CHECKPOINT --robot sawyer.yaml --keys keys.yaml         # elsewhere
+    wall-oss serve CHECKPOINT --robot sawyer.yaml --mapping metaworld      # elsewhere
     python evaluate.py --tasks mt10 --output episodes.jsonl
 """
 

@@ -156,8 +156,8 @@ def evaluate(python: Path, checkpoint: Path, folder: Path, suite: str, episodes:
         checkpoint,
         "--robot",
         checkpoint.parent / "sawyer.yaml",
-        "--keys",
-        HERE / "keys.yaml",
+        "--mapping",
+        "metaworld",
     ]
     with open(log, "w") as file:
         words = [str(word) for word in (*command, "--port", 0, "--threads", 1)]

@@ -102,8 +102,8 @@ BAD_INPUT = {
     "serve nowhere": (["serve", "--host", "no.such.host.invalid"], "is unknown"),
     "serve with no token": (["serve", "--token-file", "nowhere"], "The token file nowhere cannot be read"),
     "serve no view": (["serve", "--view", "face_view"], "is no VIEW=KEY"),
-    "serve another's view": (["serve", "--view", "side=a"], "there is no view 'side'"),
-    "serve by no keys": (["serve", "--keys", "nowhere.yaml"], "cannot be read"),
+    "serve another's view": (["serve", "--view", "side=a"], "There is no view 'side'"),
+    "serve by no mapping": (["serve", "--mapping", "nowhere.yaml"], "cannot be read"),
     "serve nobody": (["serve", "--clients", "0"], "no whole number from 1 to 1000"),
     "nothing to resume": (["train", "--output", "nowhere", "--resume"], "has no save to go on from"),
 }

@@ -69,7 +69,7 @@ def test_metadata_first_then_the_very_chunks_of_the_policy(policy, port):
         about = client.metadata
         assert about["robot"] == "franka" and about["checkpoint"].startswith("wall-oss-tiny@")
         assert about["actions"]["mode"] == "absolute" and about["actions"]["rate_hz"] == 10.0
-        assert [part["entries"] for part in about["actions"]["columns"]] == [[0, 3], [3, 6], [6, 7]]
+        assert [part["at"] for part in about["actions"]["columns"]] == [[0, 1, 2], [3, 4, 5], [6]]
         obs = observation(request(), policy.image_size)
         for count in range(2):
             answer = client.ask(request())

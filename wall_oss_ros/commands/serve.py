@@ -10,7 +10,7 @@ exit status: 0 ended by Ctrl-C or SIGTERM, 2 bad input
 examples:
   wall-oss serve --robot franka
   wall-oss serve runs/mine --robot my_robot.yaml --view face_view=observation/image --mode plan
-  wall-oss serve runs/mine --robot my_robot.yaml --keys keys.yaml --action-mode step
+  wall-oss serve runs/mine --robot my_robot.yaml --mapping my_mapping.yaml --action-mode step
   wall-oss serve runs/mine --robot franka --host 0.0.0.0 --token-file ~/.wall_oss_token --device cuda
 """
 
@@ -41,11 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--port", type=whole(0, 65535), action="append", metavar="P", help="openpi's clients ask at 8000, wall-x's at"
         " 32195; 0 takes a free one; may be given again (default: 8000)")  # fmt: skip
     add("--token-file", type=folder, metavar="FILE", help="with the token that clients must show")
-    add("--keys", type=folder, metavar="FILE", help="YAML: what clients call views, state and actions, and their units")
+    add("--mapping", type=text, metavar="FILE", help="what clients call views, state and actions, and their units, as"
+        " recordings have it: in config/mappings, or a path")  # fmt: skip
     add("--view", type=text, action="append", default=[], metavar="VIEW=KEY", help="what clients call a view; may be"
         " given again")  # fmt: skip
     add("--action-mode", type=text, choices=("absolute", "relative", "step"), help="actions as targets, as"
-        " displacements from the observed state, or from step to step (default: absolute, or what the keys say)"
+        " displacements from the observed state, or from step to step (default: absolute, or what the mapping says)"
     )  # fmt: skip
     add("--mode", type=text, choices=("act", "subtask", "plan"), default="act", help="for requests that name none: move"
         " for the instruction as it is, for the subtask that the model names first, or for that of a plan (default:"
@@ -70,14 +71,14 @@ def main(args: argparse.Namespace) -> int:
     from wall_oss_ros.policy.checkpoints import model_directory
     from wall_oss_ros.robots.layout import Layout
     from wall_oss_ros.robots.policy_robot import load_embodiment
-    from wall_oss_ros.serving.keys import read_keys
+    from wall_oss_ros.serving.mapped import read_keys
     from wall_oss_ros.serving.server import PolicyServer, ServerSettings, is_loopback
 
     ports = args.port or [8000]
     if len(set(ports)) < len(ports) and any(ports):
         raise WallOSSError("--port names one port twice.", "Name each once.")
     profile = load_embodiment(args.robot)
-    keys = read_keys(args.keys, Layout(profile), _views(args.view), args.action_mode)
+    keys = read_keys(args.mapping, Layout(profile), _views(args.view), args.action_mode)
     token, made = _token(args.token_file, is_loopback(args.host))
     checkpoint = model_directory(args.checkpoint, profile)
 

@@ -62,13 +62,13 @@ def _rotation(numbers: np.ndarray, form: str, order: str) -> Rotation:
     return Rotation.from_quat(numbers if form == "quaternion_xyzw" else numbers[:, [1, 2, 3, 0]])
 
 
-def matrix_of(numbers: np.ndarray, form: str) -> np.ndarray:
-    """(3, 3) of one rotation (k,); Euler angles are those of ``robots.rotations``.
+def matrix_of(numbers: np.ndarray, form: str, order: str = "xyz") -> np.ndarray:
+    """(3, 3) of one rotation (k,); Euler angles are those of ``robots.rotations`` unless ``order`` says otherwise.
 
     Raises:
         WallOSSError: the numbers are no rotation.
     """
-    found = matrices(numbers, form)
+    found = matrices(numbers, form, order)
     if not np.isfinite(found).all():
         raise WallOSSError(
             f"The numbers {np.array2string(np.asarray(numbers), precision=3)} are no rotation of the form {form}.",
@@ -77,7 +77,7 @@ def matrix_of(numbers: np.ndarray, form: str) -> np.ndarray:
     return found
 
 
-def numbers_of(matrix: np.ndarray, form: str) -> np.ndarray:
+def numbers_of(matrix: np.ndarray, form: str, order: str = "xyz") -> np.ndarray:
     """The numbers (k,) of a rotation matrix (3, 3) in a form; quaternions with w >= 0."""
     if form == "matrix":
         return np.reshape(matrix, 9)
@@ -85,7 +85,7 @@ def numbers_of(matrix: np.ndarray, form: str) -> np.ndarray:
         return six_from_matrix(matrix.T if form == "6d_rows" else matrix)
     rotation = Rotation.from_matrix(matrix)
     if form == "euler":
-        return rotation.as_euler("xyz")
+        return rotation.as_euler(order)
     if form == "axis_angle":
         return rotation.as_rotvec()
     quaternion = rotation.as_quat()

@@ -9,7 +9,7 @@ import numpy as np
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.layout import Layout
-from wall_oss_ros.robots.rotation_forms import FORMS, matrix_of, numbers_of
+from wall_oss_ros.robots.rotation_forms import matrix_of, numbers_of
 from wall_oss_ros.serving.keys import ActionPart, Keys
 from wall_oss_ros.serving.state import unit
 
@@ -28,10 +28,11 @@ class ActionForm:
         self._moves = Layout(layout.profile.model_copy(update={"action_mode": "relative"}))
         own = [dof for dof, slot in layout.slots.items() if layout.mask[slot].any()]
         self._parts = keys.actions or tuple(ActionPart(dof=dof) for dof in own)
-        sizes = [self._size(part) for part in self._parts]
-        stops = np.cumsum(sizes)
-        self._columns = [slice(int(stop) - size, int(stop)) for stop, size in zip(stops, sizes)]
-        self.size = int(stops[-1])
+        self._columns: list[list[int]] = []
+        for part in self._parts:
+            begin = sum(map(len, self._columns))
+            self._columns.append([*range(begin, begin + part.size(layout))] if part.at is None else [*part.at])
+        self.size = sum(map(len, self._columns))
 
     def describe(self) -> list[dict[str, Any]]:
         """The columns, for the client's metadata."""
@@ -39,7 +40,7 @@ class ActionForm:
         for part, where in zip(self._parts, self._columns):
             plain = part.form is None and (part.scale, part.offset) == (1.0, 0.0)
             words = unit(self._layout, part.dof) if plain else part.form or "the client's own"
-            found.append({"dof": part.dof, "entries": [where.start, where.stop], "unit": words})
+            found.append({"dof": part.dof, "at": where, "unit": words})
         return found
 
     def actions(self, targets: np.ndarray, state: np.ndarray) -> np.ndarray:
@@ -57,6 +58,7 @@ class ActionForm:
                 values = (moves[:, self._layout.slots[part.dof]] - np.asarray(part.offset)) / np.asarray(part.scale)
             else:
                 values = np.array([self._rotation(part, k, targets, before) for k in range(len(targets))])
+                values = (values - np.asarray(part.offset)) / np.asarray(part.scale)
             found[:, where] = values if part.clip is None else np.clip(values, *part.clip)
         return found.astype(np.float32)
 
@@ -75,18 +77,19 @@ class ActionForm:
                 one = self._moves.relative(one[None], start)[0]  # no displacement
             for part, where in zip(self._parts, self._columns):
                 if part.form is None:
-                    one[self._layout.slots[part.dof]] = row[where] * np.asarray(part.scale) + np.asarray(part.offset)
+                    slot, values = self._layout.slots[part.dof], self._ours(part, row[where])
+                    one[slot] = values.mean() if slot.stop - slot.start == 1 else values
             if self.mode != "absolute":
                 one = self._moves.absolute(one[None], start)[0]
             for part, where in zip(self._parts, self._columns):
                 if part.form is not None:
-                    self._turn(part, matrix_of(row[where], part.form), one, start)
+                    self._turn(part, matrix_of(self._ours(part, row[where]), part.form, part.order), one, start)
             found[k] = last = one
         return found
 
-    def _size(self, part: ActionPart) -> int:
-        slot = self._layout.slots[part.dof]
-        return slot.stop - slot.start if part.form is None else FORMS[part.form]
+    @staticmethod
+    def _ours(part: ActionPart, values: np.ndarray) -> np.ndarray:
+        return values * np.asarray(part.scale) + np.asarray(part.offset)
 
     def _before(self, targets: np.ndarray, state: np.ndarray) -> np.ndarray | None:
         """(n, A) what each step's displacements are counted from; None for absolute actions."""
@@ -109,7 +112,7 @@ class ActionForm:
         matrix = space.pose(targets[k])[1]
         if before is not None:
             matrix = matrix @ space.pose(before[k])[1].T
-        return numbers_of(matrix, part.form)
+        return numbers_of(matrix, part.form, part.order)
 
     def _turn(self, part: ActionPart, matrix: np.ndarray, row: np.ndarray, start: np.ndarray) -> None:
         own = self._arm(part)

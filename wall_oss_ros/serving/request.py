@@ -79,7 +79,7 @@ class RequestReader:
         self._instruction, self._mode = instruction, mode
         self._state = StateReader(layout, keys)
         known = {view.name: view for view in layout.profile.views}
-        self._framings = {name: Framing(known[name]) for name in views}
+        self._framings = {name: Framing(known[name].model_copy(update=keys.framing.get(name, {}))) for name in views}
         self._names = {name: _names(name, list(known), keys) for name in views}
 
     def read(self, message: Mapping[str, Any]) -> Request:
@@ -186,7 +186,7 @@ class RequestReader:
 def _names(view: str, views: list[str], keys: Keys) -> tuple[str, ...]:
     """What a client may call a view: as it says, or the view's own name, bare or as openpi and LeRobot write it."""
     if (given := keys.views.get(view)) is not None:
-        return (given,) if isinstance(given, str) else given
+        return given
     names = [prefix + view for prefix in _PREFIXES]
     wrists = [name for name in views if "wrist" in name]
     alone = wrists if view in wrists else [name for name in views if name not in wrists]

@@ -10,8 +10,8 @@ import numpy as np
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.layout import Layout
-from wall_oss_ros.robots.rotation_forms import FORMS, matrix_of
-from wall_oss_ros.serving.keys import Keys, StatePart
+from wall_oss_ros.robots.rotation_forms import matrix_of
+from wall_oss_ros.serving.keys import Keys, StatePart, spelled
 
 _VECTORS = ("state", "observation/state", "observation.state")
 
@@ -87,7 +87,7 @@ class StateReader:
         if self._parts is None:
             return columns(self._layout)
         return [
-            {"dof": part.dof, "key": part.key, "entries": part.entries and list(part.entries), "form": part.form}
+            {"dof": part.dof, "key": part.key, "at": part.at and list(part.at), "form": part.form}
             for part in self._parts
         ]
 
@@ -108,7 +108,7 @@ class StateReader:
                 raise WallOSSError(
                     f"{key} has {len(values)} numbers; {int(own.sum())} were expected: {parts}; or {layout.size}, the "
                     "whole layout.",
-                    "Send these, or give a file of keys (docs/how-to/serve.md).",
+                    "Send these, or serve by a mapping (docs/how-to/serve.md).",
                 )
             state[own] = values[own] if len(values) == layout.size else values
             mask |= own
@@ -128,33 +128,35 @@ class StateReader:
             raise WallOSSError(
                 f"The state is missing: there is no {_VECTORS[0]}, nor {_VECTORS[0]}/{missing[0]}; there are "
                 f"{', '.join(message) or 'no keys'}.",
-                f"Send {_VECTORS[0]} of {int(own.sum())} numbers, or give a file of keys (docs/how-to/serve.md).",
+                f"Send {_VECTORS[0]} of {int(own.sum())} numbers, or serve by a mapping (docs/how-to/serve.md).",
             )
 
     def _numbers(self, part: StatePart, message: Mapping[str, Any]) -> np.ndarray:
-        if part.key not in message:
+        names = _VECTORS if part.key in _VECTORS else spelled(part.key)
+        key = next((name for name in names if name in message), None)
+        if key is None:
             raise WallOSSError(
                 f"The state's {part.key} is missing; there are {', '.join(message) or 'no keys'}.",
-                "Send it, or correct the file of keys.",
+                "Send it, or correct the mapping.",
             )
-        values, slot = vector(part.key, message[part.key]), self._layout.slots[part.dof]
-        size = slot.stop - slot.start if part.form is None else FORMS[part.form]
-        if part.entries is None:
-            return _sized(part.key, values, size)
-        if len(values) < part.entries[1]:
+        values = vector(key, message[key])
+        if part.at is None:
+            return _sized(key, values, part.size(self._layout))
+        if len(values) <= max(part.at):
             raise WallOSSError(
-                f"{part.key} has {len(values)} numbers; {part.entries[1]} at least were expected.",
-                "Send them, or correct the file of keys.",
+                f"{key} has {len(values)} numbers; {max(part.at) + 1} at least were expected.",
+                "Send them, or correct the mapping.",
             )
-        return values[slice(*part.entries)]
+        return values[list(part.at)]
 
     def _write(self, part: StatePart, values: np.ndarray, state: np.ndarray) -> None:
         slot = self._layout.slots[part.dof]
+        values = values * np.asarray(part.scale) + np.asarray(part.offset)
         if part.form is None:
-            state[slot] = values * np.asarray(part.scale) + np.asarray(part.offset)
+            state[slot] = values.mean() if slot.stop - slot.start == 1 else values  # two fingers are one opening
             return
         own = next(own for own in self._layout.arms if own.rotation == slot)
-        own.space.write(state, state[own.position].copy(), matrix_of(values, part.form), None)
+        own.space.write(state, state[own.position].copy(), matrix_of(values, part.form, part.order), None)
 
 
 def columns(layout: Layout) -> list[dict[str, Any]]:
