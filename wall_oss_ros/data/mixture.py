@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from wall_oss_ros.data.dataset import Dataset
+from wall_oss_ros.data.questions.source import PictureQuestions
 from wall_oss_ros.errors import WallOSSError
 
 
@@ -16,7 +17,7 @@ class Source(NamedTuple):
     """One dataset of a mixture."""
 
     name: str
-    data: Dataset
+    data: Dataset | PictureQuestions
     weight: float | None = None  # share of the samples, beside the others' weights; its frames when None
 
 
@@ -25,6 +26,7 @@ class Mixture:
 
     Attributes:
         sources: the datasets, by name.
+        recordings: those of robots: all but questions about pictures.
         shares: (n,) of the samples; they add up to 1.
     """
 
@@ -35,6 +37,7 @@ class Mixture:
                 under one name have different ones, or one has nothing to train on.
         """
         self.sources = tuple(sources)
+        self.recordings = tuple(source for source in self.sources if isinstance(source.data, Dataset))
         if not self.sources:
             raise WallOSSError("A mixture of no datasets was asked for.", "Name at least one.")
         names = [source.name for source in self.sources]
@@ -60,13 +63,20 @@ class Mixture:
         ]
         self.shares = np.array(weights) / sum(weights)
 
-    def draw(self, rng: np.random.Generator, count: int) -> list[tuple[int, np.ndarray]]:
+    def draw(self, rng: np.random.Generator, count: int, robots_only: bool = False) -> list[tuple[int, np.ndarray]]:
         """Samples for one step.
+
+        Args:
+            robots_only: of recordings alone, as a step wants them that asks nothing.
 
         Returns:
             For each source that has any, in order: its number, and the indices of its samples, none of them held out.
         """
-        owners = rng.choice(len(self.sources), size=count, p=self.shares)
+        shares = self.shares
+        if robots_only and len(self.recordings) < len(self.sources):
+            shares = np.where([source in self.recordings for source in self.sources], shares, 0)
+            shares = shares / shares.sum()
+        owners = rng.choice(len(self.sources), size=count, p=shares)
         drawn = []
         for number in np.unique(owners):
             data = self.sources[number].data

@@ -318,6 +318,10 @@ class WallOSSProcessor:
         kinds = {self.config.image_token_id: images, self.config.video_token_id: videos}
         return {token: iter((grids.prod(-1) // merged).tolist()) for token, grids in kinds.items() if grids is not None}
 
+    def expand(self, text: str, grids: torch.Tensor) -> list[int]:
+        """Token ids of a text that shows pictures of these sizes (images, 3), in order."""
+        return self._expand(text, self._sizes(grids))
+
     def _expand(self, text: str, sizes: dict[int, Iterator[int]]) -> list[int]:
         """Token ids, each picture's token as often as ``sizes`` has it next."""
         ids: list[int] = []

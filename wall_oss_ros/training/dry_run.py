@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 from wall_oss_ros.data.dataset import Dataset
 from wall_oss_ros.data.mapping.recorded import RecordedDataset
 from wall_oss_ros.data.mixture import Mixture
+from wall_oss_ros.data.questions.source import PictureQuestions
 from wall_oss_ros.model import WallOSS
 from wall_oss_ros.policy import prompts
 from wall_oss_ros.policy.normalizer import Normalizer
@@ -22,6 +23,7 @@ from wall_oss_ros.training.memory import memory_of, parts_of
 from wall_oss_ros.training.open_loop import entry_names
 from wall_oss_ros.training.optimization import trainable
 from wall_oss_ros.training.pipeline import prepare
+from wall_oss_ros.training.question_batches import describe_questions
 from wall_oss_ros.training.recipe import Recipe
 from wall_oss_ros.training.sources import MixedBatches, Part
 from wall_oss_ros.training.trainer import Trainer
@@ -61,6 +63,11 @@ def dry_run(recipe: Recipe, model: WallOSS, tokenizer: Tokenizer, trainer: Train
     shown = stage.model_copy(update={"batch": max(stage.batch, 8 * len(sources))})
     drawn = {part.source: part for part in trainer.draw(shown, 0)}
     for number, (name, data, share) in enumerate(sources):
+        picture = folder / f"{name or 'demonstrations'}.png"
+        rng = np.random.default_rng([recipe.seed, 17, number])
+        if isinstance(data, PictureQuestions):
+            lines += describe_questions(name, data, share, picture, rng)
+            continue
         lines += _about(name, data, share, model)
         words = getattr(batches, "words", None)
         if words is not None:
@@ -68,8 +75,7 @@ def dry_run(recipe: Recipe, model: WallOSS, tokenizer: Tokenizer, trainer: Train
             lines.append(f"  FAST tokens can say {sayable} of {asked} chunks, by {length:.1f} tokens on average")
         if name in drawn:
             lines += _texts(drawn[name], tokenizer)
-        picture = folder / f"{name or 'demonstrations'}.png"
-        _draw(picture, data, model, np.random.default_rng([recipe.seed, 17, number]))
+        _draw(picture, data, model, rng)
         lines.append(f"  drawn: {picture}")
     return "\n".join(lines)
 

@@ -84,11 +84,11 @@ def _tokenizer(recipe: Recipe, mixture: Mixture) -> FastTokenizer:
 def _chunks(recipe: Recipe, mixture: Mixture) -> Iterator[np.ndarray]:
     """Chunks (H, D) of training frames, normalised, as the robots' tokens tell them."""
     known, rng = statistics(mixture), np.random.default_rng([recipe.seed, 19])
-    for source in mixture.sources:
+    for source in mixture.recordings:
         data: RecordedDataset = source.data
         moves = for_robot(known[data.robots[0]][1], data.profile.dof_config, data.profile)
         count = len(data) - data.held_out
-        chosen = np.sort(rng.choice(count, min(count, _FITTED // len(mixture.sources)), replace=False))
+        chosen = np.sort(rng.choice(count, min(count, _FITTED // len(mixture.recordings)), replace=False))
         for start in range(0, len(chosen), 1000):
             for chunk, told in zip(*data.chunks(chosen[start : start + 1000])):
                 if complete(told, moves.mask()):

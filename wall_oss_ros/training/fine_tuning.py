@@ -44,7 +44,7 @@ def mixture_model(
     Raises:
         WallOSSError: the recipe's model contradicts the robots' profiles, or the checkpoint does not fit.
     """
-    profile = mixture.sources[0].data.profile
+    profile = mixture.recordings[0].data.profile
     ours: dict[str, Any] = {
         "dof_config": dict(profile.dof_config),
         "agent_pos_config": dict(profile.dof_config),
@@ -56,15 +56,15 @@ def mixture_model(
             f"The recipe says {other[0]} {recipe.model[other[0]]}, the profile of {profile.name} {ours[other[0]]}.",
             "Leave it out of the recipe: the profile decides.",
         )
-    views = {source.data.robots[0]: list(source.data.views) for source in mixture.sources}
-    words = sorted({word for source in mixture.sources for word in source.data.vocabulary()})
-    said = {"views": list(mixture.sources[0].data.views)}
+    views = {source.data.robots[0]: list(source.data.views) for source in mixture.recordings}
+    words = sorted({word for source in mixture.recordings for word in source.data.vocabulary()})
+    said = {"views": list(mixture.recordings[0].data.views)}
     if len({tuple(one) for one in views.values()}) > 1:
         said["views_of"] = views
     _require_one_embodiment(recipe, list(views))
     if not recipe.fine_tunes:
         changed = recipe.model_copy(update={"model": {**recipe.model, **ours, **head_of(recipe, {})}})
-        config = make_config(changed, mixture.sources[0].data, tokenizer)
+        config = make_config(changed, mixture.recordings[0].data, tokenizer)
         model = WallOSS(WallOSSConfig.from_dict({**config.to_dict(), **said, "known_words": words}))
         if recipe.start is not None:
             start_from(model, tokenizer, recipe.start)
@@ -126,7 +126,7 @@ def adapt(model: WallOSS, recipe: Recipe) -> Collection[str]:
 
 def write_robots(mixture: Mixture, output: Path) -> None:
     """Writes the profiles and mappings that a checkpoint was trained with beside it."""
-    for source in mixture.sources:
+    for source in mixture.recordings:
         for kind, content in (("robots", source.data.profile), ("mappings", source.data.mapping)):
             name = source.data.profile.trained_as if kind == "robots" else source.name
             file = output / kind / f"{name}.yaml"

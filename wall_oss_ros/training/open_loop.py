@@ -155,7 +155,7 @@ def open_loop(
     folder.mkdir(parents=True, exist_ok=True)
     report: dict[str, dict] = {}
     lines = []
-    for number, source in enumerate(mixture.sources):
+    for number, source in enumerate(mixture.recordings):
         data: RecordedDataset = source.data
         layout = Layout(data.profile)
         batches = Batches(data, tokenizer, model, (seed, number), words=words)

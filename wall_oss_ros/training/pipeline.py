@@ -134,7 +134,7 @@ def prepare(
     if isinstance(data, Mixture):
         batches = MixedBatches(data, tokenizer, model, recipe.seed, words)
         if words is not None:
-            require_sayable(batches.of, model)
+            require_sayable(batches.of_robots, model)
     else:
         pretrain_vision(model, data, recipe, run)
         batches = Batches(data, tokenizer, model, recipe.seed)

@@ -63,6 +63,32 @@ class Recorded(_Strict):
     )
 
 
+class Questions(_Strict):
+    """Questions about pictures: conversations in LLaVA's or Qwen's form, beside a folder of pictures.
+
+    Paths are looked for beside the recipe first, then in the working folder.
+    """
+
+    file: str = Field(min_length=1, description="JSON or JSON lines, one conversation each")
+    images: str | None = Field(default=None, description="folder of the pictures; that of the file when left out")
+    coordinates: Literal["pixels", "0 to 1", "0 to 1000"] | None = Field(
+        default=None, description="what its points and boxes are in; a file that has some is refused without"
+    )
+    name: str | None = Field(default=None, description="in logs; the file's when left out")
+    weight: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="share of the samples beside the datasets'; if none has any: conversations",
+    )
+    held_out: float = Field(
+        default=0.05, ge=0, lt=1, description="share of the pictures that is kept for validation, with all said of them"
+    )
+    bad_lines: Literal["refuse", "skip"] = Field(
+        default="refuse", description="what is done about lines that cannot be used; the first are named in either case"
+    )
+
+
 class Fast(_Strict):
     """FAST action tokens (arXiv 2501.09747), for stages with ``fast_branches``; see docs/fast.md."""
 
@@ -161,6 +187,9 @@ class Recipe(_Strict):
     )
     data: Data | None = Field(default=None, description="demonstrations in simulation, or else datasets")
     datasets: tuple[Recorded, ...] = Field(default=(), description="recordings, drawn by weight; or else data")
+    questions: tuple[Questions, ...] = Field(
+        default=(), description="questions about pictures, drawn by weight beside datasets"
+    )
     model: dict[str, Any] = Field(
         default_factory=dict,
         description="the network's sizes; without hidden_size, those of start, which is fine-tuned with its tokenizer, "
@@ -216,6 +245,10 @@ class Recipe(_Strict):
             raise ValueError("vision teaches a new tower to see; the tower of start can see already")
         if self.lora is not None and self.start is None:
             raise ValueError("lora adapts a trained network; name it in start")
+        if self.questions and not self.datasets:
+            raise ValueError("questions are drawn beside datasets, of which there is none")
+        if self.questions and not any(stage.language_branches for stage in self.stages):
+            raise ValueError("questions are asked by stages with language_branches, of which there is none")
         for stage in self.stages:
             if stage.fast_branches and not self.datasets:
                 raise ValueError(f"fast_branches of stage {stage.name} need datasets; data in simulation have none")
@@ -264,10 +297,22 @@ def _beside(recipe: Recipe, folder: Path) -> Recipe:
         there = file and not Path(file).is_absolute() and ("/" in file or "." in file) and (folder / file).exists()
         return f"{(folder / file).resolve()}{colon}{variant}" if there else name
 
+    def path(name: str) -> str:
+        return str((folder / name).resolve()) if (folder / name).exists() else name
+
     fast = recipe.fast.model_copy(update={"tokenizer": recipe.fast.tokenizer and found(recipe.fast.tokenizer)})
     datasets = tuple(
         one.model_copy(update={key: found(getattr(one, key)) for key in ("source", "mapping", "robot")})
         for one in recipe.datasets
     )
-    changes = {"datasets": datasets, "fast": fast, "start": recipe.start and found(recipe.start)}
+    questions = tuple(
+        one.model_copy(update={"file": path(one.file), "images": one.images and path(one.images)})
+        for one in recipe.questions
+    )
+    changes = {
+        "datasets": datasets,
+        "questions": questions,
+        "fast": fast,
+        "start": recipe.start and found(recipe.start),
+    }
     return recipe.model_copy(update=changes)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A recipe's recordings: opened, checked against each other, and drawn from by weight."""
+"""A recipe's recordings and questions about pictures: opened, checked, and drawn from by weight."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from wall_oss_ros.data.lerobot import open_dataset
 from wall_oss_ros.data.mapping.recorded import RecordedDataset
 from wall_oss_ros.data.mapping.spec import load_mapping
 from wall_oss_ros.data.mixture import Mixture, Source
+from wall_oss_ros.data.questions.source import PictureQuestions
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS
 from wall_oss_ros.model.action_vocabulary import ActionVocabulary
@@ -22,6 +23,7 @@ from wall_oss_ros.policy.robot_statistics import for_checkpoint
 from wall_oss_ros.robots.policy_robot import load_embodiment
 from wall_oss_ros.training.batches import Batches
 from wall_oss_ros.training.losses import Batch
+from wall_oss_ros.training.question_batches import QuestionBatches
 from wall_oss_ros.training.recipe import Recipe, Stage
 
 
@@ -59,10 +61,13 @@ class MixedBatches:
         words: ActionVocabulary | None = None,
     ):
         self.mixture, self._seed, self.words = mixture, seed, words
-        self.of = [
-            Batches(source.data, tokenizer, model, (seed, 11, number), by_row=True, words=words)
+        self.of: list[Batches | QuestionBatches] = [
+            QuestionBatches(source.data, tokenizer, model, (seed, 11, number))
+            if isinstance(source.data, PictureQuestions)
+            else Batches(source.data, tokenizer, model, (seed, 11, number), by_row=True, words=words)
             for number, source in enumerate(mixture.sources)
         ]
+        self.of_robots = [one for one in self.of if isinstance(one, Batches)]
 
     def __len__(self) -> int:
         return sum(len(source.data) for source in self.mixture.sources)
@@ -72,8 +77,9 @@ class MixedBatches:
         return [self.pack(one, stage, step) for one in self.chosen(stage, step)]
 
     def chosen(self, stage: Stage, step: int) -> list[Drawn]:
-        """The samples of a step."""
-        return [Drawn(*one) for one in self.mixture.draw(np.random.default_rng([self._seed, step]), stage.batch)]
+        """The samples of a step. Questions about pictures are only in steps that ask something."""
+        rng, silent = np.random.default_rng([self._seed, step]), not stage.language_branches
+        return [Drawn(*one) for one in self.mixture.draw(rng, stage.batch, silent)]
 
     def pack(self, drawn: Drawn, stage: Stage, step: int) -> Part:
         """Reads them."""
@@ -89,6 +95,8 @@ class MixedBatches:
         found = []
         for number, source in enumerate(self.mixture.sources):
             data = source.data
+            if isinstance(data, PictureQuestions) and not stage.language_branches:
+                continue
             rng = np.random.default_rng([self._seed, 13, number, part])
             count = min(stage.batch, data.held_out)
             if count:
@@ -103,7 +111,7 @@ def held_out_step(part: int) -> int:
 
 
 def open_sources(recipe: Recipe, image_size: int | None, pictures: Path | None = None) -> Mixture:
-    """The recipe's datasets.
+    """The recipe's datasets and questions.
 
     Args:
         image_size: side of the views that the model takes; None for the released resizing.
@@ -123,14 +131,22 @@ def open_sources(recipe: Recipe, image_size: int | None, pictures: Path | None =
             open_dataset(one.source), mapping, file, profile, image_size, one.episodes, one.held_out, one.failed,
             one.statistics, one.least_range, recipe.seed,
         )  # fmt: skip
-        name = one.name or Path(one.source).name
-        taken = [source.name for source in sources]
-        name = name if name not in taken else f"{name}_{len(sources)}"
+        name = _free(one.name or Path(one.source).name, sources)
         if pictures is not None:
             data.keep_pictures(pictures / name, recipe.cache_gb * 1e9)
         sources.append(Source(name, data, one.weight))
     _require_one_model([source.data for source in sources])
+    for asked in recipe.questions:
+        about = PictureQuestions(
+            Path(asked.file), asked.images and Path(asked.images), asked.coordinates, image_size, asked.held_out,
+            asked.bad_lines, recipe.seed,
+        )  # fmt: skip
+        sources.append(Source(_free(asked.name or Path(asked.file).stem, sources), about, asked.weight))
     return Mixture(sources)
+
+
+def _free(name: str, sources: Sequence[Source]) -> str:
+    return name if name not in [source.name for source in sources] else f"{name}_{len(sources)}"
 
 
 def _require_one_model(datas: Sequence[RecordedDataset]) -> None:
@@ -156,7 +172,7 @@ def statistics(mixture: Mixture) -> dict[str, tuple[Normalizer, Normalizer]]:
         WallOSSError: datasets of one name want different kinds.
     """
     groups: dict[str, list[RecordedDataset]] = {}
-    for source in mixture.sources:
+    for source in mixture.recordings:
         groups.setdefault(source.data.robots[0], []).append(source.data)
     found = {}
     for name, datas in groups.items():

@@ -97,8 +97,7 @@ def questions(mixture: Mixture, batches: Sequence[Batches], most: int) -> dict[s
     """Of each dataset of recordings, about all its held-out episodes."""
     return {
         source.name: SubtaskQuestions(own, own.data.validation, most)
-        for source, own in zip(mixture.sources, batches)
-        if isinstance(own.data, RecordedDataset)
+        for source, own in zip(mixture.recordings, batches)
     }
 
 

@@ -321,7 +321,7 @@ class Trainer:
         if not isinstance(self.batches, MixedBatches) or not most or self._processes > 1:  # which have no whole weights
             return {}
         if self._questions is None:
-            self._questions = questions(self.batches.mixture, self.batches.of, most)
+            self._questions = questions(self.batches.mixture, self.batches.of_robots, most)
         with self._precision():
             return {source: one.ask(self.model) for source, one in self._questions.items()}
 
