@@ -45,11 +45,11 @@ class Fault(NamedTuple):
         return folder
 
 
-def column(name: str, change: Callable[[np.ndarray, int], np.ndarray], only: int | None = None):
+def column(name: str, change: Callable[[np.ndarray], np.ndarray], only: int | None = None):
     def plant(content: Content) -> None:
         for index, episode in enumerate(content.episodes):
             if only is None or index == only:
-                episode.columns[name] = change(episode.columns[name].copy(), index).astype(episode.columns[name].dtype)
+                episode.columns[name] = change(episode.columns[name].copy()).astype(episode.columns[name].dtype)
 
     return plant
 

@@ -20,7 +20,7 @@ def _both(change, only=None):
 
 
 def _set(rows, at, value):
-    def change(values: np.ndarray, index: int) -> np.ndarray:
+    def change(values: np.ndarray) -> np.ndarray:
         values[rows, at] = value
         return values
 
@@ -28,7 +28,7 @@ def _set(rows, at, value):
 
 
 def _scaled(at, factor):
-    def change(values: np.ndarray, index: int) -> np.ndarray:
+    def change(values: np.ndarray) -> np.ndarray:
         values[:, at] *= factor
         return values
 
@@ -36,25 +36,25 @@ def _scaled(at, factor):
 
 
 def _clipped(at: int):
-    def change(values: np.ndarray, index: int) -> np.ndarray:
+    def change(values: np.ndarray) -> np.ndarray:
         values[:, at] = np.minimum(values[:, at], 0.05)
         return values
 
     return change
 
 
-def _swap(values: np.ndarray, index: int) -> np.ndarray:
+def _swap(values: np.ndarray) -> np.ndarray:
     values[:, [0, 2]] = values[:, [2, 0]]
     return values
 
 
-def _leap(values: np.ndarray, index: int) -> np.ndarray:
+def _leap(values: np.ndarray) -> np.ndarray:
     values[40, 1] += 1.8
     return values
 
 
 def _late(frames: int):
-    def change(values: np.ndarray, index: int) -> np.ndarray:
+    def change(values: np.ndarray) -> np.ndarray:
         return np.concatenate([np.repeat(values[:1], frames, 0), values])[: len(values)]
 
     return change
@@ -135,13 +135,13 @@ FAULTS = (
         "gripper the other way",
         ("direction",),
         ("gripper", "invert", "direction"),
-        content=column(ACTION, lambda v, i: np.column_stack([v[:, :6], 1 - v[:, 6]])),
+        content=column(ACTION, lambda v: np.column_stack([v[:, :6], 1 - v[:, 6]])),
     ),
     Fault(
         "gripper the other way in an episode",
         ("direction",),
         ("gripper", "invert", "direction"),
-        content=column(ACTION, lambda v, i: np.column_stack([v[:, :6], 1 - v[:, 6]]), 3),
+        content=column(ACTION, lambda v: np.column_stack([v[:, :6], 1 - v[:, 6]]), 3),
         episode=3,
     ),
     Fault("state 15 frames late", ("delay",), ("delay", "lag", "latency"), content=column(STATE, _late(13))),

@@ -14,7 +14,6 @@ from wall_oss_ros.paths import data_path
 from wall_oss_ros.policy.checkpoints import model_directory
 from wall_oss_ros.robots.profile import load_profile
 
-PACKAGE = "wall_oss_ros"
 NAMESPACE = "wall_oss"
 DEFAULT_ROBOT = "franka"
 MODEL_SIDES = ("together", "apart", "elsewhere")

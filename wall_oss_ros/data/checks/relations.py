@@ -124,7 +124,7 @@ def of_dataset(survey: Survey, digests: list[Digest | None]) -> Iterator[Finding
                 None,
                 label,
             )
-        yield from _odd_episodes(survey, ones, key, at, fits[at, at], label)
+        yield from _odd_episodes(ones, key, at, fits[at, at], label)
     if absolute:
         yield from _delay(survey, ones, weights)
         if np.average([one.same for one in ones], weights=weights) > 0.98:
@@ -147,7 +147,7 @@ def _swapped(fits: np.ndarray) -> Iterator[tuple[int, int]]:
                 yield a, b
 
 
-def _odd_episodes(survey, ones, key, at, usual, label) -> Iterator[Finding]:
+def _odd_episodes(ones, key, at, usual, label) -> Iterator[Finding]:
     """Episodes in which it goes the other way than in the others."""
     if abs(usual) < 0.6 or len(ones) < 3:
         return

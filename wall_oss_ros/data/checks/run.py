@@ -98,6 +98,6 @@ def check(folder: Path, samples: int = SAMPLES, tell: Callable[[str], None] = la
             tell(f"pictures of episode {one.episode}, {one.view}")
             seen[one.episode, one.view] = one
             found += views.of_view(survey, one)
-        found += views.of_dataset(survey, seen)
+        found += views.of_dataset(seen)
     looked_at = sum(len(one.rows) for one in seen.values())
     return Result(survey, in_order([*survey.findings, *found]), frames, looked_at, time.monotonic() - began, seen)

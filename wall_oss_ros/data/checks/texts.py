@@ -26,13 +26,13 @@ _RELABEL = "Give them one spelling: wall-oss data relabel."
 
 def of_dataset(survey: Survey, uses: Mapping[int, int]) -> Iterator[Finding]:
     """Args: uses: episodes by task_index."""
-    yield from _each(survey, survey.tasks, "task", uses)
-    yield from _each(survey, survey.subtasks, "subtask", {})
+    yield from _each(survey.tasks, "task", uses)
+    yield from _each(survey.subtasks, "subtask", {})
     yield from _spellings(survey.tasks, "task", uses)
     yield from _spellings(survey.subtasks, "subtask", {})
 
 
-def _each(survey: Survey, texts: Mapping[int, str], kind: str, uses: Mapping[int, int]) -> Iterator[Finding]:
+def _each(texts: Mapping[int, str], kind: str, uses: Mapping[int, int]) -> Iterator[Finding]:
     for index, text in sorted(texts.items()):
         plain = _plain(text)
         if not plain:

@@ -134,7 +134,7 @@ def _is_frozen(seen: Seen, first: int, last: int) -> Finding:
     )
 
 
-def of_dataset(survey: Survey, seen: Mapping[tuple[int, str], Seen]) -> Iterator[Finding]:
+def of_dataset(seen: Mapping[tuple[int, str], Seen]) -> Iterator[Finding]:
     """Views against one another, and episodes against one another."""
     views = sorted({view for _, view in seen})
     episodes = sorted({episode for episode, _ in seen})

@@ -71,7 +71,7 @@ class MotionReader:
             )
             for name, part in parts.items()
         }
-        self._base = _BaseReader(columns, mapping.state.base, told.base, profile) if profile.base is not None else None
+        self._base = _BaseReader(columns, mapping.state.base, told.base) if profile.base is not None else None
         if profile.base is None and (mapping.state.base or told.base):
             raise columns.error(
                 f"{'state' if mapping.state.base else 'action'}.base", f"the robot {profile.name} has no base",
@@ -194,9 +194,9 @@ class Motion:
             if own.rotation is not None:
                 known[..., own.rotation] &= known[..., own.rotation].all(-1, keepdims=True)
         known &= (self.known[rows] | ~self._reader.relative)[:, None]
-        return self._in_mode(targets, rows, known), known
+        return self._in_mode(targets, rows), known
 
-    def _in_mode(self, targets: np.ndarray, rows: np.ndarray, known: np.ndarray) -> np.ndarray:
+    def _in_mode(self, targets: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Targets in the profile's action mode; what is not a number stays where the robot is."""
         layout = self._reader.layout
         starts = np.where(self.known[rows], self.states[rows].astype(float), 0.0)
@@ -216,7 +216,7 @@ class Motion:
 class _BaseReader:
     """A driving base's columns."""
 
-    def __init__(self, columns: Columns, state: Numbers | None, action: BaseActions | None, profile: RobotProfile):
+    def __init__(self, columns: Columns, state: Numbers | None, action: BaseActions | None):
         self.state = optional(columns, "state.base", state, 3)
         told = action or BaseActions.model_construct()
         self.pose = optional(columns, "action.base.pose", told.pose, 3)
