@@ -189,6 +189,9 @@ class FakePolicy:
     def unknown_words(self, text: str) -> list[str]:
         return [word for word in text.split() if word == "frobnicate"]
 
+    def understood(self, text: str, kind: str) -> tuple[str, str]:
+        return text, "".join(f'The model was not trained on "{word}".' for word in self.unknown_words(text))
+
     def plan(self, obs, instruction: str) -> str:
         return "pick up the red cube\nplace it in the left tray"
 

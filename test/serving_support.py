@@ -111,6 +111,9 @@ class Puppet:
     def unknown_words(self, text):
         return ["florp"] if "florp" in text else []
 
+    def understood(self, text, kind):
+        return text, 'The model was not trained on "florp".' if "florp" in text else ""
+
     def act(self, obs, text, **options):
         self.acted.append((text, options))
         self.entered.release()

@@ -14,8 +14,8 @@ class Expert:
             environment.profile.rate_hz,
         )
 
-    def unknown_words(self, text):
-        return []
+    def understood(self, text, kind):
+        return text, ""
 
     def plan(self, obs, instruction):
         return self.task.language.plan_text(self.environment.truth()[()], self.task.language.parse(instruction))

@@ -94,8 +94,8 @@ class Idler:
 
     rate_hz = 10.0
 
-    def unknown_words(self, text):
-        return []
+    def understood(self, text, kind):
+        return text, ""
 
     def plan(self, obs, instruction):
         return "pick up the red cube"

@@ -23,8 +23,9 @@ class ScriptedModel:
         )
         self.asked = []
 
-    def unknown_words(self, text):
-        return self.unknown
+    def understood(self, text, kind):
+        assert kind == "instructions"
+        return text, ", ".join(f'"{word}"' for word in self.unknown)
 
     def plan(self, obs, instruction):
         self.asked.append(instruction)

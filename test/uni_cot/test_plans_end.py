@@ -45,8 +45,8 @@ class World:
 
     # The model.
 
-    def unknown_words(self, text):
-        return []
+    def understood(self, text, kind):
+        return text, ""
 
     def answer(self):
         answer, takes = self.answers[self.calls % len(self.answers)]
@@ -320,10 +320,10 @@ def test_a_model_that_never_answers_ends_what_is_under_way_and_what_comes_later(
     entered, gate, shown = threading.Event(), threading.Event(), []
 
     class Hangs:
-        def unknown_words(self, text):
+        def understood(self, text, kind):
             entered.set()
             gate.wait(LIMIT)
-            return []
+            return text, ""
 
     time = [0.0]
     runner = PlanRunner(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -85,6 +85,10 @@ class Dataset(ABC):
     @abstractmethod
     def vocabulary(self) -> list[str]:
         """Every word that may be asked about; the model declines others."""
+
+    def sentences(self) -> dict[str, Any]:
+        """What of them is understood, for ``policy.known_sentences``; empty where any sentence may be."""
+        return {}
 
     @abstractmethod
     def after(self, earlier: Sequence[Dataset]) -> Dataset:

@@ -177,6 +177,7 @@ class OtherKeys:
     """Keys that the network does not use, and the policy does; they are kept in ``WallOSSConfig.extra``."""
 
     known_words: list[str] = field(default_factory=list)
+    known_sentences: dict[str, Any] = field(default_factory=dict)
     sampling_temperature: Annotated[float, Field(ge=0, le=10)] = 1.0
     use_fast_tokenizer: bool = False
     prediction_mode: str = ""

@@ -223,7 +223,8 @@ class PlannerNode(WallOSSNode):
         return response
 
     def _on_ask(self, request, response):
-        answer, response.message = self._runner.ask(request.question, self.value("ask_timeout_s"))
+        question, fault = self._policy.understood(request.question, "questions")
+        answer, response.message = (None, fault) if fault else self._runner.ask(question, self.value("ask_timeout_s"))
         response.success, response.answer = answer is not None, answer or ""
         return response
 

@@ -22,6 +22,7 @@ from wall_oss_ros.policy.checkpoints import checkpoint_identity
 from wall_oss_ros.policy.engine import Engine
 from wall_oss_ros.policy.fast_actions import FastActions
 from wall_oss_ros.policy.fit import require_fit, views_of
+from wall_oss_ros.policy.known_sentences import Kind
 from wall_oss_ros.policy.normalizer import Normalizer, default_robot
 from wall_oss_ros.policy.observation import Observation, PreviousChunk, check_observation
 from wall_oss_ros.policy.processor import WallOSSProcessor
@@ -158,6 +159,14 @@ class Policy:
     def unknown_words(self, text: str) -> list[str]:
         """The words of the text that this checkpoint was not trained on; empty when it may understand."""
         return self.processor.unknown_words(text)
+
+    def understood(self, text: str, kind: Kind) -> tuple[str, str]:
+        """A sentence as this checkpoint was trained on it, and why it is not understood, empty where it may be.
+
+        Args:
+            kind: "instructions" or "questions".
+        """
+        return self.processor.understood(text, kind)
 
     def warm_up(self) -> None:
         """Throw-away acts and answers, so that the first real ones take no longer than the rest.

@@ -19,6 +19,7 @@ from wall_oss_ros.model import WallOSSConfig
 from wall_oss_ros.model.checkpoint import locate, read_config, read_statistics
 from wall_oss_ros.policy import prompts
 from wall_oss_ros.policy.images import image_patches, resize_view, video_patches
+from wall_oss_ros.policy.known_sentences import Kind, KnownSentences
 from wall_oss_ros.policy.normalizer import Normalizer
 from wall_oss_ros.policy.observation import Observation, check_observation
 from wall_oss_ros.policy.robot_statistics import for_robot
@@ -82,6 +83,7 @@ class WallOSSProcessor:
                 "Use the tokenizer.json that was saved with the weights.",
             )
         self._words = {word.lower() for word in config.extra.get("known_words", [])}
+        self._sentences = KnownSentences(config.extra.get("known_sentences", {}))
         vision = config.vision
         self._cells = vision.patch_size, vision.spatial_merge_size, vision.temporal_patch_size
         self._factor = vision.cell
@@ -357,6 +359,17 @@ class WallOSSProcessor:
             return []
         words = re.findall(r"[^\W\d_]+", _words(text).lower())
         return [word for word in dict.fromkeys(words) if word not in self._words]
+
+    def understood(self, text: str, kind: Kind) -> tuple[str, str]:
+        """A sentence as the checkpoint was trained on it, and why it is not understood, empty where it is.
+
+        Args:
+            kind: "instructions" or "questions".
+        """
+        if unknown := self.unknown_words(text):
+            words = ", ".join(f'"{word}"' for word in unknown[:5])
+            return text, f"The model was not trained on {words}: use other words."
+        return self._sentences.understood(text, kind)
 
 
 def _words(text: object) -> str:

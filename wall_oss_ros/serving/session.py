@@ -11,11 +11,12 @@ import numpy as np
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy import prompts
 from wall_oss_ros.policy.chunk import Chunk, make_chunk, previous_chunk
+from wall_oss_ros.policy.known_sentences import normalise
 from wall_oss_ros.policy.observation import Observation
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.serving.request import Request
 from wall_oss_ros.uni_cot.plan import Plan
-from wall_oss_ros.uni_cot.planner import UniCoTPlanner, normalise, readable, refusal
+from wall_oss_ros.uni_cot.planner import UniCoTPlanner, readable, refusal
 
 
 @dataclass(frozen=True)

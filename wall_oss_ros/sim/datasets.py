@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from rich.progress import track
@@ -92,6 +93,9 @@ class SimulatedDataset(Dataset):
 
     def vocabulary(self) -> list[str]:
         return self.task.language.vocabulary()
+
+    def sentences(self) -> dict[str, Any]:
+        return self.task.language.sentences()
 
     def vision_targets(self, indices: np.ndarray) -> np.ndarray:
         return self.task.pixels(self.frames.frames[indices])

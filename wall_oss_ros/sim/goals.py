@@ -11,6 +11,8 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +23,7 @@ COLOURS = ("red", "green", "blue", "yellow")
 NOT_IN_VIEW = "not in view"
 ANY_COLOUR = f"({'|'.join(COLOURS)})"
 """A group of a regular expression."""
-_JOIN = re.compile(r",? (?:and|then|and then) (?!(?:place|put|lift) it)")
+_JOIN = re.compile(r",? (?:and then|and|then) (?!(?:place|put|lift) it)")
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,9 @@ class Language(ABC):
         nonsense_words: what instructions that mean nothing are made of.
         absent_in_plans: how often a plan is asked for with something that is not there.
         texts: all that instructions and questions consist of.
+        instructions, questions: templates, as ``policy.known_sentences`` has them, of what the models of the task that
+            ship were found to understand; a test asks them. What training shows now and then they may answer wrongly.
+        slots: the words that stand in the templates, beside the colours.
     """
 
     thing: str
@@ -85,6 +90,9 @@ class Language(ABC):
     nonsense_words: Sequence[str]
     absent_in_plans: float
     texts: Sequence[str]
+    instructions: Sequence[str]
+    questions: Sequence[str]
+    slots: Mapping[str, Sequence[str]] = MappingProxyType({})
 
     # What may be asked for
 
@@ -127,6 +135,12 @@ class Language(ABC):
     def vocabulary(self) -> list[str]:
         """Every word that instructions and questions are made of; a user's other words are unknown to the model."""
         return sorted(set(" ".join(self.texts).replace("{c}", "").replace("{t}", "").split()))
+
+    def sentences(self) -> dict[str, Any]:
+        """The sentences that a model of the task is known to understand, for its config.json."""
+        slots = {"colour": COLOURS, **self.slots}
+        listed = {"instructions": list(self.instructions), "questions": list(self.questions)}
+        return {"slots": {name: list(words) for name, words in slots.items()}, **listed}
 
     # What a frame calls for
 

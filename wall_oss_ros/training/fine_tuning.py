@@ -77,6 +77,7 @@ def mixture_model(
             f"Of a checkpoint that is fine-tuned may be changed: {', '.join(_MAY_CHANGE)}.",
         )
     values = {**before.to_dict(), **ours, **said, **recipe.model, **head_of(recipe, before.extra)}
+    values.pop("known_sentences", None)  # of other data
     if known := before.extra.get("known_words"):  # a checkpoint that knows every word has no list
         values["known_words"] = sorted({*known, *words})
     config = WallOSSConfig.from_dict(values)

@@ -81,6 +81,7 @@ def make_config(recipe: Recipe, data: Dataset, tokenizer: Tokenizer) -> WallOSSC
             "vocab_size": tokenizer.get_vocab_size(),
             "views": list(data.views),
             "known_words": data.vocabulary(),
+            "known_sentences": data.sentences(),
         }
     )
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from wall_oss_ros.policy import prompts
+from wall_oss_ros.policy.known_sentences import Kind, normalise
 from wall_oss_ros.policy.observation import Observation
 from wall_oss_ros.uni_cot.plan import Plan, PlanStatus, Subtask
 
@@ -25,7 +26,7 @@ _QUOTED = 100  # letters of an answer in a message
 class Reasoner(Protocol):
     """The part of ``Policy`` that the planner needs."""
 
-    def unknown_words(self, text: str) -> list[str]: ...
+    def understood(self, text: str, kind: Kind) -> tuple[str, str]: ...
     def plan(self, obs: Observation, instruction: str) -> str: ...
     def reason(self, obs: Observation, instruction: str) -> str: ...
 
@@ -41,11 +42,6 @@ class PlannerSettings:
     confirmations: int = 2
     stray_answers: int = 6
     replans: int = 2
-
-
-def normalise(text: str) -> str:
-    """An instruction in the form that the model was trained on: lower case, single spaces, no final punctuation."""
-    return " ".join(text.lower().split()).rstrip(" .!?")
 
 
 def refusal(answer: str) -> bool:
@@ -124,10 +120,9 @@ class UniCoTPlanner:
                 PlanStatus.FAILED, 'The instruction is empty: say what to do, e.g. "pick up the red cube".', obs.stamp
             )
             return
-        unknown = self._policy.unknown_words(text)
-        if unknown:
-            words = ", ".join(f'"{word}"' for word in unknown)
-            plan.finish(PlanStatus.FAILED, f"The model was not trained on {words}: use other words.", obs.stamp)
+        _, fault = self._policy.understood(text, "instructions")
+        if fault:
+            plan.finish(PlanStatus.FAILED, fault, obs.stamp)
             return
         plan.reasoning = readable(self._policy.plan(obs, text))
         lines = [line.strip() for line in plan.reasoning.splitlines() if line.strip()]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -96,6 +97,21 @@ class CubeLanguage(Language):
         "point to the gripper in wrist view", "where is the cube", "what is in the gripper", "which cubes are there",
         "locate the cubes",
     )  # fmt: skip
+
+    slots = MappingProxyType({"tray": TRAYS})
+    instructions = (
+        "{put|place|move} the {colour} cube {in|into|to} the {tray} tray",
+        "pick up the {colour} cube and {place|put} it {in|into} the {tray} tray",
+        "{pick up|grasp|lift} the {colour} cube",
+        "{put|place} the {colour} cube in the {tray} tray{ and| and then| and put|, then put| then put} "
+        "the {colour 2} cube in the {tray} tray",
+    )
+    questions = (
+        "Where is the {colour} cube?",
+        "What is in the gripper?",
+        "Point to the {colour} cube.",
+        "Point to the {tray} tray.",
+    )
 
     def __init__(self):
         self.material = {

@@ -105,6 +105,13 @@ class LiftLanguage(Language):
         "which trays are there", "locate the trays",
     )  # fmt: skip
 
+    instructions = tuple(dict.fromkeys(template.replace("{c}", "{colour}") for template in TEMPLATES))
+    questions = (
+        "Where is the {colour} tray?",
+        "What do the hands hold?",
+        "Point to the {colour} tray.",
+    )
+
     def __init__(self):
         self.material = {
             "reason": (0.28, self.reason),
