@@ -69,7 +69,7 @@ class Frames:
     def _configuration(self, link: str, base: str, positions: Mapping[str, float]) -> np.ndarray | None:
         """Joints for Pinocchio; None when one between the two links has no position."""
         paths = [
-            set(self._model.supports[_joint_of(self._model.frames[self._model.getFrameId(n)])]) for n in (link, base)
+            set(self._model.supports[joint_of(self._model.frames[self._model.getFrameId(n)])]) for n in (link, base)
         ]
         names = [self._model.names[index] for index in paths[0] ^ paths[1]]
         if any(name not in positions for name in names):
@@ -77,7 +77,7 @@ class Frames:
         return JointPlaces(self._model, names).configuration([positions[name] for name in names])
 
 
-def _joint_of(frame: pinocchio.Frame) -> int:
+def joint_of(frame: pinocchio.Frame) -> int:
     """The joint that a frame hangs on. Pinocchio 2, the last one for NumPy 1, has another name for it."""
     return frame.parentJoint if hasattr(frame, "parentJoint") else frame.parent
 

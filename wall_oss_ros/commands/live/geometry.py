@@ -11,6 +11,7 @@ import pinocchio
 
 from wall_oss_ros.commands.live.facts import Facts, Finding, JointReading, Placed
 from wall_oss_ros.robots.description import ANOTHER, compare
+from wall_oss_ros.robots.frames import joint_of
 from wall_oss_ros.robots.kinematics import JointPlaces, read_model
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.robots.urdf import position_limits
@@ -84,9 +85,7 @@ def frames_of(profile: RobotProfile) -> tuple[str, str]:
     """The tool's frame, and the link that the arm's last joint moves, for drivers that know nothing of our tool."""
     model = read_model(profile)
     last = model.getJointId(profile.arm.joints[-1])
-    links = [
-        frame.name for frame in model.frames if frame.parentJoint == last and frame.type == pinocchio.FrameType.BODY
-    ]
+    links = [frame.name for frame in model.frames if joint_of(frame) == last and frame.type == pinocchio.FrameType.BODY]
     return profile.arm.tcp_frame, links[0] if links else profile.arm.tcp_frame
 
 
