@@ -85,6 +85,7 @@ def run(
             node.destroy_node()
         if rclpy.ok():
             rclpy.shutdown()
+        gc.unfreeze()  # or what Ruckig made would outlast Python itself, which nanobind tells in 50 lines
     return 0
 
 
