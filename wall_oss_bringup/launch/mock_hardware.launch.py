@@ -13,6 +13,7 @@ from wall_oss_ros.bringup import use_virtual_environment
 
 use_virtual_environment()
 from wall_oss_ros.bringup.launch_arguments import declare, namespace, robot_profile, value
+from wall_oss_ros.bringup.launch_nodes import end_at_sigterm
 from wall_oss_ros.bringup.launch_robot_description import described
 from wall_oss_ros.bringup.remappings import remapped
 from wall_oss_ros.paths import data_path
@@ -51,4 +52,11 @@ def generate_launch_description():
     controllers = DeclareLaunchArgument(
         "controllers", description="The controllers' parameters, below share/wall_oss_ros."
     )
-    return LaunchDescription([*declare("robot", "ur_type", "namespace"), controllers, OpaqueFunction(function=start)])
+    return LaunchDescription(
+        [
+            *declare("robot", "ur_type", "namespace"),
+            controllers,
+            OpaqueFunction(function=end_at_sigterm),
+            OpaqueFunction(function=start),
+        ]
+    )

@@ -17,7 +17,7 @@ from wall_oss_ros.bringup import use_virtual_environment
 
 use_virtual_environment()
 from wall_oss_ros.bringup.launch_arguments import declare, namespace, robot_profile, value
-from wall_oss_ros.bringup.launch_nodes import is_installed
+from wall_oss_ros.bringup.launch_nodes import end_at_sigterm, is_installed
 from wall_oss_ros.bringup.remappings import ACTION_PARTS, remapped
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.paths import data_path
@@ -76,4 +76,12 @@ def urdf(context):
 def generate_launch_description():
     port = DeclareLaunchArgument("com_port", default_value="/dev/ttyUSB0", description="The gripper's serial port.")
     mock = DeclareLaunchArgument("use_mock_hardware", default_value="false", description="No gripper.")
-    return LaunchDescription([*declare("robot", "ur_type", "namespace"), port, mock, OpaqueFunction(function=start)])
+    return LaunchDescription(
+        [
+            *declare("robot", "ur_type", "namespace"),
+            port,
+            mock,
+            OpaqueFunction(function=end_at_sigterm),
+            OpaqueFunction(function=start),
+        ]
+    )

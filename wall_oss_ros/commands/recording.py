@@ -66,6 +66,8 @@ class Subscriptions:
                 continue
             reliable = all(offer.reliability == ReliabilityPolicy.RELIABLE for offer in offers)
             latched = all(offer.durability == DurabilityPolicy.TRANSIENT_LOCAL for offer in offers)
+            if latched:
+                self._recorder.repeat(topic)
             qos = QoSProfile(
                 history=HistoryPolicy.KEEP_LAST,
                 depth=_DEPTH,

@@ -18,9 +18,10 @@ from wall_oss_ros.data.mapping.recorded import RecordedDataset
 from wall_oss_ros.data.mixture import Mixture
 from wall_oss_ros.model import WallOSS
 from wall_oss_ros.policy import prompts
+from wall_oss_ros.policy.known_sentences import normalise
 from wall_oss_ros.policy.policy import PLAN_TOKENS, SUBTASK_TOKENS
 from wall_oss_ros.training.batches import Batches
-from wall_oss_ros.uni_cot.planner import normalise, readable
+from wall_oss_ros.uni_cot.planner import readable
 
 _AT_ONCE = 16  # answers
 

@@ -62,6 +62,29 @@ def test_only_what_comes_during_an_episode_is_recorded_but_what_holds_is_known(t
     assert {one.received for one in messages} == {20.0}
 
 
+def test_each_episode_begins_with_what_was_said_once_by_whoever(tmp_path, recorder):
+    recorder.repeat("/tf_static")
+    recorder.repeat(PLAN)  # of which only the last counts
+    text = TYPES.types["std_msgs/msg/String"]
+    messages = [
+        bytes(TYPES.serialize_cdr(text(data=word), "std_msgs/msg/String")) for word in ("base", "camera", "base")
+    ]
+    for at, message in enumerate(messages):
+        recorder.take("/tf_static", "std_msgs/msg/String", message, 1.0 + at)
+    for number in range(100):
+        recorder.take(
+            PLAN, "std_msgs/msg/String", bytes(TYPES.serialize_cdr(text(data=str(number)), "std_msgs/msg/String")), 5.0
+        )
+    for begin in (20.0, 30.0):
+        recorder.begin(begin)
+        recorder.end(begin + 0.5)
+    for path in sorted((tmp_path / "bags").iterdir()):
+        with Bag(path) as bag:
+            told = [(one.topic, bytes(one.data)) for one in bag.messages(bag.topics) if one.topic != "/wall_oss/record"]
+        assert [data for topic, data in told if topic == "/tf_static"] == [messages[1], messages[0]]
+        assert [topic for topic, _ in told].count(PLAN) == 1
+
+
 def test_a_discarded_episode_is_gone_and_its_number_is_free(tmp_path, recorder):
     recorder.begin(1.0)
     recorder.discard()

@@ -22,6 +22,7 @@ from wall_oss_ros.errors import WallOSSError
 
 _STRING = "std_msgs/msg/String"
 _NAME = re.compile(r"episode_(\d+)")
+_HELD = 64  # different messages of a topic that are repeated
 _EVERY = 1.0  # s, after which what has come is handed to the system
 Mark = Literal["success", "failure"]
 
@@ -32,7 +33,7 @@ class EpisodeRecorder:
     Args:
         folder: gets a folder for each episode, beside those that are there.
         types: of all messages.
-        latched: topics whose last message each episode begins with, such as the plan.
+        latched: topics whose last message each episode begins with, such as the plan; ``repeat`` names further ones.
         say: is given lines for the user.
         prefix: of the topic that marks are written on, a robot's namespace.
 
@@ -50,6 +51,7 @@ class EpisodeRecorder:
         self.folder, self._types, self._latched, self._say = folder, types, set(latched), say
         self._marks = f"{prefix}{RECORD}"
         self._last: dict[str, tuple[str, bytes]] = {}
+        self._held: dict[str, dict[bytes, str]] = {}
         self._unknown: set[str] = set()
         self._writer: Writer | None = None
         self._path = folder
@@ -73,10 +75,23 @@ class EpisodeRecorder:
         """A message has come, of a type such as std_msgs/msg/String, at ``now`` s of the system's clock."""
         if topic in self._latched:
             self._last[topic] = kind, data
+        elif (held := self._held.get(topic)) is not None:
+            held.pop(data, None)  # the same again is the newest now
+            held[data] = kind
+            if len(held) > _HELD:
+                del held[next(iter(held))]
         if self._writer is not None:
             self._write(topic, kind, data, now)
             if now - self._flushed > _EVERY:
                 self.flush(now)
+
+    def repeat(self, topic: str) -> None:
+        """From now on each episode begins with what this topic said before, such as /tf_static.
+
+        Several may publish there, each once and something else, so that the last message alone would not do.
+        """
+        if topic not in self._latched:
+            self._held.setdefault(topic, {})
 
     def begin(self, now: float) -> None:
         """An episode begins; one that is being recorded ends first."""
@@ -93,6 +108,9 @@ class EpisodeRecorder:
         self._begun = self._flushed = now
         for topic, (kind, data) in self._last.items():
             self._write(topic, kind, data, now)
+        for topic, held in self._held.items():
+            for data, kind in held.items():
+                self._write(topic, kind, data, now)
         self._note("begin", now)
         self._say(f"recording {self._path.name}")
 

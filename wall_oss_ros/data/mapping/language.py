@@ -15,7 +15,7 @@ from wall_oss_ros.data.mapping.columns import Columns
 from wall_oss_ros.data.mapping.spec import Language
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy import prompts
-from wall_oss_ros.uni_cot.planner import normalise
+from wall_oss_ros.policy.known_sentences import normalise
 
 if TYPE_CHECKING:
     from wall_oss_ros.data.lerobot import LeRobotDataset
