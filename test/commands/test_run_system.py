@@ -17,6 +17,7 @@ import pytest
 from domains import reserve
 
 from wall_oss_ros.commands.main import main
+from wall_oss_ros.data.bags.bag import Bag
 from wall_oss_ros.data.lerobot import open_dataset
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy.checkpoints import model_directory, robots_of
@@ -152,6 +153,8 @@ def test_the_exit_status_is_the_verdict_and_what_was_done_becomes_a_dataset(star
 
 def assert_is_recorded(folder: Path) -> None:
     """The bags below the folder become episodes whose actions are where the arm then came to be."""
+    with Bag(folder / "bags/episode_0000") as bag:
+        assert {"/tf_static", "/wall_oss/plan", "/wall_oss/action_chunk"} <= set(bag.topics), "said before it began, too"
     out = str(folder / "dataset")
     assert main(["data", "from-bag", str(folder / "bags"), "--robot", "franka", "--output", out, "--gaps", "cut"]) == 0
     dataset = open_dataset(out)
