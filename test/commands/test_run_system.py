@@ -154,7 +154,9 @@ def test_the_exit_status_is_the_verdict_and_what_was_done_becomes_a_dataset(star
 def assert_is_recorded(folder: Path) -> None:
     """The bags below the folder become episodes whose actions are where the arm then came to be."""
     with Bag(folder / "bags/episode_0000") as bag:
-        assert {"/tf_static", "/wall_oss/plan", "/wall_oss/action_chunk"} <= set(bag.topics), "said before it began, too"
+        assert {"/tf_static", "/wall_oss/plan", "/wall_oss/action_chunk"} <= set(bag.topics), (
+            "said before it began, too"
+        )
     out = str(folder / "dataset")
     assert main(["data", "from-bag", str(folder / "bags"), "--robot", "franka", "--output", out, "--gaps", "cut"]) == 0
     dataset = open_dataset(out)
