@@ -127,6 +127,10 @@ CONFIGS = {
     "remote code": (dict(auto_map={"AutoModel": "code.Model"}), "auto_map"),
     "token outside": (dict(eos_token_id=10**6), "eos_token_id 1000000"),
     "vocabulary": (dict(vocab_size=100), "vocab_size 100, but the weights have"),
+    "sentences": (
+        dict(known_sentences={"instructions": ["lift the {colour} tray"]}),
+        "known_sentences: 'lift the {colour} tray' has {colour}",
+    ),
     "rate": (dict(action_rate_hz=5.0), "against the profile franka: its chunks have 5 rows"),
 }
 

@@ -63,6 +63,9 @@ def show(report, console) -> None:
     rows.append(("all", f"{total:,}", "", _size(sum(part.bytes for part in report.parts)), "", ""))
     _table(console, "Parameters", ("part", "numbers", "share", "size", "type", "tensors"), rows)
     _table(console, "Views", ("name", "in the prompt"), report.views.items())
+    rows = [(kind, one) for kind, templates in report.sentences.items() for one in templates]
+    if rows:
+        _table(console, "Understood, and nothing else", ("kind", "sentence"), rows)
     _table(console, "Degrees of freedom", ("name", "numbers"), report.degrees_of_freedom.items())
     for name, robot in report.robots.items():
         _statistics(console, name, robot)

@@ -27,6 +27,7 @@ from wall_oss_ros.model.weights import (
     split_fused,
 )
 from wall_oss_ros.policy.fit import TURN, mismatches
+from wall_oss_ros.policy.known_sentences import KnownSentences
 from wall_oss_ros.policy.normalizer import Normalizer
 from wall_oss_ros.policy.prompts import VIEW_NAMES
 from wall_oss_ros.policy.robot_statistics import never_set
@@ -74,6 +75,7 @@ class Report:
     architecture: dict[str, Any] = field(default_factory=dict)
     parts: list[weights.Part] = field(default_factory=list)
     views: dict[str, str] = field(default_factory=dict)  # name and words in the prompt
+    sentences: dict[str, list[str]] = field(default_factory=dict)  # templates by kind; a kind without any: all may be
     degrees_of_freedom: dict[str, int] = field(default_factory=dict)
     robots: dict[str, dict[str, Any]] = field(default_factory=dict)  # kind, state and action: lists of entries
     tokenizer: dict[str, Any] = field(default_factory=dict)
@@ -102,6 +104,11 @@ def inspect(path, robot: str | None = None, read_weights: bool = True) -> Report
     report.architecture = architecture(config, headers)
     report.views = {view: VIEW_NAMES.get(view, "") for view in config.views}
     report.degrees_of_freedom = dict(config.dof_config)
+    try:
+        KnownSentences(known := config.extra.get("known_sentences", {}))
+        report.sentences = {kind: known[kind] for kind in ("instructions", "questions") if kind in known}
+    except WallOSSError as error:
+        report.suspicious.append(error.message)
     report.suspicious += _config_suspicions(config)
     report.tokenizer, found = tokens(config, folder)
     report.suspicious += found
