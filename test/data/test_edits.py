@@ -78,6 +78,16 @@ def test_a_filter_keeps_what_is_chosen(version, video, tmp_path):
         assert made.videos_cut == 2 and made.unused_frames <= 4
 
 
+@pytest.mark.parametrize("words", [("a", "a"), ("a", "b"), ("a", None), (None, None)])
+def test_the_mapping_goes_along_where_all_have_the_same(words, tmp_path):
+    folders = [make(tmp_path / str(seed), seed) for seed in (1, 2)]
+    for folder, text in zip(folders, words):
+        if text is not None:
+            (folder / "mapping.yaml").write_text(text)
+    compose([whole(open_survey(folder)) for folder in folders], tmp_path / "both")
+    assert (tmp_path / "both" / "mapping.yaml").exists() == (words == ("a", "a"))
+
+
 def test_stale_offsets_are_mended(tmp_path):
     folder = make(tmp_path / "a", 4, 4)
 

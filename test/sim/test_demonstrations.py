@@ -18,7 +18,7 @@ from training_support import small_recipe
 from wall_oss_ros.commands.main import main
 from wall_oss_ros.data.dataset import ActingSample, LanguageSample
 from wall_oss_ros.data.frames import FrameSet
-from wall_oss_ros.data.lerobot import open_dataset
+from wall_oss_ros.data.lerobot import EpisodeData, Feature, LeRobotWriter, open_dataset
 from wall_oss_ros.data.mapping.recorded import RecordedDataset
 from wall_oss_ros.data.mapping.spec import load_mapping
 from wall_oss_ros.errors import WallOSSError
@@ -215,6 +215,13 @@ def test_what_is_no_place_for_it_is_refused(cubes, tmp_path, capsys):
     assert "is of the robot franka, not ur" in capsys.readouterr().err
     assert main([*VERB, "--robot", "dual_arm:tiago_dual", "--output", str(tmp_path / "none")]) == 2
     assert not (tmp_path / "none").exists() and "simulation" in capsys.readouterr().err
+    with LeRobotWriter(tmp_path / "other", 10, {"action": Feature("float32", (2,), None)}) as writer:
+        writer.add(EpisodeData({"action": np.zeros((5, 2))}, task="wait"))
+    assert main([*VERB, "--output", str(tmp_path / "other")]) == 2
+    assert "no dataset of demonstrations in simulation" in capsys.readouterr().err
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").touch()
+    assert main([*VERB, "--output", str(tmp_path / "full")]) == 2 and "in the way" in capsys.readouterr().err
     assert main([*VERB, "--episodes", "0", "--output", str(tmp_path / "none")]) == 2
 
 

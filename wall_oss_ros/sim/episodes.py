@@ -101,10 +101,7 @@ class EpisodeMaker:
         action = np.array(motions)
         columns = {"observation.state": states[:, self._slots], "action": action[:, 0, 0]}
         pictures = {column: shown.images[:, view] for view, column in enumerate(self._views.values())}
-        text = shown.goal.text()
-        plan = [
-            Entry("assistant", "\n".join(shown.goal.subtasks()), "plan", 0.0),
-        ]
+        plan = [Entry("assistant", "\n".join(shown.goal.subtasks()), "plan", 0.0)]
         events = [
             (row, entry)
             for row, record in enumerate(shown.records)
@@ -112,13 +109,14 @@ class EpisodeMaker:
             for entry in self._asked(question, answer)
         ]
         return EpisodeData(
-            columns, pictures, text, [row[0] for row in subtasks], plan, events,
+            columns, pictures, shown.goal.text(), [row[0] for row in subtasks], plan, events,
             Branches(tasks, subtasks, action, np.array(known), np.array(weights)),
             {"success": shown.success, **extra},
         )  # fmt: skip
 
-    def _branches(self, record: np.void, state: np.ndarray, goal: Goal, rng: np.random.Generator):
-        """Instructions, what they call for, their targets, which of them are known, and weights."""
+    def _branches(self, record: np.void, state: np.ndarray, goal: Goal, rng: np.random.Generator) -> tuple[Any, ...]:
+        """Of one frame: B instructions, the subtasks that they call for, their targets (B, H, A), which of them are
+        known (B, H), and weights (B,)."""
         language = self._task.language
         names, shares = self._task.subtasks(record)
         drawn = [language.instruction(rng, record) for _ in range(_INSTRUCTIONS)]
@@ -138,14 +136,8 @@ class EpisodeMaker:
                 chunk = self._task.actions(record["chunks"][which])
                 targets[branch] = self._layout.absolute(chunk, state)[:, self._slots]
                 known[branch], weights[branch] = True, shares[which] * (subtask in names)
-        lacking = [None] * (count - len(pairs))
-        return (
-            [*(text for text, _ in pairs), *lacking],
-            [*(name for _, name in pairs), *lacking],
-            targets,
-            known,
-            weights,
-        )
+        instructions, subtasks = zip(*pairs, *[(None, None)] * (count - len(pairs)))
+        return instructions, subtasks, targets, known, weights
 
     def _questions(self, record: np.void, rng: np.random.Generator) -> dict[str, str]:
         """Questions about a frame, with their answers."""
