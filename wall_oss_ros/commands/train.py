@@ -12,11 +12,14 @@ examples:
   wall-oss train --recipe my_recordings.yaml --output runs/mine --dry-run
   wall-oss train --recipe my_recordings.yaml --output runs/mine --device cuda
   wall-oss train --recipe my_recordings.yaml --output runs/mine --open-loop
+  torchrun --nproc-per-node 8 -m wall_oss_ros.commands.main train --recipe my_recordings.yaml --output runs/mine \
+    --device cuda
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,6 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="train nothing; compare the checkpoint in OUTPUT with the held-out episodes of the recipe's recordings",
     )
+    parser.add_argument(
+        "--tensorboard", action="store_true", help="write the curves for TensorBoard, too, in OUTPUT/tensorboard"
+    )
     parser.add_argument("--resume", action="store_true", help="go on from the last save in OUTPUT")
 
 
@@ -68,12 +74,18 @@ def main(args: argparse.Namespace) -> int:
     """
     if args.resume and args.output is None:
         raise WallOSSError("--resume needs to know what to go on with.", "Name the folder: --output DIR.")
+    several = "TORCHELASTIC_RUN_ID" in os.environ  # torchrun
+    if several and (args.output is None or args.dry_run or args.open_loop):
+        raise WallOSSError(
+            "Several processes train into one folder, and --dry-run and --open-loop train nothing.",
+            "Name the folder by --output; look at the data, or compare, without torchrun.",
+        )
     if args.open_loop:
         return _open_loop(args)
     output = args.output or Path("runs") / datetime.now().strftime("train_%Y-%m-%d_%H-%M-%S")
     for made in (output, args.data or output):
         require_writable(made)
-    saved = any((output / "run").glob("*.safetensors"))
+    saved = any((output / "run").glob("*.safetensors")) or (output / "run" / "progress.json").exists()
     if args.resume and not saved:
         raise WallOSSError(f"{output} has no save to go on from.", "Start without --resume.")
     if saved and not args.resume and not args.dry_run:
@@ -81,13 +93,18 @@ def main(args: argparse.Namespace) -> int:
             f"{output} already has a training run.", "Add --resume to go on with it, or name another --output."
         )
 
+    from wall_oss_ros.training.events import require_tensorboard
     from wall_oss_ros.training.recipe import load_recipe
 
+    if args.tensorboard:
+        require_tensorboard()
     recipe = load_recipe(args.recipe)
     if args.dry_run:
         _dry_run(recipe, output, args.data)
         return 0
     try:
+        if several:
+            return _train_together(recipe, output, args)
         _train(recipe, output, args)
     except FloatingPointError as error:
         raise WallOSSError(
@@ -123,6 +140,34 @@ def _dry_run(recipe: Recipe, output: Path, data: Path | None) -> None:
     print(said)
 
 
+def _train_together(recipe: Recipe, output: Path, args: argparse.Namespace) -> int:
+    """As one of the processes that torchrun has started."""
+    from wall_oss_ros.training import distributed
+    from wall_oss_ros.training.fine_tuning import image_size
+    from wall_oss_ros.training.pipeline import train
+    from wall_oss_ros.training.sources import open_sources
+
+    try:
+        distributed.require_shareable(recipe, int(os.environ["WORLD_SIZE"]))
+    except WallOSSError:
+        if os.environ["RANK"] == "0":  # which speaks for all
+            raise
+        return 2
+    processes = distributed.join(args.device)
+    machine = "pictures" if processes.size == processes.on_machine else f"pictures-{processes.machine}"
+    try:
+        with processes.in_turn():
+            mixture = open_sources(recipe, image_size(recipe), output / "run" / machine)
+        train(
+            recipe, output, mixture, None, args.minutes, args.resume, processes=processes, tensorboard=args.tensorboard
+        )
+    finally:
+        distributed.leave()
+    if processes.leads:
+        print(f"written to {output}; try it: wall-oss run --model {output}")
+    return 0
+
+
 def _train(recipe: Recipe, output: Path, args: argparse.Namespace) -> None:
     from wall_oss_ros.training.pipeline import train
 
@@ -136,10 +181,11 @@ def _train(recipe: Recipe, output: Path, args: argparse.Namespace) -> None:
         from wall_oss_ros.training.sources import open_sources
 
         mixture = open_sources(recipe, image_size(recipe), output / "run" / "pictures")
-        train(recipe, output, mixture, None, args.minutes, args.resume, args.device)
+        train(recipe, output, mixture, None, args.minutes, args.resume, args.device, tensorboard=args.tensorboard)
     else:
         from wall_oss_ros.sim.dagger import Dagger
         from wall_oss_ros.sim.datasets import make_dataset
 
         data = make_dataset(recipe, args.data or output / "data")
-        train(recipe, output, data, Dagger(recipe), args.minutes, args.resume, args.device)
+        how = {"tensorboard": args.tensorboard}
+        train(recipe, output, data, Dagger(recipe), args.minutes, args.resume, args.device, **how)

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection
+import shutil
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import torch
@@ -35,28 +36,48 @@ def save(
     Raises:
         WallOSSError: they cannot be written; the save before is still there.
     """
+    tensors = _apart(tensors_of(model, optimizer, mean, only))
+    file = f"training-{progress['step']}.safetensors"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, folder / f"{file}.part")
+        os.replace(folder / f"{file}.part", folder / file)
+        finish(folder, progress, file)
+    except (OSError, SafetensorError) as error:
+        raise unwritable(folder, error) from None
+
+
+def tensors_of(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    mean: MeanWeights | None = None,
+    only: Collection[str] | None = None,
+) -> dict[str, torch.Tensor]:
+    """What a save consists of, by name; see :func:`save`."""
     names = {id(p): name for name, p in model.named_parameters()}
     frozen = set() if only is None else {*names.values()} - {*only}
     tensors = {f"model.{n}": p.detach().contiguous() for n, p in model.state_dict().items() if n not in frozen}
     for parameter, state in optimizer.state.items():
         for key, value in state.items():
             tensors[f"optimizer.{key}.{names[id(parameter)]}"] = torch.as_tensor(value).detach().contiguous()
-    tensors |= {f"mean.{name}": value.contiguous() for name, value in (mean.values if mean else {}).items()}
-    file = f"training-{progress['step']}.safetensors"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file(_apart(tensors), folder / f"{file}.part")
-        os.replace(folder / f"{file}.part", folder / file)
-        partial = folder / "progress.json.part"
-        partial.write_text(json.dumps({**progress, "file": file}, indent=1))
-        os.replace(partial, folder / "progress.json")
-    except (OSError, SafetensorError) as error:
-        raise WallOSSError(
-            f"{folder} cannot be written: {error}.", "Make room; --resume then goes on from the save before."
-        ) from None
-    for old in folder.glob("training-*.safetensors*"):
-        if old.name != file:
+    return tensors | {f"mean.{name}": value.contiguous() for name, value in (mean.values if mean else {}).items()}
+
+
+def finish(folder: Path, progress: dict, file: str) -> None:
+    """Has a run go on from ``file`` of its folder, and removes earlier saves."""
+    partial = folder / "progress.json.part"
+    partial.write_text(json.dumps({**progress, "file": file}, indent=1))
+    os.replace(partial, folder / "progress.json")
+    for old in folder.glob("training-*"):
+        if old.is_dir() and old.name != file:
+            shutil.rmtree(old, ignore_errors=True)
+        elif old.name != file:
             old.unlink()
+
+
+def unwritable(folder: Path, error: Exception) -> WallOSSError:
+    why = str(error).strip().splitlines()[-1]
+    return WallOSSError(f"{folder} cannot be written: {why}.", "Make room; --resume then goes on from the save before.")
 
 
 def _apart(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -76,27 +97,51 @@ def load(
     optimizer: torch.optim.Optimizer,
     mean: MeanWeights | None = None,
     only: Collection[str] | None = None,
+    read_own: Callable[[Path, dict, Callable[[str], torch.Tensor]], dict[str, torch.Tensor]] | None = None,
 ) -> dict:
-    """Restores what :func:`save` wrote and returns the progress.
+    """Restores what :func:`save` or several processes wrote and returns the progress.
+
+    Args:
+        read_own: reads this process's part of it, where there are several; see ``shards.py``.
 
     Raises:
         WallOSSError: there is no complete save in the folder, or it is of another model.
     """
+    weights, parameters = model.state_dict(), dict(model.named_parameters())
+
+    def like(name: str) -> torch.Tensor:
+        kind, _, rest = name.partition(".")
+        if kind == "optimizer":
+            moment, rest = rest.split(".", 1)
+            return torch.zeros(()) if moment == "step" else torch.zeros_like(parameters[rest].detach())
+        return (mean.values if kind == "mean" and mean else weights)[rest].detach()
+
     try:
         progress = json.loads((folder / "progress.json").read_text())
-        tensors = load_file(folder / progress["file"])
+        file = folder / progress["file"]
+        if read_own is not None:
+            tensors = read_own(file, progress, like)
+        elif file.is_dir():
+            from wall_oss_ros.training import shards  # PyTorch's distributed parts, for this case alone
+
+            tensors = shards.read_all(file, progress)
+        else:
+            tensors = load_file(file)
+    except (KeyError, RuntimeError) as error:
+        raise _another_model(folder) from error
     except Exception as error:  # safetensors has its own exception types for damaged files
         raise WallOSSError(
             f"{folder} has no save to resume from ({error}).", "Start the training without --resume."
         ) from error
-    weights = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
-    parameters = dict(model.named_parameters())
+    saved = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
     if mean is not None and not any(name.startswith("mean.") for name in tensors):  # a run of before there was one
-        tensors |= {f"mean.{name}": weights[name] for name in mean.values if name in weights}
+        tensors |= {f"mean.{name}": saved[name] for name in mean.values if name in saved}
     try:
-        missing, unknown = model.load_state_dict(weights, strict=only is None)
-        if unknown or (only is not None and not {*only}.isdisjoint(missing)):
+        missing, unknown = {*weights} - {*saved}, {*saved} - {*weights}
+        if unknown or missing & (set(weights) if only is None else {*only}):
             raise RuntimeError
+        if read_own is None:
+            model.load_state_dict(saved, strict=False)
         for key, value in tensors.items():
             if key.startswith("optimizer."):
                 _, moment, name = key.split(".", 2)
@@ -105,7 +150,9 @@ def load(
             elif key.startswith("mean.") and mean is not None:
                 mean.values[key.removeprefix("mean.")].copy_(value)
     except (RuntimeError, KeyError) as error:
-        raise WallOSSError(
-            f"The save in {folder} is of another model.", "Use the recipe that it was started with."
-        ) from error
+        raise _another_model(folder) from error
     return progress
+
+
+def _another_model(folder: Path) -> WallOSSError:
+    return WallOSSError(f"The save in {folder} is of another model.", "Use the recipe that it was started with.")

@@ -13,13 +13,20 @@ from typing import IO, Any
 
 import torch
 
+from wall_oss_ros.training.events import Events
+
 
 class TrainingLog:
     """Lines for steps, each on disk as soon as it is said.
 
     A run that was killed has said more than it had saved: of the lines that are there, those behind ``step``, from
     which it goes on, are dropped first.
+
+    Attributes:
+        events: where the same is shown to TensorBoard, if anywhere.
     """
+
+    events: Events | None = None
 
     def __init__(self, folder: Path, fields: Sequence[str], step: int):
         self._csv, self._json, self._fields = folder / "log.csv", folder / "log.jsonl", list(fields)
@@ -72,6 +79,8 @@ class TrainingLog:
 
     def _say(self, content: dict[str, Any]) -> None:
         self._files[1].write(json.dumps(content) + "\n")
+        if self.events is not None:
+            self.events.say(content)
         for file in self._files:
             file.flush()
 

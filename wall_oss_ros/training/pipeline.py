@@ -8,9 +8,10 @@ import json
 import math
 import shutil
 import time
+from contextlib import nullcontext
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from wall_oss_ros.policy.checkpoints import model_directory
 from wall_oss_ros.policy.fast_actions import FOLDER
 from wall_oss_ros.policy.tokens import PROMPT_TOKENS, read_tokenizer
 from wall_oss_ros.training.batches import Batches
+from wall_oss_ros.training.events import require_tensorboard
 from wall_oss_ros.training.fast_head import fast_words, require_sayable
 from wall_oss_ros.training.fine_tuning import adapt, mixture_model, write_robots
 from wall_oss_ros.training.lora import merge_lora, save_adapter
@@ -36,6 +38,9 @@ from wall_oss_ros.training.start import start_from
 from wall_oss_ros.training.tokenizer import train_tokenizer
 from wall_oss_ros.training.trainer import Trainer
 from wall_oss_ros.training.vision import pretrain_vision
+
+if TYPE_CHECKING:
+    from wall_oss_ros.training.distributed import Processes
 
 TOKENIZER_SAMPLES = 6000
 _BESIDE = ("*.json", "*.txt", "*.jinja", "*.model")
@@ -96,10 +101,13 @@ def make_model(recipe: Recipe, data: Dataset | Mixture, tokenizer: Tokenizer) ->
     return model
 
 
-def set_statistics(model: WallOSS, data: Dataset | Mixture) -> None:
+def set_statistics(model: WallOSS, data: Dataset | Mixture, processes: Processes | None = None) -> None:
     """Stores the data's statistics of states and actions under the names of all its robots."""
     head = model.action_preprocessor
-    found = statistics(data) if isinstance(data, Mixture) else dict.fromkeys(data.robots, data.statistics())
+    if isinstance(data, Mixture):
+        found = statistics(data) if processes is None else processes.from_leader(lambda: statistics(data))
+    else:
+        found = dict.fromkeys(data.robots, data.statistics())
     for robot, known in found.items():
         for one, table in zip(known, (head.normalizer_propri, head.normalizer_action)):
             one.store(table, robot)
@@ -121,16 +129,23 @@ class Prepared(NamedTuple):
 
 
 def prepare(
-    recipe: Recipe, data: Dataset | Mixture, run: Path, resume: bool = False, device: torch.device | str = "cpu"
+    recipe: Recipe,
+    data: Dataset | Mixture,
+    run: Path,
+    resume: bool = False,
+    device: torch.device | str = "cpu",
+    processes: Processes | None = None,
 ) -> Prepared:
     """All that a run needs, in its folder."""
     torch.manual_seed(recipe.seed)
-    tokenizer = make_tokenizer(recipe, data, run)
-    words = fast_words(recipe, data, tokenizer, run)
+    with nullcontext() if processes is None else processes.in_turn():
+        tokenizer = make_tokenizer(recipe, data, run)
+        words = fast_words(recipe, data, tokenizer, run)
     model = make_model(recipe, data, tokenizer)
-    set_statistics(model, data)
+    set_statistics(model, data, processes)
     only = None if recipe.lora is None else adapt(model, recipe)
-    model.to(device)
+    if processes is None:
+        model.to(device)
     batches: Batches | MixedBatches
     if isinstance(data, Mixture):
         batches = MixedBatches(data, tokenizer, model, recipe.seed, words)
@@ -139,7 +154,11 @@ def prepare(
     else:
         pretrain_vision(model, data, recipe, run)
         batches = Batches(data, tokenizer, model, recipe.seed)
-    return Prepared(model, tokenizer, Trainer(model, batches, recipe, run, resume, only))
+    if processes is None:
+        return Prepared(model, tokenizer, Trainer(model, batches, recipe, run, resume, only))
+    from wall_oss_ros.training.sharded import ShardedTrainer  # PyTorch's distributed parts, for this case alone
+
+    return Prepared(model, tokenizer, ShardedTrainer(processes, model, batches, recipe, run, resume, only))
 
 
 def train(
@@ -150,6 +169,8 @@ def train(
     minutes: float | None = None,
     resume: bool = False,
     device: str = "cpu",
+    processes: Processes | None = None,
+    tensorboard: bool = False,
 ) -> Path:
     """Trains by the recipe and writes a checkpoint that ``Policy.from_pretrained`` loads.
 
@@ -161,11 +182,15 @@ def train(
         minutes: stop (and export) after about this long; otherwise at the recipe's end.
         resume: go on from the last save in ``output/run``.
         device: that computes.
+        processes: this one among several; they have devices of their own.
+        tensorboard: whether curves are shown by TensorBoard's files, too, in ``output/tensorboard``.
 
     Raises:
-        WallOSSError: the recipe wants DAgger and nothing collects for it.
+        WallOSSError: the recipe wants DAgger and nothing collects for it, or tensorboard is not installed.
     """
-    device = as_device(device)  # before hours are spent
+    if tensorboard:
+        require_tensorboard()
+    device = as_device(device) if processes is None else processes.device  # before hours are spent
     if dagger is None and any(stage.dagger_episodes for stage in recipe.stages):
         raise WallOSSError(
             f"The recipe {recipe.name} wants DAgger, for which the model has to act: these data have no simulator.",
@@ -173,7 +198,9 @@ def train(
         )
     output, run = Path(output), Path(output) / "run"
     resume = resume and (run / "progress.json").exists()
-    _, tokenizer, trainer = prepare(recipe, data, run, resume, device)
+    _, tokenizer, trainer = prepare(recipe, data, run, resume, device, processes)
+    if tensorboard:
+        trainer.show(output / "tensorboard")
     deadline = time.monotonic() + 60 * minutes if minutes else math.inf
     collected: list[Dataset] = []
     end = 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
@@ -25,6 +25,7 @@ from wall_oss_ros.model import WallOSS
 from wall_oss_ros.training import checkpointing
 from wall_oss_ros.training.batches import Batches
 from wall_oss_ros.training.ema import MeanWeights
+from wall_oss_ros.training.events import Events
 from wall_oss_ros.training.log import NoLog, TrainingLog, peak_memory
 from wall_oss_ros.training.losses import Batch, Losses, Noise, compute, draw_noise, draw_noise_by_row
 from wall_oss_ros.training.optimization import learning_rate, make_optimizer, trainable
@@ -76,6 +77,11 @@ class Trainer:
         self._data, self._collected = getattr(batches, "data", None), 0
         self._questions: dict[str, SubtaskQuestions] | None = None
 
+    def show(self, folder: Path) -> None:
+        """Writes the curves for TensorBoard, too."""
+        if self.leads:
+            self._log.events = Events(folder, self.step)
+
     def learn_from(self, collected: Sequence[Dataset]) -> None:
         """Trains on these DAgger samples, too; a stage says which share of its samples is drawn from them."""
         self.batches.data = self._data.after(collected)
@@ -87,7 +93,7 @@ class Trainer:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with self._log, Progress(*columns, disable=not self.leads) as bar:
             task = bar.add_task("training", total=total, completed=self.step)
-            current = None
+            current, spent = None, deque[float](maxlen=50)
             self._next = None  # what was drawn ahead may be of other data
             self._draw_ahead()
             while self.step < until and self._goes_on(deadline):
@@ -96,7 +102,9 @@ class Trainer:
                     self._begin(stage)
                     current = stage
                 row, more = self._train_step(stage, within)
-                more |= {"left_s": round(more["step_s"] * (total - self.step), 1), "memory_mb": self._memory()}
+                spent.append(more["step_s"])
+                left = float(np.mean(spent)) * (total - self.step)
+                more |= {"left_s": round(left, 1), "memory_mb": self._memory()}
                 self._log.write(row, more)
                 bar.update(
                     task,
@@ -205,6 +213,7 @@ class Trainer:
         values = (self.step, stage.name, round(self.seconds, 1), rate, *means(whole[:6]))
         more: dict = {
             "step_s": round(spent, 4),
+            "steps_s": round(1 / spent, 4),
             "samples_s": round(whole[6] / spent, 2),
             "tokens_s": round(whole[7] / spent, 1),
             "kinds": kind_means(kinds),
