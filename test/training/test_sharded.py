@@ -8,20 +8,26 @@ import shutil
 import subprocess
 import sys
 from argparse import ArgumentParser
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from network_support import IMAGE, PAD, small_model
 from recipe_support import lay_out, recipe
 from safetensors.torch import load_file
+from training_support import HORIZON, PREFIX, packed_batch
 
 from wall_oss_ros.commands import train as command
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy import Policy
 from wall_oss_ros.training.distributed import share
+from wall_oss_ros.training.losses import Losses, draw_noise
+from wall_oss_ros.training.packing import pack
 from wall_oss_ros.training.pipeline import train
 from wall_oss_ros.training.recipe import Recipe
+from wall_oss_ros.training.sharded import _Network
 from wall_oss_ros.training.sources import Drawn, open_sources
 from wall_oss_ros.training.trainer import Trainer
 
@@ -141,6 +147,24 @@ def test_two_processes_train_as_one_and_go_on_from_each_others_saves(tmp_path, m
         for name, losses in ours.get("held_out", {}).items():
             np.testing.assert_allclose(losses, theirs["held_out"][name], rtol=2e-3)
         assert sum(part["samples"] for part in ours.get("sources", {}).values()) in (0, 5)
+
+
+def test_rows_with_nothing_to_say_see_or_do_have_gradients_of_zero_for_every_part():
+    model = small_model()
+    batch = packed_batch(model, language=[])
+    blind = [i for i in PREFIX if i != IMAGE]
+    positions = np.tile(np.arange(len(blind)), (3, 1))
+    packed = pack([(blind, positions)] * 2, [[]] * 2, [[[20, 21]]] * 2, 2, HORIZON, PAD)
+    grids, pictures = batch.image_grid_thw[:0], torch.zeros(2, dtype=torch.long)
+    batch = replace(
+        batch, packed=packed, pixel_values=batch.pixel_values[:0], image_grid_thw=grids, pictures=pictures,
+        actions=batch.actions[:, :1], dof_mask=torch.zeros_like(batch.dof_mask),
+    )  # fmt: skip
+    losses = Losses(*_Network(model)(batch, 2, draw_noise(model, batch, 2, torch.Generator())))
+    (losses.cross_entropy + losses.flow + losses.fast).backward()
+    assert [loss.item() for loss in losses.all] == [0, 0, 0]
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None and not parameter.grad.any(), name
 
 
 @pytest.mark.parametrize("counts, size, at_once", [((5,), 2, 2), ((3, 4, 1), 3, 1), ((2, 9), 4, 2), ((1, 1), 4, 8)])

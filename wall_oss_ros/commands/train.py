@@ -12,8 +12,7 @@ examples:
   wall-oss train --recipe my_recordings.yaml --output runs/mine --dry-run
   wall-oss train --recipe my_recordings.yaml --output runs/mine --device cuda
   wall-oss train --recipe my_recordings.yaml --output runs/mine --open-loop
-  torchrun --nproc-per-node 8 -m wall_oss_ros.commands.main train --recipe my_recordings.yaml --output runs/mine \
-    --device cuda
+  torchrun --nproc-per-node 8 -m wall_oss_ros.commands.main train --recipe mine.yaml --output runs/mine --device cuda
 """
 
 from __future__ import annotations

@@ -17,6 +17,11 @@ from torch import nn
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.training.ema import MeanWeights
 
+Like = Callable[[str], torch.Tensor]
+"""The tensor, of the right shape and spread, that one of a save is to be read into, by its name."""
+Read = Callable[[Path, dict, Like], dict[str, torch.Tensor]]
+"""From a save's file or folder, and its progress.json, to its tensors."""
+
 
 def save(
     folder: Path,
@@ -97,12 +102,14 @@ def load(
     optimizer: torch.optim.Optimizer,
     mean: MeanWeights | None = None,
     only: Collection[str] | None = None,
-    read_own: Callable[[Path, dict, Callable[[str], torch.Tensor]], dict[str, torch.Tensor]] | None = None,
+    read: Read | None = None,
+    placed: bool = False,
 ) -> dict:
     """Restores what :func:`save` or several processes wrote and returns the progress.
 
     Args:
-        read_own: reads this process's part of it, where there are several; see ``shards.py``.
+        read: reads the file or folder; one file when None.
+        placed: whether what it gives are the model's own tensors, read into.
 
     Raises:
         WallOSSError: there is no complete save in the folder, or it is of another model.
@@ -119,14 +126,7 @@ def load(
     try:
         progress = json.loads((folder / "progress.json").read_text())
         file = folder / progress["file"]
-        if read_own is not None:
-            tensors = read_own(file, progress, like)
-        elif file.is_dir():
-            from wall_oss_ros.training import shards  # PyTorch's distributed parts, for this case alone
-
-            tensors = shards.read_all(file, progress)
-        else:
-            tensors = load_file(file)
+        tensors = load_file(file) if read is None else read(file, progress, like)
     except (KeyError, RuntimeError) as error:
         raise _another_model(folder) from error
     except Exception as error:  # safetensors has its own exception types for damaged files
@@ -140,7 +140,7 @@ def load(
         missing, unknown = {*weights} - {*saved}, {*saved} - {*weights}
         if unknown or missing & (set(weights) if only is None else {*only}):
             raise RuntimeError
-        if read_own is None:
+        if not placed:
             model.load_state_dict(saved, strict=False)
         for key, value in tensors.items():
             if key.startswith("optimizer."):

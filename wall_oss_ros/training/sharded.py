@@ -71,7 +71,7 @@ class ShardedTrainer(Trainer):
         self._saved = self.step
 
     def _load(self) -> dict:
-        return checkpointing.load(self.folder, self.model, self.optimizer, self.mean, self.only, shards.read_own)
+        return checkpointing.load(self.folder, self.model, self.optimizer, self.mean, self.only, shards.read_own, True)
 
     @contextmanager
     def whole(self) -> Iterator[WallOSS | None]:
@@ -128,14 +128,15 @@ class ShardedTrainer(Trainer):
 
     def _settle(self, totals: Totals) -> None:
         """One process leaves weights alone that a step has nothing for; here they have gradients of zero."""
-        spoken = totals.tokens + totals.fast_tokens + self.model.config.tie_word_embeddings
-        moved = totals.entries
+        language = totals.tokens + totals.fast_tokens
         for name, parameter in self.model.named_parameters():
-            if ".propri_proj." in name:
-                unused = not moved + totals.fast_tokens
+            if name.startswith("lm_head.") and not self.model.config.tie_word_embeddings:
+                used = language
+            elif ".propri_proj." in name:
+                used = totals.entries + totals.fast_tokens
             else:
-                unused = not (moved if belongs_to_action_expert(name) else 1)
-            if unused or (name.startswith("lm_head.") and not spoken):
+                used = totals.entries if belongs_to_action_expert(name) else 1
+            if not used:
                 parameter.grad = None
 
 
@@ -150,19 +151,25 @@ class _Network(nn.Module):
         self.model = model
 
     def forward(self, batch: Batch, draws: int, drawn: Noise) -> tuple[Tensor, ...]:
-        model, losses = self.model, compute(self.model, batch, draws, drawn=drawn)
-        nothing = losses.logits.float().sum() if not len(losses.targets) else losses.logits.new_zeros(())
+        nothing = self._nothing(batch)  # in front, since all processes gather weights in one order
+        losses = compute(self.model, batch, draws, drawn=drawn)
+        if not len(losses.targets):
+            nothing = nothing + losses.logits.float().sum()
+        losses = replace(losses, cross_entropy=losses.cross_entropy + nothing)
+        return tuple(getattr(losses, field.name) for field in fields(losses))
+
+    def _nothing(self, batch: Batch) -> Tensor:
+        """Zero, by way of what rows without pictures or states would leave out."""
+        model, vision = self.model, self.model.config.vision
+        nothing = batch.state.new_zeros(())
         if not len(batch.image_grid_thw):
-            blank = batch.pixel_values.new_zeros(
-                model.config.vision.spatial_merge_size**2, model.config.vision.patch_dim
-            )
-            side = model.config.vision.spatial_merge_size
+            side = vision.spatial_merge_size
+            blank = batch.pixel_values.new_zeros(side * side, vision.patch_dim)
             nothing = nothing + 0 * model.visual(blank, torch.tensor([[1, side, side]])).float().sum()
         if not (batch.packed.input_ids == model.config.propri_token_id).any():
             state = model.action_preprocessor.embed_state(batch.state, batch.state_mask)
             nothing = nothing + 0 * state.float().sum()
-        losses = replace(losses, cross_entropy=losses.cross_entropy + nothing)
-        return tuple(getattr(losses, field.name) for field in fields(losses))
+        return nothing
 
 
 def shard(model: WallOSS, mesh: DeviceMesh, precision: str) -> _Network:

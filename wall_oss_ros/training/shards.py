@@ -7,7 +7,7 @@ Any number of processes reads what any number wrote.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,18 +15,17 @@ import torch
 import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
 from safetensors import safe_open
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.distributed.checkpoint import HuggingFaceStorageReader, HuggingFaceStorageWriter
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from wall_oss_ros.training import checkpointing
+from wall_oss_ros.training.checkpointing import Like
 
 if TYPE_CHECKING:
     from wall_oss_ros.training.distributed import Processes
-
-Like = Callable[[str], Tensor]
-"""The tensor, of the right shape and spread, that one of a save is to be read into, by its name."""
 
 
 def save(folder: Path, tensors: dict[str, Tensor], progress: dict, processes: Processes) -> None:
@@ -55,12 +54,14 @@ def _require_complete(target: Path, progress: dict) -> None:
             raise OSError(f"{target.name}/{name} is missing or cut off")
 
 
-def read_all(target: Path, progress: dict) -> dict[str, Tensor]:
-    """All tensors of a save of several processes, complete.
+def read_all(target: Path, progress: dict, like: Like) -> dict[str, Tensor]:
+    """All tensors of a save, complete, whoever wrote it.
 
     Raises:
         OSError: a part of it is missing.
     """
+    if target.is_file():
+        return load_file(target)
     _require_complete(target, progress)
     known = HuggingFaceStorageReader(str(target)).read_metadata().state_dict_metadata
     found = {name: torch.empty(one.size, dtype=one.properties.dtype) for name, one in known.items()}

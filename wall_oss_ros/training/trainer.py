@@ -126,7 +126,12 @@ class Trainer:
         checkpointing.save(self.folder, self.model, self.optimizer, progress, self.mean, self.only)
 
     def _load(self) -> dict:
-        return checkpointing.load(self.folder, self.model, self.optimizer, self.mean, self.only)
+        read = None
+        if any(self.folder.glob("training-*/")):  # of several processes
+            from wall_oss_ros.training.shards import (
+                read_all as read,  # PyTorch's distributed parts, for this case alone
+            )
+        return checkpointing.load(self.folder, self.model, self.optimizer, self.mean, self.only, read)
 
     @contextmanager
     def whole(self) -> Iterator[WallOSS | None]:
