@@ -155,7 +155,7 @@ def _train_together(recipe: Recipe, output: Path, args: argparse.Namespace) -> i
     processes = distributed.join(args.device)
     machine = "pictures" if processes.size == processes.on_machine else f"pictures-{processes.machine}"
     try:
-        with processes.in_turn():
+        with processes.in_turn(by_machine=True):
             mixture = open_sources(recipe, image_size(recipe), output / "run" / machine)
         train(
             recipe, output, mixture, None, args.minutes, args.resume, processes=processes, tensorboard=args.tensorboard

@@ -83,14 +83,15 @@ class Processes:
         return made[0]
 
     @contextmanager
-    def in_turn(self) -> Iterator[None]:
-        """The first process of each machine goes first, and leaves on disk what the others find."""
-        if self.local:
+    def in_turn(self, by_machine: bool = False) -> Iterator[None]:
+        """The process that leads goes first, or the first of each machine, and leaves on disk what the others find."""
+        first = self.local == 0 if by_machine else self.leads
+        if not first:
             dist.barrier()
         try:
             yield
         finally:
-            if not self.local:
+            if first:
                 dist.barrier()
 
     def wait(self) -> None:

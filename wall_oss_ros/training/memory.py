@@ -84,6 +84,10 @@ def _decoder(config: WallOSSConfig, recipe: Recipe, text: float, action: float, 
     inside = (6 * config.hidden_size + keys) * 4
     layer = (text + action) * (kept + inside)
     layer += sum(tokens * 4 * expert.intermediate_size * size for tokens, expert in zip((text, action), config.experts))
+    if recipe.lora is not None and recipe.lora.dropout:  # what goes into each adapter, dropped, and where
+        dropped = 6 * config.hidden_size
+        for tokens, expert in zip((text, action), config.experts):
+            layer += tokens * (dropped + expert.intermediate_size) * (size + 1)
     mask = pairs * 5  # bool, and as numbers for the kernel
     if recipe.checkpoint_activations:
         return config.num_hidden_layers * (text + action) * config.hidden_size * 4 + layer + mask

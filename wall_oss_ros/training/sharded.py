@@ -86,7 +86,7 @@ class ShardedTrainer(Trainer):
                 plain.lm_head.weight = plain.model.embed_tokens.weight
             yield plain.to(self.device).eval()
 
-    def _draw(self, stage: Stage, step: int) -> list[Part]:
+    def draw(self, stage: Stage, step: int) -> list[Part]:
         return self._shared(self.batches.chosen(stage, step), stage, step, rows_at_once(stage))
 
     def _held_out(self, stage: Stage, part: int) -> list[Part]:

@@ -7,6 +7,7 @@ Any number of processes reads what any number wrote.
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,7 +66,9 @@ def read_all(target: Path, progress: dict, like: Like) -> dict[str, Tensor]:
     _require_complete(target, progress)
     known = HuggingFaceStorageReader(str(target)).read_metadata().state_dict_metadata
     found = {name: torch.empty(one.size, dtype=one.properties.dtype) for name, one in known.items()}
-    dcp.load(found, storage_reader=HuggingFaceStorageReader(str(target)), no_dist=True)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "torch.distributed is disabled")  # one process is what is meant
+        dcp.load(found, storage_reader=HuggingFaceStorageReader(str(target)), no_dist=True)
     return found
 
 
