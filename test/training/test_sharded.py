@@ -187,7 +187,8 @@ def test_processes_share_a_step_and_make_as_many_passes(counts, size, at_once):
 
 
 @pytest.mark.parametrize("how, changes, words", [
-    (["--dry-run"], {}, "make a dry run without torchrun"),
+    (["--dry-run"], {}, "--dry-run and --open-loop train nothing"),
+    (["--open-loop"], {}, "--dry-run and --open-loop train nothing"),
     ([], {}, "has a batch of 4, and there are 8 processes"),
     ([], {"datasets": None, "data": {"episodes": 1, "posed_frames": 1}}, "makes its data in simulation"),
     (None, {}, "Name the folder by --output"),

@@ -101,6 +101,11 @@ def main(args: argparse.Namespace) -> int:
     if args.dry_run:
         _dry_run(recipe, output, args.data)
         return 0
+    if recipe.datasets and args.data is not None:
+        raise WallOSSError(
+            f"--data is for demonstrations in simulation; the recipe {recipe.name} trains on recordings.",
+            "Leave it out: the recipe's datasets say where they are.",
+        )
     try:
         if several:
             return _train_together(recipe, output, args)
@@ -171,11 +176,6 @@ def _train(recipe: Recipe, output: Path, args: argparse.Namespace) -> None:
     from wall_oss_ros.training.pipeline import train
 
     if recipe.datasets:
-        if args.data is not None:
-            raise WallOSSError(
-                f"--data is for demonstrations in simulation; the recipe {recipe.name} trains on recordings.",
-                "Leave it out: the recipe's datasets say where they are.",
-            )
         from wall_oss_ros.training.fine_tuning import image_size
         from wall_oss_ros.training.sources import open_sources
 

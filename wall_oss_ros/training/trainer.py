@@ -332,7 +332,7 @@ class Trainer:
     def _asked(self) -> dict[str, dict[str, Share]]:
         """By dataset of recordings: whether held-out frames are given their annotated subtask and plan."""
         most = self.recipe.subtask_frames
-        if not isinstance(self.batches, MixedBatches) or not most or self._processes > 1:  # which have no whole weights
+        if not isinstance(self.batches, MixedBatches) or not most:
             return {}
         if self._questions is None:
             self._questions = questions(self.batches.mixture, self.batches.of_robots, most)
