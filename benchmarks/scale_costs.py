@@ -108,10 +108,11 @@ def memory(training: Training, row: Row, rows: int, shards: int) -> dict[str, fl
     """
     model = training.model
     found = memory_of(model, training.recipe, training.recipe.stages[-1], row.batch(model.config, rows), rows)
-    layers = [_bytes(part) for part in (*model.model.layers, *model.visual.blocks)]
-    if shards > 1:  # this layer's and the next one's weights, in bfloat16, one's gradients, and what is in no layer
-        rest = _bytes(model) - sum(layers)
-        copies = (2 + 1) * max(_numbers(part) for part in model.model.layers) * 2 + rest
+    if shards > 1:  # in bfloat16, two layers' weights and the gradients of one, or the tower's; and what is in neither
+        rest = _bytes(model) - sum(_bytes(part) for part in (model.visual, *model.model.layers))
+        sees = any(p.requires_grad for p in model.visual.parameters())
+        layers = (2 + 1) * max(_numbers(part) for part in model.model.layers)
+        copies = 2 * max(layers, (1 + sees) * _numbers(model.visual)) + rest
     else:  # float32 weights, as bfloat16, for the products of a forward pass
         copies = sum(2 * p.numel() for p in model.parameters() if p.requires_grad)
     parts = {
@@ -180,8 +181,9 @@ def sent(training: Training, gpus: int, on_machine: int) -> tuple[float, float]:
     """
     shards, machines = min(gpus, on_machine), max(1, gpus // on_machine)
     model = training.model
-    layers = sum(2 * _numbers(part) for part in (*model.model.layers, *model.visual.blocks))
-    rest = _bytes(model) - sum(_bytes(part) for part in (*model.model.layers, *model.visual.blocks))
+    parts = (model.visual, *model.model.layers)
+    layers = sum(2 * _numbers(part) for part in parts)
+    rest = _bytes(model) - sum(_bytes(part) for part in parts)
     gradients = 4 * training.trained
     inside = (2 * (layers + rest) + gradients) * (shards - 1) / shards
     return inside, 2 * (machines - 1) / machines * gradients / shards

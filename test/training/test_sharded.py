@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 import torch
 from network_support import IMAGE, PAD, small_model
-from recipe_support import lay_out, recipe
+from PIL import Image
+from recipe_support import ONE, OTHER, lay_out, recipe
 from safetensors.torch import load_file
 from training_support import HORIZON, PREFIX, packed_batch
 
@@ -74,6 +75,18 @@ def named(folder: Path, name: str, *args, **changes) -> tuple[Recipe, Path]:
     return made, (folder / "recipe.yaml").rename(folder / f"{name}.yaml")
 
 
+def asked(folder: Path) -> dict:
+    """Questions about pictures of three sizes, of which a process may have one and another two."""
+    (folder / "vqa").mkdir()
+    lines = []
+    for number, size in enumerate(((60, 80), (30, 90), (90, 30))):
+        Image.fromarray(np.full((*size, 3), 60 * number, np.uint8)).save(folder / "vqa" / f"{number}.png")
+        said = [{"from": "human", "value": "<image>\nWhat is it?"}, {"from": "gpt", "value": f"Grey, {number}."}]
+        lines.append(json.dumps({"image": f"{number}.png", "conversations": said}))
+    (folder / "vqa" / "questions.jsonl").write_text("\n".join(lines))
+    return {"file": "vqa/questions.jsonl", "images": "vqa", "coordinates": "pixels", "held_out": 0.0, "weight": 3.0}
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_two_processes_train_as_one_and_go_on_from_each_others_saves(tmp_path, monkeypatch):
@@ -86,7 +99,8 @@ def test_two_processes_train_as_one_and_go_on_from_each_others_saves(tmp_path, m
     run(recipe(tmp_path, {"steps": 1}, open_loop_episodes=0), tmp_path / "base")
     adapted, adapted_file = named(tmp_path, "adapted", **staged, **LORA, open_loop_episodes=0)
     run(adapted, tmp_path / "adapted_by_one")
-    nodes, nodes_file = named(tmp_path, "nodes", **staged)
+    datasets = [one | {"weight": 1.0} for one in (ONE, OTHER)]
+    nodes, nodes_file = named(tmp_path, "nodes", **staged, datasets=datasets, questions=[asked(tmp_path)])
     run(nodes, tmp_path / "nodes_of_one")
     with monkeypatch.context() as patched, pytest.raises(Killed):
         step = Trainer._train_step

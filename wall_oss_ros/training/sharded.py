@@ -176,14 +176,15 @@ class _Network(nn.Module):
 
 
 def shard(model: WallOSS, mesh: DeviceMesh, precision: str) -> _Network:
-    """Spreads a network's weights, in place, over a mesh: each layer's, each vision block's, and what is left.
+    """Spreads a network's weights, in place, over a mesh: each layer's, the vision tower's, and what is left.
 
+    The tower is one, since it runs once for each size of pictures, and processes may have pictures of different sizes.
     With bfloat16, layers are gathered in it, half as much to send, and gradients are added up in float32.
     """
     policy = MixedPrecisionPolicy()
     if precision == "bfloat16":
         policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=False)
-    for part in (*model.visual.blocks, *model.model.layers):
+    for part in (model.visual, *model.model.layers):
         fully_shard(part, mesh=mesh, mp_policy=policy)
     network = _Network(model)
     fully_shard(network, mesh=mesh, reshard_after_forward=True)  # weights outside of a pass are always shards

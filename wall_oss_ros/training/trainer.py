@@ -128,9 +128,9 @@ class Trainer:
     def _load(self) -> dict:
         read = None
         if any(self.folder.glob("training-*/")):  # of several processes
-            from wall_oss_ros.training.shards import (
-                read_all as read,  # PyTorch's distributed parts, for this case alone
-            )
+            from wall_oss_ros.training import shards  # PyTorch's distributed parts, for this case alone
+
+            read = shards.read_all
         return checkpointing.load(self.folder, self.model, self.optimizer, self.mean, self.only, read)
 
     @contextmanager
