@@ -107,6 +107,7 @@ BAD = [
     (json.dumps({"image": "a.png", "conversations": ASK[:1]}), "not question and answer by turns"),
     (json.dumps({"image": "a.png", "conversations": [*ASK[::-1]]}), "not question and answer by turns"),
     (json.dumps({"image": "a.png", "conversations": [ASK[0], {"from": "gpt", "value": " "}]}), "answer 1 is empty"),
+    (json.dumps({"image": "a.png", "conversations": [ASK[0], {"from": "gpt", "value": "<|a|>"}]}), "answer 1 is empty"),
     (json.dumps({"image": "a.png", "conversations": [ASK[0], {"from": "gpt"}]}), "message 2 has no text"),
     (json.dumps({"image": "a.png", "conversations": [{"from": "robot", "value": "x"}]}), "message 1 is by 'robot'"),
     (json.dumps({"image": "a.png", "conversations": ["x", "y"]}), "message 1 is str"),

@@ -75,8 +75,6 @@ def read_conversation(entry: Any) -> Said:
     elif marks != len(pictures):
         raise ValueError(f"it has {len(pictures)} pictures and {marks} marks {PICTURE}")
     for number, (question, answer) in enumerate(turns, 1):
-        if not answer:
-            raise ValueError(f"answer {number} is empty")
         if PICTURE in answer:
             raise ValueError(f"answer {number} shows a picture")
         if "<video>" in question or "<audio>" in question:
@@ -85,8 +83,16 @@ def read_conversation(entry: Any) -> Said:
 
 
 def taken_apart(said: Said, space: Space | None, size: tuple[int, int] | None) -> tuple[Turn, ...]:
-    """Its turns; see :func:`~wall_oss_ros.data.questions.spots.in_pieces`."""
-    return tuple(Turn(*(_clean(in_pieces(text, space, size)) for text in turn)) for turn in said.turns)
+    """Its turns; see :func:`~wall_oss_ros.data.questions.spots.in_pieces`.
+
+    Raises:
+        ValueError: as there, or nothing is left of an answer without the tokens that mean something in prompts.
+    """
+    turns = tuple(Turn(*(_clean(in_pieces(text, space, size)) for text in turn)) for turn in said.turns)
+    for number, turn in enumerate(turns, 1):
+        if not any(not isinstance(piece, str) or piece.strip() for piece in turn.answer):
+            raise ValueError(f"answer {number} is empty")
+    return turns
 
 
 def _names(entry: dict[str, Any], key: str) -> list[str]:
