@@ -48,6 +48,13 @@ def test_shares_and_tables():
     assert summary["judged_done_and_is"]["of"] == 4 and summary["judged_done_and_is"]["hits"] == 1
 
 
+def test_a_share_of_nothing_is_none_and_is_written_as_json():
+    nobody = [episode("red", "left", None, None, False) for _ in range(2)]
+    summary = evaluate.summarise(CUBES, nobody)
+    assert summary["right_cube"] == {"hits": 0, "of": 0, "share": None, "low": 0.0, "high": 1.0}
+    json.dumps(summary, allow_nan=False)
+
+
 def test_wilson_interval():
     low, high = evaluate.wilson(70, 100)
     assert (low, high) == (pytest.approx(0.604, abs=1e-3), pytest.approx(0.781, abs=1e-3))

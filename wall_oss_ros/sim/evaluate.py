@@ -92,10 +92,10 @@ def evaluate(model: str | Path, cases: Sequence[Case], robot: str, workers: int)
 
 
 def share(hits: int, total: int) -> dict:
-    """A share with its 95 % interval, for JSON."""
+    """A share with its 95 % interval, for JSON; None where there are no cases."""
     low, high = wilson(hits, total)
-    value = hits / total if total else float("nan")
-    return {"hits": hits, "of": total, "share": round(value, 4), "low": round(low, 4), "high": round(high, 4)}
+    value = round(hits / total, 4) if total else None
+    return {"hits": hits, "of": total, "share": value, "low": round(low, 4), "high": round(high, 4)}
 
 
 def summarise(task: Task, episodes: Sequence[Episode]) -> dict:
