@@ -23,7 +23,7 @@ from training_support import HORIZON, PREFIX, packed_batch
 from wall_oss_ros.commands import train as command
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy import Policy
-from wall_oss_ros.training.distributed import share
+from wall_oss_ros.training.distributed import join, share
 from wall_oss_ros.training.losses import Losses, draw_noise
 from wall_oss_ros.training.packing import pack
 from wall_oss_ros.training.pipeline import train
@@ -219,3 +219,19 @@ def test_what_several_processes_cannot_do_is_refused_before_anything_starts(tmp_
         command.main(parser.parse_args(["--recipe", str(tmp_path / "recipe.yaml"), *output]))
     assert words in str(caught.value) and "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("device, on_machine, local, words", [
+    ("cuda:1", 2, 0, "names one device, and torchrun starts a process for each"),
+    ("cuda", 1, 4000, "torchrun started 1 processes here"),
+    ("cpu", 3, 0, "not spread evenly"),
+])  # fmt: skip
+def test_devices_that_processes_cannot_have_are_named_before_any_of_them_waits(
+    monkeypatch, device, on_machine, local, words
+):
+    values = {"RANK": 0, "WORLD_SIZE": 4, "LOCAL_RANK": local, "LOCAL_WORLD_SIZE": on_machine}
+    for name, value in values.items():
+        monkeypatch.setenv(name, str(value))
+    with pytest.raises(WallOSSError) as caught:
+        join(device)
+    assert words in str(caught.value) and "\n" not in str(caught.value)
