@@ -31,7 +31,7 @@ from wall_oss_ros.commands.topic_values import (
 )
 from wall_oss_ros.errors import WallOSSError
 
-_FAREWELL = 5.0  # s for a server to say how a goal that was cancelled has ended
+_FAREWELL = 10.0  # s for a server to say how a goal that was cancelled has ended
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,8 +65,6 @@ def _list(node: Any, args: argparse.Namespace) -> int:
 def _send_goal(node: Any, args: argparse.Namespace) -> int:
     from rclpy.action import ActionClient, get_action_names_and_types
 
-    # A goal must not go on because its client was ended otherwise than by Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     name = absolute(args.action)
     given, values = type_and_values(args.words, "action")
     known = found(
@@ -83,44 +81,53 @@ def _send_goal(node: Any, args: argparse.Namespace) -> int:
         if time.monotonic() > end:
             raise WallOSSError(f"The action {name} does not answer.", "Its node may just have ended.")
         spin(node, 0.05)
+    # An exception in the middle of what rclpy does would leave it unable to hear how the goal ends. And a goal must not
+    # go on because its client was ended otherwise than by Ctrl-C.
+    interrupted: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _frame: interrupted.append(number))
     feedback = (lambda message: _show("Feedback", message.feedback)) if args.feedback else None
     sent = client.send_goal_async(goal, feedback_callback=feedback)
-    try:
-        handle = _wait(node, client, sent, name)
-        if not handle.accepted:
-            print("Goal was rejected.", file=sys.stderr)
-            return 1
-        print(f"Goal accepted with ID: {bytes(handle.goal_id.uuid).hex()}\n", flush=True)
-        return _tell(_wait(node, client, handle.get_result_async(), name))
-    except KeyboardInterrupt:
-        return _cancel(node, sent, name)
+    if not _wait(node, client, sent, name, interrupted):
+        return _cancel(node, sent, None, name, interrupted)
+    handle = sent.result()
+    if not handle.accepted:
+        print("Goal was rejected.", file=sys.stderr)
+        return 1
+    print(f"Goal accepted with ID: {bytes(handle.goal_id.uuid).hex()}\n", flush=True)
+    ended = handle.get_result_async()
+    if not _wait(node, client, ended, name, interrupted):
+        return _cancel(node, sent, ended, name, interrupted)
+    return _tell(ended.result())
 
 
-def _wait(node: Any, client: Any, future: Any, name: str) -> Any:
-    """The future's result, as long as the server is there."""
+def _wait(node: Any, client: Any, future: Any, name: str, interrupted: list[int]) -> bool:
+    """Waits for a future as long as the server is there; whether it is done, and nobody has interrupted that."""
     gone_since = None
     while not future.done():
-        spin(node, 0.1, until=future.done)
+        spin(node, 0.1, until=lambda: future.done() or bool(interrupted))
+        if interrupted:
+            return False
         gone = not client.server_is_ready()
         gone_since = (gone_since or time.monotonic()) if gone else None
         if gone_since is not None and time.monotonic() - gone_since > WAIT:
             raise WallOSSError(f"The server of {name} has gone: what became of the goal is not known.", "Look at it.")
-    return future.result()
+    return True
 
 
-def _cancel(node: Any, sent: Any, name: str) -> int:
-    """Takes the goal back, also one that has only just been sent."""
-    end = time.monotonic() + _FAREWELL
+def _cancel(node: Any, sent: Any, ended: Any, name: str, interrupted: list[int]) -> int:
+    """Takes the goal back, also one that has only just been sent; at the next Ctrl-C it waits no longer."""
+    end, times = time.monotonic() + _FAREWELL, len(interrupted)
 
     def come(future: Any) -> bool:
-        while not future.done() and time.monotonic() < end:
+        while not future.done() and time.monotonic() < end and len(interrupted) == times:
             spin(node, 0.05, until=future.done)
         return future.done()
 
     said = "Nobody has said whether it was: look at the robot."
     if come(sent) and (handle := sent.result()).accepted:
         cancelling = handle.cancel_goal_async()
-        result = handle.get_result_async()
+        result = handle.get_result_async() if ended is None else ended
         if come(cancelling) and not cancelling.result().goals_canceling and not come(result):
             said = f"{name} does not cancel it."
         if come(result):

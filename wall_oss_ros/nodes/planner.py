@@ -155,9 +155,9 @@ class PlannerNode(WallOSSNode):
     def stop(self) -> None:
         self._runner.close()
         with self._goal_over:
-            waited = self._goals and self._goal_over.wait_for(lambda: not self._goals, FAREWELL)
-        if waited:
-            time.sleep(RESULTS)
+            self._goal_over.wait_for(lambda: not self._goals, FAREWELL)
+            left = self._served_until - self.steady()  # of goals that ended just now, by this or before it
+        time.sleep(min(max(left, 0.0), RESULTS))
 
     def diagnose(self):
         message = self._message
@@ -243,6 +243,7 @@ class PlannerNode(WallOSSNode):
         finally:
             with self._goal_over:
                 self._goals -= 1
+                self._served_until = self.steady() + RESULTS
                 self._goal_over.notify_all()
 
     def _follow(self, handle, ticket: Ticket):
