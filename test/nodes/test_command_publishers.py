@@ -125,7 +125,7 @@ def test_a_stream_is_told_the_next_position_in_each_cycle_and_where_it_rests_onc
     assert np.allclose([list(read(message)) for message in sent], [[0.1] * 2, [0.106] * 2, [0.116] * 2])
 
 
-@pytest.mark.parametrize("command", [POSITIONS, GROUP])
+@pytest.mark.parametrize("command", [POSITIONS, pytest.param(GROUP, marks=NEEDS_INTERBOTIX)])
 def test_what_was_told_long_ago_is_not_told_again(node, command):
     publisher = make_command_publisher(node, command, ["a", "b"])
     publisher.send(moving(0.1, 0.106, rest=0.11), 0.0)
@@ -187,6 +187,7 @@ def test_a_gripper_that_rides_is_the_last_of_the_positions(node):
     assert np.allclose(openings, [0.103, 0.1, 0.0985, 0.0985], atol=1e-6)
 
 
+@NEEDS_INTERBOTIX
 def test_alohas_gripper_is_told_apart_from_its_arm_by_the_drivers_name(node):
     profile = ALOHA.arms[1]
     limb = _Limb(node, profile, CommandPublishers(node, profile, np.ones(20, bool)))
@@ -206,6 +207,7 @@ def test_alohas_gripper_is_told_apart_from_its_arm_by_the_drivers_name(node):
     )
 
 
+@NEEDS_INTERBOTIX
 def test_names_told_to_a_trajectory_controller_are_the_drivers(node):
     right = ALOHA.arms[0]
     command = TRAJECTORY.model_copy(update={"topic": right.command.topic})
