@@ -74,7 +74,7 @@ class Worker:
         node.declare_parameter("names", ["a", "b"])
         node.add_on_set_parameters_callback(self._check)
         self.server = ActionServer(
-            node, Execute, "/work/execute", self._execute, goal_callback=self._take,
+            node, Execute, "/hall/execute", self._execute, goal_callback=self._take,
             cancel_callback=lambda _: CancelResponse.ACCEPT, callback_group=ReentrantCallbackGroup(),
         )  # fmt: skip
 
@@ -99,7 +99,7 @@ class Worker:
 
 @pytest.fixture
 def worker(make_node):
-    made = Worker(make_node("worker", namespace="/work"))
+    made = Worker(make_node("worker", namespace="/hall"))
     yield made
     made.let_go = True
     made.server.destroy()
@@ -107,21 +107,21 @@ def worker(make_node):
 
 def test_a_goal_is_followed_to_its_end(worker, run):
     worker.let_go = True
-    status, out, errors = run("action", "send_goal", "-f", "/work/execute", "instruction: pick up the red cube")
+    status, out, errors = run("action", "send_goal", "-f", "/hall/execute", "instruction: pick up the red cube")
     assert (status, errors) == (0, "") and worker.goals == ["pick up the red cube"]
     assert "Goal accepted" in out and "holding: nobody said go" in out.split("Result:")[0]
     assert out.endswith("Goal finished with status: SUCCEEDED\n")
     words = ["wall_oss_msgs/action/ExecuteInstruction", "instruction:", "dance", "and", "sing"]
-    status, out, _ = run("action", "send_goal", "work/execute", *words)
+    status, out, _ = run("action", "send_goal", "hall/execute", *words)
     assert status == 1 and worker.goals[-1] == "dance and sing" and out.endswith("status: ABORTED\n")
     assert "Feedback" not in out
-    status, _, errors = run("action", "send_goal", "/work/execute", "{}")
+    status, _, errors = run("action", "send_goal", "/hall/execute", "{}")
     assert status == 1 and "rejected" in errors
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_whoever_ends_the_command_takes_its_goal_back(worker, executor, number):
-    command = Command(executor, "action", "send_goal", "/work/execute", "instruction: pick up the red cube")
+    command = Command(executor, "action", "send_goal", "/hall/execute", "instruction: pick up the red cube")
     assert spin_until(executor, lambda: worker.goals, 60.0)
     command.process.send_signal(number)
     status, out, _ = command.ends()
@@ -131,9 +131,9 @@ def test_whoever_ends_the_command_takes_its_goal_back(worker, executor, number):
 
 def test_what_cannot_be_done_with_an_action_is_told_in_one_line(worker, run):
     for words, why in (
-        (("/work/dance", "{}"), "There is no action /work/dance"),
-        (("/work/execute", "wall_oss_msgs/action/Home", "{}"), "is of type wall_oss_msgs/action/ExecuteInstruction"),
-        (("/work/execute", "words: a"), "has no field 'words'"),
+        (("/hall/dance", "{}"), "There is no action /hall/dance"),
+        (("/hall/execute", "wall_oss_msgs/action/Home", "{}"), "is of type wall_oss_msgs/action/ExecuteInstruction"),
+        (("/hall/execute", "words: a"), "has no field 'words'"),
     ):
         status, out, errors = run("action", "send_goal", *words)
         assert status == 2 and out == "" and why in errors and errors.count("\n") == 1
@@ -142,14 +142,14 @@ def test_what_cannot_be_done_with_an_action_is_told_in_one_line(worker, run):
 
 def test_nodes_and_what_they_have_are_printed(worker, run):
     status, out, _ = run("node", "list")
-    assert status == 0 and "/work/worker" in out.splitlines() and "wall_oss_node" not in out
-    status, out, _ = run("node", "info", "/work/worker")
+    assert status == 0 and "/hall/worker" in out.splitlines() and "wall_oss_node" not in out
+    status, out, _ = run("node", "info", "/hall/worker")
     assert status == 0
-    assert "    /work/execute: wall_oss_msgs/action/ExecuteInstruction" in out.split("Action Servers:")[1]
-    assert "    /work/worker/set_parameters: rcl_interfaces/srv/SetParameters" in out and "/_action/" not in out
-    told = json.loads(run("node", "info", "work/worker", "--json")[1])
+    assert "    /hall/execute: wall_oss_msgs/action/ExecuteInstruction" in out.split("Action Servers:")[1]
+    assert "    /hall/worker/set_parameters: rcl_interfaces/srv/SetParameters" in out and "/_action/" not in out
+    told = json.loads(run("node", "info", "hall/worker", "--json")[1])
     assert (
-        told["action_servers"] == [{"name": "/work/execute", "types": ["wall_oss_msgs/action/ExecuteInstruction"]}]
+        told["action_servers"] == [{"name": "/hall/execute", "types": ["wall_oss_msgs/action/ExecuteInstruction"]}]
         and not told["action_clients"]
     )
     status, _, errors = run("node", "info", "/nobody")
@@ -158,17 +158,17 @@ def test_nodes_and_what_they_have_are_printed(worker, run):
 
 def test_actions_services_and_topics_are_listed_as_json(worker, run):
     named = lambda *words: {one["name"]: one["types"] for one in json.loads(run(*words, "list", "--json")[1])}  # noqa: E731
-    assert named("action") == {"/work/execute": ["wall_oss_msgs/action/ExecuteInstruction"]}
-    assert "/work/worker/get_parameters" in named("service")
+    assert named("action") == {"/hall/execute": ["wall_oss_msgs/action/ExecuteInstruction"]}
+    assert "/hall/worker/get_parameters" in named("service")
     assert named("topic")["/parameter_events"] == ["rcl_interfaces/msg/ParameterEvent"]
     status, out, _ = run("topic", "info", "-v", "/parameter_events")
     assert status == 0 and out.startswith("Type: rcl_interfaces/msg/ParameterEvent\nPublisher count: ")
-    assert "node: /work/worker" in out and "reliability: reliable" in out
+    assert "node: /hall/worker" in out and "reliability: reliable" in out
     assert run("topic", "info", "/nothing")[0] == 2
 
 
 def test_parameters_are_read_and_set_within_their_bounds(worker, run):
-    node = "/work/worker"
+    node = "/hall/worker"
     assert run("param", "get", node, "speed")[:2] == (0, "Double value is: 0.5\n")
     assert run("param", "set", node, "speed", "0.75")[:2] == (0, "Set parameter successful\n")
     assert worker.node.get_parameter("speed").value == 0.75

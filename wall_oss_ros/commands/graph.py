@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from wall_oss_ros.commands.topic_values import spin
@@ -71,6 +71,25 @@ def request(node: Any, kind: Any, name: str, request: Any, patience: float | Non
         return future.result()
     finally:
         node.destroy_client(client)
+
+
+def hearing_all(offers: Sequence[Any], depth: int) -> Any:
+    """The quality of service with which everything that these publishers send is heard.
+
+    Args:
+        offers: their QoS profiles; where there are none, what is heard of any.
+        depth: messages that may wait.
+    """
+    from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+    reliable = bool(offers) and all(offer.reliability == ReliabilityPolicy.RELIABLE for offer in offers)
+    latched = bool(offers) and all(offer.durability == DurabilityPolicy.TRANSIENT_LOCAL for offer in offers)
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=depth,
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+    )
 
 
 def visible(entries: NamesAndTypes) -> NamesAndTypes:

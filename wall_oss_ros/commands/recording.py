@@ -8,12 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import wall_oss_ros.nodes  # noqa: F401  the embedded library takes rclpy's name where there is no ROS 2
+from wall_oss_ros.commands.graph import hearing_all
 from wall_oss_ros.commands.topic_values import message_class
 from wall_oss_ros.data.bags.recorder import EpisodeRecorder
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.nodes.qos import EVENTS
 
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import String
 from wall_oss_msgs.msg import SubtaskPlan
 
@@ -64,16 +65,9 @@ class Subscriptions:
             except WallOSSError as error:
                 print(f"{topic} is not recorded: {error}", flush=True)
                 continue
-            reliable = all(offer.reliability == ReliabilityPolicy.RELIABLE for offer in offers)
-            latched = all(offer.durability == DurabilityPolicy.TRANSIENT_LOCAL for offer in offers)
-            if latched:
+            qos = hearing_all(offers, _DEPTH)
+            if qos.durability == DurabilityPolicy.TRANSIENT_LOCAL:
                 self._recorder.repeat(topic)
-            qos = QoSProfile(
-                history=HistoryPolicy.KEEP_LAST,
-                depth=_DEPTH,
-                reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
-                durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
-            )
             self._subscribe(topic, kind, message_type, qos)
 
     def _subscribe(self, topic: str, kind: str, message_type: Any, qos: QoSProfile) -> None:

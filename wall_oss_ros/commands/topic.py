@@ -21,7 +21,7 @@ from collections import deque
 from typing import Any
 
 from wall_oss_ros.commands.arguments import number, text, whole
-from wall_oss_ros.commands.graph import add_json, add_list, found, print_list, settled, visible
+from wall_oss_ros.commands.graph import add_json, add_list, found, hearing_all, print_list, settled, visible
 from wall_oss_ros.commands.topic_values import absolute, fill, message_class, pick, plain, spin, temporary_node
 
 _DISCOVERY = 1.0  # s in which participants on one machine usually find each other
@@ -232,16 +232,7 @@ def _discover_type(node: Any, topic: str) -> str:
 
 def _matching_qos(node: Any, topic: str) -> Any:
     """What the publishers there offer, so that everything they send arrives."""
-    from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-
     deadline = time.monotonic() + _DISCOVERY
     while not (publishers := node.get_publishers_info_by_topic(topic)) and time.monotonic() < deadline:
         spin(node, 0.05)
-    offers = [publisher.qos_profile for publisher in publishers]
-    reliable = bool(offers) and all(offer.reliability == ReliabilityPolicy.RELIABLE for offer in offers)
-    latched = bool(offers) and all(offer.durability == DurabilityPolicy.TRANSIENT_LOCAL for offer in offers)
-    return QoSProfile(
-        depth=10,
-        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
-        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
-    )
+    return hearing_all([publisher.qos_profile for publisher in publishers], depth=10)
