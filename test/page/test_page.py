@@ -12,9 +12,11 @@ from domains import own_domain
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.nodes.lifecycle_node import WARN
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED
-from wall_oss_ros.page.node import PageNode, open_server, picture
+from wall_oss_ros.page.display import picture
+from wall_oss_ros.page.node import PageNode
 from wall_oss_ros.page.panel import BADGES, Actions, Panel, PlanLine, mosaic
 from wall_oss_ros.page.robot_scene import RobotScene
+from wall_oss_ros.page.server import open_server
 from wall_oss_ros.robots.profile import load_profile
 
 import rclpy
