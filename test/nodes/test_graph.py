@@ -33,7 +33,7 @@ from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectoryPoint
 from visualization_msgs.msg import MarkerArray
 from wall_oss_msgs.action import ExecuteInstruction
-from wall_oss_msgs.msg import ActionChunk, ControlStatus, ModelInfo, Observation, Subtask, SubtaskPlan
+from wall_oss_msgs.msg import ActionChunk, Answer, ControlStatus, ModelInfo, Observation, Subtask, SubtaskPlan
 from wall_oss_msgs.srv import ApprovePlan, Ask
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.real_time]
@@ -303,9 +303,17 @@ def test_planner_by_topic_action_and_services(bench):
     assert [line for line in told if "running" in line] == ["Plan 2 running, now: pick up the red cube"], "once"
     assert not any("All is ready" in line for line in told), "control has said nothing yet"
 
+    told = bench.listen(Answer, "answers", EVENTS)
+    bench.until(lambda: planner._answers_out.get_subscription_count() == 1)
     answer = bench.call(Ask, "ask", Ask.Request(question="where is it?"))
     assert answer.success and answer.answer == "you asked: where is it?"
-    assert not bench.call(Ask, "ask", Ask.Request(question=" ")).success
+    failed = bench.call(Ask, "ask", Ask.Request(question=" "))
+    assert not failed.success
+    bench.until(lambda: len(told) == 2)
+    assert [(one.question, one.success, one.answer) for one in told] == [
+        ("where is it?", True, answer.answer), (" ", False, ""),
+    ]  # fmt: skip
+    assert told[1].message == failed.message and told[0].header.stamp.sec > 0
     assert not bench.call(ApprovePlan, "approve_plan", ApprovePlan.Request(approve=True)).success
 
     feedback = []

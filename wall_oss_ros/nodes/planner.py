@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.nodes.conversions import observation_from, plan_message
+from wall_oss_ros.nodes.conversions import observation_from, plan_message, to_stamp
 from wall_oss_ros.nodes.lifecycle_node import ERROR, OK, WARN, WallOSSNode, run_identity
 from wall_oss_ros.nodes.parameters import POLICY_PARAMETERS, Parameter, load_policy
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
@@ -30,7 +30,7 @@ from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
 from std_msgs.msg import String
 from wall_oss_msgs.action import ExecuteInstruction
-from wall_oss_msgs.msg import ControlStatus, Observation, SubtaskPlan
+from wall_oss_msgs.msg import Answer, ControlStatus, Observation, SubtaskPlan
 from wall_oss_msgs.srv import ApprovePlan, Ask
 
 HEARTBEAT = 1.0  # s: the plan is repeated, so that control knows that the planner lives
@@ -50,8 +50,8 @@ _STATES = {
 
 
 class PlannerNode(WallOSSNode):
-    """Topics ``instruction``, ``observation`` and ``status`` in, ``plan`` (latched) out; action ``execute``; services
-    ``ask`` and ``approve_plan``.
+    """Topics ``instruction``, ``observation`` and ``status`` in, ``plan`` (latched) and ``answers`` out; action
+    ``execute``; services ``ask`` and ``approve_plan``.
 
     Args:
         policy_loader: gives the policy for the values of ``POLICY_PARAMETERS`` and the robot's profile.
@@ -93,6 +93,7 @@ class PlannerNode(WallOSSNode):
         self._policy = self._load_policy(*parameters, self._profile)
         self._policy.warm_up()
         self._plan_out = self.publish_to(SubtaskPlan, "plan", LATCHED)
+        self._answers_out = self.publish_to(Answer, "answers", EVENTS)
 
     def start(self) -> None:
         self.identity = run_identity(self)  # plans are counted anew
@@ -226,7 +227,14 @@ class PlannerNode(WallOSSNode):
         question, fault = self._policy.understood(request.question, "questions")
         answer, response.message = (None, fault) if fault else self._runner.ask(question, self.value("ask_timeout_s"))
         response.success, response.answer = answer is not None, answer or ""
+        self._tell_answer(request.question, response)
         return response
+
+    def _tell_answer(self, question: str, response) -> None:
+        """Says what was asked and answered on a topic, since a service cannot be recorded."""
+        message = Answer(question=question, success=response.success, answer=response.answer, message=response.message)
+        message.header.stamp = to_stamp(self.now())
+        self.send(self._answers_out, message)
 
     def _on_goal(self, goal) -> GoalResponse:
         if goal.instruction.strip():
