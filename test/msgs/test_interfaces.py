@@ -37,6 +37,7 @@ def test_constants_that_nodes_and_viewers_share():
     Subtask, Plan = get_message("wall_oss_msgs/Subtask"), get_message("wall_oss_msgs/SubtaskPlan")
     Status = get_message("wall_oss_msgs/ControlStatus")
     assert (Subtask.PENDING, Subtask.ACTIVE, Subtask.DONE, Subtask.FAILED, Subtask.CANCELLED) == (0, 1, 2, 3, 4)
+    assert Subtask.SKIPPED == 5
     assert (Plan.AWAITING_APPROVAL, Plan.RUNNING, Plan.SUCCEEDED) == (0, 1, 2)
     assert (Plan.FAILED, Plan.CANCELLED, Plan.REJECTED, Plan.NO_PLAN) == (3, 4, 5, 6)
     assert (Status.IDLE, Status.RUNNING, Status.HOLDING, Status.STOPPED) == (0, 1, 2, 3)
@@ -46,6 +47,9 @@ def test_constants_that_nodes_and_viewers_share():
 
 def test_an_action_has_goal_result_and_feedback():
     action = get_interface("wall_oss_msgs", "action", "ExecuteInstruction")
-    assert list(action.Goal.get_fields_and_field_types()) == ["instruction"]
+    assert list(action.Goal.get_fields_and_field_types()) == ["instruction", "approval"]
     assert list(action.Result.get_fields_and_field_types()) == ["success", "message", "plan"]
-    assert list(action.Feedback.get_fields_and_field_types()) == ["active", "index", "count", "progress", "holding"]
+    assert list(action.Feedback.get_fields_and_field_types()) == [
+        "active", "index", "count", "progress", "plan_id", "revision", "status", "judgement", "judgement_confidence",
+        "holding",
+    ]  # fmt: skip

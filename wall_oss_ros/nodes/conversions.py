@@ -275,6 +275,7 @@ def plan_message(plan: Plan, frame: str, time: float, planner: str = "") -> Subt
     message.instruction, message.reasoning, message.message = plan.instruction, plan.reasoning, plan.message
     message.status, message.planner = int(plan.status), planner
     message.began, message.ended = to_stamp(plan.began or 0.0), to_stamp(plan.ended or 0.0)
+    message.next, message.judgement_confidence = -1, math.nan
     for subtask in plan.subtasks:
         item = Subtask(text=subtask.text, status=int(subtask.status))
         item.started, item.finished = to_stamp(subtask.started or 0.0), to_stamp(subtask.finished or 0.0)

@@ -29,6 +29,7 @@ _SUBTASK_STYLES = {  # mark and colour
     Subtask.DONE: ("+", (0.3, 0.85, 0.35)),
     Subtask.FAILED: ("x", (0.95, 0.25, 0.2)),
     Subtask.CANCELLED: ("-", (0.55, 0.45, 0.45)),
+    Subtask.SKIPPED: ("-", (0.55, 0.55, 0.55)),
 }
 _UNKNOWN_STYLE = ("?", _WHITE)
 _PLAN_LABELS = {status.value: status.label for status in PlanStatus}

@@ -24,6 +24,7 @@ SUBTASK_MARKS = {
     SubtaskStatus.DONE: ("✓", "good"),
     SubtaskStatus.FAILED: ("✗", "bad"),
     SubtaskStatus.CANCELLED: ("–", "quiet"),
+    SubtaskStatus.SKIPPED: ("»", "quiet"),
 }
 CONTROL = {
     State.IDLE: ("idle", "quiet"),

@@ -22,6 +22,7 @@ class SubtaskStatus(_Status):
     DONE = 2
     FAILED = 3
     CANCELLED = 4
+    SKIPPED = 5
 
 
 class PlanStatus(_Status):
