@@ -161,6 +161,16 @@ def test_the_recipe_is_one_and_fits_the_robot(tmp_path):
     recipe = load_recipe(run.prepare_recipe("mt10", tmp_path, "bfloat16"))
     assert recipe.precision == "bfloat16" and recipe.model["image_size"] == suite.PIXELS
     assert load_embodiment(recipe.datasets[0].robot).rate_hz == suite.RATE_HZ
+    (tmp_path / "longer").mkdir()
+    longer = load_recipe(run.prepare_recipe("mt50", tmp_path / "longer", "float32", steps=48_000))
+    assert (longer.name, longer.datasets[0].name) == ("metaworld-mt50", "mt50")
+    for own, long in zip(recipe.stages, longer.stages):
+        assert (long.steps, long.decay or 0) == (10 * own.steps, 10 * (own.decay or 0))
+    assert load_recipe(run.prepare_recipe("mt10", tmp_path, "float32", steps=9)) == recipe  # a run's own stays
+
+
+def test_precision_is_measured_on_the_device():
+    assert run.precision("cpu") in ("float32", "bfloat16")
 
 
 def test_what_training_learns_is_what_evaluation_executes():

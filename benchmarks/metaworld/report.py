@@ -17,11 +17,8 @@ from pathlib import Path
 from evaluate import read_episodes
 from suite import GROUPS, TASKS
 
-PUBLISHED = {
-    "SmolVLA 0.45 B": 57.3,
-    "pi0": 47.9,
-}
-"""Means of the four groups, as SmolVLA's paper reports them (arXiv 2506.01844)."""
+PUBLISHED = {"pi0": 47.9, "SmolVLA 0.45 B": 57.3, "SmolVLA 2.25 B": 68.2, "Evo-1 0.77 B": 80.6}
+"""Means of the four groups, as SmolVLA's paper (arXiv 2506.01844) and Evo-1's (arXiv 2511.04555) report them."""
 
 
 def wilson(successes: int, episodes: int, z: float = 1.96) -> tuple[float, float]:

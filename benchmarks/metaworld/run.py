@@ -3,6 +3,7 @@
 """MetaWorld, the whole road: an environment, demonstrations, data check, training, evaluation over `wall-oss serve`.
 
     python benchmarks/metaworld/run.py --suite mt10 --output runs/metaworld/mt10
+    python benchmarks/metaworld/run.py --suite mt50 --output runs/metaworld/mt50 --device cuda --steps 20000
     python benchmarks/metaworld/run.py --output runs/try --demonstrations 2 --minutes 3 --episodes 1 --evaluate-at ""
 
 Each part leaves what it made in the output folder, and the same command goes on where it was. Training stops for an
@@ -26,6 +27,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+import yaml
 from report import report
 from suite import DEMONSTRATIONS
 
@@ -35,17 +37,16 @@ from wall_oss_ros.json_files import read_json
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 WALL_OSS = [sys.executable, "-m", "wall_oss_ros.commands.main"]
-SUITES = ("mt10",)
+SUITES = ("mt10", "mt50")
 _TYPES = """
-import time, torch
-a, b = torch.randn(2048, 512), torch.randn(512, 512)
+import sys, time, torch
+a, b = torch.randn(2048, 512, device=sys.argv[1]), torch.randn(512, 512, device=sys.argv[1])
 def seconds(kind):
     x, y = a.to(kind), b.to(kind)
     best = []
     for _ in range(8):
         began = time.monotonic()
-        for _ in range(5):
-            x @ y
+        (x @ y)[0, 0].item()  # a GPU is done with it then
         best.append(time.monotonic() - began)
     return min(best)
 print("bfloat16" if 1.5 * seconds(torch.bfloat16) < seconds(torch.float32) else "float32")
@@ -97,18 +98,28 @@ def environment(folder: Path) -> Path:
     return python
 
 
-def precision() -> str:
+def precision(device: str) -> str:
     """bfloat16 where matrix products take less than two thirds of the time in it, measured; else float32."""
-    command = [sys.executable, "-c", _TYPES]
+    command = [sys.executable, "-c", _TYPES, device]
     return subprocess.run(command, env=own_environment(), capture_output=True, text=True, check=True).stdout.strip()
 
 
-def prepare_recipe(suite: str, output: Path, kind: str) -> Path:
-    """The suite's recipe beside its data, with a precision; a run's own stays as it was begun."""
+def prepare_recipe(suite: str, output: Path, kind: str, steps: int | None = None) -> Path:
+    """The recipe beside its data, for a suite and a precision; a run's own stays as it was begun.
+
+    Args:
+        steps: of training in all: the stages are longer or shorter in proportion, their decay as well.
+    """
     file = output / "recipe.yaml"
     if not file.exists():
-        text = (HERE / f"{suite}.yaml").read_text()
-        file.write_text(text.replace("\nstages:", f"\nprecision: {kind}\nstages:"))
+        recipe = yaml.safe_load((HERE / "recipe.yaml").read_text())
+        recipe.update(name=f"metaworld-{suite}", precision=kind)
+        recipe["datasets"][0]["name"] = suite
+        stages = recipe["stages"]
+        factor = steps / sum(stage["steps"] for stage in stages) if steps else 1.0
+        for stage in stages:
+            stage.update({key: max(round(stage[key] * factor), 1) for key in ("steps", "decay") if key in stage})
+        file.write_text(yaml.safe_dump(recipe, sort_keys=False))
         shutil.copy(HERE / "sawyer.yaml", output / "sawyer.yaml")
     return file
 
@@ -119,7 +130,7 @@ def trained(checkpoint: Path) -> float:
     return read_json(progress, "Begin anew.")["seconds"] / 60 if progress.exists() else 0.0
 
 
-def train(recipe: Path, checkpoint: Path, until: float) -> None:
+def train(recipe: Path, checkpoint: Path, until: float, device: str) -> None:
     """Trains until so many minutes are spent on it, evaluations not counted.
 
     Raises:
@@ -137,11 +148,15 @@ def train(recipe: Path, checkpoint: Path, until: float) -> None:
             checkpoint,
             "--minutes",
             f"{max(minutes, 0.01):.2f}",
+            "--device",
+            device,
         ]
         must([*command, *(["--resume"] if begun else [])], "Training", cwd=recipe.parent, env=own_environment())
 
 
-def evaluate(python: Path, checkpoint: Path, folder: Path, suite: str, episodes: int, processes: int) -> None:
+def evaluate(
+    python: Path, checkpoint: Path, folder: Path, suite: str, episodes: int, processes: int, device: str
+) -> None:
     """Serves the checkpoint and runs the episodes that are still missing.
 
     Raises:
@@ -158,6 +173,8 @@ def evaluate(python: Path, checkpoint: Path, folder: Path, suite: str, episodes:
         checkpoint.parent / "sawyer.yaml",
         "--mapping",
         "metaworld",
+        "--device",
+        device,
     ]
     with open(log, "w") as file:
         words = [str(word) for word in (*command, "--port", 0, "--threads", 1)]
@@ -210,9 +227,13 @@ def main(arguments: list[str] | None = None) -> int:
     add("--evaluate-at", default="30,60,120", metavar="M,...", help="minutes beside the end (default: %(default)s)")
     add("--episodes", type=int, default=10, metavar="N", help="of each task in an evaluation (default: %(default)s)")
     add("--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="auto takes the faster one")
+    add("--steps", type=int, metavar="N", help="of training in all (default: the recipe's, for MT10 on a CPU)")
+    add("--device", default="cpu", help="that computes, such as cuda (default: %(default)s)")
     add("--processes", type=int, default=2, metavar="N", help="of demonstrations and evaluations")
     add("--until", choices=("environment", "data", "check"), help="stop after this part")
     args = parser.parse_args(arguments)
+    if args.steps is not None and args.steps < 1:
+        parser.error("--steps are 1 or more")
     try:
         stops = moments(args.evaluate_at, args.minutes)
     except ValueError:
@@ -233,15 +254,17 @@ def main(arguments: list[str] | None = None) -> int:
         raise WallOSSError(f"The demonstrations cannot be read; see {output / 'data_check.txt'}.", "Collect them anew.")
     if args.until == "check":
         return 0
-    recipe = prepare_recipe(args.suite, output, precision() if args.precision == "auto" else args.precision)
+    recipe = prepare_recipe(
+        args.suite, output, precision(args.device) if args.precision == "auto" else args.precision, args.steps
+    )
     machine = {"processor": _processor(), "cores": os.cpu_count(), "python": platform.python_version()}
     (output / "machine.json").write_text(json.dumps(machine, indent=1) + "\n")
     for number, minutes in enumerate(stops):
         if number + 1 < len(stops) and trained(checkpoint) > minutes + 0.5:
             continue  # training went on behind it, and this moment's checkpoint is gone
-        train(recipe, checkpoint, minutes)
+        train(recipe, checkpoint, minutes, args.device)
         folder = output / f"evaluation-{minutes:07.1f}"
-        evaluate(python, checkpoint, folder, args.suite, args.episodes, args.processes)
+        evaluate(python, checkpoint, folder, args.suite, args.episodes, args.processes, args.device)
         report(output)
     print((output / "report.md").read_text())
     return 0
