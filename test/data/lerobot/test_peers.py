@@ -13,7 +13,15 @@ import numpy as np
 import pytest
 from lerobot_support import LENGTHS, TASKS, VIEW, picture
 
-from wall_oss_ros.data.lerobot import EpisodeData, Feature, LeRobotWriter, open_dataset
+from wall_oss_ros.data.lerobot import (
+    Branches,
+    Entry,
+    EpisodeData,
+    Feature,
+    LeRobotWriter,
+    branch_features,
+    open_dataset,
+)
 
 PYTHON = os.environ.get("LEROBOT_PYTHON", "")
 PEER = Path(__file__).with_name("lerobot_peer.py")
@@ -104,4 +112,45 @@ def test_what_lerobot_writes_opens_here_and_is_appended_to(tmp_path, view):
     with LeRobotWriter(tmp_path / "set", append=True) as writer:
         columns = {"observation.state": np.zeros((9, 3)), "action": np.zeros((9, 2))}
         assert writer.add(EpisodeData(columns, {VIEW: [picture(1, row) for row in range(9)]}, TASKS[1])) == 4
+    compare(tmp_path / "set", tmp_path)
+
+
+def peer_version() -> tuple[int, ...]:
+    told = [PYTHON, "-c", "import importlib.metadata as m; print(m.version('lerobot'))"]
+    return tuple(map(int, subprocess.run(told, capture_output=True, text=True, check=True).stdout.split(".")[:2]))
+
+
+@pytest.mark.parametrize("questions", [False, True])
+def test_lerobot_opens_branches_and_questions(tmp_path, questions):
+    """What is not LeRobot's own: several motions a frame; and, from 0.6 on, questions as language events."""
+    if questions and peer_version() < (0, 6):
+        pytest.skip("lerobot reads language events from 0.6 on")
+    action, noise, length = Feature("float32", (2,), None), np.random.default_rng(1), 11
+    features = {"action": action, VIEW: Feature("video", picture(0, 0).shape, ("height", "width", "channels"))}
+    features |= branch_features(3, 4, action)
+    words = ("subtask_index", "language_events") if questions else ("subtask_index",)
+    with LeRobotWriter(tmp_path / "set", 15, features, "panda", language=words) as writer:
+        for index in range(2):
+            branches = Branches(
+                [["close the drawer", "open the drawer", None]] * length,
+                [["reach", None, None]] * length,
+                noise.normal(size=(length, 3, 4, 2)),
+                noise.random((length, 3, 4)) < 0.5,
+                noise.random((length, 3)),
+            )
+            asked = [
+                (row, Entry(who, text, "vqa", None, VIEW))
+                for row in (0, length - 1)
+                for who, text in (("user", "Point to the hand."), ("assistant", "<point>[3, 4]</point>"))
+            ]
+            writer.add(
+                EpisodeData(
+                    {"action": noise.normal(size=(length, 2))},
+                    {VIEW: [picture(index, row) for row in range(length)]},
+                    TASKS[0],
+                    ["reach"] * length,
+                    events=asked if questions else (),
+                    branches=branches,
+                )
+            )
     compare(tmp_path / "set", tmp_path)
