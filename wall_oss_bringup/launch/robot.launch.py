@@ -68,7 +68,8 @@ def record(context):
         return [ExecuteProcess(cmd=[*program, *own], name="record", output="screen", sigterm_timeout="20")]
     pattern = "|".join(map(re.escape, recorded_topics(robot_profile(context), *names)))
     # A pattern, because the option that names topics differs between distributions.
-    command = ["ros2", "bag", "record", "--output", folder, "--regex", f"^({pattern})$"]
+    storage = ["--storage", "mcap"] if is_installed("rosbag2_storage_mcap") else []  # the default from Iron on
+    command = ["ros2", "bag", "record", *storage, "--output", folder, "--regex", f"^({pattern})$"]
     return [ExecuteProcess(cmd=command, name="record", output="screen", sigterm_timeout="20")]
 
 

@@ -27,6 +27,10 @@ TRUTH_TOPIC = "/simulation/ground_truth"
 class Monitor:
     """Newest plan, status, ground truth and rates; sends instructions. Use as a context manager.
 
+    Args:
+        name: of its node.
+        recorder: whether one is to hear the marks.
+
     Attributes:
         plan: the newest SubtaskPlan, or None.
         status: the newest ControlStatus, or None.
@@ -36,7 +40,7 @@ class Monitor:
         plan_heard, status_heard, observation_heard: when each came last, in ``time.monotonic``.
     """
 
-    def __init__(self, name: str = "wall_oss_run"):
+    def __init__(self, name: str = "wall_oss_run", recorder: bool = False):
         self.plan: SubtaskPlan | None = None
         self.status: ControlStatus | None = None
         self.truth: dict | None = None
@@ -49,6 +53,7 @@ class Monitor:
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         self._node = rclpy.create_node(name, namespace=NAMESPACE)
         self._instructions = self._node.create_publisher(String, "instruction", EVENTS)
+        self._marks = self._node.create_publisher(String, "record", EVENTS) if recorder else None
         listen = self._node.create_subscription
         listen(SubtaskPlan, "plan", self._on_plan, LATCHED)
         listen(ControlStatus, "status", self._on_status, LATCHED)
@@ -78,7 +83,15 @@ class Monitor:
             "action_expert": self.model is not None,
             "control": self.status is not None,
         }
+        if self._marks is not None:
+            works["record"] = self._recorder_listens()
         return [name for name, working in works.items() if not working]
+
+    def _recorder_listens(self) -> bool:
+        """Whether a recorder would hear the first instruction and what is said of it."""
+        listeners = self._node.get_subscriptions_info_by_topic(self._instructions.topic_name)
+        hears = any(listener.node_name.startswith("wall_oss_record") for listener in listeners)
+        return hears and self._marks.get_subscription_count() > 0
 
     def _planner_listens(self) -> bool:
         """Whether an instruction would reach the planner; others may listen too, and be there before it."""
@@ -93,6 +106,11 @@ class Monitor:
     def instruct(self, instruction: str) -> None:
         """Publishes an instruction, as anybody may."""
         self._instructions.publish(String(data=instruction))
+
+    def mark(self, word: str) -> None:
+        """Tells the recorder, if there is one, what becomes of the attempt: begin, success or failure."""
+        if self._marks is not None:
+            self._marks.publish(String(data=word))
 
     @property
     def simulated_time(self) -> float:

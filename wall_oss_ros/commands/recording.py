@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
+
 import wall_oss_ros.nodes  # noqa: F401  the embedded library takes rclpy's name where there is no ROS 2
 from wall_oss_ros.commands.graph import hearing_all
 from wall_oss_ros.commands.topic_values import message_class
@@ -66,6 +68,7 @@ class Subscriptions:
                 print(f"{topic} is not recorded: {error}", flush=True)
                 continue
             qos = hearing_all(offers, _DEPTH)
+            self._recorder.offered(topic, [_offered(offer) for offer in offers])
             if qos.durability == DurabilityPolicy.TRANSIENT_LOCAL:
                 self._recorder.repeat(topic)
             self._subscribe(topic, kind, message_type, qos)
@@ -75,3 +78,22 @@ class Subscriptions:
             self._recorder.take(topic, kind, bytes(data), time.time())
 
         self._node.create_subscription(message_type, topic, take, qos, raw=True)
+
+
+def _offered(profile: QoSProfile) -> Qos:
+    """A publisher's quality of service, as bags hold it."""
+    sec_nsec = [divmod(span.nanoseconds, 10**9) for span in (
+        profile.deadline, profile.lifespan, profile.liveliness_lease_duration,
+    )]  # fmt: skip
+    deadline, lifespan, lease = (QosTime(*map(int, span)) for span in sec_nsec)
+    return Qos(
+        QosHistory(int(profile.history)),
+        int(profile.depth),
+        QosReliability(int(profile.reliability)),
+        QosDurability(int(profile.durability)),
+        deadline,
+        lifespan,
+        QosLiveliness(int(profile.liveliness)),
+        lease,
+        bool(profile.avoid_ros_namespace_conventions),
+    )

@@ -14,6 +14,7 @@ examples:
   wall-oss run --headless --seed 7 "pick up the blue cube"
   wall-oss run --robot dual_arm "lift the red tray"
   wall-oss run --approve "put the red cube in the left tray"
+  wall-oss run --record runs/first.mcap "pick up the red cube"     # and again: wall-oss replay runs/first.mcap
 In a second shell, while it runs:
   wall-oss topic pub --once /wall_oss/instruction std_msgs/msg/String "data: put the green cube in the right tray"
 """
@@ -32,7 +33,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wall_oss_ros.commands.arguments import SEED_LIMIT, number, text, whole
+from wall_oss_ros.commands.arguments import SEED_LIMIT, folder, number, require_writable, text, whole
 from wall_oss_ros.errors import WallOSSError
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print each verdict as a line of JSON; all else goes to the standard error"
     )
+    parser.add_argument("--record", type=folder, metavar="PATH", help="record all of it in this file, NAME.mcap; or"
+                        " each plan as an episode, marked by the verdict, in this folder")  # fmt: skip
     parser.add_argument("--stay", action="store_true", help="stay up after the verdict in any case")
     parser.add_argument("--domain", type=whole(0, 232), metavar="N", help="ROS domain (default: ROS_DOMAIN_ID, or 0)")
 
@@ -103,6 +106,7 @@ def main(args: argparse.Namespace) -> int:
     instruction, seed = choose(task, words, args.seed)
     if not args.headless:
         check_port(args.port)
+    recorder = recorder_arguments(args.record, args.robot) if args.record else None
     set_domain(args.domain)
     logs = free_log_directory()
     waits = {"planner": {"require_approval": True}} if args.approve else None
@@ -113,10 +117,14 @@ def main(args: argparse.Namespace) -> int:
     with ClaimedDomain(), Processes(make_log_directory(logs)) as processes:
         for spec in specs:
             processes.start(spec.name, spec.module, spec.arguments())
+        if recorder:
+            processes.start("record", "wall_oss_ros.commands.main", recorder)
         if not args.headless:
             processes.start("viewer", "wall_oss_ros.page", viewer_arguments(args.port, args.robot, instruction))
         out = sys.stderr if args.json else sys.stdout
         print(f"WALL-OSS · {args.robot}, simulated, scene {seed} · logs in {logs}", file=out, flush=True)
+        if args.record:
+            print(f"recorded in {args.record}", file=out, flush=True)
         if not args.headless:
             print(f"page: http://127.0.0.1:{args.port}", file=out, flush=True)
         # Only now what takes its time to import: the nodes start meanwhile.
@@ -127,7 +135,7 @@ def main(args: argparse.Namespace) -> int:
 
         console = Console(highlight=False, stderr=args.json)
         about = {"robot": args.robot, "scene": seed, "logs": str(logs)} if args.json else None
-        with Monitor() as monitor, Display(console, started) as display:
+        with Monitor(recorder=recorder is not None) as monitor, Display(console, started) as display:
             session = Session(monitor, display, processes, task, args.timeout, started, args.speed, about)
             session.wait_until_ready()
             display.say(f"ready after {time.monotonic() - started:.1f} s")
@@ -185,6 +193,7 @@ class Session:
             0 when it was carried out, else 1.
         """
         before = self.monitor.plan.plan_id if self.monitor.plan else 0
+        self.monitor.mark("begin")
         self.monitor.instruct(instruction)
         asked = time.monotonic()
         while self.monitor.plan is None or self.monitor.plan.plan_id == before:
@@ -203,6 +212,7 @@ class Session:
             while True:
                 self._spin()
                 if self.monitor.plan.plan_id != judged:
+                    self.monitor.mark("begin")
                     self._judge_when_over()
                     judged = self.monitor.plan.plan_id
         except KeyboardInterrupt:
@@ -250,6 +260,7 @@ class Session:
             note = f" Planner: {printable(plan.message)}"
         word, style = ("success", "bold green") if reached else ("not reached", "bold red")
         self.display.finish(self.monitor)
+        self.monitor.mark("success" if reached else "failure")
         self.display.say(f"{word}: {where} ({took:.1f} s simulated).{note}", style)
         if self.about is not None:
             verdict = {
@@ -285,6 +296,19 @@ def viewer_arguments(port: int, robot: str, instruction: str) -> list[str]:
     """The viewer's arguments, in rclpy's syntax."""
     values = {"port": port, "robot": robot, "use_sim_time": True, "example": instruction}
     return ["--ros-args", *(word for name, value in values.items() for word in ("-p", f"{name}:={json.dumps(value)}"))]
+
+
+def recorder_arguments(path: Path, robot: str) -> list[str]:
+    """What ``wall-oss record`` is told, so that it records this run.
+
+    Raises:
+        WallOSSError: it cannot be written there, or is there already.
+    """
+    alone = path.suffix == ".mcap"
+    if alone and path.exists():
+        raise WallOSSError(f"There is a {path} already.", "Name another file, or remove it.")
+    require_writable(path.parent if alone else path)
+    return ["record", "--robot", robot, "--file" if alone else "--output", str(path)]
 
 
 def check_port(port: int) -> None:

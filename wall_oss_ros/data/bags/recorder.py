@@ -1,23 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes recordings episode by episode, each a bag of its own (mcap), so that a crash costs a second at most.
+"""Writes recordings, each a bag of its own (mcap): episode by episode, or one from start to end.
 
-A bag's index is written when its episode ends; a file without one, of a recorder that was killed, is read all the same
-(``files``). What every second is closed and handed to the system survives the process.
+Every second what has come is closed and handed to the system, and survives the process. A bag's index is written when
+it ends; a file without one, of a recorder that was killed, is read all the same (``files``).
 """
 
 from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
+from rosbags.interfaces import Qos
 from rosbags.typesys import TypesysError
 from rosbags.typesys.store import Typestore
 
 from wall_oss_ros.data.bags.sources import RECORD
+from wall_oss_ros.data.bags.writing import BagWriter, Limits
 from wall_oss_ros.errors import WallOSSError
 
 _STRING = "std_msgs/msg/String"
@@ -36,6 +37,7 @@ class EpisodeRecorder:
         latched: topics whose last message each episode begins with, such as the plan; ``repeat`` names further ones.
         say: is given lines for the user.
         prefix: of the topic that marks are written on, a robot's namespace.
+        limits: when a bag goes on in a further file, which again begins with what holds.
 
     Attributes:
         count: messages of the present episode.
@@ -46,16 +48,22 @@ class EpisodeRecorder:
     """
 
     def __init__(
-        self, folder: Path, types: Typestore, latched: Collection[str], say: Callable[[str], None], prefix: str = ""
+        self,
+        folder: Path,
+        types: Typestore,
+        latched: Collection[str],
+        say: Callable[[str], None],
+        prefix: str = "",
+        limits: Limits = Limits(),
     ):
         self.folder, self._types, self._latched, self._say = folder, types, set(latched), say
-        self._marks = f"{prefix}{RECORD}"
+        self._marks, self._limits = f"{prefix}{RECORD}", limits
         self._last: dict[str, tuple[str, bytes]] = {}
         self._held: dict[str, dict[bytes, str]] = {}
+        self._offered: dict[str, Sequence[Qos]] = {}
         self._unknown: set[str] = set()
-        self._writer: Writer | None = None
+        self._writer: BagWriter | None = None
         self._path = folder
-        self._connections: dict[str, Any] = {}
         self.count = 0
         self.mark: Mark | None = None
         self._begun = self._flushed = 0.0
@@ -84,6 +92,7 @@ class EpisodeRecorder:
             self._write(topic, kind, data, now)
             if now - self._flushed > _EVERY:
                 self.flush(now)
+                self._go_on(now)
 
     def repeat(self, topic: str) -> None:
         """From now on each episode begins with what this topic said before, such as /tf_static.
@@ -93,35 +102,42 @@ class EpisodeRecorder:
         if topic not in self._latched:
             self._held.setdefault(topic, {})
 
-    def begin(self, now: float) -> None:
-        """An episode begins; one that is being recorded ends first."""
+    def offered(self, topic: str, profiles: Sequence[Qos]) -> None:
+        """The quality of service of those who publish there, for who plays it back."""
+        self._offered[topic] = profiles
+
+    def begin(self, now: float, path: Path | None = None) -> None:
+        """A recording begins; one that is being made ends first.
+
+        Args:
+            path: where it goes, a folder or NAME.mcap; the next episode where it is not given.
+
+        Raises:
+            WallOSSError: nothing can be written there.
+        """
         if self.recording:
             self.end(now)
-        self._path = self.folder / f"episode_{self._next():04d}"
+        self._path = path or self.folder / f"episode_{self._next():04d}"
         try:
-            self._writer = Writer(self._path, version=9, storage_plugin=StoragePlugin.MCAP)
-            self._writer.open()
-        except (WriterError, OSError) as error:
-            self._writer = None
-            raise WallOSSError(f"{self._path} cannot be written: {error}.", "Name another folder.") from error
-        self._connections, self.count, self.mark = {}, 0, None
-        self._begun = self._flushed = now
-        for topic, (kind, data) in self._last.items():
-            self._write(topic, kind, data, now)
-        for topic, held in self._held.items():
-            for data, kind in held.items():
-                self._write(topic, kind, data, now)
+            self._writer = BagWriter(self._path, self._types, self._limits)
+        except FileExistsError:
+            raise WallOSSError(f"There is a {self._path} already.", "Name another, or remove it.") from None
+        except OSError as error:
+            why = error.strerror or error
+            raise WallOSSError(f"{self._path} cannot be written: {why}.", "Name another place.") from error
+        self.count, self.mark = 0, None
+        self._begun = now
+        self._repeat(now)
         self._note("begin", now)
+        self.flush(now)
         self._say(f"recording {self._path.name}")
 
-    def marked(self, mark: Mark, now: float) -> None:
-        """The present episode succeeds, or fails; the last word counts."""
-        if not self.recording:
-            self._say("nothing is being recorded")
-            return
-        self.mark = mark
-        self._note(mark, now)
-        self._say(f"{self._path.name}: {mark}")
+    def note(self, word: str, now: float) -> None:
+        """Writes into the bag that an attempt begins, or succeeds or fails; of these the last word counts."""
+        if word in ("success", "failure"):
+            self.mark = word  # type: ignore[assignment]
+        self._note(word, now)
+        self._say(f"{self._path.name}: {word}")
 
     def end(self, now: float, mark: Mark | None = None) -> None:
         """The episode is over."""
@@ -146,7 +162,10 @@ class EpisodeRecorder:
             return
         writer, self._writer = self._writer, None
         writer.abort()
-        shutil.rmtree(self._path)
+        if self._path.is_dir():
+            shutil.rmtree(self._path)
+        else:
+            self._path.unlink(missing_ok=True)
         self._say(f"{self._path.name}: discarded")
 
     def flush(self, now: float) -> None:
@@ -154,26 +173,40 @@ class EpisodeRecorder:
         self._flushed = now
         if self._writer is None:
             return
-        storage: Any = self._writer.storage
         try:
-            if storage.chunk.msgs:
-                storage.close_chunk()
-            storage.bio.flush()
+            self._writer.flush()
         except OSError as error:
             raise self._full(error) from error
+
+    def _go_on(self, now: float) -> None:
+        """Goes on in a further file where the present one is full."""
+        if not self._writer.full:
+            return
+        try:
+            gone = self._writer.split()
+        except OSError as error:
+            raise self._full(error) from error
+        for path in gone:
+            self._say(f"{path.name} was removed")
+        self._repeat(now)
+
+    def _repeat(self, now: float) -> None:
+        """Writes what holds, so that each file can be understood without those before it."""
+        for topic, (kind, data) in self._last.items():
+            self._write(topic, kind, data, now)
+        for topic, held in self._held.items():
+            for data, kind in held.items():
+                self._write(topic, kind, data, now)
 
     def _write(self, topic: str, kind: str, data: bytes, now: float) -> None:
         if topic in self._unknown:
             return
-        if topic not in self._connections:
-            try:
-                self._connections[topic] = self._writer.add_connection(topic, kind, typestore=self._types)
-            except (TypesysError, KeyError):
-                self._unknown.add(topic)
-                self._say(f"{topic} is not recorded: nothing is known of its type {kind} (WALL_OSS_INTERFACES)")
-                return
         try:
-            self._writer.write(self._connections[topic], round(now * 1e9), data)
+            self._writer.write(topic, kind, round(now * 1e9), data, self._offered.get(topic, ()))
+        except (TypesysError, KeyError):
+            self._unknown.add(topic)
+            self._say(f"{topic} is not recorded: nothing is known of its type {kind} (WALL_OSS_INTERFACES)")
+            return
         except OSError as error:
             raise self._full(error) from error
         self.count += 1
