@@ -4,7 +4,7 @@
 import numpy as np
 from nodes_support import Bench, Observations, running_plan
 
-from wall_oss_ros.nodes.conversions import image_message
+from wall_oss_ros.nodes.observation_messages import image_message
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
 from wall_oss_ros.robots.identity import robot_identity
 from wall_oss_ros.robots.kinematics import Arm

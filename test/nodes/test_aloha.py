@@ -10,7 +10,7 @@ from nodes_support import FakePolicy, a_bench, running_plan
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.nodes.control import ControlNode
-from wall_oss_ros.nodes.conversions import image_message
+from wall_oss_ros.nodes.observation_messages import image_message
 from wall_oss_ros.nodes.perception import PerceptionNode
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
 from wall_oss_ros.paths import data_path

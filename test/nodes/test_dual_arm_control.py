@@ -7,7 +7,7 @@ import yaml
 from nodes_support import FakePolicy, Observations, a_bench, running_plan
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
-from wall_oss_ros.nodes.conversions import image_message
+from wall_oss_ros.nodes.observation_messages import image_message
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED
 from wall_oss_ros.paths import data_path
 from wall_oss_ros.robots.identity import robot_identity

@@ -12,7 +12,7 @@ from nodes_support import LIMIT, FakePolicy, NodeProcess, a_bench
 from robot_support import ARM, PROFILE, Robot, in_state
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
-from wall_oss_ros.nodes.conversions import image_array
+from wall_oss_ros.nodes.observation_messages import image_array
 from wall_oss_ros.nodes.plan_markers import PlanMarkersNode
 from wall_oss_ros.nodes.planner import PlannerNode
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, SENSOR

@@ -10,7 +10,8 @@ from PIL import Image as Picture
 from robot_support import ARM, PROFILE
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
-from wall_oss_ros.nodes.conversions import image_message, observation_from, transform_message
+from wall_oss_ros.nodes.conversions import transform_message
+from wall_oss_ros.nodes.observation_messages import depth_message, image_message, observation_from
 from wall_oss_ros.nodes.perception import PerceptionNode
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
 from wall_oss_ros.robots.identity import robot_identity
@@ -148,6 +149,34 @@ def test_compressed_pictures_turned_and_where_their_camera_is(bench):
     assert camera.pose[:3, 3] == pytest.approx([1.0, 0.0, 0.6])
     assert camera.pose[:3, :3] == pytest.approx(np.array([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]]), abs=1e-9)
     senses.until_said(f"{WRIST.name} is not calibrated: nothing on {WRIST.camera_info_topic}", DiagnosticStatus.OK)
+
+
+def test_depth_goes_with_its_picture_or_is_said_to_be_missing(bench):
+    senses, node = Senses(bench), bench.node
+    senses.say_model(image_size=0)
+    senses.perceive()
+    senses.until_said(f"{FACE.name} has no depth: no depth image yet", DiagnosticStatus.OK)
+    bench.until(lambda: senses.seen)
+    assert observation_from(senses.seen[-1]).depths == {} and len(senses.seen[-1].depths) == len(VIEWS)
+    camera = node.create_publisher(Image, FACE.depth_topic, EVENTS)
+    depth, frame = np.full((24, 32), 700, np.uint16), [""]
+
+    def see():
+        header = senses.header()
+        header.frame_id = frame[0]
+        camera.publish(depth_message(depth, header))
+
+    node.create_timer(0.05, see)
+    bench.until(lambda: observation_from(senses.seen[-1]).depths)
+    observation = observation_from(senses.seen[-1])
+    assert list(observation.depths) == [FACE.name], "the other view has none"
+    assert observation.depths[FACE.name].shape == (48, 64) and (observation.depths[FACE.name] == 700).all()
+    assert observation.to_camera[FACE.name] == pytest.approx(np.eye(3))
+    senses.until_said("observations a second", DiagnosticStatus.OK)
+    senses.say_model(image_size=56)
+    bench.until(lambda: senses.seen[-1].views[0].width == 56)
+    depth = observation_from(senses.seen[-1]).depths[FACE.name]
+    assert (depth[7:49] == 700).all() and not depth[:7].any(), "fitted with black bars, as the picture"
 
 
 def test_the_type_on_a_topic_is_followed_or_named(bench):

@@ -140,6 +140,16 @@ def test_both_views_at_other_sizes_and_no_others(simulator):
         simulator.render("top_view")
 
 
+def test_depth_is_the_distance_of_what_the_picture_shows(simulator):
+    image, depth = simulator.render_with_depth("face_view", 480, 480)
+    assert np.array_equal(image, simulator.render("face_view", 480, 480)) and depth.shape == (480, 480)
+    camera = simulator.camera("face_view")
+    places = [(centre + [0, 0, CUBE_SIZE / 2], 0.002) for centre, _ in simulator.cubes().values()]
+    for place, allowed in [*places, ((0.68, 0.0, 0.0), 0.004)]:  # cubes' tops, and the table
+        x, y = simulator.project("face_view", place, 480, 480).astype(int)
+        assert depth[y, x] == pytest.approx((camera["rotation"].T @ (place - camera["position"]))[2], abs=allowed)
+
+
 def test_a_cube_is_grasped_lifted_and_let_go_by_contact(simulator, arm):
     cube = simulator.spec.cubes[0]
     for width, heights in ((OPEN, (0.12, 0.02)), (0.0, (0.02, 0.2))):

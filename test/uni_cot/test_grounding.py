@@ -14,7 +14,8 @@ from wall_oss_ros.sim.cell import mount
 from wall_oss_ros.sim.cubes.language import FRAME, LANGUAGE
 from wall_oss_ros.sim.cubes.scene import CubeSpec
 from wall_oss_ros.sim.cubes.simulator import CubeSimulator
-from wall_oss_ros.uni_cot.grounding import SubtaskLocator, named_object, parse_point, pointing_question
+from wall_oss_ros.uni_cot.grounding import Grounder, Method, SubtaskLocator, pointing_question
+from wall_oss_ros.uni_cot.spots import asked_view, named_object, only_spot, spots_in
 
 PROFILE = load_profile("franka")
 FRONT, WRIST = PROFILE.simulation.cameras
@@ -49,10 +50,33 @@ def test_the_thing_is_what_follows_the_article(subtask, thing):
         ("<point>[-3, 38]</point>", None),
         ("<point>[53, 38, 2]</point>", None),
         ("red <point>[53, 38]</point>, blue <point>[5, 3]</point>", None),
+        ("it is at <point>[53, 38]</point>", None),
+        ("<box>[10, 20, 30, 44]</box>", (20, 32)),
+        ("<box>[30, 20, 10, 44]</box>", None),
+        ("<point>[" + "9" * 4000 + ", 3]</point>", None),
+        ("<point>[\u0665\u0663, 38]</point>", None),
     ],
 )
-def test_only_one_point_is_an_answer(answer, pixel):
-    assert parse_point(answer) == pixel
+def test_only_one_point_or_box_is_an_answer(answer, pixel):
+    spot = only_spot(answer)
+    assert (spot.middle if spot else None) == pixel
+
+
+def test_points_and_boxes_of_an_answer_have_the_words_before_them():
+    answer = "red <point>[53, 38]</point>, the blue one: <box>[1, 2, 3.5, 4]</box> and <point>[7, 8]</point>"
+    assert spots_in(answer) == [("red", (53, 38)), ("the blue one", (1, 2, 3.5, 4)), ("and", (7, 8))]
+    assert spots_in("nothing is there [3, 4]") == []
+    assert len(spots_in("<point>[1, 1]</point>" * 10_000)) < 100, "a model that repeats itself"
+
+
+def test_the_view_is_the_one_that_the_question_names():
+    prompts = {"face_view": "front view", "left_wrist_view": "left wrist view", "right_wrist_view": "right wrist view"}
+    views = list(prompts)
+    assert asked_view("Point to the red cube.", views, prompts) == "face_view"
+    assert asked_view("Point to the red cube in the LEFT wrist view.", views, prompts) == "left_wrist_view"
+    assert asked_view("Point to the red cube in the wrist view.", views, prompts) == "face_view", "which one?"
+    assert asked_view("Point to the red cube in the wrist view.", views[::2], prompts) == "right_wrist_view"
+    assert asked_view("What do you see in view of the camera?", views, {}) == "face_view"
 
 
 def test_the_question_is_the_one_that_the_model_was_trained_with():
@@ -149,3 +173,108 @@ def test_nothing_is_asked_in_vain():
     assert locate(seen(), "pick up the mauve cube") is None, "a word that the model does not know"
     assert locate(replace(seen(), cameras={}), "pick up the red cube") is None, "nobody knows where the camera is"
     assert policy.asked == []
+
+
+# By depth.
+
+
+def with_depth(depth, size=(112, 112), **fields):
+    return replace(seen(size), depths={FRONT.view: depth}, **fields)
+
+
+def grounded(obs, answer, question="Point to the red cube.", image_size=112):
+    policy = Policy(answer)
+    policy.image_size = image_size
+    return Grounder(policy, PROFILE)(obs, question, answer).found
+
+
+@pytest.fixture(scope="module")
+def scene(simulator):
+    """A cube that is held half a metre above the table, and what the camera sees of it: the picture and the depth."""
+    simulator.place_cube(simulator.spec.colours[0], (0.5, 0.05, 0.35))
+    return np.array([0.5, 0.05, 0.35]), (1000 * simulator.render_with_depth(FRONT.view)[1]).astype(np.uint16)
+
+
+def test_an_object_in_the_air_is_placed_where_it_is(simulator, scene):
+    place, depth = scene
+    x, y = simulator.project(FRONT.view, place).astype(int)
+    (point,) = grounded(with_depth(depth), f"<point>[{x}, {y}]</point>")
+    assert point.place.method == Method.DEPTH and point.place.why == "" and point.label == "red cube"
+    assert np.linalg.norm(point.place.position - place) < 0.04, "on the surface of a cube of 4 cm"
+    assert SubtaskLocator(Policy(f"<point>[{x}, {y}]</point>"), PROFILE)(
+        with_depth(depth), "pick up the red cube"
+    ) == pytest.approx(point.place.position)
+    (by_floor,) = grounded(seen(), f"<point>[{x}, {y}]</point>")
+    assert by_floor.place.method in (Method.FLOOR, Method.UNPLACED) and "depth" in by_floor.place.why
+    if by_floor.place.position is not None:
+        assert np.linalg.norm(by_floor.place.position - place) > 0.15
+
+
+def test_depth_of_fewer_pixels_than_the_picture_gives_the_same_place(simulator, scene):
+    place, depth = scene
+    x, y = simulator.project(FRONT.view, place).astype(int)
+    (point,) = grounded(with_depth(depth, (336, 336)), f"<point>[{x}, {y}]</point>")
+    assert np.linalg.norm(point.place.position - place) < 0.04
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        (lambda depth: depth * 0, "only 0 of"),
+        (lambda depth: np.where(np.indices(depth.shape).sum(axis=0) % 4 == 0, depth, 0), "have a depth"),
+        (lambda depth: np.random.default_rng(0).integers(100, 10_000, depth.shape), "do not agree"),
+    ],
+)
+def test_without_a_fair_depth_the_floor_is_taken_and_it_is_said(simulator, scene, change, said):
+    depth = change(scene[1]).astype(np.uint16)
+    place = np.array([0.52, 0.13, PROFILE.arm.workspace.min[2]])
+    x, y = simulator.project(FRONT.view, place).astype(int)
+    (point,) = grounded(with_depth(depth), f"<point>[{x}, {y}]</point>")
+    assert point.place.method == Method.FLOOR and said in point.place.why
+    assert point.place.position == pytest.approx(place, abs=0.008)
+
+
+def test_what_has_no_place_says_why():
+    obs = seen()
+    (point,) = grounded(obs, "<point>[112, 5]</point>")
+    assert point.place == point.place.__class__(Method.UNPLACED, None, "it lies outside of the picture")
+    (point,) = grounded(replace(obs, cameras={}), "<point>[11, 5]</point>")
+    assert point.place.position is None and "not calibrated" in point.place.why
+    (point,) = grounded(obs, "<point>[1, 1]</point>")
+    assert point.place.position is None and "floor" in point.place.why
+    nowhere = replace(obs.cameras[FRONT.view], pose=np.full((4, 4), np.nan))
+    for depths in ({}, {FRONT.view: np.full((112, 112), 700, np.uint16)}):
+        (point,) = grounded(replace(obs, cameras={FRONT.view: nowhere}, depths=depths), "<point>[50, 50]</point>")
+        assert point.place.position is None and point.place.method == Method.UNPLACED
+    assert grounded(obs, "<point>[1, 1]</point>", "Point to it in the lost view") and not grounded(
+        replace(obs, images={}), "<point>[1, 1]</point>"
+    ), "a view that the observation lacks has no pixels"
+
+
+def test_what_is_far_beyond_reach_is_no_target_but_has_a_place():
+    far = with_depth(np.full((112, 112), 9000, np.uint16))
+    (point,) = grounded(far, "<point>[50, 50]</point>")
+    assert point.place.method == Method.DEPTH
+    assert SubtaskLocator(Policy("<point>[50, 50]</point>"), PROFILE)(far, "pick up the red cube") is None
+
+
+def test_pixels_are_those_of_the_cameras_picture():
+    """The model's square was cut from the middle of 640 x 480, turned by half a turn, and made smaller."""
+    to_camera = np.array([[-480 / 112, 0, 560.0], [0, -480 / 112, 480], [0, 0, 1]])
+    obs = with_depth(np.full((112, 112), 700, np.uint16), to_camera={FRONT.view: to_camera})
+    point, box = grounded(obs, "a <point>[0, 0]</point> b <box>[28, 56, 84, 112]</box>")
+    assert point.middle == pytest.approx([560 - 240 / 112, 480 - 240 / 112]), "the middle of the pixel"
+    assert box.pixels == pytest.approx(np.array([[200, 0], [440, 240.0]])) and (point.label, box.label) == ("a", "b")
+    pose = obs.cameras[FRONT.view].pose
+    inside = (box.corners - pose[:3, 3]) @ pose[:3, :3]
+    assert inside[:, 2] == pytest.approx([0.7] * 4), "all at the distance of the middle"
+    assert inside.mean(axis=0) == pytest.approx((box.place.position - pose[:3, 3]) @ pose[:3, :3])
+    assert point.corners is None and inside[0, 0] < inside[1, 0] and inside[0, 1] < inside[2, 1]
+
+
+def test_a_model_that_takes_any_size_points_in_the_picture_as_it_takes_it():
+    policy = Policy()
+    policy.image_size, policy.taken_size = None, lambda height, width: (height // 2, width // 2)
+    obs = with_depth(np.full((60, 80), 700, np.uint16), (480, 640))
+    (point,) = Grounder(policy, PROFILE)(obs, "Where?", "<point>[100, 50]</point>").found
+    assert point.middle == pytest.approx([201, 101]) and point.place.method == Method.DEPTH

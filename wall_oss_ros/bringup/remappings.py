@@ -15,7 +15,7 @@ _OURS = ("/clock", "/tf", "/tf_static", "/robot_description", "/simulation/groun
 _RECORDED = (  # besides the profile's topics
     *(f"/{NAMESPACE}/{name}" for name in ("instruction", "observation", "plan", "status")),
     *(f"/{NAMESPACE}/{name}" for name in ("observation_state", "model", "action_request", "action_chunk")),
-    *(f"/{NAMESPACE}/{name}" for name in ("answers", "gripper_commands", "record", "emergency_stop")),
+    *(f"/{NAMESPACE}/{name}" for name in ("answers", "pointed_at", "gripper_commands", "record", "emergency_stop")),
     *_OURS[:-1],
 )
 _NAMESPACE = re.compile(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*")

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.nodes.conversions import answer_message, observation_from, request_from
+from wall_oss_ros.nodes.conversions import answer_message, request_from
 from wall_oss_ros.nodes.lifecycle_node import ERROR, OK, WARN, WallOSSNode, run_identity
+from wall_oss_ros.nodes.observation_messages import observation_from
 from wall_oss_ros.nodes.parameters import POLICY_PARAMETERS, Parameter, load_policy
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, REQUEST
 from wall_oss_ros.nodes.running import run

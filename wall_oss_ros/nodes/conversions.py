@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-from array import array
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,14 +12,12 @@ from wall_oss_ros.control.followed_plan import PlanNews
 from wall_oss_ros.control.setpoints import Setpoint
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy.chunk import Chunk, ChunkAnswer, ChunkRequest, Task
-from wall_oss_ros.policy.observation import Camera, Observation
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.rotations import matrix_from_quaternion, quaternion_from_matrix
 from wall_oss_ros.uni_cot.plan import Plan
 
 from builtin_interfaces.msg import Duration, Time
 from geometry_msgs.msg import Point, Pose, PoseArray, Quaternion, TransformStamped, Vector3
-from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from wall_oss_msgs.msg import ActionChunk, ActionRequest, Subtask, SubtaskPlan
@@ -46,71 +43,6 @@ def _xyz(kind: type, values):
 def _quaternion(rotation: np.ndarray) -> Quaternion:
     x, y, z, w = quaternion_from_matrix(rotation).tolist()
     return Quaternion(x=x, y=y, z=z, w=w)
-
-
-def image_message(image: np.ndarray, header) -> Image:
-    """An image (H, W, 3) uint8 as an rgb8 message."""
-    height, width = image.shape[:2]
-    message = Image(header=header, height=height, width=width, encoding="rgb8", is_bigendian=0, step=3 * width)
-    # An array of bytes is taken over as it is; a list or bytes would be checked value by value.
-    message.data = array("B", np.ascontiguousarray(image).tobytes())
-    return message
-
-
-def image_array(message: Image) -> np.ndarray:
-    """The pixels (H, W, 3) uint8 of an rgb8 message, without a copy.
-
-    Raises:
-        WallOSSError: another encoding, or a number of bytes that does not match the size.
-    """
-    expected = message.height * message.step
-    if message.encoding != "rgb8" or message.step < 3 * message.width or len(message.data) != expected:
-        raise WallOSSError(
-            f"An image of {message.width} x {message.height} in {message.encoding!r} with {len(message.data)} bytes"
-            " came where rgb8 was expected.",
-            "Let the perception node make the observations.",
-        )
-    rows = np.frombuffer(message.data, dtype=np.uint8).reshape(message.height, message.step)
-    return rows[:, : 3 * message.width].reshape(message.height, message.width, 3)
-
-
-def observation_from(message) -> Observation:
-    """A wall_oss_msgs/Observation as a plain observation.
-
-    Raises:
-        WallOSSError: an image or the state is not as the message's definition has it.
-    """
-    if len(message.view_names) != len(message.views):
-        raise WallOSSError(
-            f"An observation names {len(message.view_names)} views and has {len(message.views)} images.",
-            "Let the perception node make the observations.",
-        )
-    return Observation(
-        stamp=seconds(message.header.stamp),
-        images={name: image_array(view) for name, view in zip(message.view_names, message.views)},
-        state=np.asarray(message.state, dtype=np.float32),
-        state_mask=np.asarray(message.state_mask, dtype=bool),
-        cameras=_cameras(message),
-    ).check()
-
-
-def _cameras(message) -> dict[str, Camera]:
-    """The calibrated ones of an observation's cameras, by view."""
-    views, matrices, poses = message.view_names, message.camera_matrices, message.camera_poses
-    if not poses:
-        return {}
-    if len(poses) != len(views) or len(matrices) != 9 * len(views):
-        raise WallOSSError(
-            f"An observation of {len(views)} views has {len(poses)} camera poses and {len(matrices)} numbers of camera"
-            " matrices.",
-            "Let the perception node make the observations.",
-        )
-    found = {}
-    for view, matrix, pose in zip(views, np.reshape(matrices, (-1, 3, 3)), poses):
-        q = pose.orientation
-        if matrix[0, 0] > 0 and matrix[1, 1] > 0 and any((q.x, q.y, q.z, q.w)):
-            found[view] = Camera(matrix, pose_matrix(pose.position, q))
-    return found
 
 
 def trajectory_message(joints: Sequence[str], setpoints: Sequence[Setpoint], time: float | None) -> JointTrajectory:

@@ -9,8 +9,9 @@ from functools import partial
 import numpy as np
 
 from wall_oss_ros.nodes.camera_frames import CameraFrames
-from wall_oss_ros.nodes.conversions import image_message, planar_pose, pose_message, seconds, to_stamp
+from wall_oss_ros.nodes.conversions import planar_pose, pose_message, seconds, to_stamp
 from wall_oss_ros.nodes.lifecycle_node import ERROR, OK, WARN, WallOSSNode
+from wall_oss_ros.nodes.observation_messages import depth_message, image_message
 from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.nodes.qos import LATCHED, NEWEST, SENSOR
 from wall_oss_ros.nodes.running import run
@@ -22,6 +23,7 @@ from wall_oss_ros.perception.health import ObservationHealth
 from wall_oss_ros.perception.model_views import Model, ModelViews
 from wall_oss_ros.perception.pictures import PictureError, compressed_pixels, raw_pixels
 from wall_oss_ros.perception.rates import RateLimit, RateMeter
+from wall_oss_ros.perception.registered import RegisteredDepth
 from wall_oss_ros.perception.robot_state import RobotState, RobotStateHistory
 from wall_oss_ros.perception.views import ViewSync
 from wall_oss_ros.robots.cameras import with_cameras
@@ -50,6 +52,7 @@ class PerceptionNode(WallOSSNode):
             " a preset in config/drivers/cameras, the path of a YAML file, or {view: {field: value}}."
         ),
         Parameter("camera_poses", True, "Whether tf is asked where the cameras are, which observations then say."),
+        Parameter("depth", True, "Whether observations say how far things are, where the profile names depth images."),
         Parameter("stale_s", 1.0, "Age from which views or joint states count as stale, s.", 0.05, 60.0, live=True),
         Parameter(
             "image_size", 0, "No longer used, and accepted for now: the views' size is what the model says.", 0, 1024
@@ -86,6 +89,7 @@ class PerceptionNode(WallOSSNode):
             for view in profile.views:
                 self.listen(CameraInfo, view.camera_info_topic, partial(self._on_camera_info, view.name), SENSOR)
         self.listen(ModelInfo, "model", self._on_model, LATCHED)
+        self._depths = self._listen_to_depth()
         self._sources = {v.name: ViewSource(self, v, partial(self._on_image, v.name)) for v in profile.views}
         for source in self._sources.values():
             self.keep(source, ViewSource.close)
@@ -93,6 +97,18 @@ class PerceptionNode(WallOSSNode):
         self.listen_to_joints(profile, self._on_joints)
         if profile.base is not None:
             self.listen(Odometry, profile.base.odometry, self._on_odometry, SENSOR)
+
+    def _listen_to_depth(self) -> dict[str, RegisteredDepth]:
+        """By view, its depth images, which stay as they come until an observation is made."""
+        made = {}
+        for view in self._profile.views:
+            if view.depth_topic is None or not self.value("depth"):
+                continue
+            made[view.name] = RegisteredDepth(self._framings[view.name], self._profile.watchdog.view_skew)
+            self.listen(Image, view.depth_topic, partial(self._on_depth, made[view.name]), SENSOR)
+            if view.depth_info_topic is not None:
+                self.listen(CameraInfo, view.depth_info_topic, partial(self._on_depth_info, made[view.name]), SENSOR)
+        return made
 
     def diagnose(self):
         now, limit = self.now(), self.value("stale_s")
@@ -107,11 +123,12 @@ class PerceptionNode(WallOSSNode):
         if self._calibration is not None:
             complaints += [f"{view}: {what}" for view, what in self._calibration.doubts.items()]
             absent = [f"{view} is not calibrated: {what}" for view, what in self._calibration.absent.items()]
+        absent += [f"{view} has no depth: {depth.absent}" for view, depth in self._depths.items() if depth.absent]
         verdict = self._health.verdict(now, self.steady(), faults, complaints)
         values = {"observations_hz": f"{verdict.rate:.1f}", "jitter_s": f"{verdict.jitter:.4f}"}
         values |= {f"{view}_hz": f"{rate:.1f}" for view, rate in rates.items()}
         values |= {"image_size": "" if self._size is None else self._size, "calibration": "; ".join(absent)}
-        # Nothing moves by a calibration, so what is absent of it does not count as a fault.
+        # Nothing moves by a calibration or by depth, so what is absent of it does not count as a fault.
         return _LEVELS[verdict.level], "; ".join((verdict.message, *absent)), values
 
     @property
@@ -140,6 +157,12 @@ class PerceptionNode(WallOSSNode):
 
     def _on_camera_info(self, view: str, message: CameraInfo) -> None:
         self._calibration.hear(view, Lens(np.reshape(message.k, (3, 3)), message.height, message.width))
+
+    def _on_depth(self, depth: RegisteredDepth, message: Image) -> None:
+        depth.add(seconds(message.header.stamp), message)
+
+    def _on_depth_info(self, depth: RegisteredDepth, message: CameraInfo) -> None:
+        depth.hear(Lens(np.reshape(message.k, (3, 3)), message.height, message.width))
 
     def _on_joints(self, message: JointState) -> None:
         stamp = seconds(message.header.stamp)
@@ -207,17 +230,23 @@ class PerceptionNode(WallOSSNode):
             pixels = compressed_pixels(image.data, view.encoding)
         else:
             pixels = raw_pixels(image, self._bridge, view.encoding)
-        framing, size = self._framings[view.name], self._size
-        message.view_names.append(view.name)
-        message.views.append(image_message(framing.picture(pixels, size), image.header))
-        if self._calibration is None:
-            return
+        framing, size, header = self._framings[view.name], self._size, image.header
         height, width = pixels.shape[:2]
-        joints, header = dict(zip(robot.joints, robot.positions)), image.header
-        matrix, pose = self._calibration.camera(view, header.frame_id, seconds(header.stamp), joints, height, width)
-        new, turned = framing.camera(np.zeros((3, 3)) if matrix is None else matrix, height, width, size)
-        message.camera_matrices.extend((np.zeros(9) if matrix is None else new.ravel()).tolist())
-        message.camera_poses.append(pose_message(None if pose is None else pose @ turned))
+        message.view_names.append(view.name)
+        message.views.append(image_message(framing.picture(pixels, size), header))
+        message.view_to_camera.extend(framing.to_camera(height, width, size).ravel().tolist())
+        matrix = None
+        if self._calibration is not None:
+            joints = dict(zip(robot.joints, robot.positions))
+            matrix, pose = self._calibration.camera(view, header.frame_id, seconds(header.stamp), joints, height, width)
+            new, turned = framing.camera(np.zeros((3, 3)) if matrix is None else matrix, height, width, size)
+            message.camera_matrices.extend((np.zeros(9) if matrix is None else new.ravel()).tolist())
+            message.camera_poses.append(pose_message(None if pose is None else pose @ turned))
+        if self._depths:
+            source, depth = self._depths.get(view.name), None
+            if source is not None:
+                depth = source.view(seconds(header.stamp), header.frame_id, matrix, height, width, size)
+            message.depths.append(depth_message(depth, header))
 
     def _complain(self, why: str) -> None:
         self._health.failed(why, self.steady())

@@ -10,15 +10,17 @@ import time
 from collections.abc import Callable
 
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.nodes.conversions import observation_from, plan_message, to_stamp
+from wall_oss_ros.nodes.conversions import plan_message, to_stamp
+from wall_oss_ros.nodes.grounding_messages import boxes_of, grounding_message, points_of
 from wall_oss_ros.nodes.lifecycle_node import ERROR, OK, WARN, WallOSSNode, run_identity
+from wall_oss_ros.nodes.observation_messages import observation_from
 from wall_oss_ros.nodes.parameters import POLICY_PARAMETERS, Parameter, load_policy
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
 from wall_oss_ros.nodes.running import run
 from wall_oss_ros.robots.identity import robot_identity
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.uni_cot.control_watch import ControlReport, ControlWatch
-from wall_oss_ros.uni_cot.grounding import SubtaskLocator
+from wall_oss_ros.uni_cot.grounding import Grounder, Grounding, SubtaskLocator
 from wall_oss_ros.uni_cot.plan import Plan, PlanStatus
 from wall_oss_ros.uni_cot.plan_runner import PlanRunner
 from wall_oss_ros.uni_cot.plan_time import PlanLimits
@@ -31,6 +33,7 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from std_msgs.msg import String
 from wall_oss_msgs.action import ExecuteInstruction
 from wall_oss_msgs.msg import Answer, ControlStatus, Observation, SubtaskPlan
+from wall_oss_msgs.msg import Grounding as GroundingMessage
 from wall_oss_msgs.srv import ApprovePlan, Ask
 
 HEARTBEAT = 1.0  # s: the plan is repeated, so that control knows that the planner lives
@@ -50,8 +53,8 @@ _STATES = {
 
 
 class PlannerNode(WallOSSNode):
-    """Topics ``instruction``, ``observation`` and ``status`` in, ``plan`` (latched) and ``answers`` out; action
-    ``execute``; services ``ask`` and ``approve_plan``.
+    """Topics ``instruction``, ``observation`` and ``status`` in; ``plan`` and ``pointed_at`` (both latched) and
+    ``answers`` out; action ``execute``; services ``ask`` and ``approve_plan``.
 
     Args:
         policy_loader: gives the policy for the values of ``POLICY_PARAMETERS`` and the robot's profile.
@@ -94,6 +97,8 @@ class PlannerNode(WallOSSNode):
         self._policy.warm_up()
         self._plan_out = self.publish_to(SubtaskPlan, "plan", LATCHED)
         self._answers_out = self.publish_to(Answer, "answers", EVENTS)
+        self._pointed_out = self.publish_to(GroundingMessage, "pointed_at", LATCHED)
+        self._ground = Grounder(self._policy, self._profile)
 
     def start(self) -> None:
         self.identity = run_identity(self)  # plans are counted anew
@@ -124,7 +129,7 @@ class PlannerNode(WallOSSNode):
             period=1.0 / self.value("progress_rate_hz"),
             approval=self.value("require_approval"),
             limits=limits,
-            locate=SubtaskLocator(self._policy, self._profile) if self.value("point") else lambda *_: None,
+            locate=self._locator(),
             control=ControlWatch(robot_identity(self._profile), self.identity),
             steady=self.steady,
         )
@@ -219,16 +224,34 @@ class PlannerNode(WallOSSNode):
         self.get_logger().info(f"Instruction: {message.data!r}")
         self._runner.instruct(message.data)
 
+    def _locator(self) -> Callable:
+        if not self.value("point"):
+            return lambda *_: None
+        return SubtaskLocator(self._policy, self._profile, self._tell_pointing)
+
     def _on_approve(self, request, response):
         response.success, response.message = self._runner.approve(request.plan_id, request.approve, request.reason)
         return response
 
     def _on_ask(self, request, response):
         question, fault = self._policy.understood(request.question, "questions")
-        answer, response.message = (None, fault) if fault else self._runner.ask(question, self.value("ask_timeout_s"))
+
+        def answered(observation, answer: str) -> None:
+            grounding = self._ground(observation, question, answer)
+            response.points, response.boxes = points_of(grounding), boxes_of(grounding)
+            self._tell_pointing(grounding)
+
+        answer, response.message = (
+            (None, fault) if fault else self._runner.ask(question, self.value("ask_timeout_s"), answered)
+        )
         response.success, response.answer = answer is not None, answer or ""
+        response.frame_id = self._profile.arm.base_frame
         self._tell_answer(request.question, response)
         return response
+
+    def _tell_pointing(self, grounding: Grounding) -> None:
+        if grounding.found:
+            self.send(self._pointed_out, grounding_message(grounding, self._profile.arm.base_frame))
 
     def _tell_answer(self, question: str, response) -> None:
         """Says what was asked and answered on a topic, since a service cannot be recorded."""

@@ -10,13 +10,15 @@ import json
 import sys
 
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.nodes.conversions import image_message, to_stamp, transform_message
+from wall_oss_ros.nodes.conversions import to_stamp, transform_message
 from wall_oss_ros.nodes.lifecycle_node import ERROR, OK, WARN, WallOSSNode
+from wall_oss_ros.nodes.observation_messages import depth_message, image_message
 from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.nodes.priority import NICENESS
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
 from wall_oss_ros.nodes.running import run
 from wall_oss_ros.nodes.simulated_controllers import GRIPPER_ACTION, GripperServer, TrajectoryServer
+from wall_oss_ros.perception.depth import millimetres
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.robots.simulation import Camera
 from wall_oss_ros.sim.cameras import SimulatedCameras
@@ -55,6 +57,9 @@ class SimulatedRobotNode(WallOSSNode):
         ),
         Parameter("image_width", 0, "Width of the images, pixels; 0 is the profile's.", 0, 1920),
         Parameter("image_height", 0, "Height of the images, pixels; 0 is the profile's.", 0, 1080),
+        Parameter(
+            "depth", True, "Whether there are depth images, where the profile names a topic; drawn while one listens."
+        ),
         GRIPPER_ACTION,
     )
 
@@ -78,6 +83,11 @@ class SimulatedRobotNode(WallOSSNode):
         self._truth_out = self.publish_to(String, "/simulation/ground_truth", EVENTS)
         self._images_out = {v.name: self.publish_to(Image, v.image_topic, EVENTS) for v in profile.views}
         self._infos_out = {v.name: self.publish_to(CameraInfo, v.camera_info_topic, EVENTS) for v in profile.views}
+        with_depth = [v for v in profile.views if v.depth_topic is not None and self.value("depth")]
+        self._depths_out = {v.name: self.publish_to(Image, v.depth_topic, EVENTS) for v in with_depth}
+        self._depth_infos_out = {
+            v.name: self.publish_to(CameraInfo, v.depth_info_topic, EVENTS) for v in with_depth if v.depth_info_topic
+        }
         self._frames = {v.name: v.optical_frame for v in profile.views}
         self._mounts_out = StaticTransformBroadcaster(self)
         self.keep(self._mounts_out.pub_tf, self.destroy_publisher)
@@ -97,7 +107,7 @@ class SimulatedRobotNode(WallOSSNode):
         self._cameras = SimulatedCameras(
             self._simulator, self.driver.lock, lambda: self.driver.time, [v.name for v in profile.views], self._size,
             1.0 / (self.value("camera_rate_hz") or profile.simulation.camera_rate_hz),
-            self._on_picture, self._on_failure,
+            self._on_picture, self._on_failure, self._depth_wanted,
         )  # fmt: skip
         self._matrices = {v.name: self._cameras.intrinsics(v.name).ravel() for v in profile.views}
         self._joint_every = max(1, round(1.0 / (profile.simulation.joint_state_rate_hz * TICK)))
@@ -178,14 +188,21 @@ class SimulatedRobotNode(WallOSSNode):
         parent = self._profile.arm.base_frame if camera.link == "world" else camera.link
         return transform_message(parent, self._frames[camera.view], mount(camera))
 
-    def _on_picture(self, stamp: float, view: str, image) -> None:
+    def _depth_wanted(self, view: str) -> bool:
+        return view in self._depths_out and self._depths_out[view].get_subscription_count() > 0
+
+    def _on_picture(self, stamp: float, view: str, image, depth) -> None:
         header = Header(stamp=to_stamp(stamp), frame_id=self._frames[view])
+        if depth is not None:  # before the picture, which makes an observation of what is there
+            self._depths_out[view].publish(depth_message(millimetres(depth, 1000.0), header))
         self._images_out[view].publish(image_message(image, header))
         matrix = self._matrices[view].tolist()
         info = CameraInfo(header=header, height=self._size[0], width=self._size[1], distortion_model="plumb_bob")
         info.d, info.k, info.r = [0.0] * 5, matrix, [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
         info.p = [*matrix[0:3], 0.0, *matrix[3:6], 0.0, *matrix[6:9], 0.0]
         self._infos_out[view].publish(info)
+        if view in self._depth_infos_out:
+            self._depth_infos_out[view].publish(info)
 
     def _on_failure(self, error: Exception) -> None:
         if not self.context.ok():

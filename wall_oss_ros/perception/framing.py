@@ -33,7 +33,7 @@ class Framing:
         Raises:
             PictureError: the crop reaches beyond the picture.
         """
-        left, top, right, bottom = self._region(*image.shape[:2])
+        left, top, right, bottom = self.region(*image.shape[:2])
         image = np.rot90(image[top:bottom, left:right], -self._view.rotate // 90)
         if size:
             if self._view.fit == "crop":
@@ -58,7 +58,29 @@ class Framing:
         Returns:
             The matrix, and what the pose (4, 4) of the camera's own optical axes is multiplied by, from the right.
         """
-        left, top, right, bottom = self._region(height, width)
+        pixels, turn = self._map(height, width, size)
+        back = np.eye(4)
+        back[:3, :3] = turn.T
+        return pixels @ matrix @ turn.T, back
+
+    def to_camera(self, height: int, width: int, size: int) -> np.ndarray:
+        """From pixels of the model's picture to those of the picture as it comes: (3, 3), homogeneous.
+
+        Args:
+            height, width: of the picture as it comes.
+            size: as for ``picture``.
+        """
+        return np.linalg.inv(self._map(height, width, size)[0])
+
+    def size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the picture for a model that takes any size."""
+        left, top, right, bottom = self.region(height, width)
+        upright = bottom - top, right - left
+        return upright[::-1] if self._view.rotate % 180 else upright
+
+    def _map(self, height: int, width: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """From pixels as they come to the model's picture, (3, 3), and how the axes are turned in it, (3, 3)."""
+        left, top, right, bottom = self.region(height, width)
         height, width = bottom - top, right - left
         angle = np.radians(self._view.rotate)
         c, s = np.round([np.cos(angle), np.sin(angle)])
@@ -73,11 +95,14 @@ class Framing:
                 width, pixels = height, _moved((-left, -top)) @ pixels
             x, y, wide, high = _placed(height, width, size, self._view.fit)
             pixels = _moved((x, y)) @ np.diag([wide / width, high / height, 1.0]) @ pixels
-        back = np.eye(4)
-        back[:3, :3] = turn.T
-        return pixels @ matrix @ turn.T, back
+        return pixels, turn
 
-    def _region(self, height: int, width: int) -> tuple[int, int, int, int]:
+    def region(self, height: int, width: int) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom of what is used of a picture as it comes.
+
+        Raises:
+            PictureError: the crop reaches beyond the picture.
+        """
         if self._view.crop is None:
             return 0, 0, width, height
         try:

@@ -39,6 +39,10 @@ class Observation:
         state: (A,) float32, SI units, absolute, in the layout of the checkpoint's ``dof_config``.
         state_mask: (A,) bool, which entries of the state this robot has.
         cameras: view name to its camera, where both its matrix and its pose are known.
+        depths: view name to (h, w) uint16, how far away what it shows is along the camera's z, mm, 0 where not known;
+            of the picture's field of view, and of as many pixels or fewer. Of views that have any.
+        to_camera: view name to (3, 3), homogeneous: from pixels of the picture to those of the camera's own, before it
+            was cut, turned and resized. A view that is not there is the camera's own.
     """
 
     stamp: float
@@ -46,6 +50,8 @@ class Observation:
     state: np.ndarray
     state_mask: np.ndarray
     cameras: Mapping[str, Camera] = field(default_factory=dict)
+    depths: Mapping[str, np.ndarray] = field(default_factory=dict)
+    to_camera: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def of(cls, images: Mapping[str, Any], state=(), state_mask=None, stamp: float = 0.0) -> Observation:

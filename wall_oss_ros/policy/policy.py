@@ -156,6 +156,10 @@ class Policy:
         """(A,) bool: the entries of an action that the model decides for this robot."""
         return self._actions.mask()
 
+    def taken_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the picture that a view of this size becomes, in whose pixels the model points."""
+        return self.processor.taken_size(height, width)
+
     def unknown_words(self, text: str) -> list[str]:
         """The words of the text that this checkpoint was not trained on; empty when it may understand."""
         return self.processor.unknown_words(text)

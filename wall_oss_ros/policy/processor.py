@@ -18,7 +18,7 @@ from wall_oss_ros.json_files import brief
 from wall_oss_ros.model import WallOSSConfig
 from wall_oss_ros.model.checkpoint import locate, read_config, read_statistics
 from wall_oss_ros.policy import prompts
-from wall_oss_ros.policy.images import image_patches, resize_view, video_patches
+from wall_oss_ros.policy.images import image_patches, released_size, resize_view, video_patches
 from wall_oss_ros.policy.known_sentences import Kind, KnownSentences
 from wall_oss_ros.policy.normalizer import Normalizer
 from wall_oss_ros.policy.observation import Observation, check_observation
@@ -278,6 +278,11 @@ class WallOSSProcessor:
                 "Check the cameras in the robot's profile.",
             )
         return [resize_view(observation.images[view], self.config.image_size, self._factor) for view in views]
+
+    def taken_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of what :meth:`images` makes of a view of this size."""
+        size = self.config.image_size
+        return (size, size) if size else released_size(height, width, self._factor)[-1]
 
     def patches(self, images: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
         """Pictures as :meth:`images` gives them -> patches (patches, 3*2*14*14) and sizes (images, 3)."""

@@ -19,6 +19,7 @@ from wall_oss_ros.robots.profile import RobotProfile
 PRESETS = "config/drivers/cameras"
 _EXAMPLE = "Write {view: {field: value}}, such as {face_view: {image_topic: /front/image_raw, rotate: 180}}."
 _FIXED = ("name", "prompt")  # the model's, not the camera's
+_DEPTH = ("depth_topic", "depth_info_topic")
 Value = str | bool | int | float  # as parameters have
 
 
@@ -161,8 +162,11 @@ def with_cameras(profile: RobotProfile, given: str | Cameras) -> RobotProfile:
             raise WallOSSError(
                 f"The {' and '.join(fixed)} of view {view.name} cannot be changed: the model knows it.", _EXAMPLE
             )
+        kept, changed = view.model_dump(exclude_none=True), {**preset, **said}
+        if "image_topic" in changed:  # another camera, and the depth image was the former one's
+            kept = {key: value for key, value in kept.items() if key not in _DEPTH}
         try:
-            views.append(checked(View, {**view.model_dump(exclude_none=True), **preset, **said}))
+            views.append(checked(View, {**kept, **changed}))
         except ValidationError as error:
             raise WallOSSError(f"The cameras' view {view.name} is not valid: {_cause(error)}.", _EXAMPLE) from error
     return profile.model_copy(update={"views": tuple(views)})

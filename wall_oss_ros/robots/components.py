@@ -75,6 +75,10 @@ class View(Component):
         rotate: by how many degrees the picture is then turned, clockwise, to stand upright.
         fit: how it then becomes the model's square: with black bars, by its central square, or out of proportion.
         reliability, depth: quality of service of the subscription; ``auto`` takes what any publisher offers.
+        depth_topic: of sensor_msgs/Image with distances for the same camera's pictures: 16UC1 in mm or 32FC1 in m,
+            registered to ``optical_frame``. Left out, what the model points at is placed on the workspace's floor.
+        depth_info_topic: of sensor_msgs/CameraInfo, for the depth image as it is on ``depth_topic``; left out, its lens
+            is the picture's.
     """
 
     name: Name
@@ -89,13 +93,23 @@ class View(Component):
     fit: Literal["pad", "crop", "stretch"] = "pad"
     reliability: Literal["auto", "best_effort", "reliable"] = "auto"
     depth: int = Field(5, ge=1, le=100)
+    depth_topic: Name | None = None
+    depth_info_topic: Name | None = None
 
-    @field_validator("image_topic", "camera_info_topic")
+    @field_validator("image_topic", "camera_info_topic", "depth_topic", "depth_info_topic")
     @classmethod
-    def _is_a_topic(cls, name: str) -> str:
-        if not _TOPIC.fullmatch(name):
+    def _is_a_topic(cls, name: str | None) -> str | None:
+        if name is not None and not _TOPIC.fullmatch(name):
             raise ValueError(f"{name!r} is no topic: such as /front_camera/color/image_raw was expected")
         return name
+
+    @model_validator(mode="after")
+    def _depth_has_images(self):
+        if self.depth_info_topic is not None and self.depth_topic is None:
+            raise ValueError("depth_info_topic is there without a depth_topic")
+        if self.depth_topic is not None and self.depth_topic == self.image_topic:
+            raise ValueError(f"depth_topic and image_topic are both {self.image_topic}: a picture has no distances")
+        return self
 
 
 class Limits(Component):

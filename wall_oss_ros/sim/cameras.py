@@ -25,8 +25,9 @@ class SimulatedCameras:
         views: names of the cameras.
         size: (height, width) of the pictures.
         period: wall time between two rounds of pictures, s.
-        taken: called in the cameras' thread with (stamp, view, image (H, W, 3) uint8).
+        taken: called in the cameras' thread with (stamp, view, image (H, W, 3) uint8, depth (H, W) float32 m or None).
         failed: called in the cameras' thread with the exception that ended it.
+        with_depth: whether somebody wants the depth of a view now; called in the cameras' thread before each picture.
     """
 
     def __init__(
@@ -37,11 +38,12 @@ class SimulatedCameras:
         views: Sequence[str],
         size: tuple[int, int],
         period: float,
-        taken: Callable[[float, str, np.ndarray], None],
+        taken: Callable[[float, str, np.ndarray, np.ndarray | None], None],
         failed: Callable[[Exception], None],
+        with_depth: Callable[[str], bool] = lambda _view: False,
     ):
         self._simulator, self._lock, self._clock = simulator, lock, clock
-        self._views, self._size, self._taken = tuple(views), size, taken
+        self._views, self._size, self._taken, self._with_depth = tuple(views), size, taken, with_depth
         self._snapshot = mujoco.MjData(simulator.model)
         self._renderer: Renderer | None = None
         self._ready = threading.Event()
@@ -83,7 +85,10 @@ class SimulatedCameras:
             mujoco.mj_copyData(self._snapshot, self._simulator.model, self._simulator.data)
             stamp = self._clock()
         for view in self._views:
-            self._taken(stamp, view, self._renderer.render(self._snapshot, view))
+            if self._with_depth(view):
+                self._taken(stamp, view, *self._renderer.render_with_depth(self._snapshot, view))
+            else:
+                self._taken(stamp, view, self._renderer.render(self._snapshot, view), None)
         self._ready.set()
 
     def _finish(self) -> None:

@@ -40,6 +40,7 @@ class Renderer:
         # Runs when this object goes, and before Python takes its modules apart, when OSMesa could not free any more.
         self._release = weakref.finalize(self, _free, self._gl, self._context)
         self._release.atexit = False  # by then the display is gone, and the process takes the rest with it
+        self._context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR  # does not round what is far
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
         self._model = model
         self._rectangle = mujoco.MjrRect(0, 0, width, height)
@@ -56,8 +57,12 @@ class Renderer:
         self._camera = mujoco.MjvCamera()
         self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
 
-    def render(self, data: mujoco.MjData, camera: str) -> np.ndarray:
-        """The view of a named camera, (height, width, 3) uint8 RGB."""
+    def render(self, data: mujoco.MjData, camera: str, depth: np.ndarray | None = None) -> np.ndarray:
+        """The view of a named camera, (height, width, 3) uint8 RGB.
+
+        Args:
+            depth: (height, width) float32; gets OpenGL's depth buffer, lowest row first.
+        """
         self._camera.fixedcamid = self._model.camera(camera).id
         self._gl.make_current()
         mujoco.mjv_updateScene(
@@ -65,8 +70,19 @@ class Renderer:
         )
         mujoco.mjr_render(self._rectangle, self._scene, self._context)
         pixels = np.empty((self._rectangle.height, self._rectangle.width, 3), np.uint8)
-        mujoco.mjr_readPixels(pixels, None, self._rectangle, self._context)
+        mujoco.mjr_readPixels(pixels, depth, self._rectangle, self._context)
         return np.ascontiguousarray(pixels[::-1])  # OpenGL's first row is the lowest
+
+    def render_with_depth(self, data: mujoco.MjData, camera: str) -> tuple[np.ndarray, np.ndarray]:
+        """As ``render``, drawn once, and how far away it is along the camera's z, (height, width) float32 m.
+
+        Where nothing is, that is the far end of what is drawn.
+        """
+        shares = np.empty((self._rectangle.height, self._rectangle.width), np.float32)
+        pixels = self.render(data, camera, shares)
+        near, far = (one * self._model.stat.extent for one in (self._model.vis.map.znear, self._model.vis.map.zfar))
+        # OpenGL's depth buffer is linear in 1 / z; 1 is near and 0 is far, as it was asked for.
+        return pixels, near * far / (near + np.ascontiguousarray(shares[::-1]) * (far - near))
 
     def close(self) -> None:
         """Frees the OpenGL context; further calls do nothing."""

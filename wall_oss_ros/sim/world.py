@@ -83,13 +83,22 @@ class World(ABC):
 
     def render(self, view: str, height: int = IMAGE_SIZE, width: int = IMAGE_SIZE) -> np.ndarray:
         """A camera's picture, (height, width, 3) uint8 RGB. Views: those of the profile."""
+        return self._renderer(view, height, width).render(self.data, view)
+
+    def render_with_depth(
+        self, view: str, height: int = IMAGE_SIZE, width: int = IMAGE_SIZE
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """As ``render``, and how far away it is along the camera's z, (height, width) float32 m."""
+        return self._renderer(view, height, width).render_with_depth(self.data, view)
+
+    def _renderer(self, view: str, height: int, width: int) -> Renderer:
         if view not in self._views:
             raise WallOSSError(
                 f"The simulation has no view {view!r}; it has {', '.join(self._views)}.", "Correct the name."
             )
         if (height, width) not in self._renderers:
             self._renderers[height, width] = Renderer(self.model, height, width)
-        return self._renderers[height, width].render(self.data, view)
+        return self._renderers[height, width]
 
     def camera(self, view: str) -> dict:
         """``fov`` (vertical, rad); ``position`` (3,), ``rotation`` (3, 3) in the base frame; z is forward."""

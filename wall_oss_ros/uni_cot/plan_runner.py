@@ -130,8 +130,14 @@ class PlanRunner:
             self._publish(ticket)
             return True, f"plan {plan.id} was {'approved' if approved else 'rejected'}"
 
-    def ask(self, question: str, timeout: float) -> tuple[str | None, str]:
-        """The model's answer about what it sees now, and ""; or None, and why. Waits for up to ``timeout`` s."""
+    def ask(
+        self, question: str, timeout: float, answered: Callable[[Observation, str], None] = lambda *_: None
+    ) -> tuple[str | None, str]:
+        """The model's answer about what it sees now, and ""; or None, and why. Waits for up to ``timeout`` s.
+
+        Args:
+            answered: called before that with the observation that the answer is about, and the answer, if there is one.
+        """
         with self._condition:
             observation, steady = self._observation, self._steady()
             if not question.strip():
@@ -147,7 +153,10 @@ class PlanRunner:
             self._condition.notify_all()
             self._condition.wait_for(lambda: asked.outcome or self._closing, timeout)
             self._questions.forget(asked)
-            return asked.outcome or (None, f"the model did not answer within {timeout:g} s")
+            answer, fault = asked.outcome or (None, f"the model did not answer within {timeout:g} s")
+        if answer is not None:
+            answered(observation, answer)
+        return answer, fault
 
     def follow(self, ticket: Ticket, version: int, timeout: float) -> int:
         """Waits until the ticket's version is another, or it is over, for at most ``timeout`` s. Returns its version.
