@@ -315,6 +315,9 @@ def test_planner_by_topic_action_and_services(bench):
     ]  # fmt: skip
     assert told[1].message == failed.message and told[0].header.stamp.sec > 0
     assert not bench.call(ApprovePlan, "approve_plan", ApprovePlan.Request(approve=True)).success
+    assert bench.call(Trigger, "cancel_plan", Trigger.Request()).success, "though it came by a topic"
+    bench.until(lambda: plans[-1].status == SubtaskPlan.CANCELLED)
+    assert not bench.call(Trigger, "cancel_plan", Trigger.Request()).success
 
     feedback = []
     goal = ExecuteInstruction.Goal(instruction="do both")

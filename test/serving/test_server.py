@@ -35,8 +35,8 @@ from wall_oss_ros.paths import data_path
 from wall_oss_ros.perception.framing import Framing
 from wall_oss_ros.policy import Observation, Policy
 from wall_oss_ros.policy.chunk import make_chunk
+from wall_oss_ros.serving.access import is_loopback
 from wall_oss_ros.serving.keys import Keys
-from wall_oss_ros.serving.server import is_loopback
 
 
 @pytest.fixture(scope="module")

@@ -19,15 +19,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import secrets
 import signal
 import sys
-from pathlib import Path
 
 from wall_oss_ros.commands.arguments import SEED_LIMIT, folder, number, text, whole
 from wall_oss_ros.errors import WallOSSError
 
-TOKEN = "WALL_OSS_TOKEN"
 BYTES = 2**20
 GRACE = 5.0  # s that the chunk under way has to end
 
@@ -71,15 +68,16 @@ def main(args: argparse.Namespace) -> int:
     from wall_oss_ros.policy.checkpoints import model_directory
     from wall_oss_ros.robots.layout import Layout
     from wall_oss_ros.robots.policy_robot import load_embodiment
+    from wall_oss_ros.serving.access import is_loopback, read_token
     from wall_oss_ros.serving.mapped import read_keys
-    from wall_oss_ros.serving.server import PolicyServer, ServerSettings, is_loopback
+    from wall_oss_ros.serving.server import PolicyServer, ServerSettings
 
     ports = args.port or [8000]
     if len(set(ports)) < len(ports) and any(ports):
         raise WallOSSError("--port names one port twice.", "Name each once.")
     profile = load_embodiment(args.robot)
     keys = read_keys(args.mapping, Layout(profile), _views(args.view), args.action_mode)
-    token, made = _token(args.token_file, is_loopback(args.host))
+    token, made = read_token(args.token_file, is_loopback(args.host))
     checkpoint = model_directory(args.checkpoint, profile)
 
     from wall_oss_ros.policy import Policy
@@ -117,29 +115,6 @@ def _views(pairs: list[str]) -> dict[str, str]:
             raise WallOSSError(f"--view {pair} is no VIEW=KEY.", "Such as --view face_view=observation/image")
         found[view] = key
     return found
-
-
-def _token(file: Path | None, loopback: bool) -> tuple[str | None, bool]:
-    """The token that clients must show, None for none, and whether it was made just now."""
-    if file is not None:
-        try:
-            token = file.expanduser().read_text().strip()
-        except (OSError, ValueError) as error:
-            raise WallOSSError(
-                f"The token file {file} cannot be read: {getattr(error, 'strerror', None) or error}.", "Check the path."
-            ) from None
-        source = f"The token file {file}"
-    else:
-        token, source = os.environ.get(TOKEN, "").strip(), f"The variable {TOKEN}"
-        if not token:
-            return (None, False) if loopback else (secrets.token_urlsafe(24), True)
-    if len(token) < 8 or not token.isascii() or not token.isprintable() or " " in token:
-        raise WallOSSError(
-            f"{source} holds no token that can be used: at least 8 letters, digits and signs without spaces were "
-            "expected.",
-            "Make one: python3 -c 'import secrets; print(secrets.token_urlsafe())'",
-        )
-    return token, False
 
 
 async def _until_told(server, ready) -> None:

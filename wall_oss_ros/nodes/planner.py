@@ -31,6 +31,7 @@ from wall_oss_ros.uni_cot.ticket import Ticket
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
 from std_msgs.msg import String
+from std_srvs.srv import Trigger
 from wall_oss_msgs.action import ExecuteInstruction
 from wall_oss_msgs.msg import Answer, ControlStatus, Observation, SubtaskPlan
 from wall_oss_msgs.msg import Grounding as GroundingMessage
@@ -54,7 +55,7 @@ _STATES = {
 
 class PlannerNode(WallOSSNode):
     """Topics ``instruction``, ``observation`` and ``status`` in; ``plan`` and ``pointed_at`` (both latched) and
-    ``answers`` out; action ``execute``; services ``ask`` and ``approve_plan``.
+    ``answers`` out; action ``execute``; services ``ask``, ``approve_plan`` and ``cancel_plan``.
 
     Args:
         policy_loader: gives the policy for the values of ``POLICY_PARAMETERS`` and the robot's profile.
@@ -139,6 +140,7 @@ class PlannerNode(WallOSSNode):
         self.listen(ControlStatus, "status", self._on_status, LATCHED)
         self.listen(String, "instruction", self._on_instruction, EVENTS)
         self.serve(ApprovePlan, "approve_plan", self._on_approve)
+        self.serve(Trigger, "cancel_plan", self._on_cancel)
         self.serve(Ask, "ask", self._on_ask, callback_group=waiting)
         self.keep(
             ActionServer(
@@ -231,6 +233,11 @@ class PlannerNode(WallOSSNode):
 
     def _on_approve(self, request, response):
         response.success, response.message = self._runner.approve(request.plan_id, request.approve, request.reason)
+        return response
+
+    def _on_cancel(self, _request, response):
+        response.success = self._runner.cancel("Cancelled by a person.")
+        response.message = "the instruction was withdrawn" if response.success else "no instruction is being followed"
         return response
 
     def _on_ask(self, request, response):

@@ -11,7 +11,6 @@ is in.
 from __future__ import annotations
 
 import asyncio
-import hmac
 import http
 import logging
 import socket
@@ -32,6 +31,7 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.serving import codec
+from wall_oss_ros.serving.access import bearer, same
 from wall_oss_ros.serving.actions import ActionForm
 from wall_oss_ros.serving.keys import Keys
 from wall_oss_ros.serving.model_queue import ModelQueue
@@ -252,30 +252,9 @@ class PolicyServer:
         await connection.close(_FAILED, reason)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether nothing but this machine reaches a host name or address.
-
-    Raises:
-        WallOSSError: there is no such host.
-    """
-    try:
-        found = socket.getaddrinfo(host or "0.0.0.0", None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise WallOSSError(
-            f"The host {host!r} is unknown: {getattr(error, 'strerror', None) or error}.",
-            "Give an address of this machine, or 0.0.0.0 for all.",
-        ) from None
-    return all(str(address[0]).startswith("127.") or address[0] == "::1" for *_, address in found)
-
-
 def _shows(headers: Headers, token: str) -> bool:
     """Whether a request shows the token: as Bearer, or as Api-Key, which openpi's client sends."""
-    given = headers.get_all("Authorization")
-    if len(given) != 1:
-        return False
-    kind, _, shown = given[0].partition(" ")
-    good = hmac.compare_digest(shown.strip().encode("utf-8", "surrogateescape"), token.encode())
-    return kind.lower() in ("bearer", "api-key") and good
+    return same(bearer(headers.get_all("Authorization"), ("bearer", "api-key")), token)
 
 
 def _keep_alive(connection: socket.socket) -> None:
