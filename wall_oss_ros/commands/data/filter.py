@@ -4,6 +4,7 @@ choice it takes all, which mends stale offsets and totals.
 
 examples:
   wall-oss data filter datasets/mine --success --output datasets/good
+  wall-oss data filter datasets/mine --corrected --output datasets/corrections
   wall-oss data filter datasets/mine --drop 3 17-19 --min-length 30 --output datasets/good
   wall-oss data filter datasets/mine --found found.json --output datasets/good   # of wall-oss data check --json
 """
@@ -21,6 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--episodes", nargs="+", type=text, metavar="N", help="only these: numbers and ranges, 0-9 12-")
     parser.add_argument("--drop", nargs="+", type=text, metavar="N", help="without these")
     parser.add_argument("--success", action="store_true", help="only those that are not marked as failed")
+    parser.add_argument("--corrected", action="store_true", help="only those in which a person corrected the robot: an"
+                        " edited or refused plan, a stop and a new start")  # fmt: skip
+    parser.add_argument("--event", type=text, metavar="PATTERN", help="only those in which something happened that"
+                        " holds this, a regular expression, such as 'edit by person' or 'hold:'")  # fmt: skip
     parser.add_argument(
         "--task", type=text, metavar="PATTERN", help="only those whose task holds this, a regular expression"
     )
@@ -55,6 +60,10 @@ def main(args: argparse.Namespace) -> int:
         episodes -= choose.numbers(args.drop, survey)
     if args.success:
         episodes = choose.with_success(survey, episodes)
+    if args.corrected:
+        episodes = choose.corrected(survey, episodes)
+    if args.event:
+        episodes = choose.with_event(survey, episodes, args.event)
     if args.task:
         episodes = choose.with_task(survey, episodes, args.task)
     episodes = choose.with_length(survey, episodes, args.min_length, args.max_length)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 from wall_oss_ros.data.bags.bag import Bag
-from wall_oss_ros.data.bags.episodes import Frames, Names, lay_out
+from wall_oss_ros.data.bags.episodes import CORRECTED, Frames, Names, lay_out
 from wall_oss_ros.data.bags.provenance import Entry, Record, digest_of, entry_of
-from wall_oss_ros.data.bags.reading import Recording, read
+from wall_oss_ros.data.bags.reading import Recording, read, span
 from wall_oss_ros.data.bags.spec import BagMapping, Clock
 from wall_oss_ros.data.bags.training_mapping import training_mapping
 from wall_oss_ros.data.lerobot import Feature, open_dataset
@@ -23,7 +23,7 @@ from wall_oss_ros.perception.pictures import Bridge
 from wall_oss_ros.perception.robot_state import StateComposer
 from wall_oss_ros.robots.profile import RobotProfile
 
-_GENERATION = 2  # of this conversion: what another one wrote is made anew
+_GENERATION = 3  # of this conversion: what another one wrote is made anew
 MAPPING = "mapping.yaml"
 _WORDS = ("subtask_index",)  # lerobot up to 0.5.1 does not open a dataset that has the columns of later ones
 _SHOWN = 3  # gaps that a refusal names
@@ -230,7 +230,14 @@ class Converter:
                 f"observation.images.{view}": source.read(bag, piece.numbers[view])
                 for view, source in recording.sources.views.items()
             }
-            extra = {"success": piece.success, "recording": Path(entry.bag).name, "recording_begin": piece.begin}
+            began = span(recording.sources)[0] + piece.begin
+            extra = {
+                "success": piece.success,
+                "recording": Path(entry.bag).name,
+                "recording_begin": piece.begin,
+                "corrections": sum(one.corrects for one in piece.events),
+                "events": "\n".join(f"{one.time - began:.2f} s: {one.line}" for one in piece.events),
+            }
             subtasks = None if piece.subtasks is None else [text or None for text in piece.subtasks]
             episode = EpisodeData(piece.columns, pictures, piece.tasks, subtasks=subtasks, extra=extra)
             entry.episodes.append(writer.add(episode))
@@ -258,4 +265,6 @@ def _brief(feature: Feature | None) -> str:
 
 def _features_of(folder: Path) -> dict[str, Feature]:
     features = open_dataset(folder).features
-    return {name: feature for name, feature in features.items() if name.startswith(("observation.", "action"))}
+    return {
+        name: feature for name, feature in features.items() if name.startswith(("observation.", "action", CORRECTED))
+    }

@@ -15,12 +15,14 @@ from typing import NamedTuple
 import numpy as np
 
 from wall_oss_ros.data.bags import arms
+from wall_oss_ros.data.bags.events import Event, History
 from wall_oss_ros.data.bags.reading import Recording, span
 from wall_oss_ros.data.bags.samples import Samples
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.perception.robot_state import StateComposer
 from wall_oss_ros.robots.profile import RobotProfile
 
+CORRECTED = "corrected"  # the column that is 1 while the robot does what a person has corrected
 SHORTEST = 1.0  # s: of what gaps leave over, pieces that are shorter are left out
 
 
@@ -45,6 +47,7 @@ class Frames:
         tasks: the instruction of each frame.
         subtasks: of each frame, empty where none is being carried out; None where nobody says any.
         success: None where it was not said.
+        events: what happened meanwhile.
         begin: s after the recording's first frame.
     """
 
@@ -54,6 +57,7 @@ class Frames:
     subtasks: list[str] | None
     success: bool | None
     begin: float
+    events: list[Event]
 
     def __len__(self) -> int:
         return len(self.tasks)
@@ -102,6 +106,8 @@ def lay_out(
     }
     if sources.told_base is not None:
         columns["action.base_velocity"] = arms.velocities(sources, times[:-1], lead)
+    happened = History() if sources.happened is None else sources.happened.history
+    columns[CORRECTED] = happened.corrected_at(times[:-1])[:, None]
     columns = {name: np.asarray(values, np.float32) for name, values in columns.items() if values is not None}
     streams: dict[str, Samples] = {each.where: each.samples for each in sources.state}
     known = {where: seen[:-1] & seen[1:] for where, seen in arms.knowledge(sources.state, times).items()}
@@ -124,6 +130,7 @@ def lay_out(
                 None if subtasks is None else subtasks[rows],
                 success,
                 float(times[rows.start] - begin),
+                [one for one in happened.events if times[rows.start] <= one.time < times[rows.stop]],
             )
         )
     return pieces, names, gaps
@@ -159,6 +166,7 @@ def _names(profile: RobotProfile, composer: StateComposer, now, told, driven: bo
         names[f"{prefix}.poses"] = tuple(f"{one.arm.name}.{axis}" for one in by_pose for axis in axes)
     if driven:
         names["action.base_velocity"] = ("x", "y", "yaw")
+    names[CORRECTED] = (CORRECTED,)
     return Names({name: words for name, words in names.items() if words}, live)
 
 

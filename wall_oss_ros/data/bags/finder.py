@@ -10,6 +10,7 @@ import numpy as np
 from wall_oss_ros.data.bags.bag import Bag
 from wall_oss_ros.data.bags.listeners import (
     GoalsListener,
+    HistoryListener,
     JointsListener,
     Listener,
     NumbersListener,
@@ -27,7 +28,7 @@ from wall_oss_ros.data.bags.listeners import (
 from wall_oss_ros.data.bags.listeners import field as field_of
 from wall_oss_ros.data.bags.pictures import ViewPictures
 from wall_oss_ros.data.bags.samples import Samples
-from wall_oss_ros.data.bags.sources import GRIPPERS, INSTRUCTION, PLAN, RECORD, ArmReading, Sources
+from wall_oss_ros.data.bags.sources import GRIPPERS, INSTRUCTION, PLAN, RECORD, STATUS, ArmReading, Sources
 from wall_oss_ros.data.bags.spec import Actions, ArmSource, BagMapping, Numbers, Resampling, Said, ViewSource
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.perception.pictures import Bridge
@@ -257,6 +258,9 @@ class Finder:
         if mapping.plan is not None or plan in topics:
             self._need(plan, "the plan", ("wall_oss_msgs/msg/SubtaskPlan",))
             found.plan = WordsListener("the plan", [plan], _plan)
+            status = mapping.topic(STATUS)
+            states = topics.get(status) == "wall_oss_msgs/msg/ControlStatus"
+            found.happened = HistoryListener(plan, status if states else None)
         if mapping.subtask is not None:
             found.subtask = self._said("the subtask", mapping.subtask)
         if mapping.success is not None:

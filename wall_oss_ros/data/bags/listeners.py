@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from wall_oss_ros.data.bags.events import History
 from wall_oss_ros.data.bags.samples import Samples
 from wall_oss_ros.data.bags.spec import Numbers, Opening, Rotation
 from wall_oss_ros.data.bags.told import ToldTrajectories
@@ -318,6 +319,38 @@ class WordsListener(Listener):
         """What was said last before each time; None before the first."""
         places = np.searchsorted([time for time, _ in self.said], times, side="right") - 1
         return [self.said[place][1] if place >= 0 else None for place in places]
+
+
+class HistoryListener(Listener):
+    """What happened: from the plan, and from what control says of itself.
+
+    Args:
+        plan, status: their topics; None where there is no such one.
+    """
+
+    lenient = True
+
+    def __init__(self, plan: str, status: str | None):
+        super().__init__("what happened", [plan] if status is None else [plan, status])
+        self._plan, self._heard = plan, list[tuple[float, str, Any]]()
+        self._last: dict[str, Any] = {}
+        self.history = History()
+
+    def take(self, topic: str, message: Any, time: float, received: float) -> None:
+        told = _told(message) if topic == self._plan else (message.state, message.reason)
+        if self._last.get(topic) != told:  # both repeat themselves
+            self._last[topic] = told
+            self._heard.append((time, topic, message))
+
+    def finish(self) -> None:
+        heard, self._heard = self._heard, []
+        for time, topic, message in sorted(heard, key=lambda one: one[0]):
+            (self.history.hear_plan if topic == self._plan else self.history.hear_status)(time, message)
+
+
+def _told(plan: Any) -> tuple:
+    """What of a plan decides that it is another version."""
+    return plan.planner, plan.plan_id, plan.header.stamp.sec, plan.header.stamp.nanosec, plan.status, plan.active
 
 
 def field(message: Any, path: str) -> Any:

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from wall_oss_ros.data.bags.listeners import JointsListener, Listener, Sampled, WordsListener
+from wall_oss_ros.data.bags.listeners import HistoryListener, JointsListener, Listener, Sampled, WordsListener
 from wall_oss_ros.data.bags.pictures import ViewPictures
 
 OURS = "/wall_oss"
 GRIPPERS, RECORD = f"{OURS}/gripper_commands", f"{OURS}/record"
 INSTRUCTION, PLAN = f"{OURS}/instruction", f"{OURS}/plan"
+STATUS, ANSWERS = f"{OURS}/status", f"{OURS}/answers"
 
 
 @dataclass
@@ -52,6 +53,7 @@ class Sources:
     plan: WordsListener | None = None
     subtask: WordsListener | None = None
     success: WordsListener | None = None
+    happened: HistoryListener | None = None
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -65,5 +67,5 @@ class Sources:
         """All but the views."""
         told: list = [each for arm in self.told for each in (arm.joints, arm.position, arm.rotation, arm.gripper)]
         told += [*self.told_joints, *self.told_parts.values(), self.told_base]
-        words = [self.instruction, self.plan, self.subtask, self.success]
+        words = [self.instruction, self.plan, self.subtask, self.success, self.happened]
         return list(dict.fromkeys(each for each in (*self.state, *told, *words) if each is not None))

@@ -54,6 +54,35 @@ def with_success(survey: Survey, episodes: Iterable[int]) -> frozenset[int]:
     return frozenset(index for index in episodes if not failed(survey.table[index]))
 
 
+def corrected(survey: Survey, episodes: Iterable[int]) -> frozenset[int]:
+    """Those in which a person put the robot right.
+
+    Raises:
+        WallOSSError: nothing in the dataset says so, or there is none.
+    """
+    if not any("corrections" in row for row in survey.table.values()):
+        raise WallOSSError(
+            f"{survey.folder} does not say in which episodes a person corrected the robot.",
+            "wall-oss data from-bag writes it, from recordings with the plan: column corrections.",
+        )
+    chosen = frozenset(index for index in episodes if survey.table[index].get("corrections"))
+    if not chosen:
+        raise WallOSSError(f"In no episode of {survey.folder} a person corrected the robot.", "Leave out --corrected.")
+    return chosen
+
+
+def with_event(survey: Survey, episodes: Iterable[int], pattern: str) -> frozenset[int]:
+    """Those in which something happened that holds the regular expression, such as ``edit by person``."""
+    compiled = expression(pattern)
+    chosen = frozenset(i for i in episodes if compiled.search(str(survey.table[i].get("events") or "")))
+    if not chosen:
+        raise WallOSSError(
+            f"No event of {survey.folder} holds {pattern!r}.",
+            "They are in the column events of the table of episodes, which wall-oss data from-bag writes.",
+        )
+    return chosen
+
+
 def with_task(survey: Survey, episodes: Iterable[int], pattern: str) -> frozenset[int]:
     """Those of which a task holds the regular expression, whatever the case."""
     compiled = expression(pattern)
