@@ -118,7 +118,9 @@ def test_rviz_shows_the_robots_own_topics(robot, namespace, tmp_path):
         topics.setdefault(display["Class"].split("/")[1], []).append(topic.get("Value"))
     before = f"/{namespace}" if namespace else ""
     assert manager["Global Options"]["Fixed Frame"] == profile.arm.base_frame
-    assert topics["Image"] == [before + view.image_topic for view in profile.views]
+    pictures = [*(view.image_topic for view in profile.views), "/wall_oss/annotated_image"]
+    assert topics["Image"] == [before + topic for topic in pictures]
+    assert topics["PointCloud2"] == [f"{before}/wall_oss/scene_points"]
     assert topics["MarkerArray"] == [f"{before}/{NAMESPACE}/plan_markers"]
     assert topics["RobotModel"] == [f"{before}/robot_description"]
     assert {view.prompt.capitalize() for view in profile.views} < set(content["Window Geometry"])

@@ -12,10 +12,11 @@ from nodes_support import LIMIT, FakePolicy, NodeProcess, a_bench
 from robot_support import ARM, PROFILE, Robot, in_state
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
-from wall_oss_ros.nodes.observation_messages import image_array
+from wall_oss_ros.nodes.observation_messages import image_array, observation_from
 from wall_oss_ros.nodes.plan_markers import PlanMarkersNode
 from wall_oss_ros.nodes.planner import PlannerNode
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, SENSOR
+from wall_oss_ros.perception.scene import scene_points
 from wall_oss_ros.robots.identity import robot_identity
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
@@ -59,6 +60,11 @@ def test_the_simulated_robot_and_perception(bench):
         for view in last.views:
             picture = image_array(view)
             assert picture.shape == (112, 112, 3) and picture.std() > 10, "a picture shows something"
+        bench.until(lambda: observation_from(observations[-1]).depths and observation_from(observations[-1]).cameras)
+        places, colours = scene_points(observation_from(observations[-1]), voxel=0.01)
+        on_table = np.abs(places[:, 2]) < 0.006
+        assert len(places) > 1000 and on_table.sum() > 500, "depth, camera and base frame fit together"
+        assert np.median(np.ptp(colours[on_table].astype(int), axis=1)) < 30, "the table is grey"
         position, rotation = ARM.fk(np.array(last.joint_positions[:7]))
         state, mask = Layout(PROFILE).pack(position, rotation, 0.08)
         assert np.asarray(last.state) == pytest.approx(state, abs=1e-3)

@@ -12,6 +12,7 @@ from wall_oss_ros.paths import data_path
 from wall_oss_ros.robots.profile import RobotProfile
 
 _TEMPLATE = "config/rviz/robot.rviz"
+_POINTED = "What the model points at"
 
 
 def configuration(profile: RobotProfile, namespace: str = "") -> dict:
@@ -28,7 +29,8 @@ def configuration(profile: RobotProfile, namespace: str = "") -> dict:
     displays = []
     for display in manager["Displays"]:
         if display["Class"] == "rviz_default_plugins/Image":
-            displays += [_image(display, view) for view in profile.views]
+            displays += [_image(display, view.prompt.capitalize(), view.image_topic) for view in profile.views]
+            displays.append(_image(display, _POINTED, "/wall_oss/annotated_image"))
             continue
         if "Reference Frame" in display:
             display["Reference Frame"] = profile.arm.base_frame
@@ -42,7 +44,8 @@ def configuration(profile: RobotProfile, namespace: str = "") -> dict:
     view = manager["Views"]["Current"]
     view["Target Frame"] = profile.arm.base_frame
     view["Focal Point"] = {axis: round((a + b) / 2, 3) for axis, a, b in zip("XYZ", low, high)}
-    content["Window Geometry"] |= {view.prompt.capitalize(): {"collapsed": False} for view in profile.views}
+    names = [*(view.prompt.capitalize() for view in profile.views), _POINTED]
+    content["Window Geometry"] |= {name: {"collapsed": False} for name in names}
     return content
 
 
@@ -60,8 +63,7 @@ def _reach(profile: RobotProfile) -> tuple[list[float], list[float]]:
     return [min(axis) for axis in zip(*(s.min for s in spaces))], [max(axis) for axis in zip(*(s.max for s in spaces))]
 
 
-def _image(pattern: dict, view) -> dict:
+def _image(pattern: dict, name: str, topic: str) -> dict:
     display = copy.deepcopy(pattern)
-    display["Name"] = view.prompt.capitalize()
-    display["Topic"]["Value"] = view.image_topic
+    display["Name"], display["Topic"]["Value"] = name, topic
     return display

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Node plan_markers: shows the plan, its target, the paths ahead and the workspaces in rviz."""
+"""Node plan_markers: shows the plan, the paths ahead, workspaces, what the model points at, and the scene in rviz."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from wall_oss_ros.nodes.conversions import seconds
 from wall_oss_ros.nodes.lifecycle_node import OK, WARN, WallOSSNode
 from wall_oss_ros.nodes.parameters import Parameter
+from wall_oss_ros.nodes.pointing import Pointing
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
 from wall_oss_ros.nodes.running import run
+from wall_oss_ros.nodes.scene_points import SCENE_PARAMETERS, ScenePoints
 from wall_oss_ros.perception.ages import CHUNK_FRESH, PLAN_FRESH, STATUS_FRESH, VIEWS_FRESH, LastHeard
 from wall_oss_ros.robots.components import Workspace
 from wall_oss_ros.robots.profile import load_profile
@@ -42,7 +44,8 @@ _WORKSPACE = (0.45, 0.75, 0.55)
 
 class PlanMarkersNode(WallOSSNode):
     """Topics: ``plan``, ``action_chunk``, ``status`` and ``observation_state`` in, ``plan_markers`` (MarkerArray,
-    latched) out. What has not been heard of late is grey, and a line says for how long."""
+    latched) out; besides, those of ``Pointing`` and of ``ScenePoints``. What has not been heard of late is grey, and a
+    line says for how long."""
 
     PARAMETERS = (
         Parameter("text_x", 0.5, "Position of the plan's first line in the base frame, x, m.", -10.0, 10.0, live=True),
@@ -50,6 +53,7 @@ class PlanMarkersNode(WallOSSNode):
         Parameter("text_z", 0.85, "Position of the plan's first line in the base frame, z, m.", -10.0, 10.0, live=True),
         Parameter("text_height", 0.04, "Height of a letter, m.", 0.005, 1.0, live=True),
         Parameter("rate_hz", 5.0, "Highest rate at which the markers are published, Hz.", 0.1, 60.0),
+        *SCENE_PARAMETERS,
     )
 
     def __init__(self, **options):
@@ -57,7 +61,7 @@ class PlanMarkersNode(WallOSSNode):
         self._plan: SubtaskPlan | None = None
         self._chunk: ActionChunk | None = None
         self._changed = True  # the workspace is shown before there is a plan
-        self._aged: tuple = ()  # what was said of ages when the markers were last published
+        self._aged: tuple = ()  # of what was published last: what was said of ages, and whether a thing was pointed at
 
     def setup(self) -> None:
         arms = [one.arm for one in load_profile(self.value("robot")).arms]
@@ -71,6 +75,8 @@ class PlanMarkersNode(WallOSSNode):
         self.listen(ActionChunk, "action_chunk", self._on_chunk, EVENTS)
         self.listen(ControlStatus, "status", self._on_status, LATCHED)
         self.listen(Observation, "observation_state", self._on_observation, NEWEST)
+        self._pointing = Pointing(self, self._show_pointing)
+        ScenePoints(self)
         self.every(1.0 / self.value("rate_hz"), self._publish)
 
     def diagnose(self):
@@ -96,6 +102,9 @@ class PlanMarkersNode(WallOSSNode):
         if plan.status != SubtaskPlan.RUNNING:
             self._chunk = None  # no motion ahead
 
+    def _show_pointing(self) -> None:
+        self._changed = True
+
     def _on_chunk(self, chunk: ActionChunk) -> None:
         self._chunk_heard.hear(self.steady())
         self._chunk, self._changed = chunk, True
@@ -103,17 +112,18 @@ class PlanMarkersNode(WallOSSNode):
     def _publish(self) -> None:
         if self._chunk is not None and self._chunk_heard.stale(self.steady()):
             self._chunk, self._changed = None, True  # it is no longer ahead
+        pointed = self._pointing.markers()
         aged = self._plan_heard.stale(self.steady()), *self._silences()
-        if not self._changed and aged == self._aged:
+        if not self._changed and (aged, bool(pointed)) == self._aged:
             return
-        self._changed, self._aged = False, aged
+        self._changed, self._aged = False, (aged, bool(pointed))
         shown = []
         if self._plan is not None:
             place = (self.value("text_x"), self.value("text_y"), self.value("text_z"))
             shown += plan_markers(self._plan, place, self.value("text_height"), aged[0], aged[1:])
         if self._chunk is not None:
             shown += path_markers(self._chunk)
-        self._markers.publish(marker_array([*shown, *self._workspaces]))
+        self._markers.publish(marker_array([*shown, *pointed, *self._workspaces]))
 
 
 def plan_markers(

@@ -18,9 +18,9 @@ class NoDepthError(ValueError):
 def surface_at(depth: np.ndarray, x: float, y: float) -> float:
     """The distance of the surface at a pixel, mm along the camera's z: a median over a window around it.
 
-    Where the window sees several surfaces, one behind the other, the nearest of them counts that takes up a fair part
-    of it: what is pointed at stands before something else, and past its edge the line of sight goes far astray, while
-    what stands before it is seen to do so.
+    Where the window sees several surfaces, one behind the other, it is the one that the pixel itself is on. If the
+    pixel has no depth, or is an outlier, it is the nearest that takes up a fair part of the window: what is pointed at
+    stands before something else.
 
     Args:
         depth: (h, w) uint16 mm, 0 where not known.
@@ -33,12 +33,17 @@ def surface_at(depth: np.ndarray, x: float, y: float) -> float:
     known = np.sort(values[values > 0].astype(float))
     if len(known) < max(_LEAST * values.size, 1):
         raise NoDepthError(f"only {len(known)} of {values.size} pixels around it have a depth")
-    steps = np.flatnonzero(np.diff(known) > np.maximum(_STEP[0], _STEP[1] * known[:-1])) + 1
-    surfaces = np.split(known, steps)
-    enough = [surface for surface in surfaces if len(surface) >= _SHARE * len(known)]
-    if not enough:
+    fair = [surface for surface in surfaces(known) if len(surface) >= _SHARE * len(known)]
+    if not fair:
         raise NoDepthError(f"the {len(known)} depths around it do not agree")
-    return float(np.median(enough[0]))
+    own = float(depth[int(y), int(x)])
+    chosen = next((surface for surface in fair if surface[0] <= own <= surface[-1]), fair[0])
+    return float(np.median(chosen))
+
+
+def surfaces(known: np.ndarray) -> list[np.ndarray]:
+    """Sorted depths (n,), mm, apart by the surface that they are of; the nearest first."""
+    return np.split(known, np.flatnonzero(np.diff(known) > np.maximum(_STEP[0], _STEP[1] * known[:-1])) + 1)
 
 
 def window(depth: np.ndarray, x: float, y: float) -> np.ndarray:
