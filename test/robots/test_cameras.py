@@ -38,6 +38,27 @@ def test_a_mapping_changes_what_it_names():
     assert robot_identity(changed) == robot_identity(UR), "cameras do not make another robot"
 
 
+def test_another_picture_is_another_camera_and_takes_the_depth_of_the_former_one_away():
+    assert UR.views[0].depth_topic and UR.views[0].depth_info_topic
+    turned = with_cameras(UR, f"{{{FACE}: {{rotate: 180}}}}").views[0]
+    assert turned.depth_topic == UR.views[0].depth_topic, "the same camera, hung otherwise"
+    other = with_cameras(UR, f"{{{FACE}: {{image_topic: /front/image_raw}}}}").views[0]
+    assert other.depth_topic is None and other.depth_info_topic is None
+    own = with_cameras(UR, f"{{{FACE}: {{image_topic: /front/image_raw, depth_topic: /front/depth}}}}").views[0]
+    assert own.depth_topic == "/front/depth" and own.depth_info_topic is None
+    assert with_cameras(UR, with_devices(read_cameras("usb_cam"), DEVICES)).views[0].depth_topic is None
+    realsense = with_cameras(UR, with_devices(read_cameras("realsense"), DEVICES)).views[1]
+    assert realsense.depth_topic == f"/{WRIST}/aligned_depth_to_color/image_raw"
+    for wrong in (
+        "depth_topic: 'no topic'",
+        "depth_topic: 3",
+        "depth_info_topic: /x",
+        "image_topic: /a, depth_topic: /a",
+    ):
+        with pytest.raises(WallOSSError, match="depth|both"):
+            with_cameras(UR, f"{{{WRIST}: {{{wrong}}}}}")
+
+
 def test_a_file_says_the_same(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text(f"driver: usb_cam\nviews:\n  {FACE}: {{device: /dev/video4, fit: crop, parameters: {{gain: 3}}}}\n")
