@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "make demonstrations and train a model on them",
     "serve": "serve a model over websockets, to openpi's client and others",
     "record": "record a robot's episodes as bags",
+    "replay": "show a record again, or say what happened in it",
     "data": "make, check and edit datasets",
     "check": "look a robot's profile over before anything moves",
     "inspect": "show what a checkpoint holds, and what in it looks wrong",
@@ -42,6 +43,7 @@ examples:
   wall-oss action send_goal -f /wall_oss/execute "instruction: pick up the red cube"
   wall-oss param set /wall_oss/control replan_every 4
   wall-oss list robots
+  wall-oss replay runs/first.mcap
   wall-oss eval --episodes 20
   wall-oss check my_robot.yaml
   wall-oss inspect models/wall-oss-tiny

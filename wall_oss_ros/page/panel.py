@@ -43,17 +43,19 @@ class Panel:
         title: shown above everything.
         example: what the field for the instruction contains at first.
         actions: what the controls do.
+        steered: whether there is a robot to be commanded; a record can only be looked at.
     """
 
-    def __init__(self, server: viser.ViserServer, title: str, example: str, actions: Actions):
+    def __init__(self, server: viser.ViserServer, title: str, example: str, actions: Actions, steered: bool = True):
         gui = server.gui
         gui.configure_theme(control_width="large", show_logo=False, show_share_button=False, brand_color=(37, 99, 235))
         gui.main_panel.dock_right()
         gui.set_panel_label(title)
-        self._instruction = gui.add_text("Instruction", example, hint="Enter sends it too, when it has changed.")
-        send = gui.add_button("Send", color="blue")
-        send.on_click(lambda _: actions.instruct(self._instruction.value))
-        for service, colour in SERVICES.items():
+        if steered:
+            self._instruction = gui.add_text("Instruction", example, hint="Enter sends it too, when it has changed.")
+            send = gui.add_button("Send", color="blue")
+            send.on_click(lambda _: actions.instruct(self._instruction.value))
+        for service, colour in SERVICES.items() if steered else ():
             button = gui.add_button(service.capitalize(), color=colour)
             button.on_click(lambda _, service=service: actions.call(service))
         self._answer = gui.add_html("")

@@ -90,8 +90,13 @@ class Bag:
     def __exit__(self, *_exception) -> None:
         self.close()
 
-    def messages(self, topics: Collection[str]) -> Iterator[Message]:
+    def messages(
+        self, topics: Collection[str], begin: float | None = None, end: float | None = None
+    ) -> Iterator[Message]:
         """The messages of some topics, file by file, in the order in which they were received or written.
+
+        Args:
+            begin, end: only those received between, s of the system's clock; all where they are not given.
 
         Raises:
             WallOSSError: a file is damaged.
@@ -101,7 +106,7 @@ class Bag:
                 wanted = [one for one in storage.connections if one.topic in topics]
                 if not wanted:
                     continue
-                source = storage.messages(wanted)
+                source = storage.messages(wanted, *(None if each is None else int(each * 1e9) for each in (begin, end)))
                 while True:
                     try:
                         connection, time, data = next(source)

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A record on the page again: it shows what was at each time of it, and is no part of ROS."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bag_support import FRANKA, Said, Story, new, write
+
+from wall_oss_ros.data.bags.bag import Bag
+from wall_oss_ros.data.bags.events import Event
+from wall_oss_ros.page.replay import Replay, ReplayPage, told
+
+ROOT = Path(__file__).resolve().parents[2]
+TRUTH = '{"trays": {}, "cubes": {"red": {"position": [0.4, %s, 0.02], "yaw": 0.0, "where": "table"}}, "time": 1.0}'
+
+
+class Shown:
+    """Plays scene and panel, and keeps what they are told to show."""
+
+    def __init__(self, profile=FRANKA):
+        self.profile = self._profile = profile
+        self.joints, self.truth, self.pictures, self.paths, self.texts = {}, None, None, None, {}
+
+    def show_joints(self, positions):
+        self.joints = dict(positions)
+
+    def show_truth(self, truth):
+        self.truth = truth
+
+    def __getattr__(self, name):
+        if not name.startswith("show") and not name.startswith("note"):
+            raise AttributeError(name)
+        return lambda *args, **named: self.texts.__setitem__(name, (args, named))
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    """A robot with one arm, its plan, and a cube that moves to the side."""
+    said = [
+        Said(
+            1000.0 + at, "/simulation/ground_truth", "std_msgs/msg/String", new("std_msgs/msg/String", data=TRUTH % at)
+        )
+        for at in (0.5, 1.0, 2.0)
+    ]
+    for at, state in ((0.1, 1), (2.0, 3)):
+        status = new("wall_oss_msgs/msg/ControlStatus", state=state, robot="franka@1", reason="by hand" * (state == 3))
+        said.append(Said(1000.0 + at, "/wall_oss/status", "wall_oss_msgs/msg/ControlStatus", status))
+    folder = tmp_path_factory.mktemp("replay") / "bag"
+    write(folder, Story(seconds=4.0, extra=said))
+    return folder
+
+
+@pytest.fixture
+def shown():
+    return Shown()
+
+
+@pytest.fixture
+def replay(path, shown):
+    with Bag(path) as bag:
+        replay = Replay(bag, FRANKA)
+        replay.show_on(shown, shown)
+        yield replay
+
+
+def test_at_each_time_the_robot_and_its_scene_stand_as_they_did(replay, shown):
+    story = Story()
+    for time_there in (2.5, 0.7, 1.5):  # forth and back
+        replay.seek(time_there)
+        replay.display.update_scene()
+        joints = [shown.joints[name] for name in FRANKA.arm.joints]
+        np.testing.assert_allclose(joints, story.joints(1000.0 + time_there), atol=0.02)
+        assert shown.truth["cubes"]["red"]["position"][1] == {2.5: 2.0, 0.7: 0.5, 1.5: 1.0}[time_there]
+
+
+def test_it_goes_on_to_its_end_and_what_is_silent_there_is_silent_here(replay):
+    replay.seek(0.0)
+    assert replay.advance(0.6) and replay.time == pytest.approx(0.6)
+    assert not replay.display.silences()["control"]
+    assert replay.advance(1.9), "half a second after control's last word"
+    assert not replay.display.silences()["control"]
+    assert not replay.advance(10.0) and replay.time == replay.seconds
+    assert "silent" not in replay.display.silences()["the robot's joints"]
+    replay.seek(0.05)
+    assert replay.display.silences()["control"] == "not heard yet", "as if nothing later had been"
+
+
+def test_it_has_no_part_of_ros(path):
+    code = (
+        "import sys; from wall_oss_ros.data.bags.bag import Bag\n"
+        "from wall_oss_ros.robots.profile import load_profile; from wall_oss_ros.page.replay import Replay\n"
+        f"replay = Replay(Bag({str(path)!r}), load_profile('franka')); replay.seek(1.0)\n"
+        "print([name for name in sys.modules if name.split('.')[0] in ('rclpy', 'cyclonedds', 'std_msgs')])"
+    )
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join([str(ROOT), *filter(None, sys.path)]))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.strip() == "[]", "nothing that could speak to a robot was even imported"
+
+
+def test_what_happened_up_to_then_is_told_and_corrections_stand_out():
+    events = [
+        Event(1.0, "plan", "a; b", "model"),
+        Event(2.0, "edit", "<b>b</b> is c now", "person"),
+        Event(3.0, "end", "x"),
+    ]
+    assert "a; b" in told(events, 1.5) and "edit" not in told(events, 1.5)
+    at_last = told(events, 9.0)
+    assert at_last.index("end: x") < at_last.index("edit by person") < at_last.index("plan by model")
+    assert "&lt;b&gt;" in at_last and at_last.count("font-weight:600") == 1
+
+
+@pytest.mark.slow
+def test_the_page_says_that_it_is_a_replay_and_has_nothing_to_command(path):
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with Bag(path) as bag:
+        page = ReplayPage(Replay(bag, FRANKA), port, speed=2.0)
+        try:
+            page.step(0.5)
+            assert page._replay.time == pytest.approx(1.0), "twice as fast"
+            page.toggle()
+            page.step(5.0)
+            assert page._replay.time == pytest.approx(1.0), "paused"
+            page.seek(3.9)
+            page.toggle()
+            page.step(1.0)
+            assert not page.playing and page._replay.time == page._replay.seconds
+            page.toggle()
+            assert page.playing and page._replay.time == 0.0, "from the beginning again"
+            begun = time.monotonic()
+            page.step(0.1)
+            assert time.monotonic() - begun < 30.0
+        finally:
+            page.close()

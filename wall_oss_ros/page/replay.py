@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page of a record. It has no part of ROS: whatever is on the network, a replay can command nothing.
+
+Its time is that of the record: what was silent then is silent here, at any speed.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Sequence
+from html import escape
+from types import SimpleNamespace
+from typing import Any
+
+import viser
+
+from wall_oss_ros.data.bags.bag import Bag
+from wall_oss_ros.data.bags.events import Event
+from wall_oss_ros.data.bags.record import Record, picture_topic
+from wall_oss_ros.data.bags.sources import OURS, PLAN, STATUS
+from wall_oss_ros.data.bags.summary import TOPICS, history_of
+from wall_oss_ros.page.display import Display
+from wall_oss_ros.page.panel import Actions, Panel
+from wall_oss_ros.page.robot_scene import RobotScene
+from wall_oss_ros.page.server import open_server
+from wall_oss_ros.page.status_text import printable
+from wall_oss_ros.robots.profile import RobotProfile
+
+CHUNK, TRUTH = f"{OURS}/action_chunk", "/simulation/ground_truth"
+SCENE_PERIOD, PANEL_PERIOD = 0.06, 0.25  # s between updates of the scene, and of pictures and figures
+LINES = 6  # of what happened, that are shown
+SPEEDS = ("0.25", "0.5", "1", "2", "4", "8")
+
+
+class Replay:
+    """A record as it is shown at a time of it.
+
+    Args:
+        bag: opened; it stays so.
+        profile: the robot's.
+        prefix: the namespace of its topics, with the slash.
+
+    Attributes:
+        time: where it stands, s after its beginning.
+        seconds: how long it is.
+        notes: what is unusual about it.
+    """
+
+    def __init__(self, bag: Bag, profile: RobotProfile, prefix: str = ""):
+        from wall_oss_ros.embedded.cv_bridge import CvBridge  # converts pictures; it needs no ROS
+
+        self.profile, self._bridge = profile, CvBridge()
+        self._joints = {prefix + topic: put for topic, put in profile.joint_sources.items()}
+        self._views = {view.name: picture_topic(bag, prefix + view.image_topic) for view in profile.views}
+        self._encodings = {view.name: view.encoding for view in profile.views}
+        self._plan, self._status = prefix + PLAN, prefix + STATUS
+        self._chunk, self._truth = prefix + CHUNK, prefix + TRUTH
+        told = [prefix + topic for topic in TOPICS]
+        looked_at = [*told, *self._joints, self._chunk, self._truth]
+        self.record = Record(bag, looked_at, [topic for topic in self._views.values() if topic])
+        self.seconds, self.name = self.record.seconds, bag.path.name
+        self.notes = [
+            *self.record.notes,
+            *(f"there are no pictures of {name}" for name, topic in self._views.items() if topic is None),
+            *(f"there are no joint states on {topic}" for topic in self._joints if topic not in self.record),
+        ]
+        self.events = history_of(self.record, prefix).events
+        self.time = 0.0
+        self._heard_at = 0.0  # what the display takes for the present
+        self._places: dict[str, int] = {}
+        self._ahead = 0.0  # s by which stamps are ahead of the record's time
+        self.display: Display | None = None
+
+    def show_on(self, scene: RobotScene, panel: Panel) -> None:
+        """From now on it is shown there."""
+        self.display = Display(scene, panel, lambda: self._heard_at, lambda: self._heard_at + self._ahead)
+        self.seek(self.time)
+
+    def seek(self, to: float) -> None:
+        """Goes to a time, as if nothing after it had been."""
+        self.time = min(max(to, 0.0), self.seconds)
+        self._places = {}
+        if self.display is not None:
+            self.display.forget()
+            self._hear()
+
+    def advance(self, seconds: float) -> bool:
+        """Goes on; False at its end."""
+        self.time = min(self.time + seconds, self.seconds)
+        if self.display is not None:
+            self._hear()
+        return self.time < self.seconds
+
+    def _hear(self) -> None:
+        """Hands on the newest of each topic, as of the time when it was heard, the oldest first."""
+        record, display = self.record, self.display
+        new: list[tuple[float, Callable[[], None]]] = []
+
+        def take(topic: str, hear: Callable[[Any], None]) -> None:
+            place = record.place(topic, self.time)
+            if place < 0 or self._places.get(topic) == place:
+                return
+            self._places[topic] = place
+            if (message := record.message(topic, place)) is not None:
+                new.append((record.time(topic, place), lambda: hear(message)))
+
+        take(self._status, self._hear_status)
+        take(self._plan, display.hear_plan)
+        take(self._chunk, display.hear_chunk)
+        take(self._truth, lambda text: display.hear_truth(json.loads(text.data)))
+        for topic, put in self._joints.items():
+            take(topic, lambda message, put=put: display.hear_joints(_renamed(message, put)))
+        if (seen := self._seen()) is not None:
+            new.append(seen)
+        for when, hear in sorted(new, key=lambda one: one[0]):
+            self._heard_at = when
+            hear()
+        self._heard_at = self.time
+
+    def _hear_status(self, message: Any) -> None:
+        stamp = message.header.stamp
+        self._ahead = stamp.sec + stamp.nanosec * 1e-9 - self._heard_at
+        self.display.hear_status(message)
+
+    def _seen(self) -> tuple[float, Callable[[], None]] | None:
+        """The views, where one of them is another picture by now."""
+        places = {name: self.record.place(topic, self.time) for name, topic in self._views.items() if topic is not None}
+        places = {name: place for name, place in places.items() if place >= 0}
+        if not places or self._places.get("views") == hash(tuple(places.items())):
+            return None
+        self._places["views"] = hash(tuple(places.items()))
+        when = max(self.record.time(self._views[name], place) for name, place in places.items())
+
+        def hear() -> None:
+            pictures = [
+                self.record.picture(self._views[name], place, self._encodings[name], self._bridge)
+                for name, place in places.items()
+            ]
+            if pictures := [one for one in pictures if one is not None]:
+                self.display.hear_views(pictures)
+
+        return when, hear
+
+
+class ReplayPage:
+    """The page with the controls: pause, where it stands, speed, and what happened when.
+
+    Args:
+        replay: what is shown.
+        port: of the page, on loopback alone.
+        speed: at first.
+        paused: whether it stands still at first.
+
+    Raises:
+        WallOSSError: the port is taken.
+    """
+
+    def __init__(self, replay: Replay, port: int, speed: float = 1.0, paused: bool = False):
+        self._replay, self._lock = replay, threading.Lock()
+        self._server = open_server("127.0.0.1", port)
+        title = f"REPLAY · {replay.profile.name} · {replay.name}"
+        self._panel = Panel(self._server, title, "", Actions(lambda _: None, lambda _: None), steered=False)
+        scene = RobotScene(self._server, replay.profile)
+        replay.show_on(scene, self._panel)
+        self._server.scene.add_label("/base/replay", f"REPLAY of {replay.name}", position=(0.75, 0.0, 0.0))
+        self.playing, self.speed = not paused, speed
+        self._controls(self._server, speed)
+
+    def _controls(self, server: viser.ViserServer, speed: float) -> None:
+        gui, replay = server.gui, self._replay
+        with gui.add_folder("REPLAY", order=-1):
+            gui.add_markdown(f"**A record of the past**, {replay.name}. Nothing here reaches a robot.")
+            self._button = gui.add_button("Pause" if self.playing else "Play")
+            self._slider = gui.add_slider("Time, s", 0.0, max(round(replay.seconds, 1), 0.1), 0.1, 0.0)
+            speeds = sorted({*SPEEDS, f"{speed:g}"}, key=float)
+            self._speeds = gui.add_dropdown("Speed", speeds, initial_value=f"{speed:g}")
+            moments = [f"{one.time:.1f} s  {one.line}"[:90] for one in replay.events]
+            self._moments = gui.add_dropdown("Go to", ["-", *moments], initial_value="-")
+            self._happened = gui.add_html("")
+        self._button.on_click(lambda _: self.toggle())
+        self._slider.on_update(lambda event: self._asked(event, lambda: self.seek(self._slider.value)))
+        self._speeds.on_update(lambda event: self._asked(event, self._choose_speed))
+        self._moments.on_update(lambda event: self._asked(event, self._choose_moment))
+
+    def _asked(self, event: Any, act: Callable[[], None]) -> None:
+        if event.client is not None:  # a person's doing, and not the slider's own moving on
+            act()
+
+    def toggle(self) -> None:
+        """Pauses, or goes on; at the end it begins anew."""
+        with self._lock:
+            if not self.playing and self._replay.time >= self._replay.seconds:
+                self._replay.seek(0.0)
+            self.playing = not self.playing
+        self._button.label = "Pause" if self.playing else "Play"
+
+    def seek(self, to: float) -> None:
+        """Goes to a time of the record, s."""
+        with self._lock:
+            self._replay.seek(to)
+
+    def _choose_speed(self) -> None:
+        self.speed = float(self._speeds.value)
+
+    def _choose_moment(self) -> None:
+        if self._moments.value != "-":
+            self.seek(float(self._moments.value.split()[0]))
+
+    def run(self) -> None:
+        """Shows it, until it is interrupted."""
+        before, shown = time.monotonic(), -1.0
+        while True:
+            time.sleep(SCENE_PERIOD)
+            now = time.monotonic()
+            self.step(now - before, panel=now - shown >= PANEL_PERIOD)
+            if now - shown >= PANEL_PERIOD:
+                shown = now
+            before = now
+
+    def step(self, seconds: float, panel: bool = True) -> None:
+        """Goes on by that much of the clock on the wall, s, and brings the page up to date."""
+        with self._lock:
+            if self.playing and not self._replay.advance(seconds * self.speed):
+                self.playing = False
+            with self._server.atomic():
+                self._replay.display.update_scene()
+                if panel:
+                    self._replay.display.update_panel()
+        if panel:
+            self._slider.value = round(self._replay.time, 1)
+            self._button.label = "Pause" if self.playing else "Play"
+            happened = told(self._replay.events, self._replay.time)
+            if happened != self._happened.content:
+                self._happened.content = happened
+
+    def close(self) -> None:
+        """Ends the page."""
+        self._server.stop()
+
+
+def told(events: Sequence[Event], time: float) -> str:
+    """The last events up to a time as HTML, newest first; what a person corrected stands out."""
+    rows = []
+    for one in [one for one in events if one.time <= time][: -LINES - 1 : -1]:
+        weight = "600" if one.corrects else "400"
+        words = escape(printable(one.line, 160))
+        rows.append(f'<div style="padding:2px 0;font-weight:{weight}">{one.time:.1f} s &nbsp;{words}</div>')
+    return f'<div style="padding:0 0.8em 0.5em;font-size:0.85em">{"".join(rows)}</div>'
+
+
+def _renamed(message: Any, prefix: str) -> Any:
+    """A joint state with the names of the profile and the URDF."""
+    names = [prefix + name for name in message.name]
+    return SimpleNamespace(header=message.header, name=names, position=message.position)
