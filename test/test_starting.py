@@ -54,6 +54,7 @@ def test_there_is_a_program_for_each_node_and_none_besides():
     assert ours == {name: f"wall_oss_ros.starting:{name}" for name in starting.NODES}
     for name in starting.NODES:
         assert callable(getattr(starting, name))
-        assert (ROOT / f"wall_oss_ros/nodes/{name}.py").is_file()
+        place = "page/node" if name == "page" else f"nodes/{name}"
+        assert (ROOT / f"wall_oss_ros/{place}.py").is_file()
     with pytest.raises(AttributeError):
         _ = starting.running

@@ -23,7 +23,9 @@ NODES = (
     "plan_markers",
     "simulated_robot",
     "mock_gripper",
+    "page",
 )
+_ELSEWHERE = {"page": "wall_oss_ros.page.node"}  # than in wall_oss_ros.nodes
 _USUAL = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
 _before: dict[signal.Signals, object] = {}
 
@@ -38,7 +40,7 @@ def __getattr__(name: str) -> Callable[[], int]:
 def _start(node: str) -> int:
     """Runs ``main`` of a node's module; what it makes of signals begins there."""
     end_quietly()
-    main = import_module(f"wall_oss_ros.nodes.{node}").main
+    main = import_module(_ELSEWHERE.get(node, f"wall_oss_ros.nodes.{node}")).main
     as_usual()
     return main()
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page: what is shown, and that it commands the robot. The browser itself is left out."""
+"""The page: its scene, and that what is asked for on it is done and answered. The browser itself is left out."""
 
+import json
 import socket
 import time
 
@@ -8,23 +9,24 @@ import numpy as np
 import pytest
 import viser
 from domains import own_domain
+from websockets.sync.client import connect
 
-from wall_oss_ros.errors import WallOSSError
+import wall_oss_ros.nodes  # noqa: F401  gives rclpy
 from wall_oss_ros.nodes.lifecycle_node import WARN
-from wall_oss_ros.nodes.qos import EVENTS, LATCHED
+from wall_oss_ros.nodes.qos import EVENTS, LATCHED, SENSOR
 from wall_oss_ros.page.display import picture
 from wall_oss_ros.page.node import PageNode
-from wall_oss_ros.page.panel import BADGES, Actions, Panel, PlanLine, mosaic
 from wall_oss_ros.page.robot_scene import RobotScene
-from wall_oss_ros.page.server import open_server
 from wall_oss_ros.robots.profile import load_profile
 
 import rclpy
+from rclpy.action import ActionServer
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image, JointState
-from std_msgs.msg import String
 from std_srvs.srv import Trigger
+from wall_oss_msgs.action import ExecuteInstruction
 from wall_oss_msgs.msg import ControlStatus, Observation, Subtask, SubtaskPlan
+from wall_oss_msgs.srv import ApprovePlan, Ask, EditPlan
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 
@@ -42,27 +44,11 @@ def server():
     server.stop()
 
 
-def test_a_taken_port_is_refused_rather_than_changed():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        with pytest.raises(WallOSSError, match=f"Port {port} .*Choose another"):
-            open_server("127.0.0.1", port)
-
-
 def test_pictures_keep_their_pixels():
     pixels = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
     padded = np.concatenate([pixels.reshape(2, 9), np.zeros((2, 3), np.uint8)], axis=1)  # rows may be padded
     image = Image(height=2, width=3, step=12, encoding="rgb8", data=padded.tobytes())
     np.testing.assert_array_equal(picture(image), pixels)
-
-
-def test_what_the_model_writes_cannot_become_markup(server):
-    panel = Panel(server, "test", "do it", Actions(print, print))
-    panel.show_plan("<script>alert(1)</script>", "running", "busy", [PlanLine("▶", "<b>lift</b>", "busy", True)], "")
-    assert "<script>" not in panel._plan.content and "<b>lift" not in panel._plan.content
-    assert "&lt;b&gt;lift" in panel._plan.content
 
 
 def test_the_table_follows_the_truth(server):
@@ -100,14 +86,6 @@ def test_paths_of_all_hands_and_the_target(server):
     assert table._path == [] and table._target is None
 
 
-def test_every_view_is_in_the_picture():
-    views = [np.full((112, 112, 3), shade, np.uint8) for shade in (10, 90, 170)]
-    for count in (1, 2, 3):
-        shown = mosaic(views[:count])
-        for shade in (10, 90, 170)[:count]:
-            assert 0.15 < (shown == shade).mean() <= 1.0, f"view of shade {shade} of {count}"
-
-
 def test_the_robot_moves_with_its_joints(server):
     table = RobotScene(server, load_profile("franka"))
     table.show_joints({"fr3_joint1": 0.5, "some_other_joint": 3.0})
@@ -140,67 +118,152 @@ def graph(monkeypatch):
     rclpy.shutdown()
 
 
-def test_node_shows_plan_and_joints_and_sends_instructions(graph):
+class Seen:
+    """A browser, as the node sees it."""
+
+    def __init__(self, port: int):
+        self.socket = connect(f"ws://127.0.0.1:{port}/live", max_size=None, proxy=None)
+        self.shown: dict = {}
+
+    def send(self, do: str, **values) -> None:
+        self.socket.send(json.dumps({"do": do, **values}))
+
+    def look(self) -> None:
+        """Takes in what has come."""
+        while True:
+            try:
+                message = self.socket.recv(0.0)
+            except TimeoutError:
+                return
+            if isinstance(message, str):
+                self.shown |= json.loads(message)
+
+    def answer(self, do: str) -> str:
+        """The newest answer to that, once there is one."""
+        self.look()
+        found = next((one for one in self.shown.get("answers", []) if one["do"] == do), None)
+        return "" if found is None or found["tone"] == "busy" else f"{found['tone']}: {found['words']}"
+
+
+@pytest.fixture
+def browser(graph):
+    browser = Seen(graph[0]._server.port)
+    yield browser
+    browser.socket.close()
+
+
+def test_node_shows_plan_and_joints(graph, browser):
     viewer, others, spin_until = graph
-    heard = []
-    others.create_subscription(String, "instruction", lambda text: heard.append(text.data), EVENTS)
     plans = others.create_publisher(SubtaskPlan, "plan", LATCHED)
     joints = others.create_publisher(JointState, "/joint_states", EVENTS)
-
-    subtask = Subtask(text="pick up the red cube", status=Subtask.ACTIVE)
+    subtask = Subtask(text="pick up the <b>red</b> cube", status=Subtask.ACTIVE)
     plans.publish(
         SubtaskPlan(plan_id=1, instruction="put it away", status=SubtaskPlan.RUNNING, subtasks=[subtask], active=0)
     )
-    spin_until(lambda: "pick up the red cube" in viewer._panel._plan.content)
+
+    def plan_is_shown() -> bool:
+        browser.look()
+        plan = browser.shown.get("plan")
+        return plan is not None and plan["subtasks"][0]["text"] == "pick up the <b>red</b> cube"
+
+    spin_until(plan_is_shown)
 
     def arm_has_turned() -> bool:
         joints.publish(JointState(name=["fr3_joint1"], position=[0.3]))
         return viewer._scene._shown_joints[0] == pytest.approx(0.3)
 
     spin_until(arm_has_turned)
-
-    spin_until(lambda: viewer._instructions.get_subscription_count() > 0)
-    viewer._actions.instruct("  pick up the blue cube ")
-    viewer._actions.instruct("   ")  # an empty field says nothing
-    spin_until(lambda: heard == ["pick up the blue cube"])
+    spin_until(lambda: browser.look() or "others" in browser.shown["reality"]["why"])
+    assert browser.shown["reality"]["word"] == "UNKNOWN", "nobody has said that it is simulated"
 
 
-def test_buttons_call_control_and_its_answer_is_read_on_the_page(graph):
-    viewer, others, spin_until = graph
+def test_what_is_asked_for_is_done_and_answered(graph, browser):
+    _, others, spin_until = graph
+    asked = []
+    browser.send("hello", session="session1")
+    browser.send("instruct", text="pick it up")
+    spin_until(lambda: browser.look() or browser.shown.get("refused") == "Take the wheel first.")
+    browser.send("stop")
+    spin_until(lambda: "nobody answers: the control node" in browser.answer("stop"))
+    browser.send("take", name="anna")
+    spin_until(lambda: browser.look() or browser.shown["wheel"] == {"name": "anna", "mine": True})
 
-    def shows(*words):
-        return lambda: all(word in viewer._panel._answer.content for word in words)
-
-    viewer._actions.call("stop")
-    spin_until(shows("stop", "does not answer"))
-    called = []
-
-    def answer(name):
-        def on_call(_request, response):
-            called.append(name)
-            response.success, response.message = name != "home", f"{name} was <asked> for"
+    def serve(kind, name, good=True):
+        def on_call(request, response):
+            asked.append((name, request))
+            response.success, response.message = good, f"{name} was <asked> for"
             return response
 
-        return on_call
+        others.create_service(kind, name, on_call)
 
-    for name in ("stop", "resume", "home"):
-        others.create_service(Trigger, name, answer(name))
-    spin_until(lambda: all(client.service_is_ready() for client in viewer._callers.values()))
-    for name, tone in (("stop", "good"), ("resume", "good"), ("home", "bad")):
-        viewer._actions.call(name)
-        spin_until(shows(f"{name} was &lt;asked&gt; for", BADGES[tone]))
-    assert called == ["stop", "resume", "home"]
+    for name in ("stop", "resume", "home", "cancel_plan", "/simulation/reset"):
+        serve(Trigger, name, good=name != "home")
+    serve(ApprovePlan, "approve_plan")
+    serve(EditPlan, "edit_plan")
+    serve(Ask, "ask")
+    action = ActionServer(others, ExecuteInstruction, "execute", lambda handle: _done(handle, asked))
+    clients = browser and graph[0]._calls
+    spin_until(lambda: all(one.service_is_ready() for one in clients._clients.values()))
+    spin_until(clients._execute.server_is_ready)
+
+    for do, name in (("stop", "stop"), ("resume", "resume"), ("cancel", "cancel_plan"), ("scene", "/simulation/reset")):
+        browser.send(do)
+        spin_until(lambda do=do, name=name: browser.answer(do) == f"good: {name} was <asked> for")
+    browser.send("home")
+    spin_until(lambda: browser.answer("home") == "bad: home was <asked> for")
+    browser.send("approve", plan=3, revision=7)
+    spin_until(lambda: browser.answer("approve").startswith("good"))
+    approved = asked[-1][1]
+    assert (approved.plan_id, approved.revision, approved.approve, approved.name) == (3, 7, True, "anna")
+    browser.send("refuse", plan=3, revision=7, why="the other cube")
+    spin_until(lambda: browser.answer("refuse").startswith("good"))
+    assert not asked[-1][1].approve and asked[-1][1].reason == "the other cube"
+    browser.send("edit", plan=3, revision=8, edit="MOVE", index=2, to=1, why="first things first")
+    spin_until(lambda: browser.answer("edit").startswith("good"))
+    edit = asked[-1][1]
+    assert (edit.edit, edit.index, edit.to, edit.name) == (EditPlan.Request.MOVE, 2, 1, "anna")
+    browser.send("ask", text="where is it?")
+    spin_until(lambda: browser.answer("ask").startswith("good"))
+    browser.send("instruct", text="pick it up")
+    spin_until(lambda: browser.answer("instruct") == "good: accepted")
+    spin_until(lambda: asked[-1] == ("execute", "pick it up"))
+    action.destroy()
 
 
-def test_what_is_stale_looks_stale_also_when_simulated_time_stands_still(graph, monkeypatch):
+def _done(handle, asked):
+    asked.append(("execute", handle.request.instruction))
+    handle.succeed()
+    return ExecuteInstruction.Result(success=True)
+
+
+def test_stop_is_for_all_and_silence_is_said_within_a_second(graph, browser):
     viewer, others, spin_until = graph
-    panel, ahead = viewer._panel, [0.0]
-    steady = viewer.steady
+    looker = Seen(viewer._server.port)
+    browser.send("hello", session="session1")
+    browser.send("take", name="anna")
+    looker.send("hello", session="session2")
+    spin_until(lambda: looker.look() or looker.shown.get("wheel") == {"name": "anna", "mine": False})
+    looker.send("home")
+    spin_until(lambda: looker.look() or looker.shown.get("refused") == "anna drives.")
+    others.create_service(Trigger, "stop", lambda _, response: response)
+    spin_until(viewer._calls._clients["stop"].service_is_ready)
+    looker.send("stop")  # and nothing spins from here on: neither the node nor control does anything
+    deadline = time.monotonic() + 20.0
+    while "nobody has answered for 1 s" not in looker.answer("stop"):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    spin_until(lambda: browser.answer("stop").startswith("bad: refused without a word"))
+    assert browser.shown["answers"][0]["who"] == "a person at the page", "and all see it"
+    looker.socket.close()
+
+
+def test_what_is_stale_is_said_to_be_so_also_when_simulated_time_stands_still(graph, browser, monkeypatch):
+    viewer, others, spin_until = graph
+    ahead, steady = [0.0], viewer.steady
     monkeypatch.setattr(viewer, "steady", lambda: steady() + ahead[0])
-    assert "not heard yet" in panel._figures.content and "not heard yet" in panel._plan.content
     plans = others.create_publisher(SubtaskPlan, "plan", LATCHED)
     statuses = others.create_publisher(ControlStatus, "status", LATCHED)
-    observations = others.create_publisher(Observation, "observation", EVENTS)
+    observations = others.create_publisher(Observation, "observation", SENSOR)
     pixels = np.full((8, 8, 3), (200, 20, 20), np.uint8)
     view = Image(height=8, width=8, step=24, encoding="rgb8", data=pixels.tobytes())
 
@@ -213,25 +276,23 @@ def test_what_is_stale_looks_stale_also_when_simulated_time_stands_still(graph, 
         observation.header.stamp = others.get_clock().now().to_msg()
         observations.publish(observation)
 
-    def shows(content, *words):
-        return all(word in content for word in words)
+    def shown(section):
+        browser.look()
+        return json.dumps(browser.shown.get(section))
 
     def lively():
         speak()
         return (
-            shows(panel._figures.content, ">running<", "15 Hz") and shows(panel._plan.content, ">running<")
-            and panel._pictures.image is not None and np.ptp(panel._pictures.image[0, 0].astype(int)) > 50
+            "15 Hz" in shown("control") and '"state": "running"' in shown("plan")
+            and json.loads(shown("cameras"))["views"][0]["silence"] == ""
         )  # fmt: skip
 
     spin_until(lively)
-    assert (
-        "opacity" not in panel._figures.content + panel._plan.content and "silent" not in panel._pictures_note.content
-    )
     ahead[0] = 30.5
-    spin_until(lambda: shows(panel._figures.content, "control silent for 3", "before that: running", "old", "opacity"))
-    assert "15 Hz" not in panel._figures.content and ">running<" not in panel._figures.content
-    assert shows(panel._plan.content, "planner silent for 3", "opacity") and ">running<" not in panel._plan.content
-    assert shows(panel._pictures_note.content, "perception silent for 3") and np.ptp(panel._pictures.image[0, 0]) == 0
+    spin_until(lambda: "control silent for 3" in shown("control") and "before that: running" in shown("control"))
+    assert "15 Hz" not in shown("control") and json.loads(shown("control"))["stale"]
+    spin_until(lambda: "planner silent for 3" in shown("plan") and json.loads(shown("plan"))["stale"])
+    spin_until(lambda: "silent for 3" in json.loads(shown("cameras"))["views"][0]["silence"])
     level, words, _ = viewer.diagnose()
     assert level == WARN and "control silent for 3" in words
     spin_until(lively)

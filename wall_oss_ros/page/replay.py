@@ -10,11 +10,8 @@ import json
 import threading
 import time
 from collections.abc import Callable, Sequence
-from html import escape
 from types import SimpleNamespace
 from typing import Any
-
-import viser
 
 from wall_oss_ros.data.bags.bag import Bag
 from wall_oss_ros.data.bags.events import Event
@@ -22,16 +19,18 @@ from wall_oss_ros.data.bags.record import Record, picture_topic
 from wall_oss_ros.data.bags.sources import OURS, PLAN, STATUS
 from wall_oss_ros.data.bags.summary import TOPICS, history_of
 from wall_oss_ros.page.display import Display
-from wall_oss_ros.page.panel import Actions, Panel
+from wall_oss_ros.page.panel import Panel
+from wall_oss_ros.page.requests import Request
 from wall_oss_ros.page.robot_scene import RobotScene
-from wall_oss_ros.page.server import open_server
+from wall_oss_ros.page.server import PageServer, PageSettings
 from wall_oss_ros.page.status_text import printable
 from wall_oss_ros.robots.profile import RobotProfile
 
 CHUNK, TRUTH = f"{OURS}/action_chunk", "/simulation/ground_truth"
 SCENE_PERIOD, PANEL_PERIOD = 0.06, 0.25  # s between updates of the scene, and of pictures and figures
 LINES = 6  # of what happened, that are shown
-SPEEDS = ("0.25", "0.5", "1", "2", "4", "8")
+MOMENTS = 500  # that can be gone to
+SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 class Replay:
@@ -134,12 +133,10 @@ class Replay:
         when = max(self.record.time(self._views[name], place) for name, place in places.items())
 
         def hear() -> None:
-            pictures = [
-                self.record.picture(self._views[name], place, self._encodings[name], self._bridge)
-                for name, place in places.items()
-            ]
-            if pictures := [one for one in pictures if one is not None]:
-                self.display.hear_views(pictures)
+            for name, place in places.items():
+                pixels = self.record.picture(self._views[name], place, self._encodings[name], self._bridge)
+                if pixels is not None:
+                    self.display.hear_camera(name, lambda pixels=pixels: pixels)
 
         return when, hear
 
@@ -159,34 +156,26 @@ class ReplayPage:
 
     def __init__(self, replay: Replay, port: int, speed: float = 1.0, paused: bool = False):
         self._replay, self._lock = replay, threading.Lock()
-        self._server = open_server("127.0.0.1", port)
-        title = f"REPLAY · {replay.profile.name} · {replay.name}"
-        self._panel = Panel(self._server, title, "", Actions(lambda _: None, lambda _: None), steered=False)
-        scene = RobotScene(self._server, replay.profile)
-        replay.show_on(scene, self._panel)
-        self._server.scene.add_label("/base/replay", f"REPLAY of {replay.name}", position=(0.75, 0.0, 0.0))
+        self.panel = Panel(f"REPLAY · {replay.profile.name} · {replay.name}", steered=False)
+        self.panel.show(
+            "reality", {"word": "REPLAY", "tone": "busy", "why": f"a record of the past, {printable(replay.name)}; "
+                        "nothing here reaches a robot"}
+        )  # fmt: skip
+        self._server = PageServer(PageSettings(port=port), self.panel, replay=self.do)
+        replay.show_on(RobotScene(self._server.scene, replay.profile), self.panel)
         self.playing, self.speed = not paused, speed
-        self._controls(self._server, speed)
+        self._speeds = sorted({*SPEEDS, speed})
+        self._show()
+        self._server.start()
 
-    def _controls(self, server: viser.ViserServer, speed: float) -> None:
-        gui, replay = server.gui, self._replay
-        with gui.add_folder("REPLAY", order=-1):
-            gui.add_markdown(f"**A record of the past**, {replay.name}. Nothing here reaches a robot.")
-            self._button = gui.add_button("Pause" if self.playing else "Play")
-            self._slider = gui.add_slider("Time, s", 0.0, max(round(replay.seconds, 1), 0.1), 0.1, 0.0)
-            speeds = sorted({*SPEEDS, f"{speed:g}"}, key=float)
-            self._speeds = gui.add_dropdown("Speed", speeds, initial_value=f"{speed:g}")
-            moments = [f"{one.time:.1f} s  {one.line}"[:90] for one in replay.events]
-            self._moments = gui.add_dropdown("Go to", ["-", *moments], initial_value="-")
-            self._happened = gui.add_html("")
-        self._button.on_click(lambda _: self.toggle())
-        self._slider.on_update(lambda event: self._asked(event, lambda: self.seek(self._slider.value)))
-        self._speeds.on_update(lambda event: self._asked(event, self._choose_speed))
-        self._moments.on_update(lambda event: self._asked(event, self._choose_moment))
-
-    def _asked(self, event: Any, act: Callable[[], None]) -> None:
-        if event.client is not None:  # a person's doing, and not the slider's own moving on
-            act()
+    def do(self, request: Request) -> None:
+        """What a person asks for with the controls; called by the server's thread."""
+        if request.what == "play":
+            self.toggle()
+        elif request.what == "seek":
+            self.seek(request.values["time"])
+        elif request.values["speed"] in self._speeds:
+            self.speed = request.values["speed"]
 
     def toggle(self) -> None:
         """Pauses, or goes on; at the end it begins anew."""
@@ -194,19 +183,11 @@ class ReplayPage:
             if not self.playing and self._replay.time >= self._replay.seconds:
                 self._replay.seek(0.0)
             self.playing = not self.playing
-        self._button.label = "Pause" if self.playing else "Play"
 
     def seek(self, to: float) -> None:
         """Goes to a time of the record, s."""
         with self._lock:
             self._replay.seek(to)
-
-    def _choose_speed(self) -> None:
-        self.speed = float(self._speeds.value)
-
-    def _choose_moment(self) -> None:
-        if self._moments.value != "-":
-            self.seek(float(self._moments.value.split()[0]))
 
     def run(self) -> None:
         """Shows it, until it is interrupted."""
@@ -224,30 +205,35 @@ class ReplayPage:
         with self._lock:
             if self.playing and not self._replay.advance(seconds * self.speed):
                 self.playing = False
-            with self._server.atomic():
+            with self._server.scene.atomic():
                 self._replay.display.update_scene()
-                if panel:
-                    self._replay.display.update_panel()
-        if panel:
-            self._slider.value = round(self._replay.time, 1)
-            self._button.label = "Pause" if self.playing else "Play"
-            happened = told(self._replay.events, self._replay.time)
-            if happened != self._happened.content:
-                self._happened.content = happened
+            if panel:
+                self._replay.display.update_panel()
+                self._show()
+
+    def _show(self) -> None:
+        replay = self._replay
+        moments = [{"time": round(one.time, 1), "line": printable(one.line, 90)} for one in replay.events[:MOMENTS]]
+        self.panel.show(
+            "replay",
+            {
+                "playing": self.playing, "time": round(replay.time, 1), "seconds": round(replay.seconds, 1),
+                "speed": self.speed, "speeds": self._speeds, "moments": moments,
+                "happened": told(replay.events, replay.time),
+            },
+        )  # fmt: skip
 
     def close(self) -> None:
         """Ends the page."""
         self._server.stop()
 
 
-def told(events: Sequence[Event], time: float) -> str:
-    """The last events up to a time as HTML, newest first; what a person corrected stands out."""
-    rows = []
-    for one in [one for one in events if one.time <= time][: -LINES - 1 : -1]:
-        weight = "600" if one.corrects else "400"
-        words = escape(printable(one.line, 160))
-        rows.append(f'<div style="padding:2px 0;font-weight:{weight}">{one.time:.1f} s &nbsp;{words}</div>')
-    return f'<div style="padding:0 0.8em 0.5em;font-size:0.85em">{"".join(rows)}</div>'
+def told(events: Sequence[Event], time: float) -> list[dict[str, Any]]:
+    """The last events up to a time, newest first; what a person corrected stands out."""
+    last = [one for one in events if one.time <= time][: -LINES - 1 : -1]
+    return [
+        {"at": f"{one.time:.1f} s", "line": printable(one.line, 160), "corrects": bool(one.corrects)} for one in last
+    ]
 
 
 def _renamed(message: Any, prefix: str) -> Any:

@@ -32,7 +32,7 @@ class RobotScene:
     """
 
     def __init__(self, server: viser.ViserServer, profile: RobotProfile):
-        self._scene, self._profile = server.scene, profile
+        self._scene, self.profile = server.scene, profile
         self._scene.set_up_direction("+z")
         self._robot = ViserUrdf(server, profile.urdf_path, root_node_name="/robot")
         self._joints = self._robot.get_actuated_joint_names()
@@ -66,7 +66,7 @@ class RobotScene:
             return
         self._robot.update_cfg(joints)
         self._shown_joints = joints
-        base = self._frames.pose(self._profile.arm.base_frame, ROOT, dict(zip(self._joints, joints)))
+        base = self._frames.pose(self.profile.arm.base_frame, ROOT, dict(zip(self._joints, joints)))
         x, y, z, w = quaternion_from_matrix(base[:3, :3])
         self._base.position, self._base.wxyz = tuple(base[:3, 3]), (w, x, y, z)
 
