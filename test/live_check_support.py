@@ -53,6 +53,11 @@ def well(profile: RobotProfile) -> Facts:
         facts.pictures[view.name] = [
             Picture(stamp, 640, 480, "rgb8", view.optical_frame) for stamp in facts.streams[view.image_topic].stamps
         ]
+        if view.depth_topic:
+            facts.publishers[view.depth_topic] = (Endpoint("/camera", "sensor_msgs/msg/Image", reliable=False),)
+            facts.depths[view.name] = [
+                Picture(stamp + 0.01, 640, 480, "16UC1", view.optical_frame) for stamp in stream(30.0).stamps
+            ]
         facts.lenses[view.name] = Lens(640, 480, (600.0, 0, 320, 0, 600, 240, 0, 0, 1), view.optical_frame)
     known = []
     moved = [(one.command, one.arm.joints) for one in profile.arms] + [(p.command, p.joints) for p in profile.parts]

@@ -4,7 +4,7 @@
 import pytest
 
 from wall_oss_ros.bringup.drivers import load_driver
-from wall_oss_ros.bringup.remappings import profile_names, remapped, remappings
+from wall_oss_ros.bringup.remappings import profile_names, recorded_topics, remapped, remappings
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.paths import data_path
 from wall_oss_ros.robots.profile import load_profile
@@ -177,3 +177,12 @@ def test_a_namespace_comes_before_every_name(robot):
 def test_a_namespace_that_ros_forbids_is_refused(name):
     with pytest.raises(WallOSSError, match="is no namespace"):
         remappings(load_profile("franka"), name)
+
+
+def test_depth_images_move_with_their_camera_and_are_not_recorded():
+    profile = load_profile("franka")
+    view = profile.views[0]
+    assert dict(remappings(profile, "cell"))[view.depth_topic] == f"/cell{view.depth_topic}"
+    recorded = recorded_topics(profile, "cell")
+    assert {f"/cell{view.image_topic}", "/cell/wall_oss/pointed_at", "/cell/wall_oss/observation"} <= set(recorded)
+    assert not [topic for topic in recorded if "depth" in topic]

@@ -83,7 +83,7 @@ BAD_INPUT = {
         "--port: '70000' is no whole number from 1 to 65535",
     ),
     "no such option": (["run", "--no-such-option"], "unknown arguments: --no-such-option"),
-    "no such command": (["fly"], "invalid choice: 'fly'"),
+    "no such command": (["fly"], "'fly' is no command. There are run, eval"),
     "no command": ([], "the following arguments are required: COMMAND"),
     "a name of two lines": (["inspect", "a\nb"], "There is no checkpoint a b."),
     "an endless robot": (["check", "r" * 5000], "There is no robot"),
@@ -105,6 +105,11 @@ BAD_INPUT = {
     "serve another's view": (["serve", "--view", "side=a"], "There is no view 'side'"),
     "serve by no mapping": (["serve", "--mapping", "nowhere.yaml"], "cannot be read"),
     "serve nobody": (["serve", "--clients", "0"], "no whole number from 1 to 1000"),
+    "a command misspelt": (["rply", "a b.mcap"], "Did you mean: wall-oss replay 'a b.mcap'"),
+    "an instruction and no command": (["pick", "up", "it"], 'To have that done: wall-oss run "pick up it"'),
+    "a quoted one": (["open the drawer"], 'To have that done: wall-oss run "open the drawer"'),
+    "an unknown command": (["foo"], "'foo' is no command. There are run, eval"),
+    "record over a file": (["run", "--record", "MODEL/there.mcap"], "There is a MODEL/there.mcap already"),
     "nothing to resume": (["train", "--output", "nowhere", "--resume"], "has no save to go on from"),
 }
 
@@ -115,6 +120,7 @@ def test_bad_input_ends_in_one_clear_line(words, empty_directory, capsys):
     (empty_directory / "MODEL").mkdir()
     for name in ("config.json", "model.safetensors"):
         (empty_directory / "MODEL" / name).touch()
+    (empty_directory / "MODEL" / "there.mcap").touch()
     assert main(argv) == 2
     shown = capsys.readouterr()
     assert shown.err.startswith("error: ") and expected in shown.err

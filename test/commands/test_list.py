@@ -37,3 +37,11 @@ def test_as_a_table_each_is_a_line_under_the_titles(capsys, what):
     assert main(["list", what]) == 0
     title, *lines = capsys.readouterr().out.splitlines()
     assert title.split()[0] == "name" and [line.split()[0] for line in lines] == list(rows)
+
+
+def test_without_a_word_all_is_listed(capsys):
+    assert main(["list"]) == 0
+    said = capsys.readouterr().out
+    assert all(f"{what}:\n" in said for what in ("robots", "models", "recipes", "mappings")) and "  franka " in said
+    assert main(["list", "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)) == {"robots", "models", "recipes", "mappings"}

@@ -145,6 +145,10 @@ def picture(facts, view=FACE, **fields):
     facts.pictures[view.name] = [replace(one, **fields) for one in facts.pictures[view.name]]
 
 
+def depths(facts, **fields):
+    facts.depths[FACE.name] = [replace(one, **fields) for one in facts.depths[FACE.name]]
+
+
 def late_view(facts, by):
     facts.pictures[WRIST.name] = [replace(one, stamp=one.stamp + by) for one in facts.pictures[WRIST.name]]
 
@@ -241,6 +245,16 @@ PLANTED = {
         "camera face_view: calibration", "WARN", "for 1280 x 480"),
     "a camera that tf does not know": (
         lambda f: setattr(f, "frames", frozenset({"world"})), "camera face_view: calibration", "WARN", "tf has no"),
+    "depth of another type": (
+        lambda f: put(f, "publishers", FACE.depth_topic, (Endpoint("/c", COMPRESSED),)),
+        "camera face_view: depth", "WARN", "CompressedImage"),
+    "silent depth": (lambda f: put(f, "depths", "face_view", []), "camera face_view: depth", "WARN", "nothing came"),
+    "depth that is a picture": (
+        lambda f: depths(f, encoding="bgr8"), "camera face_view: depth", "WARN", "640 x 480 bgr8: no distances"),
+    "depth of another camera": (
+        lambda f: depths(f, frame="depth_frame"), "camera face_view: depth", "WARN", "in frame depth_frame"),
+    "depth of another clock": (
+        lambda f: depths(f, stamp=5.0), "camera face_view: depth", "WARN", "ms apart"),
     "views far apart": (lambda f: late_view(f, 30.0), "views together", "FAIL", "no two views"),
     "the driver describes another robot": (
         lambda f: setattr(f, "description", load_profile("ur:ur10e").urdf_path.read_text()),
@@ -266,6 +280,16 @@ def test_a_planted_fault_is_found_and_says_what_to_do(fault):
     assert mine and mine[0].level == level, told
     assert all(one.do for one in told), "each line says what to do"
     assert status(told) == 1
+
+
+def test_a_camera_without_depth_is_no_fault_and_it_is_said():
+    facts = well(UR)
+    del facts.publishers[FACE.depth_topic], facts.depths[FACE.name]
+    assert [one for one in bad(facts) if "depth" in one.what] == []
+    (told,) = (one for one in found(facts) if one.what == "camera face_view: depth")
+    assert told.level == "OK" and told.found == f"none: nobody publishes {FACE.depth_topic}"
+    (told,) = (one for one in found(well(UR)) if one.what == "camera face_view: depth")
+    assert told.found == "640 x 480 16UC1, 10 ms from the pictures"
 
 
 def test_what_cannot_be_checked_is_said_and_no_finding():
@@ -363,6 +387,7 @@ def test_whatever_was_seen_a_judgement_is_made(data):
         facts, width=data.draw(st.integers(0, 5)), encoding=data.draw(st.text(max_size=4)), stamp=data.draw(st.floats())
     )
     facts.lenses["face_view"] = replace(facts.lenses["face_view"], k=data.draw(numbers))
+    depths(facts, encoding=data.draw(st.text(max_size=4) | st.just("32FC1")), stamp=data.draw(st.floats()))
     told = found(facts)
     assert all(one.do for one in told if one.level in ("WARN", "FAIL"))
     json.dumps(as_json(told))

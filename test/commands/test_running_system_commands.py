@@ -134,6 +134,8 @@ def test_what_cannot_be_done_with_an_action_is_told_in_one_line(worker, run):
         (("/hall/dance", "{}"), "There is no action /hall/dance"),
         (("/hall/execute", "wall_oss_msgs/action/Home", "{}"), "is of type wall_oss_msgs/action/ExecuteInstruction"),
         (("/hall/execute", "words: a"), "has no field 'words'"),
+        (("/hall/execute", "pick", "it", "up"), 'write "instruction: pick it up"'),
+        (("execute", "{}"), "There is no action /execute. Did you mean /hall/execute?"),
     ):
         status, out, errors = run("action", "send_goal", *words)
         assert status == 2 and out == "" and why in errors and errors.count("\n") == 1

@@ -155,7 +155,7 @@ def test_depth_goes_with_its_picture_or_is_said_to_be_missing(bench):
     senses, node = Senses(bench), bench.node
     senses.say_model(image_size=0)
     senses.perceive()
-    senses.until_said(f"{FACE.name} has no depth: no depth image yet", DiagnosticStatus.OK)
+    senses.until_said(f"{FACE.name} has no depth: nothing on {FACE.depth_topic}", DiagnosticStatus.OK)
     bench.until(lambda: senses.seen)
     assert observation_from(senses.seen[-1]).depths == {} and len(senses.seen[-1].depths) == len(VIEWS)
     camera = node.create_publisher(Image, FACE.depth_topic, EVENTS)

@@ -79,7 +79,7 @@ def test_what_is_no_depth_image_is_refused_in_words(fields, said):
 def source(tolerance: float = 0.1, **fields) -> RegisteredDepth:
     topics = {"image_topic": "/camera/image_raw", "camera_info_topic": "/camera/camera_info"}
     view = View(name="face", prompt="face", optical_frame="lens", **topics, **fields)
-    return RegisteredDepth(Framing(view), tolerance)
+    return RegisteredDepth(Framing(view), tolerance, "/camera/depth")
 
 
 def slope(height: int = 48, width: int = 64) -> np.ndarray:
@@ -139,7 +139,7 @@ def test_large_depth_is_thinned():
 @pytest.mark.parametrize(
     "given, said",
     [
-        ({}, "no depth image yet"),
+        ({}, "nothing on /camera/depth"),
         ({"stamp": 5.0, "message": image(slope(), frame="camera_depth_optical_frame")}, "camera_depth_optical_frame"),
         ({"stamp": 4.8, "message": image(slope())}, "0.20 s before the picture"),
         ({"stamp": 5.3, "message": image(slope())}, "0.30 s after the picture"),

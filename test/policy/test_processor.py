@@ -100,6 +100,14 @@ def test_views_of_different_sizes_share_a_batch(tmp_path):
     assert len(batch["pixel_values"]) == 4 * 14 * 18
 
 
+@pytest.mark.parametrize("size", [None, 56])
+def test_the_size_in_whose_pixels_the_model_points_is_that_of_the_picture_as_it_takes_it(size, tmp_path):
+    processor = WallOSSProcessor.from_pretrained(make_checkpoint(tmp_path, image_size=size))
+    for height, width in ((480, 640), (720, 1280), (112, 112)):
+        obs = Observation.of(dict.fromkeys(VIEWS, np.zeros((height, width, 3), np.uint8)), MIDDLE)
+        assert {image.shape[:2] for image in processor.images(obs, VIEWS)} == {processor.taken_size(height, width)}
+
+
 def test_clips_stand_behind_the_views(processor, folder):
     rng = np.random.default_rng(0)
     clips = [rng.integers(0, 256, (length, 56, 56, 3), np.uint8) for length in (3, 4)]

@@ -4,6 +4,7 @@
 import os
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.profile import load_profile
+from wall_oss_ros.sim.cameras import SimulatedCameras
 from wall_oss_ros.sim.cell import RGB
 from wall_oss_ros.sim.cubes.scene import CUBE_SIZE, CubeSpec
 from wall_oss_ros.sim.cubes.simulator import CubeSimulator
@@ -138,6 +140,23 @@ def test_both_views_at_other_sizes_and_no_others(simulator):
     assert simulator.render("face_view", 60, 80).shape == (60, 80, 3)
     with pytest.raises(WallOSSError, match="no view 'top_view'"):
         simulator.render("top_view")
+
+
+def test_cameras_draw_depth_only_where_somebody_wants_it(simulator):
+    taken, wanted = [], {"face_view"}
+    cameras = SimulatedCameras(
+        simulator, threading.Lock(), lambda: 0.5, ["face_view", "right_wrist_view"], (56, 56), 0.1,
+        lambda *picture: taken.append(picture), taken.append, wanted.__contains__,
+    )  # fmt: skip
+    try:
+        cameras._round()
+        wanted.clear()
+        cameras._round()
+    finally:
+        cameras._finish()
+    assert [view for _, view, _, _ in taken] == ["face_view", "right_wrist_view"] * 2
+    depths = [depth for _, _, _, depth in taken]
+    assert depths[0].shape == (56, 56) and depths[1:] == [None] * 3
 
 
 def test_depth_is_the_distance_of_what_the_picture_shows(simulator):

@@ -65,8 +65,13 @@ def remapped(name: str, profile: RobotProfile, namespace: str = "", controller: 
 def recorded_topics(
     profile: RobotProfile, namespace: str = "", controller: str = "", base_topic: str = ""
 ) -> list[str]:
-    """What a recording holds: the robot's topics and those of WALL-OSS; the arguments are those of ``remappings``."""
-    names = (*profile_names(profile)[0], *_RECORDED)
+    """What a recording holds: the robot's topics and those of WALL-OSS; the arguments are those of ``remappings``.
+
+    Depth images are left out: they are as large as all else together, nothing is trained on them, and the observations
+    that are recorded have what the model's side makes use of.
+    """
+    depths = {topic for view in profile.views for topic in (view.depth_topic, view.depth_info_topic)}
+    names = (*(name for name in profile_names(profile)[0] if name not in depths), *_RECORDED)
     return [*(remapped(name, profile, namespace, controller, base_topic) for name in names), "/diagnostics", "/rosout"]
 
 

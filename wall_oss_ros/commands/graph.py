@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from wall_oss_ros.commands.topic_values import spin
@@ -44,7 +47,9 @@ def found(node: Any, look: Callable[[], Iterable[tuple[str, Found]]], name: str,
     end = time.monotonic() + WAIT
     while name not in (there := dict(look())):
         if time.monotonic() > end:
-            raise WallOSSError(f"There is no {what} {name}.", hint)
+            alike = [one for one in there if one.endswith(f"/{name.strip('/')}")] or get_close_matches(name, there, 1)
+            meant = f" Did you mean {alike[0]}?" if alike else ""
+            raise WallOSSError(f"There is no {what} {name}.{meant}", hint)
         spin(node, 0.1)
     return there[name]
 
@@ -113,6 +118,13 @@ def print_list(entries: NamesAndTypes, args: Any) -> int:
     if args.json:
         print(json.dumps([{"name": name, "types": kinds} for name, kinds in entries], indent=1))
         return 0
+    if not entries:
+        say_that_nobody_is_there()
     for name, kinds in entries:
         print(f"{name} [{', '.join(kinds)}]" if args.show_types else name)
     return 0
+
+
+def say_that_nobody_is_there() -> None:
+    """On the standard error, since a list that is empty is one."""
+    print(f"Nothing is there on ROS domain {os.environ.get('ROS_DOMAIN_ID', '0')}.", file=sys.stderr)

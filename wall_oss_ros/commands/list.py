@@ -2,6 +2,7 @@
 """Print what ships with the project: robots, models, recipes of training, mappings of datasets.
 
 examples:
+  wall-oss list
   wall-oss list robots
   wall-oss list models --json
 """
@@ -15,21 +16,33 @@ from wall_oss_ros.commands.graph import add_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", choices=_WHAT, help="robots, models, recipes or mappings")
+    parser.add_argument("what", nargs="?", choices=_WHAT, help="robots, models, recipes or mappings (default: all)")
     add_json(parser)
 
 
 def main(args: argparse.Namespace) -> int:
     """Prints a table, or JSON."""
+    if args.what is None:
+        every = {what: rows() for what, rows in _WHAT.items()}
+        if args.json:
+            print(json.dumps(every, indent=1))
+        for what, rows in () if args.json else every.items():
+            print(f"{what}:")
+            _print(rows, "  ")
+        return 0
     rows = _WHAT[args.what]()
     if args.json:
         print(json.dumps(rows, indent=1))
-        return 0
+    else:
+        _print(rows)
+    return 0
+
+
+def _print(rows: list[dict], indent: str = "") -> None:
     lines = [list(rows[0]), *([_words(value) for value in row.values()] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines)]
     for line in lines:
-        print("  ".join(word.ljust(width) for word, width in zip(line, widths)).rstrip())
-    return 0
+        print(indent + "  ".join(word.ljust(width) for word, width in zip(line, widths)).rstrip())
 
 
 def _words(value: object) -> str:

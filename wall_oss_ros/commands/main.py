@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import NoReturn
 from xml.etree import ElementTree
 
@@ -71,9 +73,24 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def refuse_unknown(words: Sequence[str]) -> None:
+    """Raises WallOSSError where the first word is no command: with the one that was meant, as far as can be seen."""
+    if not words or words[0] in COMMANDS or words[0].startswith("-"):
+        return
+    close = get_close_matches(words[0], COMMANDS, 1, 0.75)
+    if close:
+        hint = f"Did you mean: wall-oss {shlex.join([close[0], *words[1:]])}"
+    elif len(words) > 1 or " " in words[0]:
+        hint = f'To have that done: wall-oss run "{" ".join(words)}"'
+    else:
+        hint = f"There are {', '.join(COMMANDS)}; see wall-oss --help"
+    raise WallOSSError(f"{words[0]!r} is no command.", hint)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a subcommand; 0 is success, 2 is bad input, 130 is Ctrl-C."""
     try:
+        refuse_unknown(sys.argv[1:] if argv is None else argv)
         parser = build_parser()
         args, rest = parser.parse_known_args(argv)
         if hasattr(args, "passed_on"):  # wall-oss test: arguments of pytest

@@ -12,7 +12,7 @@ import argparse
 import json
 from typing import Any
 
-from wall_oss_ros.commands.graph import NamesAndTypes, add_json, found, settled, visible
+from wall_oss_ros.commands.graph import NamesAndTypes, add_json, found, say_that_nobody_is_there, settled, visible
 from wall_oss_ros.commands.topic_values import absolute, spin, temporary_node
 
 
@@ -61,6 +61,8 @@ def _list(node: Any, args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(names, indent=1))
         return 0
+    if not names:
+        say_that_nobody_is_there()
     for name in names:
         print(name)
     return 0

@@ -16,7 +16,7 @@ import json
 import sys
 from typing import Any
 
-from wall_oss_ros.commands.graph import add_json, request, settled
+from wall_oss_ros.commands.graph import add_json, request, say_that_nobody_is_there, settled
 from wall_oss_ros.commands.node import nodes, the_node
 from wall_oss_ros.commands.topic_values import temporary_node
 from wall_oss_ros.errors import WallOSSError
@@ -74,6 +74,8 @@ def _list(node: Any, args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(listed, indent=1))
         return 0
+    if not listed:
+        say_that_nobody_is_there()
     for name, parameters in listed.items():
         print(f"{name}:" if not args.node else "", end="" if args.node else "\n")
         for parameter in parameters:

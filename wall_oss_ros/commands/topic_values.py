@@ -128,9 +128,11 @@ def fill(message: Any, text: str, type_name: str) -> Any:
 def _assign(message: Any, values: Any, where: str) -> None:
     fields = message.get_fields_and_field_types()
     if not isinstance(values, dict):
+        texts = [name for name, kind in fields.items() if kind == "string"]
+        written = f"{texts[0]}: {values}" if texts and isinstance(values, str) else "field: value"
         raise WallOSSError(
             f"{where}: expected fields as YAML, got {values!r}.",
-            f'Its fields are {", ".join(fields)}; write "field: value".',
+            f'Its fields are {", ".join(fields)}; write "{written}".',
         )
     for name, value in values.items():
         if name not in fields:

@@ -13,7 +13,7 @@ from wall_oss_ros.nodes.conversions import planar_pose, pose_message, seconds, t
 from wall_oss_ros.nodes.lifecycle_node import ERROR, OK, WARN, WallOSSNode
 from wall_oss_ros.nodes.observation_messages import depth_message, image_message
 from wall_oss_ros.nodes.parameters import Parameter
-from wall_oss_ros.nodes.qos import LATCHED, NEWEST, SENSOR
+from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, SENSOR
 from wall_oss_ros.nodes.running import run
 from wall_oss_ros.nodes.view_source import ViewSource
 from wall_oss_ros.perception.calibration import Calibration, Lens
@@ -104,8 +104,10 @@ class PerceptionNode(WallOSSNode):
         for view in self._profile.views:
             if view.depth_topic is None or not self.value("depth"):
                 continue
-            made[view.name] = RegisteredDepth(self._framings[view.name], self._profile.watchdog.view_skew)
-            self.listen(Image, view.depth_topic, partial(self._on_depth, made[view.name]), SENSOR)
+            skew = self._profile.watchdog.view_skew
+            made[view.name] = RegisteredDepth(self._framings[view.name], skew, view.depth_topic)
+            qos = EVENTS if view.reliability == "reliable" else SENSOR
+            self.listen(Image, view.depth_topic, partial(self._on_depth, made[view.name]), qos)
             if view.depth_info_topic is not None:
                 self.listen(CameraInfo, view.depth_info_topic, partial(self._on_depth_info, made[view.name]), SENSOR)
         return made

@@ -30,17 +30,18 @@ class RegisteredDepth:
     Args:
         framing: what becomes of the view's pictures.
         tolerance: how far apart in time picture and depth image may be, s.
+        topic: where they come from.
 
     Attributes:
         absent: why there was no depth for the last picture, in words; empty if there was.
     """
 
-    def __init__(self, framing: Framing, tolerance: float):
+    def __init__(self, framing: Framing, tolerance: float, topic: str):
         self._framing, self._tolerance = framing, tolerance
         self._images: list[_Image] = []
         self._lens: Lens | None = None
         self._grid = lru_cache(maxsize=2)(self._make_grid)
-        self.absent = "no depth image yet"
+        self.absent = self._nothing = f"nothing on {topic}"
 
     def add(self, stamp: float, message: Any) -> None:
         """A sensor_msgs/Image has come, taken at ``stamp`` s."""
@@ -84,7 +85,7 @@ class RegisteredDepth:
 
     def _of_moment(self, stamp: float) -> Any:
         if not self._images:
-            raise DepthError("no depth image yet")
+            raise DepthError(self._nothing)
         nearest = min(self._images, key=lambda one: abs(one.stamp - stamp))
         if not abs(apart := nearest.stamp - stamp) <= self._tolerance:
             side = "before" if apart < 0 else "after"

@@ -74,7 +74,8 @@ class View(Component):
         crop: the region that is used, of the picture as it comes; None is all of it.
         rotate: by how many degrees the picture is then turned, clockwise, to stand upright.
         fit: how it then becomes the model's square: with black bars, by its central square, or out of proportion.
-        reliability, depth: quality of service of the subscription; ``auto`` takes what any publisher offers.
+        reliability, depth: quality of service of the subscription; ``auto`` takes what any publisher offers. The first
+            is that of depth images, too.
         depth_topic: of sensor_msgs/Image with distances for the same camera's pictures: 16UC1 in mm or 32FC1 in m,
             registered to ``optical_frame``. Left out, what the model points at is placed on the workspace's floor.
         depth_info_topic: of sensor_msgs/CameraInfo, for the depth image as it is on ``depth_topic``; left out, its lens

@@ -132,12 +132,12 @@ def test_a_stop_of_an_idle_robot_corrects_nothing():
 def test_holds_have_reasons_and_last_and_homing_is_one_event():
     history = History()
     for time, state in enumerate([
-        status(MOVES), status(HOLDING, "no observations"), status(HOLDING, "no observations"),
+        status(MOVES), status(HOLDING, "silent for 1.0 s"), status(HOLDING, "silent for 1.2 s"),
         status(HOLDING, "no joint states"), status(MOVES), status(HOMING, "10 %"), status(HOMING, "50 %"), status(IDLE),
     ]):  # fmt: skip
         history.hear_status(float(time), state)
     assert [(one.kind, one.words, one.time, one.until) for one in history.events] == [
-        ("hold", "no observations", 1.0, 3.0), ("hold", "no joint states", 3.0, 4.0), ("home", "10 %", 5.0, 7.0),
+        ("hold", "silent for 1.0 s", 1.0, 3.0), ("hold", "no joint states", 3.0, 4.0), ("home", "10 %", 5.0, 7.0),
     ]  # fmt: skip
 
 

@@ -143,7 +143,7 @@ class Facts:
         joints: messages by topic.
         programs: the latest word of each topic that says whether the robot's program runs.
         forces: the greatest force (N) and torque (N m) by topic.
-        pictures, lenses: by view.
+        pictures, depths, lenses: by view.
         controllers: of each controller manager; or why it could not be asked.
         unasked: services of controller managers that could not be called, and why.
         description: the robot's own, as its driver publishes it.
@@ -163,6 +163,7 @@ class Facts:
     programs: dict[str, bool] = field(default_factory=dict)
     forces: dict[str, tuple[float, float]] = field(default_factory=dict)
     pictures: dict[str, list[Picture]] = field(default_factory=dict)
+    depths: dict[str, list[Picture]] = field(default_factory=dict)
     lenses: dict[str, Lens] = field(default_factory=dict)
     controllers: dict[str, tuple[Controller, ...]] = field(default_factory=dict)
     unasked: dict[str, str] = field(default_factory=dict)

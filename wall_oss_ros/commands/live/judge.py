@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from wall_oss_ros.commands.live.cameras import cameras
+from wall_oss_ros.commands.live.depth import depth
 from wall_oss_ros.commands.live.facts import Facts, Finding
 from wall_oss_ros.commands.live.geometry import description, kinematics, tools
 from wall_oss_ros.commands.live.sinks import command_topics, controllers, grippers, masters
@@ -46,6 +47,7 @@ def judge(
         grippers,
         odometry,
         cameras,
+        depth,
         description,
         kinematics,
         partial(checkpoint, model=model),

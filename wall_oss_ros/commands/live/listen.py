@@ -166,6 +166,8 @@ class Listener:
             facts.pictures[view.name] = []
             self._subscribe(kind, view.image_topic, lambda m, v=view: self._on_picture(v, m), SENSOR)
             self._subscribe(CameraInfo, view.camera_info_topic, lambda m, v=view: self._on_lens(v, m), SENSOR)
+            if view.depth_topic is not None:
+                self._subscribe(Image, view.depth_topic, lambda m, v=view: self._on_depth(v, m), SENSOR)
         for topic in {one.arm.force.topic for one in profile.arms if one.arm.force}:
             self._subscribe(WrenchStamped, topic, lambda m, t=topic: self._on_force(t, m), SENSOR)
         for topic in {one.command.program_running_topic for one in profile.arms} - {None}:
@@ -211,6 +213,11 @@ class Listener:
         else:
             picture = Picture(stamp, message.width, message.height, message.encoding, message.header.frame_id)
         self._facts.pictures[view.name].append(picture)
+
+    def _on_depth(self, view: Any, message: Image) -> None:
+        header = message.header
+        image = Picture(seconds(header.stamp), message.width, message.height, message.encoding, header.frame_id)
+        self._facts.depths.setdefault(view.name, []).append(image)
 
     def _on_lens(self, view: Any, message: CameraInfo) -> None:
         lens = Lens(message.width, message.height, tuple(map(float, message.k)), message.header.frame_id)
@@ -278,7 +285,7 @@ class Listener:
         profile, facts, node = self._profile, self._facts, self._node
         topics = {
             *profile.joint_sources,
-            *(view.image_topic for view in profile.views),
+            *(topic for view in profile.views for topic in (view.image_topic, view.depth_topic) if topic),
             *(one.arm.force.topic for one in profile.arms if one.arm.force),
             *(
                 command.topic

@@ -7,6 +7,7 @@ history (wall_oss_msgs/PlanChange) says who changed it; what kind of change it w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -21,6 +22,7 @@ Kind = Literal[
     "mark", "answer",
 ]  # fmt: skip
 _WORKS = (PlanStatus.AWAITING_APPROVAL, PlanStatus.RUNNING)
+_NUMBERS = re.compile(r"\d+(\.\d+)?")  # which count on while the reason stays
 _BY = {0: "model", 1: "person", 2: "clock", 3: "monitor"}  # PlanChange.by
 _PERSONS: tuple[Kind, ...] = ("edit", "refusal", "stop")  # that say that the robot was doing the wrong thing
 
@@ -94,7 +96,7 @@ class History:
 
     def hear_status(self, time: float, status: Any) -> None:
         """wall_oss_msgs/ControlStatus."""
-        state = status.state, status.reason, bool(getattr(status, "needs_resume", False))
+        state = status.state, without_numbers(status.reason), bool(getattr(status, "needs_resume", False))
         before, self._state = self._state, state
         if state == before:
             return
@@ -105,7 +107,7 @@ class History:
         if was is not None and (kind != was or (kind != "home" and before[1] != state[1])):
             self._over(was, time)
         if before is not None and before[2] and not state[2]:
-            self._event(time, "resume", f"after {was or 'it'}: {before[1]}", "person")
+            self._event(time, "resume", f"after a {was}" if was else "", "person")
         if kind is not None and kind not in self._lasting:
             by = "person" if kind in ("stop", "home") else ""
             self._event(time, kind, status.reason or kind, by, lasts=kind)
@@ -176,6 +178,11 @@ class History:
         begins, which = zip(*self.corrected)
         places = np.searchsorted(np.array(begins), times, side="right") - 1
         return np.where(places >= 0, np.array(which)[places], False)
+
+
+def without_numbers(reason: str) -> str:
+    """What of a reason stays while its numbers count on."""
+    return _NUMBERS.sub("#", reason)
 
 
 def _kind(before: Any, plan: Any) -> Kind:

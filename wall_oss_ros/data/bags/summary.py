@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from wall_oss_ros.data.bags.bag import Bag
-from wall_oss_ros.data.bags.events import Event, History
+from wall_oss_ros.data.bags.events import Event, History, without_numbers
 from wall_oss_ros.data.bags.record import Record
 from wall_oss_ros.data.bags.sources import ANSWERS, PLAN, RECORD, STATUS
 from wall_oss_ros.uni_cot.plan import PlanStatus
@@ -96,14 +96,26 @@ def lines(summary: dict[str, Any]) -> Iterator[str]:
         outcome = {True: "success", False: "failure", None: "not over"}[one["success"]]
         by = {"mark": "", "planner": " as the model judges", None: ""}[one["judged_by"]]
         yield f'\n{one["begin"]:8.1f} s  "{one["instruction"]}": {outcome}{by}{took}. {one["message"]}'.rstrip()
-        rows = [("subtask", each) for each in one["subtasks"]] + [("hold", each) for each in one["holds"]]
+        rows = [("subtask", each) for each in one["subtasks"]]
         for key in ("corrections", "changes", "answers"):
             rows += [(each["kind"], each) for each in one[key]]
         for kind, each in sorted(rows, key=lambda row: row[1]["time"]):
             lasted = "" if each["until"] is None else f", {each['until'] - each['time']:.1f} s"
             who = f" by {each['by']}" if each["by"] and kind != "subtask" else ""
             yield f"{each['time']:8.1f} s    {kind}{who}: {each['words']}{lasted}"
+        yield from _held(one["holds"], summary["seconds"])
     if not count:
         yield "There is no plan in it."
     for note in summary["notes"]:
         yield f"note: {note}"
+
+
+def _held(holds: list[dict[str, Any]], seconds: float) -> Iterator[str]:
+    """Holds by their reasons, the longest first."""
+    alike: dict[str, list[dict[str, Any]]] = {}
+    for one in holds:
+        alike.setdefault(without_numbers(one["words"]), []).append(one)
+    spans = [(sum((one["until"] or seconds) - one["time"] for one in some), some) for some in alike.values()]
+    for span, some in sorted(spans, key=lambda one: -one[0]):
+        times = f"{len(some)} times, " if len(some) > 1 else ""
+        yield f"            held {times}{span:.1f} s: {some[0]['words']}"
