@@ -104,6 +104,21 @@ def test_it_has_no_part_of_ros(path):
     assert done.stdout.strip() == "[]", "nothing that could speak to a robot was even imported"
 
 
+def test_what_another_version_recorded_is_left_out_and_the_rest_is_shown(tmp_path, shown):
+    text = "std_msgs/msg/String"
+    topics = "/simulation/ground_truth", "/wall_oss/status"
+    said = [Said(1000.5, topic, text, new(text, data="{nonsense")) for topic in topics]
+    write(tmp_path / "bag", Story(seconds=1.5, extra=said))
+    with Bag(tmp_path / "bag") as bag:
+        replay = Replay(bag, FRANKA)
+        replay.show_on(shown, shown)
+        replay.seek(1.0)
+        replay.display.update_scene()
+    assert set(FRANKA.arm.joints) <= set(shown.joints) and shown.truth is None
+    assert sum("cannot be shown" in note for note in replay.notes) == 2
+    assert any("/wall_oss/status is of type std_msgs/msg/String" in note for note in replay.notes)
+
+
 def test_what_happened_up_to_then_is_told_and_corrections_stand_out():
     events = [
         Event(1.0, "plan", "a; b", "model"),

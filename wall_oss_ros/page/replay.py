@@ -58,14 +58,15 @@ class Replay:
         self._chunk, self._truth = prefix + CHUNK, prefix + TRUTH
         told = [prefix + topic for topic in TOPICS]
         looked_at = [*told, *self._joints, self._chunk, self._truth]
-        self.record = Record(bag, looked_at, [topic for topic in self._views.values() if topic])
+        pictures = [topic for topic in self._views.values() if topic]
+        self.record = Record(bag, looked_at, pictures, thinned=[*self._joints, self._truth])
         self.seconds, self.name = self.record.seconds, bag.path.name
+        self.events = history_of(self.record, prefix).events
         self.notes = [
             *self.record.notes,
             *(f"there are no pictures of {name}" for name, topic in self._views.items() if topic is None),
             *(f"there are no joint states on {topic}" for topic in self._joints if topic not in self.record),
         ]
-        self.events = history_of(self.record, prefix).events
         self.time = 0.0
         self._heard_at = 0.0  # what the display takes for the present
         self._places: dict[str, int] = {}
@@ -115,7 +116,11 @@ class Replay:
             new.append(seen)
         for when, hear in sorted(new, key=lambda one: one[0]):
             self._heard_at = when
-            hear()
+            try:
+                hear()
+            except (AttributeError, ValueError, KeyError, TypeError, IndexError) as error:  # of another version
+                if (note := f"something of the record cannot be shown: {error}") not in self.notes:
+                    self.notes.append(note)
         self._heard_at = self.time
 
     def _hear_status(self, message: Any) -> None:

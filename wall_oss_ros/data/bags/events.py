@@ -91,7 +91,8 @@ class History:
         self._changes(time, before, plan)
         self._subtasks(time, before, plan)
         if plan.status not in _WORKS and (before is None or before.status in _WORKS):
-            self._end(time, plan.message or PlanStatus(plan.status).label)
+            known = {one.value: one.label for one in PlanStatus}  # a later version may have more
+            self._end(time, plan.message or known.get(plan.status, "in an unknown state"))
         self._mark(time)
 
     def hear_status(self, time: float, status: Any) -> None:

@@ -21,6 +21,7 @@ from wall_oss_ros.perception.view_topics import COMPRESSED, TYPES
 from wall_oss_ros.robots.profile import RobotProfile, load_profile
 
 _ROBOTS = {"wall_oss_msgs/msg/ControlStatus": "robot", "wall_oss_msgs/msg/Observation": "robot"}
+_THIN = 0.02  # s
 _PLAN = "wall_oss_msgs/msg/SubtaskPlan"
 
 
@@ -77,25 +78,33 @@ class Record:
         bag: opened; it stays so.
         topics: that are looked at, apart from those with pictures.
         pictures: topics of pictures.
+        thinned: of these topics, one message every 20 ms is enough.
 
     Attributes:
         begin: when it begins, s of the system's clock.
         seconds: how long it is.
+        kinds: the types of its topics.
         notes: what is unusual about it.
 
     Raises:
         WallOSSError: there is nothing in it, or it is damaged.
     """
 
-    def __init__(self, bag: Bag, topics: Collection[str], pictures: Collection[str] = ()):
-        self._bag = bag
+    def __init__(
+        self, bag: Bag, topics: Collection[str], pictures: Collection[str] = (), thinned: Collection[str] = ()
+    ):
+        self._bag, self.kinds = bag, bag.topics
+        due = dict.fromkeys(thinned, -np.inf)  # when the next one is kept, s
         self._said: dict[str, list[Message]] = {topic: [] for topic in topics if topic in bag.topics}
         self._seen: dict[str, list[float]] = {topic: [] for topic in pictures if topic in bag.topics}
         self.begin, end = np.inf, -np.inf
         for message in bag.messages(bag.topics):
             self.begin, end = min(self.begin, message.received), max(end, message.received)
             if (said := self._said.get(message.topic)) is not None:
-                said.append(message)
+                if message.received >= due.get(message.topic, -np.inf):
+                    said.append(message)
+                    if message.topic in due:
+                        due[message.topic] = message.received + _THIN
             elif (seen := self._seen.get(message.topic)) is not None:
                 seen.append(message.received)
         if not np.isfinite(self.begin):

@@ -13,7 +13,13 @@ from wall_oss_ros.data.bags.record import Record
 from wall_oss_ros.data.bags.sources import ANSWERS, PLAN, RECORD, STATUS
 from wall_oss_ros.uni_cot.plan import PlanStatus
 
-TOPICS = (PLAN, STATUS, ANSWERS, RECORD)
+TOPICS = {
+    PLAN: "wall_oss_msgs/msg/SubtaskPlan",
+    STATUS: "wall_oss_msgs/msg/ControlStatus",
+    ANSWERS: "wall_oss_msgs/msg/Answer",
+    RECORD: "std_msgs/msg/String",
+}
+"""What events are made of, and its types."""
 _MARKS = ("success", "failure")
 
 
@@ -22,7 +28,10 @@ def history_of(record: Record, prefix: str) -> History:
     history = History()
     hear = {PLAN: history.hear_plan, STATUS: history.hear_status, ANSWERS: history.hear_answer}
     heard: list[tuple[float, int, str, Any]] = []
-    for order, topic in enumerate(TOPICS):
+    for order, (topic, kind) in enumerate(TOPICS.items()):
+        if record.kinds.get(prefix + topic, kind) != kind:
+            record.notes.append(f"{prefix}{topic} is of type {record.kinds[prefix + topic]}, {kind} expected")
+            continue
         heard += [(time, order, topic, message) for time, message in record.messages(prefix + topic)]
     for time, _, topic, message in sorted(heard, key=lambda one: one[:2]):
         if topic == RECORD:
