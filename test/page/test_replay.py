@@ -52,6 +52,11 @@ def path(tmp_path_factory):
     for at, state in ((0.1, 1), (2.0, 3)):
         status = new("wall_oss_msgs/msg/ControlStatus", state=state, robot="franka@1", reason="by hand" * (state == 3))
         said.append(Said(1000.0 + at, "/wall_oss/status", "wall_oss_msgs/msg/ControlStatus", status))
+    for at, node in ((0.2, "control"), (0.3, "planner"), (1.9, "control")):
+        report = new("diagnostic_msgs/msg/DiagnosticStatus", name=node, message=f"at {at}")
+        array = new("diagnostic_msgs/msg/DiagnosticArray", status=[report])
+        said.append(Said(1000.0 + at, "/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", array))
+    said.append(Said(1001.0, "/wall_oss/emergency_stop", "std_msgs/msg/Bool", new("std_msgs/msg/Bool", data=True)))
     folder = tmp_path_factory.mktemp("replay") / "bag"
     write(folder, Story(seconds=4.0, extra=said))
     return folder
@@ -78,6 +83,14 @@ def test_at_each_time_the_robot_and_its_scene_stand_as_they_did(replay, shown):
         joints = [shown.joints[name] for name in FRANKA.arm.joints]
         np.testing.assert_allclose(joints, story.joints(1000.0 + time_there), atol=0.02)
         assert shown.truth["cubes"]["red"]["position"][1] == {2.5: 2.0, 0.7: 0.5, 1.5: 1.0}[time_there]
+
+
+def test_what_nodes_said_of_themselves_and_the_emergency_stop(replay):
+    for time_there, expected, pressed in ((2.0, {"control": "at 1.9", "planner": "at 0.3"}, True),
+                                          (0.25, {"control": "at 0.2"}, None)):  # fmt: skip
+        replay.seek(time_there)
+        reports = {row["name"]: row["message"] for row in replay.display.reports.shown(replay.time)}
+        assert reports == expected and replay.display._pressed is pressed
 
 
 def test_it_goes_on_to_its_end_and_what_is_silent_there_is_silent_here(replay):

@@ -27,6 +27,8 @@ from wall_oss_ros.page.status_text import printable
 from wall_oss_ros.robots.profile import RobotProfile
 
 CHUNK, TRUTH = f"{OURS}/action_chunk", "/simulation/ground_truth"
+POINTING, EMERGENCY, DIAGNOSTICS = f"{OURS}/pointed_at", f"{OURS}/emergency_stop", "/diagnostics"
+MOST_REPORTS = 60  # messages that may be taken in at once: some seconds of all nodes
 SCENE_PERIOD, PANEL_PERIOD = 0.06, 0.25  # s between updates of the scene, and of pictures and figures
 LINES = 6  # of what happened, that are shown
 MOMENTS = 500  # that can be gone to
@@ -56,10 +58,16 @@ class Replay:
         self._encodings = {view.name: view.encoding for view in profile.views}
         self._plan, self._status = prefix + PLAN, prefix + STATUS
         self._chunk, self._truth = prefix + CHUNK, prefix + TRUTH
+        self._pointing, self._emergency = prefix + POINTING, prefix + EMERGENCY
+        self._forces = {
+            prefix + one.arm.force.topic: number for number, one in enumerate(profile.arms) if one.arm.force
+        }
         told = [prefix + topic for topic in TOPICS]
-        looked_at = [*told, *self._joints, self._chunk, self._truth]
+        looked_at = [
+            *told, *self._joints, *self._forces, self._chunk, self._truth, self._pointing, self._emergency, DIAGNOSTICS
+        ]  # fmt: skip
         pictures = [topic for topic in self._views.values() if topic]
-        self.record = Record(bag, looked_at, pictures, thinned=[*self._joints, self._truth])
+        self.record = Record(bag, looked_at, pictures, thinned=[*self._joints, *self._forces, self._truth])
         self.seconds, self.name = self.record.seconds, bag.path.name
         self.events = history_of(self.record, prefix).events
         self.notes = [
@@ -110,6 +118,11 @@ class Replay:
         take(self._plan, display.hear_plan)
         take(self._chunk, display.hear_chunk)
         take(self._truth, lambda text: display.hear_truth(json.loads(text.data)))
+        take(self._pointing, display.hear_pointing)
+        take(self._emergency, display.hear_emergency)
+        for topic, number in self._forces.items():
+            take(topic, lambda message, number=number: display.hear_wrench(number, message))
+        new += self._reports()
         for topic, put in self._joints.items():
             take(topic, lambda message, put=put: display.hear_joints(_renamed(message, put)))
         if (seen := self._seen()) is not None:
@@ -122,6 +135,19 @@ class Replay:
                 if (note := f"something of the record cannot be shown: {error}") not in self.notes:
                     self.notes.append(note)
         self._heard_at = self.time
+
+    def _reports(self) -> list[tuple[float, Callable[[], None]]]:
+        """What nodes said of themselves since: each says its own, so that the newest message would not do."""
+        place = self.record.place(DIAGNOSTICS, self.time)
+        first = max(self._places.get(DIAGNOSTICS, -1), place - MOST_REPORTS) + 1
+        self._places[DIAGNOSTICS] = place
+        return [
+            (self.record.time(DIAGNOSTICS, at), lambda at=at: self._hear_report(at)) for at in range(first, place + 1)
+        ]
+
+    def _hear_report(self, place: int) -> None:
+        if (message := self.record.message(DIAGNOSTICS, place)) is not None:
+            self.display.hear_diagnostics(message)
 
     def _hear_status(self, message: Any) -> None:
         stamp = message.header.stamp
