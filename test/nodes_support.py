@@ -189,6 +189,8 @@ class FakePolicy:
     def unknown_words(self, text: str) -> list[str]:
         return [word for word in text.split() if word == "frobnicate"]
 
+    lists_instructions = False
+
     def understood(self, text: str, kind: str) -> tuple[str, str]:
         return text, "".join(f'The model was not trained on "{word}".' for word in self.unknown_words(text))
 

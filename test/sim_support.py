@@ -14,6 +14,8 @@ class Expert:
             environment.profile.rate_hz,
         )
 
+    lists_instructions = False
+
     def understood(self, text, kind):
         return text, ""
 

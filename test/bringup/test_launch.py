@@ -42,6 +42,7 @@ def test_the_launch_file_is_the_manual():
         "device",
         "rviz",
         "seed",
+        "approval",
         "require_approval",
         "robot_ip",
         "ur_type",

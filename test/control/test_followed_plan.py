@@ -23,7 +23,7 @@ def test_a_plan_that_begins_later_is_followed():
     plan = followed()
     plan.update(news(began=10.5), 1.0)
     assert plan.running and not plan.older and plan.heard == 1.0
-    assert plan.active == ("planner#1", 1, 0, "pick")
+    assert plan.active == ("planner#1", 1, 0, "pick", 0)
 
 
 @pytest.mark.parametrize("began", [0.0, 3.0, 10.0])
@@ -61,6 +61,15 @@ def test_an_old_plan_that_a_person_approves_now_may_run():
     plan.update(news(began=1.0, status=PlanStatus.AWAITING_APPROVAL, active=-1), 1.0)
     plan.update(news(began=1.0), 2.0)
     assert plan.running and not plan.older
+
+
+def test_what_was_said_before_a_change_does_not_count_after_it():
+    plan = followed()
+    plan.update(PlanNews("planner#1", 1, 10.5, 1, 0, ("pick", "place"), revision=3, active_revision=3), 1.0)
+    plan.update(PlanNews("planner#1", 1, 10.5, 1, 0, ("push", "place"), revision=2, active_revision=2), 2.0)
+    assert plan.active == ("planner#1", 1, 0, "pick", 3)
+    plan.update(PlanNews("planner#1", 2, 10.6, 1, 0, ("push",), revision=1, active_revision=1), 3.0)
+    assert plan.active.subtask == "push", "another plan counts from 1"
 
 
 def test_an_old_plan_that_ends_holds_nothing():

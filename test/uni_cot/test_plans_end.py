@@ -2,25 +2,30 @@
 """Every plan ends, once and in bounded time, whatever the model answers and whoever falls silent or holds the robot."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from plan_support import sound
 
 from wall_oss_ros.policy import prompts
 from wall_oss_ros.policy.observation import Observation
 from wall_oss_ros.uni_cot.control_watch import SILENCE, ControlReport, ControlWatch
-from wall_oss_ros.uni_cot.plan import PlanStatus
+from wall_oss_ros.uni_cot.plan import APPROVALS, Plan, PlanStatus
+from wall_oss_ros.uni_cot.plan_edits import Edit
 from wall_oss_ros.uni_cot.plan_runner import PlanRunner
 from wall_oss_ros.uni_cot.plan_time import FASTEST, PlanLimits
 from wall_oss_ros.uni_cot.planner import PlannerSettings, UniCoTPlanner
 from wall_oss_ros.uni_cot.questions import MOST_QUESTIONS
 
 LIMIT = 60.0  # s; ends a test that hangs
-LIMITS = PlanLimits(subtask=4.0, plan=10.0, held=6.0, blind=3.0, model=5.0, observation=1.0)
+LIMITS = PlanLimits(subtask=4.0, plan=10.0, held=6.0, approval=7.0, blind=3.0, model=5.0, observation=1.0)
+THRICE = PlannerSettings(stray_answers=2, retries=1, replans=1, refusals=1)
+ONCE = PlannerSettings(stray_answers=2, retries=0, replans=0)  # what fails is not tried again
 # The model may take its time for a plan, which then is worked on at the slowest pace and held for as long.
-BOUND = 3 * LIMITS.model + LIMITS.observation + 2 * FASTEST * LIMITS.plan + LIMITS.held + 5.0
+BOUND = 3 * LIMITS.model + LIMITS.observation + 2 * FASTEST * LIMITS.plan + LIMITS.held + LIMITS.approval + 5.0
 STEP = 0.1
 OVER = (PlanStatus.SUCCEEDED, PlanStatus.FAILED, PlanStatus.CANCELLED, PlanStatus.REJECTED)
 A, B = "pick up", "place"
@@ -29,7 +34,7 @@ A, B = "pick up", "place"
 class World:
     """A runner without a thread, its clocks, a control node, cameras, and a model, each as bad as it is told to be."""
 
-    def __init__(self, answers=((A, 0.0),), approval=False, confirmations=1, **limits):
+    def __init__(self, answers=((A, 0.0),), approval="none", confirmations=1, settings=ONCE, **limits):
         self.answers, self.calls = list(answers), 0
         self.now, self.steady, self.pace = 1000.0, 50.0, 1.0
         self.cameras, self.observed, self.count = True, 0.0, 0
@@ -37,7 +42,7 @@ class World:
         self.shown, self.tickets, self.truly = [], [], {}
         self.limits = PlanLimits(**{**vars(LIMITS), **limits})
         self.runner = PlanRunner(
-            UniCoTPlanner(self, PlannerSettings(confirmations, stray_answers=2, replans=2)), self.ask,
+            UniCoTPlanner(self, replace(settings, confirmations=confirmations)), self.ask,
             lambda: self.now, self.shown.append, period=0.5, approval=approval, limits=self.limits,
             control=ControlWatch("here", "me"), steady=lambda: self.steady, thread=False,
         )  # fmt: skip
@@ -45,8 +50,10 @@ class World:
 
     # The model.
 
+    lists_instructions = False
+
     def understood(self, text, kind):
-        return text, ""
+        return text, "that is nonsense" if "nonsense" in text else ""
 
     def answer(self):
         answer, takes = self.answers[self.calls % len(self.answers)]
@@ -124,8 +131,13 @@ class World:
             assert told[-1].status == ticket.plan.status and told[-1].instruction == ticket.plan.instruction
             assert told[-1].status == PlanStatus.SUCCEEDED or told[-1].message
             assert told[-1].active == -1 and told[-1].ended is not None
+            for plan in told:
+                sound(plan)
+            assert [plan.revision for plan in told] == sorted(plan.revision for plan in told)
 
 
+HAPPEN = ["instruct", "cancel", "cancel oldest", "approve", "blindly", "reject", "refuse", "fail"]
+TEXTS = [A, B, "put it back", "nonsense", "", "\0", "x" * 10**5]
 answers = st.lists(
     st.tuples(
         st.sampled_from(
@@ -138,7 +150,10 @@ answers = st.lists(
 )  # fmt: skip
 happenings = st.lists(
     st.tuples(st.just("wait"), st.sampled_from([0.1, 0.5, 2.0, 7.0]))
-    | st.tuples(st.sampled_from(["instruct", "cancel", "cancel oldest", "approve", "reject"]))
+    | st.tuples(st.sampled_from(HAPPEN))
+    | st.builds(
+        Edit, st.integers(-1, 7), st.integers(-1, 5), st.integers(-1, 5), st.lists(st.sampled_from(TEXTS), max_size=3)
+    ).map(lambda edit: ("edit", edit))
     | st.tuples(st.sampled_from(["cameras", "alive", "moves", "second", "foreign"]), st.booleans())
     | st.tuples(st.just("pace"), st.sampled_from([0.0, 0.05, 1.0, 20.0, 1e4, -3.0]))
     | st.tuples(st.just("leap"), st.sampled_from([1e6, -1e6, 1.0, -1.0])),
@@ -147,13 +162,29 @@ happenings = st.lists(
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
-@example(answers=[("sing", 0.0), ("dance", 0.0)], approval=False, confirmations=2, happenings=[("moves", False)])
-@example(answers=[(A, 0.0), (B, 0.0)], approval=False, confirmations=2, happenings=[("pace", 0.05)])
-@example(answers=[(A, 0.0)], approval=False, confirmations=2, happenings=[("wait", 2.0), ("alive", False)])
-@example(answers=[(A, 0.0)], approval=False, confirmations=2, happenings=[("wait", 2.0), ("pace", 0.0)])
-@given(answers=answers, approval=st.booleans(), confirmations=st.sampled_from([1, 2]), happenings=happenings)
-def test_whatever_happens_every_plan_ends_once_and_in_time(answers, approval, confirmations, happenings):
-    world = World(answers, approval, confirmations)
+@example(
+    answers=[("sing", 0.0), ("dance", 0.0)],
+    approval="none",
+    settings=THRICE,
+    confirmations=2,
+    happenings=[("moves", False)],
+)
+@example(answers=[(A, 0.0), (B, 0.0)], approval="none", settings=THRICE, confirmations=2, happenings=[("pace", 0.05)])
+@example(
+    answers=[(A, 0.0)], approval="none", settings=THRICE, confirmations=2, happenings=[("wait", 2.0), ("alive", False)]
+)
+@example(
+    answers=[(A, 0.0)], approval="none", settings=THRICE, confirmations=2, happenings=[("wait", 2.0), ("pace", 0.0)]
+)
+@given(
+    answers=answers,
+    approval=st.sampled_from(APPROVALS),
+    settings=st.sampled_from([ONCE, THRICE]),
+    confirmations=st.sampled_from([1, 2]),
+    happenings=happenings,
+)
+def test_whatever_happens_every_plan_ends_once_and_in_time(answers, approval, settings, confirmations, happenings):
+    world = World(answers, approval, confirmations, settings)
     steady_clock = True
     world.instruct()
     for name, *what in happenings:
@@ -166,7 +197,17 @@ def test_whatever_happens_every_plan_ends_once_and_in_time(answers, approval, co
         elif name == "cancel oldest":
             world.runner.cancel("no more", world.tickets[0])
         elif name in ("approve", "reject"):
-            world.runner.approve(0, name == "approve", "")
+            world.runner.approve(0, 0, name == "approve")
+        elif name == "blindly":
+            world.runner.approve(0, 1, True)
+        elif name == "refuse":
+            world.runner.approve(0, 0, False, "not so fast")
+        elif name == "fail":
+            plan = world.plan_now or Plan(0, "")
+            world.runner.fail_subtask("watcher", "it fell", plan.id, plan.active, plan.active_revision)
+        elif name == "edit":
+            plan = world.plan_now
+            world.runner.edit(plan.id if plan else 1, plan.revision if plan else 1, *what)
         elif name == "leap":
             world.now += what[0]
             steady_clock = False

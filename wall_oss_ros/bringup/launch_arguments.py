@@ -17,10 +17,16 @@ from wall_oss_ros.homing import PLANNERS
 from wall_oss_ros.paths import data_path
 from wall_oss_ros.robots.cameras import Cameras, presets, read_cameras, with_cameras
 from wall_oss_ros.robots.profile import RobotProfile, available_profiles, load_profile
+from wall_oss_ros.uni_cot.plan import APPROVALS
 
 _SWITCH = ["true", "false"]
 _UR_TYPES = yaml.safe_load(data_path("urdf/ur/types.yaml").read_text(encoding="utf-8"))
-_RENAMED = {"home_planner": "planner"}  # arguments that had another name, which is still accepted
+# Arguments that had another name, which is still accepted: the old name and, where they were others, its values with
+# what they are now; None for what was the default.
+_RENAMED: dict[str, tuple[str, dict[str, str | None]]] = {
+    "home_planner": ("planner", {}),
+    "approval": ("require_approval", {"true": "plan", "false": None}),
+}
 
 # Name: default, description, choices.
 _ARGUMENTS: dict[str, tuple[str | LaunchConfiguration, str, list[str] | None]] = {
@@ -73,10 +79,11 @@ _ARGUMENTS: dict[str, tuple[str | LaunchConfiguration, str, list[str] | None]] =
         "in two; or elsewhere, on a machine where model.launch.py runs.",
         [*MODEL_SIDES],
     ),
-    "require_approval": (
-        "false",
-        "Whether every plan waits for the service /wall_oss/approve_plan before the arm moves.",
-        _SWITCH,
+    "approval": (
+        "none",
+        "What waits for the service /wall_oss/approve_plan before the arm moves: no plan, every plan, each subtask as "
+        "well, or only plans that are made anew (replan).",
+        [*APPROVALS],
     ),
     "home_planner": (
         "auto",
@@ -171,20 +178,24 @@ def declare(*names: str) -> list[Action]:
     for name in names:
         default, description, choices = _ARGUMENTS[name]
         actions.append(DeclareLaunchArgument(name, default_value=default, description=description, choices=choices))
-        if old := _RENAMED.get(name):
-            hint = f"The old name of {name}, accepted for now."
-            actions.append(DeclareLaunchArgument(old, default_value="", description=hint, choices=["", *choices]))
-            actions.append(OpaqueFunction(function=_rename, args=[old, name]))
+        if name in _RENAMED:
+            old, values = _RENAMED[name]
+            hint, known = f"The old name of {name}, accepted for now.", ["", *(values or choices)]
+            actions.append(DeclareLaunchArgument(old, default_value="", description=hint, choices=known))
+            actions.append(OpaqueFunction(function=_rename, args=[old, name, values]))
     return actions
 
 
-def _rename(context: LaunchContext, old: str, name: str) -> list[Action]:
+def _rename(context: LaunchContext, old: str, name: str, values: dict[str, str | None]) -> list[Action]:
     given = value(context, old)
     if not given:
         return []
-    warning = LogInfo(msg=f"Warning: the argument {old} is now called {name}; use {name}:={given}.")
+    now = values.get(given, given)
+    how = "leave it out" if now is None else f"use {name}:={now}"
+    warning = LogInfo(msg=f"Warning: the argument {old} is now called {name}; {how}.")
     # The old one is emptied, so that included launch files do not warn again.
-    return [warning, SetLaunchConfiguration(name, given), SetLaunchConfiguration(old, "")]
+    emptied = SetLaunchConfiguration(old, "")
+    return [warning, emptied] if now is None else [warning, SetLaunchConfiguration(name, now), emptied]
 
 
 def value(context: LaunchContext, name: str, default: str | None = None) -> str:

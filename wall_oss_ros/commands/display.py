@@ -13,9 +13,17 @@ from rich.text import Text
 
 from wall_oss_ros.commands.monitor import Monitor
 from wall_oss_ros.nodes.conversions import seconds
-from wall_oss_ros.page.status_text import SUBTASK_MARKS, age_words, control_words, plan_words, printable
+from wall_oss_ros.page.status_text import (
+    SUBTASK_MARKS,
+    age_words,
+    approval_words,
+    control_words,
+    judgement_words,
+    plan_words,
+    printable,
+)
 
-from wall_oss_msgs.msg import SubtaskPlan  # isort: skip  known once the above has been imported
+from wall_oss_msgs.msg import Subtask, SubtaskPlan  # isort: skip  known once the above has been imported
 
 STYLES = {"good": "green", "busy": "yellow", "bad": "red", "quiet": "dim"}
 PLAIN_PERIOD = 5.0  # s between the plain lines that only renew the figures
@@ -116,6 +124,10 @@ def plan_lines(plan: SubtaskPlan | None, silence: str = "", durations: bool = Tr
         lines.append(Text(f"  {mark} {printable(subtask.text)}", style=STYLES["quiet" if silence else tone]))
         if durations and took > 0:
             lines[-1].append(f"  {took:.1f} s", style="dim")
+        if durations and subtask.status == Subtask.ACTIVE and (judged := judgement_words(plan)):
+            lines[-1].append(f"  {judged}", style="dim")
+    if waits := approval_words(plan):
+        lines.append(Text(f"  {waits}", style=STYLES["busy"]))
     if plan.message:
         lines.append(Text(f"  {printable(plan.message)}", style="dim"))
     return lines

@@ -5,7 +5,7 @@ examples:
   wall-oss param list /wall_oss/control
   wall-oss param get /wall_oss/control replan_every
   wall-oss param set /wall_oss/control replan_every 4
-  wall-oss param describe /wall_oss/planner require_approval
+  wall-oss param describe /wall_oss/planner approval
   wall-oss param dump /wall_oss/planner > planner.yaml
 """
 

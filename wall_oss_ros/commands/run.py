@@ -14,6 +14,7 @@ examples:
   wall-oss run --headless --seed 7 "pick up the blue cube"
   wall-oss run --robot dual_arm "lift the red tray"
   wall-oss run --approve "put the red cube in the left tray"
+  wall-oss run --approval subtask "put the red cube in the left tray"
   wall-oss run --record runs/first.mcap "pick up the red cube"     # and again: wall-oss replay runs/first.mcap
 In a second shell, while it runs:
   wall-oss topic pub --once /wall_oss/instruction std_msgs/msg/String "data: put the green cube in the right tray"
@@ -35,6 +36,7 @@ from typing import TYPE_CHECKING
 
 from wall_oss_ros.commands.arguments import SEED_LIMIT, folder, number, require_writable, text, whole
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.uni_cot.plan import APPROVALS
 
 if TYPE_CHECKING:
     from wall_oss_ros.commands.display import Display
@@ -68,8 +70,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--model", type=text, metavar="DIR", help="a checkpoint: its folder, or owner/name on the hub"
                         " (default: the one that ships)")  # fmt: skip
-    parser.add_argument("--approve", action="store_true", help="each plan waits for the service"
-                        " /wall_oss/approve_plan before the arm moves")  # fmt: skip
+    parser.add_argument("--approve", action="store_const", const="plan", default="none", dest="approval", help="each"
+                        " plan waits for the service /wall_oss/approve_plan before the arm moves")  # fmt: skip
+    parser.add_argument("--approval", choices=APPROVALS, help="what waits: each plan, each subtask as well, or only"
+                        " plans that are made anew (replan)")  # fmt: skip
     parser.add_argument(
         "--timeout", type=number(0.1, 1e6), default=90.0, metavar="S", help="simulated time (default: %(default)s)"
     )
@@ -109,7 +113,7 @@ def main(args: argparse.Namespace) -> int:
     recorder = recorder_arguments(args.record, args.robot) if args.record else None
     set_domain(args.domain)
     logs = free_log_directory()
-    waits = {"planner": {"require_approval": True}} if args.approve else None
+    waits = {"planner": {"approval": args.approval}}
     specs = system(args.robot, model=args.model, seed=seed, speed=args.speed, parameters=waits, state=logs.absolute())
     for which in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(which, _terminate)
@@ -222,11 +226,12 @@ class Session:
         """Watches the newest plan to its end; an instruction that replaces another takes its place here too."""
         from wall_oss_ros.commands.instruction import Judge
 
-        judge, plan_id, begun, ended = None, None, 0.0, None
+        judge, followed, begun, ended = None, None, 0.0, None
         while True:
-            if self.monitor.plan.plan_id != plan_id:  # the first, or one that replaced it
-                plan_id, begun = self.monitor.plan.plan_id, self.monitor.simulated_time
-                judge = Judge(self.task, self.monitor.plan.instruction)
+            plan = self.monitor.plan
+            if (plan.plan_id, plan.instruction) != followed:  # the first, one that replaced it, or was corrected
+                followed, begun = (plan.plan_id, plan.instruction), self.monitor.simulated_time
+                judge = Judge(self.task, plan.instruction)
             self._spin()
             now = self.monitor.simulated_time
             held = judge.held_for(self.monitor.truth)

@@ -27,7 +27,8 @@ class PlanNews:
         planner: the planner's id; number: the plan's, 0 for none.
         began: when its instruction came, s of the node's clock; 0 when that is not known.
         status: a ``PlanStatus``, or a number that is none.
-        subtasks: texts; active: the index of the one being worked on, -1 for none.
+        subtasks: what to do for each; active: the index of the one being worked on, -1 for none.
+        revision, active_revision: as in ``SubtaskPlan``.
     """
 
     planner: str
@@ -36,6 +37,8 @@ class PlanNews:
     status: int
     active: int
     subtasks: tuple[str, ...]
+    revision: int = 0
+    active_revision: int = 0
 
 
 class FollowedPlan:
@@ -70,6 +73,8 @@ class FollowedPlan:
         first = plan.planner not in self._planners
         self._planners.add(plan.planner)
         another = self._plan is None or (plan.planner, plan.number) != (self._plan.planner, self._plan.number)
+        if not another and plan.revision < self._plan.revision:
+            return  # it has been overtaken, and what it says was changed since
         if another:
             known = self._since is not None and plan.began > 0
             self.older = first and plan.status == PlanStatus.RUNNING and not (known and plan.began > self._since)
@@ -92,7 +97,7 @@ class FollowedPlan:
         plan = self._plan
         if plan is None or not self.running or not 0 <= plan.active < len(plan.subtasks):
             return None
-        return Task(plan.planner, plan.number, plan.active, plan.subtasks[plan.active])
+        return Task(plan.planner, plan.number, plan.active, plan.subtasks[plan.active], plan.active_revision)
 
     @property
     def words(self) -> str:

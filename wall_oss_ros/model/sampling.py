@@ -117,6 +117,30 @@ class TokenChoice:
         return torch.stack([torch.rand(1, generator=stream) for stream in self._streams[:rows]])
 
 
+class Likelihood:
+    """Chooses as another choice does, and notes how likely the model found what was chosen.
+
+    Args:
+        choose: which token comes next.
+    """
+
+    def __init__(self, choose: Callable[[Tensor], Tensor]):
+        self._choose = choose
+        self._logs: list[Tensor] = []  # (B,) of each step; read at the end, so that no step waits for the device
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        """(B, V) -> the chosen ids (B,)."""
+        token = self._choose(logits)
+        chosen = logits.gather(-1, token[:, None])[:, 0].float()
+        self._logs.append(chosen - logits.float().logsumexp(-1))
+        return token
+
+    @property
+    def probability(self) -> float:
+        """Of all that was chosen in the first row, at temperature 1; 1 where nothing was."""
+        return float(torch.stack([one[0] for one in self._logs]).sum().exp()) if self._logs else 1.0
+
+
 def check_limit(limit: object) -> None:
     """Raises WallOSSError unless it is a number of tokens that can be asked for."""
     if not is_whole(limit, 1, MOST_TOKENS):
@@ -126,7 +150,12 @@ def check_limit(limit: object) -> None:
 
 
 def generate_tokens(
-    logits: Tensor, advance: Callable[[Tensor, Tensor], Tensor], choose: TokenChoice, limit: int, eos: int, pad: int
+    logits: Tensor,
+    advance: Callable[[Tensor, Tensor], Tensor],
+    choose: Callable[[Tensor], Tensor],
+    limit: int,
+    eos: int,
+    pad: int,
 ) -> Tensor:
     """Tokens, one by one, until each row has ended.
 

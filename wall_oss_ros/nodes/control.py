@@ -22,10 +22,11 @@ from wall_oss_ros.control.stop_record import StopRecord
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.nodes.arms import Arms
 from wall_oss_ros.nodes.command_publishers import CommandPublishers, come_to_rest
-from wall_oss_ros.nodes.conversions import answer_from, plan_news, request_message, seconds
+from wall_oss_ros.nodes.conversions import answer_from, request_message, seconds
 from wall_oss_ros.nodes.home import HOME_PARAMETERS, Home
 from wall_oss_ros.nodes.lifecycle_node import ERROR, OK, WARN, WallOSSNode, run_identity
 from wall_oss_ros.nodes.parameters import Parameter
+from wall_oss_ros.nodes.plan_messages import plan_news
 from wall_oss_ros.nodes.priority import NICENESS
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, REQUEST
 from wall_oss_ros.nodes.running import run
@@ -249,8 +250,8 @@ class ControlNode(WallOSSNode):
         if answer is not None and answer.task == active:
             self._follow(now, answer)
         self._home.cycle(now)
-        if not self._home.moving and (active is None or self._task is None or active[:2] != self._task[:2]):
-            self.motion.drop()  # no plan, or another one: what is left of the old actions is not wanted
+        if not self._home.moving and (active is None or not active.continues(self._task)):
+            self.motion.drop()  # no plan, or another one, or one that was changed: what is left is not wanted
         self._judge()
         self._ask(now, steady)
         homing = self._mode == State.HOMING and self._home.moving
@@ -366,8 +367,9 @@ class ControlNode(WallOSSNode):
         status.header.stamp = self.get_clock().now().to_msg()
         status.needs_resume = self._states.needs_resume or self._monitor.waits
         status.control, status.robot = self._identity, self._robot
+        status.active = -1
         if active is not None:
-            status.planner, status.plan_id, status.subtask = active.planner, active.plan_id, active.subtask
+            status.planner, status.plan_id, status.active, status.subtask, status.active_revision = active
         status.observation_age_s = -1.0 if age is None else float(age)
         status.inference_s, status.latency_s = float(requests.seconds), float(requests.latency.seconds or 0.0)
         status.command_rate_hz, status.command_jitter_s = rate, jitter

@@ -8,19 +8,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from wall_oss_ros.control.followed_plan import PlanNews
 from wall_oss_ros.control.setpoints import Setpoint
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy.chunk import Chunk, ChunkAnswer, ChunkRequest, Task
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.rotations import matrix_from_quaternion, quaternion_from_matrix
-from wall_oss_ros.uni_cot.plan import Plan
 
 from builtin_interfaces.msg import Duration, Time
 from geometry_msgs.msg import Point, Pose, PoseArray, Quaternion, TransformStamped, Vector3
 from std_msgs.msg import Header
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
-from wall_oss_msgs.msg import ActionChunk, ActionRequest, Subtask, SubtaskPlan
+from wall_oss_msgs.msg import ActionChunk, ActionRequest
 
 
 def seconds(stamp) -> float:
@@ -67,7 +65,7 @@ def request_message(request: ChunkRequest, frame: str, time: float) -> ActionReq
     """A request as it is sent at ``time`` (s); ``frame``: the robot's base frame."""
     message = ActionRequest(header=Header(stamp=to_stamp(time), frame_id=frame))
     message.control, message.request_id, message.robot = request.control, request.number, request.robot
-    message.planner, message.plan_id, message.active, message.subtask = request.task
+    message.planner, message.plan_id, message.active, message.subtask, message.active_revision = request.task
     message.committed_until = to_stamp(request.committed_until)
     if (chunk := request.previous) is not None:
         rows = np.vstack([chunk.start, chunk.targets])
@@ -87,16 +85,20 @@ def request_from(message: ActionRequest) -> ChunkRequest:
     if message.previous_rows:
         rows = _rows(message.previous, message.previous_rows, message.dof, message.previous_rate_hz, "A request")
         previous = Chunk(seconds(message.previous_start), rows[0], rows[1:], float(message.previous_rate_hz))
-    task = Task(message.planner, message.plan_id, message.active, message.subtask)
+    task = _task(message)
     until = seconds(message.committed_until)
     return ChunkRequest(message.control, message.request_id, message.robot, task, previous, until)
+
+
+def _task(message: ActionRequest | ActionChunk) -> Task:
+    return Task(message.planner, message.plan_id, message.active, message.subtask, message.active_revision)
 
 
 def answer_message(answer: ChunkAnswer, layout: Layout) -> ActionChunk:
     """An answer with the path of each arm, if there is a chunk."""
     message = ActionChunk(control=answer.control, request_id=answer.number, robot=answer.robot, error=answer.error)
     message.header = Header(stamp=to_stamp(answer.stamp), frame_id=layout.profile.arm.base_frame)
-    message.planner, message.plan_id, message.active, message.subtask = answer.task
+    message.planner, message.plan_id, message.active, message.subtask, message.active_revision = answer.task
     message.expert, message.checkpoint = answer.expert, answer.checkpoint
     message.inference_s = float(answer.seconds)
     if (chunk := answer.chunk) is not None:
@@ -125,7 +127,7 @@ def answer_from(message: ActionChunk) -> ChunkAnswer:
     return ChunkAnswer(
         message.control,
         message.request_id,
-        Task(message.planner, message.plan_id, message.active, message.subtask),
+        _task(message),
         robot=message.robot,
         stamp=stamp,
         chunk=chunk,
@@ -187,31 +189,8 @@ def pose_matrix(position, rotation: Quaternion) -> np.ndarray:
     return pose
 
 
-def plan_news(message: SubtaskPlan) -> PlanNews:
-    """What control follows of a plan's message."""
-    texts = tuple(subtask.text for subtask in message.subtasks)
-    began = seconds(message.began)
-    return PlanNews(message.planner, message.plan_id, began, message.status, message.active, texts)
-
-
 def pose_message(pose: np.ndarray | None) -> Pose:
     """A homogeneous matrix (4, 4) as a pose; None as a quaternion of zeros."""
     if pose is None:
         return Pose(orientation=Quaternion(x=0.0, y=0.0, z=0.0, w=0.0))
     return Pose(position=_xyz(Point, pose[:3, 3]), orientation=_quaternion(pose[:3, :3]))
-
-
-def plan_message(plan: Plan, frame: str, time: float, planner: str = "") -> SubtaskPlan:
-    """A plan as it is at ``time`` (s); ``frame``: the robot's base frame; ``planner``: the id of who made it."""
-    message = SubtaskPlan(header=Header(stamp=to_stamp(time), frame_id=frame), plan_id=plan.id, active=plan.active)
-    message.instruction, message.reasoning, message.message = plan.instruction, plan.reasoning, plan.message
-    message.status, message.planner = int(plan.status), planner
-    message.began, message.ended = to_stamp(plan.began or 0.0), to_stamp(plan.ended or 0.0)
-    message.next, message.judgement_confidence = -1, math.nan
-    for subtask in plan.subtasks:
-        item = Subtask(text=subtask.text, status=int(subtask.status))
-        item.started, item.finished = to_stamp(subtask.started or 0.0), to_stamp(subtask.finished or 0.0)
-        item.has_target = subtask.target is not None
-        item.target = _xyz(Point, subtask.target or (0.0, 0.0, 0.0))
-        message.subtasks.append(item)
-    return message

@@ -62,6 +62,32 @@ def plan_words(status: int, silence: str) -> tuple[str, str]:
     return PLAN.get(status, ("in an unknown state", "bad"))
 
 
+def judgement_words(plan) -> str:
+    """What the model said last of a plan's progress, and whether that is confirmed; empty before its first word.
+
+    Args:
+        plan: a wall_oss_msgs/SubtaskPlan.
+    """
+    if not plan.judgement:
+        return ""
+    sure = "" if math.isnan(plan.judgement_confidence) else f", probability {plan.judgement_confidence:.2f}"
+    pending = plan.judgement_repeats < plan.confirmations
+    count = f", {plan.judgement_repeats} of {plan.confirmations} times" if pending else ""
+    return f'the model says "{printable(plan.judgement)}"{sure}{count}'
+
+
+def approval_words(plan) -> str:
+    """What a plan that awaits approval would do, and how it is approved; empty for any other.
+
+    Args:
+        plan: a wall_oss_msgs/SubtaskPlan.
+    """
+    if plan.status != PlanStatus.AWAITING_APPROVAL or not 0 <= plan.next < len(plan.subtasks):
+        return ""
+    begins = printable(plan.subtasks[plan.next].text)
+    return f'revision {plan.revision} would begin with "{begins}"; approve_plan and edit_plan are its services'
+
+
 def age_words(at_report: float, since: float, own: float) -> str:
     """The age of the newest observation.
 

@@ -41,12 +41,21 @@ class Chunk:
 
 
 class Task(NamedTuple):
-    """What a chunk is for: the planner's id, the plan's, and the subtask's index and text."""
+    """What a chunk is for: the planner's id, the plan's, the subtask's index and text, and the active revision."""
 
     planner: str
     plan_id: int
     active: int
     subtask: str
+    active_revision: int = 0
+
+    def continues(self, other: Task | None) -> bool:
+        """Whether the motion for the other one may be gone on with until there is one for this.
+
+        So it is as long as the plan only moves on; where a person, a monitor or the clock has decided something else
+        since, what is left of the old motion is not wanted.
+        """
+        return other is not None and self[:2] == other[:2] and self.active_revision == other.active_revision
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ sees them, so a denoising step runs the action tokens alone, without a mask.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from itertools import combinations, islice
 
@@ -197,7 +197,7 @@ class Engine:
         max_new_tokens: int,
         state: Tensor | None = None,
         state_mask: Tensor | None = None,
-        choose: TokenChoice | None = None,
+        choose: Callable[[Tensor], Tensor] | None = None,
     ) -> list[int]:
         """Token ids behind the prefix and this suffix, up to the end token, which is left out.
 

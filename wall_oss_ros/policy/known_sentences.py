@@ -147,6 +147,10 @@ class KnownSentences:
                 raise WallOSSError(f"config.json: known_sentences: {error}.", "Correct that template.") from None
         self._slots = slots
 
+    def lists(self, kind: Kind) -> bool:
+        """Whether there is a list of that kind; where there is none, all may be said."""
+        return self._templates[kind] is not None
+
     def understood(self, text: str, kind: Kind) -> tuple[str, str]:
         """A sentence as the checkpoint was trained on it, and why it is not understood, empty where it is.
 

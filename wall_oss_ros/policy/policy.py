@@ -17,7 +17,9 @@ from wall_oss_ros.model.arguments import as_device, check_dtype, flow_steps, gen
 from wall_oss_ros.model.attention import check_backend
 from wall_oss_ros.model.checkpoint import locate
 from wall_oss_ros.model.fast import NotAChunk
+from wall_oss_ros.model.sampling import Likelihood, TokenChoice
 from wall_oss_ros.policy import prompts
+from wall_oss_ros.policy.answer import Answer
 from wall_oss_ros.policy.checkpoints import checkpoint_identity
 from wall_oss_ros.policy.engine import Engine
 from wall_oss_ros.policy.fast_actions import FastActions
@@ -164,6 +166,11 @@ class Policy:
         """The words of the text that this checkpoint was not trained on; empty when it may understand."""
         return self.processor.unknown_words(text)
 
+    @property
+    def lists_instructions(self) -> bool:
+        """Whether the checkpoint lists the sentences that it understands as instructions; if not, it is told any."""
+        return self.processor.lists("instructions")
+
     def understood(self, text: str, kind: Kind) -> tuple[str, str]:
         """A sentence as this checkpoint was trained on it, and why it is not understood, empty where it may be.
 
@@ -192,15 +199,15 @@ class Policy:
         with self._lock:
             self._engine.generate(self.processor.encode(prompts.ask_suffix("ready")), 2)
 
-    def reason(self, obs: Observation, instruction: str) -> str:
+    def reason(self, obs: Observation, instruction: str) -> Answer:
         """The subtask that the instruction calls for now, in words; ``done`` when nothing is left of it."""
         return self._speak(obs, prompts.reason_suffix(self.processor.clean(instruction)), SUBTASK_TOKENS)
 
-    def plan(self, obs: Observation, instruction: str) -> str:
+    def plan(self, obs: Observation, instruction: str) -> Answer:
         """All subtasks of the instruction, one a line."""
         return self._speak(obs, prompts.plan_suffix(self.processor.clean(instruction)), PLAN_TOKENS)
 
-    def ask(self, obs: Observation, question: str) -> str:
+    def ask(self, obs: Observation, question: str) -> Answer:
         """An answer to a free question about what the views show."""
         return self._speak(obs, prompts.ask_suffix(self.processor.clean(question)), ANSWER_TOKENS)
 
@@ -252,11 +259,13 @@ class Policy:
                 chunk = self._engine.act(suffix, *felt, torch.from_numpy(self.dof_mask), noise, steps, guide).numpy()
         return np.where(self.dof_mask, self._actions.denormalize(chunk), np.float32(0))
 
-    def _speak(self, obs: Observation, suffix: str, limit: int) -> str:
+    def _speak(self, obs: Observation, suffix: str, limit: int) -> Answer:
         ids = self.processor.encode(suffix)
         with self._lock:
             self._observe(obs)
-            return self.processor.decode(self._engine.generate(ids, limit))
+            choice = Likelihood(TokenChoice())
+            text = self.processor.decode(self._engine.generate(ids, limit, choose=choice))
+            return Answer(text, choice.probability)
 
     def _observe(self, obs: Observation) -> None:
         """Keeps what was computed for these very pictures, whoever asked for it."""

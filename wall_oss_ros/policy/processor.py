@@ -365,6 +365,10 @@ class WallOSSProcessor:
         words = re.findall(r"[^\W\d_]+", _words(text).lower())
         return [word for word in dict.fromkeys(words) if word not in self._words]
 
+    def lists(self, kind: Kind) -> bool:
+        """Whether the checkpoint lists sentences of a kind."""
+        return self._sentences.lists(kind)
+
     def understood(self, text: str, kind: Kind) -> tuple[str, str]:
         """A sentence as the checkpoint was trained on it, and why it is not understood, empty where it is.
 

@@ -15,8 +15,10 @@ from wall_oss_ros.policy.known_sentences import normalise
 from wall_oss_ros.policy.observation import Observation
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.serving.request import Request
+from wall_oss_ros.uni_cot.judging import refusal
 from wall_oss_ros.uni_cot.plan import Plan
-from wall_oss_ros.uni_cot.planner import UniCoTPlanner, readable, refusal
+from wall_oss_ros.uni_cot.planner import UniCoTPlanner
+from wall_oss_ros.uni_cot.texts import readable
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from wall_oss_ros.policy import prompts
 from wall_oss_ros.policy.known_sentences import normalise
 from wall_oss_ros.policy.policy import PLAN_TOKENS, SUBTASK_TOKENS
 from wall_oss_ros.training.batches import Batches
-from wall_oss_ros.uni_cot.planner import readable
+from wall_oss_ros.uni_cot.texts import readable
 
 _AT_ONCE = 16  # answers
 

@@ -333,11 +333,12 @@ class Finder:
 
 
 def _plan(message) -> tuple[str, str]:
-    """The instruction and the active subtask; empty while nothing is being carried out."""
+    """The instruction, and what is done for the active subtask; empty while nothing is being carried out."""
     index = message.active
     if message.status != _RUNNING or not 0 <= index < len(message.subtasks):
         return message.instruction, ""
-    return message.instruction, message.subtasks[index].text
+    subtask = message.subtasks[index]
+    return message.instruction, getattr(subtask, "acting", "") or subtask.text  # bags from before have no acting
 
 
 def _outcome(value) -> bool | None:
