@@ -97,6 +97,21 @@ def test_words_equal_the_whole_sequence(policy):
     assert policy.reason(obs, INSTRUCTION) == policy.processor.decode(expected)
 
 
+def test_an_answer_knows_how_likely_the_model_found_it(policy):
+    """The product of its tokens' probabilities; and no other words for that."""
+    obs, found = observe(), []
+
+    def likeliest(logits):
+        found.append(logits.softmax(-1).max())
+        return logits.argmax(-1)
+
+    said = policy.reason(obs, INSTRUCTION)
+    suffix = policy.processor.encode(prompts.reason_suffix(INSTRUCTION))
+    assert str(said) == policy.processor.decode(policy._engine.generate(suffix, 48, choose=likeliest))
+    assert said.confidence == pytest.approx(float(torch.stack(found).prod()), rel=1e-3)
+    assert 0 < said.confidence < 1 and len(found) > 3
+
+
 def test_chunk_is_physical_and_only_the_arm_moves(policy):
     chunk = policy.act(observe(), INSTRUCTION, seed=1)
     assert chunk.shape == (policy.horizon, 20) and chunk.dtype == np.float32
