@@ -102,7 +102,7 @@ def test_an_answer_knows_how_likely_the_model_found_it(policy):
     obs, found = observe(), []
 
     def likeliest(logits):
-        found.append(logits.softmax(-1).max())
+        found.append(logits.double().softmax(-1).max())
         return logits.argmax(-1)
 
     said = policy.reason(obs, INSTRUCTION)

@@ -138,7 +138,7 @@ class Likelihood:
     @property
     def probability(self) -> float:
         """Of all that was chosen in the first row, at temperature 1; 1 where nothing was."""
-        return float(torch.stack([one[0] for one in self._logs]).sum().exp()) if self._logs else 1.0
+        return float(torch.stack([one[0] for one in self._logs]).double().sum().exp()) if self._logs else 1.0
 
 
 def check_limit(limit: object) -> None:
