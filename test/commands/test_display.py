@@ -83,3 +83,20 @@ def test_the_observations_age_is_the_greater_of_both(at_report, since, own, says
 
 def test_unknown_states_are_not_good():
     assert control_words(77, "", "")[1] == "bad" and plan_words(77, "")[1] == "bad"
+
+
+def test_the_model_s_judgement_stands_beside_what_is_done_until_it_is_confirmed():
+    plan = a_monitor().plan
+    plan.judgement, plan.judgement_confidence, plan.judgement_repeats, plan.confirmations = "done", 0.914, 1, 2
+    assert 'the model says "done", probability 0.91, 1 of 2 times' in plan_lines(plan)[1].plain
+    plan.judgement_repeats, plan.judgement_confidence = 2, float("nan")
+    assert plan_lines(plan)[1].plain.endswith('the model says "done"')
+
+
+def test_a_plan_that_waits_says_which_revision_would_begin_with_what():
+    plan = a_monitor().plan
+    plan.status, plan.active, plan.next, plan.revision = SubtaskPlan.AWAITING_APPROVAL, -1, 0, 3
+    shown = "\n".join(line.plain for line in plan_lines(plan))
+    assert 'revision 3 would begin with "pick up the red cube"' in shown
+    plan.next = 7
+    assert "would begin" not in "\n".join(line.plain for line in plan_lines(plan)), "it says what is none"
