@@ -106,7 +106,7 @@ class ClosedLoop:
                 self._snap(episode)
             if not plan.running and ends is None:
                 ends = now + settings.settle_s
-            if plan.running and pending is None and self._wants_chunk(motion, now):
+            if plan.active_text and pending is None and self._wants_chunk(motion, now):
                 obs = self._observe()
                 previous = self._previous(motion, obs) if plan.active_text == doing else None
                 doing = plan.active_text
