@@ -80,7 +80,7 @@ class Browser:
         self.send("Page.navigate", url=address)
         self.heard("Page.loadEventFired")
 
-    def heard(self, event: str, timeout: float = 60.0) -> None:
+    def heard(self, event: str, timeout: float = 240.0) -> None:
         """Returns when that event has come."""
         while json.loads(self._socket.recv(timeout)).get("method") != event:
             pass
@@ -91,7 +91,7 @@ class Browser:
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
 
-    def until(self, expression: str, seconds: float = 60.0) -> None:
+    def until(self, expression: str, seconds: float = 240.0) -> None:
         """Returns when an expression in the page is true."""
         deadline = time.monotonic() + seconds
         while not self.value(f"Boolean({expression})"):

@@ -121,6 +121,9 @@ def test_rviz_shows_the_robots_own_topics(robot, namespace, tmp_path):
     pictures = [*(view.image_topic for view in profile.views), "/wall_oss/annotated_image"]
     assert topics["Image"] == [before + topic for topic in pictures]
     assert topics["PointCloud2"] == [f"{before}/wall_oss/scene_points"]
+    assert topics.get("Wrench", []) == [before + one.arm.force.topic for one in profile.arms if one.arm.force]
+    (menu,) = [one for one in manager["Displays"] if one["Class"].endswith("InteractiveMarkers")]
+    assert menu["Interactive Markers Namespace"] == f"{before}/{NAMESPACE}/plan_menu"
     assert topics["MarkerArray"] == [f"{before}/{NAMESPACE}/plan_markers"]
     assert topics["RobotModel"] == [f"{before}/robot_description"]
     assert {view.prompt.capitalize() for view in profile.views} < set(content["Window Geometry"])

@@ -11,6 +11,7 @@ import yaml
 from wall_oss_ros.paths import data_path
 from wall_oss_ros.robots.profile import RobotProfile
 
+_MENU = "Interactive Markers Namespace"
 _TEMPLATE = "config/rviz/robot.rviz"
 _POINTED = "What the model points at"
 
@@ -32,6 +33,9 @@ def configuration(profile: RobotProfile, namespace: str = "") -> dict:
             displays += [_image(display, view.prompt.capitalize(), view.image_topic) for view in profile.views]
             displays.append(_image(display, _POINTED, "/wall_oss/annotated_image"))
             continue
+        if display["Class"] == "rviz_default_plugins/Wrench":
+            displays += [_force(display, one.arm) for one in profile.arms if one.arm.force]
+            continue
         if "Reference Frame" in display:
             display["Reference Frame"] = profile.arm.base_frame
             display["Offset"]["Z"] = low[2]  # close to the table, where a robot works on one
@@ -40,6 +44,8 @@ def configuration(profile: RobotProfile, namespace: str = "") -> dict:
         for topic in (display.get("Topic"), display.get("Description Topic")):
             if topic:
                 topic["Value"] = f"/{namespace}{topic['Value']}"
+        if _MENU in display:
+            display[_MENU] = f"/{namespace}{display[_MENU]}"
     manager["Displays"] = displays
     view = manager["Views"]["Current"]
     view["Target Frame"] = profile.arm.base_frame
@@ -61,6 +67,13 @@ def _reach(profile: RobotProfile) -> tuple[list[float], list[float]]:
     """The corners of the box around the workspaces of all arms, m, base frame."""
     spaces = [one.arm.workspace for one in profile.arms]
     return [min(axis) for axis in zip(*(s.min for s in spaces))], [max(axis) for axis in zip(*(s.max for s in spaces))]
+
+
+def _force(pattern: dict, arm) -> dict:
+    display = copy.deepcopy(pattern)
+    display["Name"] = f"Force {arm.name}".rstrip()
+    display["Topic"]["Value"] = arm.force.topic
+    return display
 
 
 def _image(pattern: dict, name: str, topic: str) -> dict:

@@ -49,7 +49,8 @@ def struct_type(key: str, service: bool = False) -> type:
     cache_key = f"{key} (service)" if service else key
     with _structs_lock:
         if cache_key not in _structs:
-            header = {"client_guid": idl.uint64, "sequence_number": idl.int64} if service else {}
+            # Names of its own: a response may itself have a sequence_number, as that of visualization_msgs does.
+            header = {"_header_client_guid": idl.uint64, "_header_sequence_number": idl.int64} if service else {}
             fields = {name: _field_type(kind) for name, kind in store().fielddefs[key][1]}
             _structs[cache_key] = make_idl_struct(f"{key.split('/')[2]}_", type_to_dds(key), header | fields)
         return _structs[cache_key]

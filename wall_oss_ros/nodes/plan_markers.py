@@ -1,25 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Node plan_markers: shows the plan, the paths ahead, workspaces, what the model points at, and the scene in rviz."""
+"""Node plan_markers: rviz's plan, thought, control, force, paths, workspaces, pointings and scene, and the menu."""
 
 from __future__ import annotations
 
 import itertools
 import sys
 from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
 
 from wall_oss_ros.nodes.conversions import seconds
 from wall_oss_ros.nodes.lifecycle_node import OK, WARN, WallOSSNode
 from wall_oss_ros.nodes.parameters import Parameter
+from wall_oss_ros.nodes.plan_menu import SHOWN_FOR, PlanMenu
 from wall_oss_ros.nodes.pointing import Pointing
-from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
+from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, SENSOR
 from wall_oss_ros.nodes.running import run
 from wall_oss_ros.nodes.scene_points import SCENE_PARAMETERS, ScenePoints
+from wall_oss_ros.nodes.situation_text import Line, control_line, force_lines, thought_lines
 from wall_oss_ros.perception.ages import CHUNK_FRESH, PLAN_FRESH, STATUS_FRESH, VIEWS_FRESH, LastHeard
 from wall_oss_ros.robots.components import Workspace
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.uni_cot.plan import PlanStatus
 
-from geometry_msgs.msg import Point
+from geometry_msgs.msg import Point, WrenchStamped
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 from wall_oss_msgs.msg import ActionChunk, ControlStatus, Observation, Subtask, SubtaskPlan
@@ -44,8 +49,8 @@ _WORKSPACE = (0.45, 0.75, 0.55)
 
 class PlanMarkersNode(WallOSSNode):
     """Topics: ``plan``, ``action_chunk``, ``status`` and ``observation_state`` in, ``plan_markers`` (MarkerArray,
-    latched) out; besides, those of ``Pointing`` and of ``ScenePoints``. What has not been heard of late is grey, and a
-    line says for how long."""
+    latched) out; besides, the arms' forces, and what ``Pointing``, ``ScenePoints`` and ``PlanMenu`` have. What has not
+    been heard of late is grey, and a line says for how long."""
 
     PARAMETERS = (
         Parameter("text_x", 0.5, "Position of the plan's first line in the base frame, x, m.", -10.0, 10.0, live=True),
@@ -65,11 +70,18 @@ class PlanMarkersNode(WallOSSNode):
 
     def setup(self) -> None:
         arms = [one.arm for one in load_profile(self.value("robot")).arms]
+        self._frame = arms[0].base_frame
+        self._measured = [(arm.name, arm.force) for arm in arms if arm.force]
         self._workspaces = [workspace_marker(Header(frame_id=a.base_frame), a.workspace, i) for i, a in enumerate(arms)]
 
     def start(self) -> None:
         self._plan_heard, self._chunk_heard = LastHeard(PLAN_FRESH), LastHeard(CHUNK_FRESH)
         self._status_heard, self._observation_heard = LastHeard(STATUS_FRESH), LastHeard(VIEWS_FRESH)
+        self._force_heard = [LastHeard(STATUS_FRESH) for _ in self._measured]
+        self._forces = [0.0] * len(self._measured)  # N, the largest since the last look
+        self._looked = [True] * len(self._measured)  # at that
+        self._status: ControlStatus | None = None
+        self._said, self._said_at = "", -SHOWN_FOR
         self._markers = self.publish_to(MarkerArray, "plan_markers", LATCHED)
         self.listen(SubtaskPlan, "plan", self._on_plan, LATCHED)
         self.listen(ActionChunk, "action_chunk", self._on_chunk, EVENTS)
@@ -77,6 +89,9 @@ class PlanMarkersNode(WallOSSNode):
         self.listen(Observation, "observation_state", self._on_observation, NEWEST)
         self._pointing = Pointing(self, self._show_pointing)
         ScenePoints(self)
+        for number, (_, force) in enumerate(self._measured):
+            self.listen(WrenchStamped, force.topic, partial(self._on_wrench, number), SENSOR)
+        self._menu = PlanMenu(self, self._frame, self._on_said)
         self.every(1.0 / self.value("rate_hz"), self._publish)
 
     def diagnose(self):
@@ -91,6 +106,17 @@ class PlanMarkersNode(WallOSSNode):
 
     def _on_status(self, status: ControlStatus) -> None:
         self._status_heard.hear(self.steady())
+        self._status = status
+
+    def _on_wrench(self, number: int, message: WrenchStamped) -> None:
+        force = message.wrench.force
+        self._force_heard[number].hear(self.steady())
+        newtons = float(np.linalg.norm((force.x, force.y, force.z)))
+        self._forces[number] = newtons if self._looked[number] else float(np.fmax(self._forces[number], newtons))
+        self._looked[number] = False
+
+    def _on_said(self, words: str) -> None:
+        self._said, self._said_at = words, self.steady()
 
     def _on_observation(self, observation: Observation) -> None:
         self._observation_heard.hear(self.steady(), mark=seconds(observation.header.stamp))
@@ -114,16 +140,33 @@ class PlanMarkersNode(WallOSSNode):
             self._chunk, self._changed = None, True  # it is no longer ahead
         pointed = self._pointing.markers()
         aged = self._plan_heard.stale(self.steady()), *self._silences()
-        if not self._changed and (aged, bool(pointed)) == self._aged:
+        place, height = (self.value("text_x"), self.value("text_y"), self.value("text_z")), self.value("text_height")
+        self._menu.look()
+        self._menu.show(None if aged[0] else self._plan, (place[0], place[1], place[2] + 3 * height))
+        more = self._situation(stale=aged[0])
+        if not self._changed and (aged, bool(pointed), more) == self._aged:
             return
-        self._changed, self._aged = False, (aged, bool(pointed))
+        self._changed, self._aged = False, (aged, bool(pointed), more)
         shown = []
         if self._plan is not None:
-            place = (self.value("text_x"), self.value("text_y"), self.value("text_z"))
-            shown += plan_markers(self._plan, place, self.value("text_height"), aged[0], aged[1:])
+            shown += plan_markers(self._plan, place, height, aged[0], aged[1:], more)
         if self._chunk is not None:
             shown += path_markers(self._chunk)
         self._markers.publish(marker_array([*shown, *pointed, *self._workspaces]))
+
+    def _situation(self, stale: bool) -> list[Line]:
+        """Thought, control, forces, and the answer to a choice in the menu, as far as they are the present."""
+        now = self.steady()
+        lines = thought_lines(self._plan) if self._plan is not None and not stale else []
+        if self._status is not None and not self._status_heard.stale(now):
+            lines.append(control_line(self._status))
+        heard = [None if one.stale(now) else newtons for one, newtons in zip(self._force_heard, self._forces)]
+        names = [name if len(self._measured) > 1 else "" for name, _ in self._measured]
+        lines += force_lines([(n, newtons, f.max_force) for n, newtons, (_, f) in zip(names, heard, self._measured)])
+        self._looked = [True] * len(self._measured)
+        if now - self._said_at < SHOWN_FOR:
+            lines.append((self._said, _WHITE))
+        return lines
 
 
 def plan_markers(
@@ -132,6 +175,7 @@ def plan_markers(
     height: float,
     stale: bool = False,
     silences: Sequence[str] = (),
+    more: Sequence[Line] = (),
 ) -> list[Marker]:
     """The plan as lines of text, coloured by status, and the active subtask's target.
 
@@ -141,6 +185,7 @@ def plan_markers(
         height: of a letter, m.
         stale: whether it may be the present no more: then all of it is grey, and no state is claimed.
         silences: who has not been heard of late, and for how long; a line each.
+        more: further lines below the plan, each with its colour.
     """
     heading = "waiting for an instruction"
     if plan.plan_id:
@@ -154,7 +199,7 @@ def plan_markers(
         lines.append((plan.message, _WHITE))
     if stale:
         lines = [(text, _STALE) for text, _ in lines]
-    lines += [(silence, _SILENT) for silence in silences]
+    lines += [*more, *((silence, _SILENT) for silence in silences)]
     markers = []
     for number, (text, colour) in enumerate(lines):
         marker = _marker(plan.header, "plan", number, Marker.TEXT_VIEW_FACING, colour)
