@@ -93,6 +93,7 @@ const show = {
     const stop = entries.find((one) => one.do === "stop");
     if (stop && (pressed === null || stop.number > pressed.after)) sayStop(stop);
   },
+  end() { socket.send(JSON.stringify({ do: "seen" })); },
   refused(words) { at("refused").textContent = words; },
 };
 

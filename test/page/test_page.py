@@ -137,6 +137,8 @@ class Seen:
                 return
             if isinstance(message, str):
                 self.shown |= json.loads(message)
+                if self.shown.pop("end", False):
+                    self.send("seen")
 
     def answer(self, do: str) -> str:
         """The newest answer to that, once there is one."""

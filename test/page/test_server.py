@@ -130,6 +130,7 @@ def test_messages_that_are_too_long_or_no_requests_end_nothing(page):
             found |= json.loads(message) if isinstance(message, str) else {}
         browser.send(json.dumps({"do": "hello", "session": "session9"}))
         browser.send(json.dumps({"do": "stop"}))
+        browser.send(json.dumps({"do": "seen"}))
         while not found.get("answers"):
             found |= json.loads(browser.recv(60))
         assert found["answers"][0]["words"] == "done"

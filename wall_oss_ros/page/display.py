@@ -19,6 +19,8 @@ from wall_oss_ros.perception.ages import CHUNK_FRESH, PLAN_FRESH, STATUS_FRESH, 
 from wall_oss_ros.robots.frames import Frames
 from wall_oss_ros.uni_cot.plan import PlanStatus
 
+PLOT_PERIOD = 1.0  # s between two versions of the plots
+
 
 class Display:
     """Takes in messages, and brings scene and panel up to date. Times are those of one steady clock, s.
@@ -40,6 +42,7 @@ class Display:
     def forget(self) -> None:
         """Nothing has been heard yet; what was shown stays until something else is."""
         arms = self._profile.arms
+        self._plotted = float("-inf")
         self._joints: dict[str, float] = {}
         self._truth: Mapping[str, Any] | None = None
         self._status: Any = None
@@ -144,7 +147,9 @@ class Display:
         self._show_plan(silences["planner"])
         self._show_control(silences["control"])
         self._panel.show("nodes", self.reports.shown(self._steady()))
-        self._panel.show("traces", self._traces.shown(self._now()))
+        if abs(self._steady() - self._plotted) >= PLOT_PERIOD:
+            self._plotted = self._steady()
+            self._panel.show("traces", self._traces.shown(self._now()))
         self._scene.show_note(f"joint states {silence}" if (silence := silences["the robot's joints"]) else "")
         if self._chunk_heard.ever and self._chunk_heard.stale(self._steady()):
             self._scene.show_paths([])  # it is no longer ahead

@@ -24,7 +24,7 @@ class Request:
     """What somebody wants done.
 
     Attributes:
-        what: one of ``WHAT``, or of those about the page itself: hello, take, leave; or about a replay.
+        what: one of ``WHAT``, or of those about the page itself: hello, take, leave, seen; or about a replay.
         values: its arguments by name.
     """
 
@@ -53,7 +53,7 @@ WHAT: dict[str, tuple[tuple[str, ...], float]] = {
     "refuse": (("plan", "revision", "why"), 5.0),
     "edit": (("plan", "revision", "edit", "index", "to", "texts", "why"), 5.0),
 }
-_OF_THE_PAGE = {"hello": ("session",), "take": ("name", "from_other"), "leave": ()}
+_OF_THE_PAGE = {"hello": ("session",), "take": ("name", "from_other"), "leave": (), "seen": ()}
 OF_A_REPLAY: dict[str, tuple[str, ...]] = {"play": (), "seek": ("time",), "speed": ("speed",)}
 
 

@@ -36,7 +36,7 @@ from wall_oss_ros.serving.access import is_loopback
 
 PERIOD = 0.15  # s between two looks at what is new for a browser
 BROWSERS = 24  # that are served at a time
-_SLOW = 10.0  # s that a browser may take over one message
+_SLOW = 60.0  # s that a browser may take over what it is told
 _SCENE_POLICY = "frame-ancestors 'self'"  # viser's page is one file with all that it needs
 _SCENE = ("/scene", "/scene/")
 
@@ -184,15 +184,17 @@ class PageServer:
         """What is new goes to the browser, and what somebody asks for comes from it."""
         self.browsers += 1
         session: list[str] = [""]
+        seen = asyncio.Event()
         try:
             with suppress(ConnectionClosed, asyncio.TimeoutError, TimeoutError):
-                await _first(self._tell(browser, session), self._hear(browser, session))
+                await _first(self._tell(browser, session, seen), self._hear(browser, session, seen))
         finally:
             self.browsers -= 1
             self._wheel.seen(session[0], there=False)
             browser.transport.abort()
 
-    async def _tell(self, browser: ServerConnection, session: list[str]) -> None:
+    async def _tell(self, browser: ServerConnection, session: list[str], seen: asyncio.Event) -> None:
+        """Says what is new, and no more before the browser has shown it: a slow one gets less, and nothing late."""
         sent: dict[str, str] = {}
         pictures: dict[int, int] = {}
         while True:
@@ -200,25 +202,32 @@ class PageServer:
             sections["wheel"] = json.dumps({"name": self._wheel.name, "mine": self._wheel.drives(session[0])})
             sections["answers"] = json.dumps(self._answers.shown())
             news = {name: content for name, content in sections.items() if sent.get(name) != content}
+            newer = [index for index, number in self._panel.newest().items() if pictures.get(index) != number]
             if news:
                 body = ",".join(f"{json.dumps(name)}:{content}" for name, content in news.items())
                 await asyncio.wait_for(browser.send(f"{{{body}}}"), _SLOW)
                 sent |= news
-            for index, number in self._panel.newest().items():
-                if pictures.get(index) != number:
-                    made = await asyncio.to_thread(self._panel.picture, index)
-                    pictures[index] = made.number
-                    if made.jpeg:
-                        head = struct.pack("<BHH", index, min(made.width, 65535), min(made.height, 65535))
-                        await asyncio.wait_for(browser.send(head + made.jpeg), _SLOW)
+            for index in newer:
+                made = await asyncio.to_thread(self._panel.picture, index)
+                pictures[index] = made.number
+                if made.jpeg:
+                    head = struct.pack("<BHH", index, min(made.width, 65535), min(made.height, 65535))
+                    await asyncio.wait_for(browser.send(head + made.jpeg), _SLOW)
+            if news or newer:
+                await asyncio.wait_for(browser.send('{"end": true}'), _SLOW)
+                await asyncio.wait_for(seen.wait(), _SLOW)
+                seen.clear()
             await asyncio.sleep(PERIOD)
 
-    async def _hear(self, browser: ServerConnection, session: list[str]) -> None:
+    async def _hear(self, browser: ServerConnection, session: list[str], seen: asyncio.Event) -> None:
         async for message in browser:
             if len(message) > LARGEST:
                 return
             try:
                 request = read(message)
+                if request.what == "seen":
+                    seen.set()
+                    continue
                 refused = self._take(request, session)
             except WallOSSError as error:
                 refused = str(error)
