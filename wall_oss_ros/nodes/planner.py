@@ -18,7 +18,9 @@ from wall_oss_ros.nodes.plan_messages import plan_message
 from wall_oss_ros.nodes.planner_parameters import PLANNER_PARAMETERS, approval_wanted, plan_limits, planner_settings
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
 from wall_oss_ros.nodes.running import run
+from wall_oss_ros.nodes.watching import WATCH_PARAMETERS, SubtaskWatch, watch_settings
 from wall_oss_ros.robots.identity import robot_identity
+from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.uni_cot.control_watch import ControlReport, ControlWatch
 from wall_oss_ros.uni_cot.grounding import Grounder, Grounding, SubtaskLocator
@@ -31,7 +33,7 @@ from wall_oss_ros.uni_cot.questions import MOST_QUESTIONS
 from rclpy.callback_groups import ReentrantCallbackGroup
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
-from wall_oss_msgs.msg import Answer, ControlStatus, Observation, SubtaskPlan
+from wall_oss_msgs.msg import ActionChunk, Answer, ControlStatus, Observation, SubtaskPlan
 from wall_oss_msgs.msg import Grounding as GroundingMessage
 from wall_oss_msgs.srv import ApprovePlan, Ask, EditPlan
 
@@ -49,14 +51,15 @@ _STATES = {
 
 
 class PlannerNode(WallOSSNode):
-    """Topics ``instruction``, ``observation`` and ``status`` in; ``plan`` and ``pointed_at`` (both latched) and
-    ``answers`` out; action ``execute``; services ``ask``, ``approve_plan``, ``edit_plan`` and ``cancel_plan``.
+    """Topics ``instruction``, ``observation``, ``action_chunk`` and ``status`` in; ``plan`` and ``pointed_at`` (both
+    latched) and ``answers`` out; action ``execute``; services ``ask``, ``approve_plan``, ``edit_plan`` and
+    ``cancel_plan``.
 
     Args:
         policy_loader: gives the policy for the values of ``POLICY_PARAMETERS`` and the robot's profile.
     """
 
-    PARAMETERS = PLANNER_PARAMETERS
+    PARAMETERS = (*PLANNER_PARAMETERS, *WATCH_PARAMETERS)
 
     def __init__(self, policy_loader: Callable = load_policy, **options):
         super().__init__("planner", **options)
@@ -93,9 +96,12 @@ class PlannerNode(WallOSSNode):
             control=ControlWatch(robot_identity(self._profile), self.identity),
             steady=self.steady,
         )
+        settings = watch_settings(self)
+        self._watch = SubtaskWatch(Layout(self._profile), self.identity, settings, self._runner.fail_subtask)
         # The action and the questions wait for the model, in threads of the executor, while all else goes on.
         waiting = ReentrantCallbackGroup()
         self.listen(Observation, "observation", self._on_observation, NEWEST)
+        self.listen(ActionChunk, "action_chunk", self._watch.chunk, EVENTS)
         self.listen(ControlStatus, "status", self._on_status, LATCHED)
         self.listen(String, "instruction", self._on_instruction, EVENTS)
         self.serve(ApprovePlan, "approve_plan", self._on_approve)
@@ -143,7 +149,9 @@ class PlannerNode(WallOSSNode):
 
     def _on_observation(self, message: Observation) -> None:
         try:
-            self._runner.observe(observation_from(message))
+            observation = observation_from(message)
+            self._runner.observe(observation)
+            self._watch.observation(observation, self._runner.holding)
         except WallOSSError as error:
             self._unusable = str(error)
             self.get_logger().error(str(error), throttle_duration_sec=5.0)
@@ -228,6 +236,7 @@ class PlannerNode(WallOSSNode):
 
     def _on_change(self, plan: Plan) -> None:
         """Publishes the plan; called by the runner from any thread, one at a time."""
+        self._watch.plan(plan)
         with self._saying:
             self._message = self._to_message(plan)
             if not self.context.ok():

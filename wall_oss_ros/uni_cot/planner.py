@@ -91,6 +91,10 @@ class UniCoTPlanner:
         self._life.end(PlanStatus.CANCELLED, message, stamp, By.PERSON)
         return self._life.plan
 
+    def fail_subtask(self, why: str, monitor: str, stamp: float) -> bool:
+        """A monitor says that the active subtask fails; see :meth:`PlanLife.fail_subtask`."""
+        return self._life is not None and self._life.fail_subtask(why, By.MONITOR, monitor, stamp)
+
     # What a plan needs of the model.
 
     def life(self, plan: Plan, approval: str = "none") -> PlanLife:
