@@ -2,26 +2,41 @@
 """One instruction carried out in simulation: the model plans, judges and acts; the simulator tells the truth.
 
 The same planner, policy and motion code runs as in the ROS nodes, in one process and in simulated time: an action chunk
-takes effect ``latency_s`` after its observation, as it does where inference runs beside control.
+takes effect ``latency_s`` after its observation, as it does where inference runs beside control. Something may be upset
+on the way, and the failure monitor may watch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Hashable
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from wall_oss_ros.control.robot_motion import RobotMotion
 from wall_oss_ros.policy import Policy
-from wall_oss_ros.policy.chunk import make_chunk, previous_chunk
+from wall_oss_ros.policy.chunk import Chunk, make_chunk, previous_chunk
 from wall_oss_ros.policy.observation import Observation, PreviousChunk
+from wall_oss_ros.sim.directing import Director, Reasoning
 from wall_oss_ros.sim.environment import Environment
 from wall_oss_ros.sim.goals import Goal
 from wall_oss_ros.sim.registry import task_of
-from wall_oss_ros.uni_cot.plan import PlanStatus
-from wall_oss_ros.uni_cot.planner import UniCoTPlanner
+from wall_oss_ros.uni_cot.watching.monitor import FailureMonitor, Problem
+
+TRUTH_EVERY = 0.1  # s between two looks at what the simulator's truth calls for
+
+
+class Upset(Protocol):
+    """Something that goes wrong in the scene, once."""
+
+    def step(self, environment: Environment, called: str) -> str:
+        """Does it when its moment has come. Returns what was done; empty for nothing.
+
+        Args:
+            called: the subtask that the truth calls for.
+        """
 
 
 @dataclass(frozen=True)
@@ -54,6 +69,8 @@ class Episode:
     seconds: float = 0.0  # simulated
     chunks: int = 0
     faults: int = 0
+    events: list[tuple[float, str, str]] = field(default_factory=list)  # simulated s, who, what
+    cpu_seconds: dict[str, list[float]] = field(default_factory=dict)  # each time, by what for
     pictures: list[np.ndarray] = field(default_factory=list, repr=False)
 
     def summary(self) -> dict:
@@ -82,55 +99,88 @@ class ClosedLoop:
         self.task = task_of(environment.profile)
         self.dt = 1.0 / environment.profile.command.rate_hz
 
-    def run(self, scene: Any, instruction: str, goals: list[Goal], seed: int) -> Episode:
-        """One episode from the robot's home, in a scene that ``Task.scene`` made; ``seed`` decides the flow's noise."""
-        environment, simulator, settings, task = self.environment, self.environment.simulator, self.settings, self.task
+    def run(
+        self,
+        scene: Any,
+        instruction: str,
+        goals: list[Goal],
+        seed: int,
+        director: Director | None = None,
+        upset: Upset | None = None,
+        monitor: FailureMonitor | None = None,
+        heeded: bool = True,
+    ) -> Episode:
+        """One episode from the robot's home, in a scene that ``Task.scene`` made.
+
+        Args:
+            seed: decides the flow's noise.
+            director: says what to act on; None is the model's reasoning.
+            upset: what goes wrong on the way.
+            monitor: watches; ``heeded`` says whether the director is told.
+        """
+        environment, simulator, settings = self.environment, self.environment.simulator, self.settings
         simulator.reset(scene)
         episode = Episode(instruction, goals)
         motion = RobotMotion(environment.profile, environment.arms, joining=settings.joining)
-        planner = UniCoTPlanner(self.policy)
-        obs = self._observe()
-        plan = planner.start(obs, instruction)
-        truth = environment.truth()[()]
-        episode.plan_right = plan.reasoning == task.language.plan_text(truth, goals)
-        judge_at, pending, ends, doing = settings.judge_every_s, None, None, ""
+        director = director or Reasoning(self.policy, settings.judge_every_s)
+        watch = _Watch(episode, director, monitor, heeded)
+        director.begin(self._observe(), instruction)
+        episode.plan_right = director.reasoning == self.task.language.plan_text(environment.truth()[()], goals)
+        pending, ends, doing, looked = None, None, "", -TRUTH_EVERY
         limit = settings.time_limit_s * len(goals)
         while simulator.time < limit and (ends is None or simulator.time < ends):
             now = simulator.time
-            if plan.running and now >= judge_at:
-                judge_at = now + settings.judge_every_s
-                truth = environment.truth()[()]
-                plan = planner.update(self._observe())
-                episode.judgements += 1
-                episode.judgements_right += planner.judgement == task.language.active_subtask(truth, goals)
-                self._snap(episode)
-            if not plan.running and ends is None:
-                ends = now + settings.settle_s
-            if plan.active_text and pending is None and self._wants_chunk(motion, now):
+            if now >= looked + TRUTH_EVERY - 1e-9:
+                looked, called = now, self._called(goals)
+                watch.say(now, "truth", called)
+                if upset is not None and (what := upset.step(environment, called)):
+                    watch.say(now, "upset", what)
+            if not director.over and now >= director.next_look:
                 obs = self._observe()
-                previous = self._previous(motion, obs) if plan.active_text == doing else None
-                doing = plan.active_text
+                director.look(obs, self._called(goals))
+                if director.judges:
+                    episode.judgements += 1
+                    episode.judgements_right += director.judgement == self._called(goals)
+                    self._snap(episode)
+                watch.looked(obs)
+            watch.plan(now)
+            if director.over and ends is None:
+                ends = now + settings.settle_s
+            text = "" if director.over else director.text
+            if doing and not text:
+                motion.drop()
+                doing = ""
+            if text and pending is None and self._wants_chunk(motion, now):
+                obs = self._observe()
+                previous = self._previous(motion, obs) if text == doing else None
+                doing = text
                 actions = self.policy.act(obs, doing, settings.denoising_steps, seed + episode.chunks, previous)
-                pending = (now + settings.latency_s, obs, actions)
+                pending = (now + settings.latency_s, obs, actions, director.about)
                 episode.chunks += 1
+                watch.observed(obs)
             if pending is not None and now >= pending[0]:
                 chunk, reason = make_chunk(motion.layout, pending[1].stamp, pending[1].state, pending[2])
                 if chunk is None:
                     motion.fail(reason)
                 else:
                     motion.follow_chunk(now, chunk, self._joints())
+                    watch.chunk(chunk, pending[3])
                 episode.faults += bool(motion.fault)
                 pending = None
-            self._move(motion, now, plan.running)
+            self._move(motion, now, bool(text))
             simulator.step(self.dt)
             if episode.taken is None:
-                episode.taken = task.lifted(environment)
+                episode.taken = self.task.lifted(environment)
         self._snap(episode, last=True)
-        episode.success = task.reached(environment, goals)
-        episode.placed = task.placed(environment, episode.taken) if episode.taken else None
-        episode.status = PlanStatus(plan.status).name.lower()
-        episode.message, episode.seconds = plan.message, round(simulator.time, 2)
+        episode.success = self.task.reached(environment, goals)
+        episode.placed = self.task.placed(environment, episode.taken) if episode.taken else None
+        episode.status, episode.message = director.status, director.message
+        episode.seconds, episode.cpu_seconds = round(simulator.time, 2), dict(director.seconds)
         return episode
+
+    def _called(self, goals: list[Goal]) -> str:
+        """The subtask that the simulator's truth calls for now."""
+        return self.task.language.active_subtask(self.environment.truth()[()], goals)
 
     def _joints(self) -> np.ndarray:
         """(n,) of all arms, in the profile's order."""
@@ -169,3 +219,56 @@ class ClosedLoop:
         if last or episode.judgements % 6 == 1:
             views = [self.environment.simulator.render(view) for view in self.environment.views]
             episode.pictures.append(np.concatenate(views, axis=1))
+
+
+class _Watch:
+    """Notes in an episode what happens, and lets the monitor see it."""
+
+    def __init__(self, episode: Episode, director: Director, monitor: FailureMonitor | None, heeded: bool):
+        self._episode, self._director, self._monitor, self._heeded = episode, director, monitor, heeded
+        self._said: dict[str, str] = {}
+        self._stands: tuple | None = None
+
+    def say(self, now: float, who: str, what: str) -> None:
+        """Notes what is not the same as before."""
+        if self._said.get(who) != what:
+            self._said[who] = what
+            self._episode.events.append((round(now, 2), who, what))
+
+    def plan(self, now: float) -> None:
+        """Notes how the plan stands, and has what is being done watched."""
+        stands = self._director.about, self._director.words
+        if stands != self._stands:
+            self._stands = stands
+            self._episode.events.append((round(now, 2), "plan", stands[1]))
+        if self._monitor is not None:
+            self._monitor.begin(stands[0])
+
+    def looked(self, obs: Observation) -> None:
+        """The director has looked at an observation."""
+        if self._director.judges:
+            self.say(obs.stamp, "model", self._director.judgement)
+            if self._monitor is not None:
+                self._monitor.judged(self._director.judgement)
+        self.observed(obs)
+
+    def observed(self, obs: Observation) -> None:
+        if self._monitor is not None:
+            self._tell(self._timed(self._monitor.observe, obs))
+
+    def chunk(self, chunk: Chunk, about: Hashable) -> None:
+        if self._monitor is not None and about == self._director.about:
+            self._tell(self._timed(self._monitor.chunk, chunk))
+
+    def _timed(self, watch: Callable, seen) -> Problem | None:
+        begun = time.thread_time()
+        problem = watch(seen)
+        self._director.seconds["watch"].append(time.thread_time() - begun)
+        return problem
+
+    def _tell(self, problem: Problem | None) -> None:
+        if problem is None:
+            return
+        self._episode.events.append((round(problem.stamp, 2), "monitor", f"{problem.watch}: {problem.why}"))
+        if self._heeded and problem.about == self._director.about:
+            self._director.fail(problem.why, problem.watch, problem.stamp)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import mujoco
 import numpy as np
@@ -87,6 +88,13 @@ class CubeSimulator(World):
     def place_cube(self, colour: str, position, yaw: float = 0.0) -> None:
         """Puts a cube's centre at ``position`` (3,), at rest, without physics."""
         self._put(self.spec.colours.index(colour), position, yaw)
+        mujoco.mj_forward(self.model, self.data)
+
+    def place_tray(self, side: str, x: float, y: float) -> None:
+        """Puts the middle of a tray at x and y, without physics and without what lies in it."""
+        trays = tuple(replace(tray, x=x, y=y) if tray.side == side else tray for tray in self.spec.trays)
+        self.spec = replace(self.spec, trays=trays)
+        self.model.body(f"{side}_tray").pos[:] = (x, y, 0)
         mujoco.mj_forward(self.model, self.data)
 
     def hold(self, colour: str, offset=(0.0, 0.0, 0.0)) -> None:
