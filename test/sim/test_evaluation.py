@@ -171,4 +171,4 @@ def test_a_dataset_does_not_depend_on_the_number_of_processes(tmp_path):
 
 
 def test_layout_of_labels():
-    assert slice(7, 14) == ARM and TRAYS == ("left", "right")
+    assert slice(7, 14) == ARM and tuple(TRAYS) == ("left", "right")

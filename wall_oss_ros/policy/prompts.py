@@ -37,6 +37,8 @@ INSTRUCTION = "\nInstruction: "
 ACT = f"\nPredict the next action in robot action.\nProprioception: {PROPRIOCEPTION}\n"
 REASON = "\nPredict the next action in language.\n"
 PLAN = "\nList the subtasks in language.\n"
+THINK_REASON = "\nDescribe the scene, then predict the next action in language.\n"
+THINK_PLAN = "\nDescribe the scene, then list the subtasks in language.\n"
 QUESTION = "\nQuestion: "
 
 DONE = "done"
@@ -97,14 +99,30 @@ def act_suffix(instruction: str) -> str:
     return f"{INSTRUCTION}{instruction}{ACT}{ASSISTANT}"
 
 
-def reason_suffix(instruction: str) -> str:
-    """Asks for the subtask that the observation calls for now, in words."""
-    return f"{INSTRUCTION}{instruction}{REASON}{ASSISTANT}"
+def reason_suffix(instruction: str, thought: bool = False) -> str:
+    """Asks for the subtask that the observation calls for now, in words; with ``thought``, first for what is seen."""
+    return f"{INSTRUCTION}{instruction}{THINK_REASON if thought else REASON}{ASSISTANT}"
 
 
-def plan_suffix(instruction: str) -> str:
-    """Asks for all subtasks of the instruction, one a line."""
-    return f"{INSTRUCTION}{instruction}{PLAN}{ASSISTANT}"
+def plan_suffix(instruction: str, thought: bool = False) -> str:
+    """Asks for all subtasks of the instruction, one a line; with ``thought``, first for what is seen."""
+    return f"{INSTRUCTION}{instruction}{THINK_PLAN if thought else PLAN}{ASSISTANT}"
+
+
+def thoughtful(thought: str, answer: str) -> str:
+    """An answer that begins with a thought: the thought in one line, an empty line, the answer."""
+    return f"{thought}\n\n{answer}"
+
+
+def without_thought(text: str) -> tuple[str, str]:
+    """The thought that an answer begins with, empty where it has none; and the rest."""
+    thought, gap, answer = text.partition("\n\n")
+    return (thought.strip(), answer.strip()) if gap else ("", text.strip())
+
+
+def steps(subtasks: Sequence[str]) -> str:
+    """A plan as the instruction that a judgement of progress is asked by."""
+    return ", ".join(subtasks)
 
 
 def ask_suffix(question: str) -> str:

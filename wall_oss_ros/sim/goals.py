@@ -65,6 +65,13 @@ def point(pixel: np.ndarray) -> str:
     return f"<point>[{int(pixel[0])}, {int(pixel[1])}]</point>"
 
 
+def box(corners: np.ndarray) -> str:
+    """A grounded box (4,), left, top, right, bottom in pixels of the view; or that there is none."""
+    if not np.isfinite(corners).all():
+        return NOT_IN_VIEW
+    return f"<box>[{', '.join(str(int(corner)) for corner in corners)}]</box>"
+
+
 class Language(ABC):
     """Language about frames of one task: instructions, the subtask called for, plans, questions with answers.
 
@@ -176,16 +183,39 @@ class Language(ABC):
         kind = names[rng.choice(len(names), p=shares / shares.sum())]
         return (kind, *self.material[kind][1](rng, frame))
 
+    def not_followed(self, rng: np.random.Generator) -> tuple[str, str]:
+        """An instruction that cannot be followed whatever stands where, and what is answered."""
+        return " ".join(rng.choice(self.nonsense_words, size=rng.integers(1, 8))), prompts.NOT_UNDERSTOOD
+
+    def thought(self, frame: np.void, goals: Sequence[Goal]) -> str:
+        """What matters on the frame for these goals, in one line that ends in a point."""
+        raise NotImplementedError(f"{type(self).__name__} has no thoughts")
+
     def reason(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
         text, goals = self.instruction(rng, frame)
-        return prompts.reason_suffix(text), self.active_subtask(frame, goals)
+        return prompts.reason_suffix(self.asked(rng, frame, text, goals)), self.active_subtask(frame, goals)
+
+    def reason_thought(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
+        text, goals = self.instruction(rng, frame)
+        answer = prompts.thoughtful(self.thought(frame, goals), self.active_subtask(frame, goals))
+        return prompts.reason_suffix(self.asked(rng, frame, text, goals), thought=True), answer
+
+    def asked(self, rng: np.random.Generator, frame: np.void, text: str, goals: Sequence[Goal]) -> str:
+        """What the next subtask is asked by: mostly the plan's lines, as a planner has them."""
+        plan = self.plan_text(frame, goals)
+        return text if plan.startswith(prompts.ABSENT) or rng.random() < 0.25 else prompts.steps(plan.splitlines())
 
     def plan(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
         if rng.random() < 0.15:
-            nonsense = " ".join(rng.choice(self.nonsense_words, size=rng.integers(1, 8)))
-            return prompts.plan_suffix(nonsense), prompts.NOT_UNDERSTOOD
+            text, answer = self.not_followed(rng)
+            return prompts.plan_suffix(text), answer
         text, goals = self.instruction(rng, frame, self.absent_in_plans)
         return prompts.plan_suffix(text), self.plan_text(frame, goals)
+
+    def plan_thought(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
+        text, goals = self.instruction(rng, frame, self.absent_in_plans)
+        answer = prompts.thoughtful(self.thought(frame, goals), self.plan_text(frame, goals))
+        return prompts.plan_suffix(text, thought=True), answer
 
     def where(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
         colour = COLOURS[int(rng.integers(len(COLOURS)))]

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from wall_oss_ros.robots.profile import RobotProfile
-from wall_oss_ros.sim.cubes import expert
+from wall_oss_ros.sim.cubes import expert, instructions
 from wall_oss_ros.sim.cubes.expert import PICK, PLACE, ExpertState
-from wall_oss_ros.sim.cubes.language import FRAME, PLACES, TRAYS, CubeGoal
-from wall_oss_ros.sim.cubes.scene import CUBE_SIZE, CubeSpec
+from wall_oss_ros.sim.cubes.language import FRAME, PLACES, seen
+from wall_oss_ros.sim.cubes.scene import CUBE_SIZE, TABLE, TRAYS, CubeSpec
 from wall_oss_ros.sim.cubes.simulator import CubeSimulator
 from wall_oss_ros.sim.environment import DT, HORIZON, Environment
 from wall_oss_ros.sim.goals import COLOURS
@@ -48,6 +48,8 @@ class CubeEnvironment(Environment):
             record["where"][i] = PLACES.index(simulator.where(colour))
             record["cube_pixels"][i] = self.pixel(front, state.cubes[colour])
             record["cube_wrist_pixels"][i] = self.pixel(wrist, state.cubes[colour])
+            corners = np.array([self.pixel(front, corner) for corner in simulator.corners(colour)])
+            record["cube_boxes"][i] = (*corners.min(0), *corners.max(0))
         for i, side in enumerate(TRAYS):
             record["trays"][i] = state.trays[side][:2]
             record["tray_pixels"][i] = self.pixel(front, state.trays[side])
@@ -56,7 +58,8 @@ class CubeEnvironment(Environment):
 
     def chunks(self) -> np.ndarray:
         state = ExpertState.of(self.simulator)
-        subtasks = [(PICK, colour) for colour in self.simulator.spec.colours] + [(PLACE, side) for side in TRAYS]
+        colours = self.simulator.spec.colours
+        subtasks = [(PICK, colour) for colour in colours] + [(PLACE, place) for place in (*TRAYS, TABLE, *colours)]
         return np.stack([expert.rollout(state, subtask, HORIZON, DT)[:, ARM] for subtask in subtasks])
 
     # Posed frames
@@ -65,15 +68,17 @@ class CubeEnvironment(Environment):
         """Puts hand and cubes somewhere at random; False when the arm cannot reach it."""
         rng = self.rng
         self.new_scene()
+        busy = rng.random() < 0.3  # most cubes are in trays, as towards the end of a long task
         for cube in self.simulator.spec.cubes:
-            if rng.random() < 0.12:
-                tray = self.simulator.spec.tray(str(rng.choice(TRAYS)))
+            if rng.random() < (0.6 if busy else 0.12):
+                tray = self.simulator.spec.tray(str(rng.choice(tuple(TRAYS))))
                 offset = np.append(rng.uniform(-0.05, 0.05, 2), CUBE_SIZE / 2)
                 if not any(np.linalg.norm((tray + offset - c)[:2]) < 0.06 for c, _ in self.simulator.cubes().values()):
                     self.simulator.place_cube(cube.colour, tray + offset, rng.uniform(-0.3, 0.3))
-        colour = str(rng.choice(self.simulator.spec.colours))
+        stacked, base = self._stack() if rng.random() < 0.1 else (None, None)
+        colour = str(rng.choice([one for one in self.simulator.spec.colours if one != base]))
         cube = self.simulator.cubes()[colour][0]
-        tray = self.simulator.spec.tray(str(rng.choice(TRAYS)))
+        goal = self._place_for(colour, base)
         kind = rng.random()
         held, opening = False, expert.OPEN
         if kind < 0.12:  # anywhere
@@ -94,10 +99,10 @@ class CubeEnvironment(Environment):
             where = rng.random()
             if where < 0.25:
                 position = cube + np.append(rng.normal(0, 0.02, 2), rng.uniform(0, 0.2))
-            elif where < 0.5:
+            elif where < 0.45:
                 position = rng.uniform((0.36, -0.32, 0.08), (0.64, 0.32, 0.24))
             else:
-                position = tray + np.append(self.aside(0.1, 0.012), rng.uniform(CUBE_SIZE / 2, 0.21))
+                position = goal + np.append(self.aside(0.1, 0.01), rng.uniform(CUBE_SIZE / 2, 0.21 - goal[2]))
         tilt = rng.normal(0, 0.02, 3)
         start = self.simulator.arm.home + rng.normal(0, 0.05, len(self.simulator.arm.home))
         result = self.arm.ik(position, self.layout.tool_rotation(tilt), start)
@@ -106,7 +111,27 @@ class CubeEnvironment(Environment):
         self.simulator.place_robot(result.q, opening)
         if held:
             self.simulator.hold(colour, np.clip(rng.normal(0, (0.007, 0.001, 0.004)), -0.018, 0.018))
+        if stacked is not None and not held and self.simulator.where(stacked) != f"{base} cube":
+            return False
         return not self._inside_something(colour if held else None)
+
+    def _stack(self) -> tuple[str, str]:
+        """Puts a cube on another one: which, and on which."""
+        stacked, base = map(str, self.rng.permutation(self.simulator.spec.colours)[:2])
+        below = self.simulator.cubes()[base][0]
+        offset = np.append(self.rng.normal(0, 0.003, 2), CUBE_SIZE)
+        self.simulator.place_cube(stacked, below + offset, self.rng.uniform(-0.2, 0.2))
+        return stacked, base
+
+    def _place_for(self, colour: str, base: str | None) -> np.ndarray:
+        """Where a held cube may be put, (3,) of what is below it: into a tray, onto the table, onto another cube."""
+        rng, drawn = self.rng, self.rng.random()
+        others = [other for other in self.simulator.spec.colours if other not in (colour, base)]
+        if drawn < 0.5:
+            return self.simulator.spec.tray(str(rng.choice(tuple(TRAYS))))
+        if drawn < 0.75 and others:
+            return self.simulator.cubes()[str(rng.choice(others))][0] + (0, 0, CUBE_SIZE / 2)
+        return np.array([rng.uniform(0.38, 0.62), rng.uniform(-0.14, 0.14), 0.0])
 
     def _inside_something(self, held: str | None) -> bool:
         """Whether a held cube or a finger was teleported into another cube."""
@@ -127,17 +152,25 @@ class CubeEnvironment(Environment):
 
     def demonstrate(self, keep_every: int) -> Iterator[tuple[np.ndarray, np.void]]:
         rng, simulator = self.rng, self.simulator
-        self.new_scene()
+        self.simulator.reset(self._scene())
         start = np.array([0.36, 0.0, 0.30]) + rng.uniform((-0.04, -0.15, -0.12), (0.16, 0.15, 0.03))
         result = self.arm.ik(start, self.down, simulator.arm.home)
         if result.ok:
             simulator.place_robot(result.q, expert.OPEN)
-        colours = rng.permutation(simulator.spec.colours)[: 1 + (rng.random() < 0.35)]
         self.goals = []
-        for colour in map(str, colours):
-            tray = str(rng.choice(TRAYS))
-            self.goals.append(CubeGoal("place", colour, tray))
-            yield from self._follow([(PICK, colour), (PLACE, tray)], keep_every)
+        _, _, goals = instructions.draw(rng, seen(self.truth()[()]))
+        for goal in goals:
+            self.goals.append(goal)
+            steps = [(PICK, goal.colour)] + ([] if goal.place is None else [(PLACE, goal.place)])
+            yield from self._follow(steps, keep_every)
+
+    def _scene(self) -> CubeSpec:
+        """A scene in which some cubes may lie in trays already, as for a swap or to be put back."""
+        spec = self.spec.random(self.rng)
+        if self.rng.random() < 0.65:
+            return spec
+        sides = {colour: str(self.rng.choice(tuple(TRAYS))) for colour in spec.colours if self.rng.random() < 0.6}
+        return spec.in_trays(self.rng, sides)
 
     def _follow(self, subtasks: list, keep_every: int) -> Iterator[tuple[np.ndarray, np.void]]:
         rng, simulator = self.rng, self.simulator

@@ -13,11 +13,21 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from wall_oss_ros.sim.cubes.scene import CUBE_SIZE, TRAY_FLOOR, TRAY_INNER, TRAY_WALL
+from wall_oss_ros.sim.cubes.scene import (
+    CUBE_DISTANCE,
+    CUBE_SIZE,
+    CUBE_X,
+    CUBE_Y,
+    TABLE,
+    TRAY_FLOOR,
+    TRAY_INNER,
+    TRAY_WALL,
+    rests_on,
+)
 from wall_oss_ros.sim.reaching import FUNNEL, NEAR_SPEED, STILL, approach, move
 
 PICK, PLACE = "pick up", "place"
-Subtask = tuple[str, str]  # (PICK, colour) or (PLACE, side)
+Subtask = tuple[str, str]  # (PICK, colour) or (PLACE, a tray's side, TABLE, or the colour of a cube to put it on)
 
 OPEN, CLOSED = 0.08, 0.0  # m, what the gripper is told
 CARRY = 0.20  # m, height of the TCP when a cube is carried
@@ -29,7 +39,8 @@ _FREE = 0.066  # m, opening at which a cube is let go for sure
 _GRASP_XY, _GRASP_Z = 0.012, 0.009  # m, where closing starts
 _GRASP_ON = 0.004  # m, how much farther off closing goes on, once begun
 _DROP_XY, _DROP_Z = 0.020, 0.010  # m, where opening starts
-_DROP_GAP = 0.004  # m, a cube is let go this far above the tray's floor
+_STACK_XY = 0.008  # m, the same on another cube
+_DROP_GAP = 0.004  # m, a cube is let go this far above what it is put on
 _NEAR = 0.08  # m above a cube or tray: the hand sinks slowly
 _HOVER = 0.10  # m above a cube's centre, height of approach
 _SPOTS = (0.0, 0.047, -0.047)  # m along x from a tray's centre, where cubes are put
@@ -70,7 +81,7 @@ def target(state: ExpertState, subtask: Subtask | None) -> tuple[tuple[float, fl
 
     Args:
         state: where everything is.
-        subtask: ``("pick up", colour)``, ``("place", side)``, or None when there is nothing left to do.
+        subtask: ``("pick up", colour)``, ``("place", place)``, or None when there is nothing left to do.
 
     Returns:
         velocity of the TCP (3,) m/s, and the opening to command (m).
@@ -108,48 +119,55 @@ def rollout(state: ExpertState, subtask: Subtask | None, horizon: int = 10, dt: 
     return chunk
 
 
-def in_tray(state: ExpertState, colour: str, side: str) -> bool:
-    """Whether the cube of that colour lies in that tray, let go."""
-    return state.held != colour and _inside(state.cubes[colour], state.trays[side])
+def lies(state: ExpertState, colour: str, place: str) -> bool:
+    """Whether the cube of that colour lies there, let go: in that tray, on the table, or on that cube."""
+    cube = state.cubes[colour]
+    if state.held == colour or colour == place:
+        return False
+    if place in state.trays:
+        return _inside(cube, state.trays[place])
+    if place == TABLE:
+        return cube[2] < CUBE_SIZE and not any(_above(cube, tray) for tray in state.trays.values())
+    return state.held != place and rests_on(cube, state.cubes[place])
 
 
 def done(subtask: Subtask, state: ExpertState, colour: str | None = None) -> bool:
     """Whether a subtask is over.
 
     Picking up is done when the cube is held and lifted by ``LIFTED``. Placing is done when the cube of ``colour`` (any
-    cube, when None) lies in the tray and the open gripper is 6 cm above it.
+    cube, when None) lies there and the open gripper is 6 cm above it.
     """
     action, name = subtask
     if action == PICK:
         return state.held == name and state.cubes[name][2] >= CUBE_SIZE / 2 + LIFTED
     colours = [colour] if colour else list(state.cubes)
     clear = state.held is None and state.opening >= _FREE
-    return clear and any(in_tray(state, c, name) and state.tcp[2] >= state.cubes[c][2] + 0.06 for c in colours)
+    return clear and any(lies(state, c, name) and state.tcp[2] >= state.cubes[c][2] + 0.06 for c in colours)
 
 
 def active_subtask(subtasks: list[Subtask], state: ExpertState) -> int:
     """Index of the first subtask still to do; ``len(subtasks)`` when all are done.
 
-    A subtask that places belongs to the last one before it that picks up. A cube that lies in its tray, or hangs over
+    A subtask that places belongs to the last one before it that picks up. A cube that lies at its place, or hangs over
     it, has been picked up already.
     """
     for index, (action, name) in enumerate(subtasks):
         if action == PICK:
             following = subtasks[index + 1] if index + 1 < len(subtasks) else None
-            tray = state.trays[following[1]] if following and following[0] == PLACE else None
-            over = tray is not None and _above(state.cubes[name], tray)
-            if tray is not None and in_tray(state, name, following[1]):
+            place = following[1] if following and following[0] == PLACE else None
+            over = place is not None and _over(state, name, place)
+            if place is not None and lies(state, name, place):
                 continue
             if not (done((action, name), state) or (state.held == name and over)):
                 return index
         else:
             colour = next((n for a, n in reversed(subtasks[:index]) if a == PICK), None)
             last = index == len(subtasks) - 1
-            if colour is not None and not last and in_tray(state, colour, name) and state.held:
+            if colour is not None and not last and lies(state, colour, name) and state.held:
                 continue  # a later cube is in the hand already: the gripper need not be clear of this one
             if not done((action, name), state, colour):
                 # Once the cube lies there, a hand that went on to other work does not make it undone.
-                if colour is not None and in_tray(state, colour, name) and _away(state, colour):
+                if colour is not None and lies(state, colour, name) and _away(state, colour):
                     continue
                 return index
     return len(subtasks)
@@ -169,15 +187,39 @@ def _grasp(state: ExpertState, cube) -> tuple:
     return approach(state.tcp, cube, allowed, _NEAR), OPEN
 
 
-def _put_down(state: ExpertState, side: str) -> tuple:
-    cube, tray = state.cubes[state.held], state.trays[side]
-    spot = (tray[0] + _spot(state, tray), tray[1], tray[2] + CUBE_SIZE / 2 + _DROP_GAP)
+def _put_down(state: ExpertState, place: str) -> tuple:
+    if place == state.held:
+        return STILL, CLOSED  # on itself
+    cube, near = state.cubes[state.held], _DROP_XY
+    if place in state.trays:
+        tray = state.trays[place]
+        x, y, floor = tray[0] + _spot(state, tray), tray[1], tray[2]
+    elif place == TABLE:
+        (x, y), floor = _free(state), 0.0
+    else:
+        x, y, floor = state.cubes[place]
+        floor, near = floor + CUBE_SIZE / 2, _STACK_XY
+    spot = (x, y, floor + CUBE_SIZE / 2 + _DROP_GAP)
     goal = tuple(s + t - c for s, t, c in zip(spot, state.tcp, cube))  # where the TCP is when the cube is there
     off = math.hypot(goal[0] - state.tcp[0], goal[1] - state.tcp[1])
-    if off < _DROP_XY and state.tcp[2] - goal[2] < _DROP_Z:
+    if off < near and state.tcp[2] - goal[2] < _DROP_Z:
         return STILL, OPEN
-    allowed = min(CARRY, goal[2] + max(0.0, (off - 0.014) * FUNNEL))
+    allowed = min(CARRY, goal[2] + max(0.0, (off - 0.7 * near) * FUNNEL))
     return approach(state.tcp, goal, allowed, _NEAR), CLOSED
+
+
+def _free(state: ExpertState) -> tuple[float, float]:
+    """The nearest place on the table, between the trays, that is free for the held cube."""
+    x, y, _ = state.cubes[state.held]
+    x, y = min(max(x, CUBE_X[0]), CUBE_X[1]), min(max(y, CUBE_Y[0]), CUBE_Y[1])
+    others = [cube for colour, cube in state.cubes.items() if colour != state.held]
+    for _ in range(4):  # pushed aside by one cube, it may be near another
+        close = min(others, key=lambda cube: math.dist(cube[:2], (x, y)), default=None)
+        if close is None or (distance := math.dist(close[:2], (x, y))) >= CUBE_DISTANCE:
+            break
+        away = ((x - close[0]) / distance, (y - close[1]) / distance) if distance > 1e-6 else (-1.0, 0.0)
+        x, y = close[0] + away[0] * CUBE_DISTANCE, close[1] + away[1] * CUBE_DISTANCE
+    return x, min(max(y, CUBE_Y[0]), CUBE_Y[1])
 
 
 def _withdraw(state: ExpertState) -> tuple:
@@ -191,7 +233,7 @@ def _put_back(state: ExpertState) -> tuple:
     cube = state.cubes[state.held]
     others = [c for colour, c in state.cubes.items() if colour != state.held]
     nearest = min(others, key=lambda c: math.dist(c[:2], cube[:2]), default=None)
-    floor = next((tray[2] for tray in state.trays.values() if _above(cube, tray)), 0.0)
+    floor = _floor(state, state.held)
     height = cube[2] - (floor + CUBE_SIZE / 2 + _DROP_GAP)
     if nearest is not None and height > 0.04 and math.dist(nearest[:2], cube[:2]) < 0.09:
         away = (cube[0] - nearest[0], cube[1] - nearest[1])
@@ -221,8 +263,7 @@ def _advance(state: ExpertState, velocity, opening: float, dt: float) -> None:
     if state.held is not None:
         if state.opening > _HELD:
             x, y, _ = state.cubes[state.held]
-            floor = next((t[2] for t in state.trays.values() if _above((x, y, 0), t)), 0.0)
-            state.cubes[state.held] = (x, y, floor + CUBE_SIZE / 2)
+            state.cubes[state.held] = (x, y, _floor(state, state.held) + CUBE_SIZE / 2)
             state.held = None
         else:
             state.opening = max(state.opening, CUBE_SIZE)
@@ -245,6 +286,26 @@ def _away(state: ExpertState, colour: str) -> bool:
     """Whether the hand is well clear of a cube, to the side or above."""
     cube = state.cubes[colour]
     return math.dist(state.tcp[:2], cube[:2]) > 0.06 or state.tcp[2] - cube[2] > 0.06
+
+
+def _over(state: ExpertState, colour: str, place: str) -> bool:
+    """Whether a cube is where it only has to sink to its place."""
+    cube = state.cubes[colour]
+    if place in state.trays:
+        return _above(cube, state.trays[place])
+    if place == TABLE:
+        return _floor(state, colour) == 0.0
+    return colour != place and math.dist(cube[:2], state.cubes[place][:2]) < CUBE_SIZE
+
+
+def _floor(state: ExpertState, colour: str) -> float:
+    """Height of what is below a cube: another cube, a tray's floor, or the table."""
+    cube = state.cubes[colour]
+    below = [tray[2] for tray in state.trays.values() if _above(cube, tray)]
+    for other, (x, y, z) in state.cubes.items():
+        if other != colour and z < cube[2] and max(abs(x - cube[0]), abs(y - cube[1])) < 0.75 * CUBE_SIZE:
+            below.append(z + CUBE_SIZE / 2)
+    return max(below, default=0.0)
 
 
 def _above(cube, tray) -> bool:

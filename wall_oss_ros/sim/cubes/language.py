@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 
 from wall_oss_ros.policy import prompts
+from wall_oss_ros.sim.cubes import instructions
+from wall_oss_ros.sim.cubes.goals import CubeGoal, pick_text, place_text
+from wall_oss_ros.sim.cubes.scene import TABLE, TRAYS
+from wall_oss_ros.sim.cubes.seen import Seen
 from wall_oss_ros.sim.environment import HORIZON
-from wall_oss_ros.sim.goals import ANY_COLOUR, COLOURS, NOT_IN_VIEW, Goal, Language, absent, index_of, point
+from wall_oss_ros.sim.goals import ANY_COLOUR, COLOURS, NOT_IN_VIEW, Language, absent, box, index_of, point
 
-PLACES = ("table", "left tray", "right tray", "gripper")
+PLACES = (TABLE, *(f"{side} tray" for side in TRAYS), "gripper", *(f"{colour} cube" for colour in COLOURS))
 """Where a cube can be; ``FRAME["where"]`` holds the index."""
 
 FRAME = np.dtype(
@@ -31,54 +34,41 @@ FRAME = np.dtype(
         ("trays", "f4", (2, 2)),  # centres of the left and the right tray, m, base frame
         ("cube_pixels", "f4", (3, 2)),  # x, y in the front view; NaN outside it
         ("cube_wrist_pixels", "f4", (3, 2)),  # x, y in the wrist view; NaN outside it
+        ("cube_boxes", "f4", (3, 4)),  # left, top, right, bottom in the front view; NaN where any of it is outside
         ("tray_pixels", "f4", (2, 2)),
         ("hand_pixel", "f4", 2),
-        # The expert's: pick up cube 0, 1, 2, place left, place right; the arm's entries of the layout.
-        ("chunks", "f4", (5, HORIZON, 7)),
+        # The expert's: pick up cube 0, 1, 2, place left, right, on the table, on cube 0, 1, 2; the arm's entries.
+        ("chunks", "f4", (9, HORIZON, 7)),
     ]
 )
-
-TRAYS = ("left", "right")
-PLACE_TEMPLATES = (
-    "put the {c} cube in the {t} tray",
-    "put the {c} cube in the {t} tray",
-    "place the {c} cube in the {t} tray",
-    "put the {c} cube into the {t} tray",
-    "move the {c} cube to the {t} tray",
-    "pick up the {c} cube and place it in the {t} tray",
-)
-PICK_TEMPLATES = ("pick up the {c} cube", "grasp the {c} cube", "lift the {c} cube")
 
 LIFTED = 0.08
 """A held cube's centre above this height (m) counts as picked up."""
 CLEAR = 0.06
 """The hand is clear of a placed cube when its tool centre is this far (m) above it, or farther aside."""
-
-
-def pick_text(colour: str) -> str:
-    return f"pick up the {colour} cube"
-
-
-def place_text(tray: str) -> str:
-    return f"place it in the {tray} tray"
-
-
-@dataclass(frozen=True)
-class CubeGoal(Goal):
-    """``kind`` is ``pick`` (the cube is held above the table) or ``place`` (it rests in ``tray``)."""
-
-    def text(self) -> str:
-        return pick_text(self.colour) if self.kind == "pick" else f"put the {self.colour} cube in the {self.tray} tray"
-
-    def subtasks(self) -> list[str]:
-        lines = [pick_text(self.colour)]
-        return lines if self.kind == "pick" else [*lines, place_text(self.tray)]
-
+_SIDES = tuple(TRAYS)
+_OVER = 0.04
+"""A held cube within this (m) of another one is over it."""
 
 _COLOUR = f"(?:the )?{ANY_COLOUR} cube"
 _TRAY = f"(?:in|into|to) the ({'|'.join(TRAYS)}) tray"
 _PLACE = re.compile(rf"(?:(?:put|place|move|pick up) )?{_COLOUR}(?: and (?:place|put) it)? {_TRAY}")
 _PICK = re.compile(rf"(?:pick up|grasp|lift) {_COLOUR}")
+_TABLE = re.compile(rf"(?:put|place|move) {_COLOUR} (?:back )?(?:on|to) the table")
+_STACK = re.compile(rf"(?:put|place|stack) {_COLOUR} on (?:top of )?{_COLOUR}")
+
+
+def subtask_texts(frame: np.void) -> list[str]:
+    """What may be done on a frame, in the order of its chunks."""
+    colours = [COLOURS[index] for index in frame["colours"]]
+    return [*map(pick_text, colours), *map(place_text, (*TRAYS, TABLE, *colours))]
+
+
+def seen(frame: np.void) -> Seen:
+    """A frame as instructions see it."""
+    colours = [COLOURS[index] for index in frame["colours"]]
+    where = {colour: PLACES[place] for colour, place in zip(colours, frame["where"])}
+    return Seen(where, dict(zip(colours, frame["cubes"])))
 
 
 class CubeLanguage(Language):
@@ -93,12 +83,15 @@ class CubeLanguage(Language):
     ).split()
     absent_in_plans = 0.15
     texts = (
-        *PLACE_TEMPLATES, *PICK_TEMPLATES, *nonsense_words, *COLOURS, *TRAYS, "then",
+        *(text for form in instructions.FORMS.values() for text in (*form.phrases, *form.unseen)),
+        *instructions.UNCLEAR, *instructions.SENSELESS, *nonsense_words, *COLOURS, *TRAYS, "then",
+        "leftmost rightmost first second third middle from the left",
         "point to the gripper in wrist view", "where is the cube", "what is in the gripper", "which cubes are there",
-        "locate the cubes",
+        "locate the cubes", "how many cubes are on", "is the cube left of the right of the on the in the",
+        "draw a box around the cube", "what comes next to",
     )  # fmt: skip
 
-    slots = MappingProxyType({"tray": TRAYS})
+    slots = MappingProxyType({"tray": _SIDES})
     instructions = (
         "{put|place|move} the {colour} cube {in|into|to} the {tray} tray",
         "pick up the {colour} cube and {place|put} it {in|into} the {tray} tray",
@@ -115,76 +108,113 @@ class CubeLanguage(Language):
 
     def __init__(self):
         self.material = {
-            "point_front": (0.24, self.point_front),
-            "reason": (0.24, self.reason),
-            "where": (0.22, self.where),
-            "point_wrist": (0.14, self.point_wrist),
-            "plan": (0.06, self.plan),
-            "in_gripper": (0.04, self.in_gripper),
-            "locate": (0.04, self.locate),
-            "which_cubes": (0.02, self.which),
+            "point_front": (0.19, self.point_front),
+            "reason": (0.22, self.reason),
+            "reason_thought": (0.06, self.reason_thought),
+            "where": (0.18, self.where),
+            "point_wrist": (0.12, self.point_wrist),
+            "plan": (0.08, self.plan),
+            "plan_thought": (0.04, self.plan_thought),
+            "in_gripper": (0.03, self.in_gripper),
+            "locate": (0.03, self.locate),
+            "which_cubes": (0.01, self.which),
+            "how_many": (0.01, self.how_many),
+            "side": (0.01, self.side),
+            "inside": (0.01, self.inside),
+            "box": (0.01, self.box),
         }
 
     def goals(self, colours: Sequence[str]) -> list[CubeGoal]:
         return [CubeGoal("place", colour, tray) for colour in colours for tray in TRAYS]
 
     def random_goal(self, rng: np.random.Generator, colours: Sequence[str]) -> CubeGoal:
-        return CubeGoal("place", str(rng.choice(colours)), str(rng.choice(TRAYS)))
+        return CubeGoal("place", str(rng.choice(colours)), str(rng.choice(_SIDES)))
 
     def parse_clause(self, clause: str) -> CubeGoal | None:
         if match := _PLACE.fullmatch(clause):
             return CubeGoal("place", match[1], match[2])
+        if match := _TABLE.fullmatch(clause):
+            return CubeGoal("table", match[1])
+        if match := _STACK.fullmatch(clause):
+            return CubeGoal("stack", match[1], on=match[2]) if match[1] != match[2] else None
         match = _PICK.fullmatch(clause)
         return CubeGoal("pick", match[1]) if match else None
 
     def instruction(
         self, rng: np.random.Generator, frame: np.void, absent_share: float = 0.06
     ) -> tuple[str, list[CubeGoal]]:
-        present = [COLOURS[i] for i in frame["colours"]]
-        others = [c for c in COLOURS if c not in present]
-
-        def colour() -> str:
-            return str(rng.choice(others if others and rng.random() < absent_share else present))
-
-        kind = rng.random()
-        if kind < 0.15:
-            goal = CubeGoal("pick", colour())
-            return str(rng.choice(PICK_TEMPLATES)).format(c=goal.colour), [goal]
-        if kind < 0.85:
-            goal = CubeGoal("place", colour(), str(rng.choice(TRAYS)))
-            return str(rng.choice(PLACE_TEMPLATES)).format(c=goal.colour, t=goal.tray), [goal]
-        first, second = rng.permutation(present)[:2]
-        goals = [
-            CubeGoal("place", str(first), str(rng.choice(TRAYS))),
-            CubeGoal("place", str(second), str(rng.choice(TRAYS))),
-        ]
-        join = str(rng.choice([" and the {} cube in the {} tray", ", then put the {} cube in the {} tray"]))
-        text = f"put the {first} cube in the {goals[0].tray} tray" + join.format(second, goals[1].tray)
+        _, text, goals = instructions.draw(rng, seen(frame), absent_share)
         return text, goals
+
+    def not_followed(self, rng: np.random.Generator) -> tuple[str, str]:
+        drawn = rng.random()
+        if drawn < 0.4:
+            return instructions.unclear(rng)
+        if drawn < 0.7:
+            return instructions.senseless(rng), prompts.NOT_UNDERSTOOD
+        return super().not_followed(rng)
 
     def goal_state(self, frame: np.void, goal: CubeGoal) -> str:
         """The subtask that ``goal`` calls for now, ``done``, or what is wrong with it.
 
         Everything follows from what the views show, so the model can learn to say it: a cube that was dropped has to be
-        picked up again, one that is being let go in its tray is not yet placed.
+        picked up again, one that is being let go at its place is not yet placed.
         """
+        for colour in (goal.colour, goal.on):
+            if colour is not None and index_of(frame, colour) is None:
+                return absent(colour, self.thing)
         cube = index_of(frame, goal.colour)
-        if cube is None:
-            return absent(goal.colour, self.thing)
         position, where = frame["cubes"][cube], PLACES[frame["where"][cube]]
-        pick = goal.subtasks()[0]
+        pick, *rest = goal.subtasks()
         held = where == "gripper"
-        if goal.kind == "pick":
+        if goal.place is None:
             return prompts.DONE if held and position[2] > LIFTED else pick
-        tray = frame["trays"][TRAYS.index(goal.tray)]
-        over_tray = bool(np.abs(position[:2] - tray).max() < 0.075)
         if held:
-            return goal.subtasks()[1] if over_tray or position[2] > LIFTED else pick
-        if where == f"{goal.tray} tray":
+            return rest[0] if position[2] > LIFTED or self._over(frame, cube, goal.place) else pick
+        if where == there(goal.place):
             away = frame["tcp"] - position
             clear = away[2] > CLEAR or np.hypot(away[0], away[1]) > CLEAR
-            return prompts.DONE if clear else goal.subtasks()[1]
+            return prompts.DONE if clear else rest[0]
         return pick
+
+    def _over(self, frame: np.void, cube: int, place: str) -> bool:
+        """Whether a held cube is where it only has to sink to its place."""
+        at = frame["cubes"][cube][:2]
+        if place in TRAYS:
+            return bool(np.abs(at - frame["trays"][_SIDES.index(place)]).max() < 0.075)
+        others = np.delete(frame["cubes"][:, :2], cube, axis=0)
+        if place == TABLE:
+            trays = np.abs(frame["trays"] - at).max(axis=1) < 0.075
+            return not trays.any() and not (np.abs(others - at).max(axis=1) < 0.03).any()
+        return bool(np.hypot(*(frame["cubes"][index_of(frame, place)][:2] - at)) < _OVER)
+
+    def active_subtask(self, frame: np.void, goals: Sequence[CubeGoal]) -> str:
+        """As for any task; but a cube that is put somewhere for a while only, as when two are swapped, need not be
+        there any more once a later goal is reached."""
+        states = [self.goal_state(frame, goal) for goal in goals]
+        for number, goal in enumerate(goals):
+            later = [k for k in range(number + 1, len(goals)) if goals[k].colour == goal.colour]
+            if later and any(states[k] == prompts.DONE for k in range(number + 1, later[0] + 1)):
+                states[number] = prompts.DONE
+        missing = next((state for state in states if state.startswith(prompts.ABSENT)), None)
+        return missing or next((state for state in states if state != prompts.DONE), prompts.DONE)
+
+    def thought(self, frame: np.void, goals: Sequence[CubeGoal]) -> str:
+        """What matters on the frame: what is where, what is held, what is reached, and why the next step comes next."""
+        told = []
+        for index in np.argsort(frame["colours"]):
+            pixel = point(frame["cube_pixels"][index]).removeprefix("<point>").removesuffix("</point>")
+            told.append(f"{COLOURS[frame['colours'][index]]} {self.place_of(frame, index)} {pixel}")
+        reached = [self.goal_state(frame, goal) == prompts.DONE for goal in goals]
+        now = self.active_subtask(frame, goals)
+        if now == prompts.DONE:
+            why = "all is done"
+        elif now.startswith(prompts.ABSENT):
+            why = now
+        else:
+            goal = next(goal for goal, done in zip(goals, reached) if not done and now in goal.subtasks())
+            why = f"{sum(reached)} of {len(goals)} done, the {goal.colour} cube is not yet {_aim(goal)}"
+        return f"{', '.join(told)}; {why}."
 
     def point_front(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
         drawn = rng.random()
@@ -193,7 +223,7 @@ class CubeLanguage(Language):
             name, pixel = f"{COLOURS[frame['colours'][i]]} cube", frame["cube_pixels"][i]
         elif drawn < 0.9:
             i = int(rng.integers(2))
-            name, pixel = f"{TRAYS[i]} tray", frame["tray_pixels"][i]
+            name, pixel = f"{_SIDES[i]} tray", frame["tray_pixels"][i]
         else:
             name, pixel = "gripper", frame["hand_pixel"]
         return prompts.ask_suffix(f"Point to the {name}."), point(pixel)
@@ -211,12 +241,55 @@ class CubeLanguage(Language):
 
     def place_of(self, frame: np.void, index: int) -> str:
         place = PLACES[frame["where"][index]]
-        return f"on the {place}" if place == "table" else f"in the {place}"
+        return f"in the {place}" if place == "gripper" or place.endswith("tray") else f"on the {place}"
 
     def in_gripper(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
         held = np.flatnonzero(frame["where"] == PLACES.index("gripper"))
         answer = f"the {COLOURS[frame['colours'][held[0]]]} cube" if len(held) else "nothing"
         return prompts.ask_suffix("What is in the gripper?"), answer
+
+    def how_many(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
+        place = str(rng.choice(PLACES[:3]))
+        count = int((frame["where"] == PLACES.index(place)).sum())
+        preposition = "on" if place == TABLE else "in"
+        return prompts.ask_suffix(f"How many cubes are {preposition} the {place}?"), str(count)
+
+    def side(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
+        """Left is the robot's: +y. Cubes that hardly differ are not asked about."""
+        first, second = map(int, rng.permutation(3)[:2])
+        if abs(frame["cubes"][first][1] - frame["cubes"][second][1]) < 0.02:
+            return self.where(rng, frame)
+        word, sign = (("left", 1.0), ("right", -1.0))[int(rng.integers(2))]
+        names = [COLOURS[frame["colours"][index]] for index in (first, second)]
+        question = f"Is the {names[0]} cube {word} of the {names[1]} cube?"
+        yes = sign * (frame["cubes"][first][1] - frame["cubes"][second][1]) > 0
+        return prompts.ask_suffix(question), "yes" if yes else "no"
+
+    def inside(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
+        """Half of the time, about where it is."""
+        index = int(rng.integers(3))
+        place = PLACES[frame["where"][index]] if rng.random() < 0.5 else str(rng.choice(PLACES[:4]))
+        there = "in" if place == "gripper" or place.endswith("tray") else "on"
+        if place == f"{COLOURS[frame['colours'][index]]} cube":
+            return self.where(rng, frame)
+        question = f"Is the {COLOURS[frame['colours'][index]]} cube {there} the {place}?"
+        return prompts.ask_suffix(question), "yes" if PLACES[frame["where"][index]] == place else "no"
+
+    def box(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
+        index = int(rng.integers(3))
+        question = f"Draw a box around the {COLOURS[frame['colours'][index]]} cube."
+        return prompts.ask_suffix(question), box(frame["cube_boxes"][index])
+
+
+def there(place: str) -> str:
+    """A goal's place as ``PLACES`` has it."""
+    if place == TABLE:
+        return place
+    return f"{place} tray" if place in TRAYS else f"{place} cube"
+
+
+def _aim(goal: CubeGoal) -> str:
+    return "lifted" if goal.place is None else place_text(goal.place).removeprefix("place it ")
 
 
 LANGUAGE = CubeLanguage()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,6 +20,14 @@ CUBE_YAW = math.radians(15)
 TRAYS = {"left": (0.50, 0.27), "right": (0.50, -0.27)}  # m; left is the robot's left, +y
 TRAY_JITTER = 0.025  # m
 TRAY_INNER, TRAY_WALL, TRAY_FLOOR = 0.15, 0.015, 0.003  # m: floor's edge, wall's height, floor's thickness
+TABLE = "table"
+"""What the table is called where places are named, beside the trays' sides and the colours of cubes."""
+
+
+def rests_on(cube, other) -> bool:
+    """Whether a cube's centre (3,) is where it is when it rests on another one's."""
+    aside = max(abs(cube[0] - other[0]), abs(cube[1] - other[1]))
+    return aside < 0.6 * CUBE_SIZE and abs(cube[2] - other[2] - CUBE_SIZE) < 0.25 * CUBE_SIZE
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,24 @@ class CubeSpec:
     def colours(self) -> tuple[str, ...]:
         """The cubes' colours, in the order of ``cubes``."""
         return tuple(cube.colour for cube in self.cubes)
+
+    def in_trays(self, rng: np.random.Generator, places: Mapping[str, str]) -> CubeSpec:
+        """The same scene, cubes moved into trays: each colour's tray."""
+        rows, cubes = dict.fromkeys(TRAYS, 0), []
+        for cube in self.cubes:
+            if side := places.get(cube.colour):
+                x, y, _ = self.tray(side)
+                x += (0.0, 0.047, -0.047)[rows[side] % 3]  # beside each other
+                rows[side] += 1
+                jitter = rng.uniform(-0.003, 0.003, 2)
+                cube = replace(cube, x=float(x + jitter[0]), y=float(y + jitter[1]), yaw=cube.yaw / 3)
+            cubes.append(cube)
+        return replace(self, cubes=tuple(cubes))
+
+    def floor(self, x: float, y: float) -> float:
+        """Height of what is there under a cube, m."""
+        inside = any(max(abs(x - tray.x), abs(y - tray.y)) < TRAY_INNER / 2 for tray in self.trays)
+        return TRAY_FLOOR if inside else 0.0
 
     def tray(self, side: str) -> np.ndarray:
         """Centre of the named tray's floor surface, (3,) m in the base frame."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from wall_oss_ros.robots.profile import RobotProfile, load_profile
 from wall_oss_ros.sim.cell import OBJECT, RGB, ROBOT, TABLE_COLOUR, add_box, room
-from wall_oss_ros.sim.cubes.scene import CUBE_SIZE, TRAY, TRAY_INNER, TRAY_WALL, CubeSpec
+from wall_oss_ros.sim.cubes.scene import CUBE_SIZE, TABLE, TRAY, TRAY_INNER, TRAY_WALL, CubeSpec, rests_on
 from wall_oss_ros.sim.drawing import Box
 from wall_oss_ros.sim.world import World
 
@@ -38,7 +38,7 @@ class CubeSimulator(World):
     def _lay_out(self) -> None:
         for index, cube in enumerate(self.spec.cubes):
             self.model.geom(f"cube{index}").rgba[:3] = RGB[cube.colour]
-            self._put(index, (cube.x, cube.y, CUBE_SIZE / 2), cube.yaw)
+            self._put(index, (cube.x, cube.y, self.spec.floor(cube.x, cube.y) + CUBE_SIZE / 2), cube.yaw)
         for tray in self.spec.trays:
             self.model.body(f"{tray.side}_tray").pos[:] = (tray.x, tray.y, 0)
 
@@ -57,6 +57,12 @@ class CubeSimulator(World):
             poses[colour] = (pose[:3].copy(), pose[[4, 5, 6, 3]].copy())
         return poses
 
+    def corners(self, colour: str) -> np.ndarray:
+        """The corners (8, 3) of the cube of that colour."""
+        body = self.data.body(f"cube{self.spec.colours.index(colour)}")
+        signs = np.array(np.meshgrid(*[(-1, 1)] * 3)).reshape(3, -1).T
+        return body.xpos + CUBE_SIZE / 2 * signs @ body.xmat.reshape(3, 3).T
+
     def held(self) -> str | None:
         """The colour of the cube between the fingers, or None."""
         if not _HELD_OPENING[0] < self.arm.gripper_width < _HELD_OPENING[1]:
@@ -68,15 +74,19 @@ class CubeSimulator(World):
         return None
 
     def where(self, colour: str) -> str:
-        """ "gripper", "left tray", "right tray" or "table" for the cube of that colour."""
-        if self.held() == colour:
+        """ "gripper", "left tray", "right tray", "table", or or "red cube" (on which it rests), for that cube."""
+        held, poses = self.held(), self.cubes()
+        if held == colour:
             return "gripper"
-        centre = self.cubes()[colour][0]
+        centre = poses[colour][0]
+        for other, (below, _) in poses.items():
+            if other not in (colour, held) and rests_on(centre, below):
+                return f"{other} cube"
         for tray in self.spec.trays:
             inside = max(abs(centre[0] - tray.x), abs(centre[1] - tray.y)) < TRAY_INNER / 2
             if inside and 0 < centre[2] < CUBE_SIZE + TRAY_WALL:
                 return f"{tray.side} tray"
-        return "table"
+        return TABLE
 
     # Teleports
 

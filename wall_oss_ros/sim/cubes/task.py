@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from wall_oss_ros.sim.cubes.demonstrations import ARM, CubeEnvironment
-from wall_oss_ros.sim.cubes.language import FRAME, LANGUAGE, LIFTED, PLACES, TRAYS, CubeGoal, pick_text, place_text
+from wall_oss_ros.sim.cubes.goals import CubeGoal
+from wall_oss_ros.sim.cubes.language import FRAME, LANGUAGE, LIFTED, PLACES, subtask_texts, there
 from wall_oss_ros.sim.cubes.scene import CubeSpec
 from wall_oss_ros.sim.cubes.simulator import CubeSimulator
 from wall_oss_ros.sim.goals import COLOURS
@@ -47,13 +48,18 @@ class CubeTask(Task):
         return pixels
 
     def subtasks(self, frame: np.void) -> tuple[list[str], np.ndarray]:
-        names = [pick_text(COLOURS[c]) for c in frame["colours"]] + [place_text(t) for t in TRAYS]
-        if (frame["where"] == PLACES.index("gripper")).any():
-            return names, np.array([0.1, 0.1, 0.1, 0.35, 0.35])
-        weights = np.array([0.22, 0.22, 0.22, 0.08, 0.08])
-        # The cube at hand is where precision is learnt.
-        weights[np.linalg.norm(frame["cubes"] - frame["tcp"], axis=1).argmin()] += 0.18
-        return names, weights
+        names, held = subtask_texts(frame), np.flatnonzero(frame["where"] == PLACES.index("gripper"))
+        carrying = np.array([(frame["where"] == PLACES.index(f"{COLOURS[c]} cube")).any() for c in frame["colours"]])
+        if len(held):
+            weights = np.array([0.06, 0.06, 0.06, 0.23, 0.23, 0.12, 0.12, 0.12, 0.12])
+            weights[6 + held[0]] = 0  # nothing is put on itself
+        else:
+            weights = np.array([0.22, 0.22, 0.22, 0.05, 0.05, 0.03, 0.01, 0.01, 0.01])
+            # The cube at hand is where precision is learnt.
+            weights[np.linalg.norm(frame["cubes"] - frame["tcp"], axis=1).argmin()] += 0.18
+        weights[6:][carrying] = 0
+        weights[:3][carrying] *= 0.02  # what carries another cube is left alone
+        return names, weights / weights.sum()
 
     def lifted(self, environment: CubeEnvironment) -> str | None:
         return environment.simulator.held() if environment.simulator.arm.tcp[0][2] > LIFTED else None
@@ -78,8 +84,8 @@ class CubeTask(Task):
         cube = truth["cubes"].get(goal.colour)
         if cube is None:
             return False
-        if goal.kind == "place":
-            return cube["where"] == f"{goal.tray} tray"  # "gripper" as long as the fingers are around it
+        if goal.place is not None:  # "gripper" as long as the fingers are around it
+            return cube["where"] == there(goal.place)
         return cube["where"] == "gripper" and cube["position"][2] > _OFF_TABLE
 
     def where(self, colour: str, truth: Mapping) -> str:
@@ -88,4 +94,4 @@ class CubeTask(Task):
             return ""
         if cube["where"] == "gripper":
             return f"is in the gripper, {100 * cube['position'][2]:.0f} cm above the table"
-        return f"is {'on' if cube['where'] == 'table' else 'in'} the {cube['where']}"
+        return f"is {'in' if cube['where'].endswith('tray') else 'on'} the {cube['where']}"
