@@ -10,7 +10,9 @@ from wall_oss_ros.commands.eval import report
 from wall_oss_ros.sim import evaluate
 from wall_oss_ros.sim.closed_loop import Episode
 from wall_oss_ros.sim.cubes.demonstrations import ARM, CubeEnvironment
-from wall_oss_ros.sim.cubes.language import PLACES, TRAYS, CubeGoal
+from wall_oss_ros.sim.cubes.goals import CubeGoal
+from wall_oss_ros.sim.cubes.language import PLACES
+from wall_oss_ros.sim.cubes.scene import TRAYS
 from wall_oss_ros.sim.datasets import make_dataset
 from wall_oss_ros.sim.goals import COLOURS
 from wall_oss_ros.sim.lifting.language import LiftGoal

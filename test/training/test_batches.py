@@ -103,12 +103,12 @@ def felt_at(ids: torch.Tensor, propri: int) -> torch.Tensor:
 
 
 def test_a_batch_is_drawn_as_ever(made):
-    """The cubes' were the same before there was a second task: a run of then goes on as it would have."""
+    """A run that is resumed by later code goes on as it would have; when that is given up, it is said in CHANGELOG."""
     cubes = made["cubes"]
     stages = {stage.name: stage for stage in cubes.recipe.stages}
     drawn = cubes.batches.draw(np.arange(8), stages["integration 6"], 5)
     propri = cubes.model.config.propri_token_id
-    assert contents(drawn, propri) == "e681eb9730164e78"
+    assert contents(drawn, propri) == "d031d10b2d7202aa"
     presence, offsets = cell_labels(cubes.task.pixels(cubes.frames), 112, 4)
     assert digest(presence, offsets) == "874bd5f50a5a2170"
     again = cubes.batches.draw(np.arange(8), stages["integration 6"], 5)

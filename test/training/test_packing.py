@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from wall_oss_ros.model import WallOSS, WallOSSConfig
-from wall_oss_ros.training.packing import FAST, IGNORED, pack
+from wall_oss_ros.training.packing import FAST, IGNORED, SAID, pack
 
 HORIZON, STATE, PAD = 4, 7, 0
 PREFIX = [1, 2, 3, 4, 5]
@@ -55,7 +55,7 @@ def layout(language, acting, draws):
 @torch.no_grad()
 def test_branches_do_not_see_each_other(model):
     talk = [("a", [10, 11], [12, 13]), ("b", [14, 15, 16], [17])]
-    acts = [[20, STATE, 21], [22, 23, STATE]]
+    acts = [([20, STATE, 21], []), ([22, 23, STATE], [24, 25])]  # the second says something before it acts
     torch.manual_seed(1)
     chunks = torch.randn(1, 2 * 2 * HORIZON, 32)
     packed = layout([talk], [acts], draws=2)
@@ -67,11 +67,12 @@ def test_branches_do_not_see_each_other(model):
         at = packed.label_kinds[0] == number
         torch.testing.assert_close(together[0, :text][at], expected[0][alone.labels[0] != IGNORED])
         assert packed.labels[0][at].tolist() == answer
-    for branch, prompt in enumerate(acts):
+    assert packed.kinds == [["a", "b", SAID]] and packed.labels[0][packed.label_kinds[0] == 2].tolist() == [24, 25]
+    for branch, act in enumerate(acts):
         for draw in range(2):
             first = (branch * 2 + draw) * HORIZON
             chunk = chunks[:, first : first + HORIZON]
-            alone = layout([[]], [[prompt]], draws=1)
+            alone = layout([[]], [[act]], draws=1)
             expected = run(model, alone, chunk)[:, -HORIZON:]
             torch.testing.assert_close(together[:, text + first : text + first + HORIZON], expected)
 
@@ -105,3 +106,18 @@ def test_labels_of_fast_tokens_are_marked():
     packed = layout([[("ask", [10], [11, 12]), (FAST, [13, STATE], [14])]], [[]], draws=0)
     assert packed.labels[0][packed.motion[0]].tolist() == [14]
     assert packed.labels[0][~packed.motion[0] & (packed.labels[0] != IGNORED)].tolist() == [11, 12]
+
+
+@torch.no_grad()
+def test_motion_follows_from_what_is_said_before_it(model):
+    """And what is said is learnt as an answer to the acting prompt, whatever comes after it."""
+    chunk = torch.randn(1, HORIZON, 32, generator=torch.Generator().manual_seed(2))
+    prompt = [20, STATE, 21]
+    rows = [layout([[]], [[(prompt, said)]], draws=1) for said in ([24, 25], [24, 26], [])]
+    moved = [run(model, packed, chunk)[:, -HORIZON:] for packed in rows]
+    assert not torch.allclose(moved[0], moved[1]) and not torch.allclose(moved[0], moved[2])
+    asked = layout([[("a", prompt, [24, 25])]], [[]], draws=0)
+    expected = run(model, asked, chunk[:, :0])[0][asked.labels[0] != IGNORED]
+    found = run(model, rows[0], chunk)[0][: rows[0].input_ids.shape[1]][rows[0].labels[0] != IGNORED]
+    torch.testing.assert_close(found, expected)
+    assert rows[2].labels[0].eq(IGNORED).all() and rows[2].kinds == [[]]

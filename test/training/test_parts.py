@@ -12,7 +12,9 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model.config import NoiseConfig
 from wall_oss_ros.model.flow import sample_time
 from wall_oss_ros.policy import prompts
-from wall_oss_ros.sim.cubes.language import FRAME, LANGUAGE, PLACES, TRAYS, CubeGoal
+from wall_oss_ros.sim.cubes.goals import CubeGoal
+from wall_oss_ros.sim.cubes.language import FRAME, LANGUAGE, PLACES
+from wall_oss_ros.sim.cubes.scene import TRAYS
 from wall_oss_ros.sim.goals import COLOURS
 from wall_oss_ros.training import checkpointing
 from wall_oss_ros.training.optimization import learning_rate
@@ -28,7 +30,7 @@ def make_frame(where=("table", "table", "table"), heights=(0.02, 0.02, 0.02), tc
     frame["cubes"] = [[0.45, 0.1, heights[0]], [0.5, 0.0, heights[1]], [0.55, -0.1, heights[2]]]
     for i, place in enumerate(where):
         if place.endswith("tray"):
-            frame["cubes"][i][:2] = frame["trays"][TRAYS.index(place.split()[0])]
+            frame["cubes"][i][:2] = frame["trays"][list(TRAYS).index(place.split()[0])]
     frame["tcp"] = tcp
     frame["cube_pixels"] = [[10, 20], [np.nan, np.nan], [100, 111]]
     return frame
@@ -72,7 +74,7 @@ def test_instructions_mean_the_goals_they_come_with():
     rng = np.random.default_rng(0)
     for _ in range(300):
         text, goals = LANGUAGE.instruction(rng, make_frame())
-        assert LANGUAGE.parse(text) == goals
+        assert LANGUAGE.parse(text, LANGUAGE.look(make_frame())) == goals
 
 
 def test_a_cube_out_of_view_is_not_pointed_to():
@@ -212,4 +214,4 @@ def test_colours_of_the_scene_are_those_of_the_language():
     from wall_oss_ros.sim.cell import RGB
     from wall_oss_ros.sim.cubes import scene
 
-    assert tuple(RGB) == COLOURS and tuple(scene.TRAYS) == TRAYS
+    assert tuple(RGB) == COLOURS and tuple(scene.TRAYS) == LANGUAGE.slots["tray"]

@@ -168,7 +168,7 @@ def test_rows_with_nothing_to_say_see_or_do_have_gradients_of_zero_for_every_par
     batch = packed_batch(model, language=[])
     blind = [i for i in PREFIX if i != IMAGE]
     positions = np.tile(np.arange(len(blind)), (3, 1))
-    packed = pack([(blind, positions)] * 2, [[]] * 2, [[[20, 21]]] * 2, 2, HORIZON, PAD)
+    packed = pack([(blind, positions)] * 2, [[]] * 2, [[([20, 21], [])]] * 2, 2, HORIZON, PAD)
     grids, pictures = batch.image_grid_thw[:0], torch.zeros(2, dtype=torch.long)
     batch = replace(
         batch, packed=packed, pixel_values=batch.pixel_values[:0], image_grid_thw=grids, pictures=pictures,

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.sim.goals import COLOURS
+from wall_oss_ros.sim.goals import COLOURS, lasting
 from wall_oss_ros.sim.task import Task
 
 _SEEDS = 1000  # how far to look; any two colours that can be together are so in many scenes
@@ -61,7 +61,7 @@ class Judge:
     def __init__(self, task: Task, instruction: str):
         self._task = task
         try:
-            self._goals = task.language.parse(instruction)
+            self._goals = lasting(task.language.parse(instruction))
         except WallOSSError:  # somebody may publish anything
             self._goals = []
         self._since: float | None = None

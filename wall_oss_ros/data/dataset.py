@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from wall_oss_ros.policy import prompts
 from wall_oss_ros.policy.normalizer import Normalizer
 from wall_oss_ros.robots.profile import RobotProfile
 
@@ -32,6 +33,42 @@ class ActingSample(NamedTuple):
     text: str  # the subtask or instruction
     chunk: np.ndarray  # (H, A) float32, physical units
     mask: np.ndarray  # (H, A) bool: entries of the chunk that are known
+    said: str = ""  # what the model says before it acts: the subtask, or a thought and the subtask
+
+
+PATHS = ("subtask", "instruction", "spoken", "thought")
+"""From an instruction to motion: the subtask is given, and stands in the instruction's place; it is left out; the model
+says it first; the model says a thought and the subtask first."""
+
+
+def follow_path(
+    rng: np.random.Generator,
+    shares: Mapping[str, float],
+    instruction: str | None,
+    subtask: str | None,
+    thought: str | None = None,
+) -> tuple[str, str] | None:
+    """Draws one of ``PATHS`` that these texts allow: what is acted on, and what is said first, empty for nothing.
+
+    Args:
+        shares: by path, 0 where one is missing.
+
+    Returns:
+        None where no path with a share is possible.
+    """
+    ways = {
+        "subtask": (subtask, ""),
+        "instruction": (instruction, ""),
+        "spoken": (instruction, subtask),
+        "thought": (instruction, thought and subtask and prompts.thoughtful(thought, subtask)),
+    }
+    open_ = [path for path, (text, said) in ways.items() if shares.get(path, 0) > 0 and text and (said or said == "")]
+    if not open_:
+        return None
+    weights = np.array([shares[path] for path in open_])
+    text, said = ways[open_[rng.choice(len(open_), p=weights / weights.sum())]]
+    assert text is not None
+    return text, said or ""
 
 
 class Dataset(ABC):
@@ -75,8 +112,14 @@ class Dataset(ABC):
         """
 
     @abstractmethod
-    def acting(self, rng: np.random.Generator, index: int, count: int) -> list[ActingSample]:
-        """Draws up to ``count`` different things to be done, with the motion for each from this sample on."""
+    def acting(
+        self, rng: np.random.Generator, index: int, count: int, paths: Mapping[str, float] | None = None
+    ) -> list[ActingSample]:
+        """Draws up to ``count`` different things to be done, with the motion for each from this sample on.
+
+        Args:
+            paths: shares of ``PATHS``; None for what the dataset says itself.
+        """
 
     @abstractmethod
     def statistics(self) -> tuple[Normalizer, Normalizer]:

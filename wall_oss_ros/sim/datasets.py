@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from rich.progress import track
 
-from wall_oss_ros.data.dataset import ActingSample, Dataset, LanguageSample
+from wall_oss_ros.data.dataset import ActingSample, Dataset, LanguageSample, follow_path
 from wall_oss_ros.data.frames import FrameSet, is_made, write_frames
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy.normalizer import Normalizer, from_values
@@ -73,11 +73,32 @@ class SimulatedDataset(Dataset):
     ) -> LanguageSample:
         return LanguageSample(*self.task.language.sample(rng, self.frames.frames[index], kinds))
 
-    def acting(self, rng: np.random.Generator, index: int, count: int) -> list[ActingSample]:
+    def acting(
+        self, rng: np.random.Generator, index: int, count: int, paths: Mapping[str, float] | None = None
+    ) -> list[ActingSample]:
+        """Different subtasks, as a rule; of those of which ``paths`` make something else, some may be the same."""
         frame = self.frames.frames[index]
-        chosen = self.task.acting(rng, frame, count)
-        mask = np.broadcast_to(self._mask, (HORIZON, DOF))
-        return [ActingSample(text, self.task.actions(frame["chunks"][i]), mask) for text, i in chosen]
+        mask, found = np.broadcast_to(self._mask, (HORIZON, DOF)), []
+        for text, i in self.task.acting(rng, frame, count):
+            said = ""
+            if paths is not None and rng.random() * sum(paths.values()) >= paths.get("subtask", 0):
+                text, i, said = self._instructed(rng, frame, paths) or (text, i, said)
+            found.append(ActingSample(text, self.task.actions(frame["chunks"][i]), mask, said))
+        return found
+
+    def _instructed(
+        self, rng: np.random.Generator, frame: np.void, paths: Mapping[str, float]
+    ) -> tuple[str, int, str] | None:
+        """An instruction, the chunk for what it calls for, and what is said first; None where it calls for nothing."""
+        language, names = self.task.language, self.task.subtasks(frame)[0]
+        text, goals = language.instruction(rng, frame, absent_share=0.0)
+        subtask = language.active_subtask(frame, goals)
+        if subtask not in names:
+            return None
+        others = {path: share for path, share in paths.items() if path != "subtask"}
+        thought = language.thought(frame, goals) if others.get("thought") else None
+        way = follow_path(rng, others, text, subtask, thought)
+        return way and (way[0], names.index(subtask), way[1])
 
     def statistics(self) -> tuple[Normalizer, Normalizer]:
         """Least value and range. A position or angle that hardly moves gets ``_LEAST_RANGE`` around its middle, so that
@@ -155,7 +176,7 @@ def _settings(recipe: Recipe) -> dict:
     d = recipe.data
     return {
         "episodes": d.episodes, "posed_frames": d.posed_frames, "keep_every": d.keep_every, "seed": d.seed,
-        "robots": list(recipe.robots), "version": 2,
+        "robots": list(recipe.robots), "version": 3,
     }  # fmt: skip
 
 

@@ -39,6 +39,11 @@ class Goal(ABC):
     colour: str
     tray: str | None = None
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Colours of the things that have to be there for it."""
+        return (self.colour,)
+
     @abstractmethod
     def text(self) -> str:
         """The plain instruction."""
@@ -46,6 +51,11 @@ class Goal(ABC):
     @abstractmethod
     def subtasks(self) -> list[str]:
         """The subtasks in the words that the model was trained to use."""
+
+
+def lasting(goals: Sequence[Goal]) -> list[Goal]:
+    """Those that hold in the end: of several for one thing, the last."""
+    return list({goal.colour: goal for goal in goals}.values())
 
 
 def index_of(frame: np.void, colour: str) -> int | None:
@@ -115,8 +125,15 @@ class Language(ABC):
     def parse_clause(self, clause: str) -> Goal | None:
         """The goal of one clause in lower case, or None."""
 
-    def parse(self, text: str) -> list[Goal]:
+    def look(self, frame: np.void) -> Any:
+        """What of a frame decides what instructions mean on it; None where nothing does."""
+        return None
+
+    def parse(self, text: str, seen: Any = None) -> list[Goal]:
         """The goals that an instruction names, in order.
+
+        Args:
+            seen: as :meth:`look` gives it; without it, only what means the same on every frame is understood.
 
         Raises:
             WallOSSError: the instruction is empty, or is none that the simulation can judge.
@@ -163,9 +180,9 @@ class Language(ABC):
 
     def plan_text(self, frame: np.void, goals: Sequence[Goal]) -> str:
         """All subtasks, one a line; or what makes the instruction impossible."""
-        for goal in goals:
-            if index_of(frame, goal.colour) is None:
-                return absent(goal.colour, self.thing)
+        for colour in (colour for goal in goals for colour in goal.named):
+            if index_of(frame, colour) is None:
+                return absent(colour, self.thing)
         return "\n".join(line for goal in goals for line in goal.subtasks())
 
     # Samples

@@ -76,6 +76,10 @@ class Batches:
             return self.processor.encode(self.processor.with_state(asked, state, mask))
         return self._ids(asked)
 
+    def _said(self, text: str) -> list[int]:
+        """What is said between the acting prompt and the motion; nothing, or it has an end."""
+        return [*self.processor.encode(text), *self.end] if text else []
+
     def normalizers(self) -> tuple[Normalizer, Normalizer]:
         """Of states and of actions, as the robot has them when it drives.
 
@@ -113,7 +117,7 @@ class Batches:
                 for one in texts
                 if one is not None
             ]
-            acting.append(data.acting(rng, index, stage.acting_branches) if stage.acting_branches else [])
+            acting.append(data.acting(rng, index, stage.acting_branches, stage.paths) if stage.acting_branches else [])
             spelled = self._spelled(rng, index, stage.fast_branches, moves) if stage.fast_branches else []
             talk += [(FAST, self._act(text, state[row], state_mask[row]), answer) for text, answer in spelled]
             language.append(talk)
@@ -125,7 +129,7 @@ class Batches:
             [(self.prefix, self.positions)] * len(indices),
             language,
             [
-                [self._act(one.text, state[row], state_mask[row]) for one in branches]
+                [(self._act(one.text, state[row], state_mask[row]), self._said(one.said)) for one in branches]
                 for row, branches in enumerate(acting)
             ],
             stage.draws if branches else 0,

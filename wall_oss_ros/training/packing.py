@@ -5,7 +5,8 @@ A row is its prefix (the views), then language branches, then acting branches, t
 for each acting branch. A branch sees the prefix and itself, a chunk sees the prefix, its acting branch and itself, so
 that a row computes exactly what the same prompts would one by one, with the pictures encoded once. Showing one picture
 with several instructions is also what makes the words matter. FAST action tokens are a language branch: an answer to
-the acting prompt.
+the acting prompt. What is said before the motion, a subtask or a thought, is learnt as an answer to that prompt, and
+stands between it and the chunks: instruction, thought, subtask and action in one sequence, one gradient.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ IGNORED = -100
 PREFIX, NO_CHUNK, PADDING = 0, -1, -2
 FAST = "fast"
 """The kind of language whose answers are FAST action tokens."""
+SAID = "said"
+"""The kind of what is said between an instruction and the motion."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,8 @@ class Packed:
     labels: torch.Tensor  # (B, L): the token that position predicts, or IGNORED
     position_ids: torch.Tensor  # (3, B, L + M*K*H)
     attention_mask: torch.Tensor  # (B, 1, L + M*K*H, L + M*K*H) bool
-    kinds: list[list[str]]  # kind of each language branch of each row
-    label_kinds: torch.Tensor  # (B, L): index of the language branch a label belongs to, or IGNORED
+    kinds: list[list[str]]  # of each row: kind of each language branch, then of what acting branches say
+    label_kinds: torch.Tensor  # (B, L): which of these a label belongs to, or IGNORED
     motion: torch.Tensor  # (B, L) bool: labels that are FAST action tokens
 
     def rows(self, start: int, stop: int) -> Packed:
@@ -58,7 +61,7 @@ class Packed:
 def pack(
     prefixes: Sequence[tuple[Sequence[int], np.ndarray]],
     language: Sequence[Sequence[tuple[str, list[int], list[int]]]],
-    acting: Sequence[Sequence[list[int]]],
+    acting: Sequence[Sequence[tuple[list[int], list[int]]]],
     draws: int,
     horizon: int,
     pad_token: int,
@@ -69,14 +72,15 @@ def pack(
         prefixes: for each row, token ids of what all its branches share, image tokens expanded; and their M-RoPE
             positions (3, P).
         language: for each row, its language branches as (kind, prompt ids, answer ids with the end token).
-        acting: for each row, its acting branches' prompt ids; the same number for every row.
+        acting: for each row, its acting branches as (prompt ids, ids of what is said before the motion, which may be
+            none); the same number for every row.
         draws: noisy chunks for each acting branch (K).
         horizon: action tokens of a chunk (H).
         pad_token: fills rows up to the longest.
     """
     rows, branches = len(acting), len(acting[0])
     lengths = [
-        len(ids) + sum(len(p) + len(a) for _, p, a in talk) + sum(map(len, act))
+        len(ids) + sum(len(p) + len(a) for _, p, a in talk) + sum(len(p) + len(said) for p, said in act)
         for (ids, _), talk, act in zip(prefixes, language, acting)
     ]
     text = max(lengths)
@@ -102,18 +106,24 @@ def pack(
             label_kinds[row, at + len(prompt) - 1 : end - 1] = kind_index
             motion[row, at + len(prompt) - 1 : end - 1] = kind == FAST
             at = end
-        for k, prompt in enumerate(act):
+        spoken = len(talk)
+        for k, (prompt, said) in enumerate(act):
             number += 1
-            end = at + len(prompt)
-            ids[row, at:end] = prompt
-            positions[:, row, at:end] = follow + np.arange(len(prompt))
+            end = at + len(prompt) + len(said)
+            ids[row, at:end] = [*prompt, *said]
+            positions[:, row, at:end] = follow + np.arange(end - at)
             branch[row, at:end] = number
+            if said:
+                labels[row, at + len(prompt) - 1 : end - 1] = said
+                label_kinds[row, at + len(prompt) - 1 : end - 1] = spoken
+                spoken += 1
+            behind = end - at
             at = end
             first = text + k * draws * horizon
             last = first + draws * horizon
             branch[row, first:last] = number
             chunk[row, first:last] = k * draws + np.repeat(np.arange(draws), horizon)
-            positions[:, row, first:last] = follow + len(prompt) + np.tile(np.arange(horizon), draws)
+            positions[:, row, first:last] = follow + behind + np.tile(np.arange(horizon), draws)
 
     branch, chunk = torch.from_numpy(branch), torch.from_numpy(chunk)
     return Packed(
@@ -121,7 +131,9 @@ def pack(
         labels=torch.from_numpy(labels),
         position_ids=torch.from_numpy(positions),
         attention_mask=_mask(branch, chunk),
-        kinds=[[kind for kind, _, _ in talk] for talk in language],
+        kinds=[
+            [*(kind for kind, _, _ in talk), *(SAID for _, said in act if said)] for talk, act in zip(language, acting)
+        ],
         label_kinds=torch.from_numpy(label_kinds),
         motion=torch.from_numpy(motion),
     )

@@ -63,7 +63,7 @@ class QuestionBatches:
             packed=pack(
                 prefixes,
                 language,
-                [[act] * branches] * count,
+                [[(act, [])] * branches] * count,
                 stage.draws if branches else 0,
                 config.action_horizon,
                 self.tokenizer.token_to_id("<|endoftext|>"),

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import logging
+import math
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -144,6 +145,11 @@ class Stage(_Strict):
     language_branches: int = Field(ge=0, description="language samples for each observation")
     kinds: dict[str, float] | None = Field(default=None, description="shares of kinds of language, else the task's")
     acting_branches: int = Field(ge=0, description="instructions for each observation")
+    paths: dict[Literal["subtask", "instruction", "spoken", "thought"], Annotated[float, Field(ge=0)]] | None = Field(
+        default=None,
+        description="shares of the ways from instruction to motion: the subtask is given in its place; it is left out; "
+        "the model says it first; it says a thought and the subtask first. By default as task or mapping have it",
+    )
     draws: int = Field(default=2, gt=0, description="noise draws for each acting branch")
     fast_branches: int = Field(
         default=0, ge=0, description="instructions for each observation whose motion is to be said in FAST tokens"
@@ -155,6 +161,12 @@ class Stage(_Strict):
     language_weight: float = Field(default=1.0, ge=0)
     fast_weight: float = Field(default=1.0, ge=0)
     flow_weight: float = Field(default=1.0, ge=0)
+
+    @model_validator(mode="after")
+    def _require_a_path(self) -> Stage:
+        if self.paths is not None and not 0 < sum(self.paths.values()) < math.inf:
+            raise ValueError("paths are shares, one of them above 0")
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -76,21 +76,34 @@ class BranchReader:
         return [(instruction, subtask) for instruction, subtask in pairs if instruction and subtask]
 
     def acting(
-        self, rng: np.random.Generator, episode: int, row: int, count: int, words: EpisodeWords, motion: Motion
+        self,
+        rng: np.random.Generator,
+        episode: int,
+        row: int,
+        count: int,
+        words: EpisodeWords,
+        motion: Motion,
+        paths: Table[str, float] | None = None,
     ) -> list[ActingSample]:
-        """Draws up to ``count`` different texts to act on in a row, by their weights, each with its motion."""
-        table, found = self._table(episode), dict[str, int]()
+        """Draws up to ``count`` different texts to act on in a row, by their weights, each with its motion.
+
+        Args:
+            paths: see :meth:`~wall_oss_ros.data.dataset.Dataset.acting`.
+        """
+        table, found = self._table(episode), dict[tuple[str, str], int]()
         weights = table[WEIGHT][row] if WEIGHT in table else np.ones(len(table[TASK][row]))
         for branch in np.flatnonzero(table[KNOWN][row].any(-1) & (weights > 0)):
-            for text in words.followed(*self._texts(table, row, int(branch))):
-                found.setdefault(text, int(branch))
+            for way in words.followed(*self._texts(table, row, int(branch)), rng=rng, paths=paths):
+                found.setdefault(way, int(branch))
         if not found:
             return []
-        texts, branches = list(found), np.array(list(found.values()))
+        ways, branches = list(found), np.array(list(found.values()))
         shares = weights[branches].astype(float)
-        chosen = rng.choice(len(texts), size=min(count, len(texts)), replace=False, p=shares / shares.sum())
+        chosen = rng.choice(len(ways), size=min(count, len(ways)), replace=False, p=shares / shares.sum())
         chunks, known = self._chunks(table, motion, np.full(len(chosen), row), branches[chosen])
-        return [ActingSample(texts[one], chunk, told) for one, chunk, told in zip(chosen, chunks, known)]
+        return [
+            ActingSample(ways[one][0], chunk, told, ways[one][1]) for one, chunk, told in zip(chosen, chunks, known)
+        ]
 
     def all_chunks(self, episode: int, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
         """The chunks (N, H, A) of all branches of an episode, and which entries are known."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wall_oss_ros.data.dataset import LanguageSample
+from wall_oss_ros.data.dataset import LanguageSample, follow_path
 from wall_oss_ros.data.mapping.columns import Columns
 from wall_oss_ros.data.mapping.spec import Language
 from wall_oss_ros.errors import WallOSSError
@@ -52,19 +52,39 @@ class EpisodeWords:
         said = [text for text in self.subtasks if text and text != prompts.DONE]
         return [text for text, before in zip(said, [None, *said]) if text != before]
 
-    def acting(self, rng: np.random.Generator, row: int, count: int) -> list[str]:
-        """Up to ``count`` different texts that the motion from a row on follows."""
-        found = self.followed(self._worded(rng, row), self.subtasks[row])
+    def acting(
+        self, rng: np.random.Generator, row: int, count: int, paths: Mapping[str, float] | None = None
+    ) -> list[tuple[str, str]]:
+        """Up to ``count`` different texts that the motion from a row on follows, each with what is said before it.
+
+        Args:
+            paths: see :meth:`~wall_oss_ros.data.dataset.Dataset.acting`.
+        """
+        found = self.followed(self._worded(rng, row), self.subtasks[row], self.thoughts[row], rng, paths)
         if len(found) > count:
             found = [found[i] for i in rng.permutation(len(found))[:count]]
         return found
 
-    def followed(self, instruction: str | None, subtask: str | None) -> list[str]:
-        """The texts that motion for both is shown with. That all is done is nothing to act on."""
+    def followed(
+        self,
+        instruction: str | None,
+        subtask: str | None,
+        thought: str | None = None,
+        rng: np.random.Generator | None = None,
+        paths: Mapping[str, float] | None = None,
+    ) -> list[tuple[str, str]]:
+        """The texts that motion for both is shown with, each with what is said before it: as the mapping has it, or one
+        that ``rng`` draws from ``paths``. That all is done is nothing to act on.
+
+        Where there are no subtasks at all, the instruction is followed whatever the paths.
+        """
         subtask, over = (None, True) if subtask == prompts.DONE else (subtask, False)
+        if paths is not None and rng is not None:
+            way = None if over else follow_path(rng, paths, instruction, subtask, thought)
+            return [way] if way else [(instruction, "")] if instruction and not subtask and not over else []
         alone = [] if over else [subtask or instruction]
         texts = {"instruction": [instruction], "subtask": alone, "both": [instruction, subtask]}
-        return list(dict.fromkeys(text for text in texts[self.settings.acts_on] if text))
+        return [(text, "") for text in dict.fromkeys(texts[self.settings.acts_on]) if text]
 
     def language(
         self,

@@ -187,13 +187,15 @@ class RecordedDataset(Dataset):
         called = () if self._branches is None else self._branches.called(episode, row)
         return self.words(episode).language(rng, row, kinds, called)
 
-    def acting(self, rng: np.random.Generator, index: int, count: int) -> list[ActingSample]:
+    def acting(
+        self, rng: np.random.Generator, index: int, count: int, paths: Mapping[str, float] | None = None
+    ) -> list[ActingSample]:
         episode, row = self.place(int(index))
         if self._branches is not None:
-            return self._branches.acting(rng, episode, row, count, self.words(episode), self.motion(episode))
-        texts = self.words(episode).acting(rng, row, count)
+            return self._branches.acting(rng, episode, row, count, self.words(episode), self.motion(episode), paths)
+        ways = self.words(episode).acting(rng, row, count, paths)
         chunk, known = self.chunks(np.array([index]))
-        return [ActingSample(text, chunk[0], known[0]) for text in texts]
+        return [ActingSample(text, chunk[0], known[0], said) for text, said in ways]
 
     def chunks(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The chunks from samples (B,) on: (B, H, A) float32, and which entries are known, (B, H, A) bool."""
@@ -256,7 +258,8 @@ class RecordedDataset(Dataset):
 
     def texts(self, rng: np.random.Generator, index: int) -> list[str]:
         episode, row = self.place(int(index))
-        return [*map(prompts.act_suffix, self.words(episode).acting(rng, row, 2)), *super().texts(rng, index)]
+        acted = [prompts.act_suffix(text) for text, _ in self.words(episode).acting(rng, row, 2)]
+        return [*acted, *super().texts(rng, index)]
 
     def vocabulary(self) -> list[str]:
         said = self._words.vocabulary(self._episodes)

@@ -15,7 +15,7 @@ import numpy as np
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.sim.cubes import expert, instructions
 from wall_oss_ros.sim.cubes.expert import PICK, PLACE, ExpertState
-from wall_oss_ros.sim.cubes.language import FRAME, PLACES, seen
+from wall_oss_ros.sim.cubes.language import FRAME, LANGUAGE, PLACES
 from wall_oss_ros.sim.cubes.scene import CUBE_SIZE, TABLE, TRAYS, CubeSpec
 from wall_oss_ros.sim.cubes.simulator import CubeSimulator
 from wall_oss_ros.sim.environment import DT, HORIZON, Environment
@@ -158,7 +158,7 @@ class CubeEnvironment(Environment):
         if result.ok:
             simulator.place_robot(result.q, expert.OPEN)
         self.goals = []
-        _, _, goals = instructions.draw(rng, seen(self.truth()[()]))
+        _, _, goals = instructions.draw(rng, LANGUAGE.look(self.truth()[()]))
         for goal in goals:
             self.goals.append(goal)
             steps = [(PICK, goal.colour)] + ([] if goal.place is None else [(PLACE, goal.place)])

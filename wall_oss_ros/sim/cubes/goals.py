@@ -28,6 +28,10 @@ class CubeGoal(Goal):
     on: str | None = None
 
     @property
+    def named(self) -> tuple[str, ...]:
+        return (self.colour,) if self.on is None else (self.colour, self.on)
+
+    @property
     def place(self) -> str | None:
         """Where it goes: a tray's side, the table, a cube's colour; None where it is only picked up."""
         return {"place": self.tray, "table": TABLE, "stack": self.on}.get(self.kind)

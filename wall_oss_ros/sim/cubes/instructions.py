@@ -7,7 +7,9 @@ frame. Phrasings under ``unseen`` are never shown in training: evaluation asks w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -19,19 +21,22 @@ from wall_oss_ros.sim.goals import COLOURS
 
 _SIDE = 0.02  # m from the middle of the table: nearer to it, no tray is the nearer one
 
+ORDINALS = {
+    "leftmost cube": 0,
+    "rightmost cube": -1,
+    "middle cube": 1,
+    "first cube from the left": 0,
+    "second cube from the left": 1,
+    "third cube from the left": 2,
+}
+"""How a cube is named by its place in the row, with its number from the robot's left."""
 WARM = ("red", "yellow")
 """What "sort by colour" puts in the left tray; the other colours go to the right."""
-
-
-def into(colour: str, tray: str) -> CubeGoal:
-    return CubeGoal("place", colour, tray)
-
-
-class Meant(NamedTuple):
-    """What a drawn instruction says (the words of its slots), and what it asks for."""
-
-    slots: Mapping[str, str]
-    goals: list[CubeGoal]
+SLOTS: Mapping[str, Sequence[str]] = {
+    "c": COLOURS, "d": COLOURS, "t": tuple(TRAYS), "u": tuple(TRAYS), "o": tuple(ORDINALS),
+}  # fmt: skip
+"""What may stand in a phrase's slots; c and d are different colours, t and u mean the same or different trays."""
+Words = Mapping[str, str]
 
 
 class Form(NamedTuple):
@@ -40,111 +45,79 @@ class Form(NamedTuple):
     Attributes:
         share: of the instructions that are drawn.
         phrases: in training; ``unseen``: in evaluation alone. Slots are in braces.
-        draw: what it is to mean on a frame; None where the frame does not allow it. Colours come from the second
-            argument, which now and then names one that is not there.
+        goals: what it means, given the words of its slots and a frame; None where the frame does not allow it.
     """
 
     share: float
     phrases: tuple[str, ...]
     unseen: tuple[str, ...]
-    draw: Callable[[np.random.Generator, Callable[[], str], Seen], Meant | None]
+    goals: Callable[[Words, Seen], list[CubeGoal] | None]
 
 
-def _tray(rng: np.random.Generator) -> str:
-    return str(rng.choice(tuple(TRAYS)))
+def into(colour: str, tray: str) -> CubeGoal:
+    return CubeGoal("place", colour, tray)
 
 
-def _other(tray: str) -> str:
-    return next(side for side in TRAYS if side != tray)
+def _two(words: Words, _: Seen) -> list[CubeGoal]:
+    return [into(words["c"], words["t"]), into(words["d"], words["u"])]
 
 
-def _pick(rng, colour, seen):
-    c = colour()
-    return Meant({"c": c}, [CubeGoal("pick", c)])
+def _out(words: Words, seen: Seen) -> list[CubeGoal] | None:
+    lying = seen.lying(f"{words['t']} tray")
+    return [CubeGoal("table", lying[0])] if len(lying) == 1 else None
 
 
-def _place(rng, colour, seen):
-    c, t = colour(), _tray(rng)
-    return Meant({"c": c, "t": t}, [into(c, t)])
-
-
-def _two(rng, colour, seen):
-    c, d = map(str, rng.permutation(seen.colours)[:2])
-    t, u = _tray(rng), _tray(rng)
-    return Meant({"c": c, "t": t, "d": d, "u": u}, [into(c, t), into(d, u)])
-
-
-def _table(rng, colour, seen):
-    c = colour()
-    return Meant({"c": c}, [CubeGoal("table", c)])
-
-
-def _stack(rng, colour, seen):
-    c, d = map(str, rng.permutation(seen.colours)[:2])
-    if any(place == f"{colour} cube" for colour in (c, d) for place in seen.where.values()):
+def _stack(words: Words, seen: Seen) -> list[CubeGoal] | None:
+    carrying = {place.removesuffix(" cube") for place in seen.where.values() if place.endswith(" cube")}
+    if carrying & {words["c"], words["d"]}:
         return None  # what carries a cube is not moved, and carries no other
-    return Meant({"c": c, "d": d}, [CubeGoal("stack", c, on=d)])
+    return [CubeGoal("stack", words["c"], on=words["d"])]
 
 
-def _all(rng, colour, seen):
-    t = _tray(rng)
-    return Meant({"t": t}, [into(c, t) for c in seen.colours])
+def _all(words: Words, seen: Seen) -> list[CubeGoal]:
+    return [into(colour, words["t"]) for colour in seen.colours]
 
 
-def _except(rng, colour, seen):
-    c, t = str(rng.choice(seen.colours)), _tray(rng)
-    return Meant({"c": c, "t": t}, [into(other, t) for other in seen.colours if other != c])
+def _except(words: Words, seen: Seen) -> list[CubeGoal]:
+    return [into(colour, words["t"]) for colour in seen.colours if colour != words["c"]]
 
 
-def _rest(rng, colour, seen):
-    c, t = str(rng.choice(seen.colours)), _tray(rng)
-    others = [into(other, _other(t)) for other in seen.colours if other != c]
-    return Meant({"c": c, "t": t, "u": _other(t)}, [into(c, t), *others])
+def _rest(words: Words, seen: Seen) -> list[CubeGoal] | None:
+    if words["t"] == words["u"]:
+        return None
+    return [into(words["c"], words["t"]), *_except({"c": words["c"], "t": words["u"]}, seen)]
 
 
-def _clear(rng, colour, seen):
+def _clear(_: Words, seen: Seen) -> list[CubeGoal] | None:
     lying = seen.lying(TABLE)
-    if not lying or any(abs(seen.at[c][1]) < _SIDE for c in lying):
+    if not lying or any(abs(seen.at[colour][1]) < _SIDE for colour in lying):
         return None
-    return Meant({}, [into(c, "left" if seen.at[c][1] > 0 else "right") for c in lying])
+    return [into(colour, "left" if seen.at[colour][1] > 0 else "right") for colour in lying]
 
 
-def _sort(rng, colour, seen):
-    return Meant({}, [into(c, "left" if c in WARM else "right") for c in seen.colours])
+def _sort(_: Words, seen: Seen) -> list[CubeGoal]:
+    return [into(colour, "left" if colour in WARM else "right") for colour in seen.colours]
 
 
-def _swap(rng, colour, seen):
-    left, right = seen.lying("left tray"), seen.lying("right tray")
-    if not left or not right:
+def _swap(words: Words, seen: Seen) -> list[CubeGoal] | None:
+    """By way of the table: one hand holds one cube."""
+    first, second = words["c"], words["d"]
+    places = [seen.where.get(colour, "").removesuffix(" tray") for colour in (first, second)]
+    if {*places} != {*TRAYS}:
         return None
-    pair = [(str(rng.choice(left)), "left"), (str(rng.choice(right)), "right")]
-    (c, t), (d, u) = pair if rng.random() < 0.5 else pair[::-1]
-    return Meant({"c": c, "d": d}, [CubeGoal("table", c), into(d, t), into(c, u)])
+    return [CubeGoal("table", first), into(second, places[0]), into(first, places[1])]
 
 
-def _ordinal(rng, colour, seen):
-    row = seen.from_left()
-    if len(row) < 2:
+def _ordinal(words: Words, seen: Seen) -> list[CubeGoal] | None:
+    row, word = seen.from_left(), words["o"]
+    if len(row) < 2 or (len(row) < 3 and word.startswith(("middle", "third"))):
         return None
-    names = {"leftmost": row[0], "rightmost": row[-1], "first": row[0], "second": row[1]}
-    if len(row) == 3:
-        names |= {"middle": row[1], "third": row[2]}
-    word = str(rng.choice(list(names)))
-    from_left = " from the left" if word in ("first", "second", "third") else ""
-    t = _tray(rng)
-    return Meant({"o": word, "f": from_left, "t": t}, [into(names[word], t)])
+    return [into(row[ORDINALS[word]], words["t"])]
 
 
-def _beside(rng, colour, seen):
-    c, t = str(rng.choice(seen.colours)), _tray(rng)
-    found = seen.next_to(c)
-    return None if found is None else Meant({"c": c, "t": t}, [into(found, t)])
-
-
-def _out(rng, colour, seen):
-    t = _tray(rng)
-    lying = seen.lying(f"{t} tray")
-    return Meant({"t": t}, [CubeGoal("table", lying[0])]) if len(lying) == 1 else None
+def _beside(words: Words, seen: Seen) -> list[CubeGoal] | None:
+    found = seen.next_to(words["c"])
+    return None if found is None else [into(found, words["t"])]
 
 
 FORMS: Mapping[str, Form] = {
@@ -152,7 +125,7 @@ FORMS: Mapping[str, Form] = {
         0.08,
         ("pick up the {c} cube", "grasp the {c} cube", "lift the {c} cube"),
         ("take the {c} cube", "lift up the {c} cube"),
-        _pick,
+        lambda words, _: [CubeGoal("pick", words["c"])],
     ),
     "place": Form(
         0.30,
@@ -164,7 +137,7 @@ FORMS: Mapping[str, Form] = {
             "pick up the {c} cube and place it in the {t} tray",
         ),
         ("place the {c} cube into the {t} tray", "take the {c} cube and put it in the {t} tray"),
-        _place,
+        lambda words, _: [into(words["c"], words["t"])],
     ),
     "two": Form(
         0.10,
@@ -184,7 +157,7 @@ FORMS: Mapping[str, Form] = {
             "place the {c} cube on the table",
         ),
         ("move the {c} cube to the table",),
-        _table,
+        lambda words, _: [CubeGoal("table", words["c"])],
     ),
     "out": Form(
         0.03,
@@ -244,8 +217,8 @@ FORMS: Mapping[str, Form] = {
     ),
     "ordinal": Form(
         0.05,
-        ("put the {o} cube{f} in the {t} tray", "move the {o} cube{f} to the {t} tray"),
-        ("place the {o} cube{f} in the {t} tray",),
+        ("put the {o} in the {t} tray", "move the {o} to the {t} tray"),
+        ("place the {o} in the {t} tray",),
         _ordinal,
     ),
     "beside": Form(
@@ -257,6 +230,7 @@ FORMS: Mapping[str, Form] = {
 }  # fmt: skip
 _NAMES = tuple(FORMS)
 _SHARES = np.array([form.share for form in FORMS.values()]) / sum(form.share for form in FORMS.values())
+_SLOT = re.compile(r"\{(\w)\}")
 
 
 def draw(
@@ -269,25 +243,52 @@ def draw(
     """A random instruction about a frame: its form, its words, what it asks for.
 
     Args:
-        absent_share: how often a form that names one colour names one that no cube has.
+        absent_share: how often an instruction names a colour that no cube has.
         forms: of these, alike often; of all, by their shares, where there are none.
         unseen: in words that training does not show.
 
     Raises:
         ValueError: the frame allows none of ``forms``.
     """
-
-    def colour() -> str:
-        absent = seen.missing and rng.random() < absent_share
-        return str(rng.choice(seen.missing if absent else seen.colours))
-
-    for _ in range(100):
+    for _ in range(12):
         name = str(rng.choice(forms)) if forms else _NAMES[rng.choice(len(_NAMES), p=_SHARES)]
         form = FORMS[name]
-        if (meant := form.draw(rng, colour, seen)) is not None:
-            phrase = str(rng.choice(form.unseen if unseen else form.phrases))
-            return name, phrase.format(**meant.slots), meant.goals
+        for _ in range(12):
+            first, second = map(str, rng.permutation(seen.colours)[:2])
+            if seen.missing and rng.random() < absent_share:
+                first = str(rng.choice(seen.missing))
+            words = {"c": first, "d": second, **{slot: str(rng.choice(SLOTS[slot])) for slot in "tuo"}}
+            if goals := form.goals(words, seen):
+                return name, str(rng.choice(form.unseen if unseen else form.phrases)).format(**words), goals
     raise ValueError(f"the scene allows no instruction of the form {', '.join(forms)}")
+
+
+def meaning(text: str, seen: Seen | None) -> list[CubeGoal] | None:
+    """What an instruction in lower case asks for; None where it is none of these, or the frame does not allow it.
+
+    Args:
+        seen: the frame; None where it is not known: then only what means the same on every frame is understood.
+    """
+    for form in FORMS.values():
+        for phrase in (*form.phrases, *form.unseen):
+            if (match := _pattern(phrase).fullmatch(text)) is None:
+                continue
+            words = match.groupdict()
+            if "d" in words and words["c"] == words["d"]:
+                return None
+            try:
+                return form.goals(words, _UNKNOWN if seen is None else seen) or None
+            except KeyError:  # a colour that is not there, or nothing is known of the frame
+                return None
+    return None
+
+
+_UNKNOWN = Seen({}, {})
+
+
+@cache
+def _pattern(phrase: str) -> re.Pattern[str]:
+    return re.compile(_SLOT.sub(lambda match: f"(?P<{match[1]}>{'|'.join(SLOTS[match[1]])})", phrase))
 
 
 UNCLEAR: Mapping[str, str] = {
@@ -322,4 +323,4 @@ def senseless(rng: np.random.Generator) -> str:
 
 
 def _filled(rng: np.random.Generator, text: str) -> str:
-    return text.format(c=rng.choice(COLOURS), t=_tray(rng))
+    return text.format(c=rng.choice(COLOURS), t=rng.choice(SLOTS["t"]))

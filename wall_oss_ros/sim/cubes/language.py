@@ -13,6 +13,7 @@ from types import MappingProxyType
 import numpy as np
 
 from wall_oss_ros.policy import prompts
+from wall_oss_ros.policy.known_sentences import normalise
 from wall_oss_ros.sim.cubes import instructions
 from wall_oss_ros.sim.cubes.goals import CubeGoal, pick_text, place_text
 from wall_oss_ros.sim.cubes.scene import TABLE, TRAYS
@@ -62,13 +63,6 @@ def subtask_texts(frame: np.void) -> list[str]:
     """What may be done on a frame, in the order of its chunks."""
     colours = [COLOURS[index] for index in frame["colours"]]
     return [*map(pick_text, colours), *map(place_text, (*TRAYS, TABLE, *colours))]
-
-
-def seen(frame: np.void) -> Seen:
-    """A frame as instructions see it."""
-    colours = [COLOURS[index] for index in frame["colours"]]
-    where = {colour: PLACES[place] for colour, place in zip(colours, frame["where"])}
-    return Seen(where, dict(zip(colours, frame["cubes"])))
 
 
 class CubeLanguage(Language):
@@ -130,6 +124,14 @@ class CubeLanguage(Language):
     def random_goal(self, rng: np.random.Generator, colours: Sequence[str]) -> CubeGoal:
         return CubeGoal("place", str(rng.choice(colours)), str(rng.choice(_SIDES)))
 
+    def look(self, frame: np.void) -> Seen:
+        colours = [COLOURS[index] for index in frame["colours"]]
+        where = {colour: PLACES[place] for colour, place in zip(colours, frame["where"])}
+        return Seen(where, dict(zip(colours, frame["cubes"])))
+
+    def parse(self, text: str, seen: Seen | None = None) -> list[CubeGoal]:
+        return instructions.meaning(normalise(text), seen) or super().parse(text, seen)
+
     def parse_clause(self, clause: str) -> CubeGoal | None:
         if match := _PLACE.fullmatch(clause):
             return CubeGoal("place", match[1], match[2])
@@ -143,7 +145,7 @@ class CubeLanguage(Language):
     def instruction(
         self, rng: np.random.Generator, frame: np.void, absent_share: float = 0.06
     ) -> tuple[str, list[CubeGoal]]:
-        _, text, goals = instructions.draw(rng, seen(frame), absent_share)
+        _, text, goals = instructions.draw(rng, self.look(frame), absent_share)
         return text, goals
 
     def not_followed(self, rng: np.random.Generator) -> tuple[str, str]:
@@ -160,8 +162,8 @@ class CubeLanguage(Language):
         Everything follows from what the views show, so the model can learn to say it: a cube that was dropped has to be
         picked up again, one that is being let go at its place is not yet placed.
         """
-        for colour in (goal.colour, goal.on):
-            if colour is not None and index_of(frame, colour) is None:
+        for colour in goal.named:
+            if index_of(frame, colour) is None:
                 return absent(colour, self.thing)
         cube = index_of(frame, goal.colour)
         position, where = frame["cubes"][cube], PLACES[frame["where"][cube]]

@@ -47,7 +47,7 @@ class Seen:
 
     def next_to(self, colour: str) -> str | None:
         """The cube on the table that is nearest to another one; None where two are about as near."""
-        if self.where[colour] != TABLE:
+        if self.where.get(colour) != TABLE:
             return None
         others = [other for other in self.lying(TABLE) if other != colour]
         far = sorted((float(np.linalg.norm(self.at[other] - self.at[colour])), other) for other in others)

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -134,8 +135,8 @@ class LiftLanguage(Language):
         match = _LIFT.fullmatch(clause)
         return LiftGoal("lift", match[1] or match[2]) if match else None
 
-    def parse(self, text: str) -> list[LiftGoal]:
-        named = super().parse(text)
+    def parse(self, text: str, seen: Any = None) -> list[LiftGoal]:
+        named = super().parse(text, seen)
         if len(named) > 1:
             raise WallOSSError(f'"{text}" names {len(named)} trays, but two hands lift one.', f"{self.usage}.")
         return named
