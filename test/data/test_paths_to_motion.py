@@ -37,7 +37,7 @@ def test_shares_are_kept():
         (("tidy up", None, None), {("tidy up", "")}),
         (("tidy up", None, "The cup lies."), {("tidy up", "")}),  # a thought without what follows from it
         ((None, "pick up the cup", "The cup lies."), {("pick up the cup", "")}),
-        (("tidy up", "pick up the cup", None), {("pick up the cup", ""), ("tidy up", ""), ("tidy up", "pick up the cup")}),
+        ((*TEXTS[:2], None), {(TEXTS[1], ""), (TEXTS[0], ""), TEXTS[:2]}),
         ((None, None, None), {None}),
         (("", "", ""), {None}),
     ],

@@ -41,7 +41,8 @@ def seen(**places) -> Seen:
     return LANGUAGE.look(frame(**places))
 
 
-SCENES = [{}, {"red": "left tray"}, {"red": "left tray", "blue": "right tray"}, {"red": "blue cube"}]
+SWAPPED = {"red": "left tray", "blue": "right tray"}
+SCENES = [{}, {"red": "left tray"}, SWAPPED, {"red": "blue cube"}]
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -84,7 +85,7 @@ def test_no_phrase_of_evaluation_is_one_of_training():
         ("put the second cube from the left in the left tray", {}, "blue left"),
         ("put the rightmost cube in the left tray", {}, "yellow left"),
         ("put the cube next to the yellow one in the left tray", {}, "blue left"),
-        ("swap the red cube and the blue cube", {"red": "left tray", "blue": "right tray"}, "red table, blue left, red right"),
+        ("swap the red cube and the blue cube", SWAPPED, "red table, blue left, red right"),
         ("take the cube out of the left tray", {"yellow": "left tray"}, "yellow table"),
     ],
 )  # fmt: skip
