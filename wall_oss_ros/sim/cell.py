@@ -21,6 +21,9 @@ RGB = {
 }
 """Red, green and blue of what carries a colour, 0 to 1."""
 TABLE_COLOUR = (0.66, 0.63, 0.60)
+TABLE = "table"  # the name of its surface
+CLUTTER = 2
+"""How many things there are that nobody names: a tin and a box."""
 TIMESTEP = 0.002  # s
 ROBOT, OBJECT = 1, 2  # contact bits: the robot touches objects, never itself
 
@@ -108,6 +111,18 @@ def add_box(body, box: Box, colour):
     geom = body.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=half, pos=box.centre, rgba=(*colour, 1), group=2)
     geom.contype, geom.conaffinity = OBJECT, ROBOT
     return geom
+
+
+def add_clutter(body) -> None:
+    """Things to be seen and not touched, out of sight until :class:`~wall_oss_ros.sim.appearance.Look` shows them."""
+    shapes = (
+        (mujoco.mjtGeom.mjGEOM_CYLINDER, (0.03, 0.025, 0), 0.025, (0.88, 0.87, 0.83)),
+        (mujoco.mjtGeom.mjGEOM_BOX, (0.035, 0.02, 0.015), 0.015, (0.45, 0.28, 0.52)),
+    )
+    for number, (shape, size, height, colour) in enumerate(shapes):
+        thing = body.add_body(name=f"clutter{number}", pos=[0, 0, -3])
+        geom = thing.add_geom(type=shape, size=size, pos=[0, 0, height], rgba=(*colour, 1), group=2)
+        geom.contype = geom.conaffinity = 0
 
 
 def _servos(profile: RobotProfile) -> Iterator[tuple[str, float, float, float, float]]:

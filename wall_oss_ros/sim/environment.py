@@ -11,6 +11,7 @@ import numpy as np
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile, load_profile
+from wall_oss_ros.sim.appearance import Appearance
 from wall_oss_ros.sim.goals import Goal
 from wall_oss_ros.sim.world import IMAGE_SIZE, World
 
@@ -43,9 +44,11 @@ class Environment(ABC):
         self.goals: list[Goal] = []
         self.simulator = self.simulator_type(self.spec.random(rng), self.profile)
 
-    def new_scene(self) -> None:
-        """Another random scene, the robot at home."""
-        self.simulator.reset(self.spec.random(self.rng))
+    def new_scene(self, spec=None) -> None:
+        """Another random scene, or this one, the robot at home; every second one looks otherwise than the plain one."""
+        self.simulator.reset(self.spec.random(self.rng) if spec is None else spec)
+        plain = self.rng.random() < 0.5
+        self.simulator.dress(Appearance() if plain else Appearance.random(self.rng, self.simulator.standing_cameras))
 
     @abstractmethod
     def truth(self) -> np.ndarray:

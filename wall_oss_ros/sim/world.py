@@ -14,6 +14,7 @@ from wall_oss_ros.policy.observation import Observation
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.sim import cell
+from wall_oss_ros.sim.appearance import Appearance, Look
 from wall_oss_ros.sim.render import Renderer
 from wall_oss_ros.sim.servos import ServoArm, ServoJoints
 
@@ -44,6 +45,7 @@ class World(ABC):
         self._base = cell.base_body(model, profile)
         self._views = tuple(view.name for view in profile.views)
         self._renderers: dict[tuple[int, int], Renderer] = {}
+        self._look = Look(model)
         self.reset()
 
     def reset(self, spec=None) -> None:
@@ -59,6 +61,16 @@ class World(ABC):
         for part in self.parts.values():
             part.place_joints(part.home)
         mujoco.mj_forward(self.model, self.data)
+
+    def dress(self, appearance: Appearance = Appearance()) -> None:
+        """Makes the scene look otherwise, or plain again; a reset leaves that as it is."""
+        self._look.put_on(appearance)
+        mujoco.mj_forward(self.model, self.data)
+
+    @property
+    def standing_cameras(self) -> tuple[str, ...]:
+        """Cameras that no arm carries."""
+        return self._look.cameras
 
     @abstractmethod
     def _lay_out(self) -> None:

@@ -152,7 +152,7 @@ class CubeEnvironment(Environment):
 
     def demonstrate(self, keep_every: int) -> Iterator[tuple[np.ndarray, np.void]]:
         rng, simulator = self.rng, self.simulator
-        self.simulator.reset(self._scene())
+        self.new_scene(self._scene())
         start = np.array([0.36, 0.0, 0.30]) + rng.uniform((-0.04, -0.15, -0.12), (0.16, 0.15, 0.03))
         result = self.arm.ik(start, self.down, simulator.arm.home)
         if result.ok:

@@ -10,7 +10,7 @@ import mujoco
 import numpy as np
 
 from wall_oss_ros.robots.profile import RobotProfile, load_profile
-from wall_oss_ros.sim.cell import OBJECT, RGB, ROBOT, TABLE_COLOUR, add_box, room
+from wall_oss_ros.sim.cell import OBJECT, RGB, ROBOT, TABLE_COLOUR, add_box, add_clutter, room
 from wall_oss_ros.sim.cubes.scene import CUBE_SIZE, TABLE, TRAY, TRAY_INNER, TRAY_WALL, CubeSpec, rests_on
 from wall_oss_ros.sim.drawing import Box
 from wall_oss_ros.sim.world import World
@@ -74,7 +74,7 @@ class CubeSimulator(World):
         return None
 
     def where(self, colour: str) -> str:
-        """ "gripper", "left tray", "right tray", "table", or or "red cube" (on which it rests), for that cube."""
+        """ "gripper", "left tray", "right tray", "table", or "red cube" (on which it rests), for that cube."""
         held, poses = self.held(), self.cubes()
         if held == colour:
             return "gripper"
@@ -124,6 +124,7 @@ def build_model(spec: CubeSpec, profile: RobotProfile) -> mujoco.MjModel:
     world = room(profile, floor=-0.75)
     ground = world.worldbody
     add_box(ground, Box((1.5, 1.6, 0.04), (0.40, 0, -0.02)), TABLE_COLOUR).name = "table"
+    add_clutter(ground)
     for tray in spec.trays:
         body = ground.add_body(name=f"{tray.side}_tray", pos=[tray.x, tray.y, 0])
         for name, box in TRAY.items():
