@@ -66,7 +66,10 @@ def test_nothing_is_varied_that_is_not_asked_for(world):
 
 
 def test_where_things_are_in_pictures_follows_the_camera(world):
-    world.dress(drawn(world, ["camera"], 3))
-    at = world.project(VIEW, np.array([0.5, 0.0, 0.3]))
     world.dress()
-    assert np.abs(at - world.project(VIEW, np.array([0.5, 0.0, 0.3]))).max() > 0.2
+    camera = world.camera(VIEW)
+    ahead = camera["position"] + 0.8 * camera["rotation"][:, 2]
+    at = world.project(VIEW, ahead)
+    world.dress(drawn(world, ["camera"], 3))
+    assert np.abs(at - world.project(VIEW, ahead)).max() > 0.2
+    world.dress()
