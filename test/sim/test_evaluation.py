@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from wall_oss_ros.commands.eval import report
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.policy import prompts
 from wall_oss_ros.sim import evaluate
 from wall_oss_ros.sim.closed_loop import Episode
 from wall_oss_ros.sim.cubes.demonstrations import ARM, CubeEnvironment
@@ -174,3 +176,22 @@ def test_a_dataset_does_not_depend_on_the_number_of_processes(tmp_path):
 
 def test_layout_of_labels():
     assert slice(7, 14) == ARM and tuple(TRAYS) == ("left", "right")
+
+
+def test_long_instructions_have_scenes_in_which_something_is_left_to_do():
+    cases = evaluate.instructed_cases(CUBES, 3 * len(CUBES.forms), 0, CUBES.forms, True, ["light"])
+    assert cases == evaluate.instructed_cases(CUBES, 3 * len(CUBES.forms), 0, CUBES.forms, True, ["light"])
+    assert [case.form for case in cases] == [*CUBES.forms] * 3 and len({case.look.lamp for case in cases}) > 30
+    environment = CUBES.environment(np.random.default_rng(0))
+    for case in cases:
+        environment.simulator.reset(case.scene)
+        frame = environment.truth()[()]
+        assert CUBES.language.parse(case.instruction, CUBES.language.look(frame)) == [*case.goals], case.instruction
+        assert CUBES.language.active_subtask(frame, case.goals) not in (prompts.DONE, ""), case.instruction
+    environment.simulator.close()
+    with pytest.raises(WallOSSError, match="no form of instruction 'juggle'"):
+        evaluate.instructed_cases(CUBES, 1, 0, ["juggle"])
+    lifting = task_of("dual_arm")
+    assert evaluate.instructed_cases(lifting, 2, 0)[0].goals[0].kind == "lift"
+    with pytest.raises(WallOSSError, match="all words"):
+        evaluate.instructed_cases(lifting, 1, 0, unseen=True)

@@ -8,6 +8,7 @@ both as JSON with all episodes, and a contact sheet of pictures.
 examples:
   wall-oss eval --episodes 20
   wall-oss eval --robot dual_arm --episodes 20
+  wall-oss eval --episodes 60 --forms all --unseen-words --varied light,camera --model runs/train
   wall-oss eval --episodes 100 --seed 3 --steering 10 --model runs/train --output runs/eval
 """
 
@@ -38,6 +39,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="scenes with all their tasks (default: none)",
     )
     parser.add_argument(
+        "--forms",
+        type=text,
+        metavar="NAME,...",
+        help="instructions of these forms in turn, or all of them by their shares in training: all",
+    )
+    parser.add_argument(
+        "--unseen-words", action="store_true", help="instructions of --forms in words that training does not show"
+    )
+    parser.add_argument(
+        "--varied", type=text, metavar="WHAT,...", help="scenes that look otherwise: light, camera, clutter"
+    )
+    parser.add_argument(
         "--seed", type=whole(0, SEED_LIMIT), default=0, metavar="S", help="which unseen scenes (default: %(default)s)"
     )
     parser.add_argument(
@@ -58,6 +71,8 @@ def main(args: argparse.Namespace) -> int:
     from wall_oss_ros.policy.checkpoints import model_directory
     from wall_oss_ros.robots.profile import load_profile
 
+    if args.unseen_words and not args.forms:
+        raise WallOSSError("--unseen-words is about the instructions of --forms.", "Add --forms all.")
     if args.episodes + args.steering == 0:
         raise WallOSSError("There is nothing to run.", "Give --episodes or --steering.")
     profile = load_profile(args.robot)
@@ -68,18 +83,41 @@ def main(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from wall_oss_ros.policy.fit import require_fit
-    from wall_oss_ros.sim.evaluate import random_cases, steering_cases
+    from wall_oss_ros.sim.evaluate import instructed_cases, random_cases, steering_cases
     from wall_oss_ros.sim.registry import task_of
 
     task = task_of(profile)
     require_fit(model, profile)  # here rather than in each worker
     console = Console(highlight=False)
     if args.episodes:
-        _evaluate("one task a scene", task, random_cases(task, args.episodes, args.seed), args, model, output, console)
+        if args.forms or args.varied:
+            forms = [] if args.forms in (None, "all") else _names(args.forms)
+            varied = _varied(args.varied)
+            cases = instructed_cases(task, args.episodes, args.seed, forms, args.unseen_words, varied)
+        else:
+            cases = random_cases(task, args.episodes, args.seed)
+        _evaluate("one task a scene", task, cases, args, model, output, console)
     if args.steering:
         cases = steering_cases(task, args.steering, args.seed)
         _evaluate("every task in the same scene", task, cases, args, model, output / "steering", console)
     return 0
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in (part.strip() for part in text.split(",")) if name]
+
+
+def _varied(text: str | None) -> list[str]:
+    """
+    Raises:
+        WallOSSError: something else cannot be varied.
+    """
+    from wall_oss_ros.sim.appearance import KINDS
+
+    names = _names(text or "")
+    if unknown := sorted({*names} - {*KINDS}):
+        raise WallOSSError(f"--varied {unknown[0]} is not known.", f"Name some of {', '.join(KINDS)}.")
+    return names
 
 
 def _evaluate(title: str, task, cases, args: argparse.Namespace, model: Path, output: Path, console) -> None:
@@ -122,6 +160,8 @@ def report(task, summary: dict) -> list[str]:
             )
     if (seconds := summary["seconds_of_successes"]) is not None:
         lines.append(f"{seconds:5.1f} s  simulated, median of the successes")
+    for form, value in summary.get("forms", {}).items():
+        lines.append(f"{form:>12} | {value['hits']} of {value['of']}")
     for what in (task.thing, task.place):
         if what is not None:
             lines += _table(what, summary[f"{what}_table"])

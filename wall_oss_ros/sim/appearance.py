@@ -80,6 +80,9 @@ class Appearance:
         return cls(**values)
 
 
+PLAIN = Appearance()
+
+
 class Look:
     """Dresses one model, and undresses it.
 

@@ -11,7 +11,7 @@ import numpy as np
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile, load_profile
-from wall_oss_ros.sim.appearance import Appearance
+from wall_oss_ros.sim.appearance import PLAIN, Appearance
 from wall_oss_ros.sim.goals import Goal
 from wall_oss_ros.sim.world import IMAGE_SIZE, World
 
@@ -48,7 +48,7 @@ class Environment(ABC):
         """Another random scene, or this one, the robot at home; every second one looks otherwise than the plain one."""
         self.simulator.reset(self.spec.random(self.rng) if spec is None else spec)
         plain = self.rng.random() < 0.5
-        self.simulator.dress(Appearance() if plain else Appearance.random(self.rng, self.simulator.standing_cameras))
+        self.simulator.dress(PLAIN if plain else Appearance.random(self.rng, self.simulator.standing_cameras))
 
     @abstractmethod
     def truth(self) -> np.ndarray:

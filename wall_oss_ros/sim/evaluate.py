@@ -6,14 +6,16 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy import Policy
+from wall_oss_ros.sim.appearance import PLAIN, Appearance
 from wall_oss_ros.sim.closed_loop import ClosedLoop, Episode
 from wall_oss_ros.sim.datasets import in_processes
 from wall_oss_ros.sim.goals import Goal
@@ -32,6 +34,8 @@ class Case:
     scene: Any  # as ``Task.scene`` makes it
     goals: tuple[Goal, ...]
     instruction: str
+    form: str = ""  # of the instruction, where the task has several
+    look: Appearance = PLAIN
 
 
 def random_cases(task: Task, episodes: int, seed: int) -> list[Case]:
@@ -42,6 +46,39 @@ def random_cases(task: Task, episodes: int, seed: int) -> list[Case]:
         rng = np.random.default_rng([SEED_SPACE + seed, number, 1])
         goal = task.language.random_goal(rng, scene.colours)
         cases.append(Case(number, scene, (goal,), goal.text()))
+    return cases
+
+
+def instructed_cases(
+    task: Task,
+    episodes: int,
+    seed: int,
+    forms: Sequence[str] = (),
+    unseen: bool = False,
+    varied: Collection[str] = (),
+) -> list[Case]:
+    """One unseen scene each, with an instruction that training could have drawn.
+
+    Args:
+        forms: of these forms, in turn; of any, by their shares, where there are none.
+        unseen: in words that training does not show.
+        varied: how scenes look otherwise than the plain one, of ``appearance.KINDS``.
+
+    Raises:
+        WallOSSError: the task has no such forms, or no words that training does not show.
+    """
+    if unknown := sorted({*forms} - {*task.forms}):
+        known = ", ".join(task.forms) or "none"
+        raise WallOSSError(f"There is no form of instruction {unknown[0]!r}.", f"Known ones: {known}.")
+    if unseen and not task.forms:
+        raise WallOSSError("Training shows all words of this task.", "Leave --unseen-words out.")
+    cases = []
+    for number in range(episodes):
+        rng = np.random.default_rng([SEED_SPACE + seed, number, 2])
+        wanted = [forms[number % len(forms)]] if forms else []
+        scene, form, text, goals = task.instructed(rng, wanted, unseen)
+        look = Appearance.random(rng, [task.profile.views[0].name], varied) if varied else PLAIN
+        cases.append(Case(number, scene, tuple(goals), text, form, look))
     return cases
 
 
@@ -75,6 +112,7 @@ def _start_worker(model: str, robot: str) -> None:
 
 
 def _run_case(case: Case) -> Episode:
+    _loop.environment.simulator.dress(case.look)
     return _loop.run(case.scene, case.instruction, list(case.goals), seed=1000 * case.number)
 
 
@@ -158,7 +196,10 @@ def write_report(folder: Path, task: Task, cases: Sequence[Case], episodes: Sequ
     """Writes ``evaluation.json`` and ``contact_sheet.png``; returns the summary."""
     folder.mkdir(parents=True, exist_ok=True)
     summary = summarise(task, episodes)
-    details = [{"scene": case.number, **episode.summary()} for case, episode in zip(cases, episodes)]
+    for form in sorted({case.form for case in cases if case.form}):
+        of = [episode for case, episode in zip(cases, episodes) if case.form == form]
+        summary.setdefault("forms", {})[form] = share(sum(e.success for e in of), len(of))
+    details = [{"scene": case.number, "form": case.form, **episode.summary()} for case, episode in zip(cases, episodes)]
     (folder / "evaluation.json").write_text(json.dumps({**about, **summary, "details": details}, indent=1))
     contact_sheet(episodes, folder / "contact_sheet.png")
     return summary

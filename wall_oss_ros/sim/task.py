@@ -35,6 +35,7 @@ class Task(ABC):
         slots: the entries of the 20-D layout that the task moves, those of the record's chunks.
         things: what may be in view, by name.
         place: what it may be put into, in a word; None where it is put nowhere.
+        forms: names of the forms of its instructions, where there are several.
     """
 
     language: Language
@@ -43,6 +44,7 @@ class Task(ABC):
     slots: slice
     things: tuple[str, ...]
     place: str | None = None
+    forms: tuple[str, ...] = ()
 
     def __init__(self, profile: RobotProfile):
         self.profile = profile
@@ -82,6 +84,19 @@ class Task(ABC):
                 f"Name {count} different ones of {', '.join(COLOURS)}, separated by commas.",
             )
         return self.recoloured(spec, names)
+
+    def instructed(
+        self, rng: np.random.Generator, forms: Sequence[str] = (), unseen: bool = False
+    ) -> tuple[Any, str, str, list[Goal]]:
+        """A random scene, and an instruction for it: its form, its words, its goals.
+
+        Args:
+            forms: of these; of any where there are none.
+            unseen: in words that training does not show.
+        """
+        scene = self.spec.random(rng)
+        goal = self.language.random_goal(rng, scene.colours)
+        return scene, "", goal.text(), [goal]
 
     @abstractmethod
     def recoloured(self, spec, colours: tuple[str, ...]):

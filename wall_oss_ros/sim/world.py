@@ -14,7 +14,7 @@ from wall_oss_ros.policy.observation import Observation
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.sim import cell
-from wall_oss_ros.sim.appearance import Appearance, Look
+from wall_oss_ros.sim.appearance import PLAIN, Appearance, Look
 from wall_oss_ros.sim.render import Renderer
 from wall_oss_ros.sim.servos import ServoArm, ServoJoints
 
@@ -62,7 +62,7 @@ class World(ABC):
             part.place_joints(part.home)
         mujoco.mj_forward(self.model, self.data)
 
-    def dress(self, appearance: Appearance = Appearance()) -> None:
+    def dress(self, appearance: Appearance = PLAIN) -> None:
         """Makes the scene look otherwise, or plain again; a reset leaves that as it is."""
         self._look.put_on(appearance)
         mujoco.mj_forward(self.model, self.data)

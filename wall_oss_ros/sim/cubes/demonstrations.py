@@ -152,7 +152,7 @@ class CubeEnvironment(Environment):
 
     def demonstrate(self, keep_every: int) -> Iterator[tuple[np.ndarray, np.void]]:
         rng, simulator = self.rng, self.simulator
-        self.new_scene(self._scene())
+        self.new_scene(CubeSpec.random_with_trays(rng, 0.35))
         start = np.array([0.36, 0.0, 0.30]) + rng.uniform((-0.04, -0.15, -0.12), (0.16, 0.15, 0.03))
         result = self.arm.ik(start, self.down, simulator.arm.home)
         if result.ok:
@@ -163,14 +163,6 @@ class CubeEnvironment(Environment):
             self.goals.append(goal)
             steps = [(PICK, goal.colour)] + ([] if goal.place is None else [(PLACE, goal.place)])
             yield from self._follow(steps, keep_every)
-
-    def _scene(self) -> CubeSpec:
-        """A scene in which some cubes may lie in trays already, as for a swap or to be put back."""
-        spec = self.spec.random(self.rng)
-        if self.rng.random() < 0.65:
-            return spec
-        sides = {colour: str(self.rng.choice(tuple(TRAYS))) for colour in spec.colours if self.rng.random() < 0.6}
-        return spec.in_trays(self.rng, sides)
 
     def _follow(self, subtasks: list, keep_every: int) -> Iterator[tuple[np.ndarray, np.void]]:
         rng, simulator = self.rng, self.simulator

@@ -89,10 +89,25 @@ class CubeSpec:
             cubes.append(cube)
         return replace(self, cubes=tuple(cubes))
 
+    @classmethod
+    def random_with_trays(cls, rng: np.random.Generator, share: float) -> CubeSpec:
+        """A random scene; in ``share`` of them, some cubes lie in trays, as for a swap or to be put back."""
+        spec = cls.random(rng)
+        if rng.random() >= share:
+            return spec
+        sides = {colour: str(rng.choice(tuple(TRAYS))) for colour in spec.colours if rng.random() < 0.6}
+        return spec.in_trays(rng, sides)
+
+    def place(self, cube: Cube) -> str:
+        """Where a cube stands: in a tray, "left tray" or "right tray", or on the table."""
+        for tray in self.trays:
+            if max(abs(cube.x - tray.x), abs(cube.y - tray.y)) < TRAY_INNER / 2:
+                return f"{tray.side} tray"
+        return TABLE
+
     def floor(self, x: float, y: float) -> float:
         """Height of what is there under a cube, m."""
-        inside = any(max(abs(x - tray.x), abs(y - tray.y)) < TRAY_INNER / 2 for tray in self.trays)
-        return TRAY_FLOOR if inside else 0.0
+        return 0.0 if self.place(Cube("", x, y)) == TABLE else TRAY_FLOOR
 
     def tray(self, side: str) -> np.ndarray:
         """Centre of the named tray's floor surface, (3,) m in the base frame."""
