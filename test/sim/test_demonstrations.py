@@ -29,6 +29,7 @@ from wall_oss_ros.sim.cubes import demonstrations as cube_demonstrations
 from wall_oss_ros.sim.datasets import SimulatedDataset
 from wall_oss_ros.sim.demonstrate import failed_folder, make_demonstrations
 from wall_oss_ros.sim.episodes import demonstrations
+from wall_oss_ros.sim.goals import INSTRUCTED
 from wall_oss_ros.sim.registry import task_of
 from wall_oss_ros.training.batches import Batches
 from wall_oss_ros.training.pipeline import make_config, make_tokenizer, set_statistics
@@ -65,7 +66,7 @@ class Asked(SimulatedDataset):
             goals = own.parse(asked.prompt.removeprefix(before).removesuffix(after), own.look(frame))
             answer = own.active_subtask if asked.kind == "reason" else own.plan_text
             return LanguageSample(asked.kind, asked.prompt, answer(frame, goals))
-        drawn, kinds = np.random.default_rng(0), {name: 1.0 for name in own.material if name not in suffixes}
+        drawn, kinds = np.random.default_rng(0), {name: 1.0 for name in own.material if name not in INSTRUCTED}
         for _ in range(3000):
             _, prompt, answer = own.sample(drawn, frame, kinds)
             if prompt == asked.prompt:
@@ -186,7 +187,7 @@ def test_an_edit_keeps_what_branches_say(cubes, tmp_path):
 
 
 def test_failures_are_kept_apart_and_marked(tmp_path, monkeypatch):
-    monkeypatch.setattr(cube_demonstrations, "MOST_STEPS", 64)  # too few for some
+    monkeypatch.setattr(cube_demonstrations, "MOST_STEPS", 40)  # too few for some
     folder, said = tmp_path / "cubes", []
     made = make_demonstrations("franka", 1, 0, folder, 1, said.append)
     assert made.episodes == 1 and made.failed >= 1 and sum("failed" in line for line in said) == made.failed

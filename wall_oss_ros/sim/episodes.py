@@ -19,7 +19,7 @@ from wall_oss_ros.policy import prompts
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.sim.environment import DT, HORIZON
-from wall_oss_ros.sim.goals import Goal
+from wall_oss_ros.sim.goals import INSTRUCTED, Goal
 from wall_oss_ros.sim.task import Task
 from wall_oss_ros.sim.world import IMAGE_SIZE
 
@@ -142,7 +142,7 @@ class EpisodeMaker:
     def _questions(self, record: np.void, rng: np.random.Generator) -> dict[str, str]:
         """Questions about a frame, with their answers."""
         language = self._task.language
-        kinds = {kind: share for kind, (share, _) in language.material.items() if kind not in ("reason", "plan")}
+        kinds = {kind: share for kind, (share, _) in language.material.items() if kind not in INSTRUCTED}
         drawn = [language.sample(rng, record, kinds) for _ in range(_QUESTIONS)]
         return {prompt.removeprefix(_FIRST).removesuffix(_LAST): answer for _, prompt, answer in drawn}
 

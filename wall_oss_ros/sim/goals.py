@@ -21,6 +21,8 @@ from wall_oss_ros.policy import prompts
 
 COLOURS = ("red", "green", "blue", "yellow")
 NOT_IN_VIEW = "not in view"
+INSTRUCTED = ("reason", "plan", "reason_thought", "plan_thought")
+"""Kinds of samples that are about an instruction; all others are questions about what is seen."""
 ANY_COLOUR = f"({'|'.join(COLOURS)})"
 """A group of a regular expression."""
 _JOIN = re.compile(r",? (?:and then|and|then) (?!(?:place|put|lift) it)")
