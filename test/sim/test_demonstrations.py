@@ -187,16 +187,16 @@ def test_an_edit_keeps_what_branches_say(cubes, tmp_path):
 
 
 def test_failures_are_kept_apart_and_marked(tmp_path, monkeypatch):
-    monkeypatch.setattr(cube_demonstrations, "MOST_STEPS", 40)  # too few for some
+    monkeypatch.setattr(cube_demonstrations, "MOST_STEPS", 64)  # too few for some
     folder, said = tmp_path / "cubes", []
-    made = make_demonstrations("franka", 1, 0, folder, 1, said.append)
+    made = make_demonstrations("franka", 1, 1, folder, 1, said.append)
     assert made.episodes == 1 and made.failed >= 1 and sum("failed" in line for line in said) == made.failed
     good, bad = open_dataset(folder), open_dataset(failed_folder(folder))
     assert [one.extra["success"] for one in good.episodes] == [True]
     assert [one.extra["success"] for one in bad.episodes] == [False] * made.failed
     with pytest.raises(WallOSSError, match="no episode is left to train on"):
         recorded(failed_folder(folder), "franka")
-    again = make_demonstrations("franka", 1, 0, folder, 1, said.append)
+    again = make_demonstrations("franka", 1, 1, folder, 1, said.append)
     assert again == made._replace(new=0)
 
 

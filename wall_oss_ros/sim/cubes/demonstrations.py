@@ -13,9 +13,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from wall_oss_ros.robots.profile import RobotProfile
-from wall_oss_ros.sim.cubes import expert, instructions
+from wall_oss_ros.sim.cubes import expert
 from wall_oss_ros.sim.cubes.expert import PICK, PLACE, ExpertState
-from wall_oss_ros.sim.cubes.language import FRAME, LANGUAGE, PLACES
+from wall_oss_ros.sim.cubes.instructed import scene_with_instruction
+from wall_oss_ros.sim.cubes.language import FRAME, PLACES
 from wall_oss_ros.sim.cubes.scene import CUBE_SIZE, TABLE, TRAYS, CubeSpec
 from wall_oss_ros.sim.cubes.simulator import CubeSimulator
 from wall_oss_ros.sim.environment import DT, HORIZON, Environment
@@ -152,13 +153,13 @@ class CubeEnvironment(Environment):
 
     def demonstrate(self, keep_every: int) -> Iterator[tuple[np.ndarray, np.void]]:
         rng, simulator = self.rng, self.simulator
-        self.new_scene(CubeSpec.random_with_trays(rng, 0.35))
+        scene, _, _, goals = scene_with_instruction(rng)
+        self.new_scene(scene)
         start = np.array([0.36, 0.0, 0.30]) + rng.uniform((-0.04, -0.15, -0.12), (0.16, 0.15, 0.03))
         result = self.arm.ik(start, self.down, simulator.arm.home)
         if result.ok:
             simulator.place_robot(result.q, expert.OPEN)
         self.goals = []
-        _, _, goals = instructions.draw(rng, LANGUAGE.look(self.truth()[()]))
         for goal in goals:
             self.goals.append(goal)
             steps = [(PICK, goal.colour)] + ([] if goal.place is None else [(PLACE, goal.place)])

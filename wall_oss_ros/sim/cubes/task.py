@@ -11,9 +11,9 @@ import numpy as np
 from wall_oss_ros.sim.cubes import instructions
 from wall_oss_ros.sim.cubes.demonstrations import ARM, CubeEnvironment
 from wall_oss_ros.sim.cubes.goals import CubeGoal
+from wall_oss_ros.sim.cubes.instructed import scene_with_instruction
 from wall_oss_ros.sim.cubes.language import FRAME, LANGUAGE, LIFTED, PLACES, subtask_texts, there
-from wall_oss_ros.sim.cubes.scene import CUBE_SIZE, CubeSpec
-from wall_oss_ros.sim.cubes.seen import Seen
+from wall_oss_ros.sim.cubes.scene import CubeSpec
 from wall_oss_ros.sim.cubes.simulator import CubeSimulator
 from wall_oss_ros.sim.goals import COLOURS
 from wall_oss_ros.sim.task import Task
@@ -38,19 +38,7 @@ class CubeTask(Task):
     def instructed(
         self, rng: np.random.Generator, forms: Sequence[str] = (), unseen: bool = False
     ) -> tuple[CubeSpec, str, str, list[CubeGoal]]:
-        while True:
-            scene = CubeSpec.random_with_trays(rng, 1.0 if {*forms} & {"swap", "out"} else 0.35)
-            where = {cube.colour: scene.place(cube) for cube in scene.cubes}
-            seen = Seen(where, {cube.colour: np.array([cube.x, cube.y, CUBE_SIZE / 2]) for cube in scene.cubes})
-            try:
-                form, text, goals = instructions.draw(rng, seen, forms=forms, unseen=unseen)
-            except ValueError:
-                continue
-            # What is reached already shows nothing.
-            if not all(where.get(goal.colour) == there(goal.place) for goal in goals if goal.place is not None):
-                return scene, form, text, goals
-            if any(goal.place is None for goal in goals):
-                return scene, form, text, goals
+        return scene_with_instruction(rng, forms, unseen)
 
     def recoloured(self, spec: CubeSpec, colours: tuple[str, ...]) -> CubeSpec:
         return replace(spec, cubes=tuple(replace(cube, colour=name) for cube, name in zip(spec.cubes, colours)))

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scenes with an instruction for which there is something left to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from wall_oss_ros.sim.cubes import instructions
+from wall_oss_ros.sim.cubes.goals import CubeGoal
+from wall_oss_ros.sim.cubes.language import there
+from wall_oss_ros.sim.cubes.scene import CUBE_SIZE, CubeSpec
+from wall_oss_ros.sim.cubes.seen import Seen
+
+_IN_TRAYS = 0.35
+"""Share of scenes in which some cubes lie in trays from the start."""
+_NEED_TRAYS = {"swap", "out"}  # forms that mean something only then
+
+
+def scene_with_instruction(
+    rng: np.random.Generator, forms: Sequence[str] = (), unseen: bool = False
+) -> tuple[CubeSpec, str, str, list[CubeGoal]]:
+    """A random scene and an instruction: its form, its words, its goals; not all of them are reached already.
+
+    Args:
+        forms, unseen: as :func:`instructions.draw` has them.
+    """
+    while True:
+        scene = CubeSpec.random_with_trays(rng, 1.0 if _NEED_TRAYS & {*forms} else _IN_TRAYS)
+        where = {cube.colour: scene.place(cube) for cube in scene.cubes}
+        at = {cube.colour: np.array([cube.x, cube.y, CUBE_SIZE / 2]) for cube in scene.cubes}
+        try:
+            form, text, goals = instructions.draw(rng, Seen(where, at), forms=forms, unseen=unseen)
+        except ValueError:  # not on this scene
+            continue
+        if any(goal.place is None or where[goal.colour] != there(goal.place) for goal in goals):
+            return scene, form, text, goals
