@@ -190,6 +190,7 @@ class FakePolicy:
         return [word for word in text.split() if word == "frobnicate"]
 
     lists_instructions = False
+    judges_plans = False
 
     def understood(self, text: str, kind: str) -> tuple[str, str]:
         return text, "".join(f'The model was not trained on "{word}".' for word in self.unknown_words(text))

@@ -65,6 +65,7 @@ class World:
     # The model.
 
     lists_instructions = False
+    judges_plans = False
 
     def understood(self, text, kind):
         return text, "that is nonsense" if "nonsense" in text else ""

@@ -15,6 +15,7 @@ class Expert:
         )
 
     lists_instructions = False
+    judges_plans = False
 
     def understood(self, text, kind):
         return text, ""

@@ -30,6 +30,7 @@ class Model:
         self.judged = queue.SimpleQueue()
 
     lists_instructions = True
+    judges_plans = False
 
     def understood(self, text, kind):
         return text, "that is nonsense" if "because" in text else ""

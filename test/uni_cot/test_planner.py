@@ -23,6 +23,8 @@ class ScriptedModel:
         )
         self.asked = []
 
+    judges_plans = False
+
     def understood(self, text, kind):
         assert kind == "instructions"
         return text, ", ".join(f'"{word}"' for word in self.unknown)
@@ -166,3 +168,14 @@ def test_ids_increase():
 def test_updating_before_starting_is_an_error():
     with pytest.raises(RuntimeError, match="before start"):
         UniCoTPlanner(ScriptedModel(PICK)).update(at(0))
+
+
+def test_a_model_that_judges_plans_is_asked_by_their_lines():
+    """So that "the leftmost cube" stays the one that it was when the plan was made."""
+    model = ScriptedModel(f"{PICK}\n{PLACE}", [PLACE, PLACE, "done", "done"])
+    model.judges_plans = True
+    plan, trace = follow(model, "Put the leftmost cube in the left tray.")
+    assert plan.status == PlanStatus.SUCCEEDED and trace == [PICK, PICK, PLACE, PLACE, ""]
+    lines = f"{PICK}, {PLACE}"
+    assert model.asked == ["put the leftmost cube in the left tray", *[lines] * 5]
+    assert plan.judgement.about == lines

@@ -187,6 +187,7 @@ class OtherKeys:
     use_embodied_system_prompt: bool = False
     embodiment: str = ""
     instruction_end: str = ""
+    judged_by: Literal["instruction", "plan"] = "instruction"  # what a model was trained to judge progress by
     view_words: dict[str, str] = field(default_factory=dict)
 
 

@@ -171,6 +171,11 @@ class Policy:
         """Whether the checkpoint lists the sentences that it understands as instructions; if not, it is told any."""
         return self.processor.lists("instructions")
 
+    @property
+    def judges_plans(self) -> bool:
+        """Whether the checkpoint was trained to judge progress by a plan's lines, rather than by the instruction."""
+        return self.config.extra.get("judged_by", "instruction") == "plan"
+
     def understood(self, text: str, kind: Kind) -> tuple[str, str]:
         """A sentence as this checkpoint was trained on it, and why it is not understood, empty where it may be.
 

@@ -45,6 +45,7 @@ class PlanLife:
     ):
         self.plan, self._settings, self._understood, self._listed = plan, settings, understood, listed
         self.goal = normalise(plan.instruction)
+        self._asked = self.goal  # what the model is asked about in the part of the plan that is its own
         self._judging = Judging(settings.confirmations, settings.stray_answers)
         self._replans = self._refusals = 0
         self._shown = 0  # revision in which waiting for approval began
@@ -54,7 +55,7 @@ class PlanLife:
 
     def question(self) -> Question | None:
         """What to have judged; None when there is nothing."""
-        about = "" if self.plan.over or self.plan.remaking else self._judging.about(self.plan, self.goal)
+        about = "" if self.plan.over or self.plan.remaking else self._judging.about(self.plan, self._asked)
         return Question(about, self._state) if about else None
 
     @property
@@ -76,7 +77,8 @@ class PlanLife:
         plan.message = f"Planned anew, since {why}." if why else ""
         plan.status, plan.active, plan.next, plan.active_revision = PlanStatus.RUNNING, -1, 0, plan.revision
         self._judging.forget()
-        about = self._judging.about(plan, self.goal)
+        self._asked = draft.asked or self.goal
+        about = self._judging.about(plan, self._asked)
         beginning = self._judging.take(plan, about, draft.first).to or 0
         plan.judgement = Judgement(draft.first, draft.confidence, draft.stamp, about, 1)
         if refused or self._awaits(_ANEW if why else _NEW):

@@ -31,7 +31,7 @@ class Draft:
     Attributes:
         reasoning: what it wrote; lines: the subtasks in it.
         fault: why there are none, if so.
-        first: what it called for thereupon; confidence: how likely it found that.
+        asked: what its judgements are asked by; first: what it called for thereupon; confidence: how likely it found that.
         stamp: of the observation, s.
     """
 
@@ -39,6 +39,7 @@ class Draft:
     reasoning: str = ""
     lines: tuple[str, ...] = ()
     fault: str = ""
+    asked: str = ""
     first: str = ""
     confidence: float = math.nan
 

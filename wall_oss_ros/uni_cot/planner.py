@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
+from wall_oss_ros.policy import prompts
 from wall_oss_ros.policy.answer import Answer
 from wall_oss_ros.policy.known_sentences import Kind, normalise
 from wall_oss_ros.policy.observation import Observation
@@ -30,6 +31,8 @@ class Reasoner(Protocol):
 
     @property
     def lists_instructions(self) -> bool: ...
+    @property
+    def judges_plans(self) -> bool: ...
     def understood(self, text: str, kind: Kind) -> tuple[str, str]: ...
     def plan(self, obs: Observation, instruction: str) -> str: ...
     def reason(self, obs: Observation, instruction: str) -> str: ...
@@ -116,8 +119,9 @@ class UniCoTPlanner:
         lines = tuple(line.strip() for line in reasoning.splitlines() if line.strip())
         if not lines or len(lines) > MOST_SUBTASKS or refusal(reasoning):
             return Draft(stamp, reasoning, fault=f"The model answered {quoted(reasoning)} to {quoted(goal)}.")
-        words, confidence = self.judge(obs, goal)
-        return Draft(stamp, reasoning, lines, first=words, confidence=confidence)
+        asked = prompts.steps(lines) if self._policy.judges_plans else goal
+        words, confidence = self.judge(obs, asked)
+        return Draft(stamp, reasoning, lines, asked=asked, first=words, confidence=confidence)
 
     def judge(self, obs: Observation, about: str) -> tuple[str, float]:
         """What the model calls for, asked about these words; and how likely it found that, NaN where not known."""
