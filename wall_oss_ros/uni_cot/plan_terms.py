@@ -31,7 +31,8 @@ class Draft:
     Attributes:
         reasoning: what it wrote; lines: the subtasks in it.
         fault: why there are none, if so.
-        asked: what its judgements are asked by; first: what it called for thereupon; confidence: how likely it found that.
+        asked: what its judgements are asked by.
+        first: what it called for thereupon; confidence: how likely it found that.
         stamp: of the observation, s.
     """
 
