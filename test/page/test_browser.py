@@ -106,7 +106,7 @@ def test_from_an_instruction_to_its_end_with_an_edit_and_an_approval_on_the_way(
             with Browser(1400, 1000) as browser:
                 _lead(browser, port)
             monitor.spin(1.0)
-            assert monitor.truth["cubes"]["red"]["where"] == "right tray", "where the edit has it, not the instruction"
+            assert monitor.truth["cubes"]["red"]["where"] == "gripper", "as the edit has it, not the instruction"
 
 
 def _listens(port: int) -> bool:
@@ -125,11 +125,11 @@ def _lead(browser: Browser, port: int) -> None:
     browser.click("#instruct button")
     browser.until(f"{text_of('#plan-body')}.includes('awaiting approval')", 300)
     browser.until("document.querySelectorAll('.subtask').length === 2")
-    browser.click(".subtask:nth-of-type(2)")
-    browser.fill("#editor input", "place it in the right tray")
-    browser.click("#editor button")
-    browser.until(f"{text_of('#plan-body')}.includes('place it in the right tray')")
-    browser.until(f"{text_of('#history')}.includes('anna') || {text_of('#answers')}.includes('anna')")
+    browser.click(".subtask:nth-of-type(1)")
+    browser.fill("#editor input", "pick up the red cube")
+    browser.click("#editor .row button:nth-last-of-type(2)")  # replace all that is left
+    browser.until("document.querySelectorAll('.subtask').length === 1")
+    browser.until("document.getElementById('changes').textContent.includes('a person, anna')")
     browser.click("#approve")
     browser.until(f"{text_of('#plan-body')}.includes('the model says: done')", 900)
     browser.press_space()
