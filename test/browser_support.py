@@ -78,7 +78,15 @@ class Browser:
         """Goes there; what is shown may still be on its way."""
         self.send("Page.enable")
         self.send("Page.navigate", url=address)
-        self.heard("Page.loadEventFired")
+        self.heard("Page.loadEventFired")  # of the empty page that was there, perhaps
+        deadline = time.monotonic() + 240.0
+        while True:
+            try:
+                if self.value("location.href !== 'about:blank' && document.readyState === 'complete'"):
+                    return
+            except AssertionError:  # the page changed under the question
+                assert time.monotonic() < deadline, f"{address} did not open"
+            time.sleep(0.1)
 
     def heard(self, event: str, timeout: float = 240.0) -> None:
         """Returns when that event has come."""
