@@ -17,7 +17,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks" / "met
 import evaluate
 import report
 import run
+import scenes
 import suite
+from collect import ATTEMPTS
 
 FOLDER = run.HERE
 
@@ -158,15 +160,40 @@ def test_a_folder_that_is_no_environment_is_left_alone(tmp_path):
 def test_the_recipe_is_one_and_fits_the_robot(tmp_path):
     from wall_oss_ros.training.recipe import load_recipe
 
+    (tmp_path / "longer" / "scenes").mkdir(parents=True)
     recipe = load_recipe(run.prepare_recipe("mt10", tmp_path, "bfloat16"))
     assert recipe.precision == "bfloat16" and recipe.model["image_size"] == suite.PIXELS
     assert load_embodiment(recipe.datasets[0].robot).rate_hz == suite.RATE_HZ
-    (tmp_path / "longer").mkdir()
     longer = load_recipe(run.prepare_recipe("mt50", tmp_path / "longer", "float32", steps=48_000))
     assert (longer.name, longer.datasets[0].name) == ("metaworld-mt50", "mt50")
+    assert not recipe.questions and longer.questions[0].coordinates == "pixels", "no scenes, no questions about them"
     for own, long in zip(recipe.stages, longer.stages):
         assert (long.steps, long.decay or 0) == (10 * own.steps, 10 * (own.decay or 0))
     assert load_recipe(run.prepare_recipe("mt10", tmp_path, "float32", steps=9)) == recipe  # a run's own stays
+
+
+def test_no_seed_is_shown_and_evaluated():
+    last = suite.SCENE_SEED + 1000
+    assert 1000 * ATTEMPTS < suite.SCENE_SEED < last < suite.FIRST_UNSEEN_SEED
+
+
+def test_a_scene_is_asked_about_as_demonstrations_are():
+    class Scene(Stage):
+        def expert(self, observation):
+            return np.zeros(4)
+
+        def points(self, observation):
+            return {"hand": (1, 2), "object": None, "goal": (3, 4)}
+
+        def step(self, action):
+            return np.zeros(39), self.steps > 5, False
+
+    shown, asked = scenes.picture(Scene(), "reach-v3", 7)
+    assert shown.shape == (8, 8, 3) and [answer for _, answer in asked] == [
+        "<point>[1, 2]</point>",
+        "<point>[3, 4]</point>",
+    ]
+    assert asked[1][0].endswith(suite.TASKS["reach-v3"].sentence)
 
 
 def test_precision_is_measured_on_the_device():

@@ -105,7 +105,8 @@ def precision(device: str) -> str:
 
 
 def prepare_recipe(suite: str, output: Path, kind: str, steps: int | None = None) -> Path:
-    """The recipe beside its data, for a suite and a precision; a run's own stays as it was begun.
+    """The recipe beside its data, for a suite and a precision; a run's own stays as it was begun. Without pictures of
+    scenes, it asks about demonstrations alone.
 
     Args:
         steps: of training in all: the stages are longer or shorter in proportion, their decay as well.
@@ -115,6 +116,8 @@ def prepare_recipe(suite: str, output: Path, kind: str, steps: int | None = None
         recipe = yaml.safe_load((HERE / "recipe.yaml").read_text())
         recipe.update(name=f"metaworld-{suite}", precision=kind)
         recipe["datasets"][0]["name"] = suite
+        if not (output / "scenes").exists():
+            del recipe["questions"]
         stages = recipe["stages"]
         factor = steps / sum(stage["steps"] for stage in stages) if steps else 1.0
         for stage in stages:
@@ -223,6 +226,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--output", type=Path, required=True, metavar="DIR")
     add("--environment", type=Path, metavar="DIR", help="MetaWorld's (default: OUTPUT/environment)")
     add("--demonstrations", type=int, default=DEMONSTRATIONS, metavar="N", help="of each task (default: %(default)s)")
+    add("--scenes", type=int, default=300, metavar="N", help="of each task, to point in (default: %(default)s)")
     add("--minutes", type=float, default=180.0, metavar="M", help="of training (default: %(default)s)")
     add("--evaluate-at", default="30,60,120", metavar="M,...", help="minutes beside the end (default: %(default)s)")
     add("--episodes", type=int, default=10, metavar="N", help="of each task in an evaluation (default: %(default)s)")
@@ -232,8 +236,8 @@ def main(arguments: list[str] | None = None) -> int:
     add("--processes", type=int, default=2, metavar="N", help="of demonstrations and evaluations")
     add("--until", choices=("environment", "data", "check"), help="stop after this part")
     args = parser.parse_args(arguments)
-    if args.steps is not None and args.steps < 1:
-        parser.error("--steps are 1 or more")
+    if (args.steps is not None and args.steps < 1) or args.scenes < 0:
+        parser.error("--steps are 1 or more, --scenes 0 or more")
     try:
         stops = moments(args.evaluate_at, args.minutes)
     except ValueError:
@@ -246,6 +250,9 @@ def main(arguments: list[str] | None = None) -> int:
     data, checkpoint = output / "demonstrations", output / "checkpoint"
     command = [python, HERE / "collect.py", "--tasks", args.suite, "--output", data, "--processes", args.processes]
     must([*command, "--demonstrations", args.demonstrations], "Collecting demonstrations")
+    if args.scenes and not (output / "recipe.yaml").exists():
+        command = [python, HERE / "scenes.py", "--tasks", args.suite, "--output", output / "scenes"]
+        must([*command, "--scenes", args.scenes, "--processes", args.processes], "Taking pictures of scenes")
     if args.until == "data":
         return 0
     (output / "data_check.txt").unlink(missing_ok=True)

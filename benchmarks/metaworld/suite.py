@@ -16,6 +16,8 @@ PIXELS = 168
 """Side of the pictures, in which a puck has ten pixels."""
 DEMONSTRATIONS = 50
 """Of a task at most, as in LeRobot's dataset."""
+SCENE_SEED = 500_000
+"""Scenes of which only pictures are shown have seeds from here on."""
 FIRST_UNSEEN_SEED = 1_000_000
 """Scenes of evaluation have seeds from here on, those of demonstrations lie below."""
 

@@ -58,7 +58,7 @@ export class Plan {
   judged({ words, confidence, about, age, repeats, confirmations }) {
     const sure = confidence === null ? "" : `, ${Math.round(100 * confidence)} % sure of its words`;
     return make("p", { class: "note" }, "The model judges: ", make("b", {}, words),
-      `${sure} (${repeats} of ${confirmations} times${age ? `, seen ${age}` : ""}${about ? `, asked about “${about}”` : ""})`);
+      `${sure} (${repeats < confirmations ? `${repeats} of ${confirmations} times` : `${repeats} times in a row`}${age ? `, seen ${age}` : ""}${about ? `, asked about “${about}”` : ""})`);
   }
 
   open(index) {
