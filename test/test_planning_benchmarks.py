@@ -13,7 +13,8 @@ pytest.importorskip("mujoco")
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy.known_sentences import KnownSentences
-from wall_oss_ros.sim.cubes.language import LANGUAGE, PLACE_TEMPLATES
+from wall_oss_ros.sim.cubes.instructions import FORMS
+from wall_oss_ros.sim.cubes.language import LANGUAGE
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 from planning_runs import command, figures
@@ -44,7 +45,7 @@ def test_phrasings_that_training_did_not_show_are_none_that_it_did():
         said = instruction(3, number, COLOURS)
         assert said.trained or said.text not in shown
     assert len(phrasings(pair=False, trained=False)) >= 8 and len(phrasings(pair=True, trained=False)) >= 8
-    assert set(phrasings(pair=False, trained=True)) == set(PLACE_TEMPLATES)
+    assert set(phrasings(pair=False, trained=True)) == set(FORMS["place"].phrases)
 
 
 def test_all_modes_and_upsets_share_scenes():

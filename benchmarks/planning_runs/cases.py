@@ -10,7 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wall_oss_ros.sim.cubes.language import LANGUAGE, PLACE_TEMPLATES, TRAYS, CubeGoal
+from wall_oss_ros.sim.cubes.goals import CubeGoal
+from wall_oss_ros.sim.cubes.instructions import FORMS
+from wall_oss_ros.sim.cubes.language import LANGUAGE
+from wall_oss_ros.sim.cubes.scene import TRAYS
 from wall_oss_ros.sim.cubes.upsets import KINDS
 from wall_oss_ros.sim.evaluate import SEED_SPACE
 
@@ -65,7 +68,7 @@ def instruction(seed: int, number: int, colours: Sequence[str]) -> Said:
     trained, pair = number % 2 == 0, number % _PAIRS >= _PAIRS // 2
     templates = phrasings(pair, trained)
     first, second = (str(colour) for colour in rng.permutation(colours)[:2])
-    trays = [str(tray) for tray in rng.choice(TRAYS, 2)]
+    trays = [str(tray) for tray in rng.choice(tuple(TRAYS), 2)]
     text = str(templates[int(rng.integers(len(templates)))])
     goals = [CubeGoal("place", first, trays[0])]
     if pair:
@@ -78,7 +81,7 @@ def instruction(seed: int, number: int, colours: Sequence[str]) -> Said:
 
 def phrasings(pair: bool, trained: bool) -> list[str]:
     """Templates with {c} and {t}, {c 2} for the second cube, that name one cube or two, as the model knows them."""
-    shown = set(_TRAINED_PAIRS if pair else PLACE_TEMPLATES)
+    shown = set(_TRAINED_PAIRS if pair else FORMS["place"].phrases)
     if trained:
         return sorted(shown)
     listed = [one for one in LANGUAGE.instructions if "{tray}" in one and ("{colour 2}" in one) == pair]
