@@ -4,7 +4,7 @@
 import pytest
 
 from wall_oss_ros.data.questions.spots import Spot, has_spots, in_pieces, joined
-from wall_oss_ros.uni_cot.grounding import parse_point
+from wall_oss_ros.uni_cot.spots import spots_in
 
 WIDE = (640, 480)
 
@@ -39,7 +39,8 @@ def test_a_picture_that_is_not_resized_keeps_its_pixels_to_the_last():
 
 def test_a_point_is_what_the_planner_reads():
     said = joined(in_pieces("[(0.999, 1.0)]", "0 to 1", None), (112, 112))
-    assert parse_point(said) == (111, 111), "within the picture, though it is at its very edge"
+    (spot,) = spots_in(said)
+    assert spot.numbers == (111, 111), "within the picture, though it is at its very edge"
 
 
 @pytest.mark.parametrize("text, space, words", [
