@@ -14,7 +14,7 @@ pytest.importorskip("mujoco")
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy.known_sentences import KnownSentences
 from wall_oss_ros.sim.cubes.instructions import FORMS
-from wall_oss_ros.sim.cubes.language import LANGUAGE
+from wall_oss_ros.sim.cubes.language import FRAME, LANGUAGE
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 from planning_runs import command, figures
@@ -38,8 +38,8 @@ def test_instructions_are_understood_and_ask_for_what_is_said():
 
 def test_phrasings_that_training_did_not_show_are_none_that_it_did():
     """What training shows is what the language makes of a frame."""
-    rng, frame = np.random.default_rng(0), np.zeros((), [("colours", "i1", 3)])
-    frame["colours"] = (0, 1, 2)
+    rng, frame = np.random.default_rng(0), np.zeros((), FRAME)
+    frame["colours"], frame["cubes"] = (0, 1, 2), [(0.5, y, 0.02) for y in (0.1, 0.03, -0.1)]
     shown = {LANGUAGE.instruction(rng, frame[()])[0] for _ in range(3000)}
     for number in range(300):
         said = instruction(3, number, COLOURS)
