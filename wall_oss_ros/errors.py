@@ -28,12 +28,12 @@ class WallOSSError(Exception):
 EXTRAS = {  # of pyproject.toml, by the modules that they bring
     "model": ("huggingface_hub", "safetensors", "tokenizers", "torch", "transformers"),
     "sim": ("mujoco", "rich"),
-    "page": ("viser", "yourdfpy"),
+    "serve": ("msgpack", "websockets"),  # before the page, which lacks viser as well where it lacks websockets
+    "page": ("viser", "websockets", "yourdfpy"),
     "embedded": ("cyclonedds", "rosbags"),
     "train": ("matplotlib",),
     "lora": ("peft",),
     "data": ("av", "huggingface_hub", "matplotlib", "pyarrow", "rosbags"),
-    "serve": ("msgpack", "websockets"),
 }
 
 
