@@ -54,7 +54,7 @@ class Row:
         positions = np.tile(np.arange(len(prefix)), (3, 1))
         packed = pack(
             [(prefix, positions)] * rows, [[("plan", [WORD] * self.asked, [WORD] * self.answered)]] * rows,
-            [[told] * self.acting] * rows, self.draws, config.action_horizon, WORD,
+            [[(told, [])] * self.acting] * rows, self.draws, config.action_horizon, WORD,
         )  # fmt: skip
         return Batch(
             packed=packed,

@@ -56,7 +56,12 @@ def packed_batch(model, rows: int = 2, draws: int = 2, acting=ACTING, language=L
     mask[:7] = 1
     return Batch(
         packed=pack(
-            [(PREFIX, positions)] * rows, [language] * rows, [acting] * rows, draws if count else 0, HORIZON, PAD
+            [(PREFIX, positions)] * rows,
+            [language] * rows,
+            [[(prompt, []) for prompt in acting]] * rows,
+            draws if count else 0,
+            HORIZON,
+            PAD,
         ),
         pixel_values=torch.randn(16 * rows, 1176, generator=generator),
         image_grid_thw=grid.repeat(rows, 1),

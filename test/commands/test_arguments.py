@@ -83,7 +83,7 @@ BAD_INPUT = {
         "--port: '70000' is no whole number from 1 to 65535",
     ),
     "no such option": (["run", "--no-such-option"], "unknown arguments: --no-such-option"),
-    "no such command": (["fly"], "'fly' is no command. There are run, eval"),
+    "no such command": (["fly"], "'fly' is no command. There are run, page, eval"),
     "no command": ([], "the following arguments are required: COMMAND"),
     "a name of two lines": (["inspect", "a\nb"], "There is no checkpoint a b."),
     "an endless robot": (["check", "r" * 5000], "There is no robot"),
@@ -108,7 +108,7 @@ BAD_INPUT = {
     "a command misspelt": (["rply", "a b.mcap"], "Did you mean: wall-oss replay 'a b.mcap'"),
     "an instruction and no command": (["pick", "up", "it"], 'To have that done: wall-oss run "pick up it"'),
     "a quoted one": (["open the drawer"], 'To have that done: wall-oss run "open the drawer"'),
-    "an unknown command": (["foo"], "'foo' is no command. There are run, eval"),
+    "an unknown command": (["foo"], "'foo' is no command. There are run, page, eval"),
     "record over a file": (["run", "--record", "MODEL/there.mcap"], "There is a MODEL/there.mcap already"),
     "nothing to resume": (["train", "--output", "nowhere", "--resume"], "has no save to go on from"),
 }

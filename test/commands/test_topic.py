@@ -103,7 +103,7 @@ def test_unknown_topic_and_type_end_in_one_line(command):
     [
         ("std_msgs/msg/String", "dat: a", "no field 'dat'. Its fields are data"),
         ("std_msgs/msg/String", "data: [a", "not YAML"),
-        ("std_msgs/msg/String", "hello", 'write "field: value"'),
+        ("std_msgs/msg/String", "hello", 'write "data: hello"'),
         ("std_msgs/msg/Int32", "data: a", "data is a int32"),
         ("sensor_msgs/msg/JointState", "{header: {stamp: {sec: x}}}", "header.stamp.sec"),
         ("wall_oss_msgs/msg/SubtaskPlan", "{subtasks: [{words: a}]}", "subtasks\\[0\\] has no field 'words'"),

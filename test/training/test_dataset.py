@@ -47,7 +47,7 @@ class Recorded(Dataset):
     def language(self, rng, index, kinds=None):
         return LanguageSample("number", prompts.ask_suffix("Which number is this?"), str(index))
 
-    def acting(self, rng, index, count):
+    def acting(self, rng, index, count, paths=None):
         chunk = np.repeat(self.values[None, index], self.horizon, 0)
         return [ActingSample(f"do {n}", chunk, np.broadcast_to(self.mask, chunk.shape)) for n in range(count)]
 

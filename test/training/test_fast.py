@@ -17,8 +17,8 @@ from wall_oss_ros.training.tokenizer import train_tokenizer
 @pytest.mark.parametrize("kind", ["min_max", "mean_std"])
 def test_a_frames_chunks_come_back_from_their_answers(kind):
     frames = np.zeros(30, FRAME)
-    frames["chunks"] = 0.2 * smooth_chunks(150, HORIZON).reshape(30, 5, HORIZON, 7)
-    chunks = np.zeros((150, HORIZON, 20))
+    frames["chunks"] = 0.2 * smooth_chunks(270, HORIZON).reshape(30, 9, HORIZON, 7)
+    chunks = np.zeros((270, HORIZON, 20))
     chunks[..., ARM] = frames["chunks"].reshape(-1, HORIZON, 7)
     flat = chunks.reshape(-1, 20)
     first, second = (flat.min(0), np.ptp(flat, 0)) if kind == "min_max" else (flat.mean(0), flat.std(0))

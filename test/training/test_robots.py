@@ -54,7 +54,7 @@ def alone(monkeypatch):
     monkeypatch.setattr(datasets, "POSED_PER_JOB", 2)
     monkeypatch.setattr(datasets, "EPISODES_PER_JOB", 1)
     monkeypatch.setattr(dagger, "_loops", [])
-    monkeypatch.setattr(CubeEnvironment, "chunks", lambda environment: np.zeros((5, 10, 7)))
+    monkeypatch.setattr(CubeEnvironment, "chunks", lambda environment: np.zeros((9, 10, 7)))
 
 
 @pytest.fixture
@@ -92,6 +92,7 @@ def test_demonstrations_are_of_all_robots_in_equal_shares(tmp_path, environments
 class Idler:
     """A model that stands still, and thinks at once that all is done."""
 
+    judges_plans = False
     rate_hz = 10.0
 
     def understood(self, text, kind):

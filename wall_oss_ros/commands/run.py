@@ -72,8 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         " (default: the one that ships)")  # fmt: skip
     parser.add_argument("--approve", action="store_const", const="plan", default="none", dest="approval", help="each"
                         " plan waits for the service /wall_oss/approve_plan before the arm moves")  # fmt: skip
-    parser.add_argument("--approval", choices=APPROVALS, help="what waits: each plan, each subtask as well, or only"
-                        " plans that are made anew (replan)")  # fmt: skip
+    parser.add_argument("--approval", type=text, choices=APPROVALS, help="what waits: each plan, each subtask as well,"
+                        " or only plans that are made anew (replan)")  # fmt: skip
     parser.add_argument(
         "--timeout", type=number(0.1, 1e6), default=90.0, metavar="S", help="simulated time (default: %(default)s)"
     )
