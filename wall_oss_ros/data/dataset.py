@@ -56,19 +56,20 @@ def follow_path(
     Returns:
         None where no path with a share is possible.
     """
-    ways = {
-        "subtask": (subtask, ""),
-        "instruction": (instruction, ""),
-        "spoken": (instruction, subtask),
-        "thought": (instruction, thought and subtask and prompts.thoughtful(thought, subtask)),
-    }
-    open_ = [path for path, (text, said) in ways.items() if shares.get(path, 0) > 0 and text and (said or said == "")]
-    if not open_:
+    ways: dict[str, tuple[str, str]] = {}
+    if subtask:
+        ways["subtask"] = subtask, ""
+    if instruction:
+        ways["instruction"] = instruction, ""
+    if instruction and subtask:
+        ways["spoken"] = instruction, subtask
+    if instruction and subtask and thought:
+        ways["thought"] = instruction, prompts.thoughtful(thought, subtask)
+    possible = [path for path in ways if shares.get(path, 0) > 0]
+    if not possible:
         return None
-    weights = np.array([shares[path] for path in open_])
-    text, said = ways[open_[rng.choice(len(open_), p=weights / weights.sum())]]
-    assert text is not None
-    return text, said or ""
+    weights = np.array([shares[path] for path in possible])
+    return ways[possible[rng.choice(len(possible), p=weights / weights.sum())]]
 
 
 class Dataset(ABC):

@@ -80,8 +80,12 @@ class EpisodeWords:
         """
         subtask, over = (None, True) if subtask == prompts.DONE else (subtask, False)
         if paths is not None and rng is not None:
-            way = None if over else follow_path(rng, paths, instruction, subtask, thought)
-            return [way] if way else [(instruction, "")] if instruction and not subtask and not over else []
+            if over:
+                return []
+            way = follow_path(rng, paths, instruction, subtask, thought)
+            if way is None and instruction and not subtask:
+                way = instruction, ""
+            return [] if way is None else [way]
         alone = [] if over else [subtask or instruction]
         texts = {"instruction": [instruction], "subtask": alone, "both": [instruction, subtask]}
         return [(text, "") for text in dict.fromkeys(texts[self.settings.acts_on]) if text]

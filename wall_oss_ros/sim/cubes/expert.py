@@ -21,6 +21,7 @@ from wall_oss_ros.sim.cubes.scene import (
     TABLE,
     TRAY_FLOOR,
     TRAY_INNER,
+    TRAY_SPOTS,
     TRAY_WALL,
     rests_on,
 )
@@ -43,7 +44,6 @@ _STACK_XY = 0.008  # m, the same on another cube
 _DROP_GAP = 0.004  # m, a cube is let go this far above what it is put on
 _NEAR = 0.08  # m above a cube or tray: the hand sinks slowly
 _HOVER = 0.10  # m above a cube's centre, height of approach
-_SPOTS = (0.0, 0.047, -0.047)  # m along x from a tray's centre, where cubes are put
 
 
 @dataclass
@@ -248,8 +248,8 @@ def _put_back(state: ExpertState) -> tuple:
 def _spot(state: ExpertState, tray) -> float:
     """Where along the tray to put a cube: the first place that is free, else the freest."""
     others = [c for colour, c in state.cubes.items() if colour != state.held and _inside(c, tray)]
-    room = [min((math.dist((tray[0] + s, tray[1]), c[:2]) for c in others), default=1.0) for s in _SPOTS]
-    return next((s for s, r in zip(_SPOTS, room) if r > CUBE_SIZE * 1.4), _SPOTS[room.index(max(room))])
+    room = [min((math.dist((tray[0] + s, tray[1]), c[:2]) for c in others), default=1.0) for s in TRAY_SPOTS]
+    return next((s for s, r in zip(TRAY_SPOTS, room) if r > CUBE_SIZE * 1.4), TRAY_SPOTS[room.index(max(room))])
 
 
 def _advance(state: ExpertState, velocity, opening: float, dt: float) -> None:

@@ -20,6 +20,7 @@ CUBE_YAW = math.radians(15)
 TRAYS = {"left": (0.50, 0.27), "right": (0.50, -0.27)}  # m; left is the robot's left, +y
 TRAY_JITTER = 0.025  # m
 TRAY_INNER, TRAY_WALL, TRAY_FLOOR = 0.15, 0.015, 0.003  # m: floor's edge, wall's height, floor's thickness
+TRAY_SPOTS = (0.0, 0.047, -0.047)  # m along x from a tray's centre, where cubes are put
 TABLE = "table"
 """What the table is called where places are named, beside the trays' sides and the colours of cubes."""
 
@@ -82,7 +83,7 @@ class CubeSpec:
         for cube in self.cubes:
             if side := places.get(cube.colour):
                 x, y, _ = self.tray(side)
-                x += (0.0, 0.047, -0.047)[rows[side] % 3]  # beside each other
+                x += TRAY_SPOTS[rows[side] % len(TRAY_SPOTS)]  # beside each other
                 rows[side] += 1
                 jitter = rng.uniform(-0.003, 0.003, 2)
                 cube = replace(cube, x=float(x + jitter[0]), y=float(y + jitter[1]), yaw=cube.yaw / 3)
