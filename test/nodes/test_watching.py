@@ -121,6 +121,17 @@ def test_the_same_judgement_once_more_is_no_news(watch, told):
     assert [name for name, *_ in told] == ["progress"]
 
 
+def test_a_plan_that_goes_to_and_fro_fails_the_subtask_that_it_goes_back_to(watch, told):
+    """With the next observation, and not while the plan is being shown: who shows it holds the runner's lock."""
+    for k in range(1, 7):
+        watch.plan(a_plan(active=k % 2))
+        assert told == []
+        watch.observation(seen(0.25 * k, 0.4 + 0.1 * k), "") if k < 6 else None
+    watch.observation(seen(2.0), "")
+    ((name, why, *which),) = told
+    assert name == "repetition" and 'gone back to "pick up" 3 times' in why and which == [7, 0, 1]
+
+
 def test_who_is_told_may_show_the_plan_at_once():
     """As the runner does, in the same thread and with its own lock held."""
     told = []
@@ -153,7 +164,7 @@ def test_parameters_are_the_settings():
     changed = watch_settings(
         Node(watch_grip=False, progress_s=30.0, agreement_m=0.2, grip_least=0.01, convergence_s=9.0)
     )
-    assert changed.watches == ("agreement", "convergence", "progress")
+    assert changed.watches == ("agreement", "convergence", "progress", "repetition")
     assert (changed.progress.seconds, changed.agreement.metres, changed.grip.least) == (30.0, 0.2, 0.01)
     assert changed.convergence.seconds == 9.0
     used = {

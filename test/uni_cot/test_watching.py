@@ -14,6 +14,7 @@ from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.uni_cot.watching.chunks import AgreementLimits
 from wall_oss_ros.uni_cot.watching.grip import GripLimits
 from wall_oss_ros.uni_cot.watching.monitor import WATCHES, FailureMonitor, WatchSettings
+from wall_oss_ros.uni_cot.watching.repetition import Place
 
 LAYOUT = Layout(load_profile("franka"))
 RATE = LAYOUT.profile.rate_hz
@@ -431,6 +432,9 @@ def test_what_is_not_watched_says_nothing():
         for k in range(60):
             watched.see(30.0 + 0.25 * k)
             watched.chunk(30.0 + 0.25 * k, way=(0, 0, 0))
+        for k in range(8):
+            watched.monitor.begin(("plan", "to and fro", k % 2), Place(1 - k % 2, "a line", "order", "decision"))
+            watched.see(46.0 + 0.25 * k)
         assert set(watched.watches) == set(WATCHES) - {left_out}
 
 

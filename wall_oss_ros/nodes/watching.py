@@ -17,10 +17,11 @@ from wall_oss_ros.uni_cot.watching.chunks import AgreementLimits, ConvergenceLim
 from wall_oss_ros.uni_cot.watching.grip import GripLimits
 from wall_oss_ros.uni_cot.watching.monitor import WATCHES, FailureMonitor, Problem, WatchSettings
 from wall_oss_ros.uni_cot.watching.progress import ProgressLimits
+from wall_oss_ros.uni_cot.watching.repetition import Place, RepetitionLimits
 
 from wall_oss_msgs.msg import ActionChunk
 
-_A, _C, _P, _G = AgreementLimits(), ConvergenceLimits(), ProgressLimits(), GripLimits()
+_A, _C, _P, _G, _R = AgreementLimits(), ConvergenceLimits(), ProgressLimits(), GripLimits(), RepetitionLimits()
 WATCH_PARAMETERS = (
     Parameter("watch_agreement", True, "Whether a subtask fails whose chunks keep taking back what the one before had"
               " said."),
@@ -52,6 +53,9 @@ WATCH_PARAMETERS = (
               0.5),
     Parameter("grip_told", _G.told, "Fingers that are told to open less than this share are told to close.", 0.0, 1.0),
     Parameter("grip_s", _G.seconds, "For how long fingers that were told to close are at their end, s.", 0.0, 60.0),
+    Parameter("watch_repetition", True, "Whether a subtask fails that the plan goes back to again and again."),
+    Parameter("repetition_returns", _R.returns, "A subtask fails when the plan has gone back to it so often and"
+              " got no farther in between.", 1, 100),
 )  # fmt: skip
 
 
@@ -68,6 +72,7 @@ def watch_settings(node: WallOSSNode) -> WatchSettings:
         convergence=limits(ConvergenceLimits, "convergence", seconds="s", **far),
         progress=limits(ProgressLimits, "progress", seconds="s", picture="picture", hand="hand", **far),
         grip=limits(GripLimits, "grip", least="least", told="told", seconds="s"),
+        repetition=limits(RepetitionLimits, "repetition", returns="returns"),
     )
 
 
@@ -91,7 +96,7 @@ class SubtaskWatch:
         with self._lock:
             active = plan.running and plan.active >= 0
             self._about = (plan.id, plan.active, plan.active_revision) if active else None
-            self._monitor.begin(self._about)
+            self._monitor.begin(self._about, Place.of(plan))
             if active and plan.judgement.stamp != self._judged:
                 self._judged = plan.judgement.stamp
                 self._monitor.judged(plan.judgement.words)

@@ -242,7 +242,7 @@ class _Watch:
             self._stands = stands
             self._episode.events.append((round(now, 2), "plan", stands[1]))
         if self._monitor is not None:
-            self._monitor.begin(stands[0])
+            self._monitor.begin(stands[0], self._director.place)
 
     def looked(self, obs: Observation) -> None:
         """The director has looked at an observation."""

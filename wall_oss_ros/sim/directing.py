@@ -14,6 +14,7 @@ from wall_oss_ros.policy.observation import Observation
 from wall_oss_ros.uni_cot.plan import PlanStatus
 from wall_oss_ros.uni_cot.plan_terms import PlannerSettings
 from wall_oss_ros.uni_cot.planner import UniCoTPlanner
+from wall_oss_ros.uni_cot.watching.repetition import Place
 
 
 class Director(ABC):
@@ -56,6 +57,11 @@ class Director(ABC):
     def about(self) -> Hashable:
         """What is being done, told apart from all before; None for nothing."""
         return self.text or None
+
+    @property
+    def place(self) -> Place | None:
+        """Where what is being done stands in a plan that may go back; None without one."""
+        return None
 
     @property
     def words(self) -> str:
@@ -117,6 +123,10 @@ class Reasoning(Director):
     def about(self) -> Hashable:
         plan = self._planner.plan
         return (plan.active, plan.active_revision) if plan.active_text else None
+
+    @property
+    def place(self) -> Place | None:
+        return Place.of(self._planner.plan)
 
     @property
     def words(self) -> str:

@@ -16,8 +16,9 @@ from wall_oss_ros.uni_cot.watching.chunks import Agreement, AgreementLimits, Con
 from wall_oss_ros.uni_cot.watching.grip import GripLimits, GripWatch
 from wall_oss_ros.uni_cot.watching.poses import PoseReader
 from wall_oss_ros.uni_cot.watching.progress import ProgressLimits, ProgressWatch
+from wall_oss_ros.uni_cot.watching.repetition import Place, Repetition, RepetitionLimits
 
-WATCHES = ("agreement", "convergence", "progress", "grip")
+WATCHES = ("agreement", "convergence", "progress", "grip", "repetition")
 """What is watched; a problem is named after it."""
 _LEAP = 5.0  # s: a stamp this far ahead of the last is of another time
 _BACK = 1.0  # s: one this far behind it, too; less is only late
@@ -33,6 +34,7 @@ class WatchSettings:
     convergence: ConvergenceLimits = field(default_factory=ConvergenceLimits)
     progress: ProgressLimits = field(default_factory=ProgressLimits)
     grip: GripLimits = field(default_factory=GripLimits)
+    repetition: RepetitionLimits = field(default_factory=RepetitionLimits)
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class FailureMonitor:
         self.convergence = Convergence(settings.convergence)
         self.progress = ProgressWatch(settings.progress)
         self.grips = [GripWatch(settings.grip) for _ in layout.arms]
+        self.repetition = Repetition(settings.repetition)
+        self._repeated = ""  # why the present subtask is alarming, until it is said
         self._about: Hashable = None
         self._expert = ""
         self._judged = ""
@@ -77,10 +81,16 @@ class FailureMonitor:
         self._stamp: float | None = None  # of the newest observation, s
         self._chunk: Chunk | None = None
 
-    def begin(self, about: Hashable) -> None:
-        """What is worked on from now on, told apart from all before, also where it is tried again; None for nothing."""
+    def begin(self, about: Hashable, place: Place | None = None) -> None:
+        """What is worked on from now on, told apart from all before, also where it is tried again; None for nothing.
+
+        Args:
+            place: where it stands in a plan; None where there is none. What is alarming in that is said with the next
+                observation, since whoever tells how a plan stands may not be able to change it just then.
+        """
         if about == self._about:
             return
+        self._repeated = "" if place is None else self.repetition.take(place, self._works)
         self.agreement.over(well=not self._alarmed)
         self._about, self._judged, self._chunk, self._alarmed = about, "", None, False
         self.convergence.forget()
@@ -130,7 +140,9 @@ class FailureMonitor:
         self._stamp = stamp
         if not self._watches or not np.isfinite(state[mask]).all() or self._layout.fault(state):
             return None
-        found = self._problem("grip", self._grip(stamp, state, mask), stamp)
+        repeated, self._repeated = self._repeated, ""
+        lost = self._problem("grip", self._grip(stamp, state, mask), stamp)
+        found = lost or self._problem("repetition", repeated, stamp)
         if not (mask | ~needed | self._gripper_entries).all():
             return found  # where the arms are is not known
         stands = np.where(mask, state, 0.0)
@@ -173,6 +185,8 @@ class FailureMonitor:
         self.agreement.forget()
         self.convergence.forget()
         self.progress.forget()
+        self.repetition.forget()
+        self._repeated = ""
         for grip in self.grips:
             grip.forget()
         return True
