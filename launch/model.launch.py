@@ -30,7 +30,7 @@ def process(context, spec):
         "device": value(context, "device"),
     }
     if "planner" in (*spec.nodes, spec.name):
-        parameters["approval"] = value(context, "approval")
+        parameters.update({name: value(context, name) for name in ("approval", "reasoning")})
     return Node(
         package="wall_oss_ros",
         executable=spec.executable,
@@ -46,7 +46,7 @@ def generate_launch_description():
     return LaunchDescription(
         [
             *declare("robot", "ur_type", "sim", "namespace", "controller", "base_topic"),
-            *declare("model", "device", "model_side", "approval"),
+            *declare("model", "device", "model_side", "approval", "reasoning"),
             *declare("autostart", "respawn", "params_file", "log_level"),
             OpaqueFunction(function=end_at_sigterm),
             OpaqueFunction(function=model),

@@ -40,6 +40,8 @@ export class Plan {
     );
     at("approval").hidden = !plan.awaits;
     at("reasoning").textContent = plan.reasoning;
+    at("thought").textContent = plan.thought;
+    at("thought").hidden = !plan.thought;
     at("changes").replaceChildren(...[...plan.history].reverse().map((one) => make("li", {},
       make("b", {}, `${one.revision}. ${one.what}`), ` ${one.why} `, make("span", { class: "note" }, `${one.at} ${one.who}`))));
     const changed = old !== null && (old.id !== plan.id || old.revision !== plan.revision);

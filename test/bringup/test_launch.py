@@ -43,6 +43,7 @@ def test_the_launch_file_is_the_manual():
         "rviz",
         "seed",
         "approval",
+        "reasoning",
         "require_approval",
         "robot_ip",
         "ur_type",

@@ -47,7 +47,7 @@ def test_constants_that_nodes_and_viewers_share():
 
 def test_an_action_has_goal_result_and_feedback():
     action = get_interface("wall_oss_msgs", "action", "ExecuteInstruction")
-    assert list(action.Goal.get_fields_and_field_types()) == ["instruction", "approval"]
+    assert list(action.Goal.get_fields_and_field_types()) == ["instruction", "approval", "reasoning"]
     assert list(action.Result.get_fields_and_field_types()) == ["success", "message", "plan"]
     assert list(action.Feedback.get_fields_and_field_types()) == [
         "active", "index", "count", "progress", "plan_id", "revision", "status", "judgement", "judgement_confidence",

@@ -49,15 +49,17 @@ def test_the_menu_offers_what_the_plan_allows_and_stop_in_any_case():
 
 
 def test_thought_control_and_force_are_said_in_words():
-    plan = a_plan(reasoning="pick it up\nplace it", judgement="pick it up", judgement_confidence=0.93)
+    plan = a_plan(
+        thought="red is there.", reasoning="pick it up\nplace it", judgement="pick it up", judgement_confidence=0.93
+    )
     plan.judgement_repeats, plan.confirmations = 1, 2
     assert [text for text, _ in thought_lines(plan)] == [
-        "thought: pick it up place it", "judges: pick it up (93 %), 1 of 2",
+        "sees: red is there.", "plans: pick it up place it", "judges: pick it up (93 %), 1 of 2",
     ]  # fmt: skip
     plan.judgement_confidence, plan.status = math.nan, SubtaskPlan.RUNNING
-    assert [text for text, _ in thought_lines(plan)] == ["judges: pick it up, 1 of 2"]
+    assert [text for text, _ in thought_lines(plan)] == ["sees: red is there.", "judges: pick it up, 1 of 2"]
     plan.judgement = "far " * 100
-    assert len(thought_lines(plan)[0][0]) == LONGEST
+    assert len(thought_lines(plan)[1][0]) == LONGEST
     status = ControlStatus(state=ControlStatus.HOLDING, reason="no observations", needs_resume=True)
     assert control_line(status)[0] == "control holding: no observations, waits for resume"
     assert control_line(ControlStatus(state=77))[0] == "control in an unknown state"

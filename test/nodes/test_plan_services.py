@@ -45,6 +45,8 @@ def test_a_plan_is_approved_edited_and_carried_out(bench):
         ExecuteInstruction, "execute", ExecuteInstruction.Goal(instruction="tidy up", approval="perhaps")
     )
     assert not unknown.accepted
+    unknown = ExecuteInstruction.Goal(instruction="tidy up", reasoning="deep")
+    assert not bench.send_goal(ExecuteInstruction, "execute", unknown)[0].accepted
     feedback = []
     goal = ExecuteInstruction.Goal(instruction="tidy up")
     _, result = bench.send_goal(ExecuteInstruction, "execute", goal, lambda message: feedback.append(message.feedback))
@@ -92,12 +94,14 @@ def test_a_goal_may_ask_for_approval_and_nobody_may_come(bench):
     Robot(bench)
     expiry = [Parameter("approval_timeout_s", value=1.0)]
     bench.run(PlannerNode(policy_loader=lambda *_: policy, parameter_overrides=expiry))
-    goal = ExecuteInstruction.Goal(instruction="tidy up", approval="subtask")
+    goal = ExecuteInstruction.Goal(instruction="tidy up", approval="subtask", reasoning="none")
     _, result = bench.send_goal(ExecuteInstruction, "execute", goal)
     bench.until(result.done)
     outcome = result.result()
     assert outcome.status == GoalStatus.STATUS_ABORTED
     assert outcome.result.message == "Nobody approved the plan within 1 s."
     assert outcome.result.plan.history[-1].by == PlanChange.CLOCK and outcome.result.plan.approval == "subtask"
+    assert outcome.result.plan.reasoning_mode == "none"
+    assert [line.text for line in outcome.result.plan.subtasks] == ["tidy up"], "the instruction itself"
     assert math.isnan(outcome.result.plan.judgement_confidence), "this policy does not say how sure it is"
     assert all(plan.status != SubtaskPlan.RUNNING for plan in plans)

@@ -38,7 +38,7 @@ def served():
         {
             "id": 4, "revision": 9, "instruction": HOSTILE, "state": "awaiting approval", "tone": "busy",
             "stale": False, "alive": True, "awaits": True, "message": HOSTILE, "reasoning": HOSTILE,
-            "approval": "plan", "active": -1,
+            "thought": HOSTILE, "approval": "plan", "active": -1,
             "subtasks": [subtask | {"by_person": False, "attempts": 0}] * 2, "more": 0, "judgement": judgement,
             "history": [change],
         },

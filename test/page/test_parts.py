@@ -130,7 +130,8 @@ def plan(**fields):
     subtask = SimpleNamespace(text="<b>lift</b>", status=0, by_person=True, attempts=0)
     change = SimpleNamespace(revision=1, stamp=STAMP, by=1, name="anna\x07", what="inserted", why="forgotten")
     usual = dict(
-        plan_id=1, revision=2, status=0, instruction="x" * 2000, message="", reasoning="r" * 9000, approval="plan",
+        plan_id=1, revision=2, status=0, instruction="x" * 2000, message="", reasoning="r" * 9000, thought="t" * 9000,
+        approval="plan",
         subtasks=[subtask] * 300, active=-1, next=1, history=[change] * 200, judgement="lift", judged=STAMP,
         judgement_confidence=math.nan, judged_about="", judgement_repeats=1, confirmations=2, began=STAMP,
     )  # fmt: skip

@@ -50,10 +50,12 @@ def observe(seed: int = 0) -> Observation:
     return Observation(float(seed), {view: rng.integers(0, 256, (56, 56, 3), np.uint8) for view in VIEWS}, state, mask)
 
 
-def whole_batch(policy: Policy, obs: Observation, suffix: str, horizon: int) -> dict:
-    """The same prompt as one sequence, without any prefix."""
+def whole_batch(policy: Policy, obs: Observation, suffix: str | list[int], horizon: int) -> dict:
+    """The same prompt, in words or tokens, as one sequence without any prefix."""
     prefix = policy.processor.prefix(policy.processor.images(obs, VIEWS), VIEWS)
-    tail = policy.processor.encode(suffix) + [policy.config.action_token_id] * horizon
+    tail = (policy.processor.encode(suffix) if isinstance(suffix, str) else suffix) + [
+        policy.config.action_token_id
+    ] * horizon
     mask = torch.from_numpy(obs.state_mask).float()
     batch = {
         "input_ids": torch.cat((prefix.input_ids, torch.tensor([tail])), 1),
@@ -110,6 +112,55 @@ def test_an_answer_knows_how_likely_the_model_found_it(policy):
     assert str(said) == policy.processor.decode(policy._engine.generate(suffix, 48, choose=likeliest))
     assert said.confidence == pytest.approx(float(torch.stack(found).prod()), rel=1e-3)
     assert 0 < said.confidence < 1 and len(found) > 3
+
+
+def test_what_is_said_before_the_motion_is_one_sequence_with_it(policy, monkeypatch):
+    """As training has it: acting prompt, words, their end, motion."""
+    special = list(policy.processor.tokenizer.get_added_tokens_decoder())  # which are no words
+
+    def choose(logits):
+        return logits.index_fill(-1, torch.tensor(special), -torch.inf).argmax(-1)
+
+    monkeypatch.setattr("wall_oss_ros.policy.policy.TokenChoice", lambda: choose)
+    obs, acted, act = observe(0), [], policy._engine.act
+    monkeypatch.setattr(policy._engine, "act", lambda suffix, *others: (acted.append(suffix), act(suffix, *others))[1])
+    answer, chunk = policy.act_aloud(obs, INSTRUCTION, steps=4, seed=5)
+    prompt = policy.processor.encode(prompts.act_suffix(INSTRUCTION))
+    said, end = acted[0][len(prompt) : -1], acted[0][-1]
+    assert acted[0][: len(prompt)] == prompt and end == policy.config.eos_token_id and len(said) > 3
+    assert str(answer) == prompts.without_thought(policy.processor.decode(said))[1]
+    noise = torch.randn(10, 20, generator=torch.Generator().manual_seed(5))[None]
+    expected = policy.model.sample_actions(whole_batch(policy, obs, acted[0], 10), noise, 4, use_cache=False)
+    assert np.allclose(chunk[:, ARM], expected[0].clamp(-1, 1).numpy()[:, ARM] / 2, atol=1e-5)
+    assert not np.allclose(chunk, policy.act(obs, INSTRUCTION, steps=4, seed=5), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "text, thought, rest",
+    [
+        ("the cube in left tray\n\npick up the red cube", "the cube in left tray", "pick up the red cube"),
+        ("pick up the red cube", "", "pick up the red cube"),
+        ("\n\npick up the red cube", "", "pick up the red cube"),
+        ("the cube\n\n", "the cube", ""),
+    ],
+)
+def test_a_thought_is_told_apart_and_does_not_count_for_the_confidence(policy, monkeypatch, text, thought, rest):
+    ids, end, size = policy.processor.encode(text), policy.config.eos_token_id, policy.config.vocab_size
+
+    def generate(suffix, limit, state=None, state_mask=None, choose=None):
+        assert limit > 48 and suffix == policy.processor.encode(prompts.reason_suffix(INSTRUCTION, thought=True))
+        for token in [*ids, end]:
+            logits = torch.zeros(1, size)
+            logits[0, token] = 3.0
+            assert int(choose(logits)) == token
+        return ids
+
+    monkeypatch.setattr(policy._engine, "generate", generate)
+    answer = policy.reason(observe(), INSTRUCTION, thought=True)
+    assert (str(answer), answer.thought) == (rest, thought)
+    counted = len(policy.processor.encode(rest)) + 1
+    sure = np.exp(3.0) / (np.exp(3.0) + size - 1)
+    assert answer.confidence == pytest.approx(sure**counted, rel=1e-4)
 
 
 def test_chunk_is_physical_and_only_the_arm_moves(policy):

@@ -17,7 +17,7 @@ from wall_oss_ros.homing import PLANNERS
 from wall_oss_ros.paths import data_path
 from wall_oss_ros.robots.cameras import Cameras, presets, read_cameras, with_cameras
 from wall_oss_ros.robots.profile import RobotProfile, available_profiles, load_profile
-from wall_oss_ros.uni_cot.plan import APPROVALS
+from wall_oss_ros.uni_cot.plan import APPROVALS, REASONING
 
 _SWITCH = ["true", "false"]
 _UR_TYPES = yaml.safe_load(data_path("urdf/ur/types.yaml").read_text(encoding="utf-8"))
@@ -84,6 +84,12 @@ _ARGUMENTS: dict[str, tuple[str | LaunchConfiguration, str, list[str] | None]] =
         "What waits for the service /wall_oss/approve_plan before the arm moves: no plan, every plan, each subtask as "
         "well, or only plans that are made anew (replan).",
         [*APPROVALS],
+    ),
+    "reasoning": (
+        "subtask",
+        "What the model does before the robot moves: full, where the checkpoint was trained to write what it sees, and "
+        "then the subtasks; subtask; or none: the robot acts on the instruction itself.",
+        [*REASONING],
     ),
     "home_planner": (
         "auto",

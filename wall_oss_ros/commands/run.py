@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING
 
 from wall_oss_ros.commands.arguments import SEED_LIMIT, folder, number, require_writable, text, whole
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.uni_cot.plan import APPROVALS
+from wall_oss_ros.uni_cot.plan import APPROVALS, REASONING
 
 if TYPE_CHECKING:
     from wall_oss_ros.commands.display import Display
@@ -74,6 +74,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         " plan waits for the service /wall_oss/approve_plan before the arm moves")  # fmt: skip
     parser.add_argument("--approval", type=text, choices=APPROVALS, help="what waits: each plan, each subtask as well,"
                         " or only plans that are made anew (replan)")  # fmt: skip
+    parser.add_argument("--reasoning", type=text, choices=REASONING, default="subtask", help="full: the model writes"
+                        " what it sees, then subtasks, where it was trained so; none: it acts on the instruction itself"
+                        " (default: %(default)s)")  # fmt: skip
     parser.add_argument(
         "--timeout", type=number(0.1, 1e6), default=90.0, metavar="S", help="simulated time (default: %(default)s)"
     )
@@ -113,7 +116,7 @@ def main(args: argparse.Namespace) -> int:
     recorder = recorder_arguments(args.record, args.robot) if args.record else None
     set_domain(args.domain)
     logs = free_log_directory()
-    waits = {"planner": {"approval": args.approval}}
+    waits = {"planner": {"approval": args.approval, "reasoning": args.reasoning}}
     specs = system(args.robot, model=args.model, seed=seed, speed=args.speed, parameters=waits, state=logs.absolute())
     for which in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(which, _terminate)

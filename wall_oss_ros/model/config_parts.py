@@ -188,6 +188,7 @@ class OtherKeys:
     embodiment: str = ""
     instruction_end: str = ""
     judged_by: Literal["instruction", "plan"] = "instruction"  # what a model was trained to judge progress by
+    thinks: bool = False  # whether it was trained to write a thought before plans, judgements and motion
     view_words: dict[str, str] = field(default_factory=dict)
 
 

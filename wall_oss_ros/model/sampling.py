@@ -135,10 +135,10 @@ class Likelihood:
         self._logs.append(chosen - logits.float().logsumexp(-1))
         return token
 
-    @property
-    def probability(self) -> float:
-        """Of all that was chosen in the first row, at temperature 1; 1 where nothing was."""
-        return float(torch.stack([one[0] for one in self._logs]).double().sum().exp()) if self._logs else 1.0
+    def probability(self, first: int = 0) -> float:
+        """Of what was chosen in the first row from token ``first`` on, at temperature 1; 1 where nothing was."""
+        logs = self._logs[first:]
+        return float(torch.stack([one[0] for one in logs]).double().sum().exp()) if logs else 1.0
 
 
 def check_limit(limit: object) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from wall_oss_ros.nodes.lifecycle_node import WallOSSNode
-from wall_oss_ros.uni_cot.plan import APPROVALS, Plan, PlanStatus
+from wall_oss_ros.uni_cot.plan import APPROVALS, REASONING, Plan, PlanStatus
 from wall_oss_ros.uni_cot.plan_runner import PlanRunner
 from wall_oss_ros.uni_cot.ticket import Ticket
 
@@ -69,6 +69,9 @@ class ExecuteAction:
         elif goal.approval and goal.approval not in APPROVALS:
             known = ", ".join(APPROVALS)
             self._node.get_logger().error(f"Rejected a goal whose approval is {goal.approval!r}; there are {known}.")
+        elif goal.reasoning and goal.reasoning not in REASONING:
+            known = ", ".join(REASONING)
+            self._node.get_logger().error(f"Rejected a goal whose reasoning is {goal.reasoning!r}; there are {known}.")
         else:
             with self._goal_over:
                 self._goals += 1  # from now on its client waits for a result
@@ -78,7 +81,8 @@ class ExecuteAction:
     def _execute(self, handle):
         """Follows one goal to its end; runs in a thread of the executor."""
         try:
-            return self._follow(handle, self._runner.instruct(handle.request.instruction, handle.request.approval))
+            goal = handle.request
+            return self._follow(handle, self._runner.instruct(goal.instruction, goal.approval, goal.reasoning))
         finally:
             with self._goal_over:
                 self._goals -= 1

@@ -31,6 +31,7 @@ def plan_message(plan: Plan, frame: str, time: float, planner: str = "") -> Subt
     """A plan as it is at ``time`` (s); ``frame``: the robot's base frame; ``planner``: the id of who made it."""
     message = SubtaskPlan(header=Header(stamp=to_stamp(time), frame_id=frame), plan_id=plan.id, planner=planner)
     message.instruction, message.reasoning, message.message = plan.instruction, plan.reasoning, plan.message
+    message.reasoning_mode, message.thought = plan.mode, plan.thought
     message.active, message.next, message.status = plan.active, plan.next, int(plan.status)
     message.revision, message.active_revision, message.approval = plan.revision, plan.active_revision, plan.approval
     message.began, message.ended = to_stamp(plan.began or 0.0), to_stamp(plan.ended or 0.0)

@@ -71,6 +71,11 @@ class PlannerNode(WallOSSNode):
         self._profile = load_profile(self.value("robot"))
         parameters = (self.value(parameter.name) for parameter in POLICY_PARAMETERS)
         self._policy = self._load_policy(*parameters, self._profile)
+        if self.value("reasoning") == "full" and not self._policy.thinks:
+            raise WallOSSError(
+                f"The checkpoint {self._policy.checkpoint} was not trained to write thoughts, as reasoning full wants.",
+                "Give reasoning:=subtask, or a checkpoint that thinks.",
+            )
         self._policy.warm_up()
         self._plan_out = self.publish_to(SubtaskPlan, "plan", LATCHED)
         self._answers_out = self.publish_to(Answer, "answers", EVENTS)
@@ -91,6 +96,7 @@ class PlannerNode(WallOSSNode):
             self._on_change,
             period=1.0 / self.value("progress_rate_hz"),
             approval=approval_wanted(self),
+            reasoning=self.value("reasoning"),
             limits=plan_limits(self),
             locate=self._locator(),
             control=ControlWatch(robot_identity(self._profile), self.identity),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from wall_oss_ros.nodes.lifecycle_node import WallOSSNode
 from wall_oss_ros.nodes.parameters import POLICY_PARAMETERS, Parameter
-from wall_oss_ros.uni_cot.plan import APPROVALS
+from wall_oss_ros.uni_cot.plan import APPROVALS, REASONING
 from wall_oss_ros.uni_cot.plan_terms import PlannerSettings
 from wall_oss_ros.uni_cot.plan_time import PlanLimits
 
@@ -15,6 +15,9 @@ PLANNER_PARAMETERS = (
     Parameter("approval", "none", "What waits for the service approve_plan before the arm moves: no plan, every new"
               " plan, each subtask as well, or only plans that are made anew; a goal of the action may say otherwise.",
               choices=APPROVALS),
+    Parameter("reasoning", "subtask", "What the model does before the robot moves: full: it writes"
+              " what it sees, where it was trained so, and then the subtasks; subtask; none: it acts on the instruction"
+              " itself. A goal of the action may say otherwise.", choices=REASONING),
     Parameter("require_approval", False, "Older name: true is approval plan, and gives a warning."),
     Parameter("approval_timeout_s", _LIMITS.approval, "Longest time that a plan waits for its approval, or for the next"
               " edit of it, s.", 1.0, 36000.0),

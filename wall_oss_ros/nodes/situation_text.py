@@ -24,11 +24,13 @@ _HARD = 0.7  # share of the permitted force from which on it is red
 
 
 def thought_lines(plan: SubtaskPlan) -> list[Line]:
-    """What the model thinks: while a plan awaits approval, what it wrote; then its newest judgement."""
-    lines = []
-    if plan.status == SubtaskPlan.AWAITING_APPROVAL and plan.reasoning:
-        lines.append((shortened(f"thought: {plan.reasoning}"), _THOUGHT))
-    if plan.judgement and plan.status in (SubtaskPlan.AWAITING_APPROVAL, SubtaskPlan.RUNNING):
+    """What the model thinks: what it sees, its plan while that awaits approval, and its newest judgement."""
+    lines, under_way = [], plan.status in (SubtaskPlan.AWAITING_APPROVAL, SubtaskPlan.RUNNING)
+    if plan.thought and under_way:
+        lines.append((shortened(f"sees: {plan.thought}"), _THOUGHT))
+    if plan.reasoning and plan.status == SubtaskPlan.AWAITING_APPROVAL:
+        lines.append((shortened(f"plans: {plan.reasoning}"), _THOUGHT))
+    if plan.judgement and under_way:
         sure = plan.judgement_confidence
         share = f" ({100 * sure:.0f} %)" if math.isfinite(sure) else ""
         times = f", {plan.judgement_repeats} of {plan.confirmations}" if plan.confirmations else ""

@@ -48,6 +48,7 @@ def plan_view(plan: Any, now: float, silence: str) -> dict[str, Any]:
         "awaits": alive and plan.status == PlanStatus.AWAITING_APPROVAL,
         "message": printable(plan.message, 500),
         "reasoning": printable(plan.reasoning, 2000),
+        "thought": printable(getattr(plan, "thought", ""), 2000),  # older recordings have none
         "approval": printable(plan.approval, 20),
         "active": plan.active,
         "subtasks": subtasks,

@@ -33,7 +33,7 @@ from wall_oss_ros.policy.robot_statistics import for_robot
 from wall_oss_ros.policy.tokens import read_tokenizer
 from wall_oss_ros.robots.profile import RobotProfile
 
-SUBTASK_TOKENS, PLAN_TOKENS, ANSWER_TOKENS = 48, 256, 128
+SUBTASK_TOKENS, PLAN_TOKENS, ANSWER_TOKENS, THOUGHT_TOKENS = 48, 256, 128, 192
 WARM_LENGTHS = 40
 """How many lengths of prompts are recorded at the start: an instruction of one word to one of about forty tokens."""
 
@@ -176,6 +176,11 @@ class Policy:
         """Whether the checkpoint was trained to judge progress by a plan's lines, rather than by the instruction."""
         return self.config.extra.get("judged_by", "instruction") == "plan"
 
+    @property
+    def thinks(self) -> bool:
+        """Whether the checkpoint was trained to write a thought before plans, judgements and motion."""
+        return self.config.extra.get("thinks", False)
+
     def understood(self, text: str, kind: Kind) -> tuple[str, str]:
         """A sentence as this checkpoint was trained on it, and why it is not understood, empty where it may be.
 
@@ -204,13 +209,20 @@ class Policy:
         with self._lock:
             self._engine.generate(self.processor.encode(prompts.ask_suffix("ready")), 2)
 
-    def reason(self, obs: Observation, instruction: str) -> Answer:
-        """The subtask that the instruction calls for now, in words; ``done`` when nothing is left of it."""
-        return self._speak(obs, prompts.reason_suffix(self.processor.clean(instruction)), SUBTASK_TOKENS)
+    def reason(self, obs: Observation, instruction: str, thought: bool = False) -> Answer:
+        """The subtask that the instruction calls for now, in words; ``done`` when nothing is left of it.
 
-    def plan(self, obs: Observation, instruction: str) -> Answer:
-        """All subtasks of the instruction, one a line."""
-        return self._speak(obs, prompts.plan_suffix(self.processor.clean(instruction)), PLAN_TOKENS)
+        Args:
+            thought: have the model first write what it sees that matters, which is the answer's ``thought``: for
+                checkpoints that were trained so (``thinks``).
+        """
+        return self._speak(
+            obs, prompts.reason_suffix(self.processor.clean(instruction), thought), SUBTASK_TOKENS, thought
+        )
+
+    def plan(self, obs: Observation, instruction: str, thought: bool = False) -> Answer:
+        """All subtasks of the instruction, one a line; ``thought`` as for :meth:`reason`."""
+        return self._speak(obs, prompts.plan_suffix(self.processor.clean(instruction), thought), PLAN_TOKENS, thought)
 
     def ask(self, obs: Observation, question: str) -> Answer:
         """An answer to a free question about what the views show."""
@@ -241,6 +253,35 @@ class Policy:
             WallOSSError: an argument does not fit the checkpoint, the result is not finite, or FAST tokens make no
                 chunk (:class:`~wall_oss_ros.model.fast.NotAChunk`).
         """
+        return self._act(obs, subtask, steps, seed, previous, aloud=False)[1]
+
+    def act_aloud(
+        self,
+        obs: Observation,
+        instruction: str,
+        steps: int | None = None,
+        seed: int | None = None,
+        previous: PreviousChunk | None = None,
+    ) -> tuple[Answer, np.ndarray]:
+        """What the model says before it moves, a subtask or a thought and a subtask, and the action chunk behind it.
+
+        Instruction, words and motion are one sequence, as training with the paths ``spoken`` and ``thought`` has it,
+        and the motion is that for what was just said. Arguments, chunk and errors as of :meth:`act`; it also refuses
+        checkpoints whose actions are FAST tokens, which are themselves what the language head says.
+        """
+        if self.fast is not None:
+            raise WallOSSError("This checkpoint says its actions in FAST tokens.", "Use act, and reason for words.")
+        return self._act(obs, instruction, steps, seed, previous, aloud=True)
+
+    def _act(
+        self,
+        obs: Observation,
+        text: str,
+        steps: int | None,
+        seed: int | None,
+        previous: PreviousChunk | None,
+        aloud: bool,
+    ) -> tuple[Answer, np.ndarray]:
         steps = flow_steps(steps, self.config)
         if not isinstance(previous, PreviousChunk | None):
             raise WallOSSError(f"The previous chunk is {type(previous).__name__}.", "Give a PreviousChunk, or None.")
@@ -248,29 +289,46 @@ class Policy:
         state = self._states.normalize(np.nan_to_num(obs.state), obs.state_mask)
         state_mask = self._states.mask(obs.state_mask)
         noise = self.temperature * torch.randn(self.horizon, self.config.action_dim, generator=generator(seed))
-        asked = prompts.act_suffix(self.processor.clean(subtask))
+        asked = prompts.act_suffix(self.processor.clean(text))
         felt: tuple[torch.Tensor | None, torch.Tensor | None] = torch.from_numpy(state), torch.from_numpy(state_mask)
         if self.processor.textual:
             asked, felt = self.processor.with_state(asked, state, state_mask), (None, None)
-        suffix = self.processor.encode(asked)
+        suffix, answer = self.processor.encode(asked), Answer("")
         with self._lock:
             self._observe(obs)
             if self.fast is not None:
                 chunk = self.fast.act(self._engine, suffix, *felt)
             else:
+                if aloud:
+                    answer, words = self._generate(suffix, THOUGHT_TOKENS + SUBTASK_TOKENS, True, *felt)
+                    suffix = [*suffix, *words, self.config.eos_token_id]
                 guide = None
                 if previous is not None:
                     guide = guidance(previous, self._actions.normalize, self.dof_mask, self.horizon)
                 chunk = self._engine.act(suffix, *felt, torch.from_numpy(self.dof_mask), noise, steps, guide).numpy()
-        return np.where(self.dof_mask, self._actions.denormalize(chunk), np.float32(0))
+        return answer, np.where(self.dof_mask, self._actions.denormalize(chunk), np.float32(0))
 
-    def _speak(self, obs: Observation, suffix: str, limit: int) -> Answer:
+    def _speak(self, obs: Observation, suffix: str, limit: int, thought: bool = False) -> Answer:
         ids = self.processor.encode(suffix)
         with self._lock:
             self._observe(obs)
-            choice = Likelihood(TokenChoice())
-            text = self.processor.decode(self._engine.generate(ids, limit, choose=choice))
-            return Answer(text, choice.probability)
+            return self._generate(ids, limit + THOUGHT_TOKENS * thought, thought)[0]
+
+    def _generate(
+        self,
+        suffix: list[int],
+        limit: int,
+        thought: bool,
+        state: torch.Tensor | None = None,
+        state_mask: torch.Tensor | None = None,
+    ) -> tuple[Answer, list[int]]:
+        """An answer, which may begin with a thought, and its tokens without the end."""
+        choice = Likelihood(TokenChoice())
+        ids = self._engine.generate(suffix, limit, state, state_mask, choice)
+        if not thought:
+            return Answer(self.processor.decode(ids), choice.probability()), ids
+        thinking, answer, count = self.processor.split_thought(ids)
+        return Answer(answer, choice.probability(count), thinking), ids
 
     def _observe(self, obs: Observation) -> None:
         """Keeps what was computed for these very pictures, whoever asked for it."""

@@ -358,6 +358,13 @@ class WallOSSProcessor:
         """Words, without special tokens."""
         return self.tokenizer.decode(ids, skip_special_tokens=True).strip()
 
+    def split_thought(self, ids: list[int]) -> tuple[str, str, int]:
+        """An answer's thought, empty where it begins with none; the rest; and how many tokens the thought takes, with
+        the gap behind it."""
+        beginnings = (self.tokenizer.decode(ids[:n], skip_special_tokens=True) for n in range(1, len(ids) + 1))
+        count = next((n for n, text in enumerate(beginnings, 1) if prompts.GAP in text), 0)
+        return (*prompts.without_thought(self.tokenizer.decode(ids, skip_special_tokens=True)), count)
+
     def unknown_words(self, text: str) -> list[str]:
         """Words that the checkpoint's training never used, by its ``known_words``; none where it does not list them."""
         if not self._words:

@@ -40,6 +40,8 @@ PLAN = "\nList the subtasks in language.\n"
 THINK_REASON = "\nDescribe the scene, then predict the next action in language.\n"
 THINK_PLAN = "\nDescribe the scene, then list the subtasks in language.\n"
 QUESTION = "\nQuestion: "
+GAP = "\n\n"
+"""Parts a thought from the answer behind it."""
 
 DONE = "done"
 NOT_UNDERSTOOD = "I do not understand"
@@ -111,12 +113,12 @@ def plan_suffix(instruction: str, thought: bool = False) -> str:
 
 def thoughtful(thought: str, answer: str) -> str:
     """An answer that begins with a thought: the thought in one line, an empty line, the answer."""
-    return f"{thought}\n\n{answer}"
+    return f"{thought}{GAP}{answer}"
 
 
 def without_thought(text: str) -> tuple[str, str]:
     """The thought that an answer begins with, empty where it has none; and the rest."""
-    thought, gap, answer = text.partition("\n\n")
+    thought, gap, answer = text.partition(GAP)
     return (thought.strip(), answer.strip()) if gap else ("", text.strip())
 
 

@@ -93,16 +93,23 @@ class Reasoning(Director):
 
     Args:
         every: s between two judgements.
+        mode: which reasoning, one of ``uni_cot.plan.REASONING``.
     """
 
     judges = True
 
-    def __init__(self, policy: Policy, every: float = 0.5, settings: PlannerSettings = PlannerSettings()):
+    def __init__(
+        self,
+        policy: Policy,
+        every: float = 0.5,
+        settings: PlannerSettings = PlannerSettings(),
+        mode: str = "subtask",
+    ):
         super().__init__()
-        self._planner, self._every = UniCoTPlanner(policy, settings), every
+        self._planner, self._every, self._mode = UniCoTPlanner(policy, settings), every, mode
 
     def begin(self, obs: Observation, instruction: str) -> None:
-        self._timed("plan", self._planner.start, obs, instruction)
+        self._timed("plan", self._planner.start, obs, instruction, self._mode)
         self.reasoning, self.next_look = self._planner.plan.reasoning, self._every
 
     def look(self, obs: Observation, called: str) -> None:

@@ -10,6 +10,9 @@ from enum import IntEnum
 HISTORY = 64  # changes that are kept
 APPROVALS = ("none", "plan", "subtask", "replan")
 """Which plans await approval: none; each new one, and each made anew; each subtask as well; only those made anew."""
+REASONING = ("full", "subtask", "none")
+"""What the model does before the robot moves: it writes what it sees, then subtasks; subtasks alone; or nothing. Then
+the robot acts on the instruction itself, of which the model only says whether it is done."""
 
 
 class _Labelled(IntEnum):
@@ -132,9 +135,12 @@ class Plan:
     Attributes:
         id: increases with every instruction.
         instruction: as the user gave it, or corrected it.
-        reasoning: what the model wrote.
+        mode: which reasoning it gets, one of ``REASONING``.
+        reasoning: the plan as the model wrote it; empty where it was asked for none.
+        thought: what it wrote last of what it sees; empty where it writes none.
         own: its lines, the subtasks as the model made them.
-        edited: index of the first subtask that a person's edits have touched; None where there were none.
+        edited: index of the first subtask that a person's edits have touched, or 0 where the instruction is the only
+            one: from there on each is judged by itself; None where none is.
         active: index of the active subtask, -1 for none.
         next: index of the one that would begin, while none is active; -1 where that is not known.
         message: why it ended, or what happened last, for people.
@@ -151,7 +157,9 @@ class Plan:
 
     id: int
     instruction: str
+    mode: str = "subtask"
     reasoning: str = ""
+    thought: str = ""
     own: tuple[str, ...] = ()
     subtasks: list[Subtask] = field(default_factory=list)
     edited: int | None = None
@@ -190,6 +198,11 @@ class Plan:
     def front(self) -> int:
         """Index of the first subtask that can still be changed: the active one, else the first that is left."""
         return self.active if self.active >= 0 else self.first_left(0)
+
+    @property
+    def undivided(self) -> bool:
+        """Whether its only subtask is the instruction itself."""
+        return self.mode == "none" and tuple(subtask.text for subtask in self.subtasks) == self.own
 
     @property
     def progress(self) -> float:

@@ -118,11 +118,11 @@ class PlanJobs:
     def _start(self, ticket: Ticket) -> None:
         self.started = ticket
         observation = self.observation or Observation(self._clock(), {}, None, None)  # to refuse an empty instruction
-        plan = Plan(ticket.plan.id, ticket.plan.instruction, began=ticket.plan.began)
+        plan = Plan(ticket.plan.id, ticket.plan.instruction, ticket.plan.mode, began=ticket.plan.began)
         life, self._failures = self._planner.life(plan, ticket.approval), 0
         self._judged, self._judged_at = self.observation, self._steady()
         try:
-            draft = self._planner.draft(observation, life.goal)
+            draft = self._planner.draft(observation, life.goal, plan.mode)
         except Exception as error:
             draft = Draft(self._clock(), fault=_failure(error))
         with self._condition:
@@ -139,7 +139,7 @@ class PlanJobs:
             observation, life, revision = self.observation, ticket.life, ticket.life.plan.revision
             self._judged, self._judged_at = observation, self._steady()
         try:
-            draft = self._planner.draft(observation, life.goal)
+            draft = self._planner.draft(observation, life.goal, life.plan.mode)
         except Exception as error:
             self._count_failure(ticket, error)
             return
@@ -160,13 +160,13 @@ class PlanJobs:
             if question is None:
                 return
         try:
-            words, confidence = self._planner.judge(observation, question.about)
+            answer = self._planner.judge(observation, question.about, ticket.life.plan.mode)
         except Exception as error:
             self._count_failure(ticket, error)
             return
         with self._condition:
             self._failures = 0
-            if ticket.life.judged(question, words, confidence, observation.stamp):
+            if ticket.life.judged(question, answer, answer.confidence, observation.stamp, answer.thought):
                 self.looked_at = self._steady()
                 self._show(ticket)
         self._find_target(ticket, observation)

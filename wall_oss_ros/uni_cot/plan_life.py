@@ -67,31 +67,34 @@ class PlanLife:
         """The model has made the plan, or made it anew."""
         plan, why = self.plan, self.plan.remaking
         refused, plan.remaking = plan.status == PlanStatus.AWAITING_APPROVAL, ""
-        plan.reasoning = draft.reasoning
+        plan.reasoning, plan.thought = draft.reasoning, draft.thought
         if draft.fault:
             plan.finish(PlanStatus.FAILED, draft.fault, draft.stamp)
             return
-        plan.own, plan.edited = draft.lines, None
-        plan.subtasks = [Subtask(line) for line in draft.lines]
-        plan.change(draft.stamp, By.MODEL, f"made{' anew' if why else ''}: {len(draft.lines)} subtasks", why)
+        whole = plan.mode == "none"  # there is nothing to follow but whether it is done
+        plan.own, plan.edited = draft.lines, 0 if whole else None
+        plan.subtasks = [Subtask(line, goal=line if whole else "") for line in draft.lines]
+        made = "taken as a whole" if whole else f"made{' anew' if why else ''}: {len(draft.lines)} subtasks"
+        plan.change(draft.stamp, By.MODEL, made, why)
         plan.message = f"Planned anew, since {why}." if why else ""
         plan.status, plan.active, plan.next, plan.active_revision = PlanStatus.RUNNING, -1, 0, plan.revision
         self._judging.forget()
         self._asked = draft.asked or self.goal
         about = self._judging.about(plan, self._asked)
         beginning = self._judging.take(plan, about, draft.first).to or 0
-        plan.judgement = Judgement(draft.first, draft.confidence, draft.stamp, about, 1)
+        plan.judgement = Judgement(str(draft.first), draft.confidence, draft.stamp, about, 1)
         if refused or self._awaits(_ANEW if why else _NEW):
             self._wait(beginning)
         else:
             plan.activate(beginning, draft.stamp)
 
-    def judged(self, question: Question, words: str, confidence: float, stamp: float) -> bool:
+    def judged(self, question: Question, words: str, confidence: float, stamp: float, thought: str = "") -> bool:
         """The model has answered. Returns whether that counts: the plan is still the one that it was asked about."""
         if self.plan.over or question.state != self._state:
             return False
+        self.plan.thought = thought
         verdict = self._judging.take(self.plan, question.about, words)
-        self.plan.judgement = Judgement(words, confidence, stamp, question.about, self._judging.repeats)
+        self.plan.judgement = Judgement(str(words), confidence, stamp, question.about, self._judging.repeats)
         if verdict.lost:
             self._lost(words, stamp)
         elif verdict.to is not None:
@@ -108,7 +111,7 @@ class PlanLife:
                     self._shown = plan.revision
         elif to >= len(plan.subtasks):
             every = "Every subtask that was left is done, as the model judges."
-            done = "The model judges the instruction done." if plan.edited is None else every
+            done = "The model judges the instruction done." if plan.edited is None or plan.undivided else every
             plan.finish(PlanStatus.SUCCEEDED, done, stamp)
         elif to == plan.active:
             plan.subtasks[to].acting = verdict.acting

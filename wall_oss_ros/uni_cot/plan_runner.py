@@ -38,6 +38,7 @@ class PlanRunner:
             time. Of each instruction it gets exactly one plan that is over, its last.
         period: least time between two judgements of progress, s.
         approval: which plans wait for ``approve``, where the instruction does not say: one of ``APPROVALS``.
+        reasoning: which reasoning instructions get that do not say: one of ``REASONING``.
         limits: how long what may take.
         locate: returns the place (3,) of the object that a subtask names, m, or None; called once whenever a subtask
             becomes active, after the plan was published.
@@ -54,6 +55,7 @@ class PlanRunner:
         on_change: Callable[[Plan], None],
         period: float = 0.5,
         approval: str = "none",
+        reasoning: str = "subtask",
         limits: PlanLimits = PlanLimits(),
         locate: Callable[[Observation, str], Sequence[float] | None] = lambda *_: None,
         control: ControlWatch | None = None,
@@ -61,7 +63,7 @@ class PlanRunner:
         thread: bool = True,
     ):
         self._ask_model, self._clock, self._steady = ask, clock, steady
-        self._approval, self._limits = approval, limits
+        self._approval, self._reasoning, self._limits = approval, reasoning, limits
         self._condition = threading.Condition(threading.RLock())
         self._tickets = Tickets(on_change, clock, steady, limits, control)
         self._questions = Questions()
@@ -88,14 +90,15 @@ class PlanRunner:
             self._condition.notify_all()
             return ours
 
-    def instruct(self, instruction: str, approval: str = "") -> Ticket:
+    def instruct(self, instruction: str, approval: str = "", reasoning: str = "") -> Ticket:
         """Follows this instruction from now on; the plan before goes on until this one has a plan.
 
         Args:
             approval: which of its plans wait for ``approve``; empty as for all.
+            reasoning: which it gets; empty as for all.
         """
         with self._condition:
-            ticket = self._tickets.add(instruction, approval or self._approval)
+            ticket = self._tickets.add(instruction, approval or self._approval, reasoning or self._reasoning)
             if self._model.closing:
                 self._tickets.end(ticket, PlanStatus.CANCELLED, "The planner was shut down.", By.MONITOR, "planner")
             self._condition.notify_all()

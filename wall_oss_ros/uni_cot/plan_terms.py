@@ -29,7 +29,8 @@ class Draft:
     """What the model makes of an instruction.
 
     Attributes:
-        reasoning: what it wrote; lines: the subtasks in it.
+        reasoning: the plan as it wrote it; lines: the subtasks in it, or the instruction where it was asked for none.
+        thought: what it wrote of what it sees, if it was asked to.
         fault: why there are none, if so.
         asked: what its judgements are asked by.
         first: what it called for thereupon; confidence: how likely it found that.
@@ -43,6 +44,7 @@ class Draft:
     asked: str = ""
     first: str = ""
     confidence: float = math.nan
+    thought: str = ""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from wall_oss_ros.policy.answer import Answer
 from wall_oss_ros.policy.known_sentences import Kind, normalise
 from wall_oss_ros.policy.observation import Observation
 from wall_oss_ros.uni_cot.judging import refusal
-from wall_oss_ros.uni_cot.plan import By, Plan, PlanStatus
+from wall_oss_ros.uni_cot.plan import REASONING, By, Plan, PlanStatus
 from wall_oss_ros.uni_cot.plan_life import PlanLife
 from wall_oss_ros.uni_cot.plan_terms import Draft, PlannerSettings
 from wall_oss_ros.uni_cot.texts import quoted, readable
@@ -33,9 +33,11 @@ class Reasoner(Protocol):
     def lists_instructions(self) -> bool: ...
     @property
     def judges_plans(self) -> bool: ...
+    @property
+    def thinks(self) -> bool: ...
     def understood(self, text: str, kind: Kind) -> tuple[str, str]: ...
-    def plan(self, obs: Observation, instruction: str) -> str: ...
-    def reason(self, obs: Observation, instruction: str) -> str: ...
+    def plan(self, obs: Observation, instruction: str, thought: bool = False) -> str: ...
+    def reason(self, obs: Observation, instruction: str, thought: bool = False) -> str: ...
 
 
 class UniCoTPlanner:
@@ -65,11 +67,15 @@ class UniCoTPlanner:
         """What the model said last of its progress."""
         return "" if self._life is None else self._life.plan.judgement.words
 
-    def start(self, obs: Observation, instruction: str) -> Plan:
-        """Plans an instruction. One that is empty, unknown or impossible gives a FAILED plan that says why."""
+    def start(self, obs: Observation, instruction: str, mode: str = "subtask") -> Plan:
+        """Plans an instruction. One that is empty, unknown or impossible gives a FAILED plan that says why.
+
+        Args:
+            mode: one of ``REASONING``.
+        """
         self._count += 1
-        self._life = life = self.life(Plan(self._count, instruction))
-        life.planned(self.draft(obs, life.goal))
+        self._life = life = self.life(Plan(self._count, instruction, mode))
+        life.planned(self.draft(obs, life.goal, mode))
         return life.plan
 
     def update(self, obs: Observation) -> Plan:
@@ -82,9 +88,10 @@ class UniCoTPlanner:
         if life is None:
             raise RuntimeError("UniCoTPlanner.update was called before start")
         if (question := life.question()) is not None:
-            life.judged(question, *self.judge(obs, question.about), obs.stamp)
+            answer = self.judge(obs, question.about, life.plan.mode)
+            life.judged(question, answer, answer.confidence, obs.stamp, answer.thought)
         if life.plan.remaking:
-            life.planned(self.draft(obs, life.goal))
+            life.planned(self.draft(obs, life.goal, life.plan.mode))
         return life.plan
 
     def cancel(self, stamp: float, message: str = "Cancelled.") -> Plan | None:
@@ -108,22 +115,54 @@ class UniCoTPlanner:
         """An instruction as the model knows it, and why it does not understand it, if so. Never waits for the model."""
         return self._policy.understood(text, "instructions")
 
-    def draft(self, obs: Observation, goal: str) -> Draft:
-        """Has the model make a plan for an instruction in its plain form, and say what it calls for first."""
+    def draft(self, obs: Observation, goal: str, mode: str) -> Draft:
+        """Has the model make a plan for an instruction in its plain form, and say what it calls for first.
+
+        Args:
+            mode: one of ``REASONING``; "none" leaves the instruction whole.
+        """
         stamp = obs.stamp
         if not goal:
             return Draft(stamp, fault='The instruction is empty: say what to do, e.g. "pick up the red cube".')
-        if fault := self.understood(goal)[1]:
+        if fault := self.understood(goal)[1] or self._unable(mode):
             return Draft(stamp, fault=fault)
-        reasoning = readable(self._policy.plan(obs, goal))
-        lines = tuple(line.strip() for line in reasoning.splitlines() if line.strip())
-        if not lines or len(lines) > MOST_SUBTASKS or refusal(reasoning):
-            return Draft(stamp, reasoning, fault=f"The model answered {quoted(reasoning)} to {quoted(goal)}.")
-        asked = prompts.steps(lines) if self._policy.judges_plans else goal
-        words, confidence = self.judge(obs, asked)
-        return Draft(stamp, reasoning, lines, asked=asked, first=words, confidence=confidence)
+        reasoning, thought, asked = "", "", goal
+        lines: tuple[str, ...] = (goal,)
+        if mode != "none":
+            answer = self._policy.plan(obs, goal, thought=True) if mode == "full" else self._policy.plan(obs, goal)
+            thought, reasoning = _thought(answer), readable(answer)
+            lines = tuple(line.strip() for line in reasoning.splitlines() if line.strip())
+            if not lines or len(lines) > MOST_SUBTASKS or refusal(reasoning) or (mode == "full" and not thought):
+                return Draft(stamp, reasoning, fault=f"The model answered {quoted(reasoning)} to {quoted(goal)}.")
+            asked = prompts.steps(lines) if self._policy.judges_plans else goal
+        first = self.judge(obs, asked, mode)
+        if mode == "none" and refusal(first):
+            return Draft(stamp, fault=f"The model answered {quoted(first)} to {quoted(goal)}.")
+        return Draft(
+            stamp,
+            reasoning,
+            lines,
+            asked=asked,
+            first=first,
+            confidence=first.confidence,
+            thought=first.thought or thought,
+        )
 
-    def judge(self, obs: Observation, about: str) -> tuple[str, float]:
-        """What the model calls for, asked about these words; and how likely it found that, NaN where not known."""
-        answer = self._policy.reason(obs, normalise(about))
-        return readable(answer), answer.confidence if isinstance(answer, Answer) else math.nan
+    def judge(self, obs: Observation, about: str, mode: str) -> Answer:
+        """What the model calls for, asked about these words; its confidence is NaN where that is not known."""
+        about = normalise(about)
+        answer = self._policy.reason(obs, about, thought=True) if mode == "full" else self._policy.reason(obs, about)
+        confidence = answer.confidence if isinstance(answer, Answer) else math.nan
+        return Answer(readable(answer), confidence, _thought(answer))
+
+    def _unable(self, mode: str) -> str:
+        """Why the model cannot reason so; empty where it can."""
+        if mode not in REASONING:
+            return f"There is no reasoning {quoted(mode)}; there are {', '.join(REASONING)}."
+        if mode == "full" and not self._policy.thinks:
+            return "This checkpoint was not trained to write thoughts: give the reasoning subtask or none."
+        return ""
+
+
+def _thought(answer: str) -> str:
+    return readable(answer.thought) if isinstance(answer, Answer) else ""

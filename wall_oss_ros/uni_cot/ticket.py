@@ -63,8 +63,8 @@ class Tickets:
         self.followed: Ticket | None = None
         self.waiting: Ticket | None = None
 
-    def add(self, instruction: str, approval: str) -> Ticket:
-        """A new instruction. One that still waits is replaced at once."""
+    def add(self, instruction: str, approval: str, mode: str) -> Ticket:
+        """A new instruction, and the reasoning that it gets. One that still waits is replaced at once."""
         if (replaced := self.waiting) is not None:
             self._finish(replaced, PlanStatus.CANCELLED, _REPLACED, By.PERSON, "")
             self.waiting = None
@@ -73,7 +73,7 @@ class Tickets:
             if self.followed is None:
                 self._say_rest()
         self._count += 1
-        self.waiting = Ticket(Plan(self._count, instruction, began=self._clock()), approval, self._steady())
+        self.waiting = Ticket(Plan(self._count, instruction, mode, began=self._clock()), approval, self._steady())
         return self.waiting
 
     def follow(self, ticket: Ticket, life: PlanLife) -> None:
