@@ -15,11 +15,11 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy.known_sentences import KnownSentences
 from wall_oss_ros.sim.cubes.instructions import FORMS
 from wall_oss_ros.sim.cubes.language import FRAME, LANGUAGE
+from wall_oss_ros.sim.results import Results
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 from planning_runs import command, figures
 from planning_runs.cases import MODES, UPSETS, instruction, jobs, phrasings
-from planning_runs.runs import Results
 
 COLOURS = ("red", "green", "blue")
 PICK, PLACE = "pick up the red cube", "place it in the left tray"

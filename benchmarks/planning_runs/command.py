@@ -10,10 +10,11 @@ from pathlib import Path
 
 from planning_runs.cases import jobs
 from planning_runs.figures import Run
-from planning_runs.runs import Results, about, run
+from planning_runs.runs import about, run
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy.checkpoints import model_directory
 from wall_oss_ros.robots.profile import load_profile
+from wall_oss_ros.sim.results import Results
 
 BEGIN, END = "<!-- results -->", "<!-- end of results -->"
 

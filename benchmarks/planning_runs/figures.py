@@ -11,7 +11,8 @@ import numpy as np
 
 from planning_runs.cases import NOTHING
 from wall_oss_ros.policy import prompts
-from wall_oss_ros.sim.evaluate import wilson
+from wall_oss_ros.sim.shares import markdown as table
+from wall_oss_ros.sim.shares import wilson
 from wall_oss_ros.uni_cot.watching.monitor import WATCHES
 
 SLOW = 12.0  # s for each goal from an upset to the end; undisturbed, a goal takes 7 to 8 s in all
@@ -120,12 +121,6 @@ def spread(values: Iterable[float | None]) -> str:
         return "-"
     low, middle, high = np.quantile(known, (0.25, 0.5, 0.75))
     return f"{middle:.1f} s ({low:.1f} to {high:.1f})"
-
-
-def table(headings: Sequence[str], rows: Iterable[Sequence]) -> str:
-    """In Markdown."""
-    lines = [headings, ["---"] * len(headings), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
 def by(runs: Sequence[Run], what: str) -> dict[str, list[Run]]:

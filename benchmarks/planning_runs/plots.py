@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from planning_runs.figures import Run, by, shared
-from wall_oss_ros.sim.evaluate import wilson
+from wall_oss_ros.sim.shares import wilson
 
 
 def draw(runs: Sequence[Run], picture: Path) -> None:

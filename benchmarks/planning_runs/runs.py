@@ -1,19 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs jobs in processes, and keeps each result as a line of JSON, so that a series that was interrupted goes on."""
+"""Runs jobs in processes, and keeps their results."""
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 
 from planning_runs.cases import NOTHING, UPSETS, Job, instruction, scene_seed
-from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy import Policy
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.sim.closed_loop import ClosedLoop
@@ -21,46 +18,8 @@ from wall_oss_ros.sim.cubes.upsets import CubeUpset
 from wall_oss_ros.sim.datasets import in_processes
 from wall_oss_ros.sim.directing import Director, FirstPlan, InstructionAlone, Reasoning
 from wall_oss_ros.sim.registry import task_of
+from wall_oss_ros.sim.results import Results
 from wall_oss_ros.uni_cot.watching.monitor import FailureMonitor, WatchSettings
-
-
-class Results:
-    """The results of one series in a file.
-
-    Args:
-        path: of JSON lines; made where it is not there. The first says what was run, the others what came of it.
-        about: what all results depend on.
-
-    Attributes:
-        found: results by their job's key.
-
-    Raises:
-        WallOSSError: the file is of a series with another model, seed or settings, or is none.
-    """
-
-    def __init__(self, path: Path, about: dict):
-        self._path, self.found = path, {}
-        about = json.loads(json.dumps(about))
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps({"about": about}) + "\n")
-            return
-        lines = [line for text in path.read_text().splitlines() if (line := _parsed(text)) is not None]
-        if not lines or lines[0].get("about") != about:
-            raise WallOSSError(
-                f"{path} has results of another model, seed or settings: {lines[0].get('about') if lines else 'none'}.",
-                f"Give another --output, or the same as then. Now it is {about}.",
-            )
-        self.found = {line["key"]: line for line in lines[1:]}
-        if not path.read_bytes().endswith(b"\n"):  # it was interrupted while it wrote
-            with path.open("a") as file:
-                file.write("\n")
-
-    def add(self, result: dict) -> None:
-        """Keeps a result, on disk as well."""
-        self.found[result["key"]] = result
-        with self._path.open("a") as file:
-            file.write(json.dumps(result) + "\n")
 
 
 def about(model: str, robot: str, seed: int, subtask_s: float) -> dict:
@@ -129,11 +88,3 @@ def _director(loop: ClosedLoop, mode: str, subtask_s: float) -> Director:
     if mode in ("clock", "truth"):
         return FirstPlan(loop.policy, subtask_s if mode == "clock" else None)
     return Reasoning(loop.policy, loop.settings.judge_every_s)
-
-
-def _parsed(text: str) -> dict | None:
-    try:
-        line = json.loads(text)
-    except ValueError:  # cut off
-        return None
-    return line if isinstance(line, dict) and ("about" in line or "key" in line) else None

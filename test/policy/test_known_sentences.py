@@ -5,11 +5,13 @@ import itertools
 import random
 
 import pytest
+from checkpoint_support import make_checkpoint
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy.known_sentences import KnownSentences, normalise
+from wall_oss_ros.policy.processor import WallOSSProcessor
 from wall_oss_ros.sim.registry import task_of
 
 LANGUAGES = {robot: task_of(robot).language for robot in ("franka", "dual_arm")}
@@ -28,6 +30,18 @@ CUBES, TRAYS = (KnownSentences(language.sentences()) for language in LANGUAGES.v
 )
 def test_what_it_was_trained_on_passes(said):
     assert CUBES.understood(said, "instructions") == (normalise(said), "")
+
+
+def test_a_policy_may_be_asked_what_its_checkpoint_does_not_list(tmp_path):
+    lists = {"known_words": ["stack", "cubes"], "known_sentences": {"instructions": ["go"]}}
+    checkpoint = make_checkpoint(tmp_path, extra=lists)
+    processor = WallOSSProcessor.from_pretrained(checkpoint)
+    assert "not trained on" in processor.understood("stack cubes", "instructions")[1]
+    processor.unlist()
+    assert processor.understood("stack cubes", "instructions") == ("stack cubes", "") and not processor.lists(
+        "instructions"
+    )
+    assert '"towers"' in processor.understood("stack towers", "instructions")[1], "words are another list"
 
 
 @pytest.mark.parametrize(

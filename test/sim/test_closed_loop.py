@@ -6,7 +6,7 @@ import pytest
 from sim_support import Expert
 
 from wall_oss_ros.sim.closed_loop import ClosedLoop
-from wall_oss_ros.sim.evaluate import random_cases
+from wall_oss_ros.sim.evaluate import outcome_of, random_cases
 from wall_oss_ros.sim.registry import task_of
 
 pytestmark = pytest.mark.slow
@@ -34,6 +34,7 @@ def test_whoever_knows_what_to_do_is_let_do_it(loop):
             case.goals[0].colour,
             case.goals[0].tray,
         )
+        assert 0.1 < episode.greatest_force < 60 and set(episode.changed) == {case.goals[0].colour}
         assert episode.plan_right and episode.judgements_right == episode.judgements > 5
 
 
@@ -45,3 +46,4 @@ def test_what_is_asked_for_in_vain_is_not_reached(loop):
     episode = loop.run(case.scene, instruction, loop.task.language.parse(instruction), seed=0)
     assert not episode.success and episode.plan_right and episode.taken is None
     assert episode.status == "failed" and f"there is no {absent}" in episode.message and episode.chunks == 0
+    assert (episode.greatest_force, episode.changed) == (0.0, {}) and outcome_of(episode.summary(), True) == "refused"

@@ -6,7 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from wall_oss_ros.commands.eval import report
+from wall_oss_ros.commands import main
+from wall_oss_ros.commands.eval import files
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy import prompts
 from wall_oss_ros.sim import evaluate
@@ -16,9 +17,11 @@ from wall_oss_ros.sim.cubes.goals import CubeGoal
 from wall_oss_ros.sim.cubes.language import PLACES
 from wall_oss_ros.sim.cubes.scene import TRAYS
 from wall_oss_ros.sim.datasets import make_dataset
+from wall_oss_ros.sim.evaluation_summary import in_lines, summarise
 from wall_oss_ros.sim.goals import COLOURS
 from wall_oss_ros.sim.lifting.language import LiftGoal
 from wall_oss_ros.sim.registry import task_of
+from wall_oss_ros.sim.shares import wilson
 from wall_oss_ros.training.recipe import load_recipe
 
 CUBES, LIFTING = task_of("franka"), task_of("dual_arm")
@@ -40,8 +43,20 @@ EPISODES = [
 ]
 
 
+CASES = evaluate.random_cases(CUBES, 4, seed=0)
+RESULTS = [evaluate.result(*pair) for pair in zip(CASES, EPISODES)]
+
+
+def said(colour="", *, words="put it away", form="", unseen=False, expected="done", goals=None, **more) -> dict:
+    """A result of one instruction."""
+    goals = [CubeGoal("place", colour, "left")] if goals is None else goals
+    case = evaluate.Case(0, None, tuple(goals), words, form, unseen=unseen, expected=expected)
+    values = {"success": False, "status": "succeeded", "chunks": 9, "judgements": 2, "judgements_right": 1, **more}
+    return evaluate.result(case, Episode(words, list(goals), **values))
+
+
 def test_shares_and_tables():
-    summary = evaluate.summarise(CUBES, EPISODES)
+    summary = summarise(CUBES, RESULTS)
     assert summary["success"]["hits"] == 1 and summary["success"]["of"] == 4
     assert summary["lifted"]["hits"] == 3
     assert (summary["right_cube"]["hits"], summary["right_cube"]["of"]) == (2, 3)
@@ -53,31 +68,130 @@ def test_shares_and_tables():
 
 
 def test_a_share_of_nothing_is_none_and_is_written_as_json():
-    nobody = [episode("red", "left", None, None, False) for _ in range(2)]
-    summary = evaluate.summarise(CUBES, nobody)
+    summary = summarise(CUBES, [said("red")])
     assert summary["right_cube"] == {"hits": 0, "of": 0, "share": None, "low": 0.0, "high": 1.0}
-    json.dumps(summary, allow_nan=False)
+    json.dumps([summary, summarise(CUBES, [])], allow_nan=False)
+    assert in_lines(CUBES, summarise(CUBES, [])) == []
 
 
 def test_wilson_interval():
-    low, high = evaluate.wilson(70, 100)
+    low, high = wilson(70, 100)
     assert (low, high) == (pytest.approx(0.604, abs=1e-3), pytest.approx(0.781, abs=1e-3))
-    assert evaluate.wilson(0, 0) == (0.0, 1.0)
-    assert evaluate.wilson(5, 5)[1] == 1.0 and evaluate.wilson(5, 5)[0] < 0.6
+    assert wilson(0, 0) == (0.0, 1.0)
+    assert wilson(5, 5)[1] == 1.0 and wilson(5, 5)[0] < 0.6
 
 
-def test_the_report_can_be_read_back(tmp_path):
-    cases = evaluate.random_cases(CUBES, 4, seed=0)
-    evaluate.write_report(tmp_path, CUBES, cases, EPISODES, {"model": "x"})
-    found = json.loads((tmp_path / "evaluation.json").read_text())
-    assert found["model"] == "x" and len(found["details"]) == 4 and found["details"][1]["taken"] == "blue"
-    assert (tmp_path / "contact_sheet.png").stat().st_size > 100
+def test_forces_are_of_each_run_the_greatest():
+    summary = summarise(CUBES, [said("red", greatest_force=float(newtons)) for newtons in range(41, 62)])
+    felt = summary["force_N"]
+    assert (felt["of"], felt["median"], felt["p95"], felt["most"]) == (21, 51.0, 60.0, 61.0)
+    assert (felt["above_60"]["hits"], felt["above_60"]["of"]) == (1, 21)
+    text = "\n".join(in_lines(CUBES, summary))
+    assert "51.0 N" in text and "95th percentile 60.0 N, maximum 61.0 N; above 60 N: 5 % (1 of 21; " in text
+
+
+def test_long_instructions_are_counted_apart():
+    two = [CubeGoal("place", "red", "left"), CubeGoal("pick", "blue")]
+    results = [said("red", success=True), said("red", goals=two), said("red", goals=two[1:], success=True)]
+    counts = {name: (one["hits"], one["of"]) for name, one in summarise(CUBES, results)["by_subtasks"].items()}
+    assert counts == {"1 to 2": (2, 2), "3 and more": (0, 1)}
+
+
+QUIET = {"status": "failed", "chunks": 0, "goals": []}
+
+
+@pytest.mark.parametrize(
+    ("one", "outcome", "right"),
+    [
+        (said("red", success=True), "done", True), (said("red", success=False), "something else", False),
+        (said("red", status="running"), "not ended", False), (said("red", status="failed"), "given up", False),
+        (said("red", status="failed", chunks=0, message="No."), "refused", False),
+        (said(expected="refused", message="No.", **QUIET), "refused", True),
+        (said(expected="asked back", message="No.", **QUIET), "refused", False),
+        (said(expected="refused", message="Which?", **QUIET), "asked back", True),
+        (said(expected="asked back", message='"x" leaves open: left or right? ', **QUIET), "asked back", True),
+        (said(expected="refused", success=True, goals=[]), "something else", False),  # nothing is what it was to reach
+    ],
+)  # fmt: skip
+def test_what_is_made_of_an_instruction(one, outcome, right):
+    assert (one["outcome"], one["success"]) == (outcome, right)
+
+
+def test_words_are_told_by_form_and_phrasing_and_what_went_wrong_one_by_one():
+    results = [
+        said("red", form="place", success=True), said("red", form="place", status="running"),
+        said("red", form="place", unseen=True, words="set | it [red]", changed={"blue": "is in the left tray"}),
+        said(form="unclear", expected="asked back", words="pick up the cube", **QUIET, message="No."),
+    ]  # fmt: skip
+    summary = summarise(CUBES, results)
+    told = {name: (one["right"]["hits"], one["outcomes"]) for name, one in summary["words"].items()}
+    assert told == {
+        "place, known words": (1, {"done": 1, "not ended": 1}), "place, new words": (0, {"something else": 1}),
+        "unclear, known words": (0, {"refused": 1}),
+    }  # fmt: skip
+    assert summary["plan_accuracy"]["of"] == 3 and summary["by_form"]["place"]["of"] == 3
+    text = "\n".join(in_lines(CUBES, summary, results))
+    line = '"set | it [red]" (new words): put the red cube in the left tray -> something else, blue is in the left tray'
+    assert line in text and '"pick up the cube" (known words): to be asked back -> refused, nothing moved' in text
+    many = [said("red", words=f"no {number}") for number in range(40)]
+    assert in_lines(CUBES, summarise(CUBES, many), many)[-1] == "  and 10 more"
+
+
+class Stub:
+    """Runs that have been made before."""
+
+    def __init__(self, monkeypatch):
+        self.ran: list[int] = []
+        monkeypatch.setattr(evaluate, "evaluate", self)
+
+    def __call__(self, model, cases, *_):
+        for case in cases:
+            self.ran.append(case.number)
+            if len(self.ran) == 3:
+                raise KeyboardInterrupt
+            yield EPISODES[case.number % len(EPISODES)]
+
+
+@pytest.mark.parametrize("name", ["runs/out", "runs/out.jsonl"])
+def test_the_same_command_goes_on_and_portions_are_reported_together(tmp_path, monkeypatch, capsys, name):
+    stub, output = Stub(monkeypatch), tmp_path / name
+
+    def run(*arguments):
+        args = main.build_parser().parse_args(["eval", "--workers", "1", *arguments])
+        return args.command_main(args)
+
+    with pytest.raises(KeyboardInterrupt):
+        run("--episodes", "4", "--output", str(output))
+    run("--episodes", "4", "--output", str(output))
+    assert stub.ran == [0, 1, 2, 2, 3]
+    other = tmp_path / "other.jsonl"
+    run("--episodes", "2", "--first", "4", "--output", str(other))
+    assert stub.ran[5:] == [4, 5]
+    found = json.loads(files(output).summary.read_text())
+    assert found["episodes"] == 4 and found["checkpoint"].startswith("wall-oss-tiny@")
+    assert files(output).sheet.stat().st_size > 100
+    capsys.readouterr()
+    run("--report", str(output), str(other), "--json")
+    both = json.loads(capsys.readouterr().out)
+    assert both["episodes"] == 6 and both["success"]["hits"] == 2
+    run("--report", str(output))
+    assert "success: 1 of 4" in capsys.readouterr().out
+    with pytest.raises(WallOSSError, match="another model, seed or settings"):
+        run("--episodes", "4", "--seed", "1", "--output", str(output))
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text(json.dumps({"about": {"robot": "franka"}}) + '\n{"key": "0"}\n')
+    for path, why in ((tmp_path / "none", "no file"), (tmp_path, "no file"), (broken, "not of wall-oss eval")):
+        with pytest.raises(WallOSSError, match=why):
+            run("--report", str(path))
+    with pytest.raises(WallOSSError, match="does not belong to"):
+        run("--report", str(output), str(broken))
 
 
 @pytest.mark.parametrize("task", [CUBES, LIFTING])
 def test_cases_are_reproducible_and_name_what_is_there(task):
     cases = evaluate.random_cases(task, 30, seed=5)
     assert cases == evaluate.random_cases(task, 30, seed=5) != evaluate.random_cases(task, 30, seed=6)
+    assert cases[20:] == evaluate.random_cases(task, 10, seed=5, first=20)
     for case in cases:
         assert case.goals[0].colour in case.scene.colours
         assert task.language.parse(case.instruction) == list(case.goals)
@@ -100,16 +214,12 @@ def test_steering_changes_only_the_words(task, each):
 
 def test_two_handed_episodes_are_counted_by_the_tray_that_was_lifted():
     def lift(colour, taken, success):
-        return Episode(
-            f"lift the {colour} tray", [LiftGoal("lift", colour)], success, taken, status="succeeded", seconds=8.0
-        )
+        return said(goals=[LiftGoal("lift", colour)], success=success, taken=taken, seconds=8.0)
 
-    summary = evaluate.summarise(
-        LIFTING, [lift("red", "red", True), lift("red", "blue", False), lift("blue", None, False)]
-    )
+    summary = summarise(LIFTING, [lift("red", "red", True), lift("red", "blue", False), lift("blue", None, False)])
     assert (summary["right_tray"]["hits"], summary["right_tray"]["of"]) == (1, 2)
     assert summary["tray_table"] == {"blue": {"none": 1}, "red": {"blue": 1, "red": 1}}
-    lines = "\n".join(report(LIFTING, summary))
+    lines = "\n".join(in_lines(LIFTING, summary))
     assert "lifted a tray: 2 of 3" in lines and "of these, the tray named: 1 of 2" in lines and "cube" not in lines
 
 
@@ -191,7 +301,21 @@ def test_long_instructions_have_scenes_in_which_something_is_left_to_do():
     environment.simulator.close()
     with pytest.raises(WallOSSError, match="no form of instruction 'juggle'"):
         evaluate.instructed_cases(CUBES, 1, 0, ["juggle"])
+    assert cases[-5:] == evaluate.instructed_cases(CUBES, 5, 0, CUBES.forms, True, ["light"], len(cases) - 5)
     lifting = task_of("dual_arm")
     assert evaluate.instructed_cases(lifting, 2, 0)[0].goals[0].kind == "lift"
     with pytest.raises(WallOSSError, match="all words"):
         evaluate.instructed_cases(lifting, 1, 0, unseen=True)
+
+
+def test_instructions_that_cannot_be_followed_name_what_is_not_there_or_mean_nothing():
+    cases = evaluate.instructed_cases(CUBES, 30, 0, CUBES.unfollowable)
+    assert [case.form for case in cases[:3]] == ["absent", "unclear", "senseless"]
+    assert {case.form: case.expected for case in cases} == {
+        "absent": "refused", "unclear": "asked back", "senseless": "refused",
+    }  # fmt: skip
+    for case in cases:
+        assert case.goals == () and not case.unseen
+        if case.form == "absent":
+            (goal,) = CUBES.language.parse(case.instruction)
+            assert goal.colour not in case.scene.colours

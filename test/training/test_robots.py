@@ -95,8 +95,13 @@ class Idler:
     judges_plans = False
     rate_hz = 10.0
 
+    listed = True
+
+    def unlist(self):
+        self.listed = False
+
     def understood(self, text, kind):
-        return text, ""
+        return text, "It is not listed." if self.listed else ""
 
     def plan(self, obs, instruction):
         return "pick up the red cube"
@@ -116,5 +121,6 @@ def test_in_dagger_robots_take_turns_episode_by_episode(tmp_path, environments, 
     made = dagger.Dagger(recipe("franka", "ur"))(tmp_path / "model", tmp_path / "data", 3, 1).frames
     assert asked == [((str(tmp_path / "model"),), {"threads": 1, "robot": "franka"})]
     assert runs(environments) == ["franka", "ur", "franka"] and len(made) == len(environments)
+    assert not any(loop.policy.listed for loop in dagger._loops), "it learns what no checkpoint lists yet"
     for loop in dagger._loops:
         loop.environment.simulator.close()

@@ -135,6 +135,7 @@ def test_whatever_the_model_writes_fits_a_message():
         ("put the green cube in the left tray", "there is no green cube", (), "there is no green cube"),
         ("tray tray the", "I do not understand", (), "do not understand"),
         ("put the red cube in the left tray", "", (), "answered"),
+        ("pick up the cube", "which cube?", (), 'asks back about "pick up the cube": which cube?'),
     ],
 )
 def test_what_cannot_be_done_is_refused_with_a_reason(instruction, answer, unknown, says):

@@ -2,22 +2,29 @@
 """Measures a model in closed loop, in the simulator, on scenes that it was never trained on.
 
 First one random task in each scene; then, in some scenes, every task, such as every cube to every tray, so that only
-the words differ. Prints shares with 95 % intervals and tables of what was named against what was taken, and writes
-both as JSON with all episodes, and a contact sheet of pictures.
+the words differ. Prints shares with 95 % intervals, contact forces, and tables of what was asked for against what was
+done, and writes them as JSON, and a contact sheet of pictures. Each episode is kept as a line of JSON at once: the same
+command goes on where it was stopped, and portions that were run apart are reported on together.
 
 examples:
   wall-oss eval --episodes 20
   wall-oss eval --robot dual_arm --episodes 20
   wall-oss eval --episodes 60 --forms all --unseen-words --varied light,camera --model runs/train
   wall-oss eval --episodes 100 --seed 3 --steering 10 --model runs/train --output runs/eval
+  wall-oss eval --episodes 100 --model runs/train --workers 1 --output runs/a.jsonl
+  wall-oss eval --episodes 100 --first 100 --model runs/train --workers 1 --output runs/b.jsonl
+  wall-oss eval --report runs/a.jsonl runs/b.jsonl
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from wall_oss_ros.commands.arguments import SEED_LIMIT, folder, require_writable, text, whole
 from wall_oss_ros.errors import WallOSSError
@@ -32,6 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="scenes with one task (default: %(default)s)",
     )
     parser.add_argument(
+        "--first",
+        type=whole(0, 1_000_000),
+        default=0,
+        metavar="N",
+        help="number of the first scene, to run portions (default: %(default)s)",
+    )
+    parser.add_argument(
         "--steering",
         type=whole(0, 1_000_000),
         default=0,
@@ -42,10 +56,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--forms",
         type=text,
         metavar="NAME,...",
-        help="instructions of these forms in turn, or all of them by their shares in training: all",
+        help="instructions of these forms in turn, or all that can be followed by their shares in training: all",
     )
     parser.add_argument(
         "--unseen-words", action="store_true", help="instructions of --forms in words that training does not show"
+    )
+    parser.add_argument(
+        "--unlisted",
+        action="store_true",
+        help="ask the model for what its checkpoint does not list as understood, too, which is refused otherwise",
     )
     parser.add_argument(
         "--varied", type=text, metavar="WHAT,...", help="scenes that look otherwise: light, camera, clutter"
@@ -58,7 +77,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--model", type=text, metavar="DIR", help="a checkpoint: its folder, or owner/name on the hub"
                         " (default: the one that ships)")  # fmt: skip
-    parser.add_argument("--output", type=folder, metavar="DIR", help="for the results (default: runs/eval_<time>)")
+    parser.add_argument(
+        "--output",
+        type=folder,
+        metavar="PATH",
+        help="for the results: a folder, or a file whose name ends in .jsonl (default: runs/eval_<time>)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.add_argument(
+        "--report", type=folder, nargs="+", metavar="PATH", help="run nothing; report on what these hold, together"
+    )
     parser.add_argument("--workers", type=whole(1, 1024), metavar="N", help="processes (default: one a core)")
 
 
@@ -66,8 +94,10 @@ def main(args: argparse.Namespace) -> int:
     """Runs the episodes and reports; 0 whatever the result.
 
     Raises:
-        WallOSSError: no such model or robot, or numbers that make no sense.
+        WallOSSError: no such model or robot, numbers that make no sense, or an output with results of something else.
     """
+    if args.report:
+        return _report(args)
     from wall_oss_ros.policy.checkpoints import model_directory
     from wall_oss_ros.robots.profile import load_profile
 
@@ -78,7 +108,7 @@ def main(args: argparse.Namespace) -> int:
     profile = load_profile(args.robot)
     model = model_directory(args.model, profile)
     output = args.output or Path("runs") / datetime.now().strftime("eval_%Y-%m-%d_%H-%M-%S")
-    require_writable(output)
+    require_writable(output.parent if output.suffix == ".jsonl" else output)
 
     from rich.console import Console
 
@@ -88,19 +118,40 @@ def main(args: argparse.Namespace) -> int:
 
     task = task_of(profile)
     require_fit(model, profile)  # here rather than in each worker
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True, stderr=args.json)
+    reports = []
     if args.episodes:
         if args.forms or args.varied:
             forms = [] if args.forms in (None, "all") else _names(args.forms)
             varied = _varied(args.varied)
-            cases = instructed_cases(task, args.episodes, args.seed, forms, args.unseen_words, varied)
+            cases = instructed_cases(task, args.episodes, args.seed, forms, args.unseen_words, varied, args.first)
         else:
-            cases = random_cases(task, args.episodes, args.seed)
-        _evaluate("one task a scene", task, cases, args, model, output, console)
+            cases = random_cases(task, args.episodes, args.seed, args.first)
+        reports.append(_evaluate("one task a scene", task, cases, args, model, files(output), console))
     if args.steering:
-        cases = steering_cases(task, args.steering, args.seed)
-        _evaluate("every task in the same scene", task, cases, args, model, output / "steering", console)
+        cases = steering_cases(task, args.steering, args.seed, args.first)
+        where = files(output, "steering")
+        reports.append(_evaluate("every task in the same scene", task, cases, args, model, where, console))
+    if args.json:
+        print(json.dumps(reports, indent=1, allow_nan=False))
     return 0
+
+
+class Files(NamedTuple):
+    """Where a series is kept: its results, line by line; their summary; pictures."""
+
+    lines: Path
+    summary: Path
+    sheet: Path
+
+
+def files(output: Path, part: str = "") -> Files:
+    """Those of ``--output``, which is a folder or a file; ``part`` names a second series beside the first."""
+    if output.suffix == ".jsonl":
+        lines = output.with_name(f"{output.stem}-{part}.jsonl") if part else output
+        return Files(lines, lines.with_suffix(".json"), lines.with_suffix(".png"))
+    folder = output / part
+    return Files(folder / "episodes.jsonl", folder / "evaluation.json", folder / "contact_sheet.png")
 
 
 def _names(text: str) -> list[str]:
@@ -120,56 +171,61 @@ def _varied(text: str | None) -> list[str]:
     return names
 
 
-def _evaluate(title: str, task, cases, args: argparse.Namespace, model: Path, output: Path, console) -> None:
+def _evaluate(title: str, task, cases: Sequence, args: argparse.Namespace, model: Path, where: Files, console) -> dict:
+    """Runs what has no result yet. Returns the summary of all that is there."""
     from rich.progress import Progress
 
-    from wall_oss_ros.sim.evaluate import evaluate, write_report
+    from wall_oss_ros.policy.checkpoints import checkpoint_identity
+    from wall_oss_ros.sim.contact_sheet import contact_sheet
+    from wall_oss_ros.sim.evaluate import evaluate, result
+    from wall_oss_ros.sim.evaluation_summary import in_lines, summarise
+    from wall_oss_ros.sim.results import Results, read_together
 
+    about = {
+        "what": title, "checkpoint": checkpoint_identity(model), "robot": args.robot, "seed": args.seed,
+        "forms": args.forms, "unseen_words": args.unseen_words, "varied": _varied(args.varied),
+        "unlisted": args.unlisted,
+    }  # fmt: skip
+    results = Results(where.lines, about)
+    left = [case for case in cases if case.key not in results.found]
+    if len(left) < len(cases):
+        console.print(f"{len(cases) - len(left)} of {len(cases)} are there already")
     episodes = []
-    with Progress(console=console) as bar:
-        row = bar.add_task(title, total=len(cases))
-        for episode in evaluate(model, cases, args.robot, args.workers or os.cpu_count() or 1):
-            episodes.append(episode)
-            hits, done = sum(e.success for e in episodes), len(episodes)
-            bar.update(row, completed=done, description=f"{title}: {hits} of {done}")
-    about = {"model": str(model), "robot": args.robot, "seed": args.seed, "what": title}
-    summary = write_report(output, task, cases, episodes, about)
-    for line in report(task, summary):
-        console.print(line)
-    console.print(f"written to {output}\n")
+    if left:
+        with Progress(console=console) as bar:
+            row = bar.add_task(title, total=len(left))
+            runs = evaluate(model, left, args.robot, args.workers or os.cpu_count() or 1, args.unlisted)
+            for case, episode in zip(left, runs):
+                results.add(result(case, episode))
+                episodes.append(episode)
+                hits = sum(bool(results.found[one.key]["success"]) for one in cases if one.key in results.found)
+                done = sum(one.key in results.found for one in cases)
+                bar.update(row, completed=len(episodes), description=f"{title}: {hits} of {done}")
+        contact_sheet(episodes, where.sheet)
+    _, found = read_together([where.lines])  # also what other processes have added
+    summary = about | summarise(task, [*found.values()])
+    where.summary.write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
+    for line in in_lines(task, summary, [*found.values()]):
+        console.print(line, markup=False)
+    console.print(f"written to {where.lines} and {where.summary}\n", markup=False)
+    return summary
 
 
-def report(task, summary: dict) -> list[str]:
-    """A summary of ``sim.evaluate.summarise`` in lines for a person."""
-    shares = {
-        "success": "success",
-        "lifted": f"lifted a {task.thing}",
-        f"right_{task.thing}": f"of these, the {task.thing} named",
-        f"right_{task.place}": f"of those placed, the {task.place} named",
-        "plan_accuracy": "plans right",
-        "subtask_accuracy": "judgements of progress right",
-        "judged_done_and_is": 'right, of those the model called "done"',
-    }
-    lines = []
-    for key, words in shares.items():
-        value = summary.get(key)
-        if value and value["of"]:
-            interval = f"{100 * value['low']:.0f} to {100 * value['high']:.0f} %"
-            lines.append(
-                f"{100 * value['share']:5.1f} %  {words}: {value['hits']} of {value['of']}, 95 % interval {interval}"
-            )
-    if (seconds := summary["seconds_of_successes"]) is not None:
-        lines.append(f"{seconds:5.1f} s  simulated, median of the successes")
-    for form, value in summary.get("forms", {}).items():
-        lines.append(f"{form:>12} | {value['hits']} of {value['of']}")
-    for what in (task.thing, task.place):
-        if what is not None:
-            lines += _table(what, summary[f"{what}_table"])
-    return lines
+def _report(args: argparse.Namespace) -> int:
+    """On files that are there already.
 
+    Raises:
+        WallOSSError: they are none, or not of one series.
+    """
+    from wall_oss_ros.sim.evaluation_summary import NEEDED, in_lines, summarise
+    from wall_oss_ros.sim.registry import task_of
+    from wall_oss_ros.sim.results import read_together
 
-def _table(what: str, table: dict[str, dict[str, int]]) -> list[str]:
-    taken = sorted({name for row in table.values() for name in row}, key=lambda name: (name == "none", name))
-    lines = [f"{what + ' named':>12} | " + " ".join(f"{name:>7}" for name in taken) + "   (taken)"]
-    lines += [f"{named:>12} | " + " ".join(f"{row.get(name, 0):>7}" for name in taken) for named, row in table.items()]
-    return lines
+    about, found = read_together([path / "episodes.jsonl" if path.is_dir() else path for path in args.report])
+    if not isinstance(about.get("robot"), str) or not all(one.keys() >= NEEDED for one in found.values()):
+        raise WallOSSError(f"{args.report[0]} is not of wall-oss eval.", "Name its --output.")
+    task = task_of(about["robot"])
+    results = sorted(found.values(), key=lambda one: one["number"])
+    summary = about | summarise(task, results)
+    print(json.dumps(summary, indent=1) if args.json else "\n".join(in_lines(task, summary, results)))
+    return 0

@@ -189,6 +189,11 @@ class Policy:
         """
         return self.processor.understood(text, kind)
 
+    def unlist(self) -> None:
+        """Lets it be asked other sentences than those that the checkpoint lists as understood: to find out what it
+        understands, or to teach it more."""
+        self.processor.unlist()
+
     def warm_up(self) -> None:
         """Throw-away acts and answers, so that the first real ones take no longer than the rest.
 

@@ -372,6 +372,10 @@ class WallOSSProcessor:
         words = re.findall(r"[^\W\d_]+", _words(text).lower())
         return [word for word in dict.fromkeys(words) if word not in self._words]
 
+    def unlist(self) -> None:
+        """Forgets the sentences that the checkpoint lists as understood: any is taken from now on."""
+        self._sentences = KnownSentences({})
+
     def lists(self, kind: Kind) -> bool:
         """Whether the checkpoint lists sentences of a kind."""
         return self._sentences.lists(kind)

@@ -61,6 +61,8 @@ class Episode:
     success: bool = False
     taken: str | None = None  # colour of the first thing that was lifted
     placed: str | None = None  # where it was put, as it lies at the end
+    changed: dict[str, str] = field(default_factory=dict)  # things that lie elsewhere at the end, and where, in words
+    plan: str = ""  # as the model wrote it; empty where it was asked for none
     plan_right: bool = False
     judgements: int = 0
     judgements_right: int = 0
@@ -69,6 +71,7 @@ class Episode:
     seconds: float = 0.0  # simulated
     chunks: int = 0
     faults: int = 0
+    greatest_force: float = 0.0  # N, of what touched arm and gripper, as its sensor would feel it 50 times a second
     events: list[tuple[float, str, str]] = field(default_factory=list)  # simulated s, who, what
     cpu_seconds: dict[str, list[float]] = field(default_factory=dict)  # each time, by what for
     pictures: list[np.ndarray] = field(default_factory=list, repr=False)
@@ -124,10 +127,12 @@ class ClosedLoop:
         motion = RobotMotion(environment.profile, environment.arms, joining=settings.joining)
         director = director or Reasoning(self.policy, settings.judge_every_s)
         watch = _Watch(episode, director, monitor, heeded)
+        before = self._places()
         director.begin(self._observe(), instruction)
+        episode.plan = director.reasoning
         episode.plan_right = director.reasoning == self.task.language.plan_text(environment.truth()[()], goals)
         pending, ends, doing, looked = None, None, "", -TRUTH_EVERY
-        limit = settings.time_limit_s * len(goals)
+        limit = settings.time_limit_s * max(1, len(goals))
         while simulator.time < limit and (ends is None or simulator.time < ends):
             now = simulator.time
             if now >= looked + TRUTH_EVERY - 1e-9:
@@ -167,13 +172,15 @@ class ClosedLoop:
                     watch.chunk(chunk, pending[3])
                 episode.faults += bool(motion.fault)
                 pending = None
-            self._move(motion, now, bool(text))
+            episode.greatest_force = max(episode.greatest_force, self._move(motion, now, bool(text)))
             simulator.step(self.dt)
             if episode.taken is None:
                 episode.taken = self.task.lifted(environment)
         self._snap(episode, last=True)
         episode.success = self.task.reached(environment, goals)
         episode.placed = self.task.placed(environment, episode.taken) if episode.taken else None
+        episode.changed = {thing: place for thing, place in self._places().items() if before.get(thing) != place}
+        episode.greatest_force = round(episode.greatest_force, 2)
         episode.status, episode.message = director.status, director.message
         episode.seconds, episode.cpu_seconds = round(simulator.time, 2), dict(director.seconds)
         return episode
@@ -186,12 +193,18 @@ class ClosedLoop:
         """(n,) of all arms, in the profile's order."""
         return np.concatenate([arm.q for arm in self.environment.simulator.arms])
 
-    def _move(self, motion: RobotMotion, now: float, running: bool) -> None:
-        """Gives each arm and gripper what it is to do in this cycle."""
+    def _places(self) -> dict[str, str]:
+        """Where everything is that carries a colour, in words."""
+        truth = self.task.truth(self.environment.simulator)
+        return {colour: self.task.where(colour, truth) for colour in self.environment.simulator.spec.colours}
+
+    def _move(self, motion: RobotMotion, now: float, running: bool) -> float:
+        """Gives each arm and gripper what it is to do in this cycle. Returns the greatest force on one of them, N."""
         openings = motion.openings(now)
-        for one, arm in zip(self.environment.profile.arms, self.environment.simulator.arms):
+        forces = [float(np.linalg.norm(arm.external_wrench[0])) for arm in self.environment.simulator.arms]
+        for one, newtons in zip(self.environment.profile.arms, forces):
             if one.arm.force is not None:
-                motion.feel(one.arm.name, float(np.linalg.norm(arm.external_wrench[0])))
+                motion.feel(one.arm.name, newtons)
         for arm, setpoints, opening in zip(
             self.environment.simulator.arms, motion.step(now, running, self._joints()), openings
         ):
@@ -199,6 +212,7 @@ class ClosedLoop:
                 arm.set_joint_targets(setpoints[0].position, setpoints[0].velocity)
             if opening is not None and running:
                 arm.set_gripper(opening)
+        return max(forces)
 
     def _wants_chunk(self, motion: RobotMotion, now: float) -> bool:
         queue = motion.queue

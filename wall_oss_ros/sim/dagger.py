@@ -56,6 +56,7 @@ class Dagger:
 
 def _start_worker(model: str, robots: Sequence[str]) -> None:
     policy = Policy.from_pretrained(model, threads=1, robot=load_profile(robots[0]).trained_as)
+    policy.unlist()  # it is to learn all that the task asks for, not only what its checkpoint lists already
     for robot in robots:
         environment = task_of(robot).environment(np.random.default_rng(0))
         _loops.append(ClosedLoop(policy, environment, on_look=lambda e=environment: _frames.append(e.frame())))

@@ -36,6 +36,7 @@ class Task(ABC):
         things: what may be in view, by name.
         place: what it may be put into, in a word; None where it is put nowhere.
         forms: names of the forms of its instructions, where there are several.
+        unfollowable: names of the forms that cannot be followed, where it has some.
     """
 
     language: Language
@@ -45,6 +46,7 @@ class Task(ABC):
     things: tuple[str, ...]
     place: str | None = None
     forms: tuple[str, ...] = ()
+    unfollowable: tuple[str, ...] = ()
 
     def __init__(self, profile: RobotProfile):
         self.profile = profile
@@ -97,6 +99,11 @@ class Task(ABC):
         scene = self.spec.random(rng)
         goal = self.language.random_goal(rng, scene.colours)
         return scene, "", goal.text(), [goal]
+
+    def not_followed(self, rng: np.random.Generator, form: str) -> tuple[Any, str, str]:
+        """A random scene, an instruction of one of the ``unfollowable`` forms, and what is right to do about it:
+        ``refused`` or ``asked back``."""
+        raise ValueError(f"{type(self).__name__} has no form {form}")
 
     @abstractmethod
     def recoloured(self, spec, colours: tuple[str, ...]):

@@ -25,6 +25,11 @@ def refusal(answer: str) -> bool:
     return answer.startswith((prompts.NOT_UNDERSTOOD, prompts.ABSENT))
 
 
+def asks_back(answer: str) -> bool:
+    """Whether the model asks what is meant instead of saying what to do, such as "which cube?"."""
+    return "\n" not in answer.strip() and answer.rstrip().endswith("?")
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Attributes:

@@ -17,7 +17,7 @@ from wall_oss_ros.policy import prompts
 from wall_oss_ros.policy.answer import Answer
 from wall_oss_ros.policy.known_sentences import Kind, normalise
 from wall_oss_ros.policy.observation import Observation
-from wall_oss_ros.uni_cot.judging import refusal
+from wall_oss_ros.uni_cot.judging import asks_back, refusal
 from wall_oss_ros.uni_cot.plan import REASONING, By, Plan, PlanStatus
 from wall_oss_ros.uni_cot.plan_life import PlanLife
 from wall_oss_ros.uni_cot.plan_terms import Draft, PlannerSettings
@@ -132,10 +132,14 @@ class UniCoTPlanner:
             answer = self._policy.plan(obs, goal, thought=True) if mode == "full" else self._policy.plan(obs, goal)
             thought, reasoning = _thought(answer), readable(answer)
             lines = tuple(line.strip() for line in reasoning.splitlines() if line.strip())
+            if asks_back(reasoning):
+                return Draft(stamp, reasoning, fault=_asked_back(reasoning, goal))
             if not lines or len(lines) > MOST_SUBTASKS or refusal(reasoning) or (mode == "full" and not thought):
                 return Draft(stamp, reasoning, fault=f"The model answered {quoted(reasoning)} to {quoted(goal)}.")
             asked = prompts.steps(lines) if self._policy.judges_plans else goal
         first = self.judge(obs, asked, mode)
+        if mode == "none" and asks_back(first):
+            return Draft(stamp, fault=_asked_back(first, goal))
         if mode == "none" and refusal(first):
             return Draft(stamp, fault=f"The model answered {quoted(first)} to {quoted(goal)}.")
         return Draft(
@@ -166,3 +170,7 @@ class UniCoTPlanner:
 
 def _thought(answer: str) -> str:
     return readable(answer.thought) if isinstance(answer, Answer) else ""
+
+
+def _asked_back(answer: str, goal: str) -> str:
+    return f"The model asks back about {quoted(goal)}: {answer.strip()}"

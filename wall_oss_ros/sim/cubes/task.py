@@ -11,7 +11,7 @@ import numpy as np
 from wall_oss_ros.sim.cubes import instructions
 from wall_oss_ros.sim.cubes.demonstrations import ARM, CubeEnvironment
 from wall_oss_ros.sim.cubes.goals import CubeGoal
-from wall_oss_ros.sim.cubes.instructed import scene_with_instruction
+from wall_oss_ros.sim.cubes.instructed import UNFOLLOWABLE, scene_with_instruction, scene_without_instruction
 from wall_oss_ros.sim.cubes.language import FRAME, LANGUAGE, LIFTED, PLACES, subtask_texts, there
 from wall_oss_ros.sim.cubes.scene import CubeSpec
 from wall_oss_ros.sim.cubes.simulator import CubeSimulator
@@ -27,7 +27,7 @@ class CubeTask(Task):
     language, spec, frame, slots = LANGUAGE, CubeSpec, FRAME, ARM
     things = (*COLOURS, "left tray", "right tray", "hand")
     place = "tray"
-    forms = tuple(instructions.FORMS)
+    forms, unfollowable = tuple(instructions.FORMS), UNFOLLOWABLE
 
     def simulator(self, spec: CubeSpec) -> CubeSimulator:
         return CubeSimulator(spec, self.profile)
@@ -39,6 +39,9 @@ class CubeTask(Task):
         self, rng: np.random.Generator, forms: Sequence[str] = (), unseen: bool = False
     ) -> tuple[CubeSpec, str, str, list[CubeGoal]]:
         return scene_with_instruction(rng, forms, unseen)
+
+    def not_followed(self, rng: np.random.Generator, form: str) -> tuple[CubeSpec, str, str]:
+        return scene_without_instruction(rng, form)
 
     def recoloured(self, spec: CubeSpec, colours: tuple[str, ...]) -> CubeSpec:
         return replace(spec, cubes=tuple(replace(cube, colour=name) for cube, name in zip(spec.cubes, colours)))
