@@ -170,6 +170,11 @@ def test_the_recipe_is_one_and_fits_the_robot(tmp_path):
     for own, long in zip(recipe.stages, longer.stages):
         assert (long.steps, long.decay or 0) == (10 * own.steps, 10 * (own.decay or 0))
     assert load_recipe(run.prepare_recipe("mt10", tmp_path, "float32", steps=9)) == recipe  # a run's own stays
+    (tmp_path / "other" / "checkpoint").mkdir(parents=True)
+    (tmp_path / "further").mkdir()
+    onward = run.prepare_recipe("mt50", tmp_path / "further", "float32", start=str(tmp_path / "other" / "checkpoint"))
+    assert load_recipe(onward).start == str(tmp_path / "other" / "checkpoint")
+    assert "start: ../other/checkpoint" in onward.read_text(), "so that both folders may be moved together"
 
 
 def test_no_seed_is_shown_and_evaluated():

@@ -104,18 +104,21 @@ def precision(device: str) -> str:
     return subprocess.run(command, env=own_environment(), capture_output=True, text=True, check=True).stdout.strip()
 
 
-def prepare_recipe(suite: str, output: Path, kind: str, steps: int | None = None) -> Path:
+def prepare_recipe(suite: str, output: Path, kind: str, steps: int | None = None, start: str | None = None) -> Path:
     """The recipe beside its data, for a suite and a precision; a run's own stays as it was begun. Without pictures of
     scenes, it asks about demonstrations alone.
 
     Args:
         steps: of training in all: the stages are longer or shorter in proportion, their decay as well.
+        start: the checkpoint whose weights it starts from, instead of the recipe's.
     """
     file = output / "recipe.yaml"
     if not file.exists():
         recipe = yaml.safe_load((HERE / "recipe.yaml").read_text())
         recipe.update(name=f"metaworld-{suite}", precision=kind)
         recipe["datasets"][0]["name"] = suite
+        if start is not None:
+            recipe["start"] = os.path.relpath(start, output) if Path(start).exists() else start
         if not (output / "scenes").exists():
             del recipe["questions"]
         stages = recipe["stages"]
@@ -232,6 +235,9 @@ def main(arguments: list[str] | None = None) -> int:
     add("--episodes", type=int, default=10, metavar="N", help="of each task in an evaluation (default: %(default)s)")
     add("--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="auto takes the faster one")
     add("--steps", type=int, metavar="N", help="of training in all (default: the recipe's, for MT10 on a CPU)")
+    add(
+        "--start", metavar="CHECKPOINT", help="whose weights it starts from, a folder or a name (default: the recipe's)"
+    )
     add("--device", default="cpu", help="that computes, such as cuda (default: %(default)s)")
     add("--processes", type=int, default=2, metavar="N", help="of demonstrations and evaluations")
     add("--until", choices=("environment", "data", "check"), help="stop after this part")
@@ -261,9 +267,8 @@ def main(arguments: list[str] | None = None) -> int:
         raise WallOSSError(f"The demonstrations cannot be read; see {output / 'data_check.txt'}.", "Collect them anew.")
     if args.until == "check":
         return 0
-    recipe = prepare_recipe(
-        args.suite, output, precision(args.device) if args.precision == "auto" else args.precision, args.steps
-    )
+    kind = precision(args.device) if args.precision == "auto" else args.precision
+    recipe = prepare_recipe(args.suite, output, kind, args.steps, args.start)
     machine = {"processor": _processor(), "cores": os.cpu_count(), "python": platform.python_version()}
     (output / "machine.json").write_text(json.dumps(machine, indent=1) + "\n")
     for number, minutes in enumerate(stops):
