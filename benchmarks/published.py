@@ -42,8 +42,10 @@ from wall_oss_ros.robots.checked import explain
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "results"
-END = "<!-- /result -->"
-_BEGIN = re.compile(r"<!--\s*result:\s*(.*?)\s*-->")
+BEGIN, END = "<!-- results -->", "<!-- end of results -->"
+"""What stands around a benchmark's tables in a page."""
+QUOTED = "<!-- /result -->"
+_OPENED = re.compile(r"<!--\s*result:\s*(.*?)\s*-->")
 _SPEC = re.compile(r"([\w.-]+\.json)#(\S+?)(?:\s+(\S+))?")
 _HINT = "The head of benchmarks/published.py says what such a file, and such a comment, look like."
 _NEAR = 1e-3  # shares are written with a few digits
@@ -195,12 +197,12 @@ def filled(text: str, name: str, folder: Path = FOLDER) -> str:
         WallOSSError: a comment is not of the form, or names what is not there; the page and the line are said.
     """
     parts, at = [], 0
-    while (found := _BEGIN.search(text, at)) is not None:
+    while (found := _OPENED.search(text, at)) is not None:
         place = f"{name}, line {text.count(chr(10), 0, found.start()) + 1}"
-        end = text.find(END, found.end())
-        following = _BEGIN.search(text, found.end())
+        end = text.find(QUOTED, found.end())
+        following = _OPENED.search(text, found.end())
         if end < 0 or (following is not None and following.start() < end):
-            raise WallOSSError(f"{place}: the figure has no end.", f"Write {END} behind it.")
+            raise WallOSSError(f"{place}: the figure has no end.", f"Write {QUOTED} behind it.")
         try:
             said = quoted(found[1], folder)
         except WallOSSError as error:
@@ -263,6 +265,19 @@ def _said(value: Any, form: str | None) -> str:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError
     return format(value, form)
+
+
+def write_tables(path: Path, text: str) -> None:
+    """Writes a benchmark's tables into a page, between ``BEGIN`` and ``END``.
+
+    Raises:
+        WallOSSError: the page has no place for them.
+    """
+    page = path.read_text()
+    if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(BEGIN) > page.index(END):
+        raise WallOSSError(f"{path} has no place for tables.", f"Write {BEGIN} and {END} where they belong.")
+    before, after = page.split(BEGIN)[0], page.split(END)[1]
+    path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
 
 
 # This machine, this checkout

@@ -49,7 +49,7 @@ def test_pages_quote_what_the_files_say(page):
 )  # fmt: skip
 def test_a_figure_is_written_as_its_comment_says(folder, spec, said):
     begin = f"<!-- result: one.json#{spec} -->"
-    text = f"It was {begin}old{published.END}, or {begin}{published.END}.\n"
+    text = f"It was {begin}old{published.QUOTED}, or {begin}{published.QUOTED}.\n"
     assert published.filled(text, "page", folder) == text.replace("old", said).replace(f"{begin}<", f"{begin}{said}<")
     once = published.filled(text, "page", folder)
     assert published.filled(once, "page", folder) == once
@@ -68,14 +68,14 @@ def test_a_figure_is_written_as_its_comment_says(folder, spec, said):
 )  # fmt: skip
 def test_a_comment_that_leads_nowhere_is_refused_with_its_line(folder, spec, why):
     with pytest.raises(WallOSSError, match="page, line 2: ") as error:
-        published.filled(f"\n<!-- result: {spec} -->1{published.END}", "page", folder)
+        published.filled(f"\n<!-- result: {spec} -->1{published.QUOTED}", "page", folder)
     assert why in str(error.value)
 
 
 @pytest.mark.parametrize("text", ["{0} 1", "{0} 1 {0} 2 {1}"])
 def test_a_figure_without_an_end_is_refused(folder, text):
     with pytest.raises(WallOSSError, match="line 1: the figure has no end"):
-        published.filled(text.format("<!-- result: one.json#all -->", published.END), "page", folder)
+        published.filled(text.format("<!-- result: one.json#all -->", published.QUOTED), "page", folder)
 
 
 @pytest.mark.parametrize(

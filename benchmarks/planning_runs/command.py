@@ -8,6 +8,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from published import BEGIN, END, write_tables
+
 from planning_runs.cases import jobs
 from planning_runs.figures import Run
 from planning_runs.runs import about, run
@@ -15,8 +17,6 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy.checkpoints import model_directory
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim.results import Results
-
-BEGIN, END = "<!-- results -->", "<!-- end of results -->"
 
 
 def add_arguments(parser: argparse.ArgumentParser, scenes: int) -> None:
@@ -65,8 +65,4 @@ def tell(args: argparse.Namespace, runs: Sequence[Run], wanted: int, parts: Sequ
     print(f"\n{text}\n\n{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     if args.write is None:
         return
-    page = args.write.read_text()
-    if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(BEGIN) > page.index(END):
-        raise WallOSSError(f"{args.write} has no place for tables.", f"Write {BEGIN} and {END} where they belong.")
-    before, after = page.split(BEGIN)[0], page.split(END)[1]
-    args.write.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+    write_tables(args.write, text)
