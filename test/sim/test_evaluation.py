@@ -67,6 +67,11 @@ def test_shares_and_tables():
     assert summary["judged_done_and_is"]["of"] == 4 and summary["judged_done_and_is"]["hits"] == 1
 
 
+def test_runs_without_plans_say_nothing_of_plans():
+    summary = summarise(CUBES, [said("red", plan_right=right) for right in (None, True, False, None)])
+    assert (summary["plan_accuracy"]["hits"], summary["plan_accuracy"]["of"]) == (1, 2)
+
+
 def test_a_share_of_nothing_is_none_and_is_written_as_json():
     summary = summarise(CUBES, [said("red")])
     assert summary["right_cube"] == {"hits": 0, "of": 0, "share": None, "low": 0.0, "high": 1.0}
@@ -183,6 +188,10 @@ def test_the_same_command_goes_on_and_portions_are_reported_together(tmp_path, m
     for path, why in ((tmp_path / "none", "no file"), (tmp_path, "no file"), (broken, "not of wall-oss eval")):
         with pytest.raises(WallOSSError, match=why):
             run("--report", str(path))
+    with pytest.raises(WallOSSError, match="not trained to write thoughts"):
+        run("--episodes", "4", "--reasoning", "full", "--output", str(tmp_path / "full"))
+    with pytest.raises(WallOSSError, match="another model, seed or settings"):
+        run("--episodes", "4", "--reasoning", "none", "--output", str(output))
     with pytest.raises(WallOSSError, match="does not belong to"):
         run("--report", str(output), str(broken))
 

@@ -67,7 +67,7 @@ def test_an_instruction_alone_is_acted_on_until_time_is_over(loop):
     text = case.goals[0].subtasks()[0]
     episode = loop.run(case.scene, text, loop.task.language.parse(text), seed=0, director=InstructionAlone())
     assert episode.success and episode.seconds == pytest.approx(loop.settings.time_limit_s, abs=0.1)
-    assert not episode.plan_right and episode.status == "running"
+    assert episode.plan_right is None and episode.status == "running"
 
 
 class Stubborn(Expert):

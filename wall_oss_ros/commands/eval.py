@@ -10,6 +10,7 @@ examples:
   wall-oss eval --episodes 20
   wall-oss eval --robot dual_arm --episodes 20
   wall-oss eval --episodes 60 --forms all --unseen-words --varied light,camera --model runs/train
+  wall-oss eval --episodes 60 --reasoning none --model runs/train
   wall-oss eval --episodes 100 --seed 3 --steering 10 --model runs/train --output runs/eval
   wall-oss eval --episodes 100 --model runs/train --workers 1 --output runs/a.jsonl
   wall-oss eval --episodes 100 --first 100 --model runs/train --workers 1 --output runs/b.jsonl
@@ -28,6 +29,7 @@ from typing import NamedTuple
 
 from wall_oss_ros.commands.arguments import SEED_LIMIT, folder, require_writable, text, whole
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.uni_cot.plan import REASONING
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,6 +67,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--unlisted",
         action="store_true",
         help="ask the model for what its checkpoint does not list as understood, too, which is refused otherwise",
+    )
+    parser.add_argument(
+        "--reasoning",
+        choices=REASONING,
+        default="subtask",
+        help="what the model does before the robot moves, as the planner's parameter has it (default: %(default)s)",
     )
     parser.add_argument(
         "--varied", type=text, metavar="WHAT,...", help="scenes that look otherwise: light, camera, clutter"
@@ -112,12 +120,15 @@ def main(args: argparse.Namespace) -> int:
 
     from rich.console import Console
 
+    from wall_oss_ros.model.checkpoint import read_config
     from wall_oss_ros.policy.fit import require_fit
     from wall_oss_ros.sim.evaluate import instructed_cases, random_cases, steering_cases
     from wall_oss_ros.sim.registry import task_of
 
     task = task_of(profile)
     require_fit(model, profile)  # here rather than in each worker
+    if args.reasoning == "full" and not read_config(model).extra.get("thinks"):
+        raise WallOSSError(f"{model} was not trained to write thoughts.", "Give --reasoning subtask or none.")
     console = Console(highlight=False, soft_wrap=True, stderr=args.json)
     reports = []
     if args.episodes:
@@ -184,7 +195,7 @@ def _evaluate(title: str, task, cases: Sequence, args: argparse.Namespace, model
     about = {
         "what": title, "checkpoint": checkpoint_identity(model), "robot": args.robot, "seed": args.seed,
         "forms": args.forms, "unseen_words": args.unseen_words, "varied": _varied(args.varied),
-        "unlisted": args.unlisted,
+        "unlisted": args.unlisted, "reasoning": args.reasoning,
     }  # fmt: skip
     results = Results(where.lines, about)
     left = [case for case in cases if case.key not in results.found]
@@ -194,7 +205,7 @@ def _evaluate(title: str, task, cases: Sequence, args: argparse.Namespace, model
     if left:
         with Progress(console=console) as bar:
             row = bar.add_task(title, total=len(left))
-            runs = evaluate(model, left, args.robot, args.workers or os.cpu_count() or 1, args.unlisted)
+            runs = evaluate(model, left, args.robot, args.workers or os.cpu_count() or 1, args.unlisted, args.reasoning)
             for case, episode in zip(left, runs):
                 results.add(result(case, episode))
                 episodes.append(episode)

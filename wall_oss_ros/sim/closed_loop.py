@@ -63,7 +63,7 @@ class Episode:
     placed: str | None = None  # where it was put, as it lies at the end
     changed: dict[str, str] = field(default_factory=dict)  # things that lie elsewhere at the end, and where, in words
     plan: str = ""  # as the model wrote it; empty where it was asked for none
-    plan_right: bool = False
+    plan_right: bool | None = False  # None where the model was asked for no plan
     judgements: int = 0
     judgements_right: int = 0
     status: str = ""
@@ -130,7 +130,8 @@ class ClosedLoop:
         before = self._places()
         director.begin(self._observe(), instruction)
         episode.plan = director.reasoning
-        episode.plan_right = director.reasoning == self.task.language.plan_text(environment.truth()[()], goals)
+        plan = self.task.language.plan_text(environment.truth()[()], goals)
+        episode.plan_right = director.reasoning == plan if director.plans else None
         pending, ends, doing, looked = None, None, "", -TRUTH_EVERY
         limit = settings.time_limit_s * max(1, len(goals))
         while simulator.time < limit and (ends is None or simulator.time < ends):

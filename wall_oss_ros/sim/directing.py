@@ -21,14 +21,15 @@ class Director(ABC):
     """Says what to act on, from the first observation to the end.
 
     Attributes:
-        judges: whether the model judges what is called for now.
+        plans: whether the model is asked for a plan.
+        judges: whether it judges what is called for now.
         reasoning: the plan as the model wrote it; empty where it was asked for none.
         judgement: what the model said last of the progress; empty where it says nothing.
         next_look: when it wants to see again, simulated s.
         seconds: processor time that the model has taken, s, by what for.
     """
 
-    judges = False
+    plans, judges = True, False
 
     def __init__(self):
         self.reasoning = self.judgement = ""
@@ -107,6 +108,7 @@ class Reasoning(Director):
     ):
         super().__init__()
         self._planner, self._every, self._mode = UniCoTPlanner(policy, settings), every, mode
+        self.plans = mode != "none"
 
     def begin(self, obs: Observation, instruction: str) -> None:
         self._timed("plan", self._planner.start, obs, instruction, self._mode)
@@ -154,6 +156,8 @@ class Reasoning(Director):
 
 class InstructionAlone(Director):
     """No plan and no judgement: the policy acts on the instruction until time is over."""
+
+    plans = False
 
     def begin(self, obs: Observation, instruction: str) -> None:
         self._text = normalise(instruction)

@@ -15,6 +15,7 @@ from wall_oss_ros.policy import Policy
 from wall_oss_ros.sim.appearance import PLAIN, Appearance
 from wall_oss_ros.sim.closed_loop import ClosedLoop, Episode
 from wall_oss_ros.sim.datasets import in_processes
+from wall_oss_ros.sim.directing import Reasoning
 from wall_oss_ros.sim.goals import Goal
 from wall_oss_ros.sim.registry import task_of
 from wall_oss_ros.sim.task import Task
@@ -114,24 +115,31 @@ def steering_cases(task: Task, scenes: int, seed: int, first: int = 0) -> list[C
 
 
 _loop: ClosedLoop | None = None
+_reasoning = "subtask"
 
 
-def _start_worker(model: str, robot: str, unlisted: bool) -> None:
-    global _loop
+def _start_worker(model: str, robot: str, unlisted: bool, reasoning: str) -> None:
+    global _loop, _reasoning
     task = task_of(robot)
     policy = Policy.from_pretrained(model, threads=1, profile=task.profile)
     if unlisted:
         policy.unlist()
-    _loop = ClosedLoop(policy, task.environment(np.random.default_rng(0)))
+    _loop, _reasoning = ClosedLoop(policy, task.environment(np.random.default_rng(0))), reasoning
 
 
 def _run_case(case: Case) -> Episode:
     _loop.environment.simulator.dress(case.look)
-    return _loop.run(case.scene, case.instruction, list(case.goals), seed=1000 * case.number)
+    director = Reasoning(_loop.policy, _loop.settings.judge_every_s, mode=_reasoning)
+    return _loop.run(case.scene, case.instruction, list(case.goals), 1000 * case.number, director)
 
 
 def evaluate(
-    model: str | Path, cases: Sequence[Case], robot: str, workers: int, unlisted: bool = False
+    model: str | Path,
+    cases: Sequence[Case],
+    robot: str,
+    workers: int,
+    unlisted: bool = False,
+    reasoning: str = "subtask",
 ) -> Iterator[Episode]:
     """Runs all cases, and gives each episode as it ends, in the order of the cases.
 
@@ -141,9 +149,10 @@ def evaluate(
         robot: profile name.
         workers: processes, each with one torch thread; the result does not depend on how many there are.
         unlisted: whether the model is asked for what its checkpoint does not list as understood, too.
+        reasoning: one of ``uni_cot.plan.REASONING``.
     """
     workers = max(1, min(workers, len(cases)))
-    return in_processes(_run_case, cases, workers, _start_worker, (str(model), robot, unlisted))
+    return in_processes(_run_case, cases, workers, _start_worker, (str(model), robot, unlisted, reasoning))
 
 
 def result(case: Case, episode: Episode) -> dict:

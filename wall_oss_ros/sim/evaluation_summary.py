@@ -37,11 +37,12 @@ def summarise(task: Task, results: Sequence[Mapping]) -> dict:
     asked = [one for one in results if one["expected"] == DONE]
     lifted = [one for one in asked if one["taken"]]
     succeeded = [one for one in asked if one["status"] == "succeeded"]
+    planned = [one["plan_right"] for one in asked if one["plan_right"] is not None]
     named: Callable[[Mapping], str] = lambda one: one["goals"][0]["colour"]  # noqa: E731
     summary = {
         "episodes": len(results),
         "success": _successes(results),
-        "plan_accuracy": share(sum(one["plan_right"] for one in asked), len(asked)),
+        "plan_accuracy": share(sum(planned), len(planned)),
         "subtask_accuracy": share(
             sum(one["judgements_right"] for one in asked), sum(one["judgements"] for one in asked)
         ),
