@@ -84,10 +84,18 @@ def measure(args: argparse.Namespace) -> int:
     if args.json:
         if not (n := questions_asked(found)):
             raise WallOSSError("There is no answer yet.", "Leave out --report, or give the same --output as then.")
-        command = shlex.join(["python", "benchmarks/vqa.py", *sys.argv[1:]])
-        head = published.head(
-            "embodied questions and answers on unseen simulated scenes", command, checkpoints=[*found], n=n
-        )
+        command = [
+            "python",
+            "benchmarks/vqa.py",
+            *args.checkpoints,
+            "--frames",
+            str(args.frames),
+            "--seed",
+            str(args.seed),
+        ]
+        command += ["--robot", args.robot, "--conditions", *args.conditions]
+        what = "embodied questions and answers on unseen simulated scenes"
+        head = published.head(what, shlex.join(command), checkpoints=[*found], n=n)
         published.write(args.json, {**head, "robot": args.robot, "seed": args.seed, "conditions": summary(found)})
     if args.write:
         published.write_tables(args.write, text)
