@@ -77,9 +77,8 @@ def measure(args: argparse.Namespace) -> int:
             run(results, str(model), args.robot, args.seed, args.frames, args.conditions, args.workers, args.minutes)
         wanted = {f"{condition}/{number}" for condition in args.conditions for number in range(args.frames)}
         found[identity] = [one for key, one in results.found.items() if key in wanted]
-    text = tables(found)
-    frames = " and ".join(str(len(results)) for results in found.values())
-    text = f"{frames} scenes and conditions, robot {args.robot}, seed {args.seed}.\n\n{text}"
+    known = summary(found)
+    text = tables(known, [*found])
     print(f"\n{text}")
     if args.json:
         if not (n := questions_asked(found)):
@@ -96,7 +95,7 @@ def measure(args: argparse.Namespace) -> int:
         command += ["--robot", args.robot, "--conditions", *args.conditions]
         what = "embodied questions and answers on unseen simulated scenes"
         head = published.head(what, shlex.join(command), checkpoints=[*found], n=n)
-        published.write(args.json, {**head, "robot": args.robot, "seed": args.seed, "conditions": summary(found)})
+        published.write(args.json, {**head, "robot": args.robot, "seed": args.seed, "conditions": known})
     if args.write:
         published.write_tables(args.write, text)
     return 0

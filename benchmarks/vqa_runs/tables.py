@@ -31,29 +31,40 @@ def summary(found: Found) -> dict:
     }
 
 
-def tables(found: Found) -> str:
-    """Markdown: all kinds in the plain look, then groups of kinds in each condition."""
-    models = [*found]
+def tables(known: Mapping, models: Sequence[str]) -> str:
+    """Markdown of a :func:`summary`: all kinds in the plain look, then groups of kinds in each condition."""
+    plain = known.get(PLAIN_SCENES, {})
     kinds = [
         [
             kind,
             group,
-            _of_most(found, kind),
-            *(in_words(_share(found[model], [PLAIN_SCENES], [kind])) for model in models),
+            _in_percent(plain[kind]["most_frequent"]),
+            *(in_words(plain[kind]["right"][one]) for one in models),
         ]
         for group, members in GROUPS.items()
         for kind in members
+        if kind in plain
     ]
     conditions = [
-        [condition, group, *(in_words(_share(found[model], [condition], members)) for model in models)]
-        for condition in CONDITIONS
+        [condition, group, *(in_words(_together(by_kind, members, one)) for one in models)]
+        for condition, by_kind in known.items()
         for group, members in GROUPS.items()
-        if any(_verdicts(found[model], [condition], members) for model in models)
+        if any(kind in by_kind for kind in members)
     ]
     return "\n\n".join([
         markdown(["plain look: kind", "about", "the most frequent answer", *models], kinds),
         markdown(["condition", "about", *models], conditions),
     ])  # fmt: skip
+
+
+def _together(by_kind: Mapping, members: Sequence[str], model: str) -> dict:
+    """Of several kinds, each question counted once."""
+    shares = [by_kind[kind]["right"][model] for kind in members if kind in by_kind]
+    return share(sum(one["hits"] for one in shares), sum(one["of"] for one in shares))
+
+
+def _in_percent(found: Mapping) -> str:
+    return f"{100 * found['share']:.0f} %" if found["of"] else "-"
 
 
 def questions_asked(found: Found) -> int:
@@ -83,8 +94,3 @@ def _most_frequent(found: Found, condition: str, kind: str) -> dict:
         ([truth for truth, _ in _answers(results, [condition], [kind])] for results in found.values()), key=len
     )
     return share(Counter(truths).most_common(1)[0][1] if truths else 0, len(truths))
-
-
-def _of_most(found: Found, kind: str) -> str:
-    floor = _most_frequent(found, PLAIN_SCENES, kind)
-    return f"{100 * floor['share']:.0f} %" if floor["of"] else "-"
