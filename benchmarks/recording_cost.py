@@ -26,15 +26,13 @@ _RATE = re.compile(r"commands (\d+) Hz ±([\d.]+) ms")
 
 
 def processor(command: psutil.Process, spent: dict[str, float]) -> None:
-    """Adds up what each module's process has used so far, s."""
+    """Notes what each process has used so far, s."""
     for child in command.children(recursive=True):
         try:
-            words, times = child.cmdline(), child.cpu_times()
+            name, times = child.name(), child.cpu_times()
         except psutil.Error:
             continue
-        name = "record" if "record" in words else next((word for word in words if word.startswith("wall_oss_ros.")), "")
-        if name:
-            spent[name] = max(spent.get(name, 0.0), times.user + times.system)
+        spent[name] = max(spent.get(name, 0.0), times.user + times.system)
 
 
 def run(folder: Path, domain: int, seed: int, speed: float, recorded: bool) -> dict[str, float]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 
 # What people copy, at the end of a hint: an option, or an argument of a launch. A full stop would go along.
 _COPIED = re.compile(r"(?:^|\s)(--[\w-]+|[\w/]+:=\S*?)\.$")
@@ -35,6 +36,12 @@ EXTRAS = {  # of pyproject.toml, by the modules that they bring
     "lora": ("peft",),
     "data": ("av", "huggingface_hub", "matplotlib", "pyarrow", "rosbags"),
 }
+
+
+def require_package(name: str) -> None:
+    """Raises WallOSSError where a package that an extra brings is not installed; it is not imported."""
+    if find_spec(name) is None:
+        raise missing_package(ModuleNotFoundError(name=name))
 
 
 def missing_package(error: ModuleNotFoundError) -> WallOSSError | None:

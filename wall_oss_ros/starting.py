@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a node's process begins: as an installed program, named by setup.py, or as ``python -m wall_oss_ros.nodes.NAME``.
+"""How a node's process begins: as an installed program, named by setup.py, as ``python -m wall_oss_ros.nodes.NAME``, or
+as a copy of ``wall-oss run`` (``commands/processes.py``).
 
 Importing a node takes seconds. SIGINT and SIGTERM end one meanwhile quietly, with status 0: Python would print where
 it was, and the process would look as if it had died. Nothing that takes its time is imported here, and nothing that is
@@ -8,10 +9,12 @@ not Python's own, since setup.py reads ``NODES`` here.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 
 NODES = (
@@ -34,15 +37,33 @@ def __getattr__(name: str) -> Callable[[], int]:
     """The program of each of ``NODES``, as setup.py names them."""
     if name not in NODES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return lambda: _start(name)
+    return lambda: start(_ELSEWHERE.get(name, f"wall_oss_ros.nodes.{name}"))
 
 
-def _start(node: str) -> int:
-    """Runs ``main`` of a node's module; what it makes of signals begins there."""
+def start(module: str) -> int:
+    """Runs ``main`` of a module; what it makes of signals begins there. Returns its exit status."""
     end_quietly()
-    main = import_module(_ELSEWHERE.get(node, f"wall_oss_ros.nodes.{node}")).main
+    with imports():
+        main = import_module(module).main
     as_usual()
     return main()
+
+
+@contextmanager
+def imports() -> Iterator[None]:
+    """Within it, garbage is not collected, and what is there at the end is not looked at again by any collection.
+
+    What is imported stays. To go through all of it again and again, while there is more and more, takes a sixth of the
+    time in which torch is imported.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if collects:
+            gc.enable()
 
 
 def runs_as_module() -> bool:

@@ -84,7 +84,7 @@ class Run:
         found: list[psutil.Process] = []
 
         def look() -> bool:
-            found[:] = [p for p in self.processes() if f"wall_oss_ros.nodes.{name}" in p.cmdline()]
+            found[:] = [p for p in self.processes() if p.name() == name]
             return bool(found)
 
         wait_for(look, 60)

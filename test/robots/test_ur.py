@@ -16,7 +16,7 @@ from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim.cubes import expert
 from wall_oss_ros.sim.cubes.demonstrations import CubeEnvironment
 from wall_oss_ros.sim.cubes.expert import PICK, PLACE, ExpertState
-from wall_oss_ros.sim.environment import CONTROL_DT, DT
+from wall_oss_ros.sim.steps import CONTROL_DT, DT
 
 GENERATOR = runpy.run_path(str(data_path("urdf/ur/generate.py")))
 DOWN = np.diag([1.0, -1.0, -1.0])

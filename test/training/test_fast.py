@@ -10,7 +10,7 @@ from wall_oss_ros.model.fast import largest_error
 from wall_oss_ros.policy.fast_actions import fast_answers, fit_fast
 from wall_oss_ros.policy.normalizer import Normalizer
 from wall_oss_ros.sim.cubes.language import FRAME
-from wall_oss_ros.sim.environment import HORIZON
+from wall_oss_ros.sim.steps import HORIZON
 from wall_oss_ros.training.tokenizer import train_tokenizer
 
 

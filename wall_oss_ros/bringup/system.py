@@ -102,19 +102,21 @@ def system(
     common = {"robot": robot, "use_sim_time": sim}
     thinking = common | ({"model": str(model_directory(model, profile))} if needs_model else {})
     moving = common | {"simulated": sim}  # else it is as slow as beside people
-    specs = [
-        _node("perception", common),
-        replace(_node("model", thinking), nodes=THINKING),
-        *(_node(name, thinking) for name in THINKING),
-        _node("control", moving | ({} if state is None else {"stop_record": str(state / "stop.json")})),
-        _node("plan_markers", common | {"text_z": _ABOVE + max(one.arm.workspace.max[2] for one in profile.arms)}),
-    ]
+    simulators = []
     if sim:
         simulated = {"robot": robot, "seed": seed, "real_time_factor": float(speed)}
         if speed < 1:  # as many pictures to a simulated second as ever
             simulated["camera_rate_hz"] = profile.simulation.camera_rate_hz * speed
-        simulator = _node("simulated_robot", simulated)
-        specs.insert(0, replace(simulator, namespace=""))  # the driver of a real robot is not in our namespace either
+        # The driver of a real robot is not in our namespace either.
+        simulators = [replace(_node("simulated_robot", simulated), namespace="")]
+    specs = [  # what takes longest to start comes first
+        replace(_node("model", thinking), nodes=THINKING),
+        *(_node(name, thinking) for name in THINKING),
+        *simulators,
+        _node("control", moving | ({} if state is None else {"stop_record": str(state / "stop.json")})),
+        _node("perception", common),
+        _node("plan_markers", common | {"text_z": _ABOVE + max(one.arm.workspace.max[2] for one in profile.arms)}),
+    ]
     return _override([spec for spec in specs if spec.name in wanted], parameters or {})
 
 

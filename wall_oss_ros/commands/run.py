@@ -34,8 +34,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wall_oss_ros import starting
 from wall_oss_ros.commands.arguments import SEED_LIMIT, folder, number, require_writable, text, whole
-from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.errors import WallOSSError, require_package
 from wall_oss_ros.uni_cot.plan import APPROVALS, REASONING
 
 if TYPE_CHECKING:
@@ -101,13 +102,15 @@ def main(args: argparse.Namespace) -> int:
         WallOSSError: bad input, or a node died.
     """
     started = time.monotonic()
-    from wall_oss_ros.bringup.system import system
-    from wall_oss_ros.commands.domain import ClaimedDomain, set_domain
-    from wall_oss_ros.commands.instruction import choose
-    from wall_oss_ros.commands.processes import Processes
-    from wall_oss_ros.robots.profile import load_profile
-    from wall_oss_ros.sim.registry import task_of
+    with starting.imports():
+        from wall_oss_ros.bringup.system import system
+        from wall_oss_ros.commands.domain import ClaimedDomain, set_domain
+        from wall_oss_ros.commands.instruction import choose
+        from wall_oss_ros.commands.processes import Processes
+        from wall_oss_ros.robots.profile import load_profile
+        from wall_oss_ros.sim.registry import task_of
 
+    require_package("mujoco")  # the simulator's process would say it late
     task = task_of(load_profile(args.robot))
     words = " ".join(args.instruction) if args.instruction else None
     instruction, seed = choose(task, words, args.seed)
@@ -121,24 +124,27 @@ def main(args: argparse.Namespace) -> int:
     for which in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(which, _terminate)
 
-    with ClaimedDomain(), Processes(make_log_directory(logs)) as processes:
+    with ClaimedDomain(), Processes(make_log_directory(logs), copies=True) as processes:
+        with starting.imports():
+            import wall_oss_ros.nodes.running  # noqa: F401  what all nodes need, once for all: they begin as copies
         for spec in specs:
             processes.start(spec.name, spec.module, spec.arguments())
         if recorder:
             processes.start("record", "wall_oss_ros.commands.main", recorder)
         if not args.headless:
-            processes.start("viewer", "wall_oss_ros.page", viewer_arguments(args.port, args.robot, instruction))
+            processes.start("viewer", "wall_oss_ros.page.node", viewer_arguments(args.port, args.robot, instruction))
         out = sys.stderr if args.json else sys.stdout
         print(f"WALL-OSS · {args.robot}, simulated, scene {seed} · logs in {logs}", file=out, flush=True)
         if args.record:
             print(f"recorded in {args.record}", file=out, flush=True)
         if not args.headless:
             print(f"page: http://127.0.0.1:{args.port}", file=out, flush=True)
-        # Only now what takes its time to import: the nodes start meanwhile.
-        from rich.console import Console
+        # Only now what they do not need: they start meanwhile.
+        with starting.imports():
+            from rich.console import Console
 
-        from wall_oss_ros.commands.display import Display
-        from wall_oss_ros.commands.monitor import Monitor
+            from wall_oss_ros.commands.display import Display
+            from wall_oss_ros.commands.monitor import Monitor
 
         console = Console(highlight=False, stderr=args.json)
         about = {"robot": args.robot, "scene": seed, "logs": str(logs)} if args.json else None

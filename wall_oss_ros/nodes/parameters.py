@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from wall_oss_ros import starting
 from wall_oss_ros.errors import WallOSSError, missing_package
 from wall_oss_ros.robots.profile import RobotProfile
 
@@ -81,7 +82,8 @@ def load_policy(model: str, device: str, threads: int, attention: str, profile: 
     from wall_oss_ros.policy.checkpoints import model_directory
 
     try:
-        from wall_oss_ros.policy.policy import Policy
+        with starting.imports():
+            from wall_oss_ros.policy.policy import Policy
     except ModuleNotFoundError as error:
         raise missing_package(error) or error from error
     folder = model_directory(model or None, profile)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -141,3 +142,7 @@ class PageNode(WallOSSNode):
 
 def main() -> int:
     return run(PageNode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

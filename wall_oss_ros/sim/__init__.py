@@ -7,11 +7,5 @@
 - environment: a robot with random scenes, an expert and labels, from which frames are taken (``demonstrations``)
 - language: the record that comes with each picture, and what is said about it; ``datasets``: many of them
 - driver: a real driver's face on the simulator, for the nodes
-
-MuJoCo reads ``MUJOCO_GL`` once, when it is first imported, so the off-screen back-end is chosen here, before any module
-of this package imports it.
+- engine: MuJoCo, and the library that draws; what is only said about scenes does without, and is imported in no time
 """
-
-from wall_oss_ros.sim.opengl import choose_backend
-
-choose_backend()

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-import mujoco
 import numpy as np
 
 from wall_oss_ros.sim.cell import CLUTTER, TABLE
+from wall_oss_ros.sim.engine import mujoco
 
 KINDS = ("light", "camera", "clutter")
 """What may be varied."""

@@ -7,10 +7,10 @@ import math
 import threading
 from collections.abc import Callable, Sequence
 
-import mujoco
 import numpy as np
 
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.sim.engine import mujoco
 from wall_oss_ros.sim.paced_thread import PacedThread
 from wall_oss_ros.sim.render import Renderer
 

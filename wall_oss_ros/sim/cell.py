@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import mujoco
 import numpy as np
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.robots.simulation import Camera
 from wall_oss_ros.sim.drawing import Box
+from wall_oss_ros.sim.engine import mujoco
 
 RGB = {
     "red": (0.86, 0.10, 0.09),

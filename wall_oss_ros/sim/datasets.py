@@ -27,8 +27,8 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy.normalizer import Normalizer, from_values
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
-from wall_oss_ros.sim.environment import HORIZON
 from wall_oss_ros.sim.registry import task_of
+from wall_oss_ros.sim.steps import HORIZON
 from wall_oss_ros.sim.task import DOF, Task
 from wall_oss_ros.training.recipe import Recipe
 

@@ -13,10 +13,9 @@ from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile, load_profile
 from wall_oss_ros.sim.appearance import PLAIN, Appearance
 from wall_oss_ros.sim.goals import Goal
+from wall_oss_ros.sim.steps import CONTROL_DT, DT
 from wall_oss_ros.sim.world import IMAGE_SIZE, World
 
-DT, HORIZON = 0.1, 10  # s between the steps of a chunk, and how many it has
-CONTROL_DT = 0.02  # s, between joint targets
 _LEAD = 0.01  # m
 
 

@@ -18,8 +18,8 @@ from wall_oss_ros.data.lerobot import Branches, Entry, EpisodeData, Feature, bra
 from wall_oss_ros.policy import prompts
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
-from wall_oss_ros.sim.environment import DT, HORIZON
 from wall_oss_ros.sim.goals import INSTRUCTED, Goal
+from wall_oss_ros.sim.steps import DT, HORIZON
 from wall_oss_ros.sim.task import Task
 from wall_oss_ros.sim.world import IMAGE_SIZE
 

@@ -7,9 +7,9 @@ import importlib
 import os
 import weakref
 
-import mujoco
 import numpy as np
 
+from wall_oss_ros.sim.engine import mujoco
 from wall_oss_ros.sim.opengl import no_rendering
 
 

@@ -7,12 +7,12 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import mujoco
 import numpy as np
 
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.robots.simulation import Servos
 from wall_oss_ros.sim import cell
+from wall_oss_ros.sim.engine import mujoco
 
 
 class ServoJoints:

@@ -2,23 +2,27 @@
 """What a simulated task offers: its scenes, data to learn from, and how well it is done.
 
 A robot's profile names its scene, and with it the task: cubes for one arm, trays for two. Everything that is said and
-learnt about either is in the two subclasses; what trains, runs and measures is written once.
+learnt about either is in the two subclasses; what trains, runs and measures is written once. MuJoCo is
+imported where a simulator or an environment is asked for, not before: that takes its time.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy import prompts
 from wall_oss_ros.robots.profile import RobotProfile
-from wall_oss_ros.sim.environment import HORIZON, Environment
 from wall_oss_ros.sim.goals import COLOURS, Goal, Language
-from wall_oss_ros.sim.world import World
+from wall_oss_ros.sim.steps import HORIZON
+
+if TYPE_CHECKING:
+    from wall_oss_ros.sim.environment import Environment
+    from wall_oss_ros.sim.world import World
 
 DOF = 20
 """Entries of the released models' layout."""

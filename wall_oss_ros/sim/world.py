@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 
-import mujoco
 import numpy as np
 
 from wall_oss_ros.errors import WallOSSError
@@ -15,6 +14,7 @@ from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.sim import cell
 from wall_oss_ros.sim.appearance import PLAIN, Appearance, Look
+from wall_oss_ros.sim.engine import mujoco
 from wall_oss_ros.sim.render import Renderer
 from wall_oss_ros.sim.servos import ServoArm, ServoJoints
 

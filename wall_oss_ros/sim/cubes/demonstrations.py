@@ -16,14 +16,14 @@ from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.sim.cubes import expert
 from wall_oss_ros.sim.cubes.expert import PICK, PLACE, ExpertState
 from wall_oss_ros.sim.cubes.instructed import scene_with_instruction
-from wall_oss_ros.sim.cubes.language import FRAME, PLACES
+from wall_oss_ros.sim.cubes.language import ARM, FRAME, PLACES
 from wall_oss_ros.sim.cubes.scene import CUBE_SIZE, TABLE, TRAYS, CubeSpec
 from wall_oss_ros.sim.cubes.simulator import CubeSimulator
-from wall_oss_ros.sim.environment import DT, HORIZON, Environment
+from wall_oss_ros.sim.environment import Environment
 from wall_oss_ros.sim.goals import COLOURS
+from wall_oss_ros.sim.steps import DT, HORIZON
 
 MOST_STEPS = 150
-ARM = slice(7, 14)
 
 
 class CubeEnvironment(Environment):

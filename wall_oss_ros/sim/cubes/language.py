@@ -18,11 +18,13 @@ from wall_oss_ros.sim.cubes import instructions
 from wall_oss_ros.sim.cubes.goals import CubeGoal, pick_text, place_text
 from wall_oss_ros.sim.cubes.scene import TABLE, TRAYS
 from wall_oss_ros.sim.cubes.seen import Seen
-from wall_oss_ros.sim.environment import HORIZON
 from wall_oss_ros.sim.goals import ANY_COLOUR, COLOURS, NOT_IN_VIEW, Language, absent, box, index_of, point
+from wall_oss_ros.sim.steps import HORIZON
 
 PLACES = (TABLE, *(f"{side} tray" for side in TRAYS), "gripper", *(f"{colour} cube" for colour in COLOURS))
 """Where a cube can be; ``FRAME["where"]`` holds the index."""
+ARM = slice(7, 14)
+"""The entries of the 20-D layout that the task moves."""
 
 FRAME = np.dtype(
     [

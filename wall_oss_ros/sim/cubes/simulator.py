@@ -6,13 +6,13 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import mujoco
 import numpy as np
 
 from wall_oss_ros.robots.profile import RobotProfile, load_profile
 from wall_oss_ros.sim.cell import OBJECT, RGB, ROBOT, TABLE_COLOUR, add_box, add_clutter, room
 from wall_oss_ros.sim.cubes.scene import CUBE_SIZE, TABLE, TRAY, TRAY_INNER, TRAY_WALL, CubeSpec, rests_on
 from wall_oss_ros.sim.drawing import Box
+from wall_oss_ros.sim.engine import mujoco
 from wall_oss_ros.sim.world import World
 
 _HELD_OPENING = (0.034, 0.0435)  # m: what the opening reads when a cube is between the fingers

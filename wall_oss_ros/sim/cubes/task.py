@@ -5,18 +5,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from wall_oss_ros.sim.cubes import instructions
-from wall_oss_ros.sim.cubes.demonstrations import ARM, CubeEnvironment
 from wall_oss_ros.sim.cubes.goals import CubeGoal
 from wall_oss_ros.sim.cubes.instructed import UNFOLLOWABLE, scene_with_instruction, scene_without_instruction
-from wall_oss_ros.sim.cubes.language import FRAME, LANGUAGE, LIFTED, PLACES, subtask_texts, there
+from wall_oss_ros.sim.cubes.language import ARM, FRAME, LANGUAGE, LIFTED, PLACES, subtask_texts, there
 from wall_oss_ros.sim.cubes.scene import CubeSpec
-from wall_oss_ros.sim.cubes.simulator import CubeSimulator
 from wall_oss_ros.sim.goals import COLOURS
 from wall_oss_ros.sim.task import Task
+
+if TYPE_CHECKING:
+    from wall_oss_ros.sim.cubes.demonstrations import CubeEnvironment
+    from wall_oss_ros.sim.cubes.simulator import CubeSimulator
 
 _OFF_TABLE = 0.05  # m: a held cube's centre above the table's surface, 3 cm higher than when it lies there
 
@@ -30,9 +33,13 @@ class CubeTask(Task):
     forms, unfollowable = tuple(instructions.FORMS), UNFOLLOWABLE
 
     def simulator(self, spec: CubeSpec) -> CubeSimulator:
+        from wall_oss_ros.sim.cubes.simulator import CubeSimulator
+
         return CubeSimulator(spec, self.profile)
 
     def environment(self, rng: np.random.Generator) -> CubeEnvironment:
+        from wall_oss_ros.sim.cubes.demonstrations import CubeEnvironment
+
         return CubeEnvironment(rng, self.profile)
 
     def instructed(

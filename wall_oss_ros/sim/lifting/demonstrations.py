@@ -6,16 +6,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-import mujoco
 import numpy as np
 
-from wall_oss_ros.sim.environment import DT, HORIZON, Environment
+from wall_oss_ros.sim.engine import mujoco
+from wall_oss_ros.sim.environment import Environment
 from wall_oss_ros.sim.goals import COLOURS
 from wall_oss_ros.sim.lifting import expert
 from wall_oss_ros.sim.lifting.expert import LIFT, TAKE, LiftState
 from wall_oss_ros.sim.lifting.language import ARMS, LEFT, LIFT_FRAME, RIGHT, LiftGoal
 from wall_oss_ros.sim.lifting.scene import SIDE, TABLE, THICKNESS, LiftingSpec
 from wall_oss_ros.sim.lifting.simulator import SIDES, LiftingSimulator
+from wall_oss_ros.sim.steps import DT, HORIZON
 
 MOST_STEPS = 150
 _APART = 0.16  # m along y: hands that are nearer would touch

@@ -17,8 +17,8 @@ import numpy as np
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy import prompts
-from wall_oss_ros.sim.environment import HORIZON
 from wall_oss_ros.sim.goals import ANY_COLOUR, COLOURS, Goal, Language, absent, index_of, point
+from wall_oss_ros.sim.steps import HORIZON
 
 ARMS, TRAYS, VIEWS = 2, 2, 3
 RIGHT, LEFT = 0, 1

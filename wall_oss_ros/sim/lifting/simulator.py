@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import math
 
-import mujoco
 import numpy as np
 
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.sim import cell
 from wall_oss_ros.sim.cell import OBJECT, RGB, ROBOT, TABLE_COLOUR, add_box
 from wall_oss_ros.sim.drawing import Box
+from wall_oss_ros.sim.engine import mujoco
 from wall_oss_ros.sim.lifting.language import LEFT, RIGHT
 from wall_oss_ros.sim.lifting.scene import DEPTH, GRIP, MASS, SIDE, TABLE, THICKNESS, TRAY, WALL, LiftingSpec
 from wall_oss_ros.sim.world import World

@@ -6,12 +6,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from wall_oss_ros.robots.rotations import quaternion_from_matrix
 from wall_oss_ros.sim.goals import COLOURS
-from wall_oss_ros.sim.lifting.demonstrations import LiftingEnvironment
 from wall_oss_ros.sim.lifting.language import (
     ACTING,
     ARMS,
@@ -27,8 +27,11 @@ from wall_oss_ros.sim.lifting.language import (
     take_text,
 )
 from wall_oss_ros.sim.lifting.scene import LiftingSpec
-from wall_oss_ros.sim.lifting.simulator import LiftingSimulator
 from wall_oss_ros.sim.task import Task
+
+if TYPE_CHECKING:
+    from wall_oss_ros.sim.lifting.demonstrations import LiftingEnvironment
+    from wall_oss_ros.sim.lifting.simulator import LiftingSimulator
 
 _OFF_TABLE = 0.03  # m: a tray raised so far is no longer merely pushed or tipped
 _ON_TABLE = 0.005  # m that a tray is raised which still counts as standing on the table
@@ -41,9 +44,13 @@ class LiftingTask(Task):
     things = (*COLOURS, "right hand", "left hand")
 
     def simulator(self, spec: LiftingSpec) -> LiftingSimulator:
+        from wall_oss_ros.sim.lifting.simulator import LiftingSimulator
+
         return LiftingSimulator(spec, self.profile)
 
     def environment(self, rng: np.random.Generator) -> LiftingEnvironment:
+        from wall_oss_ros.sim.lifting.demonstrations import LiftingEnvironment
+
         return LiftingEnvironment(rng, self.profile)
 
     def recoloured(self, spec: LiftingSpec, colours: tuple[str, ...]) -> LiftingSpec:
