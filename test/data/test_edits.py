@@ -16,7 +16,7 @@ from wall_oss_ros.data.checks.survey_tables import open_survey
 from wall_oss_ros.data.edits import choose, verify
 from wall_oss_ros.data.edits.compose import compose
 from wall_oss_ros.data.edits.picks import Part, whole
-from wall_oss_ros.data.lerobot.reader import LeRobotDataset
+from wall_oss_ros.data.lerobot import EpisodeData, Feature, LeRobotDataset, LeRobotWriter
 from wall_oss_ros.errors import WallOSSError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
@@ -44,6 +44,19 @@ def same_episode(a: LeRobotDataset, i: int, b: LeRobotDataset, j: int) -> None:
     for view in a.views:
         rows = [0, 1, a[i].length // 2, a[i].length - 1]
         np.testing.assert_array_equal(a.pictures(view, i, rows), b.pictures(view, j, rows))
+
+
+def test_videos_of_av1_are_cut_as_well(tmp_path):
+    """As lerobot encodes them: FFmpeg's decoder of AV1 has another name than its encoders."""
+    view = {"front": Feature("video", (48, 64, 3), ("height", "width", "channels"))}
+    with LeRobotWriter(tmp_path / "set", 15, view, codec="av1") as writer:
+        for level in (40, 90, 140):
+            shades = np.arange(level, level + 6, dtype=np.uint8)
+            writer.add(EpisodeData({}, {"front": np.broadcast_to(shades[:, None, None, None], (6, 48, 64, 3))}, "wait"))
+    survey = open_survey(tmp_path / "set")
+    assert compose([Part(survey, frozenset({1}))], tmp_path / "one").videos_cut == 1
+    before, after = LeRobotDataset(tmp_path / "set"), LeRobotDataset(tmp_path / "one")
+    np.testing.assert_array_equal(after.pictures("front", 0), before.pictures("front", 1))
 
 
 @pytest.mark.parametrize("version, video", KINDS)

@@ -24,7 +24,7 @@ from wall_oss_ros.sim.task import Task
 from wall_oss_ros.sim.world import IMAGE_SIZE
 
 FPS = 1 / DT
-LANGUAGE = ("subtask_index", "language_persistent", "language_events")
+LANGUAGE = ("subtask_index", "language_persistent", "language_events", "language_events.further")
 _INSTRUCTIONS = 6
 """Instructions that are drawn for each frame, beside its own."""
 _QUESTIONS = 4

@@ -111,6 +111,35 @@ def test_words_are_those_of_the_moment(tmp_path):
     ]  # fmt: skip
 
 
+def test_plans_go_into_the_language_column_if_asked_for(tmp_path):
+    story = Story(plan=((0.5, "pick up the red cube"), (1.5, "put it in the left tray"), (2.0, "")), seconds=3.0)
+
+    def over(said: list[Said]) -> list[Said]:
+        """The last version of the plan says that it has ended."""
+        plans = [one for one in said if one.topic == "/wall_oss/plan"]
+        plans[-1].message.status, plans[-1].message.active = 2, -1
+        for one in plans:
+            one.message.subtasks = one.message.subtasks[:2]
+        return said
+
+    bag = write(tmp_path / "bag", story, change=over)
+    assert (
+        main(["data", "from-bag", str(bag), "--robot", "franka", "--output", str(tmp_path / "out"), "--language"]) == 0
+    )
+    dataset = open_dataset(tmp_path / "out")
+    plans = [entry for entry in dataset.language(0).persistent if entry.style == "plan"]
+    assert [(round(one.timestamp, 3), one.content) for one in plans] == [
+        (0.5, "pick up the red cube\nput it in the left tray"), (2.0, ""),
+    ]  # fmt: skip
+    assert dataset.language(0).subtasks[19:22] == ("put it in the left tray", None, None)
+    mapping, file = load_mapping(tmp_path / "out" / "mapping.yaml")
+    assert mapping.language.plan == "plan"
+    data = RecordedDataset(dataset, mapping, file, FRANKA, 64, held_out=0.0)
+    assert data.language(np.random.default_rng(0), 10, {"plan": 1.0}).answer == plans[0].content
+    assert data.language(np.random.default_rng(0), 22, {"plan": 1.0}) is None
+    assert main(["data", "check", str(tmp_path / "out"), "--json"]) in (0, 1)
+
+
 def test_failed_attempts_are_kept_and_marked(tmp_path):
     bags = [write(tmp_path / f"{i}", Story(mark=mark, seconds=1.5, begin=10.0 + i)) for i, mark in
             enumerate(("success", "failure", ""))]  # fmt: skip

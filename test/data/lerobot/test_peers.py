@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """lerobot itself as the judge: it opens what we write, and we what it writes, each frame and number equal.
 
-Where the variable LEROBOT_PYTHON names the Python of an environment with lerobot 0.4.4 or later; CONTRIBUTING.md says
-how to make one.
+Where the variable LEROBOT_PYTHON names the Python of an environment with lerobot 0.4.4 or later;
+docs/how-to/datasets.md tells how to make one. Words as lerobot 0.6 keeps them are judged in test_peers_language.py.
 """
 
-import os
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from lerobot_judge import MARKS, compare, knows_language, peer
 from lerobot_support import LENGTHS, TASKS, VIEW, picture
 
 from wall_oss_ros.data.lerobot import (
@@ -23,39 +22,7 @@ from wall_oss_ros.data.lerobot import (
     open_dataset,
 )
 
-PYTHON = os.environ.get("LEROBOT_PYTHON", "")
-PEER = Path(__file__).with_name("lerobot_peer.py")
-pytestmark = [
-    pytest.mark.skipif(not PYTHON, reason="LEROBOT_PYTHON names no Python with lerobot"),
-    pytest.mark.slow,
-    pytest.mark.timeout(600),
-]
-
-
-def peer(*arguments) -> None:
-    done = subprocess.run([PYTHON, PEER, *map(str, arguments)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-
-
-def compare(folder: Path, scratch: Path) -> None:
-    """What lerobot reads of a dataset is what we read of it."""
-    peer("read", folder, scratch / "theirs.npz")
-    theirs = np.load(scratch / "theirs.npz")
-    dataset, first = open_dataset(folder), 0
-    for episode in dataset.episodes:
-        rows = slice(first, first := first + episode.length)
-        columns = dataset.columns(episode.index)
-        for key, values in columns.items():
-            found = theirs[key][rows].reshape(values.shape)  # of more than one axis, it makes all numbers float32
-            assert (found == values.astype(found.dtype)).all(), key
-        assert (theirs[VIEW][rows] == dataset.pictures(VIEW, episode.index)).all()
-        assert theirs["task"][rows].tolist() == [dataset.tasks[index] for index in columns["task_index"]]
-        if "subtask" in theirs:
-            assert tuple(text or None for text in theirs["subtask"][rows]) == dataset.language(episode.index).subtasks
-    assert first == len(theirs["index"])
-    for key, given in dataset.statistics.items():
-        for name, value in given.items():
-            assert np.allclose(theirs[f"stats/{key}/{name}"], value)
+pytestmark = MARKS
 
 
 def write(folder: Path, view: str, version: str, codec: str) -> None:
@@ -115,20 +82,13 @@ def test_what_lerobot_writes_opens_here_and_is_appended_to(tmp_path, view):
     compare(tmp_path / "set", tmp_path)
 
 
-def peer_version() -> tuple[int, ...]:
-    told = [PYTHON, "-c", "import importlib.metadata as m; print(m.version('lerobot'))"]
-    return tuple(map(int, subprocess.run(told, capture_output=True, text=True, check=True).stdout.split(".")[:2]))
-
-
-@pytest.mark.parametrize("questions", [False, True])
+@pytest.mark.parametrize("questions", [False, pytest.param(True, marks=knows_language())])
 def test_lerobot_opens_branches_and_questions(tmp_path, questions):
-    """What is not LeRobot's own: several motions a frame; and, from 0.6 on, questions as language events."""
-    if questions and peer_version() < (0, 6):
-        pytest.skip("lerobot reads language events from 0.6 on")
+    """What is not LeRobot's own: several motions a frame; and, from 0.6 on, several questions a frame as well."""
     action, noise, length = Feature("float32", (2,), None), np.random.default_rng(1), 11
     features = {"action": action, VIEW: Feature("video", picture(0, 0).shape, ("height", "width", "channels"))}
     features |= branch_features(3, 4, action)
-    words = ("subtask_index", "language_events") if questions else ("subtask_index",)
+    words = ("subtask_index", *(("language_events", "language_events.further") if questions else ()))
     with LeRobotWriter(tmp_path / "set", 15, features, "panda", language=words) as writer:
         for index in range(2):
             branches = Branches(
@@ -141,7 +101,8 @@ def test_lerobot_opens_branches_and_questions(tmp_path, questions):
             asked = [
                 (row, Entry(who, text, "vqa", None, VIEW))
                 for row in (0, length - 1)
-                for who, text in (("user", "Point to the hand."), ("assistant", "<point>[3, 4]</point>"))
+                for thing in ("hand", "tray")
+                for who, text in (("user", f"Point to the {thing}."), ("assistant", "<point>[3, 4]</point>"))
             ]
             writer.add(
                 EpisodeData(

@@ -37,6 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " for too long: refused, or cut into several episodes (default: %(default)s)")  # fmt: skip
     add("--task", metavar="TEXT", help="the instruction, whatever was said")
     parser.add_argument("--namespace", default="", metavar="NS", help="that the robot's topics were recorded in")
+    parser.add_argument("--language", action="store_true", help="subtasks and plans as lerobot 0.6 keeps them as well"
+                        " (language_persistent); lerobot before 0.6 does not open the dataset")  # fmt: skip
     add("--version", choices=("v3.0", "v2.1"), default="v3.0", help="of the format (default: %(default)s)")
 
 
@@ -63,7 +65,7 @@ def main(args: argparse.Namespace) -> int:
     if args.action == "next-state" or (args.action and isinstance(mapping.action, str)):
         mapping = mapping.model_copy(update={"action": args.action.replace("-", "_")})
     fps = args.fps or mapping.fps or profile.rate_hz
-    options = Options(fps, args.time or mapping.time or "header", args.gaps, args.task, args.version)
+    options = Options(fps, args.time or mapping.time or "header", args.gaps, args.task, args.version, args.language)
     converter = Converter(
         profile, mapping, options, CvBridge(), message_definitions(), lambda line: print(line, flush=True)
     )

@@ -17,6 +17,7 @@ from wall_oss_ros.data.bags.spec import BagMapping, Clock
 from wall_oss_ros.data.bags.training_mapping import training_mapping
 from wall_oss_ros.data.lerobot import Feature, open_dataset
 from wall_oss_ros.data.lerobot.episode_data import EpisodeData
+from wall_oss_ros.data.lerobot.language import Entry as Spoken
 from wall_oss_ros.data.lerobot.writer import LeRobotWriter
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.perception.pictures import Bridge
@@ -26,6 +27,7 @@ from wall_oss_ros.robots.profile import RobotProfile
 _GENERATION = 3  # of this conversion: what another one wrote is made anew
 MAPPING = "mapping.yaml"
 _WORDS = ("subtask_index",)  # lerobot up to 0.5.1 does not open a dataset that has the columns of later ones
+_LANGUAGE = (*_WORDS, "language_persistent")
 _SHOWN = 3  # gaps that a refusal names
 
 
@@ -39,6 +41,7 @@ class Options:
         gaps: what becomes of a bag with gaps: it is cut at them, or refused.
         task: the instruction, whatever was said; None: what was said.
         version: of LeRobot's format.
+        language: subtasks and plans stand in lerobot 0.6's column as well.
     """
 
     fps: float
@@ -46,6 +49,7 @@ class Options:
     gaps: Literal["cut", "refuse"] = "refuse"
     task: str | None = None
     version: Literal["v2.1", "v3.0"] = "v3.0"
+    language: bool = False
 
 
 @dataclass
@@ -218,10 +222,12 @@ class Converter:
     def _writer(self, folder: Path, features: dict[str, Feature], record: Record) -> LeRobotWriter:
         append, options = any(entry.episodes for entry in record.entries), self._options
         writer = LeRobotWriter(
-            folder, options.fps, features, self._profile.full_name, options.version, append=append, language=_WORDS
-        )
+            folder, options.fps, features, self._profile.full_name, options.version, append=append,
+            language=_LANGUAGE if options.language else _WORDS,
+        )  # fmt: skip
         if not append:
-            (folder / MAPPING).write_text(training_mapping(self._profile, features), encoding="utf-8")
+            mapping = training_mapping(self._profile, features, options.language)
+            (folder / MAPPING).write_text(mapping, encoding="utf-8")
         return writer
 
     def _write(self, writer, bag: Bag, recording: Recording, pieces: list[Frames], entry: Entry) -> None:
@@ -239,7 +245,8 @@ class Converter:
                 "events": "\n".join(f"{one.time - began:.2f} s: {one.line}" for one in piece.events),
             }
             subtasks = None if piece.subtasks is None else [text or None for text in piece.subtasks]
-            episode = EpisodeData(piece.columns, pictures, piece.tasks, subtasks=subtasks, extra=extra)
+            plans = _plans(piece, self._options.fps) if self._options.language else ()
+            episode = EpisodeData(piece.columns, pictures, piece.tasks, subtasks, plans, extra=extra)
             entry.episodes.append(writer.add(episode))
         for source in recording.sources.views.values():
             if source.broken:
@@ -255,6 +262,17 @@ class Converter:
         )
         for note in entry.notes:
             self._say(f"  {note}")
+
+
+def _plans(piece: Frames, fps: float) -> list[Spoken]:
+    """The plans of a recording as lerobot keeps them: each from the frame on that is the first of it; where one is over
+    and none follows, without words."""
+    lines = piece.plans or []
+    return [
+        Spoken("assistant", text, "plan", row / fps)
+        for row, (text, before) in enumerate(zip(lines, ["", *lines]))
+        if text != before
+    ]
 
 
 def _brief(feature: Feature | None) -> str:

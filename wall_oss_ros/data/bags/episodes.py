@@ -46,6 +46,7 @@ class Frames:
         numbers: by view, which picture of the bag each frame has, (N,).
         tasks: the instruction of each frame.
         subtasks: of each frame, empty where none is being carried out; None where nobody says any.
+        plans: of each frame, the subtasks of the plan that is being carried out, in lines; likewise.
         success: None where it was not said.
         events: what happened meanwhile.
         begin: s after the recording's first frame.
@@ -55,6 +56,7 @@ class Frames:
     numbers: dict[str, np.ndarray]
     tasks: list[str]
     subtasks: list[str] | None
+    plans: list[str] | None
     success: bool | None
     begin: float
     events: list[Event]
@@ -117,7 +119,7 @@ def lay_out(
         numbers[view], known[pictures.where] = values[:, 0].astype(int), seen
         streams[pictures.where] = pictures.samples
     gaps = [gap for where, seen in known.items() for gap in _gaps(where, seen, streams[where], times, begin)]
-    tasks, subtasks = _words(recording, times[:-1], task)
+    tasks, subtasks, plans = _words(recording, times[:-1], task)
     said = [] if sources.success is None else sources.success.said
     success = said[-1][1] if said else None
     pieces = []
@@ -128,6 +130,7 @@ def lay_out(
                 {view: values[rows] for view, values in numbers.items()},
                 tasks[rows],
                 None if subtasks is None else subtasks[rows],
+                None if plans is None else plans[rows],
                 success,
                 float(times[rows.start] - begin),
                 [one for one in happened.events if times[rows.start] <= one.time < times[rows.stop]],
@@ -176,8 +179,10 @@ def _call(entries: list[str], slot: slice, dof: str, words: tuple[str, ...] | No
     entries[slot] = [dof] if size == 1 else [f"{dof}.{word}" for word in words]
 
 
-def _words(recording: Recording, times: np.ndarray, task: str | None) -> tuple[list[str], list[str] | None]:
-    """The instruction and the subtask of each frame."""
+def _words(
+    recording: Recording, times: np.ndarray, task: str | None
+) -> tuple[list[str], list[str] | None, list[str] | None]:
+    """The instruction, the subtask and the plan of each frame."""
     sources = recording.sources
     plan = None if sources.plan is None else sources.plan.at(times)
     tasks: list[str | None] = [task] * len(times)
@@ -192,11 +197,12 @@ def _words(recording: Recording, times: np.ndarray, task: str | None) -> tuple[l
             )
         places = np.searchsorted([time for time, _ in said], times, side="right") - 1
         tasks = [said[max(place, 0)][1] for place in places]
+    plans = None if plan is None else [one[2] if one else "" for one in plan]
     if sources.subtask is not None:
-        return tasks, [words or "" for words in sources.subtask.at(times)]
+        return tasks, [words or "" for words in sources.subtask.at(times)], plans
     if plan is None or not any(one and one[1] for one in plan):
-        return tasks, None
-    return tasks, [one[1] if one else "" for one in plan]
+        return tasks, None, plans
+    return tasks, [one[1] if one else "" for one in plan], plans
 
 
 def _gaps(where: str, seen: np.ndarray, samples: Samples, times: np.ndarray, begin: float) -> Iterator[Gap]:

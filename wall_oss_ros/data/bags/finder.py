@@ -34,6 +34,7 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.perception.pictures import Bridge
 from wall_oss_ros.perception.view_topics import COMPRESSED, TYPES
 from wall_oss_ros.robots.profile import RobotProfile
+from wall_oss_ros.uni_cot.plan import SubtaskStatus
 
 _VELOCITY_AGE = 0.5  # s after which a base that hears nothing stands
 _RUNNING = 1  # SubtaskPlan.RUNNING
@@ -332,13 +333,16 @@ class Finder:
             )
 
 
-def _plan(message) -> tuple[str, str]:
-    """The instruction, and what is done for the active subtask; empty while nothing is being carried out."""
-    index = message.active
-    if message.status != _RUNNING or not 0 <= index < len(message.subtasks):
-        return message.instruction, ""
+def _plan(message) -> tuple[str, str, str]:
+    """The instruction, what is done for the active subtask, and the plan's subtasks in lines, without those that are
+    skipped; the latter two empty while nothing is being carried out."""
+    index, running = message.active, message.status == _RUNNING
+    lines = [one.text for one in message.subtasks if one.status != SubtaskStatus.SKIPPED] if running else []
+    if not running or not 0 <= index < len(message.subtasks):
+        return message.instruction, "", "\n".join(lines)
     subtask = message.subtasks[index]
-    return message.instruction, getattr(subtask, "acting", "") or subtask.text  # bags from before have no acting
+    acting = getattr(subtask, "acting", "") or subtask.text  # bags from before have no acting
+    return message.instruction, acting, "\n".join(lines)
 
 
 def _outcome(value) -> bool | None:

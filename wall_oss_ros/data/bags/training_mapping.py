@@ -16,8 +16,9 @@ _HEAD = """\
 """
 
 
-def training_mapping(profile: RobotProfile, features: Mapping[str, Feature]) -> str:
-    """A mapping of columns (:mod:`wall_oss_ros.data.mapping`) as YAML, for a dataset with these features."""
+def training_mapping(profile: RobotProfile, features: Mapping[str, Feature], plans: bool = False) -> str:
+    """A mapping of columns (:mod:`wall_oss_ros.data.mapping`) as YAML, for a dataset with these features; ``plans``:
+    and with those of the recordings."""
     names = {name: list(feature.names or ()) for name, feature in features.items()}
     state, action = (_half(profile, names, prefix, column) for prefix, column in (
         ("observation", "observation.state"), ("action", "action"),
@@ -33,7 +34,7 @@ def training_mapping(profile: RobotProfile, features: Mapping[str, Feature]) -> 
         "views": {view.name: f"observation.images.{view.name}" for view in profile.views},
         "state": state,
         "action": action,
-        "language": {"instruction": "task", "subtask": "subtask"},
+        "language": {"instruction": "task", "subtask": "subtask"} | ({"plan": "plan"} if plans else {}),
     }
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)
     return _HEAD.format(robot=profile.full_name) + text

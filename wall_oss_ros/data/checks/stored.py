@@ -135,7 +135,7 @@ def _feature(survey: Survey, key: str, stored: Mapping[str, Any], one: Statistic
             or np.allclose(values, averaged[n], rtol=1e-4, atol=1e-6, equal_nan=True)
             for n in QUANTILES
         )
-        why = ", the mean of the episodes' own, as lerobot 0.4 writes it" if as_lerobot else ""
+        why = ", the mean of the episodes' own, as lerobot writes it" if as_lerobot else ""
         yield Finding(
             "note" if as_lerobot else "warning",
             "quantiles",

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from wall_oss_ros.data.checks.findings import Finding
 from wall_oss_ros.data.lerobot.arrays import to_numpy
+from wall_oss_ros.data.lerobot.language import may_lack
 from wall_oss_ros.data.lerobot.layout import PICTURES, STANDARD, Feature, Info, has_statistics, path_of
 from wall_oss_ros.data.lerobot.tables import ARROW_ERRORS, first_line, open_parquet
 from wall_oss_ros.errors import WallOSSError
@@ -180,7 +181,15 @@ class Survey:
                     column=name,
                 )
         for name, feature in known.items():
-            if name not in there and feature.dtype not in ("video", "language"):
+            if name not in there and may_lack(name, known):
+                self.found(
+                    "note",
+                    "columns",
+                    f"{self.of(path)} has no column {name}, of which info.json tells: nothing is said there. "
+                    "lerobot's annotation leaves files so.",
+                    column=name,
+                )
+            elif name not in there and feature.dtype != "video":
                 self.found(
                     "error",
                     "columns",

@@ -16,11 +16,24 @@ import numpy as np
 from wall_oss_ros.data.checks.findings import Finding
 from wall_oss_ros.data.checks.survey import Rows, Survey
 from wall_oss_ros.data.lerobot.branches import SUBTASK, TASK
+from wall_oss_ros.data.lerobot.language import (
+    EVENTS,
+    FURTHER,
+    LOST_TABLE,
+    PERSISTENT,
+    entries,
+    further_entries,
+    held_apart,
+    tells_nothing,
+    told_apart,
+)
+from wall_oss_ros.errors import WallOSSError
 
 MANY = 3000
 """Texts from which pairs with different words are no longer compared with one another."""
 _FILLERS = {"task", "todo", "tbd", "test", "none", "null", "nan", "n/a", "na", "unknown", "dummy", "default", "no task"}
 _GARBLED = re.compile("\ufffd|[\u00c2\u00c3][\u0080-\u00bf\u2018-\u201e\u20ac\u2122]")
+_ANEW = "Write the episode's language columns anew."
 _RELABEL = "Give them one spelling: wall-oss data relabel."
 
 
@@ -182,12 +195,13 @@ def of_episode(survey: Survey, rows: Rows) -> Iterator[Finding]:
         unknown = np.flatnonzero(~np.isin(used, [-1, *table]).all(1))
         if unknown.size:
             at = int(unknown[0])
+            lost = kind == "subtask" and not table
             yield Finding(
-                "error",
+                "warning" if name == "subtask_index" and tells_nothing(table, survey.info.features) else "error",
                 f"{kind}s",
                 f"{name} {used[at][~np.isin(used[at], [-1, *table])][0]:g} is not in the table of {kind}s, which has "
                 f"{len(table)}.",
-                f"Add the {kind}, or relabel: wall-oss data relabel.",
+                LOST_TABLE if lost else f"Add the {kind}, or relabel: wall-oss data relabel.",
                 episode,
                 at,
                 name,
@@ -195,14 +209,46 @@ def of_episode(survey: Survey, rows: Rows) -> Iterator[Finding]:
             )
     times = rows.columns.get("timestamp")
     last = float(times[-1, 0]) if times is not None and len(times) else math.inf
-    for name in ("language_persistent", "language_events"):
+    for name in (PERSISTENT, EVENTS):
         for at, entry in _entries(rows.columns.get(name)):
             problem = _entry(entry, last + 1.0 / survey.fps)
             if problem:
-                yield Finding(
-                    "error", "language", problem, "Write the episode's language columns anew.", episode, at, name
-                )
+                yield Finding("error", "language", problem, _ANEW, episode, at, name)
                 break
+    yield from _language(rows)
+
+
+def _language(rows: Rows) -> Iterator[Finding]:
+    """Entries that are none, and such as lerobot 0.6 cannot tell apart."""
+    for name in (PERSISTENT, EVENTS):
+        before = None
+        for at, value in enumerate(rows.columns.get(name, ())):
+            if isinstance(value, list) and value and value != before:
+                try:
+                    said = entries(value, name)
+                except WallOSSError as error:
+                    yield Finding("error", "language", error.message, _ANEW, rows.episode, at, name)
+                    break
+                surplus = told_apart(said)[1] if name == EVENTS else held_apart(said)
+                if surplus:
+                    yield Finding(
+                        "warning",
+                        "language",
+                        f"Recipes of lerobot 0.6 stop at this frame: beside others they cannot tell which "
+                        f"{surplus[-1].content!r:.80} ({surplus[-1].style}) is.",
+                        f"Leave one of a kind to a frame; further events go into {FURTHER}.",
+                        rows.episode,
+                        at,
+                        name,
+                    )
+                    break
+            before = value
+    for at, text in enumerate(rows.columns.get(FURTHER, ())):
+        try:
+            further_entries(text, FURTHER)
+        except WallOSSError as error:
+            yield Finding("error", "language", error.message, _ANEW, rows.episode, at, FURTHER)
+            break
 
 
 def _entries(column) -> Iterator[tuple[int, Any]]:
@@ -222,6 +268,7 @@ def _entry(entry: Any, end: float) -> str:
     time, content = entry.get("timestamp"), entry.get("content")
     if time is not None and not (isinstance(time, (int, float)) and -1e-6 <= time <= end + 1e-4):
         return f"An entry ({entry.get('style')}) is at {time} s; the episode ends at {end:.3f} s."
-    if isinstance(content, str) and not content.strip() and not entry.get("tool_calls"):
+    ends = entry.get("style") in ("subtask", "plan") and content == ""
+    if isinstance(content, str) and not content.strip() and not entry.get("tool_calls") and not ends:
         return f"An entry ({entry.get('style')}) has no words."
     return ""

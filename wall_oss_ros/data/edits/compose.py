@@ -22,6 +22,7 @@ from wall_oss_ros.data.edits.picks import Part, compatible
 from wall_oss_ros.data.edits.rows import RowWriter, Taken
 from wall_oss_ros.data.edits.verify import verify
 from wall_oss_ros.data.edits.videos import Placed, VideoCopies
+from wall_oss_ros.data.edits.words import described, with_words_alike
 from wall_oss_ros.data.lerobot.episodes import is_extra
 from wall_oss_ros.data.lerobot.feature_statistics import lists, results
 from wall_oss_ros.data.lerobot.files import hold, sync, write_json, write_lines
@@ -62,7 +63,8 @@ def compose(
     parts = [part for part in parts if part.episodes]
     if not parts:
         raise WallOSSError("No episode is left: nothing is written.", "Choose others.")
-    compatible(list(parts))
+    parts = with_words_alike(parts)
+    compatible(parts)
     if output.exists() or output.is_symlink():
         raise WallOSSError(f"{output} is there already.", "Name another folder, or move that one away.")
     for part in parts:
@@ -176,10 +178,10 @@ def _tables(parts: Sequence[Part], folder: Path, rows: RowWriter, places: Mappin
         statistics.append(own)
     stats: dict[str, dict[str, Any]] = lists(results(rows.whole, first.info.features))
     stats |= _of_pictures(parts, statistics)
-    _write_tables(folder, first, rows, table, statistics, stats, len(places))
+    _write_tables(folder, first, described(parts), rows, table, statistics, stats, len(places))
 
 
-def _write_tables(folder, first: Survey, rows: RowWriter, table, statistics, stats, videos: int) -> None:
+def _write_tables(folder, first: Survey, values, rows: RowWriter, table, statistics, stats, videos: int) -> None:
     meta, version, chunks = folder / "meta", first.info.version, first.info.chunks_size
     if first.info.generation == "v3":
         flat = [
@@ -211,7 +213,7 @@ def _write_tables(folder, first: Survey, rows: RowWriter, table, statistics, sta
     if version != "v2.1":
         write_json(meta / "stats.json", stats)
     info = {
-        **first.info.values,
+        **values,
         "total_episodes": len(table),
         "total_frames": rows.frames,
         "total_tasks": len(rows.tasks.texts),

@@ -14,9 +14,11 @@ import pyarrow.parquet as pq
 
 from wall_oss_ros.data.checks.survey import Survey
 from wall_oss_ros.data.edits.picks import Part, Words
+from wall_oss_ros.data.edits.words import words_of
 from wall_oss_ros.data.lerobot.arrays import to_numpy
 from wall_oss_ros.data.lerobot.branches import SUBTASK, TASK
 from wall_oss_ros.data.lerobot.feature_statistics import lists, results
+from wall_oss_ros.data.lerobot.language import LOST_TABLE, tells_nothing
 from wall_oss_ros.data.lerobot.layout import Feature, has_statistics
 from wall_oss_ros.data.lerobot.schema import column_array
 from wall_oss_ros.data.lerobot.tables import ARROW_ERRORS, first_line, open_parquet
@@ -158,6 +160,7 @@ class RowWriter:
         survey, count = part.survey, len(batch)
         index = len(self.taken)
         columns = {name: batch.column(at) for at, name in enumerate(batch.schema.names)}
+        columns |= words_of(columns, part, f"{path}, episode {current.source}")
         for name, column in columns.items():
             if name not in RENUMBERED:
                 current.hashes.setdefault(name, hashlib.blake2b()).update(
@@ -173,15 +176,19 @@ class RowWriter:
         ):
             if name not in columns:
                 continue
-            numbers = _column(batch, name, survey, path)
+            numbers = np.asarray(to_numpy(columns[name], survey.info.features[name], f"{path}, {name}"))
             changed = np.full(numbers.shape, -1, np.int64)
             for old in np.unique(numbers):
                 if old < 0 and name != "task_index":
                     continue
+                if name == "subtask_index" and tells_nothing(texts, survey.info.features):
+                    continue
                 if int(old) not in texts:
                     raise WallOSSError(
                         f"{path}, episode {current.source}: {name} {old} is in no table.",
-                        "Leave the episode out, or add the text: wall-oss data check tells which.",
+                        LOST_TABLE
+                        if name in ("subtask_index", SUBTASK) and not texts
+                        else "Leave the episode out, or add the text: wall-oss data check tells which.",
                     )
                 text = known(current.source, texts[int(old)])
                 changed[numbers == old] = words.number(text)
@@ -241,7 +248,7 @@ def _reworded(entries: Any, change: Callable[[str], str]) -> Any:
         return entries
     return [
         {**entry, "content": change(entry["content"])}
-        if isinstance(entry, dict) and entry.get("style") == "subtask" and isinstance(entry.get("content"), str)
+        if isinstance(entry, dict) and entry.get("style") == "subtask" and entry.get("content")
         else entry
         for entry in entries
     ]

@@ -140,7 +140,7 @@ def _cut(path: Path, target: Path, spans: Sequence[tuple[int, int]], fps: float)
     try:
         with av.open(str(path)) as source, av.open(str(target), "w") as out:
             stream = source.streams.video[0]
-            copy = out.add_stream_from_template(stream)
+            copy = out.add_stream_from_template(stream, opaque=True)
             copy.time_base = stream.time_base
             written, at = 0, 0
             wanted = list(spans)

@@ -16,9 +16,10 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from wall_oss_ros.data.lerobot.files import UNFINISHED, into_place
+from wall_oss_ros.data.lerobot.language import UNSAID
 from wall_oss_ros.data.lerobot.layout import Info, path_of
 from wall_oss_ros.data.lerobot.numbering import FileNumber, worth_joining
-from wall_oss_ros.data.lerobot.schema import column_array, data_schema
+from wall_oss_ros.data.lerobot.schema import column_array, data_schema, language_array, unsaid
 
 PICTURES_A_GROUP = 32
 """Rows of a row group that holds images: whoever wants one of them reads no more."""
@@ -65,7 +66,7 @@ class DataFiles:
                     with pq.ParquetFile(old) as file:
                         for group in range(kept):
                             table = file.read_row_group(group, use_threads=False)
-                            writer.write_table(table.select(self._schema.names).cast(self._schema))
+                            writer.write_table(self._conformed(table, old))
                 groups = kept
                 for table in self._tables(columns, pictures):
                     writer.write_table(table)
@@ -73,6 +74,18 @@ class DataFiles:
             yield Prepared(temporary, path, number, groups, place if self._info.generation == "v3" else {})
         finally:
             temporary.unlink(missing_ok=True)
+
+    def _conformed(self, table: pa.Table, path: Path) -> pa.Table:
+        """Rows of another file, in the types of this dataset's."""
+        columns = []
+        for name in self._schema.names:
+            if name in UNSAID and name not in table.column_names:
+                columns.append(unsaid(name, len(table)))
+            elif self._info.features[name].dtype == "language":
+                columns.append(language_array(table.column(name), name, f"{path}, column {name}"))
+            else:
+                columns.append(table.column(name))
+        return pa.table(columns, self._schema.names).cast(self._schema)
 
     def settle(self, prepared: Prepared) -> None:
         """What was prepared counts from now on."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,17 @@ import numpy as np
 
 from wall_oss_ros.data.lerobot.branches import Branches, check_branches
 from wall_oss_ros.data.lerobot.episodes import is_extra
-from wall_oss_ros.data.lerobot.language import EVENT_STYLES, EVENTS, PERSISTENT, PERSISTENT_STYLES, Entry
+from wall_oss_ros.data.lerobot.language import (
+    EVENT_STYLES,
+    EVENTS,
+    FURTHER,
+    PERSISTENT,
+    PERSISTENT_STYLES,
+    UNSAID,
+    Entry,
+    held_apart,
+    told_apart,
+)
 from wall_oss_ros.data.lerobot.layout import BRANCHES, PICTURES, STANDARD, Feature
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.json_files import brief
@@ -34,7 +45,7 @@ class EpisodeData:
         task: the instruction; or one for each frame.
         subtasks: of each frame, what is being done; None where nobody says.
         persistent: entries that hold from their timestamp on (language_persistent).
-        events: frame and entry (language_events).
+        events: frame and entry (language_events, and language_events.further).
         branches: what the frames would call for under other instructions, where the features have such columns.
         extra: further columns of the table of episodes, such as success: texts, numbers, bools, or lists of them.
     """
@@ -70,7 +81,7 @@ def check(
         WallOSSError: ``what``, and what is missing, surplus, of another type or shape, or no number.
     """
     own = {key for key, f in features.items() if key not in STANDARD and f.dtype not in (*PICTURES, "language")}
-    own -= {"subtask_index"} | {key for key in features if key.startswith(BRANCHES)}
+    own -= {*UNSAID} | {key for key in features if key.startswith(BRANCHES)}
     views = {key for key, feature in features.items() if feature.dtype in PICTURES}
     _same(set(data.columns) - {"timestamp"}, own, f"{what}: columns")
     _same(set(data.pictures), views, f"{what}: pictures")
@@ -110,6 +121,7 @@ def check(
             f"{what} has subtasks, and the dataset no place for them.", "Open the writer with language=."
         )
     _check_entries(data, features, timestamps, what)
+    _check_told_apart(data, features, what)
     check_branches(data.branches, features, length, what)
     _check_extra(data.extra, what)
     return Checked(length, columns, timestamps, regular, tasks, subtasks)
@@ -197,10 +209,38 @@ def _check_entries(data: EpisodeData, features: Mapping[str, Feature], timestamp
     for entry in (*data.persistent, *(entry for _, entry in data.events)):
         if not isinstance(entry.role, str) or not entry.role:
             raise WallOSSError(f"{what}: {brief(entry)} has no role, such as user or assistant.")
+        if not entry.tool_calls and (entry.content is None or entry.style is None):
+            raise WallOSSError(
+                f"{what}: {brief(entry)} says nothing of a known kind.",
+                "An entry has a style and words, or calls a tool; lerobot 0.6 takes no other.",
+            )
+        try:
+            json.dumps(entry.tool_calls)
+        except (TypeError, ValueError, RecursionError):
+            raise WallOSSError(f"{what}: the tool calls of {brief(entry)} cannot be written as JSON.") from None
         if (entry.style in SEEN) != (entry.camera is not None) or (entry.camera and entry.camera not in views):
             raise WallOSSError(
                 f"{what}: {brief(entry)} has the camera {brief(entry.camera)}.",
                 f"Entries of the styles {' and '.join(SEEN)} name a view ({', '.join(views) or 'none'}), others none.",
+            )
+
+
+def _check_told_apart(data: EpisodeData, features: Mapping[str, Feature], what: str) -> None:
+    """lerobot 0.6 refuses frames whose entries it cannot tell apart."""
+    if data.subtasks is not None and any(entry.style == "subtask" for entry in data.persistent):
+        raise WallOSSError(f"{what} has subtasks twice: of its frames, and as entries.", "Give one of the two.")
+    if two := held_apart(data.persistent):
+        raise WallOSSError(f"{what}: {brief(two[0])} and {brief(two[1])} hold from the same time.", "Leave one out.")
+    if FURTHER in features:
+        return
+    rows: dict[int, list[Entry]] = {}
+    for row, entry in data.events:
+        rows.setdefault(int(row), []).append(entry)
+    for row, said in rows.items():
+        if further := told_apart(said)[1]:
+            raise WallOSSError(
+                f"{what}, frame {row}: beside others, lerobot cannot tell which {brief(further[0].content)} is.",
+                f'Open the writer with "{FURTHER}" among language=, where such events are kept.',
             )
 
 

@@ -14,7 +14,18 @@ import numpy as np
 from wall_oss_ros.data.lerobot import images
 from wall_oss_ros.data.lerobot.episodes import SUBTASKS, Episode, read_episodes, read_texts
 from wall_oss_ros.data.lerobot.hub import locate_dataset
-from wall_oss_ros.data.lerobot.language import EVENTS, PERSISTENT, Language, entries, subtasks_of
+from wall_oss_ros.data.lerobot.language import (
+    EVENTS,
+    FURTHER,
+    LOST_TABLE,
+    PERSISTENT,
+    SUBTASK_INDEX,
+    Language,
+    entries,
+    further_entries,
+    subtasks_of,
+    tells_nothing,
+)
 from wall_oss_ros.data.lerobot.layout import PICTURES, STANDARD, Feature, read_info
 from wall_oss_ros.data.lerobot.rows import Rows
 from wall_oss_ros.data.lerobot.statistics import read_episode_statistics, read_statistics
@@ -178,7 +189,8 @@ class LeRobotDataset:
     def language(self, episode: int) -> Language:
         """What is said about an episode: its subtask in each row, and the entries of lerobot's language columns.
 
-        Where the set has subtask_index, that counts, and subtasks of language_persistent fill its gaps.
+        Where the set has subtask_index, that counts, and subtasks of language_persistent fill its gaps; unless it has
+        lost its table of subtasks.
 
         Raises:
             WallOSSError: a number without a subtask, or an entry that is none.
@@ -187,16 +199,19 @@ class LeRobotDataset:
         persistent, events = self._persistent(episode), []
         if EVENTS in self.features:
             what = self._rows.what(episode, EVENTS)
+            further = self._column(episode, FURTHER) if FURTHER in self.features else [""] * length
             for row, values in enumerate(self._rows.objects(episode, EVENTS, np.arange(length))):
-                events += [(row, entry) for entry in entries(values, f"{what}, row {row}")]
+                said = entries(values, f"{what}, row {row}")
+                said += further_entries(further[row], f"{self._rows.what(episode, FURTHER)}, row {row}")
+                events += [(row, entry) for entry in said]
         subtasks: list[str | None] = [None] * length
         if any(entry.style == "subtask" for entry in persistent):
             subtasks = subtasks_of(persistent, self._column(episode, "timestamp"))
-        if "subtask_index" in self.features:
-            for row, number in enumerate(self._column(episode, "subtask_index")):
+        if SUBTASK_INDEX in self.features and not tells_nothing(self.subtasks, self.features):
+            for row, number in enumerate(self._column(episode, SUBTASK_INDEX)):
                 if number >= 0 and int(number) not in self.subtasks:
-                    what = self._rows.what(episode, "subtask_index")
-                    raise WallOSSError(f"{what}, row {row}: {SUBTASKS} has no subtask {number}.")
+                    what = self._rows.what(episode, SUBTASK_INDEX)
+                    raise WallOSSError(f"{what}, row {row}: {SUBTASKS} has no subtask {number}.", LOST_TABLE)
                 said = self.subtasks[int(number)] if number >= 0 else ""
                 subtasks[row] = said or subtasks[row]
         return Language(tuple(subtasks), persistent, tuple(events))

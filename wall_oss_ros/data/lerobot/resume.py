@@ -12,12 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from wall_oss_ros.data.lerobot.episodes import SUBTASKS
 from wall_oss_ros.data.lerobot.feature_statistics import PictureStatistics
-from wall_oss_ros.data.lerobot.files import UNFINISHED, whole_file
-from wall_oss_ros.data.lerobot.layout import PICTURES, Info, path_of
+from wall_oss_ros.data.lerobot.files import UNFINISHED, whole_file, write_json
+from wall_oss_ros.data.lerobot.language import LOST_TABLE, PERSISTENT, SUBTASK_INDEX, may_lack
+from wall_oss_ros.data.lerobot.layout import INFO, PICTURES, Info, path_of, read_info
 from wall_oss_ros.data.lerobot.reader import LeRobotDataset
 from wall_oss_ros.data.lerobot.table_files import TableFiles
 from wall_oss_ros.data.lerobot.tables import open_parquet
+from wall_oss_ros.errors import WallOSSError
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +53,38 @@ def leftovers_removed(folder: Path, info: Info, tables: TableFiles) -> None:
                     kept = rows.filter(pc.less(rows.column("episode_index"), pa.scalar(tables.next_index)))
                     if len(kept):
                         writer.write_table(kept)
+
+
+def without_lost_subtasks(folder: Path, info: Info) -> Info:
+    """info.json without subtask_index where no file has it any more, as lerobot 0.6 leaves it after annotating."""
+    paths = list((folder / "data").rglob("*.parquet"))
+    if not paths or SUBTASK_INDEX not in info.features or not may_lack(SUBTASK_INDEX, info.features):
+        return info
+    for path in paths:
+        with open_parquet(path) as file:
+            if SUBTASK_INDEX in file.schema_arrow.names:
+                return info
+    del info.values["features"][SUBTASK_INDEX]
+    write_json(folder / INFO, info.values)
+    return read_info(folder)
+
+
+def check_subtasks(folder: Path, info: Info) -> None:
+    """New subtasks would get numbers that rows have already, if the table of subtasks is lost.
+
+    Raises:
+        WallOSSError: it is.
+    """
+    if SUBTASK_INDEX not in info.features or (folder / SUBTASKS).exists():
+        return
+    for path in sorted((folder / "data").rglob("*.parquet")):
+        with open_parquet(path) as file:
+            if SUBTASK_INDEX not in file.schema_arrow.names:
+                continue
+            numbers = file.read(columns=[SUBTASK_INDEX], use_threads=False).column(SUBTASK_INDEX)
+            if pc.any(pc.greater_equal(numbers, 0)).as_py():
+                copy = " Or make a copy without: wall-oss data filter." if PERSISTENT in info.features else ""
+                raise WallOSSError(f"{path} has numbers of subtasks, and there is no {SUBTASKS}.", LOST_TABLE + copy)
 
 
 def gathered_anew(folder: Path, statistics: Mapping[str, Any]) -> None:

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from wall_oss_ros.data.lerobot.arrays import to_numpy
 from wall_oss_ros.data.lerobot.cache import ByteCache, Pool
 from wall_oss_ros.data.lerobot.episodes import Episode, Place
+from wall_oss_ros.data.lerobot.language import UNSAID, may_lack
 from wall_oss_ros.data.lerobot.layout import STANDARD, Feature, Info, path_of
 from wall_oss_ros.data.lerobot.tables import ARROW_ERRORS, first_line, open_parquet
 from wall_oss_ros.errors import WallOSSError
@@ -187,6 +188,8 @@ class Rows:
         if (values := self._cache.get((piece, name, feature))) is not None:
             return values
         with self._files.borrow(piece.path) as file:
+            if self._unsaid(name, file):
+                return np.full(piece.stop - piece.start, UNSAID[name], _dtype(feature))
             _need(file, name, what)
             rows = file.metadata.row_group(piece.group).num_rows
             per_row = max(1, np.dtype(_dtype(feature)).itemsize * feature.entries)
@@ -201,10 +204,15 @@ class Rows:
         self._cache.put((piece, name, feature), values, values.nbytes)
         return values
 
+    def _unsaid(self, name: str, file: pq.ParquetFile) -> bool:
+        return name not in file.schema_arrow.names and may_lack(name, self._info.features)
+
     def _entries(self, piece: Piece, name: str, rows: list[int], what: str) -> dict[int, Any]:
         """Entries by row of the row group; batch by batch, so that a group of many pictures is never held whole."""
         found = {}
         with self._files.borrow(piece.path) as file:
+            if self._unsaid(name, file):
+                return dict.fromkeys(rows, UNSAID[name])
             _need(file, name, what)
             wanted = Piece(piece.path, piece.group, rows[0], rows[-1] + 1)
             for start, batch in _batches(file, wanted, name, what):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from wall_oss_ros.data.lerobot.language import EVENTS, PERSISTENT, Entry
+from wall_oss_ros.data.lerobot.language import EVENTS, FURTHER, PERSISTENT, SUBTASK_INDEX, UNSAID, Entry, entries
 from wall_oss_ros.data.lerobot.layout import Feature
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -65,6 +65,29 @@ def column_array(values: Any, key: str, feature: Feature) -> pa.Array:
     for size in reversed(feature.shape):
         flat = pa.ListArray.from_arrays(np.arange(0, len(flat) + 1, size, dtype=np.int32), flat)
     return flat
+
+
+def language_array(column: pa.Array | pa.ChunkedArray, key: str, what: str) -> pa.Array | pa.ChunkedArray:
+    """A language column in the schema's type. lerobot 0.6 leaves types to what is in a file: without a tool call, or
+    an entry, there is another one. Entries with fields that are not known here stay as they are.
+
+    Raises:
+        WallOSSError: ``what``, and which entry is none.
+    """
+    kind = _type(key, LANGUAGE_FEATURES[key])
+    if column.type == kind:
+        return column
+    persistent, rows = key == PERSISTENT, column.to_pylist()
+    found = [entries(row, what) for row in rows]
+    known = {field.name for field in _entry(persistent)}
+    if any(given.keys() - known for row in rows for given in row or ()):
+        return column
+    return pa.array([[entry_values(entry, persistent) for entry in row] for row in found], kind)
+
+
+def unsaid(key: str, count: int) -> pa.Array:
+    """Rows of a column for words that a file does not have."""
+    return pa.array([UNSAID[key]] * count, _type(key, LANGUAGE_FEATURES[key]))
 
 
 def entry_values(entry: Entry, persistent: bool) -> dict[str, Any]:
@@ -130,8 +153,9 @@ def _note(key: str, feature: Feature, list_name: str) -> dict[str, Any]:
 
 
 LANGUAGE_FEATURES = {
-    "subtask_index": Feature("int64", (1,), None),
+    SUBTASK_INDEX: Feature("int64", (1,), None),
     PERSISTENT: Feature("language", (1,), None),
     EVENTS: Feature("language", (1,), None),
+    FURTHER: Feature("string", (1,), None),
 }
-"""Columns for words that a dataset may have."""
+"""Features of the columns for words."""

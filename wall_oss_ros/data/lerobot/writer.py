@@ -8,6 +8,7 @@ episodes.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -22,7 +23,7 @@ from wall_oss_ros.data.lerobot.encode import encoder
 from wall_oss_ros.data.lerobot.episode_data import EpisodeData, check, frames
 from wall_oss_ros.data.lerobot.feature_statistics import gathering, looked_at, results
 from wall_oss_ros.data.lerobot.files import hold, write_json
-from wall_oss_ros.data.lerobot.language import EVENTS, PERSISTENT, Entry
+from wall_oss_ros.data.lerobot.language import EVENTS, FURTHER, PERSISTENT, Entry, told_apart
 from wall_oss_ros.data.lerobot.layout import (
     DATA_PATHS,
     INFO,
@@ -33,7 +34,7 @@ from wall_oss_ros.data.lerobot.layout import (
     read_feature,
     read_info,
 )
-from wall_oss_ros.data.lerobot.resume import gathered_anew, leftovers_removed
+from wall_oss_ros.data.lerobot.resume import check_subtasks, gathered_anew, leftovers_removed, without_lost_subtasks
 from wall_oss_ros.data.lerobot.schema import LANGUAGE_FEATURES, entry_values
 from wall_oss_ros.data.lerobot.table_files import TableFiles
 from wall_oss_ros.data.lerobot.video_files import VideoFiles
@@ -55,7 +56,8 @@ class LeRobotWriter:
         version: "v3.0", or "v2.1" with a file for each episode.
         codec: of videos: "h264", or "av1", which is smaller and slower.
         language: which columns for words there are: "subtask_index" (lerobot 0.4.4 to 0.5.1),
-            "language_persistent" and "language_events" (lerobot 0.6 on). Subtasks go into all that can hold them.
+            "language_persistent" and "language_events" (lerobot 0.6 on), and "language_events.further", for events that
+            lerobot could not tell apart. Subtasks go into all that can hold them.
         nan_allowed: columns in which a number may be missing.
 
     Raises:
@@ -238,9 +240,11 @@ class LeRobotWriter:
                     f"{brief(tuple(there[:2]) if there else None)}.",
                     "All episodes of a dataset have the same features.",
                 )
+        self.info = without_lost_subtasks(self.folder, self.info)
         self._rate = Fraction(self.info.fps).limit_denominator(100_000)
         self._tables = TableFiles(self.folder, self.info)
         leftovers_removed(self.folder, self.info, self._tables)
+        check_subtasks(self.folder, self.info)
         self._whole = gathering(self.features, KEPT)
         gathered_anew(self.folder, self._whole)
 
@@ -251,14 +255,18 @@ class LeRobotWriter:
             # Where one ends and none follows, an entry without words says so.
             before = [None, *subtasks]
             begun = [row for row, text in enumerate(subtasks) if text != before[row]]
-            told = [Entry("assistant", subtasks[row], "subtask", float(stamps[row])) for row in begun]
+            told = [Entry("assistant", subtasks[row] or "", "subtask", float(stamps[row])) for row in begun]
             entries = sorted([*told, *episode.persistent], key=lambda entry: entry.timestamp or 0.0)
             found[PERSISTENT] = [[entry_values(entry, True) for entry in entries]] * len(subtasks)
         if EVENTS in self.features:
-            events: list[list[dict[str, Any]]] = [[] for _ in subtasks]
+            events: list[list[Entry]] = [[] for _ in subtasks]
             for row, entry in episode.events:
-                events[row].append(entry_values(entry, False))
-            found[EVENTS] = events
+                events[row].append(entry)
+            parts = [told_apart(said) if FURTHER in self.features else (said, []) for said in events]
+            first, further = ([[entry_values(entry, False) for entry in said] for said in part] for part in zip(*parts))
+            found[EVENTS] = first
+            if FURTHER in self.features:
+                found[FURTHER] = [json.dumps(said, ensure_ascii=False) if said else "" for said in further]
         return found
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wall_oss_ros.data.dataset import LanguageSample, follow_path
+from wall_oss_ros.data.lerobot.language import answered
 from wall_oss_ros.data.mapping.columns import Columns
 from wall_oss_ros.data.mapping.spec import Language
 from wall_oss_ros.errors import WallOSSError
@@ -230,16 +231,15 @@ def words_of(texts: Iterable[str]) -> list[str]:
 
 def _questions(events: Sequence[tuple[int, Any]]) -> dict[int, list[tuple[str, str]]]:
     """Questions with their answers, by row: what a user asks about pictures, and what is answered on the same row."""
-    found: dict[int, list[tuple[str, str]]] = {}
-    asked: dict[tuple[int, str | None], str] = {}
+    rows: dict[int, list[Any]] = {}
     for row, entry in events:
-        text = cleaned(entry.content, "\n") if entry.style == "vqa" else None
-        if text is None:
-            continue
-        if entry.role == "user":
-            asked[row, entry.camera] = " ".join(text.split())
-        elif (question := asked.pop((row, entry.camera), None)) is not None:
-            found.setdefault(row, []).append((question, text))
+        rows.setdefault(row, []).append(entry)
+    found: dict[int, list[tuple[str, str]]] = {}
+    for row, said in rows.items():
+        for asked, answer in answered(said):
+            question, text = (cleaned(said[at].content, "\n") for at in (asked, answer))
+            if question and text:
+                found.setdefault(row, []).append((" ".join(question.split()), text))
     return found
 
 
