@@ -201,9 +201,9 @@ class LeRobotDataset:
             what = self._rows.what(episode, EVENTS)
             further = self._column(episode, FURTHER) if FURTHER in self.features else [""] * length
             for row, values in enumerate(self._rows.objects(episode, EVENTS, np.arange(length))):
-                said = entries(values, f"{what}, row {row}")
-                said += further_entries(further[row], f"{self._rows.what(episode, FURTHER)}, row {row}")
-                events += [(row, entry) for entry in said]
+                there = entries(values, f"{what}, row {row}")
+                there += further_entries(further[row], f"{self._rows.what(episode, FURTHER)}, row {row}")
+                events += [(row, entry) for entry in there]
         subtasks: list[str | None] = [None] * length
         if any(entry.style == "subtask" for entry in persistent):
             subtasks = subtasks_of(persistent, self._column(episode, "timestamp"))
