@@ -39,7 +39,6 @@ from wall_oss_ros.perception.depth import millimetres
 from wall_oss_ros.policy.checkpoints import model_directory
 from wall_oss_ros.policy.observation import Camera, Observation
 from wall_oss_ros.policy.policy import Policy
-from wall_oss_ros.robots.frames import ray
 from wall_oss_ros.robots.rotations import matrix_from_quaternion
 from wall_oss_ros.sim.cubes.scene import CUBE_SIZE, TRAY_INNER, TRAY_WALL
 from wall_oss_ros.sim.registry import task_of
@@ -100,7 +99,7 @@ def faulty(depth: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def by_distance(obs: Observation, pixel: np.ndarray, mm: float) -> np.ndarray:
     camera = obs.cameras[VIEW]
-    return camera.pose[:3, 3] + camera.pose[:3, :3] @ ray(pixel, camera.matrix) * mm / 1000
+    return camera.pose[:3, 3] + camera.pose[:3, :3] @ camera.rays(pixel) * mm / 1000
 
 
 def places(ground: Grounder, obs: Observation, rough: np.ndarray, pixel: np.ndarray) -> dict[str, np.ndarray | None]:

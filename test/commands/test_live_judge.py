@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from live_check_support import BEGAN, DRIVER, readings, stream, well
 
-from wall_oss_ros.commands.live.cameras import COMPRESSED
+from wall_oss_ros.commands.live.cameras import COMPRESSED, IMAGE
+from wall_oss_ros.commands.live.depth import depth
 from wall_oss_ros.commands.live.facts import Controller, Endpoint, Expert, Facts, Finding, Placed, Stream
 from wall_oss_ros.commands.live.judge import judge
 from wall_oss_ros.commands.live.streams import JOINTS, joint_states
 from wall_oss_ros.commands.live.table import as_json, status, table
+from wall_oss_ros.robots.cameras import with_cameras
 from wall_oss_ros.robots.identity import robot_identity
 from wall_oss_ros.robots.profile import load_profile
 
@@ -243,6 +245,9 @@ PLANTED = {
     "a matrix of another size": (
         lambda f: put(f, "lenses", "face_view", replace(f.lenses["face_view"], width=1280)),
         "camera face_view: calibration", "WARN", "for 1280 x 480"),
+    "a lens of no known kind": (
+        lambda f: put(f, "lenses", "face_view", replace(f.lenses["face_view"], fault="its distortion is not finite")),
+        "camera face_view: calibration", "WARN", "its distortion is not finite"),
     "a camera that tf does not know": (
         lambda f: setattr(f, "frames", frozenset({"world"})), "camera face_view: calibration", "WARN", "tf has no"),
     "depth of another type": (
@@ -280,6 +285,21 @@ def test_a_planted_fault_is_found_and_says_what_to_do(fault):
     assert mine and mine[0].level == level, told
     assert all(one.do for one in told), "each line says what to do"
     assert status(told) == 1
+
+
+def test_compressed_depth_is_judged_by_its_format():
+    profile = with_cameras(load_profile("ur"), f"{{{FACE.name}: {{depth_topic: /depth/compressedDepth}}}}")
+    for kind, form, level, said in (
+        (COMPRESSED, "16UC1; compressedDepth png", "OK", "16UC1; compressedDepth png, "),
+        (COMPRESSED, "32FC1; compressedDepth rvl", "OK", "32FC1; compressedDepth rvl, "),
+        (COMPRESSED, "rgb8; jpeg compressed bgr8", "WARN", "no distances"),
+        (IMAGE, "16UC1", "WARN", f"is {IMAGE}, {COMPRESSED} is expected"),
+    ):
+        facts = well(profile)
+        put(facts, "publishers", "/depth/compressedDepth", (Endpoint("/c", kind),))
+        depths(facts, type=kind, encoding=form, width=0, height=0)
+        (told,) = depth(profile, facts)
+        assert told.level == level and said in told.found
 
 
 def test_a_camera_without_depth_is_no_fault_and_it_is_said():

@@ -131,7 +131,8 @@ def test_compressed_pictures_turned_and_where_their_camera_is(bench):
     senses, node = Senses(bench, **{FACE.name: (CompressedImage, "/front/compressed")}), bench.node
     info = node.create_publisher(CameraInfo, FACE.camera_info_topic, EVENTS)
     matrix = [60.0, 0.0, 32.0, 0.0, 60.0, 24.0, 0.0, 0.0, 1.0]
-    node.create_timer(0.1, lambda: info.publish(CameraInfo(height=48, width=64, k=matrix)))
+    lens = {"distortion_model": "plumb_bob", "d": [-0.2, 0.05, 0.001, 0.002, 0.0]}
+    node.create_timer(0.1, lambda: info.publish(CameraInfo(height=48, width=64, k=matrix, **lens)))
     frames, pose = StaticTransformBroadcaster(node), np.eye(4)
     pose[:3, 3] = 1.0, 0.0, 0.6
     frames.sendTransform(transform_message(PROFILE.arm.base_frame, FACE.optical_frame, pose))
@@ -146,6 +147,7 @@ def test_compressed_pictures_turned_and_where_their_camera_is(bench):
     assert list(observation.cameras) == [FACE.name], "nobody knows where the other is"
     camera = observation.cameras[FACE.name]
     assert camera.matrix == pytest.approx(np.array([[60.0, 0, 24], [0, 60, 32], [0, 0, 1]]))
+    assert camera.distortion.numbers[:4] == pytest.approx((-0.2, 0.05, 0.002, -0.001)), "turned with its picture"
     assert camera.pose[:3, 3] == pytest.approx([1.0, 0.0, 0.6])
     assert camera.pose[:3, :3] == pytest.approx(np.array([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]]), abs=1e-9)
     senses.until_said(f"{WRIST.name} is not calibrated: nothing on {WRIST.camera_info_topic}", DiagnosticStatus.OK)
@@ -177,6 +179,21 @@ def test_depth_goes_with_its_picture_or_is_said_to_be_missing(bench):
     bench.until(lambda: senses.seen[-1].views[0].width == 56)
     depth = observation_from(senses.seen[-1]).depths[FACE.name]
     assert (depth[7:49] == 700).all() and not depth[:7].any(), "fitted with black bars, as the picture"
+
+
+def test_compressed_depth_goes_with_its_picture(bench):
+    senses, node = Senses(bench), bench.node
+    senses.say_model(image_size=0)
+    topic, data = "/front/depth/image_raw/compressedDepth", io.BytesIO()
+    senses.perceive(cameras=f"{{{FACE.name}: {{depth_topic: {topic}}}}}")
+    camera = node.create_publisher(CompressedImage, topic, EVENTS)
+    Picture.fromarray(np.full((24, 32), 700, np.uint16)).save(data, "PNG")
+    sent = {"format": "16UC1; compressedDepth png", "data": bytes(12) + data.getvalue()}
+    node.create_timer(0.05, lambda: camera.publish(CompressedImage(header=senses.header(), **sent)))
+    bench.until(lambda: senses.seen and observation_from(senses.seen[-1]).depths)
+    assert (observation_from(senses.seen[-1]).depths[FACE.name] == 700).all()
+    sent["data"] = sent["data"][:-20]  # what is damaged is said, and observations go on
+    senses.until_said(f"{FACE.name} has no depth: a compressed depth image of 32 x 24 is damaged", DiagnosticStatus.OK)
 
 
 def test_the_type_on_a_topic_is_followed_or_named(bench):

@@ -6,11 +6,19 @@ import pytest
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.nodes.conversions import pose_message
 from wall_oss_ros.nodes.grounding_messages import boxes_of, grounding_message, points_of
-from wall_oss_ros.nodes.observation_messages import depth_message, image_array, image_message, observation_from
+from wall_oss_ros.nodes.observation_messages import (
+    depth_message,
+    distortion_numbers,
+    image_array,
+    image_message,
+    observation_from,
+)
 from wall_oss_ros.nodes.pointing import annotated_message, pointing_markers
 from wall_oss_ros.nodes.scene_points import cloud_message
 from wall_oss_ros.policy.observation import Observation
+from wall_oss_ros.robots.lenses import distortion_of
 from wall_oss_ros.uni_cot.grounding import Grounded, Grounding, Method, Place
 
 from sensor_msgs.msg import Image
@@ -108,6 +116,38 @@ def test_an_observations_depth_and_the_way_to_its_cameras_pictures():
     assert list(read.depths) == ["wrist"] and np.array_equal(read.depths["wrist"], depth)
     assert np.array_equal(read.to_camera["wrist"], TO_CAMERA)
     assert observation_from(observation()).depths == {} == observation_from(observation()).to_camera
+
+
+def test_an_observations_lenses_come_as_they_went():
+    fish, _ = distortion_of("equidistant", (0.1, 0.2, 0.3, 0.4))
+    message = observation(camera_matrices=[*np.eye(3).ravel().tolist()] * 2, camera_poses=[pose_message(np.eye(4))] * 2)
+    for bends in (None, fish):
+        model, numbers = distortion_numbers(bends)
+        message.distortion_models.append(model)
+        message.distortions.extend(numbers)
+    assert {view: camera.distortion for view, camera in observation_from(message).cameras.items()} == {
+        "face": None, "wrist": fish,
+    }  # fmt: skip
+    message.distortion_models, message.distortions = [], []
+    assert {camera.distortion for camera in observation_from(message).cameras.values()} == {None}, (
+        "of who knows of none"
+    )
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"distortion_models": ["plumb_bob"]},
+        {"distortion_models": ["plumb_bob", ""], "distortions": [0.1] * 12},
+        {"distortion_models": ["", "what"], "distortions": [0.0] * 12 + [0.1] * 12},
+        {"distortion_models": ["", "plumb_bob"], "distortions": [0.0] * 12 + [float("nan")] * 12},
+        {"distortions": [0.1] * 24},
+    ],
+)
+def test_an_observation_with_lenses_of_no_kind_is_refused(fields):
+    known = {"camera_matrices": [1.0] * 18, "camera_poses": [pose_message(np.eye(4))] * 2}
+    with pytest.raises(WallOSSError, match="perception node"):
+        observation_from(observation(**known, **fields))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@
 import numpy as np
 import pytest
 
-from wall_oss_ros.perception.calibration import Calibration, Lens, Transform
+from wall_oss_ros.perception.calibration import Calibration, Transform
+from wall_oss_ros.perception.lens import Lens
 from wall_oss_ros.robots.frames import Frames
 from wall_oss_ros.robots.kinematics import Arm
 from wall_oss_ros.robots.profile import load_profile
@@ -50,8 +51,8 @@ def hand() -> np.ndarray:
 def test_a_camera_on_the_table_is_where_tf_says():
     known = {(BASE, VIEW.optical_frame): Transform(at(1, 0, 0.6), True)}
     made = calibration(known)
-    matrix, pose = camera(made)
-    assert np.array_equal(matrix, K) and np.array_equal(pose, at(1, 0, 0.6))
+    lens, pose = camera(made)
+    assert np.array_equal(lens.matrix, K) and lens.distortion is None and np.array_equal(pose, at(1, 0, 0.6))
     assert not made.absent and not made.doubts
 
 
@@ -118,6 +119,6 @@ def test_a_matrix_that_is_not_there_is_named(lens, said):
 
 def test_pictures_of_another_size():
     made = calibration({}, Lens(K, 480, 640))
-    assert camera(made, size=(960, 1280))[0] == pytest.approx(np.diag([2, 2, 1]) @ K)
+    assert camera(made, size=(960, 1280))[0].matrix == pytest.approx(np.diag([2, 2, 1]) @ K)
     assert camera(made, size=(720, 1280))[0] is None
     assert "is for 640 x 480, the pictures are 1280 x 720" in made.doubts[VIEW.name]

@@ -6,13 +6,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from wall_oss_ros.perception.calibration import Lens
 from wall_oss_ros.perception.depth import DepthError, depth_counts, millimetres
 from wall_oss_ros.perception.framing import Framing
+from wall_oss_ros.perception.lens import Lens
 from wall_oss_ros.perception.registered import MOST, RegisteredDepth
 from wall_oss_ros.robots.components import View
 
 K = np.array([[60.0, 0, 32], [0, 60, 24], [0, 0, 1]])
+LENS = Lens(K, 48, 64)
 
 
 def image(values: np.ndarray, frame: str = "lens", **fields) -> SimpleNamespace:
@@ -88,7 +89,7 @@ def slope(height: int = 48, width: int = 64) -> np.ndarray:
     return (1000 + 100 * (rows * 48 // height) + columns * 64 // width).astype(np.uint16)
 
 
-def seen(depth: RegisteredDepth, stamp: float = 5.0, frame: str = "lens", lens=K, size: int = 0):
+def seen(depth: RegisteredDepth, stamp: float = 5.0, frame: str = "lens", lens=LENS, size: int = 0):
     return depth.view(stamp, frame, lens, 48, 64, size)
 
 

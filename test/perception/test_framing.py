@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from wall_oss_ros.perception.framing import Framing
 from wall_oss_ros.perception.pictures import PictureError
 from wall_oss_ros.robots.components import Crop, View
-from wall_oss_ros.robots.frames import ray
+from wall_oss_ros.robots.lenses import rays
 
 
 def view(**fields) -> View:
@@ -106,7 +106,7 @@ def test_a_pixel_of_the_models_picture_is_on_the_ray_that_it_was_on(height, widt
         return  # a part of the light is cut off
     seen = [(light.sum(0) @ (np.arange(light.shape[1]) + 0.5)) / light.sum(),
             (light.sum(1) @ (np.arange(light.shape[0]) + 0.5)) / light.sum()]  # fmt: skip
-    found = turned[:3, :3] @ ray(seen, new)
-    expected = ray((column + 0.5, row + 0.5), matrix)
+    found = turned[:3, :3] @ rays(seen, new)
+    expected = rays((column + 0.5, row + 0.5), matrix)
     pixel = 1.0 / min(new[0, 0], new[1, 1])
     assert found == pytest.approx(expected, abs=0.8 * pixel)

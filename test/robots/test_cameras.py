@@ -44,6 +44,9 @@ def test_another_picture_is_another_camera_and_takes_the_depth_of_the_former_one
     assert turned.depth_topic == UR.views[0].depth_topic, "the same camera, hung otherwise"
     other = with_cameras(UR, f"{{{FACE}: {{image_topic: /front/image_raw}}}}").views[0]
     assert other.depth_topic is None and other.depth_info_topic is None
+    straight = with_cameras(UR, f"{{{FACE}: {{rectified: true}}}}")
+    assert straight.views[0].rectified
+    assert with_cameras(straight, f"{{{FACE}: {{image_topic: /front/image_raw}}}}").views[0].rectified is None
     own = with_cameras(UR, f"{{{FACE}: {{image_topic: /front/image_raw, depth_topic: /front/depth}}}}").views[0]
     assert own.depth_topic == "/front/depth" and own.depth_info_topic is None
     assert with_cameras(UR, with_devices(read_cameras("usb_cam"), DEVICES)).views[0].depth_topic is None

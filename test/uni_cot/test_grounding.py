@@ -9,6 +9,7 @@ import pytest
 from wall_oss_ros.policy import prompts
 from wall_oss_ros.policy.observation import Camera, Observation
 from wall_oss_ros.robots.frames import Frames
+from wall_oss_ros.robots.lenses import distortion_of, pixels_of
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim.cell import mount
 from wall_oss_ros.sim.cubes.language import FRAME, LANGUAGE
@@ -249,6 +250,33 @@ def test_what_has_no_place_says_why():
     assert grounded(obs, "<point>[1, 1]</point>", "Point to it in the lost view") and not grounded(
         replace(obs, images={}), "<point>[1, 1]</point>"
     ), "a view that the observation lacks has no pixels"
+
+
+def bent(obs, numbers):
+    """The same seen through a lens; and its camera."""
+    camera = replace(obs.cameras[FRONT.view], distortion=distortion_of("plumb_bob", numbers)[0])
+    return replace(obs, cameras={FRONT.view: camera}), camera
+
+
+def test_a_pixel_seen_through_a_lens_becomes_the_place_that_is_shown_there():
+    place = np.array([0.62, -0.21, PROFILE.arm.workspace.min[2]])
+    obs, camera = bent(seen((480, 640)), (-0.28, 0.09, 0.001, -0.001, 0.0))
+    there = camera.pose[:3, :3].T @ (place - camera.pose[:3, 3])
+    far = np.full((480, 640), round(1000 * there[2]), np.uint16)
+    x, y = pixels_of(there, camera.matrix, camera.distortion)
+    for one, method in ((obs, Method.FLOOR), (replace(obs, depths={FRONT.view: far}), Method.DEPTH)):
+        found = Grounder(Policy(), PROFILE).place(one, FRONT.view, np.array([x, y]))
+        assert found.method == method and found.position == pytest.approx(place, abs=1e-3)
+    as_pinhole = Grounder(Policy(), PROFILE).place(seen((480, 640)), FRONT.view, np.array([x, y]))
+    assert np.linalg.norm(as_pinhole.position - place) > 0.005
+
+
+def test_where_a_lens_shows_nothing_there_is_no_place():
+    obs, _ = bent(with_depth(np.full((112, 112), 700, np.uint16)), (-2.0, 0.0, 0.0, 0.0))
+    (point,) = grounded(obs, "<point>[1, 1]</point>")
+    assert point.place.position is None and "shows nothing there" in point.place.why
+    (box,) = grounded(obs, "<box>[1, 1, 111, 111]</box>")
+    assert box.place.method == Method.DEPTH and box.corners is None, "its middle is shown, its corners are not"
 
 
 def test_what_is_far_beyond_reach_is_no_target_but_has_a_place():

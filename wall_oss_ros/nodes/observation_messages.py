@@ -11,6 +11,7 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.nodes.conversions import pose_matrix, seconds
 from wall_oss_ros.perception.depth import DepthError, depth_counts, millimetres
 from wall_oss_ros.policy.observation import Camera, Observation
+from wall_oss_ros.robots.lenses import NUMBERS, Distortion, distortion_of
 
 from sensor_msgs.msg import Image
 
@@ -117,8 +118,33 @@ def _cameras(message) -> dict[str, Camera]:
             _PERCEPTION,
         )
     found = {}
-    for view, matrix, pose in zip(views, np.reshape(matrices, (-1, 3, 3)), poses):
+    for view, matrix, pose, bends in zip(views, np.reshape(matrices, (-1, 3, 3)), poses, _distortions(message)):
         q = pose.orientation
         if matrix[0, 0] > 0 and matrix[1, 1] > 0 and any((q.x, q.y, q.z, q.w)):
-            found[view] = Camera(matrix, pose_matrix(pose.position, q))
+            found[view] = Camera(matrix, pose_matrix(pose.position, q), bends)
+    return found
+
+
+def distortion_numbers(distortion: Distortion | None) -> tuple[str, tuple[float, ...]]:
+    """An observation's distortion model of a view, and its numbers."""
+    return ("", (0.0,) * NUMBERS) if distortion is None else (distortion.model, distortion.numbers)
+
+
+def _distortions(message) -> list[Distortion | None]:
+    """Of each of an observation's views."""
+    views, models, numbers = message.view_names, message.distortion_models, message.distortions
+    if not models and not len(numbers):
+        return [None] * len(views)
+    if len(models) != len(views) or len(numbers) != NUMBERS * len(views):
+        raise WallOSSError(
+            f"An observation of {len(views)} views has {len(models)} distortion models and {len(numbers)} numbers of"
+            " distortion.",
+            _PERCEPTION,
+        )
+    found = []
+    for view, model, own in zip(views, models, np.reshape(numbers, (-1, NUMBERS)).tolist()):
+        distortion, fault = distortion_of(model, tuple(own))
+        if fault:
+            raise WallOSSError(f"The lens of an observation's {view} is of no use: {fault}.", _PERCEPTION)
+        found.append(distortion)
     return found

@@ -11,15 +11,17 @@ import numpy as np
 from wall_oss_ros.nodes.camera_frames import CameraFrames
 from wall_oss_ros.nodes.conversions import planar_pose, pose_message, seconds, to_stamp
 from wall_oss_ros.nodes.lifecycle_node import ERROR, OK, WARN, WallOSSNode
-from wall_oss_ros.nodes.observation_messages import depth_message, image_message
+from wall_oss_ros.nodes.observation_messages import depth_message, distortion_numbers, image_message
 from wall_oss_ros.nodes.parameters import Parameter
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, SENSOR
 from wall_oss_ros.nodes.running import run
 from wall_oss_ros.nodes.view_source import ViewSource
-from wall_oss_ros.perception.calibration import Calibration, Lens
+from wall_oss_ros.perception.calibration import Calibration
+from wall_oss_ros.perception.compressed_depth import is_compressed
 from wall_oss_ros.perception.framing import Framing
 from wall_oss_ros.perception.frozen import FrozenPictures
 from wall_oss_ros.perception.health import ObservationHealth
+from wall_oss_ros.perception.lens import is_rectified, lens_of
 from wall_oss_ros.perception.model_views import Model, ModelViews
 from wall_oss_ros.perception.pictures import PictureError, compressed_pixels, raw_pixels
 from wall_oss_ros.perception.rates import RateLimit, RateMeter
@@ -87,7 +89,9 @@ class PerceptionNode(WallOSSNode):
             look_up = CameraFrames(self).look_up
             self._calibration = Calibration(Frames(profile), profile.arm.base_frame, look_up)
             for view in profile.views:
-                self.listen(CameraInfo, view.camera_info_topic, partial(self._on_camera_info, view.name), SENSOR)
+                rectified = is_rectified(view, self.resolve_topic_name(view.image_topic))
+                on_info = partial(self._on_camera_info, view.name, rectified)
+                self.listen(CameraInfo, view.camera_info_topic, on_info, SENSOR)
         self.listen(ModelInfo, "model", self._on_model, LATCHED)
         self._depths = self._listen_to_depth()
         self._sources = {v.name: ViewSource(self, v, partial(self._on_image, v.name)) for v in profile.views}
@@ -105,11 +109,14 @@ class PerceptionNode(WallOSSNode):
             if view.depth_topic is None or not self.value("depth"):
                 continue
             skew = self._profile.watchdog.view_skew
-            made[view.name] = RegisteredDepth(self._framings[view.name], skew, view.depth_topic)
+            depth = made[view.name] = RegisteredDepth(self._framings[view.name], skew, view.depth_topic)
             qos = EVENTS if view.reliability == "reliable" else SENSOR
-            self.listen(Image, view.depth_topic, partial(self._on_depth, made[view.name]), qos)
+            topic = self.resolve_topic_name(view.depth_topic)
+            kind = CompressedImage if is_compressed(topic) else Image
+            self.listen(kind, view.depth_topic, partial(self._on_depth, depth), qos)
             if view.depth_info_topic is not None:
-                self.listen(CameraInfo, view.depth_info_topic, partial(self._on_depth_info, made[view.name]), SENSOR)
+                on_info = partial(self._on_depth_info, depth, is_rectified(view, topic))
+                self.listen(CameraInfo, view.depth_info_topic, on_info, SENSOR)
         return made
 
     def diagnose(self):
@@ -157,14 +164,14 @@ class PerceptionNode(WallOSSNode):
         ahead = {"ahead": 1.0} if self.value("use_sim_time") else {}
         return ViewSync(self._model.names, self._profile.watchdog.view_skew, **ahead)
 
-    def _on_camera_info(self, view: str, message: CameraInfo) -> None:
-        self._calibration.hear(view, Lens(np.reshape(message.k, (3, 3)), message.height, message.width))
+    def _on_camera_info(self, view: str, rectified: bool, message: CameraInfo) -> None:
+        self._calibration.hear(view, lens_of(message, rectified))
 
-    def _on_depth(self, depth: RegisteredDepth, message: Image) -> None:
+    def _on_depth(self, depth: RegisteredDepth, message: Image | CompressedImage) -> None:
         depth.add(seconds(message.header.stamp), message)
 
-    def _on_depth_info(self, depth: RegisteredDepth, message: CameraInfo) -> None:
-        depth.hear(Lens(np.reshape(message.k, (3, 3)), message.height, message.width))
+    def _on_depth_info(self, depth: RegisteredDepth, rectified: bool, message: CameraInfo) -> None:
+        depth.hear(lens_of(message, rectified))
 
     def _on_joints(self, message: JointState) -> None:
         stamp = seconds(message.header.stamp)
@@ -237,17 +244,20 @@ class PerceptionNode(WallOSSNode):
         message.view_names.append(view.name)
         message.views.append(image_message(framing.picture(pixels, size), header))
         message.view_to_camera.extend(framing.to_camera(height, width, size).ravel().tolist())
-        matrix = None
+        lens = None
         if self._calibration is not None:
             joints = dict(zip(robot.joints, robot.positions))
-            matrix, pose = self._calibration.camera(view, header.frame_id, seconds(header.stamp), joints, height, width)
-            new, turned = framing.camera(np.zeros((3, 3)) if matrix is None else matrix, height, width, size)
-            message.camera_matrices.extend((np.zeros(9) if matrix is None else new.ravel()).tolist())
+            lens, pose = self._calibration.camera(view, header.frame_id, seconds(header.stamp), joints, height, width)
+            new, turned = framing.camera(np.zeros((3, 3)) if lens is None else lens.matrix, height, width, size)
+            message.camera_matrices.extend((np.zeros(9) if lens is None else new.ravel()).tolist())
             message.camera_poses.append(pose_message(None if pose is None else pose @ turned))
+            model, numbers = distortion_numbers(None if lens is None else framing.distortion(lens.distortion))
+            message.distortion_models.append(model)
+            message.distortions.extend(numbers)
         if self._depths:
             source, depth = self._depths.get(view.name), None
             if source is not None:
-                depth = source.view(seconds(header.stamp), header.frame_id, matrix, height, width, size)
+                depth = source.view(seconds(header.stamp), header.frame_id, lens, height, width, size)
             message.depths.append(depth_message(depth, header))
 
     def _complain(self, why: str) -> None:

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from wall_oss_ros.perception.lens import Lens
 from wall_oss_ros.robots.components import View
 from wall_oss_ros.robots.frames import Frames
 
@@ -23,14 +24,6 @@ class Transform(NamedTuple):
 
 LookUp = Callable[[str, str, float | None], Transform | None]
 """The pose of the second frame in the first at a time (s), or the newest one for None, by tf; None if unknown."""
-
-
-class Lens(NamedTuple):
-    """A CameraInfo's camera matrix (3, 3), and the size of the pictures that it is for, pixels."""
-
-    matrix: np.ndarray
-    height: int
-    width: int
 
 
 class Calibration:
@@ -55,13 +48,13 @@ class Calibration:
         self.doubts: dict[str, str] = {}
 
     def hear(self, view: str, lens: Lens) -> None:
-        """A CameraInfo has come. A matrix of zeros says that the camera is not calibrated."""
+        """A CameraInfo has come."""
         self._lenses[view] = lens
 
     def camera(
         self, view: View, frame: str, stamp: float, joints: Mapping[str, float], height: int, width: int
-    ) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """The matrix (3, 3) for a picture as it came, and the camera's pose (4, 4) in the base frame; None if unknown.
+    ) -> tuple[Lens | None, np.ndarray | None]:
+        """The lens for a picture as it came, and the camera's pose (4, 4) in the base frame; None if unknown.
 
         Args:
             frame: what the picture itself says that it was taken in; may be empty.
@@ -71,23 +64,22 @@ class Calibration:
         """
         self.absent.pop(view.name, None)
         self.doubts.pop(view.name, None)
-        return self._matrix(view, height, width), self._pose(view, frame, stamp, joints)
+        return self._lens(view, height, width), self._pose(view, frame, stamp, joints)
 
-    def _matrix(self, view: View, height: int, width: int) -> np.ndarray | None:
+    def _lens(self, view: View, height: int, width: int) -> Lens | None:
         lens = self._lenses.get(view.name)
         if lens is None:
             return self._lacks(view, f"nothing on {view.camera_info_topic}")
-        if not (np.isfinite(lens.matrix).all() and lens.matrix[0, 0] > 0 and lens.matrix[1, 1] > 0):
+        if not lens.calibrated:
             return self._lacks(view, f"{view.camera_info_topic} says that it is not calibrated")
-        if (lens.height, lens.width) == (height, width) or not (lens.height and lens.width):
-            return lens.matrix
-        across, down = width / lens.width, height / lens.height
-        if abs(across / down - 1) > 0.01:
+        if lens.fault:
+            return self._lacks(view, f"{view.camera_info_topic}: {lens.fault}")
+        if not lens.fits(height, width):
             self.doubts[view.name] = (
                 f"{view.camera_info_topic} is for {lens.width} x {lens.height}, the pictures are {width} x {height}"
             )
             return None
-        return np.diag([across, down, 1.0]) @ lens.matrix
+        return lens.resized(height, width)
 
     def _pose(self, view: View, frame: str, stamp: float, joints: Mapping[str, float]) -> np.ndarray | None:
         pose = self._of_frame(view, view.optical_frame, stamp, joints)
@@ -132,7 +124,7 @@ class Calibration:
     def _unknown(self, frames: str) -> str:
         return f"tf does not lead from {self._base} to {frames}"
 
-    def _lacks(self, view: View, what: str) -> np.ndarray | None:
+    def _lacks(self, view: View, what: str) -> Any:
         """None, which is then known to be lacking."""
         self.absent[view.name] = "; ".join(filter(None, (self.absent.get(view.name), what)))
         return None

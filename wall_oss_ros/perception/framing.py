@@ -8,6 +8,7 @@ from PIL import Image
 
 from wall_oss_ros.perception.pictures import PictureError
 from wall_oss_ros.robots.components import View
+from wall_oss_ros.robots.lenses import Distortion
 
 
 class Framing:
@@ -63,6 +64,10 @@ class Framing:
         back[:3, :3] = turn.T
         return pixels @ matrix @ turn.T, back
 
+    def distortion(self, distortion: Distortion | None) -> Distortion | None:
+        """The distortion of the model's picture, by its own axes, of that of the picture as it comes."""
+        return None if distortion is None else distortion.turned(self._turn()[:2, :2])
+
     def to_camera(self, height: int, width: int, size: int) -> np.ndarray:
         """From pixels of the model's picture to those of the picture as it comes: (3, 3), homogeneous.
 
@@ -82,9 +87,7 @@ class Framing:
         """From pixels as they come to the model's picture, (3, 3), and how the axes are turned in it, (3, 3)."""
         left, top, right, bottom = self.region(height, width)
         height, width = bottom - top, right - left
-        angle = np.radians(self._view.rotate)
-        c, s = np.round([np.cos(angle), np.sin(angle)])
-        turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]])  # clockwise, as y points down
+        turn = self._turn()
         corner = np.min([turn[:2, :2] @ xy for xy in ((0, 0), (width, 0), (0, height), (width, height))], axis=0)
         pixels = _moved(-corner) @ turn @ _moved((-left, -top))
         if self._view.rotate % 180:
@@ -96,6 +99,12 @@ class Framing:
             x, y, wide, high = _placed(height, width, size, self._view.fit)
             pixels = _moved((x, y)) @ np.diag([wide / width, high / height, 1.0]) @ pixels
         return pixels, turn
+
+    def _turn(self) -> np.ndarray:
+        """How the axes of the picture as it comes are turned in the model's, (3, 3): clockwise, as y points down."""
+        angle = np.radians(self._view.rotate)
+        c, s = np.round([np.cos(angle), np.sin(angle)])
+        return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]])
 
     def region(self, height: int, width: int) -> tuple[int, int, int, int]:
         """Left, top, right and bottom of what is used of a picture as it comes.

@@ -9,14 +9,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wall_oss_ros.perception.calibration import Lens
+from wall_oss_ros.perception.compressed_depth import compressed_counts
 from wall_oss_ros.perception.depth import DepthError, depth_counts, millimetres
 from wall_oss_ros.perception.framing import Framing
+from wall_oss_ros.perception.lens import Lens, alike
+from wall_oss_ros.robots.lenses import pixels_of, rays
 
 MOST = 320  # pixels of the longer side: more would make observations large, and places no better
 _KEPT = 8  # images that wait for their picture, undecoded: a quarter of a second at 30 Hz
 _RESTART = 1.0  # s: a stamp that lies this far behind the newest one is of a clock that was restarted
-_PROPORTION = 0.01  # by which the proportions of two pictures of one camera may differ
 
 
 class _Image(NamedTuple):
@@ -44,7 +45,7 @@ class RegisteredDepth:
         self.absent = self._nothing = f"nothing on {topic}"
 
     def add(self, stamp: float, message: Any) -> None:
-        """A sensor_msgs/Image has come, taken at ``stamp`` s."""
+        """A sensor_msgs/Image or CompressedImage has come, taken at ``stamp`` s."""
         if self._images and stamp < self._images[-1].stamp - _RESTART:
             self._images.clear()
         insort(self._images, _Image(stamp, message), key=lambda one: one.stamp)
@@ -55,14 +56,14 @@ class RegisteredDepth:
         self._lens = lens
 
     def view(
-        self, stamp: float, frame: str, lens: np.ndarray | None, height: int, width: int, size: int
+        self, stamp: float, frame: str, lens: Lens | None, height: int, width: int, size: int
     ) -> np.ndarray | None:
         """The depth of the model's picture, (h, w) uint16 mm; None where there is none, and ``absent`` says why.
 
         Args:
             stamp: when the picture was taken, s.
             frame: what the picture says that it was taken in; may be empty.
-            lens: (3, 3) the picture's camera matrix; None where it is not known.
+            lens: the picture's; None where it is not known.
             height, width: of the picture as it came, pixels.
             size: side of the model's square, pixels; 0 leaves the picture's size.
         """
@@ -73,10 +74,9 @@ class RegisteredDepth:
                 raise DepthError(
                     f"it is of frame {own}, the pictures are of {frame}: register it to the colour camera (align_depth)"
                 )
-            counts, scale = depth_counts(found)
-            rows, columns, inside = self._grid(
-                height, width, size, counts.shape, _key(lens), _key(self._own_lens(counts))
-            )
+            counts, scale = depth_counts(found) if hasattr(found, "encoding") else compressed_counts(found)
+            own_lens = self._own_lens(counts)
+            rows, columns, inside = self._grid(height, width, size, counts.shape, _key(lens), _key(own_lens))
         except DepthError as error:
             self.absent = str(error)
             return None
@@ -95,26 +95,25 @@ class RegisteredDepth:
             )
         return nearest.message
 
-    def _own_lens(self, counts: np.ndarray) -> np.ndarray | None:
-        """The depth image's camera matrix for the size that it has, (3, 3)."""
-        if self._lens is None or not _usable(self._lens.matrix):
+    def _own_lens(self, counts: np.ndarray) -> Lens | None:
+        """The depth image's lens for the size that it has."""
+        lens, (rows, columns) = self._lens, counts.shape
+        if lens is None or not lens.calibrated:
             return None
-        (rows, columns), (height, width) = counts.shape, self._lens[1:]
-        if not (height and width):
-            return self._lens.matrix
-        if not _alike(rows, columns, height, width):
-            raise DepthError(f"its CameraInfo is for {width} x {height}, the depth images are {columns} x {rows}")
-        return np.diag([columns / width, rows / height, 1.0]) @ self._lens.matrix
+        if lens.fault:
+            raise DepthError(f"its CameraInfo is of no use: {lens.fault}")
+        if not lens.fits(rows, columns):
+            raise DepthError(
+                f"its CameraInfo is for {lens.width} x {lens.height}, the depth images are {columns} x {rows}"
+            )
+        return lens.resized(rows, columns)
 
     def _make_grid(
         self, height: int, width: int, size: int, shape: tuple[int, int], lens: tuple | None, own: tuple | None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """For each pixel of the result, the row and column of the depth image, and whether that is inside of it."""
-        if lens is not None and own is not None:
-            to_depth = np.reshape(own, (3, 3)) @ np.linalg.inv(np.reshape(lens, (3, 3)))
-        elif _alike(*shape, height, width):
-            to_depth = np.diag([shape[1] / width, shape[0] / height, 1.0])
-        else:
+        same = lens is None or own is None  # as far as is known
+        if same and not alike(*shape, height, width):
             raise DepthError(
                 f"depth images are {shape[1]} x {shape[0]}, pictures {width} x {height}, and without the CameraInfo of "
                 "both it is not known how they lie on each other: set depth_info_topic"
@@ -126,26 +125,31 @@ class RegisteredDepth:
         seen = np.stack([x * full[1] / columns, y * full[0] / rows, np.ones_like(x)], axis=-1)
         picture = seen @ self._framing.to_camera(height, width, size).T
         left, top, right, bottom = self._framing.region(height, width)
-        there = picture @ to_depth.T
-        column, row = (np.floor(there[..., k] / there[..., 2]).astype(int) for k in (0, 1))
+        pixels = picture[..., :2] / picture[..., 2:]
+        there = pixels * (shape[1] / width, shape[0] / height) if same else _over(pixels, lens, own)
+        there = np.floor(np.nan_to_num(there, nan=-1.0)).clip(-1, shape[::-1]).astype(int)
+        column, row = there[..., 0], there[..., 1]
         inside = (row >= 0) & (row < shape[0]) & (column >= 0) & (column < shape[1])
         # What lies beyond the crop is black in the model's picture.
-        inside &= (picture[..., 0] >= left) & (picture[..., 0] < right)
-        inside &= (picture[..., 1] >= top) & (picture[..., 1] < bottom)
+        inside &= (pixels[..., 0] >= left) & (pixels[..., 0] < right)
+        inside &= (pixels[..., 1] >= top) & (pixels[..., 1] < bottom)
         return np.where(inside, row, 0), np.where(inside, column, 0), inside
 
     def _framed_size(self, height: int, width: int, size: int) -> tuple[int, int]:
         return (size, size) if size else self._framing.size(height, width)
 
 
-def _key(matrix: np.ndarray | None) -> tuple | None:
-    return None if matrix is None else tuple(np.ravel(matrix).tolist())
+def _key(lens: Lens | None) -> tuple | None:
+    return None if lens is None else lens.key
 
 
-def _usable(matrix: np.ndarray) -> bool:
-    return bool(np.isfinite(matrix).all() and matrix[0, 0] > 0 and matrix[1, 1] > 0)
+def _over(pixels: np.ndarray, lens: tuple, own: tuple) -> np.ndarray:
+    """Where pixels (..., 2) lie for another lens at the same place; NaN where one of them shows nothing.
 
-
-def _alike(rows: int, columns: int, height: int, width: int) -> bool:
-    """Whether two sizes have the same proportions."""
-    return abs(rows * width / (columns * height) - 1) <= _PROPORTION
+    Args:
+        lens, own: keys of the pixels' lens, and of the other.
+    """
+    (given, bends), (wanted, bends_too) = lens, own
+    if bends == bends_too:  # then it makes no difference, and what lies beyond its formula need not be left out
+        bends = bends_too = None
+    return pixels_of(rays(pixels, np.reshape(given, (3, 3)), bends), np.reshape(wanted, (3, 3)), bends_too)

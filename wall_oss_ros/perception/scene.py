@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from wall_oss_ros.policy.observation import Observation
+from wall_oss_ros.robots.lenses import Distortion, rays
 
 
 def scene_points(obs: Observation, voxel: float) -> tuple[np.ndarray, np.ndarray]:
@@ -23,16 +26,22 @@ def scene_points(obs: Observation, voxel: float) -> tuple[np.ndarray, np.ndarray
         camera, picture = obs.cameras.get(view), obs.images.get(view)
         if camera is None or picture is None or not np.isfinite([*camera.matrix.flat, *camera.pose.flat]).all():
             continue
-        rows, columns = np.nonzero(depth)
-        # The middle of each depth pixel, in pixels of the picture.
-        x = (columns + 0.5) * picture.shape[1] / depth.shape[1]
-        y = (rows + 0.5) * picture.shape[0] / depth.shape[0]
-        far = depth[rows, columns] / 1000.0
-        k = camera.matrix
-        seen = np.stack([(x - k[0, 2]) / k[0, 0] * far, (y - k[1, 2]) / k[1, 1] * far, far], axis=1)
+        x, y, ways = _ways(depth.shape, picture.shape[:2], tuple(camera.matrix.ravel().tolist()), camera.distortion)
+        there = np.nonzero((depth > 0) & np.isfinite(ways[..., 2]))
+        seen = ways[there] * (depth[there] / 1000.0)[:, None]
         places.append((seen @ camera.pose[:3, :3].T + camera.pose[:3, 3]).astype(np.float32))
-        colours.append(picture[y.astype(int), x.astype(int)])
+        colours.append(picture[y[there], x[there]])
     return _thinned(np.concatenate(places), np.concatenate(colours), voxel)
+
+
+@lru_cache(maxsize=8)  # of views, which stay as they are from one observation to the next
+def _ways(
+    shape: tuple[int, int], picture: tuple[int, int], matrix: tuple[float, ...], distortion: Distortion | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For the middle of each depth pixel: column and row (h, w) in the picture, and its direction (h, w, 3)."""
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    x, y = (columns + 0.5) * picture[1] / shape[1], (rows + 0.5) * picture[0] / shape[0]
+    return x.astype(int), y.astype(int), rays(np.stack([x, y], -1), np.reshape(matrix, (3, 3)), distortion)
 
 
 def _thinned(places: np.ndarray, colours: np.ndarray, voxel: float) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.robots.lenses import Distortion, rays
 
 LEAST = 14
 """Side in pixels below which a picture shows nothing: the model takes it apart into patches of so many."""
@@ -23,10 +24,16 @@ class Camera:
     Attributes:
         matrix: (3, 3) camera matrix, in pixels of the picture as it is.
         pose: (4, 4) of the camera's optical axes (x right, y down, z forward) in the robot's base frame, m.
+        distortion: of the lens, by these axes; None of a picture without.
     """
 
     matrix: np.ndarray
     pose: np.ndarray
+    distortion: Distortion | None = None
+
+    def rays(self, pixels: np.ndarray) -> np.ndarray:
+        """The directions (..., 3) in which pixels (..., 2) of the picture lie, by these axes; see ``rays``."""
+        return rays(pixels, self.matrix, self.distortion)
 
 
 @dataclass(frozen=True)

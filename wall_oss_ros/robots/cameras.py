@@ -19,7 +19,7 @@ from wall_oss_ros.robots.profile import RobotProfile
 PRESETS = "config/drivers/cameras"
 _EXAMPLE = "Write {view: {field: value}}, such as {face_view: {image_topic: /front/image_raw, rotate: 180}}."
 _FIXED = ("name", "prompt")  # the model's, not the camera's
-_DEPTH = ("depth_topic", "depth_info_topic")
+_OF_PICTURES = ("depth_topic", "depth_info_topic", "rectified")
 Value = str | bool | int | float  # as parameters have
 
 
@@ -163,8 +163,8 @@ def with_cameras(profile: RobotProfile, given: str | Cameras) -> RobotProfile:
                 f"The {' and '.join(fixed)} of view {view.name} cannot be changed: the model knows it.", _EXAMPLE
             )
         kept, changed = view.model_dump(exclude_none=True), {**preset, **said}
-        if "image_topic" in changed:  # another camera, and the depth image was the former one's
-            kept = {key: value for key, value in kept.items() if key not in _DEPTH}
+        if "image_topic" in changed:  # another camera, and these were said of the former one
+            kept = {key: value for key, value in kept.items() if key not in _OF_PICTURES}
         try:
             views.append(checked(View, {**kept, **changed}))
         except ValidationError as error:

@@ -67,7 +67,9 @@ class View(Component):
 
     Attributes:
         image_topic: of sensor_msgs/Image, or of sensor_msgs/CompressedImage with a JPEG or PNG.
-        camera_info_topic: of sensor_msgs/CameraInfo, for the picture as it is on ``image_topic``.
+        camera_info_topic: of sensor_msgs/CameraInfo, published beside ``image_topic``.
+        rectified: whether pictures and depth images were freed of the lens's distortion before they come; left out,
+            a topic's name says so, where a part of it begins with ``image_rect``, or is ``rect`` or ``rectified``.
         optical_frame: where the camera is in tf: x right, y down, z forward.
         transport: which of the two types comes on ``image_topic``; ``auto`` goes by what is published there.
         encoding: what the pixels are, where the messages say something else or do not say it (8UC3).
@@ -77,7 +79,9 @@ class View(Component):
         reliability, depth: quality of service of the subscription; ``auto`` takes what any publisher offers. The first
             is that of depth images, too.
         depth_topic: of sensor_msgs/Image with distances for the same camera's pictures: 16UC1 in mm or 32FC1 in m,
-            registered to ``optical_frame``. Left out, what the model points at is placed on the workspace's floor.
+            registered to ``optical_frame``; or, with a name that ends in ``/compressedDepth``, of
+            sensor_msgs/CompressedImage with the same. Left out, what the model points at is placed on the workspace's
+            floor.
         depth_info_topic: of sensor_msgs/CameraInfo, for the depth image as it is on ``depth_topic``; left out, its lens
             is the picture's.
     """
@@ -87,6 +91,7 @@ class View(Component):
     image_topic: Name
     camera_info_topic: Name
     optical_frame: Name
+    rectified: bool | None = None
     transport: Literal["auto", "raw", "compressed"] = "auto"
     encoding: Encoding | None = None
     crop: Crop | None = None

@@ -82,17 +82,6 @@ def joint_of(frame: pinocchio.Frame) -> int:
     return frame.parentJoint if hasattr(frame, "parentJoint") else frame.parent
 
 
-def ray(pixel, matrix) -> np.ndarray:
-    """The direction (3,) in which a pixel lies, in the camera's optical axes (x right, y down, z forward), with z 1.
-
-    Args:
-        pixel: (2,) x and y, from the upper left corner; the first pixel's middle is at 0.5.
-        matrix: (3, 3) the camera matrix of a rectified picture.
-    """
-    x, y = np.asarray(pixel, float)
-    return np.array([(x - matrix[0, 2]) / matrix[0, 0], (y - matrix[1, 2]) / matrix[1, 1], 1.0])
-
-
 def on_plane(camera: np.ndarray, direction: np.ndarray, height: float) -> np.ndarray | None:
     """Where a camera's ray meets a level plane.
 

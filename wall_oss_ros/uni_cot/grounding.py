@@ -10,7 +10,7 @@ from enum import IntEnum
 import numpy as np
 
 from wall_oss_ros.policy.observation import Camera, Observation
-from wall_oss_ros.robots.frames import on_plane, ray
+from wall_oss_ros.robots.frames import on_plane
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.uni_cot.spots import Spot, asked_view, named_object, only_spot, spots_in
 from wall_oss_ros.uni_cot.surface import NoDepthError, surface_at
@@ -133,7 +133,9 @@ class Grounder:
         camera = obs.cameras.get(view)
         if camera is None:
             return Place(Method.UNPLACED, why=f"the camera of {view} is not calibrated")
-        way = ray(pixel, camera.matrix)
+        way = camera.rays(pixel)
+        if np.isfinite(camera.matrix).all() and not np.isfinite(way).all():
+            return Place(Method.UNPLACED, why=f"the lens of {view}, by its calibration, shows nothing there")
         try:
             position = camera.pose[:3, 3] + camera.pose[:3, :3] @ way * (_depth(obs, view, pixel) / 1000.0)
             if not np.isfinite(position).all():
@@ -212,9 +214,12 @@ def _applied(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     return moved[:, :2] / moved[:, 2:]
 
 
-def _at_distance(camera: Camera, middle: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """The corners (4, 3) of a box of the picture (2, 2) in the plane through its middle that faces the camera."""
+def _at_distance(camera: Camera, middle: np.ndarray, box: np.ndarray) -> np.ndarray | None:
+    """The corners (4, 3) of a box of the picture (2, 2) in the plane through its middle that faces the camera.
+
+    None where the lens shows nothing at one of them.
+    """
     far = (camera.pose[:3, :3].T @ (middle - camera.pose[:3, 3]))[2]
     (left, top), (right, bottom) = box
-    ways = [ray(corner, camera.matrix) for corner in ((left, top), (right, top), (right, bottom), (left, bottom))]
-    return camera.pose[:3, 3] + far * np.array(ways) @ camera.pose[:3, :3].T
+    ways = camera.rays(np.array([(left, top), (right, top), (right, bottom), (left, bottom)]))
+    return camera.pose[:3, 3] + far * ways @ camera.pose[:3, :3].T if np.isfinite(ways).all() else None

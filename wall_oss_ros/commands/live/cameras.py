@@ -85,6 +85,8 @@ def _lens(facts: Facts, view: View, what: str) -> Iterator[Finding]:
             f"it is for {lens.width} x {lens.height}, pictures are {size}",
             f"Calibrate at the resolution in use. {unused}",
         )
+    elif lens.fault:
+        yield Finding(what, "WARN", f"{view.camera_info_topic}: {lens.fault}", f"Calibrate the camera. {unused}")
     elif facts.frames and view.optical_frame not in facts.frames:
         yield Finding(what, "WARN", f"tf has no {view.optical_frame}", f"Publish its place on /tf_static. {unused}")
     else:

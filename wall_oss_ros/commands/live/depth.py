@@ -8,10 +8,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from wall_oss_ros.commands.live.facts import Facts, Finding
+from wall_oss_ros.perception.compressed_depth import is_compressed, parsed_format
+from wall_oss_ros.perception.depth import DepthError
 from wall_oss_ros.robots.components import View
 from wall_oss_ros.robots.profile import RobotProfile
 
-_IMAGE, _ENCODINGS = "sensor_msgs/msg/Image", ("16UC1", "32FC1")
+_IMAGE, _COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+_ENCODINGS = ("16UC1", "32FC1")
 _UNUSED = "Without it, what the model points at is placed on the floor: docs/how-to/cameras.md#4-depth"
 
 
@@ -26,15 +29,17 @@ def _of_view(view: View, facts: Facts, tolerance: float) -> Finding:
     ends, images = facts.publishers.get(topic, ()), facts.depths.get(view.name, [])
     if not ends:
         return Finding(what, "OK", f"none: nobody publishes {topic}")
-    if strange := sorted({end.type for end in ends} - {_IMAGE}):
+    expected = _COMPRESSED if is_compressed(topic) else _IMAGE
+    if strange := sorted({end.type for end in ends} - {expected}):
         return Finding(
-            what, "WARN", f"{topic} is {', '.join(strange)}, {_IMAGE} is expected", f"Name another. {_UNUSED}"
+            what, "WARN", f"{topic} is {', '.join(strange)}, {expected} is expected", f"Name another. {_UNUSED}"
         )
     if not images:
         return Finding(what, "WARN", f"nothing came on {topic}", f"Does its driver send depth? {_UNUSED}")
     last, pictures = images[-1], facts.pictures.get(view.name, [])
-    said = f"{last.width} x {last.height} {last.encoding}"
-    if last.encoding not in _ENCODINGS:
+    packed = last.type == _COMPRESSED  # whose size is known once it is unpacked
+    said = last.encoding if packed else f"{last.width} x {last.height} {last.encoding}"
+    if not (_is_depth(last.encoding) if packed else last.encoding in _ENCODINGS):
         return Finding(what, "WARN", f"{said}: no distances", f"Name a topic of 16UC1 (mm) or 32FC1 (m). {_UNUSED}")
     if pictures and "" not in (last.frame, pictures[-1].frame) and last.frame != pictures[-1].frame:
         found = f"{said}, in frame {last.frame}, the pictures are in {pictures[-1].frame}"
@@ -44,6 +49,14 @@ def _of_view(view: View, facts: Facts, tolerance: float) -> Finding:
         found = f"{said}, {1000 * apart:.0f} ms apart from the pictures; {tolerance:g} s are permitted"
         return Finding(what, "WARN", found, f"Raise its rate, or synchronise the clocks. {_UNUSED}")
     return Finding(what, "OK", said if apart is None else f"{said}, {1000 * apart:.0f} ms from the pictures")
+
+
+def _is_depth(form: str) -> bool:
+    try:
+        parsed_format(form)
+    except DepthError:
+        return False
+    return True
 
 
 def _apart(pictures: list[float], images: list[float]) -> float | None:

@@ -92,12 +92,18 @@ class Picture:
 
 @dataclass(frozen=True)
 class Lens:
-    """What a camera says of itself; ``k``: its matrix (9,), row by row."""
+    """What a camera says of itself.
+
+    Attributes:
+        k: its matrix (9,), row by row.
+        fault: why its distortion cannot be made use of, in words; empty where it can.
+    """
 
     width: int
     height: int
     k: tuple[float, ...]
     frame: str
+    fault: str = ""
 
 
 @dataclass(frozen=True)

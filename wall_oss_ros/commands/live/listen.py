@@ -32,6 +32,8 @@ from wall_oss_ros.commands.live.sinks import CHUNKS, LIST, MODEL, PLAN, STATUS
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.nodes.conversions import seconds
 from wall_oss_ros.nodes.qos import LATCHED, NEWEST, SENSOR
+from wall_oss_ros.perception.compressed_depth import is_compressed
+from wall_oss_ros.perception.lens import is_rectified, lens_of
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.robots.rotations import matrix_from_quaternion
 
@@ -167,7 +169,8 @@ class Listener:
             self._subscribe(kind, view.image_topic, lambda m, v=view: self._on_picture(v, m), SENSOR)
             self._subscribe(CameraInfo, view.camera_info_topic, lambda m, v=view: self._on_lens(v, m), SENSOR)
             if view.depth_topic is not None:
-                self._subscribe(Image, view.depth_topic, lambda m, v=view: self._on_depth(v, m), SENSOR)
+                kind = CompressedImage if is_compressed(view.depth_topic) else Image
+                self._subscribe(kind, view.depth_topic, lambda m, v=view: self._on_depth(v, m), SENSOR)
         for topic in {one.arm.force.topic for one in profile.arms if one.arm.force}:
             self._subscribe(WrenchStamped, topic, lambda m, t=topic: self._on_force(t, m), SENSOR)
         for topic in {one.command.program_running_topic for one in profile.arms} - {None}:
@@ -206,22 +209,17 @@ class Listener:
         self._facts.joints[topic].append(reading)
 
     def _on_picture(self, view: Any, message: Any) -> None:
-        stamp = seconds(message.header.stamp)
-        self._add(view.image_topic, stamp)
-        if isinstance(message, CompressedImage):
-            picture = Picture(stamp, 0, 0, message.format, message.header.frame_id, COMPRESSED)
-        else:
-            picture = Picture(stamp, message.width, message.height, message.encoding, message.header.frame_id)
+        picture = _picture(message)
+        self._add(view.image_topic, picture.stamp)
         self._facts.pictures[view.name].append(picture)
 
-    def _on_depth(self, view: Any, message: Image) -> None:
-        header = message.header
-        image = Picture(seconds(header.stamp), message.width, message.height, message.encoding, header.frame_id)
-        self._facts.depths.setdefault(view.name, []).append(image)
+    def _on_depth(self, view: Any, message: Image | CompressedImage) -> None:
+        self._facts.depths.setdefault(view.name, []).append(_picture(message))
 
     def _on_lens(self, view: Any, message: CameraInfo) -> None:
-        lens = Lens(message.width, message.height, tuple(map(float, message.k)), message.header.frame_id)
-        self._facts.lenses[view.name] = lens
+        lens = lens_of(message, is_rectified(view, view.image_topic))
+        matrix = tuple(map(float, lens.matrix.ravel()))
+        self._facts.lenses[view.name] = Lens(lens.width, lens.height, matrix, message.header.frame_id, lens.fault)
 
     def _on_force(self, topic: str, message: WrenchStamped) -> None:
         self._add(topic, seconds(message.header.stamp))
@@ -315,6 +313,13 @@ class Listener:
             for info in infos
         ]
         return tuple(end for end in ends if end.node != me)
+
+
+def _picture(message: Image | CompressedImage) -> Picture:
+    stamp, frame = seconds(message.header.stamp), message.header.frame_id
+    if isinstance(message, CompressedImage):
+        return Picture(stamp, 0, 0, message.format, frame, COMPRESSED)
+    return Picture(stamp, message.width, message.height, message.encoding, frame)
 
 
 def _full(name: str, namespace: str) -> str:
