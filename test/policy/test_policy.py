@@ -135,6 +135,16 @@ def test_what_is_said_before_the_motion_is_one_sequence_with_it(policy, monkeypa
     assert not np.allclose(chunk, policy.act(obs, INSTRUCTION, steps=4, seed=5), atol=1e-4)
 
 
+def test_a_checkpoint_that_acts_aloud_always_says_first_what_it_moves_for(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "aloud")
+    config = json.loads((folder / "config.json").read_text())
+    (tmp_path / "aloud" / "config.json").write_text(json.dumps(config | {"acts_aloud": True}))
+    aloud, obs = Policy.from_pretrained(tmp_path / "aloud"), observe(0)
+    chunk, alone = aloud.act(obs, INSTRUCTION, seed=5), Policy.from_pretrained(folder).act(obs, INSTRUCTION, seed=5)
+    assert np.allclose(chunk, aloud.act_aloud(obs, INSTRUCTION, seed=5)[1], atol=1e-5)
+    assert not np.allclose(chunk, alone, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     "text, thought, rest",
     [

@@ -33,12 +33,12 @@ class ActingSample(NamedTuple):
     text: str  # the subtask or instruction
     chunk: np.ndarray  # (H, A) float32, physical units
     mask: np.ndarray  # (H, A) bool: entries of the chunk that are known
-    said: str = ""  # what the model says before it acts: the subtask, or a thought and the subtask
+    said: str = ""  # what the model says before it acts: the subtask, a thought, or both
 
 
 PATHS = ("subtask", "instruction", "spoken", "thought")
 """From an instruction to motion: the subtask is given, and stands in the instruction's place; it is left out; the model
-says it first; the model says a thought and the subtask first."""
+says it first; the model says a thought first, and the subtask where there is one."""
 
 
 def follow_path(
@@ -63,8 +63,8 @@ def follow_path(
         ways["instruction"] = instruction, ""
     if instruction and subtask:
         ways["spoken"] = instruction, subtask
-    if instruction and subtask and thought:
-        ways["thought"] = instruction, prompts.thoughtful(thought, subtask)
+    if instruction and thought:
+        ways["thought"] = instruction, prompts.thoughtful(thought, subtask) if subtask else thought
     possible = [path for path in ways if shares.get(path, 0) > 0]
     if not possible:
         return None

@@ -189,6 +189,7 @@ class OtherKeys:
     instruction_end: str = ""
     judged_by: Literal["instruction", "plan"] = "instruction"  # what a model was trained to judge progress by
     thinks: bool = False  # whether it was trained to write a thought before plans, judgements and motion
+    acts_aloud: bool = False  # whether motion always follows what it says first, as it was trained
     view_words: dict[str, str] = field(default_factory=dict)
 
 

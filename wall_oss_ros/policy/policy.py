@@ -241,7 +241,7 @@ class Policy:
         seed: int | None = None,
         previous: PreviousChunk | None = None,
     ) -> np.ndarray:
-        """An action chunk.
+        """An action chunk. A checkpoint that was trained so (``acts_aloud``) says first what :meth:`act_aloud` gives.
 
         Args:
             obs: what the robot sees and feels.
@@ -258,7 +258,8 @@ class Policy:
             WallOSSError: an argument does not fit the checkpoint, the result is not finite, or FAST tokens make no
                 chunk (:class:`~wall_oss_ros.model.fast.NotAChunk`).
         """
-        return self._act(obs, subtask, steps, seed, previous, aloud=False)[1]
+        aloud = self.config.extra.get("acts_aloud", False)
+        return self._act(obs, subtask, steps, seed, previous, aloud)[1]
 
     def act_aloud(
         self,

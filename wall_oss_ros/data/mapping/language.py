@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from wall_oss_ros.data.lerobot import LeRobotDataset
 
 PERSISTENT, _STYLES = "language_persistent", ("plan", "memory", "motion")
+_ANSWERS = "answers"
 THOUGHT = "What has to be thought of to follow: "
 _SPECIAL, _WORD = re.compile(r"<\|[^|]*\|>"), re.compile(r"[^\W\d_]+")
 Texts = list[str | None]
@@ -155,7 +156,7 @@ class Words:
         self._sources = {
             "instruction": self._source("instruction", settings.instruction, "task"),
             "subtask": self._source("subtask", settings.subtask, "subtask"),
-            "thought": self._source("thought", settings.thought, *_STYLES),
+            "thought": self._source("thought", settings.thought, *_STYLES, _ANSWERS),
             "plan": self._source("plan", settings.plan, "plan"),
         }
 
@@ -167,12 +168,13 @@ class Words:
 
     def read(self, episode: int) -> EpisodeWords:
         """What is said in an episode, by its index."""
-        wanted = [one for one in self._sources.values() if one not in (None, "task", "subtask", *_STYLES)]
+        wanted = [one for one in self._sources.values() if one not in (None, "task", "subtask", *_STYLES, _ANSWERS)]
         indices = ["task_index"] if "task_index" in self._dataset.features else []
         wanted += [*indices, "frame_index", *(["timestamp"] if {*self._sources.values()} & {*_STYLES} else [])]
         table = self._dataset.columns(episode, sorted({*wanted} & {*self._dataset.features}))
         rows = len(next(iter(table.values())))
         spoken = self._dataset.language(episode)
+        asked = _questions(spoken.events)
         found: dict[str, Texts] = {}
         for key, source in self._sources.items():
             if source is None:
@@ -181,14 +183,14 @@ class Words:
                 found[key] = self._by_number(table.get("task_index"), self._dataset.tasks, episode, rows)
             elif source == "subtask":
                 found[key] = [cleaned(text) for text in spoken.subtasks]
+            elif source == _ANSWERS and key == "thought":
+                found[key] = [", ".join(answer for _, answer in asked.get(row, ())) or None for row in range(rows)]
             elif source in _STYLES and key in ("thought", "plan"):
                 said = [spoken.active(source, float(time)) for time in table["timestamp"]]
                 found[key] = [cleaned(one and one.content, "\n") for one in said]
             else:
                 found[key] = [cleaned(text, "\n" if key in ("thought", "plan") else " ") for text in table[source]]
-        questions: dict[int, list[tuple[str, str]]] = {}
-        if self._settings.questions:
-            questions = _questions(spoken.events)
+        questions = asked if self._settings.questions else {}
         others = [cleaned(entry.content) for entry in spoken.persistent if entry.style == "task_aug"]
         paraphrases = [text for text in dict.fromkeys(others) if text] if self._sources["instruction"] == "task" else []
         texts = found["instruction"], found["subtask"], found["thought"], found["plan"]

@@ -201,7 +201,7 @@ class Language(Component):
         plan: a column of text with all subtasks of the instruction, one a line; or ``plan``, as LeRobot's persistent
             language has it. Left out, they are the subtasks in the order in which they were done.
         thought: a column of text with what is to be thought of; or ``plan``, ``memory`` or ``motion``, as LeRobot's
-            persistent language has it.
+            persistent language has it; or ``answers``, those to all questions about the frame, in their order.
         acts_on: the text that motion is shown with.
         questions: whether questions and answers about single frames that the dataset has are asked.
         kinds: shares of the kinds of language: reason (the subtask), plan (all subtasks), thought, ask (questions).
