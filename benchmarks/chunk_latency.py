@@ -41,7 +41,7 @@ from torch.overrides import TorchFunctionMode
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS
 from wall_oss_ros.policy.engine import Engine
-from wall_oss_ros.policy.linear import WideMatmuls, widening_pays
+from wall_oss_ros.policy.linear import CastMatmuls
 from wall_oss_ros.policy.processor import Prefix
 
 FIXED_WORDS, WORDS_PER_VIEW, ACT_WORDS = 17, 5, 36
@@ -168,8 +168,8 @@ class Prompt:
         model.model.forward = self.clock.timed("public step", model.model.forward)
         try:
             with ExitStack() as modes:
-                if self.engine.runtime.dtype != model.dtype:
-                    modes.enter_context(WideMatmuls())
+                if self.engine.way.widen:
+                    modes.enter_context(CastMatmuls(widen=True))
                 modes.enter_context(WrittenOutAttention())
                 return model.sample_actions(batch, noise, steps, use_cache=False)[0].cpu()
         finally:
@@ -332,7 +332,7 @@ def main() -> int:
         f"{setting.prefix + setting.suffix} tokens, horizon {setting.horizon}, {setting.steps} steps, "
         f"{options.device}, {options.threads} threads, {str(dtype).removeprefix('torch.')} {computed}".strip(),
     }
-    if dtype == torch.bfloat16 and not gpu and not widening_pays():
+    if dtype == torch.bfloat16 and not gpu and not prompt.engine.way.widen:
         results["title"] += ", native"
     show(results)
     if options.json:

@@ -10,11 +10,11 @@ from torch.utils._pytree import tree_leaves
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import ExpertConfig, VisionConfig, WallOSS, WallOSSConfig, attention
 from wall_oss_ros.model.decoder import decoder_layer
-from wall_oss_ros.policy import engine as engine_module
 from wall_oss_ros.policy import linear
 from wall_oss_ros.policy.engine import Engine
 from wall_oss_ros.policy.processor import Prefix
-from wall_oss_ros.policy.runtime import GraphCache
+from wall_oss_ros.policy.runtime import GraphCache, Runtime
+from wall_oss_ros.policy.ways import Way
 
 IMAGE, START, END, PROPRI, ACTION = 1, 2, 3, 4, 5
 GRIDS = [[1, 4, 4], [1, 4, 6], [1, 4, 4]]
@@ -99,9 +99,9 @@ def same(found: torch.Tensor, expected: torch.Tensor) -> bool:
 def runs(monkeypatch) -> list[tuple[int, int]]:
     """Which tokens were run as words and images."""
     seen: list[tuple[int, int]] = []
-    prefill = engine_module.Runtime.prefill
+    prefill = Runtime.prefill
     monkeypatch.setattr(
-        engine_module.Runtime,
+        Runtime,
         "prefill",
         lambda self, start, stop, hidden: seen.append((start, stop)) or prefill(self, start, stop, hidden),
     )
@@ -253,11 +253,11 @@ def test_a_layer_compiles_whole_and_not_once_for_each_length(model, monkeypatch)
 
 
 def test_bfloat16_weights_compute_in_float32(monkeypatch):
-    monkeypatch.setattr(engine_module, "widening_pays", lambda: True)
     monkeypatch.setattr(linear, "BLOCK", 1000)  # several blocks
     model, exact, inputs = build().bfloat16(), build(), motion()
     exact.load_state_dict(model.state_dict())
-    engine, reference = Engine(model), Engine(exact)
+    way = Way(torch.bfloat16, torch.float32, widen=True, packed=True)
+    engine, reference = Engine(model, way=way), Engine(exact)
     assert engine.runtime.embeds.dtype == torch.float32
     results = []
     for one in (engine, reference):
@@ -281,7 +281,7 @@ def test_packed_and_widened_maps(bias, monkeypatch):
         rough = module.bfloat16()
         wide = torch.nn.Linear(24, 40, bias=bias)
         wide.load_state_dict(rough.state_dict())
-        with linear.WideMatmuls():
+        with linear.CastMatmuls(widen=True):
             assert torch.allclose(rough(x), wide(x), atol=1e-6)
 
 

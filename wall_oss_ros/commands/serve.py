@@ -50,7 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " %(default)s)")  # fmt: skip
     add("--prompt", default="", metavar="TEXT", help="instruction for requests that have none")
     add("--device", type=text, default="cpu", help="torch device (default: %(default)s)")
-    add("--threads", type=whole(1, 4096), metavar="N", help="of torch on a CPU")
+    add("--threads", type=whole(1, 4096), metavar="N", help="of torch on a CPU (default: torch's number, or"
+        " fewer if these are measured faster)")  # fmt: skip
     add("--steps", type=whole(1, 1000), metavar="N", help="of the flow (default: the checkpoint's)")
     add("--seed", type=whole(0, SEED_LIMIT), metavar="S", help="of the noise, for chunks that can be repeated")
     add("--clients", type=whole(1, 1000), default=16, metavar="N", help="that may be connected at a time (default:"

@@ -13,6 +13,7 @@ from wall_oss_ros.robots.profile import RobotProfile
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.exceptions import ParameterException
+from rclpy.logging import get_logger
 
 _TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number with a decimal point", str: "a string"}
 
@@ -66,7 +67,7 @@ POLICY_PARAMETERS = (
         "model", "", "A checkpoint: its folder, or owner/name on the hub; empty is the one that ships for the robot."
     ),
     Parameter("device", "cpu", "Torch device the model runs on, such as cpu or cuda:0."),
-    Parameter("threads", 1, "Torch threads of the process; 0 leaves it to torch.", 0, 256),
+    Parameter("threads", 1, "Torch threads of the process; 0: torch's number, or fewer if measured faster.", 0, 256),
     Parameter("attention", "auto", "Attention kernel: flash (flash-attn, on a GPU), sdpa (PyTorch's), or auto: flash"
               " where it is installed and fits.", choices=("auto", "sdpa", "flash")),
 )  # fmt: skip
@@ -87,7 +88,9 @@ def load_policy(model: str, device: str, threads: int, attention: str, profile: 
     except ModuleNotFoundError as error:
         raise missing_package(error) or error from error
     folder = model_directory(model or None, profile)
-    return Policy.from_pretrained(folder, device, threads=threads or None, profile=profile, attention=attention)
+    policy = Policy.from_pretrained(folder, device, threads=threads or None, profile=profile, attention=attention)
+    get_logger("wall_oss.model").info(str(policy.choice))
+    return policy
 
 
 def declare(node, table: Iterable[Parameter]) -> None:

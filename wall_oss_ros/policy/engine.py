@@ -21,9 +21,10 @@ from wall_oss_ros.model import WallOSS
 from wall_oss_ros.model.arguments import NOISE, check_shape, flow_steps
 from wall_oss_ros.model.positions import multimodal_positions
 from wall_oss_ros.model.sampling import Guide, TokenChoice, generate_tokens, integrate
-from wall_oss_ros.policy.linear import WideMatmuls, widening_pays
+from wall_oss_ros.policy.linear import CastMatmuls
 from wall_oss_ros.policy.processor import Prefix
 from wall_oss_ros.policy.runtime import CudaCapture, GraphCache, Runtime
+from wall_oss_ros.policy.ways import Way, usual_way
 
 
 class Engine:
@@ -32,23 +33,30 @@ class Engine:
     Weights are read when it is built, and partly copied: changes after that do not all reach it.
     """
 
-    def __init__(self, model: WallOSS, capacity: int = 1024, accelerate: bool = True, twin: Engine | None = None):
+    def __init__(
+        self,
+        model: WallOSS,
+        capacity: int = 1024,
+        accelerate: bool = True,
+        twin: Engine | None = None,
+        way: Way | None = None,
+    ):
         """
         Args:
             capacity: tokens to allocate for; grows when a prompt needs more.
             accelerate: on a GPU, compile the layers and record CUDA graphs.
             twin: one on the same model: weights are shared, and only what belongs to an observation is this one's own.
+            way: how to compute; the twin's, or what is usual for the model's type and device, when None.
 
         Raises:
             WallOSSError: the model has adapters that are not merged.
         """
         self.model = model.eval()
         gpu = model.device.type == "cuda" and accelerate
-        self._wide = model.device.type == "cpu" and model.dtype == torch.bfloat16 and widening_pays()
+        self.way: Way = way or (usual_way(model.dtype, model.device) if twin is None else twin.way)
         with torch.inference_mode():
-            dtype = torch.float32 if self._wide else model.dtype
             compiler, shared = torch.compile if gpu else None, None if twin is None else twin.runtime
-            self.runtime: Runtime = Runtime(model, capacity, dtype, compiler, shared)
+            self.runtime: Runtime = Runtime(model, capacity, self.way.steps, compiler, shared, self.way.packed)
         self.graphs = GraphCache(CudaCapture() if gpu else None)
         self._layout: tuple[list[int], list[list[int]]] | None = None  # ids and grids of the prefix
         self._places: list[slice] = []  # of each view's tokens
@@ -60,13 +68,16 @@ class Engine:
         self._next = 0  # position of what follows the prefix
 
     @contextmanager
-    def _computing(self) -> Iterator[None]:
-        with torch.inference_mode(), WideMatmuls() if self._wide else nullcontext():
+    def computing(self) -> Iterator[None]:
+        """Within it, the model and the runtime compute in this engine's way."""
+        way = self.way
+        cast = CastMatmuls(way.widen) if way.widen or way.steps != way.weights else nullcontext()
+        with torch.inference_mode(), cast:
             yield
 
     def observe(self, prefix: Prefix) -> None:
         """Takes a new observation. Views that differ from the last one's are encoded; the rest runs with a prompt."""
-        with self._computing():
+        with self.computing():
             ids, grids = prefix.input_ids[0].tolist(), prefix.image_grid_thw.tolist()
             if self._layout != (ids, grids):
                 self._lay_out(prefix, ids, grids)
@@ -217,7 +228,7 @@ class Engine:
             self._ran.append(int(token))
             return model.lm_head(hidden)
 
-        with self._computing():
+        with self.computing():
             hidden = self._prompt(suffix, max_new_tokens, True, state, state_mask)
             choose = choose or TokenChoice()
             ids = generate_tokens(model.lm_head(hidden), advance, choose, max_new_tokens, eos, eos)[0].tolist()
@@ -252,7 +263,7 @@ class Engine:
         for name, mask in (("state", state), ("state_mask", state_mask)) if state is not None else ():
             check_shape(name, mask, (config.propri_dim,))
         check_shape("dof_mask", dof_mask, (config.action_dim,))
-        with self._computing():
+        with self.computing():
             self._prompt(suffix, len(noise), False, state, state_mask)
             start = len(self._ran)
             runtime.actions.copy_(noise)
@@ -281,7 +292,7 @@ class Engine:
         again = self.graphs.capture is not None
         subsets = [subset for size in views for subset in combinations(views, size + 1)] if again else [tuple(views)]
         self.observe(prefix)
-        with self._computing():
+        with self.computing():
             self._prompt([token], horizon, False)  # all of the prefix has run, whatever runs again below
         for _ in range(2 if again else 1):  # the first run of a kind sets up, the second records
             for subset in subsets:
@@ -290,10 +301,10 @@ class Engine:
                 self.observe(prefix)
             for place in self._places:
                 self._ran = self._prefix[: place.start]
-                with self._computing():
+                with self.computing():
                     self._prompt([token], horizon, False)
             for length in lengths:
-                with self._computing():
+                with self.computing():
                     for hidden in (False, True):
                         self._ran = self._prefix[:]
                         self._prompt([token] * length, horizon, hidden)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Linear maps for inference: weights packed for the processor, and bfloat16 weights on processors that lack bfloat16.
 
-Two measured facts decide (one core of an AMD EPYC without AVX-512, torch 2.13; docs/speed.md):
+Two measured facts stand behind them (one core of an AMD EPYC without AVX-512, torch 2.13; docs/speed.md), which other
+processors need not share; ``choices.py`` measures:
 - With the 10 to 64 rows of a denoising step, F.linear spends a third of its time on rearranging the weights, each time
   anew. oneDNN takes them rearranged once.
 - A bfloat16 matmul falls back to code that is several times slower than float32. Widening the weights block by block
@@ -10,7 +11,6 @@ Two measured facts decide (one core of an AMD EPYC without AVX-512, torch 2.13; 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
@@ -84,20 +84,25 @@ def packed(weight: Tensor, bias: Tensor | None, rows: int) -> Linear:
     return Linear(weight, bias)
 
 
+def _plain(weight: Tensor, bias: Tensor | None, rows: int) -> Linear:
+    return Linear(weight, bias)
+
+
 class PackedKernels(Kernels):
     """How the engine computes the decoder's layers.
 
-    Attention's maps and the action expert's run at every step: they are copied, joined and packed. The large expert of
-    words and images stays on the model's own weights.
+    Attention's maps and the action expert's run at every step: they are copied, joined and, if asked, packed. The
+    large expert of words and images stays on the model's own weights.
     """
 
-    def __init__(self, rows: int, dtype: torch.dtype):
+    def __init__(self, rows: int, dtype: torch.dtype, pack: bool = True):
         """
         Args:
             rows: of the inputs that count, for packing.
             dtype: in which to compute.
+            pack: whether to pack what can be packed.
         """
-        self._rows, self._dtype = rows, dtype
+        self._rows, self._dtype, self._make = rows, dtype, packed if pack else _plain
         self._made: dict[tuple[int, ...], Linear] = {}  # what types of tokens share is copied once
 
     def norm(self, module: RMSNorm) -> Callable[[Tensor], Tensor]:
@@ -121,45 +126,36 @@ class PackedKernels(Kernels):
                 (torch.cat(parts) if len(parts) > 1 else parts[0]).to(self._dtype) if parts else None
                 for parts in (weights, biases)
             )
-            self._made[key] = packed(weight, bias, self._rows)
+            self._made[key] = self._make(weight, bias, self._rows)
         return self._made[key]
 
 
-class WideMatmuls(TorchFunctionMode):
-    """Within it, linear maps and attention of bfloat16 tensors are computed in float32; results keep the input's type.
+class CastMatmuls(TorchFunctionMode):
+    """Within it, linear maps take inputs of another type than their weights, and results keep the input's type.
 
-    Weights are widened block by block and never kept.
+    Weights of bfloat16 are widened to float32 block by block, and never kept, or else the input is narrowed. Attention
+    of bfloat16 tensors goes with them.
     """
+
+    def __init__(self, widen: bool):
+        super().__init__()
+        self._widen = widen
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         if function is F.linear and args[1].dtype == torch.bfloat16:
-            return self._linear(*args, **kwargs)
-        if function is F.scaled_dot_product_attention and args[0].dtype == torch.bfloat16:
+            if self._widen:
+                return self._wide(*args, **kwargs)
+            if args[0].dtype != torch.bfloat16:
+                return function(args[0].bfloat16(), *args[1:], **kwargs).to(args[0].dtype)
+        if self._widen and function is F.scaled_dot_product_attention and args[0].dtype == torch.bfloat16:
             return function(*(tensor.float() for tensor in args[:3]), *args[3:], **kwargs).to(args[0].dtype)
         return function(*args, **kwargs)
 
     @staticmethod
-    def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    def _wide(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         wide, pieces = x.float(), []
         for part in weight.split(max(1, BLOCK // weight.shape[1])):
             pieces.append(F.linear(wide, part.float()))
         out = pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=-1)
         return (out if bias is None else out + bias.float()).to(x.dtype)
-
-
-@lru_cache(maxsize=1)
-def widening_pays() -> bool:
-    """Whether float32 matmuls of widened weights beat native bfloat16 ones on this processor, by a measurement.
-
-    Takes milliseconds where bfloat16 is fast, and about a tenth of a second where it is not.
-    """
-    x, weight = torch.randn(32, 512).bfloat16(), torch.randn(512, 512).bfloat16()
-
-    best = {WideMatmuls._linear: float("inf"), F.linear: float("inf")}
-    for _ in range(5):  # in turns, so that a busy moment does not decide
-        for multiply in best:
-            start = time.perf_counter()
-            multiply(x, weight)
-            best[multiply] = min(best[multiply], time.perf_counter() - start)
-    return best[WideMatmuls._linear] < best[F.linear]

@@ -21,6 +21,7 @@ from wall_oss_ros.model.sampling import Likelihood, TokenChoice
 from wall_oss_ros.policy import prompts
 from wall_oss_ros.policy.answer import Answer
 from wall_oss_ros.policy.checkpoints import checkpoint_identity
+from wall_oss_ros.policy.choices import Choice, choose_for
 from wall_oss_ros.policy.engine import Engine
 from wall_oss_ros.policy.fast_actions import FastActions
 from wall_oss_ros.policy.fit import require_fit, views_of
@@ -31,6 +32,7 @@ from wall_oss_ros.policy.processor import WallOSSProcessor
 from wall_oss_ros.policy.real_time_chunking import guidance
 from wall_oss_ros.policy.robot_statistics import for_robot
 from wall_oss_ros.policy.tokens import read_tokenizer
+from wall_oss_ros.policy.ways import usual_way
 from wall_oss_ros.robots.profile import RobotProfile
 
 SUBTASK_TOKENS, PLAN_TOKENS, ANSWER_TOKENS, THOUGHT_TOKENS = 48, 256, 128, 192
@@ -52,6 +54,7 @@ class Policy:
             At 0 the flow starts from the noise's mean: the same observation then always gives the same chunk.
         checkpoint: its name, and a digest of its files; empty where it comes from no folder.
         fast: makes chunks from the language head's FAST tokens; None where they come from the flow head.
+        choice: how it computes, and why.
     """
 
     def __init__(
@@ -62,12 +65,14 @@ class Policy:
         folder: Path | None = None,
         accelerate: bool = True,
         profile: RobotProfile | None = None,
+        choice: Choice | None = None,
     ):
         """
         Args:
             folder: the checkpoint's, where its FAST tokenizer is.
             accelerate: on a GPU, compile and record CUDA graphs; see :class:`~wall_oss_ros.policy.engine.Engine`.
             profile: the robot's; see :func:`~wall_oss_ros.policy.robot_statistics.for_robot`.
+            choice: how to compute; the usual for the model's type and device when None.
 
         Raises:
             WallOSSError: the checkpoint knows several robots and none was named, or not this one; or it says its
@@ -98,7 +103,8 @@ class Policy:
         self.temperature = float(model.config.extra.get("sampling_temperature", 1.0))
         self.fast = FastActions.from_checkpoint(model.config, processor.tokenizer, folder, actions)
         self.checkpoint = "" if folder is None else checkpoint_identity(folder)
-        self._engine, self._accelerate = Engine(model, accelerate=accelerate), accelerate
+        self.choice = choice or Choice(usual_way(model.dtype, model.device), None, "the usual, given with the network")
+        self._engine, self._accelerate = Engine(model, accelerate=accelerate, way=self.choice.way), accelerate
         self._images: list[np.ndarray] | None = None
         self._lock = threading.Lock()
 
@@ -119,8 +125,10 @@ class Policy:
         Args:
             path: a checkpoint's folder, or owner/name on the Hugging Face hub.
             device: torch device.
-            dtype: of the weights; float32 on a CPU and bfloat16 elsewhere when None.
-            threads: torch threads, for the whole process; None leaves them.
+            dtype: of the weights; when None, bfloat16 on a GPU, and on a CPU float32 unless bfloat16 is measured to be
+                clearly faster; see :func:`~wall_oss_ros.policy.choices.choose`.
+            threads: torch threads, for the whole process. None leaves them, unless a measurement finds fewer clearly
+                faster and the environment has no ``OMP_NUM_THREADS``: then it sets that many.
             robot: whose statistics to use, where the checkpoint has several; the profile's when None.
             profile: the robot that it is to move; its layout and units are compared with the checkpoint's.
             accelerate: on a GPU, compile and record CUDA graphs.
@@ -133,18 +141,20 @@ class Policy:
         device = as_device(device)
         check_dtype(dtype)
         if threads is not None:
-            torch.set_num_threads(whole_number("threads", threads, 1, 4096, "Give a number of cores, or None."))
+            threads = whole_number("threads", threads, 1, 4096, "Give a number of cores, or None.")
         folder: Path = locate(path)
         if not isinstance(profile, RobotProfile | None):
             raise WallOSSError(f"The profile is {type(profile).__name__}.", "Give robots.profile.load_profile(name).")
         if profile is not None:  # before the weights, which may take minutes
             robot = require_fit(folder, profile, robot)
-        if dtype is None:
-            dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
-        check_backend(attention, device, dtype)
-        model = WallOSS.from_pretrained(folder, device, dtype)
+        check_backend(attention, device, dtype or (torch.float32 if device.type == "cpu" else torch.bfloat16))
+        choice = choose_for(folder, device, dtype, threads)
+        if choice.threads is not None and choice.threads != torch.get_num_threads():
+            torch.set_num_threads(choice.threads)
+        model = WallOSS.from_pretrained(folder, device, choice.way.weights)
         model.set_attention_backend(attention)
-        return cls(model, WallOSSProcessor(model.config, read_tokenizer(folder)), robot, folder, accelerate, profile)
+        processor = WallOSSProcessor(model.config, read_tokenizer(folder))
+        return cls(model, processor, robot, folder, accelerate, profile, choice)
 
     def twin(self) -> Policy:
         """Another policy on the same weights, with an observation of its own: it may compute at the same time."""

@@ -36,20 +36,29 @@ class Runtime:
         stride: () float32, the length of a step in flow time.
     """
 
-    def __init__(self, model: WallOSS, capacity: int, dtype: torch.dtype, compiler=None, twin: Runtime | None = None):
+    def __init__(
+        self,
+        model: WallOSS,
+        capacity: int,
+        dtype: torch.dtype,
+        compiler=None,
+        twin: Runtime | None = None,
+        pack: bool = True,
+    ):
         """
         Args:
             capacity: tokens.
-            dtype: in which to compute.
+            dtype: in which to compute attention and the action expert.
             compiler: applied to the function of one layer, such as torch.compile; None leaves it.
-            twin: one on the same model, whose packed weights are used instead of further copies.
+            twin: one on the same model, whose copies of weights are used instead of further ones.
+            pack: see :class:`~wall_oss_ros.policy.linear.PackedKernels`.
         """
         config = self._config = model.config
         self.dtype, self.device = dtype, model.device
         self._model, decoder = model, model.model
         horizon, flow = config.action_horizon, model.action_preprocessor
         if twin is None:
-            kernels = PackedKernels(horizon, dtype)
+            kernels = PackedKernels(horizon, dtype, pack)
             self._layers = [[layer.weights(kind, kernels) for layer in decoder.layers] for kind in (LANGUAGE, ACTION)]
             self._norms = [kernels.norm(decoder.final_norm(kind)) for kind in (LANGUAGE, ACTION)]
             self.flow = FoldedActions(flow, kernels.linear([flow.w3], "flow", ACTION), dtype)

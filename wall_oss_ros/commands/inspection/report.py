@@ -26,6 +26,7 @@ from wall_oss_ros.model.weights import (
     read_headers,
     split_fused,
 )
+from wall_oss_ros.policy.choices import choose_for
 from wall_oss_ros.policy.fit import TURN, mismatches
 from wall_oss_ros.policy.known_sentences import KnownSentences
 from wall_oss_ros.policy.normalizer import Normalizer
@@ -80,6 +81,7 @@ class Report:
     robots: dict[str, dict[str, Any]] = field(default_factory=dict)  # kind, state and action: lists of entries
     tokenizer: dict[str, Any] = field(default_factory=dict)
     files: dict[str, int] = field(default_factory=dict)  # name and bytes
+    computing: str = ""  # how nodes compute with it here, and why; empty where weights are not to be read
     suspicious: list[str] = field(default_factory=list)
 
 
@@ -131,6 +133,7 @@ def inspect(path, robot: str | None = None, read_weights: bool = True) -> Report
                 shown[what] = entries(config.agent_pos_config if what == "state" else config.dof_config, normalizer)
         report.suspicious += _statistic_suspicions(config, robots, headers, robot)
     if read_weights:
+        report.computing = str(choose_for(folder, torch.device("cpu"), threads=1))
         report.suspicious += [f"weights: {what}" for what in weights.suspicions(headers)]
     return report
 

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""In which types of numbers, and on which copies of the weights, an engine computes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from wall_oss_ros.policy.linear import can_pack
+
+SHORT = {torch.float32: "float32", torch.bfloat16: "bfloat16", torch.float16: "float16", torch.float64: "float64"}
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to compute; results differ by rounding alone.
+
+    Attributes:
+        weights: type of the model's weights, in which images and words are computed unless they are widened.
+        steps: type of attention and the action expert, which run at every step; copies are kept where it is another.
+        widen: bfloat16 products of images and words are computed in float32; see
+            :class:`~wall_oss_ros.policy.linear.CastMatmuls`.
+        packed: attention's and the action expert's weights lie in oneDNN's order.
+    """
+
+    weights: torch.dtype
+    steps: torch.dtype
+    widen: bool = False
+    packed: bool = False
+
+    def __str__(self) -> str:
+        kept = f"{SHORT[self.weights]} widened to float32" if self.widen else SHORT[self.weights]
+        if self.steps != self.weights and not self.widen:
+            kept += f" with {SHORT[self.steps]} steps"
+        return kept + (", packed" if self.packed else ", plain" if self.steps == torch.float32 else "")
+
+
+def float32_way() -> Way:
+    """The usual way on a processor."""
+    return Way(torch.float32, torch.float32, packed=can_pack())
+
+
+def usual_way(weights: torch.dtype, device: torch.device) -> Way:
+    """How weights of this type are computed where nothing has been measured.
+
+    bfloat16 on a processor is widened unless oneDNN says that it can multiply it there.
+    """
+    if device.type != "cpu":
+        return Way(weights, weights)
+    if weights == torch.bfloat16 and not _multiplies_bfloat16():
+        return Way(weights, torch.float32, widen=True, packed=can_pack())
+    return float32_way() if weights == torch.float32 else Way(weights, weights)
+
+
+def ways(weights: torch.dtype | None) -> list[Way]:
+    """All that a processor has for weights of this type, or where their type is free; the usual one first."""
+    cpu, low = torch.device("cpu"), torch.bfloat16
+    packing = [True, False] if can_pack() else [False]
+    full = [Way(torch.float32, torch.float32, packed=packed) for packed in packing]
+    mixed = [Way(low, torch.float32, packed=packed) for packed in packing]
+    wide = [Way(low, torch.float32, True, packed) for packed in packing]
+    if weights is None:
+        found = [*full, Way(low, low), *mixed]
+    else:
+        found = full if weights == torch.float32 else [Way(low, low), *mixed, *wide]
+    usual = float32_way() if weights is None else usual_way(weights, cpu)
+    return [usual, *(way for way in found if way != usual)]
+
+
+def _multiplies_bfloat16() -> bool:
+    """Whether oneDNN has bfloat16 products for this processor. The operator is torch's own, but not documented."""
+    try:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    except (AttributeError, RuntimeError):
+        return False
