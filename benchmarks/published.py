@@ -22,7 +22,6 @@ import argparse
 import json
 import math
 import os
-import platform
 import re
 import subprocess
 import sys
@@ -39,6 +38,7 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.json_files import read_json
 from wall_oss_ros.robots.checked import checked as validated
 from wall_oss_ros.robots.checked import explain
+from wall_oss_ros.training.record import machine
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "results"
@@ -91,7 +91,14 @@ def head(what: str, command: str, **more: Any) -> dict[str, Any]:
     Raises:
         WallOSSError: this is no checkout of git, so nobody could say which code gave the figures.
     """
-    about = Head(what=what, command=command, commit=_commit(), date=date.today(), machine=Machine(**_machine()), **more)
+    about = Head(
+        what=what,
+        command=command,
+        commit=_commit(),
+        date=date.today(),
+        machine=Machine(**machine(), load=round(os.getloadavg()[0], 1)),
+        **more,
+    )
     return about.model_dump(mode="json", exclude_none=True)
 
 
@@ -292,17 +299,6 @@ def _commit() -> str:
 
     changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs", ":!*.md")
     return git("rev-parse", "--short=7", "HEAD") + ("+changes" if changed else "")
-
-
-def _machine() -> dict[str, Any]:
-    info = Path("/proc/cpuinfo")
-    found = re.search(r"^model name\s*:\s*(.+)$", info.read_text(), re.MULTILINE) if info.exists() else None
-    return {
-        "processor": found[1].strip() if found else platform.processor() or platform.machine(),
-        "cores": os.cpu_count() or 1,
-        "python": platform.python_version(),
-        "load": round(os.getloadavg()[0], 1),
-    }
 
 
 def main() -> int:

@@ -35,6 +35,8 @@ def test_a_recipe_with_dagger_becomes_a_checkpoint_and_a_run_resumes(tmp_path):
     collected = FrameSet.open(output / "run" / "dagger-1", FRAME)
     assert report["steps"] == 4
     assert report["frames"] == len(FrameSet.open(data, FRAME)) + len(collected) and len(collected)
+    assert report["dagger_frames"] == [len(collected)] and report["machine"]["device"] == "cpu"
+    assert f"frames, {len(collected):,} of them from DAgger" in (output / "README.md").read_text()
     assert (output / "tokenizer.json").read_text() == words, "a run keeps its tokenizer"
     assert Policy.from_pretrained(output).horizon == 10
     rows = (output / "log.csv").read_text().splitlines()

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import shutil
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -27,12 +26,15 @@ from wall_oss_ros.policy.checkpoints import model_directory
 from wall_oss_ros.policy.fast_actions import FOLDER
 from wall_oss_ros.policy.tokens import PROMPT_TOKENS, read_tokenizer
 from wall_oss_ros.training.batches import Batches
+from wall_oss_ros.training.card import write_card
+from wall_oss_ros.training.curves import draw_curves
 from wall_oss_ros.training.events import require_tensorboard
 from wall_oss_ros.training.fast_head import fast_words, require_sayable
 from wall_oss_ros.training.fine_tuning import adapt, mixture_model, write_robots
 from wall_oss_ros.training.lora import merge_lora, save_adapter
 from wall_oss_ros.training.open_loop import open_loop
 from wall_oss_ros.training.recipe import Recipe
+from wall_oss_ros.training.record import record
 from wall_oss_ros.training.sources import MixedBatches, statistics
 from wall_oss_ros.training.start import start_from
 from wall_oss_ros.training.tokenizer import train_tokenizer
@@ -208,7 +210,7 @@ def train(
         end += stage.steps
         if stage.dagger_episodes and time.monotonic() < deadline:
             with trainer.whole() as kept:
-                export(kept, tokenizer, recipe, trainer, output)
+                export(kept, tokenizer, recipe, trainer, output, collected)
             collected.append(dagger(output, run / f"dagger-{number}", stage.dagger_episodes, number))
             trainer.learn_from(collected)
         if trainer.step < end:
@@ -220,15 +222,23 @@ def train(
             words = trainer.batches.words
             report = open_loop(kept, tokenizer, data, recipe.open_loop_episodes, output / "open_loop", words=words)
             print(report, flush=True)
-        export(kept, tokenizer, recipe, trainer, output)
+        export(kept, tokenizer, recipe, trainer, output, collected)
     return output
 
 
-def export(model: WallOSS, tokenizer: Tokenizer, recipe: Recipe, trainer: Trainer, output: Path) -> None:
-    """Writes weights, config, tokenizer, recipe, log and curves; of recordings profiles and mappings, too.
+def export(
+    model: WallOSS,
+    tokenizer: Tokenizer,
+    recipe: Recipe,
+    trainer: Trainer,
+    output: Path,
+    collected: Sequence[Dataset] = (),
+) -> None:
+    """Writes weights, config, tokenizer, recipe, log, curves and model card; of recordings profiles and mappings, too.
 
     Args:
         model: see :meth:`Trainer.whole`.
+        collected: by DAgger, round by round.
 
     Adapters are written to ``adapter`` in peft's format, and then merged into the weights: nothing can be trained
     afterwards.
@@ -244,21 +254,16 @@ def export(model: WallOSS, tokenizer: Tokenizer, recipe: Recipe, trainer: Traine
         _copy_beside(model_directory(recipe.start), output)
     if isinstance(trainer.batches, MixedBatches):
         write_robots(trainer.batches.mixture, output)
-    (output / "training.json").write_text(
-        json.dumps(
-            {
-                "recipe": recipe.model_dump(),
-                "steps": trainer.step,
-                "minutes": round(trainer.seconds / 60, 1),
-                "parameters": sum(p.numel() for p in model.parameters()),
-                "frames": len(trainer.batches if isinstance(trainer.batches, MixedBatches) else trainer.batches.data),
-            },
-            indent=1,
-        )
-    )
+    frames = len(trainer.batches if isinstance(trainer.batches, MixedBatches) else trainer.batches.data)
+    found = record(
+        recipe, trainer.step, trainer.seconds, sum(p.numel() for p in model.parameters()), frames,
+        [len(one) for one in collected], str(trainer.device), trainer.process_count,
+    )  # fmt: skip
+    (output / "training.json").write_text(json.dumps(found, indent=1))
     for name in ("log.csv", "log.jsonl"):
         shutil.copy(trainer.folder / name, output / name)
     draw_curves(output / "log.csv", output / "curves.png")
+    write_card(output)
 
 
 def _copy_beside(start: Path, output: Path) -> None:
@@ -267,35 +272,3 @@ def _copy_beside(start: Path, output: Path) -> None:
         statistics = file.name in _NOT_BESIDE or file.name.startswith("policy_") or file.name.endswith(".index.json")
         if not statistics and not (output / file.name).exists():
             shutil.copy(file, output / file.name)
-
-
-def draw_curves(log: Path, picture: Path) -> None:
-    """Draws the losses of a run's ``log.csv`` over its steps, smoothed, one colour a stage."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    with open(log, newline="") as file:
-        rows = list(csv.DictReader(file))
-    shown = {"cross_entropy": "language: cross-entropy", "flow": "motion: flow matching", "fast": "motion: FAST tokens"}
-    if not any(float(row.get("fast") or 0) for row in rows):  # empty in a log of before there was such a loss
-        del shown["fast"]
-    figure, axes = plt.subplots(1, len(shown), figsize=(5 * len(shown), 3.6), constrained_layout=True)
-    for axis, (key, title) in zip(axes, shown.items()):
-        for number, (stage, part) in enumerate(groupby(rows, key=lambda row: row["stage"])):
-            part = list(part)
-            steps = np.array([int(row["step"]) for row in part])
-            values = np.array([float(row.get(key) or 0) for row in part])
-            if not values.any():
-                continue
-            width = min(25, len(values))
-            smooth = np.convolve(values, np.ones(width) / width, "valid")
-            axis.plot(steps, values, color=f"C{number}", alpha=0.2, linewidth=0.7)
-            axis.plot(steps[width - 1 :], smooth, color=f"C{number}", label=stage)
-        axis.set(title=title, xlabel="step", yscale="log")
-        axis.grid(alpha=0.3)
-        if axis.has_data():
-            axis.legend()
-    figure.savefig(picture, dpi=110)
-    plt.close(figure)

@@ -53,7 +53,7 @@ class ShardedTrainer(Trainer):
         resume: bool = False,
         only: Collection[str] | None = None,
     ):
-        self.processes, self.leads, self._processes = processes, processes.leads, processes.size
+        self.processes, self.leads, self.process_count = processes, processes.leads, processes.size
         self._own = (processes.rank,) if processes.rank else ()
         for one in batches.of:
             one.least_branches = 1  # all processes use the same parts of the network

@@ -47,10 +47,11 @@ class Trainer:
 
     Attributes:
         leads: whether this process speaks and writes for all; there may be others, see ``sharded.py``.
+        process_count: how many there are.
     """
 
     leads = True
-    _processes = 1
+    process_count = 1
     _own: tuple[int, ...] = ()  # what sets this process's chance apart from the others'
 
     def __init__(
@@ -259,7 +260,7 @@ class Trainer:
             if not torch.isfinite(loss):
                 raise FloatingPointError(f"the loss is {loss.item()} at step {self.step}; lower the learning rate")
             if loss.requires_grad:  # a batch may have nothing that this stage trains
-                (loss * self._processes).backward()  # processes take the mean of their gradients
+                (loss * self.process_count).backward()  # processes take the mean of their gradients
             sums += within * [one.item() for one in losses.all]
             by_kind(losses, piece.packed, kinds)
         return sums
