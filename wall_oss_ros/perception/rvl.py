@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 
 _LONGEST = 11  # nibbles of a number: 33 bits, more than any that an image has
-_MOST = 500_000  # runs of an image: each takes a few microseconds, and of pixels in turn there would be millions
+_MOST = 500_000  # runs of an image: each takes a microsecond or two, and of pixels in turn there would be millions
 _BLOCK = 1 << 15  # bytes that are taken apart at a time, since numbers take many times the room
 
 
@@ -36,44 +36,80 @@ def decoded(data: bytes, count: int) -> np.ndarray:
     Raises:
         RvlError: the data ends early, or has runs that no image of so many pixels has.
     """
-    numbers, runs, steps, done = _Numbers(data), list[tuple[int, int]](), list[np.ndarray](), 0
-    while done < count:
-        empty, full = map(int, numbers.take(2, done))
-        first, end = done + empty, done + empty + full
-        # A run begins where the one before has ended, so only the first may have no zeros, and the last nothing else.
-        if end > count or (done and not empty) or (not full and end < count) or len(runs) == _MOST:
-            raise RvlError(f"after {done} of {count} pixels it has runs that no image has")
-        folded = numbers.take(full, first)
-        steps.append(((folded >> 1) ^ -(folded & 1)).astype(np.uint16))
-        runs.append((first, end))
-        done = end
-    image, at = np.zeros(count, np.uint16), 0
-    values = np.cumsum(np.concatenate(steps), dtype=np.uint16) if steps else image  # modulo 2^16, as the steps are
-    for first, end in runs:
-        image[first:end] = values[at : at + end - first]
-        at += end - first
+    walk = _Walk(count)
+    for block in _blocks(data):
+        if walk.done():
+            break
+        walk.take(block)
+    if not walk.done():
+        raise RvlError(f"its data ends after {walk.known} of {count} pixels")
+    image = np.zeros(count, np.uint16)
+    image[walk.full()] = np.cumsum(np.concatenate(walk.steps), dtype=np.uint16)  # modulo 2^16, as the steps are
     return image
 
 
-class _Numbers:
-    """The numbers in the data, one after the other."""
+class _Walk:
+    """The way through an image's numbers from run to run.
 
-    def __init__(self, data: bytes):
-        self._blocks, self._block, self._at = _blocks(data), np.zeros(0, np.int64), 0
+    Attributes:
+        steps: of the pixels that have something, how each differs from the one before, (n,) uint16 of each block.
+    """
 
-    def take(self, count: int, done: int) -> np.ndarray:
-        """The next (count,) int64; ``done`` pixels were known before, which an error says."""
-        found = self._block[self._at : self._at + count]
-        self._at += len(found)
-        parts, left = [found], count - len(found)
-        while left:
-            block = next(self._blocks, None)
-            if block is None:
-                raise RvlError(f"its data ends after {done} pixels or a little later")
-            self._block, self._at = block, min(left, len(block))
-            parts.append(block[: self._at])
-            left -= self._at
-        return found if len(parts) == 1 else np.concatenate(parts)
+    def __init__(self, count: int):
+        self._count, self._begins, self._ends = count, list[int](), list[int]()
+        self._at = 0  # the pixel at which the last run has ended
+        self._empty: int | None = None  # pixels that have nothing, at the beginning of the run that has just begun
+        self._left = 0  # of the last run's steps, those that are still to come
+        self.steps: list[np.ndarray] = [np.zeros(0, np.uint16)]
+
+    @property
+    def known(self) -> int:
+        """Pixels that are known."""
+        return self._at - self._left
+
+    def done(self) -> bool:
+        return self._at == self._count and not self._left
+
+    def full(self) -> np.ndarray:
+        """(count,) bool: which pixels have something."""
+        edges = np.zeros(self._count + 1, np.int8)
+        edges[self._begins] += 1
+        edges[self._ends] -= 1
+        return np.cumsum(edges[:-1], dtype=np.int8).astype(bool)
+
+    def take(self, numbers: np.ndarray) -> None:
+        """The next numbers, (n,) int64."""
+        values, heads, at = numbers.tolist(), [], 0  # one by one, a list is several times as fast as an array
+        while at < len(values) and not self.done():
+            if self._left:
+                passed = min(self._left, len(values) - at)
+                self._left -= passed
+                at += passed
+            else:
+                heads.append(at)
+                self._head(values[at])
+                at += 1
+        wanted = np.zeros(len(numbers), bool)
+        wanted[:at] = True
+        wanted[heads] = False
+        folded = numbers[wanted]
+        self.steps.append(((folded >> 1) ^ -(folded & 1)).astype(np.uint16))
+
+    def _head(self, number: int) -> None:
+        """How many pixels of a run have nothing, or then, how many have something."""
+        if self._empty is None:
+            self._empty = number
+            return
+        begin = self._at + self._empty
+        end = begin + number
+        # A run begins where the one before has ended, so only the first may have no zeros, and the last nothing else.
+        strange = (self._at and not self._empty) or (not number and end < self._count)
+        if strange or end > self._count or len(self._begins) == _MOST:
+            raise RvlError(f"after {self._at} of {self._count} pixels it has runs that no image has")
+        self._at, self._left, self._empty = end, number, None
+        if number:
+            self._begins.append(begin)
+            self._ends.append(end)
 
 
 def _blocks(data: bytes) -> Iterator[np.ndarray]:
