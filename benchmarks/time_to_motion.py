@@ -24,9 +24,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-import rclpy  # noqa: E402  isort: skip
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, SENSOR  # noqa: E402
 
+import rclpy  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
 from wall_oss_msgs.msg import ActionChunk, Observation, SubtaskPlan  # noqa: E402

@@ -35,11 +35,33 @@ class Twinned(FakePolicy):
         return self
 
 
-def test_the_robots_side_starts_without_torch():
-    nodes = ("perception", "control", "home", "mock_gripper", "plan_markers")
-    code = f"import sys; {'; '.join(f'import wall_oss_ros.nodes.{node}' for node in nodes)}; print(*sys.modules)"
+# What one node needs, and others would only wait for: it took a second and more of each start.
+HEAVY = {"torch", "transformers", "tokenizers", "safetensors", "mujoco", "OpenGL", "scipy", "viser", "rich"}
+
+
+@pytest.mark.parametrize(
+    "nodes, needed",
+    [
+        ("perception", {"PIL"}),
+        ("control home mock_gripper", {"ruckig"}),
+        ("plan_markers", {"PIL"}),
+        ("simulated_robot", {"mujoco", "OpenGL"}),
+        ("model", set()),  # torch comes with the checkpoint
+    ],
+)
+def test_a_node_imports_nothing_that_only_another_one_needs(nodes, needed):
+    code = (
+        f"import sys; {'; '.join(f'import wall_oss_ros.nodes.{node}' for node in nodes.split())}; print(*sys.modules)"
+    )
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert not {"torch", "transformers", "tokenizers", "safetensors", "mujoco"} & set(run.stdout.split())
+    imported = set(run.stdout.split())
+    assert imported & HEAVY <= needed and (needed - {"OpenGL"}) <= imported
+
+
+def test_a_checkpoint_that_moves_by_flow_needs_neither_transformers_nor_scipy():
+    code = "import sys, wall_oss_ros.policy.policy; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not {"transformers", "scipy", "mujoco", "matplotlib", "rich"} & set(run.stdout.split())
 
 
 def test_planner_and_expert_load_a_checkpoint_once():

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 
 import wall_oss_ros.nodes  # noqa: F401  the embedded library takes rclpy's name where there is no ROS 2
 from wall_oss_ros.bringup.system import NAMESPACE
@@ -70,9 +71,9 @@ class Monitor:
         if rclpy.ok():
             rclpy.shutdown()
 
-    def spin(self, seconds: float) -> None:
-        """Takes in what arrives during that time."""
-        spin(self._node, seconds)
+    def spin(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+        """Takes in what arrives during that time, or until something has."""
+        spin(self._node, seconds, until)
 
     def waiting_for(self) -> list[str]:
         """The nodes that do not work yet."""

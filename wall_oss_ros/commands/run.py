@@ -29,6 +29,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -184,7 +185,7 @@ class Session:
         begun = time.monotonic()
         while missing := self.monitor.waiting_for():
             self.display.starting(missing)
-            self._spin()
+            self._spin(until=lambda: not self.monitor.waiting_for())
             if time.monotonic() - begun > START_LIMIT:
                 raise WallOSSError(
                     f"No word from {', '.join(missing)} after {START_LIMIT:.0f} s.", f"See {self.processes.logs}."
@@ -289,8 +290,8 @@ class Session:
             }
             print(json.dumps(verdict), flush=True)
 
-    def _spin(self) -> None:
-        self.monitor.spin(0.1)
+    def _spin(self, until: Callable[[], bool] = lambda: False) -> None:
+        self.monitor.spin(0.1, until)
         if self.monitor.plan is not None and self.monitor.plan.plan_id:
             self.display.show(self.monitor)
         if (ended := self.processes.ended()) is not None:

@@ -15,11 +15,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
-from scipy.spatial.transform import Rotation, Slerp
 
 from wall_oss_ros.embedded.exceptions import NotOfferedFeature
 from wall_oss_ros.embedded.interfaces import get_interface
 from wall_oss_ros.embedded.logging import get_logger
+from wall_oss_ros.embedded.quaternions import (
+    quaternion_conjugate,
+    quaternion_multiply,
+    quaternion_slerp,
+    rotated,
+    unit_vector,
+)
 from wall_oss_ros.embedded.time import Duration, Time
 
 TransformStamped = get_interface("geometry_msgs", "msg", "TransformStamped")
@@ -50,23 +56,23 @@ class TimeoutException(TransformException):
 
 
 class _Link(NamedTuple):
-    """A frame in its parent: v_parent = rotation * v + translation."""
+    """A frame in its parent: v_parent = rotation * v + translation. The rotation is a quaternion of length 1."""
 
     parent: str
-    rotation: Rotation
+    rotation: np.ndarray
     translation: np.ndarray
 
     def after(self, other: _Link) -> _Link:
         """This link with `other` below it."""
-        translation = self.rotation.apply(other.translation) + self.translation
-        return _Link(self.parent, self.rotation * other.rotation, translation)
+        translation = rotated(self.rotation, other.translation) + self.translation
+        return _Link(self.parent, np.array(quaternion_multiply(self.rotation, other.rotation)), translation)
 
     def inverse(self) -> _Link:
-        turned = self.rotation.inv()
-        return _Link("", turned, -turned.apply(self.translation))
+        turned = quaternion_conjugate(self.rotation)
+        return _Link("", turned, -rotated(turned, self.translation))
 
 
-_IDENTITY = _Link("", Rotation.identity(), np.zeros(3))
+_IDENTITY = _Link("", np.array([0.0, 0.0, 0.0, 1.0]), np.zeros(3))
 
 
 class _History:
@@ -110,7 +116,7 @@ class _History:
         if older.parent != newer.parent:
             return older
         share = (time - stamps[after - 1]) / (stamps[after] - stamps[after - 1])
-        turn = Slerp([0.0, 1.0], Rotation.concatenate([older.rotation, newer.rotation]))(share)
+        turn = quaternion_slerp(older.rotation, newer.rotation, share)
         return _Link(older.parent, turn, older.translation + share * (newer.translation - older.translation))
 
     def clear(self) -> None:
@@ -171,7 +177,7 @@ class BufferCore:
         with self._lock:
             if type(self._frames.get(child)) is not kind:
                 self._frames[child] = kind(self._keep)
-            link = _Link(parent, Rotation.from_quat(turn), place)
+            link = _Link(parent, unit_vector(turn), place)
             if not self._frames[child].insert(stamp.sec * 10**9 + stamp.nanosec, link):
                 get_logger("tf2").warning(f"Ignoring old data of frame {child!r} from {authority!r}")
                 return
@@ -332,7 +338,7 @@ def _message(target: str, source: str, link: _Link, stamp: int) -> TransformStam
     message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, 10**9)
     for part, names, values in (
         (message.transform.translation, "xyz", link.translation.tolist()),
-        (message.transform.rotation, "xyzw", link.rotation.as_quat().tolist()),
+        (message.transform.rotation, "xyzw", link.rotation.tolist()),
     ):
         for name, value in zip(names, values):
             setattr(part, name, value)

@@ -33,9 +33,15 @@ from wall_oss_ros.embedded.more_transformations import (  # noqa: F401  they are
     shear_matrix,
     superimposition_matrix,
 )
-
-_EPS = np.finfo(float).eps * 4.0
-_Quaternion = tuple[float, float, float, float]
+from wall_oss_ros.embedded.quaternions import (  # noqa: F401  and so are these
+    EPS,
+    Quaternion,
+    quaternion_conjugate,
+    quaternion_inverse,
+    quaternion_multiply,
+    quaternion_slerp,
+    unit_vector,
+)
 
 
 def _as_matrix(rotation: Rotation, translation: Any = (0.0, 0.0, 0.0)) -> np.ndarray:
@@ -76,7 +82,7 @@ def rotation_from_matrix(matrix: np.ndarray) -> tuple[float, np.ndarray, np.ndar
     matrix = np.array(matrix, float)
     turn = Rotation.from_matrix(matrix[:3, :3]).as_rotvec()
     angle = vector_norm(turn)
-    axis = turn / angle if angle > _EPS else np.array([1.0, 0.0, 0.0])
+    axis = turn / angle if angle > EPS else np.array([1.0, 0.0, 0.0])
     point = np.linalg.lstsq(np.eye(3) - matrix[:3, :3], matrix[:3, 3], rcond=None)[0]
     return angle, axis, np.append(point, 1.0)
 
@@ -154,11 +160,11 @@ def _euler(rotation: Rotation, axes: str) -> tuple[float, float, float]:
 # Quaternions
 
 
-def quaternion_from_euler(ai: float, aj: float, ak: float, axes: str = "sxyz") -> _Quaternion:
+def quaternion_from_euler(ai: float, aj: float, ak: float, axes: str = "sxyz") -> Quaternion:
     return tuple(Rotation.from_euler(_sequence(axes), [ai, aj, ak]).as_quat().tolist())
 
 
-def quaternion_about_axis(angle: float, axis: Sequence[float]) -> _Quaternion:
+def quaternion_about_axis(angle: float, axis: Sequence[float]) -> Quaternion:
     half = angle / 2.0
     return (*(math.sin(half) * unit_vector(axis[:3])).tolist(), math.cos(half))
 
@@ -166,49 +172,13 @@ def quaternion_about_axis(angle: float, axis: Sequence[float]) -> _Quaternion:
 def quaternion_matrix(quaternion: Sequence[float]) -> np.ndarray:
     """The rotation of a quaternion, which need not have unit length; the identity for one of zeros."""
     quaternion = np.array(quaternion, float)
-    return np.eye(4) if quaternion @ quaternion < _EPS else _as_matrix(Rotation.from_quat(quaternion))
+    return np.eye(4) if quaternion @ quaternion < EPS else _as_matrix(Rotation.from_quat(quaternion))
 
 
-def quaternion_from_matrix(matrix: np.ndarray) -> _Quaternion:
+def quaternion_from_matrix(matrix: np.ndarray) -> Quaternion:
     """The quaternion, with w not negative."""
     quaternion = Rotation.from_matrix(np.array(matrix, float)[:3, :3]).as_quat()
     return tuple((-quaternion if quaternion[3] < 0 else quaternion).tolist())
-
-
-def quaternion_multiply(quaternion1: Sequence[float], quaternion0: Sequence[float]) -> _Quaternion:
-    """The first times the second: the rotation of the second, then that of the first."""
-    x0, y0, z0, w0 = quaternion0
-    x1, y1, z1, w1 = quaternion1
-    return (
-        w1 * x0 + x1 * w0 + y1 * z0 - z1 * y0,
-        w1 * y0 - x1 * z0 + y1 * w0 + z1 * x0,
-        w1 * z0 + x1 * y0 - y1 * x0 + z1 * w0,
-        w1 * w0 - x1 * x0 - y1 * y0 - z1 * z0,
-    )
-
-
-def quaternion_conjugate(quaternion: Sequence[float]) -> np.ndarray:
-    return np.array(quaternion, float) * (-1.0, -1.0, -1.0, 1.0)
-
-
-def quaternion_inverse(quaternion: Sequence[float]) -> np.ndarray:
-    return quaternion_conjugate(quaternion) / np.dot(quaternion, quaternion)
-
-
-def quaternion_slerp(
-    quat0: Sequence[float], quat1: Sequence[float], fraction: float, spin: int = 0, shortestpath: bool = True
-) -> np.ndarray:
-    """Between two quaternions along the arc, with `spin` half turns more."""
-    first, last = unit_vector(quat0[:4]), unit_vector(quat1[:4])
-    if fraction in (0.0, 1.0):
-        return last if fraction else first
-    cosine = float(first @ last)
-    if shortestpath and cosine < 0.0 and abs(cosine + 1.0) >= _EPS:
-        cosine, last = -cosine, -last
-    if abs(abs(cosine) - 1.0) < _EPS:
-        return first
-    angle = math.acos(cosine) + spin * math.pi
-    return (first * math.sin((1.0 - fraction) * angle) + last * math.sin(fraction * angle)) / math.sin(angle)
 
 
 def random_quaternion(rand: Sequence[float] | None = None) -> np.ndarray:
@@ -229,12 +199,6 @@ def vector_norm(data: Any, axis: int | None = None) -> Any:
     """Its length; along an axis if one is given."""
     norm = np.linalg.norm(np.array(data, float), axis=axis)
     return float(norm) if axis is None else norm
-
-
-def unit_vector(data: Any, axis: int | None = None) -> np.ndarray:
-    """It divided by its length; along an axis if one is given."""
-    data = np.array(data, float)
-    return data / np.linalg.norm(data, axis=axis, keepdims=axis is not None)
 
 
 def __getattr__(name: str) -> Any:
