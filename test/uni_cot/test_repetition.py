@@ -24,7 +24,7 @@ TWO = (PICK, PLACE, PICK_BLUE, PLACE_BLUE)
 class Model:
     """Plans the same lines whatever it is told."""
 
-    lists_instructions = judges_plans = False
+    lists_instructions = judges_plans = thinks = False
 
     def __init__(self, lines):
         self.lines = lines
@@ -55,7 +55,7 @@ class Course:
         return self.life.plan
 
     def make(self):
-        self.life.planned(self.planner.draft(self.seen(), self.life.goal))
+        self.life.planned(self.planner.draft(self.seen(), self.life.goal, self.plan.mode))
         self.look()
 
     def seen(self):
