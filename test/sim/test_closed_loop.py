@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from sim_support import Expert
 
+from wall_oss_ros.model.fast import NotAChunk
 from wall_oss_ros.sim.closed_loop import ClosedLoop
 from wall_oss_ros.sim.evaluate import outcome_of, random_cases
 from wall_oss_ros.sim.registry import task_of
@@ -36,6 +37,25 @@ def test_whoever_knows_what_to_do_is_let_do_it(loop):
         )
         assert 0.1 < episode.greatest_force < 60 and set(episode.changed) == {case.goals[0].colour}
         assert episode.plan_right and episode.judgements_right == episode.judgements > 5
+
+
+class Mumbler(Expert):
+    """Its first tokens make no chunk."""
+
+    calls = 0
+
+    def act(self, *arguments):
+        self.calls += 1
+        if self.calls in (1, 5):
+            raise NotAChunk("they end too soon")
+        return super().act(*arguments)
+
+
+def test_tokens_that_make_no_chunk_are_a_fault_after_which_it_goes_on(loop):
+    case, mumbler = random_cases(loop.task, 1, seed=4)[0], Mumbler(loop.environment)
+    mumbling = ClosedLoop(mumbler, loop.environment)
+    episode = mumbling.run(case.scene, case.instruction, list(case.goals), seed=0)
+    assert episode.success and episode.faults == 2 and episode.chunks == mumbler.calls > 5
 
 
 def test_what_is_asked_for_in_vain_is_not_reached(loop):

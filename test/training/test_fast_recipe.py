@@ -183,7 +183,6 @@ def test_a_run_that_is_resumed_keeps_its_fast_tokenizer(folder):
 @pytest.mark.parametrize("changes, words", [
     ({"stages": [STAGE | SPELLS | {"trains": "action_expert"}]}, "FAST tokens train the language head"),
     ({"stages": [STAGE | SPELLS | {"fast_branches": -1}]}, "fast_branches"),
-    ({"stages": [STAGE | SPELLS], "datasets": None, "data": {"episodes": 1, "posed_frames": 1}}, "need datasets"),
     ({"fast": {"vocab_size": 100}}, "fast.vocab_size"),
     ({"fast": {"scale": 0}}, "fast.scale"),
 ])  # fmt: skip

@@ -12,12 +12,15 @@ from training_support import Samples, small_recipe
 
 from wall_oss_ros.commands.main import main
 from wall_oss_ros.data.frames import FrameSet, JoinedImages, is_made, write_frames
-from wall_oss_ros.policy import Policy
+from wall_oss_ros.model.fast import NotAChunk
+from wall_oss_ros.policy import Observation, Policy
+from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.sim.cubes.language import FRAME
 from wall_oss_ros.sim.dagger import Dagger
 from wall_oss_ros.sim.datasets import make_dataset
+from wall_oss_ros.training.batches import Batches
 from wall_oss_ros.training.pipeline import train
-from wall_oss_ros.training.recipe import load_recipe
+from wall_oss_ros.training.recipe import Recipe, load_recipe
 from wall_oss_ros.training.trainer import Trainer
 
 
@@ -41,6 +44,34 @@ def test_a_recipe_with_dagger_becomes_a_checkpoint_and_a_run_resumes(tmp_path):
     assert Policy.from_pretrained(output).horizon == 10
     rows = (output / "log.csv").read_text().splitlines()
     assert [row.split(",")[0] for row in rows] == ["step", "1", "2", "3", "4"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_simulated_motion_can_be_said_in_fast_tokens(tmp_path):
+    content = small_recipe().model_dump(mode="json", exclude={"datasets"})
+    for stage in content["stages"]:
+        stage |= {"trains": "language", "acting_branches": 0, "fast_branches": 2}
+    content["fast"] = {"vocab_size": 280}
+    recipe = Recipe.model_validate(content)
+    data = make_dataset(recipe, tmp_path / "data", workers=1)
+    train(recipe, tmp_path / "out", data)
+    policy = Policy.from_pretrained(tmp_path / "out", profile=load_profile("franka"))
+    rows = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
+    assert policy.fast is not None and all(row["fast"] > 0 and row["flow"] == 0 for row in rows if "fast" in row)
+    batches = Batches(data, policy.processor.tokenizer, policy.model, 0, words=policy.fast.vocabulary)
+    moves, rng = batches.normalizers()[1], np.random.default_rng(0)
+    for one in data.acting(rng, 0, 3):
+        told = moves.normalize(one.chunk)
+        ids = policy.fast.vocabulary.encode(told, moves.mask())
+        again = policy.fast.vocabulary.decode([*ids, policy.fast.vocabulary.end], data.horizon, moves.mask())
+        assert np.abs(again - told)[:, moves.mask()].max() < 0.3, "what the tokens say is the chunk"
+    (felt,), (known,) = data.states(np.array([0]))
+    views = dict(zip(data.views, data.images(np.array([0]))[0]))
+    try:
+        assert policy.act(Observation(0.0, views, felt, known), "pick up the red cube").shape == (10, 20)
+    except NotAChunk:  # four steps are no training
+        pass
 
 
 @pytest.mark.slow

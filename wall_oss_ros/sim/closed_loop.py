@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from wall_oss_ros.control.robot_motion import RobotMotion
+from wall_oss_ros.model.fast import NotAChunk
 from wall_oss_ros.policy import Policy
 from wall_oss_ros.policy.chunk import Chunk, make_chunk, previous_chunk
 from wall_oss_ros.policy.observation import Observation, PreviousChunk
@@ -132,7 +133,7 @@ class ClosedLoop:
         episode.plan = director.reasoning
         plan = self.task.language.plan_text(environment.truth()[()], goals)
         episode.plan_right = director.reasoning == plan if director.plans else None
-        pending, ends, doing, looked = None, None, "", -TRUTH_EVERY
+        pending, ends, doing, looked, silent_until = None, None, "", -TRUTH_EVERY, 0.0
         limit = settings.time_limit_s * max(1, len(goals))
         while simulator.time < limit and (ends is None or simulator.time < ends):
             now = simulator.time
@@ -156,12 +157,16 @@ class ClosedLoop:
             if doing and not text:
                 motion.drop()
                 doing = ""
-            if text and pending is None and self._wants_chunk(motion, now):
+            if text and pending is None and now >= silent_until and self._wants_chunk(motion, now):
                 obs = self._observe()
                 previous = self._previous(motion, obs) if text == doing else None
                 doing = text
-                actions = self.policy.act(obs, doing, settings.denoising_steps, seed + episode.chunks, previous)
-                pending = (now + settings.latency_s, obs, actions, director.about)
+                try:
+                    actions = self.policy.act(obs, doing, settings.denoising_steps, seed + episode.chunks, previous)
+                    pending = (now + settings.latency_s, obs, actions, director.about)
+                except NotAChunk as problem:  # the arm holds; the same picture would give the same tokens
+                    motion.fail(str(problem))
+                    episode.faults, silent_until = episode.faults + 1, now + settings.judge_every_s
                 episode.chunks += 1
                 watch.observed(obs)
             if pending is not None and now >= pending[0]:

@@ -163,7 +163,7 @@ class Batches:
         """
         if self.words is None:
             raise WallOSSError(
-                "A stage has fast_branches, and there are no FAST tokens.", "Train on a recipe's datasets."
+                "A stage has fast_branches, and there are no FAST tokens.", "Train by wall-oss train, which makes them."
             )
         found, mask = [], moves.mask()
         for one in self.data.acting(rng, index, count):

@@ -71,7 +71,7 @@ def dry_run(recipe: Recipe, model: WallOSS, tokenizer: Tokenizer, trainer: Train
         lines += _about(name, data, share, model)
         words = getattr(batches, "words", None)
         if words is not None:
-            sayable, asked, length = said(batches.of[number])
+            sayable, asked, length = said(batches.of[number] if isinstance(batches, MixedBatches) else batches)
             lines.append(f"  FAST tokens can say {sayable} of {asked} chunks, by {length:.1f} tokens on average")
         if name in drawn:
             lines += _texts(drawn[name], tokenizer)

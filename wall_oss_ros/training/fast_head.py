@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
+from wall_oss_ros.data.dataset import Dataset
 from wall_oss_ros.data.mapping.recorded import RecordedDataset
 from wall_oss_ros.data.mixture import Mixture
 from wall_oss_ros.errors import WallOSSError
@@ -30,21 +31,21 @@ _FITTED = 20_000  # chunks that a tokenizer is made of
 _LOOKED_AT = 64  # chunks of each dataset, before anything is trained
 
 
-def fast_words(recipe: Recipe, data: object, tokenizer: Tokenizer, run: Path) -> ActionVocabulary | None:
+def fast_words(recipe: Recipe, data: Dataset | Mixture, tokenizer: Tokenizer, run: Path) -> ActionVocabulary | None:
     """What chunks are called in FAST tokens; None where no stage trains these.
 
     The tokenizer is the run's own; else that which the recipe names; else that of the checkpoint which is fine-tuned,
     and for a new network one that is made of the data's chunks.
 
     Args:
-        data: the recipe's mixture.
+        data: the recipe's dataset, or mixture.
         tokenizer: the language model's. A new network's is given the action tokens, at its end.
 
     Raises:
         WallOSSError: the checkpoint has no FAST tokens in its vocabulary or no FAST tokenizer, or both do not fit.
     """
     stage = next((stage.name for stage in recipe.stages if stage.fast_branches), None)
-    if stage is None or not isinstance(data, Mixture):
+    if stage is None:
         return None
     if recipe.fine_tunes and tokenizer.token_to_id(action_token(0)) is None:
         raise WallOSSError(
@@ -64,12 +65,12 @@ def fast_words(recipe: Recipe, data: object, tokenizer: Tokenizer, run: Path) ->
     return ActionVocabulary(fast, tokenizer)
 
 
-def _tokenizer(recipe: Recipe, mixture: Mixture) -> FastTokenizer:
+def _tokenizer(recipe: Recipe, data: Dataset | Mixture) -> FastTokenizer:
     own = recipe.fast
     if own.tokenizer is not None:
         return FastTokenizer.from_pretrained(own.tokenizer)
     if not recipe.fine_tunes:
-        return FastTokenizer.fit(_chunks(recipe, mixture), own.vocab_size, own.scale)
+        return FastTokenizer.fit(_chunks(recipe, data), own.vocab_size, own.scale)
     folder = model_directory(recipe.start)
     fast = tokenizer_of(folder, read_config(folder))
     if fast is None:
@@ -81,18 +82,32 @@ def _tokenizer(recipe: Recipe, mixture: Mixture) -> FastTokenizer:
     return fast
 
 
-def _chunks(recipe: Recipe, mixture: Mixture) -> Iterator[np.ndarray]:
+def _chunks(recipe: Recipe, data: Dataset | Mixture) -> Iterator[np.ndarray]:
     """Chunks (H, D) of training frames, normalised, as the robots' tokens tell them."""
-    known, rng = statistics(mixture), np.random.default_rng([recipe.seed, 19])
-    for source in mixture.recordings:
-        data: RecordedDataset = source.data
-        moves = for_robot(known[data.robots[0]][1], data.profile.dof_config, data.profile)
-        count = len(data) - data.held_out
-        chosen = np.sort(rng.choice(count, min(count, _FITTED // len(mixture.recordings)), replace=False))
+    rng = np.random.default_rng([recipe.seed, 19])
+    if isinstance(data, Mixture):
+        known = statistics(data)
+        each = [source.data for source in data.recordings]
+        moves = [for_robot(known[one.robots[0]][1], one.profile.dof_config, one.profile) for one in each]
+    else:
+        each, moves = [data], [data.statistics()[1]]
+    for one, own in zip(each, moves):
+        count = len(one) - one.held_out
+        chosen = np.sort(rng.choice(count, min(count, _FITTED // len(each)), replace=False))
         for start in range(0, len(chosen), 1000):
-            for chunk, told in zip(*data.chunks(chosen[start : start + 1000])):
-                if complete(told, moves.mask()):
-                    yield moves.normalize(chunk)[:, moves.mask()]
+            for chunk, told in _motion(one, chosen[start : start + 1000], rng):
+                if complete(told, own.mask()):
+                    yield own.normalize(chunk)[:, own.mask()]
+
+
+def _motion(data: Dataset, indices: np.ndarray, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """A chunk (H, A) of each sample, and which of it is known: the one that a recording has, one of the drawn ones of
+    other data."""
+    if isinstance(data, RecordedDataset):
+        yield from zip(*data.chunks(indices))
+        return
+    for index in indices:
+        yield from ((one.chunk, one.mask) for one in data.acting(rng, int(index), 1))
 
 
 def require_sayable(batches: Sequence[Batches], model: WallOSS) -> None:
@@ -117,7 +132,8 @@ def said(batches: Batches) -> tuple[int, int, float]:
     rng = np.random.default_rng(0)
     count = len(data) - data.held_out
     lengths, problem, asked = [], None, 0
-    for chunk, told in zip(*data.chunks(np.sort(rng.choice(count, min(count, _LOOKED_AT), replace=False)))):
+    chosen = np.sort(rng.choice(count, min(count, _LOOKED_AT), replace=False))
+    for chunk, told in _motion(data, chosen, rng):
         asked += 1
         try:
             if complete(told, moves.mask()):

@@ -29,7 +29,7 @@ from wall_oss_ros.training.batches import Batches
 from wall_oss_ros.training.card import write_card
 from wall_oss_ros.training.curves import draw_curves
 from wall_oss_ros.training.events import require_tensorboard
-from wall_oss_ros.training.fast_head import fast_words, require_sayable
+from wall_oss_ros.training.fast_head import fast_words, head_of, require_sayable
 from wall_oss_ros.training.fine_tuning import adapt, mixture_model, write_robots
 from wall_oss_ros.training.lora import merge_lora, save_adapter
 from wall_oss_ros.training.open_loop import open_loop
@@ -97,7 +97,8 @@ def make_model(recipe: Recipe, data: Dataset | Mixture, tokenizer: Tokenizer) ->
     """The network that the recipe trains: with fresh weights, or with those of the checkpoint that it starts from."""
     if isinstance(data, Mixture):
         return mixture_model(recipe, data, tokenizer, make_config)
-    model = WallOSS(make_config(recipe, data, tokenizer))
+    said = recipe.model_copy(update={"model": {**recipe.model, **head_of(recipe, {})}})
+    model = WallOSS(make_config(said, data, tokenizer))
     if recipe.start is not None:
         start_from(model, tokenizer, recipe.start)
     return model
@@ -155,7 +156,9 @@ def prepare(
             require_sayable(batches.of_robots, model)
     else:
         pretrain_vision(model, data, recipe, run)
-        batches = Batches(data, tokenizer, model, recipe.seed)
+        batches = Batches(data, tokenizer, model, recipe.seed, words=words)
+        if words is not None:
+            require_sayable([batches], model)
     if processes is None:
         return Prepared(model, tokenizer, Trainer(model, batches, recipe, run, resume, only))
     from wall_oss_ros.training.sharded import ShardedTrainer  # PyTorch's distributed parts, for this case alone

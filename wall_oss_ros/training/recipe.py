@@ -262,8 +262,6 @@ class Recipe(_Strict):
         if self.questions and not any(stage.language_branches for stage in self.stages):
             raise ValueError("questions are asked by stages with language_branches, of which there is none")
         for stage in self.stages:
-            if stage.fast_branches and not self.datasets:
-                raise ValueError(f"fast_branches of stage {stage.name} need datasets; data in simulation have none")
             if stage.fast_branches and stage.trains == "action_expert":
                 raise ValueError(f"stage {stage.name} trains the action_expert; FAST tokens train the language head")
         if self.datasets and any(stage.dagger_episodes or stage.dagger_share for stage in self.stages):
