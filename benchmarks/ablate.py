@@ -49,7 +49,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of unseen scenes (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=1, help="processes of the evaluation (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path("runs/ablations"), help="(default: %(default)s)")
-    parser.add_argument("--data", type=Path, help="where demonstrations are, or go (default: OUTPUT/data)")
+    parser.add_argument("--data", type=Path, help="where demonstrations are, or go, in a folder for "
+                        "each set of robots, such as DIR/franka-ur (default: OUTPUT/data)")  # fmt: skip
     parser.add_argument("--report", action="store_true", help="train and run nothing")
     parser.add_argument("--json", type=Path, metavar="FILE", help="(default: OUTPUT/ablations.json)")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="write the table there")

@@ -15,7 +15,7 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy.known_sentences import KnownSentences
 from wall_oss_ros.sim.cubes.instructions import FORMS
 from wall_oss_ros.sim.cubes.language import FRAME, LANGUAGE
-from wall_oss_ros.sim.results import Results
+from wall_oss_ros.sim.results import Results, read_together
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 from planning_runs import command, figures
@@ -64,6 +64,28 @@ def test_results_outlast_an_interruption(tmp_path):
     assert list(results.found) == ["a"]
     results.add({"key": "c", "success": False})
     assert list(Results(path, about).found) == ["a", "c"]
+
+
+def test_several_processes_add_to_one_file_and_files_are_read_together(tmp_path):
+    path, about = tmp_path / "runs.jsonl", {"seed": 1}
+    ones = [Results(path, about) for _ in range(3)]  # each as a process of its own has it
+    for number in range(30):
+        ones[number % 3].add({"key": str(number), "long": "x" * 5000})
+    other = Results(tmp_path / "more.jsonl", about)
+    other.add({"key": "0", "long": "y"})
+    other.add({"key": "z"})
+    known, found = read_together([path, tmp_path / "more.jsonl"])
+    assert known == about and len(found) == 31 and found["0"]["long"] == "y"
+    assert [file.name for file in sorted(tmp_path.iterdir())] == ["more.jsonl", "runs.jsonl"], "nothing is left behind"
+    Results(tmp_path / "alien.jsonl", {"seed": 2})
+    for paths, why in (
+        ([tmp_path / "alien.jsonl", path], "does not belong to"), ([path, tmp_path / "none"], "There is no file"),
+        ([tmp_path], "There is no file"),
+    ):  # fmt: skip
+        with pytest.raises(WallOSSError, match=why):
+            read_together(paths)
+    with pytest.raises(WallOSSError, match="is no file"):
+        Results(tmp_path, about)
 
 
 @pytest.mark.parametrize("content", ["", "nonsense\n", '{"about": {"seed": 2}}\n', '[1]\n{"key": "a"}\n'])
