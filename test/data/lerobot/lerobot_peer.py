@@ -32,7 +32,9 @@ def read(folder: str, out: str) -> None:
     found: dict[str, list] = {}
     for index in range(len(dataset)):
         for key, value in dataset[index].items():
-            if key in dataset.meta.camera_keys:
+            if key in getattr(dataset.meta, "depth_keys", ()):
+                value = value.numpy()
+            elif key in dataset.meta.camera_keys:
                 value = np.round(value.numpy().transpose(1, 2, 0) * 255).astype(np.uint8)
             elif key in ("language_persistent", "language_events"):
                 value = json.dumps(value)
@@ -65,6 +67,29 @@ def write(folder: str, kind: str) -> None:
                 "action": np.array([episode + 0.01 * row, row >= length / 2], np.float32),
                 VIEW: pixels,
                 "task": TASKS[episode % 2],
+            })  # fmt: skip
+        dataset.save_episode()
+    dataset.finalize()
+
+
+def write_depth(folder: str, kind: str) -> None:
+    """A dataset with a depth map (0.6 on) beside a view of colours."""
+    features = {
+        "action": {"dtype": "float32", "shape": (2,), "names": None},
+        VIEW: {"dtype": kind, "shape": (HEIGHT, WIDTH, 3), "names": ["height", "width", "channels"]},
+        "observation.images.depth": {
+            "dtype": kind, "shape": (HEIGHT, WIDTH, 1), "names": ["height", "width", "channels"],
+            "info": {"is_depth_map": True, "depth_unit": "mm"},
+        },
+    }  # fmt: skip
+    dataset = LeRobotDataset.create("nobody/set", 15, features, root=folder, use_videos=kind == "video")
+    for episode in range(3):
+        for row in range(8):
+            dataset.add_frame({
+                "action": np.zeros(2, np.float32),
+                VIEW: np.full((HEIGHT, WIDTH, 3), 40 + 20 * episode + 5 * row, np.uint8),
+                "observation.images.depth": np.full((HEIGHT, WIDTH, 1), 400 + 100 * row, np.uint16),
+                "task": TASKS[0],
             })  # fmt: skip
         dataset.save_episode()
     dataset.finalize()
@@ -132,6 +157,34 @@ def render(folder: str, recipe: dict) -> list:
     return found
 
 
+def batches(folder: str, recipe: dict) -> list:
+    """What training is given (0.6 on): rendered by a recipe and put together, two frames at a time, numbers of
+    their shapes; how many messages each frame has."""
+    import torch
+    from lerobot.configs.recipe import TrainingRecipe
+    from lerobot.datasets.language_render import render_sample
+    from lerobot.utils.collate import lerobot_collate_fn
+
+    dataset, told = opened(folder), TrainingRecipe.from_dict(recipe)
+
+    def rendered(index: int) -> dict | None:
+        row = dataset[index]
+        where = {"t": float(row["timestamp"]), "sample_idx": index, "task": row["task"]}
+        words = {"persistent": row["language_persistent"], "events": row["language_events"]}
+        said = render_sample(recipe=told, **words, **where)
+        return None if said is None else row | said
+
+    loader = torch.utils.data.DataLoader(
+        range(len(dataset)), 2, collate_fn=lambda at: lerobot_collate_fn(list(map(rendered, at)))
+    )
+    shapes = {key: list(value.shape) for key, value in dataset[0].items() if hasattr(value, "shape")}
+    found = []
+    for batch in loader:
+        assert all(list(batch[key].shape[1:]) == shape for key, shape in shapes.items())
+        found += map(len, batch["messages"])
+    return found
+
+
 def merge(folders: list[str], out: str) -> None:
     """Datasets put together by lerobot."""
     from lerobot.datasets.dataset_tools import merge_datasets
@@ -146,7 +199,10 @@ def delete(folder: str, episodes: list[int], out: str) -> None:
     delete_episodes(opened(folder), episodes, output_dir=out, repo_id="nobody/fewer")
 
 
-KNOWN = {one.__name__: one for one in (read, write, convert, annotate, annotate_again, render, merge, delete)}
+KNOWN = {
+    one.__name__: one
+    for one in (read, write, write_depth, convert, annotate, annotate_again, render, batches, merge, delete)
+}
 
 if __name__ == "__main__":
     answers = os.fdopen(os.dup(1), "w")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""lerobot 0.6 as the judge of words: it reads, renders and annotates what is written here, and we what it annotates."""
+"""lerobot 0.6 as the judge of what earlier ones do not know: words, which it reads, renders and annotates where we
+wrote them, and we where it did; and pictures of distances."""
 
 import io
 import json
@@ -15,6 +16,7 @@ from lerobot_support import HEIGHT, LENGTHS, TASKS, VIEW, WIDTH, picture
 from wall_oss_ros.commands.main import main
 from wall_oss_ros.data.lerobot import Entry, EpisodeData, Feature, LeRobotWriter, open_dataset
 from wall_oss_ros.data.lerobot.language import UNSAID, Language
+from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.sim.demonstrate import make_demonstrations
 
 pytestmark = [*MARKS, knows_language()]
@@ -90,6 +92,7 @@ def test_lerobot_reads_and_renders_our_words(tmp_path, view):
     found = peer("render", tmp_path / "set", RECIPE)
     assert found[:12] == rendered()
     assert len(found) == 24 and found[12][0]["content"] == TASKS[1]
+    assert peer("batches", tmp_path / "set", RECIPE) == list(map(len, rendered())) * 2
     assert main(["data", "check", str(tmp_path / "set")]) == 0
 
 
@@ -106,6 +109,11 @@ def test_its_annotation_takes_our_words_and_gives_them_back(tmp_path):
         for kind in ("persistent", "events"):
             assert in_some_order(getattr(new, kind)) == in_some_order(getattr(old, kind))
     edited(tmp_path)
+    write(tmp_path / "ours")
+    for name in (("set", "ours"), ("ours", "set")):
+        folders = [str(tmp_path / one) for one in name]
+        assert main(["data", "merge", *folders, "--output", str(tmp_path / "-".join(name))]) == 0
+        compare(tmp_path / "-".join(name), tmp_path)
     appended(tmp_path)
 
 
@@ -207,6 +215,22 @@ def test_words_that_it_cannot_tell_apart_stop_its_recipes(tmp_path):
         peer("render", tmp_path / "set", RECIPE)
     assert len(open_dataset(tmp_path / "set").language(0).events) == 2
     assert sum(LENGTHS) == len(open_dataset(tmp_path / "set"))
+
+
+@pytest.mark.parametrize("kind", ["image", "video"])
+def test_distances_that_it_writes_are_kept_by_edits_and_never_taken_for_colours(tmp_path, kind):
+    peer("write_depth", tmp_path / "set", kind)
+    compare(tmp_path / "set", tmp_path)
+    before = np.load(tmp_path / "theirs.npz")["observation.images.depth"]
+    looked_over(tmp_path / "set")
+    assert open_dataset(tmp_path / "set").views == (VIEW,)
+    with pytest.raises(WallOSSError, match="picture of distances"):
+        open_dataset(tmp_path / "set").pictures("observation.images.depth", 0)
+    assert main(["data", "filter", str(tmp_path / "set"), "--episodes", "1-2", "--output", str(tmp_path / "two")]) == 0
+    compare(tmp_path / "two", tmp_path)
+    assert (np.load(tmp_path / "theirs.npz")["observation.images.depth"] == before[8:]).all()
+    with pytest.raises(WallOSSError, match="are not written here"):
+        LeRobotWriter(tmp_path / "two", append=True)
 
 
 def test_lerobot_reads_recordings_with_their_plans(tmp_path):

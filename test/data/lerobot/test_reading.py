@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from lerobot_support import LENGTHS, TASKS, VIEW, layout, whose
 
-from wall_oss_ros.data.lerobot import open_dataset
+from wall_oss_ros.commands.main import main
+from wall_oss_ros.data.lerobot import LeRobotWriter, open_dataset
+from wall_oss_ros.errors import WallOSSError
 
 VERSIONS = ("v2.0", "v2.1", "v3.0")
 
@@ -74,3 +76,22 @@ def test_rates_that_are_no_whole_numbers(tmp_path):
     info = json.loads((folder / "meta/info.json").read_text())
     (folder / "meta/info.json").write_text(json.dumps({**info, "fps": 29}))  # as some tools leave it
     check_frames(open_dataset(folder))
+
+
+@pytest.mark.parametrize("view", ["image", "video"])
+@pytest.mark.parametrize("mark", [{"info": {"is_depth_map": True}}, {"video_info": {"video.is_depth_map": True}}])
+def test_distances_are_no_colours(tmp_path, view, mark):
+    """As lerobot 0.6 marks them, and earlier ones; what it makes of them is judged in test_peers_language.py."""
+    folder = layout(tmp_path / "set", view=view)
+    about = json.loads((folder / "meta/info.json").read_text())
+    about["features"][VIEW] |= mark
+    (folder / "meta/info.json").write_text(json.dumps(about))
+    dataset = open_dataset(folder)
+    assert dataset.views == () and dataset.features[VIEW].depth
+    dataset.verify()
+    with pytest.raises(WallOSSError, match="picture of distances"):
+        dataset.pictures(VIEW, 0)
+    assert main(["data", "filter", str(folder), "--episodes", "0-1", "--output", str(tmp_path / "two")]) == 0
+    assert open_dataset(tmp_path / "two").features[VIEW].depth
+    with pytest.raises(WallOSSError, match="distances .* not written here"):
+        LeRobotWriter(folder, append=True)

@@ -54,7 +54,7 @@ def look(
     probes: Mapping[Path, Probe | None],
 ) -> Iterator[Seen]:
     """All views of all episodes. What cannot be decoded becomes a finding of the survey's."""
-    for key, feature in survey.views().items():
+    for key, feature in survey.colours().items():
         if feature.dtype == "video":
             yield from _videos(survey, key, samples, stamps, ways, probes)
         else:

@@ -113,7 +113,7 @@ def fetch(survey: Survey, key: str, episode: int, rows: Sequence[int] | np.ndarr
 
 def _draw(survey: Survey, finding: Finding, folder: Path, name: str) -> str | None:
     column = (finding.column or "").split("[")[0].split(" ")[0]
-    views = survey.views()
+    views = survey.colours()
     episode = finding.episode
     if column in views and episode is not None:
         length = int(survey.table.get(episode, {}).get("length") or 0)
@@ -221,7 +221,7 @@ def _overview(survey: Survey, path: Path) -> None:
         if length:
             rows = chosen(length, 3)
             pictures, labels = [], []
-            for key in survey.views():
+            for key in survey.colours():
                 pictures += fetch(survey, key, episode, rows)
                 labels += [f"{key.rsplit('.', 1)[-1]} {row}" for row in rows]
             tasks = survey.table[episode].get("tasks")

@@ -85,7 +85,7 @@ def of_dataset(survey: Survey, statistics: Mapping[str, Statistics]) -> Iterator
             yield Finding("warning", "statistics", f"meta/stats.json has none of {key}.", _ANEW, column=key)
             continue
         yield from _feature(survey, key, stored, one)
-    for key in survey.views():
+    for key in survey.colours():
         if (stored := survey.stored.get(key)) is not None:
             yield from _pictures(key, stored)
 

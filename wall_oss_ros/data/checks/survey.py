@@ -83,6 +83,10 @@ class Survey:
     def views(self) -> dict[str, Feature]:
         return {key: feature for key, feature in self.info.features.items() if feature.dtype in PICTURES}
 
+    def colours(self) -> dict[str, Feature]:
+        """The views that can be looked at: those of distances are kept by edits, and their pictures not judged."""
+        return {key: feature for key, feature in self.views().items() if not feature.depth}
+
     def label(self, column: str, at: int) -> str:
         """A column's entry as people know it."""
         feature = self.info.features.get(column)

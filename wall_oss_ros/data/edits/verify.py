@@ -11,6 +11,7 @@ import numpy as np
 
 from wall_oss_ros.data.checks import structure
 from wall_oss_ros.data.checks import videos as video_checks
+from wall_oss_ros.data.checks.survey import Survey
 from wall_oss_ros.data.checks.survey_tables import open_survey
 from wall_oss_ros.data.edits.picks import Part
 from wall_oss_ros.data.edits.rows import RENUMBERED, Taken, batches, fingerprint
@@ -43,7 +44,7 @@ def verify(folder: Path, parts: Sequence[Part], taken: Sequence[Taken]) -> None:
             raise _wrong(f"episode {index} has another length or other tasks")
         for key, feature in survey.views().items():
             if feature.dtype == "video" and one.length:
-                _pictures(dataset, parts[one.part], index, one, key)
+                _pictures(survey, dataset, parts[one.part], index, one, key)
     for finding in video_checks.of_dataset(survey, stamps, {}):
         if finding.level == "error" and finding.check == "video offsets":
             raise _wrong(f"{finding.what} (episode {finding.episode})")
@@ -69,10 +70,13 @@ def _rows(survey, taken: Sequence[Taken]) -> None:
             raise _wrong(f"the rows of episode {index} are not those of episode {one.source} of its source")
 
 
-def _pictures(dataset: LeRobotDataset, part: Part, index: int, one: Taken, key: str) -> None:
+def _pictures(survey: Survey, dataset: LeRobotDataset, part: Part, index: int, one: Taken, key: str) -> None:
     """The first, middle and last picture, against the source's video at the time that its tables say."""
     rows = np.unique([0, one.length // 2, one.length - 1])
-    new = dataset.pictures(key, index, rows)
+    if dataset.features[key].depth:
+        new = source_pictures(Part(survey, frozenset()), one._replace(source=index), key, rows)
+    else:
+        new = dataset.pictures(key, index, rows)
     old = source_pictures(part, one, key, rows)
     if not np.array_equal(new, old):
         raise _wrong(f"the pictures of {key} in episode {index} are not those of episode {one.source} of its source")

@@ -59,11 +59,13 @@ class Feature(NamedTuple):
         dtype: a NumPy type's name, or "video", "image", "string", "language".
         shape: of one row; (1,) is a scalar. Pictures: height, width, channels, or channels first, as the names say.
         names: of the entries of the last axis, or of the axes of a picture; None where there are none.
+        depth: a picture of distances, as lerobot 0.6 keeps them: nothing that is read as colours.
     """
 
     dtype: str
     shape: tuple[int, ...]
     names: tuple[str, ...] | None
+    depth: bool = False
 
     @property
     def entries(self) -> int:
@@ -216,7 +218,14 @@ def read_feature(path: Path, key: str, given: object) -> Feature:
         sizes = (*sizes, 1)
     if dtype in PICTURES and len(sizes) != 3:
         raise WallOSSError(f"{what} has the shape {brief(shape)}; a picture has height, width and channels.")
-    return Feature(dtype, sizes, _names(names))
+    return Feature(dtype, sizes, _names(names), dtype in PICTURES and _is_depth(given))
+
+
+def _is_depth(given: Mapping[str, Any]) -> bool:
+    """Whether a picture is marked as one of distances (lerobot 0.6.1, ``depth_keys`` of dataset_metadata.py)."""
+    told = [given.get("info"), given.get("video_info")]
+    marks = ("is_depth_map", "video.is_depth_map")
+    return any(about.get(mark) is True for about in told if isinstance(about, dict) for mark in marks)
 
 
 def _names(names: object) -> tuple[str, ...] | None:

@@ -99,8 +99,8 @@ class LeRobotDataset:
 
     @property
     def views(self) -> tuple[str, ...]:
-        """Keys of the pictures."""
-        return tuple(key for key, feature in self.features.items() if feature.dtype in PICTURES)
+        """Keys of the pictures, without those of distances."""
+        return tuple(key for key, one in self.features.items() if one.dtype in PICTURES and not one.depth)
 
     @cached_property
     def statistics(self) -> Mapping[str, Mapping[str, np.ndarray]]:
@@ -138,6 +138,11 @@ class LeRobotDataset:
         """
         length = self[episode].length
         feature = self.features.get(key)
+        if feature is not None and feature.depth:
+            raise WallOSSError(
+                f"{key} of {self.folder} is a picture of distances, which lerobot quantises in its own way.",
+                f"Of colours there are: {', '.join(self.views) or 'none'}; lerobot itself reads the others.",
+            )
         if feature is None or feature.dtype not in PICTURES:
             raise WallOSSError(
                 f"{self.folder} has no view {brief(key)}.", f"It has: {', '.join(self.views) or 'none'}."

@@ -232,6 +232,11 @@ class LeRobotWriter:
             raise WallOSSError(f"{self.folder} has {self.info.fps:g} frames a second, not {fps:g}.")
         if robot is not None and self.info.robot_type not in (None, robot):
             raise WallOSSError(f"{self.folder} is of the robot {self.info.robot_type}, not {robot}.")
+        if depths := [key for key, feature in self.features.items() if feature.depth]:
+            raise WallOSSError(
+                f"{self.folder} has pictures of distances ({', '.join(depths)}), which are not written here.",
+                "Go on with it in lerobot, or make a dataset without them.",
+            )
         for key in sorted({*self.features, *(features or {})}) if features is not None else ():
             here, there = self.features.get(key), features.get(key)
             if here is None or there is None or here[:2] != there[:2]:

@@ -111,7 +111,7 @@ class Columns:
         return self._of_kind(field, column, TEXT, "text")
 
     def _of_kind(self, field: str, column: str, dtypes: tuple[str, ...], kind: str) -> str:
-        there = [name for name, feature in self.features.items() if feature.dtype in dtypes]
+        there = [name for name, feature in self.features.items() if feature.dtype in dtypes and not feature.depth]
         if column not in there:
             what = "is no column of" if column in self.features else "is not in"
             problem = f"{column} {what} {kind}" if column in self.features else f"{column} {what} {self._source}"
