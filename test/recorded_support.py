@@ -20,6 +20,7 @@ class Feature(NamedTuple):
     dtype: str
     shape: tuple
     names: tuple | None = None
+    depth: bool = False
 
 
 class Episode(NamedTuple):
