@@ -127,7 +127,9 @@ def main(args: argparse.Namespace) -> int:
 
     with ClaimedDomain(), Processes(make_log_directory(logs), copies=True) as processes:
         with starting.imports():
-            import wall_oss_ros.nodes.running  # noqa: F401  what all nodes need, once for all: they begin as copies
+            from wall_oss_ros.nodes.shared import prepare
+
+            prepare()  # once for all: they begin as copies
         for spec in specs:
             processes.start(spec.name, spec.module, spec.arguments())
         if recorder:
