@@ -4,7 +4,9 @@
 
 `public way`: images once, then images, words and actions through the decoder at every denoising step, with attention
 written out. `engine`: this project's (policy/engine.py). Both compute in the same type. Runs alternate, so that a busy
-machine slows both. New pictures come in all views for every chunk, except in the rows that say otherwise.
+machine slows both. New pictures come in all views for every chunk, except in the rows that say otherwise. With
+--pictures both ways begin at the cameras, with resizing and cutting into patches. The engine computes as a policy does
+on this machine (policy/choices.py).
 
     python benchmarks/chunk_latency.py                                  # the shipped model, at the size that counts
     python benchmarks/chunk_latency.py --views 2 --pixels 112 --horizon 10 --steps 5     # ... at its own
@@ -30,16 +32,19 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
+import result_form
 import torch
 import torch.nn.functional as F
 from chunk_costs import Setting, measure_peaks, prefill_cost, step_cost, vision_cost, whole_step_cost
 from chunk_models import VIEWS, load_model
+from chunk_pictures import Cameras
 from rich.console import Console
 from rich.table import Table
 from torch.overrides import TorchFunctionMode
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS
+from wall_oss_ros.policy.choices import choose
 from wall_oss_ros.policy.engine import Engine
 from wall_oss_ros.policy.linear import CastMatmuls
 from wall_oss_ros.policy.processor import Prefix
@@ -130,7 +135,9 @@ class Prompt:
         self.dof_mask = torch.ones(config.action_dim)
         self.noise = torch.randn(config.action_horizon, config.action_dim, generator=self.random)
         self.pictures = torch.randn(len(config.views), patches, vision.patch_dim, generator=self.random)
-        self.engine = Engine(model)
+        self.cameras = Cameras(len(config.views), options.pixels) if options.pictures else None
+        self.choice = choose(config, model.device, model.dtype, options.threads)
+        self.engine = Engine(model, way=self.choice.way)
         run = self.engine.graphs.run
 
         def timed(key, work):  # each stage, where the engine starts its work
@@ -142,13 +149,23 @@ class Prompt:
 
     def change(self, views: slice) -> None:
         """Shows something else in these views, and another state."""
-        new = self.pictures[views]
-        self.pictures[views] = torch.randn(new.shape, generator=self.random)
+        if self.cameras is None:
+            new = self.pictures[views]
+            self.pictures[views] = torch.randn(new.shape, generator=self.random)
+        else:
+            self.cameras.change(views)
         self.state = torch.rand(self.model.config.propri_dim, generator=self.random) * 2 - 1
-        self.prefix = Prefix(self.ids, self.pictures.flatten(0, 1), self.grids)
+
+    def prefix(self, public: bool = False) -> Prefix:
+        """What the model sees now."""
+        if self.cameras is None:
+            return Prefix(self.ids, self.pictures.flatten(0, 1), self.grids)
+        with self.clock.measure("public pictures" if public else "pictures"):
+            patches = self.cameras.public_patches() if public else self.cameras.patches()
+        return Prefix(self.ids, patches, self.grids)
 
     def by_engine(self, steps: int) -> torch.Tensor:
-        self.engine.observe(self.prefix)
+        self.engine.observe(self.prefix())
         return self.engine.act(self.suffix, self.state, torch.ones_like(self.state), self.dof_mask, self.noise, steps)
 
     def publicly(self, steps: int) -> torch.Tensor:
@@ -156,7 +173,7 @@ class Prompt:
         actions = torch.full((1, config.action_horizon), config.action_token_id)
         batch = {
             "input_ids": torch.cat((self.ids, torch.tensor([self.suffix]), actions), dim=1),
-            "pixel_values": self.prefix.pixel_values,
+            "pixel_values": self.prefix(public=True).pixel_values,
             "proprioception": self.state[None, None],
             "agent_pos_mask": torch.ones(1, 1, config.propri_dim),
             "dof_mask": self.dof_mask.expand(1, *self.noise.shape),
@@ -240,11 +257,26 @@ def costs(prompt: Prompt, options: argparse.Namespace, results: dict) -> None:
     results |= {name: stages["public chunk"][key] / stages["chunk"][key] for name, key in keys.items()}
 
 
+def figures(prompt: Prompt, options: argparse.Namespace) -> dict[str, dict]:
+    """For comparisons; the public way's steps that were not run are taken to be like those that were."""
+    wall = {name: [1e3 * one for one, _ in times] for name, times in prompt.clock.times.items()}
+    count, left = options.public_steps, options.steps - options.public_steps
+    steps = [np.mean(wall["public step"][run * count :][:count]) for run in range(options.public_runs)]
+    public = [whole + left * step for whole, step in zip(wall["public chunk"], steps)]
+    found = {"engine": wall["chunk"], "public way": public}
+    found |= {f"engine, {name}": wall[name] for name in ("last view new", "no view new")}
+    found |= {name: wall[name] for name in ("pictures", "public pictures") if name in wall}
+    made = {name: result_form.figure(times, "ms") for name, times in found.items()}
+    return {**made, "public way over engine": result_form.ratios(public, wall["chunk"])}
+
+
 ROWS = {
     "public chunk": "public way",
+    "public pictures": "  pictures to patches",
     "public vision": "  images",
     "public step": "  each step: whole sequence",
     "chunk": "engine",
+    "pictures": "  pictures to patches",
     "vision": "  images",
     "prefill": "  what is new of prefix and prompt",
     "step": "  each step: actions alone",
@@ -262,7 +294,7 @@ def show(results: dict) -> None:
     table.add_column("")
     for name in columns:
         table.add_column(name, justify="right")
-    for name, title in ROWS.items():
+    for name, title in ((name, title) for name, title in ROWS.items() if name in results["stages"]):
         stage = results["stages"][name]
         cells = [stage.get(key, "") for key in columns.values()]
         table.add_row(title, *(f"{cell:,.1f}" if isinstance(cell, float) else str(cell) for cell in cells))
@@ -292,6 +324,7 @@ def main() -> int:
     parser.add_argument("--pixels", type=int, default=252, help="a side of the square views, a multiple of 28")
     parser.add_argument("--horizon", type=int, default=32)
     parser.add_argument("--steps", type=int, default=10, help="denoising steps")
+    parser.add_argument("--pictures", action="store_true", help="begin with pictures of 640 x 480 from cameras")
     parser.add_argument("--runs", type=int, default=20, help="of the engine")
     parser.add_argument("--public-runs", type=int, help="of the public way; as many when left out")
     parser.add_argument("--public-steps", type=int, help="steps to time the public way with; --steps when left out")
@@ -326,6 +359,8 @@ def main() -> int:
         "setting": vars(setting),
         "machine": torch.cuda.get_device_name() if gpu else f"{platform.machine()}, {os.cpu_count()} CPUs",
         "threads": options.threads,
+        "choice": str(prompt.choice),
+        "figures": figures(prompt, options),
         "load": os.getloadavg()[0],
         "dtype": str(dtype).removeprefix("torch."),
         "title": f"One chunk: {parameters / 1e6:,.0f} M parameters, {setting.views} views of {setting.pixels} px, "
@@ -335,6 +370,7 @@ def main() -> int:
     if dtype == torch.bfloat16 and not gpu and not prompt.engine.way.widen:
         results["title"] += ", native"
     show(results)
+    print(f"Engine: {prompt.choice}")
     if options.json:
         options.json.write_text(json.dumps(results, indent=2) + "\n")
     return 0

@@ -21,6 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
+import result_form
 from rich.console import Console
 from rich.table import Table
 
@@ -79,15 +80,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--robots", nargs="+", default=["franka", "dual_arm"], help="profiles (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=10.0, help="of motion for each (default: %(default)s)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     args = parser.parse_args(argv)
-    table = Table("robot", "arms", "", "median ms", "99 % ms")
+    table, figures = Table("robot", "arms", "", "median ms", "99 % ms"), {}
     for name in args.robots:
         profile = load_profile(name)
         for what, times in measure(profile, args.seconds).items():
             median, high = np.percentile(times, [50, 99])
+            figures[f"{name}, {what}"] = result_form.figure(times, "ms")
             table.add_row(name, str(len(profile.arms)), what, f"{median:.2f}", f"{high:.2f}")
         table.add_section()
     Console().print(table)
+    if args.json:
+        result_form.write(args.json, figures)
     return 0
 
 

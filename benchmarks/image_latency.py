@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from wall_oss_ros.embedded import auto  # isort: skip  puts the embedded library in place where ROS 2 is missing
 
 import numpy as np
+import result_form
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
@@ -89,6 +90,9 @@ def measure(args: argparse.Namespace) -> int:
     print(f"received {len(latencies)} of about {expected:.0f}")
     print(f"latency ms: median {np.median(latencies):.2f}  p99 {np.percentile(latencies, 99):.2f}  "
           f"min {min(latencies):.2f}  max {max(latencies):.2f}")  # fmt: skip
+    if args.json:
+        figures = {f"latency at {args.width} x {args.height}": result_form.figure(latencies, "ms")}
+        result_form.write(args.json, figures, library=library, received=len(latencies), expected=expected)
     return 0
 
 
@@ -98,6 +102,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=30.0, help="images per second (default 30)")
     parser.add_argument("--width", type=int, default=640)
     parser.add_argument("--height", type=int, default=480)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     parser.add_argument("--publish", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.publish:

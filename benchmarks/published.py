@@ -23,7 +23,6 @@ import json
 import math
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import date
@@ -34,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from wall_oss_ros.commands.benching.checkout import commit
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.json_files import read_json
 from wall_oss_ros.robots.checked import checked as validated
@@ -94,7 +94,7 @@ def head(what: str, command: str, **more: Any) -> dict[str, Any]:
     about = Head(
         what=what,
         command=command,
-        commit=_commit(),
+        commit=commit(ROOT),
         date=date.today(),
         machine=Machine(**machine(), load=round(os.getloadavg()[0], 1)),
         **more,
@@ -285,20 +285,6 @@ def write_tables(path: Path, text: str) -> None:
         raise WallOSSError(f"{path} has no place for tables.", f"Write {BEGIN} and {END} where they belong.")
     before, after = page.split(BEGIN)[0], page.split(END)[1]
     path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
-
-
-# This machine, this checkout
-
-
-def _commit() -> str:
-    def git(*words: str) -> str:
-        try:
-            return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
-        except (OSError, subprocess.CalledProcessError) as error:
-            raise WallOSSError(f"git does not say which code this is: {error}.", "Run it in a checkout.") from None
-
-    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs", ":!*.md")
-    return git("rev-parse", "--short=7", "HEAD") + ("+changes" if changed else "")
 
 
 def main() -> int:

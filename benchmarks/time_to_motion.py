@@ -24,6 +24,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+import result_form  # noqa: E402
+
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, SENSOR  # noqa: E402
 
 import rclpy  # noqa: E402
@@ -96,6 +98,7 @@ def main() -> int:
     parser.add_argument("--domain", type=int, default=87, help="ROS domain of its own (default: %(default)s)")
     parser.add_argument("--model", help="a checkpoint; by default the one that ships")
     parser.add_argument("--instruction", default="put the red cube in the left tray")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     args = parser.parse_args()
     os.environ["ROS_DOMAIN_ID"] = str(args.domain)
     os.environ["PYTHONPATH"] = str(ROOT)
@@ -111,6 +114,8 @@ def main() -> int:
     for what, seconds in medians.items():
         print(f"{seconds:7.2f} s  {what}")
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    if args.json:
+        result_form.write(args.json, {what: result_form.figure([run[what] for run in runs], "s") for what in runs[0]})
     print(json.dumps({"starts": args.repeat, "machine": machine, "load": os.getloadavg()[0], **medians}))
     return 0
 

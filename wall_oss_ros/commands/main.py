@@ -28,6 +28,7 @@ COMMANDS = {
     "check": "look a robot's profile over before anything moves",
     "inspect": "show what a checkpoint holds, and what in it looks wrong",
     "test": "look the code over and run the test suite",
+    "bench": "measure this machine, and compare with the last time",
     "topic": "publish and watch topics, as ros2 topic does",
     "service": "call services, as ros2 service does",
     "action": "send goals to actions, as ros2 action does",

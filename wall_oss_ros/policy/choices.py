@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import math
 import os
-import platform
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -25,6 +22,7 @@ from wall_oss_ros.model import WallOSSConfig
 from wall_oss_ros.model.checkpoint import read_config
 from wall_oss_ros.model.weights import read_headers
 from wall_oss_ros.policy import remembered
+from wall_oss_ros.policy.machine import cores, processor, waiting
 from wall_oss_ros.policy.race import MARGIN, Race, Runner, decide
 from wall_oss_ros.policy.remembered import LONGEST, Entry
 from wall_oss_ros.policy.sample_layers import PARTS, SampleLayers, block_weights, language_weights
@@ -213,39 +211,3 @@ def _from_entry(entry: Entry, dtype: torch.dtype | None, threads: int, free: boo
     way = Way(types[entry.weights], types[entry.steps], entry.widen, entry.packed)
     fits = 1 <= entry.threads <= threads if free else entry.threads == threads
     return Runner(way, entry.threads) if fits and way in ways(dtype) else None
-
-
-@lru_cache(maxsize=1)
-def processor() -> str:
-    """The processor's name, and by what its maker tells models of one name apart."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        text = ""
-    names = ("model name", "cpu family", "model", "stepping", "CPU implementer", "CPU part")
-    lines = (re.search(rf"^{name}\s*:\s*(.+)$", text, re.MULTILINE) for name in names)
-    return " ".join(found[1].strip() for found in lines if found) or platform.processor() or platform.machine()
-
-
-def cores() -> int:
-    """How many this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def waiting() -> float | None:
-    """Seconds for which this process's threads have stood ready without a core; None where the system does not say."""
-    try:
-        files = list(Path("/proc/self/task").iterdir())
-    except OSError:
-        return None
-    total = 0
-    for file in files:
-        try:
-            total += int((file / "schedstat").read_text().split()[1])
-        except FileNotFoundError:  # a thread that has ended, or a system without
-            continue
-        except (OSError, ValueError, IndexError):
-            return None
-    return 1e-9 * total

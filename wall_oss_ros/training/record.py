@@ -5,25 +5,18 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 from collections.abc import Sequence
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
+from wall_oss_ros.policy.machine import processor_name
 from wall_oss_ros.training.recipe import Recipe
 
 
 def machine() -> dict[str, Any]:
     """What computes: the processor's name, cores, Python's version."""
-    info = Path("/proc/cpuinfo")
-    found = re.search(r"^model name\s*:\s*(.+)$", info.read_text(), re.MULTILINE) if info.exists() else None
-    return {
-        "processor": found[1].strip() if found else platform.processor() or platform.machine(),
-        "cores": os.cpu_count() or 1,
-        "python": platform.python_version(),
-    }
+    return {"processor": processor_name(), "cores": os.cpu_count() or 1, "python": platform.python_version()}
 
 
 def record(
