@@ -124,3 +124,11 @@ def test_no_branches_and_strange_numbers_are_refused():
     data = dataset(**{"branches.subtask_index": np.full((ROWS, COUNT), 7)})
     with pytest.raises(WallOSSError, match="episode 0: branches.subtask_index 7 stands in no table"):
         data.acting(np.random.default_rng(0), 0, 1)
+
+
+def test_branches_without_their_table_of_subtasks_are_refused():
+    """As lerobot's own edits leave them: an instruction would be trained where a subtask was meant."""
+    recordings = Recordings([table(subtask_index=np.full(ROWS, -1))], tasks=TASKS, subtasks={}, fps=FPS)
+    with pytest.raises(WallOSSError, match="no table of what branches call for") as caught:
+        RecordedDataset(recordings, mapping(CONTENT), "mine.yaml", PROFILE, held_out=0.0)
+    assert "copy it from the dataset that was edited" in caught.value.hint

@@ -69,12 +69,18 @@ def without_lost_subtasks(folder: Path, info: Info) -> Info:
     return read_info(folder)
 
 
-def check_subtasks(folder: Path, info: Info) -> None:
-    """New subtasks would get numbers that rows have already, if the table of subtasks is lost.
+def check_can_go_on(folder: Path, info: Info) -> None:
+    """Pictures of distances are not written here; and new subtasks would get numbers that rows have already, if the
+    table of subtasks is lost.
 
     Raises:
-        WallOSSError: it is.
+        WallOSSError: there are such pictures, or it is.
     """
+    if depths := [key for key, feature in info.features.items() if feature.depth]:
+        raise WallOSSError(
+            f"{folder} has pictures of distances ({', '.join(depths)}), which are not written here.",
+            "Go on with it in lerobot, or make a dataset without them.",
+        )
     if SUBTASK_INDEX not in info.features or (folder / SUBTASKS).exists():
         return
     for path in sorted((folder / "data").rglob("*.parquet")):

@@ -34,7 +34,7 @@ from wall_oss_ros.data.lerobot.layout import (
     read_feature,
     read_info,
 )
-from wall_oss_ros.data.lerobot.resume import check_subtasks, gathered_anew, leftovers_removed, without_lost_subtasks
+from wall_oss_ros.data.lerobot.resume import check_can_go_on, gathered_anew, leftovers_removed, without_lost_subtasks
 from wall_oss_ros.data.lerobot.schema import LANGUAGE_FEATURES, entry_values
 from wall_oss_ros.data.lerobot.table_files import TableFiles
 from wall_oss_ros.data.lerobot.video_files import VideoFiles
@@ -232,11 +232,6 @@ class LeRobotWriter:
             raise WallOSSError(f"{self.folder} has {self.info.fps:g} frames a second, not {fps:g}.")
         if robot is not None and self.info.robot_type not in (None, robot):
             raise WallOSSError(f"{self.folder} is of the robot {self.info.robot_type}, not {robot}.")
-        if depths := [key for key, feature in self.features.items() if feature.depth]:
-            raise WallOSSError(
-                f"{self.folder} has pictures of distances ({', '.join(depths)}), which are not written here.",
-                "Go on with it in lerobot, or make a dataset without them.",
-            )
         for key in sorted({*self.features, *(features or {})}) if features is not None else ():
             here, there = self.features.get(key), features.get(key)
             if here is None or there is None or here[:2] != there[:2]:
@@ -249,7 +244,7 @@ class LeRobotWriter:
         self._rate = Fraction(self.info.fps).limit_denominator(100_000)
         self._tables = TableFiles(self.folder, self.info)
         leftovers_removed(self.folder, self.info, self._tables)
-        check_subtasks(self.folder, self.info)
+        check_can_go_on(self.folder, self.info)
         self._whole = gathering(self.features, KEPT)
         gathered_anew(self.folder, self._whole)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from wall_oss_ros.data.dataset import ActingSample
 from wall_oss_ros.data.lerobot.branches import ACTION, KNOWN, SUBTASK, TASK, WEIGHT
+from wall_oss_ros.data.lerobot.language import LOST_TABLE
 from wall_oss_ros.data.mapping.columns import Columns
 from wall_oss_ros.data.mapping.language import EpisodeWords, cleaned
 from wall_oss_ros.data.mapping.motion import Motion
@@ -42,6 +43,8 @@ class BranchReader:
             raise columns.error(
                 "branches", f"{dataset.folder} has no column {missing[0]}", "Leave branches out: there are none."
             )
+        if not dataset.subtasks:
+            raise columns.error("branches", f"{dataset.folder} has no table of what branches call for", LOST_TABLE)
         if not isinstance(mapping.action, Actions):
             raise columns.error("branches", "action is next_state, which branches do not have", "Map actions.")
         if mapping.action.base is not None:
