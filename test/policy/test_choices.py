@@ -260,6 +260,22 @@ def test_a_busy_machine_decides_nothing_that_lasts(machine):
     assert not remembered.place().exists()
 
 
+def test_a_small_network_is_not_measured_where_all_starts_at_once(machine, monkeypatch):
+    """What waited before it came to that would measure nothing that lasts, start after start."""
+    monkeypatch.setattr(choices, "has_waited", lambda: True)
+    made = machine({PACKED: 0.010, PLAIN: 0.002}, busy=True)
+    found = choices.choose(TINY, CPU, threads=1)
+    assert (found.way, found.threads) == (PACKED, 1) and "too busy" in found.why and not made.runs
+    monkeypatch.setattr(choices, "SMALL", choices.numbers_in_layers(TINY))  # now it is large enough
+    assert choices.choose(TINY, CPU, threads=1).way == PLAIN and made.runs
+
+
+@pytest.mark.parametrize("waited, long", [(None, False), (0.0, False), (1e6, True)])
+def test_a_process_has_waited_by_the_time_it_had_a_core(monkeypatch, waited, long):
+    monkeypatch.setattr(choices, "waiting", lambda: waited)
+    assert choices.has_waited() is long
+
+
 def broken(text):
     return lambda file: file.write_text(text)
 

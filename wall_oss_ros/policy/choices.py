@@ -37,6 +37,8 @@ BUSY = 0.05
 """Of the time of a measurement: waiting for a core longer than that, it is not worth remembering."""
 BUSY_GAIN = 2.0
 """Times faster that something must be on a busy machine to be taken all the same."""
+SMALL = 50_000_000
+"""Numbers in the layers of a network that answers soon enough in any way: on a busy machine it is not measured."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,8 @@ def choose(
     entry = remembered.recall(asked)
     if entry is not None and (found := _from_entry(entry, dtype, now, free)):
         return Choice(found.way, found.threads, f"{entry.why} (measured before)")
+    if numbers_in_layers(config) < SMALL and has_waited():
+        return Choice(usual, threads, "the usual; the machine is too busy to measure for a small network")
     try:
         chosen, gain, why, busy = measured(config, dtype, now, free)
     except (RuntimeError, MemoryError, WallOSSError) as error:  # such as too little memory
@@ -145,6 +149,11 @@ def measured(
     return chosen, gain, reason(race, found, usual, chosen, ratio), busy
 
 
+def has_waited() -> bool:
+    """Whether this process has so far stood ready without a core for longer than ``BUSY`` of the time it had one."""
+    return (waiting() or 0.0) > BUSY * time.process_time()
+
+
 def _clock(threads: int) -> Callable[[], float]:
     """One thread's own time leaves out what others do meanwhile; of several, the slowest counts."""
     return time.thread_time if threads == 1 else time.perf_counter
@@ -159,9 +168,12 @@ def _stopwatch(config: WallOSSConfig, threads: int) -> Callable[[], float]:
 
 def budget(config: WallOSSConfig) -> float:
     """Seconds after which no further run begins: 0.2 for small networks, 2 for 4 B."""
-    vision, weights = config.vision, config.num_hidden_layers * language_weights(config)
-    numbers = weights + vision.depth * block_weights(config)
-    return min(MOST_SECONDS, LEAST_SECONDS + numbers / 2e9)
+    return min(MOST_SECONDS, LEAST_SECONDS + numbers_in_layers(config) / 2e9)
+
+
+def numbers_in_layers(config: WallOSSConfig) -> int:
+    """The weights of all layers, without vocabulary and heads."""
+    return config.num_hidden_layers * language_weights(config) + config.vision.depth * block_weights(config)
 
 
 def reason(race: Race, found: Sequence[Way], usual: Runner, chosen: Runner, ratio: float) -> str:
