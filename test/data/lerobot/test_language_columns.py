@@ -241,6 +241,8 @@ def test_check_tells_what_lerobot_could_not_tell_apart(tmp_path, capsys):
         entry = {"role": "user", "content": "where?", "style": "vqa", "camera": VIEW, "tool_calls": None}
         said = [[]] * len(columns["index"])
         said[0] = [{**entry, "content": f"{n}?"} for n in range(2 if number == 1 else 1)]
+        if number == 0:  # as lerobot's annotation asks about each view
+            said[0] += [{**entry, "content": "0?", "camera": "observation.images.other"}]
         further = ["", "[", *[""] * (len(said) - 2)] if number == 3 else [""] * len(said)
         return {**columns, EVENTS: said, FURTHER: further}
 
@@ -249,8 +251,13 @@ def test_check_tells_what_lerobot_could_not_tell_apart(tmp_path, capsys):
     assert main(["data", "check", str(tmp_path / "set"), "--json"]) == 1
     findings = [one for one in json.loads(capsys.readouterr().out)["findings"] if one["check"] == "language"]
     findings.sort(key=lambda one: one["episode"])
-    assert [(one["level"], one["episode"], one["frame"]) for one in findings] == [("warning", 1, 0), ("error", 3, 1)]
-    assert "'1?' (vqa)" in findings[0]["what"] and "list of entries in JSON" in findings[1]["what"]
+    assert [(one["level"], one["episode"], one["frame"]) for one in findings] == [
+        ("note", 0, 0),
+        ("warning", 1, 0),
+        ("error", 3, 1),
+    ]
+    assert "do not name role and view" in findings[0]["what"] and "role" not in findings[1]["what"]
+    assert "'1?' (vqa)" in findings[1]["what"] and "list of entries in JSON" in findings[2]["what"]
 
 
 def test_relabelling_leaves_frames_without_a_subtask_alone(tmp_path):

@@ -213,6 +213,16 @@ def test_words_that_it_cannot_tell_apart_stop_its_recipes(tmp_path):
     )
     with pytest.raises(AssertionError, match="Ambiguous resolver"):
         peer("render", tmp_path / "set", RECIPE)
+    staged[1]["camera"] = "observation.images.other"
+    peer("annotate", tmp_path / "set", {"0": staged})
+    with pytest.raises(AssertionError, match="Ambiguous resolver"):
+        peer("render", tmp_path / "set", RECIPE)
+    query = f"emitted_at(t, style=vqa, role=user, camera={VIEW})"
+    turns = [
+        {"role": "user", "content": "${vqa_query}", "stream": "high_level", "if_present": "vqa_query", "target": True}
+    ]
+    found = peer("render", tmp_path / "set", {"bindings": {"vqa_query": query}, "messages": turns})
+    assert found[5] == [{"role": "user", "content": "0?"}], "a recipe that names the view tells them apart"
     assert len(open_dataset(tmp_path / "set").language(0).events) == 2
     assert sum(LENGTHS) == len(open_dataset(tmp_path / "set"))
 

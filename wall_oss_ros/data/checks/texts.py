@@ -231,11 +231,13 @@ def _language(rows: Rows) -> Iterator[Finding]:
                     break
                 surplus = told_apart(said)[1] if name == EVENTS else held_apart(said)
                 if surplus:
+                    named = {(one.style, one.role, one.camera) for one in said}  # as a recipe could, too
+                    apart = name == EVENTS and len(named) == len(said)
                     yield Finding(
-                        "warning",
+                        "note" if apart else "warning",
                         "language",
-                        f"Recipes of lerobot 0.6 stop at this frame: beside others they cannot tell which "
-                        f"{surplus[-1].content!r:.80} ({surplus[-1].style}) is.",
+                        f"Recipes of lerobot 0.6{' that do not name role and view' if apart else ''} stop here: "
+                        f"beside others they cannot tell which {surplus[-1].content!r:.80} ({surplus[-1].style}) is.",
                         f"Leave one of a kind to a frame; further events go into {FURTHER}.",
                         rows.episode,
                         at,
