@@ -37,6 +37,8 @@ def test_the_shipped_checkpoint_is_shown_and_not_suspected(capsys):
     assert main(["inspect", str(data_path("models/wall-oss-tiny"))]) == 0
     shown = capsys.readouterr().out
     assert "Nothing suspicious was found." in shown
+    main(["inspect", str(data_path("models/wall-oss-tiny")), "--quick"])
+    assert "On this machine" not in capsys.readouterr().out
     assert "On this machine, with one thread: Computes in float32" in shown
     for words in ("action expert", "face_view", "front view", "follow_right_gripper", "<|propri|>", "config.json"):
         assert words in shown

@@ -4,6 +4,7 @@
 import json
 import os
 import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -251,13 +252,18 @@ def test_a_choice_is_measured_once_for_a_machine_and_a_network(machine, monkeypa
 def test_a_busy_machine_decides_nothing_that_lasts(machine):
     machine({PACKED: 0.010, PLAIN: 0.007}, busy=True)
     found = choices.choose(TINY, CPU, threads=1)
-    assert found.way == PACKED and "on a busy machine float32, plain, 1 thread seemed 1.43 times faster" in found.why
-    machine({PACKED: 0.010, PLAIN: 0.002}, busy=True)
-    found = choices.choose(TINY, CPU, threads=1)
-    assert found.way == PLAIN and "not remembered" in found.why
-    machine(busy=True)
-    assert "not remembered" in choices.choose(TINY, CPU, threads=1).why
-    assert not remembered.place().exists()
+    assert found.way == PACKED and "the usual; float32, plain, 1 thread seemed 1.43 times faster" in found.why
+    assert found.why.endswith("(measured now, on a busy machine: for a day)")
+    assert choices.choose(TINY, CPU, threads=1).why.endswith("(measured before)")
+    made = machine({PACKED: 0.010, PLAIN: 0.002}, busy=True)
+    found = choices.choose(TINY, CPU, threads=1, disturbed=False)
+    assert (found.way, made.built) == (PLAIN, 1), "so far ahead that it counts all the same"
+    (entry,) = remembered._entries().values()
+    for late, known in ((0.0, True), (remembered.A_DAY + 60, False), (-60.0, False)):
+        assert (remembered.recall(entry.asked, now=lambda late=late: time.time() + late) is not None) == known
+    made = machine({PACKED: 0.010, PLAIN: 0.007})
+    assert choices.choose(TINY, CPU, threads=1, disturbed=False).why.endswith("(measured now)")
+    assert remembered.recall(entry.asked, disturbed=False, now=lambda: time.time() + 1e9).packed is False
 
 
 def test_a_small_network_is_not_measured_where_all_starts_at_once(machine, monkeypatch):
@@ -266,6 +272,9 @@ def test_a_small_network_is_not_measured_where_all_starts_at_once(machine, monke
     made = machine({PACKED: 0.010, PLAIN: 0.002}, busy=True)
     found = choices.choose(TINY, CPU, threads=1)
     assert (found.way, found.threads) == (PACKED, 1) and "too busy" in found.why and not made.runs
+    assert choices.choose(TINY, CPU, threads=1, disturbed=False).way == PLAIN, "a person has asked"
+    remembered.place().unlink()
+    made.runs.clear()
     monkeypatch.setattr(choices, "SMALL", choices.numbers_in_layers(TINY))  # now it is large enough
     assert choices.choose(TINY, CPU, threads=1).way == PLAIN and made.runs
 
@@ -301,7 +310,8 @@ def changed(**changes):
         changed(threads=0), changed(threads=True), changed(threads=4096), changed(threads="1"), changed(threads=2),
         changed(weights="float8"), changed(weights="bfloat16", steps="bfloat16", packed=True), changed(widen=True),
         changed(widen=1), changed(asked={}), changed(why="\x1b[31mred"), changed(why="x" * 5000), changed(extra=1),
-        changed(steps="bfloat16"), changed(asked={"processor": "another"}), changed(why=""),
+        changed(steps="bfloat16"), changed(until=0.0), changed(until="never"), changed(until=float("nan")),
+        changed(until=4e9), changed(asked={"processor": "another"}), changed(why=""),
     ],
 )  # fmt: skip
 def test_a_file_that_says_nothing_sensible_is_measured_and_written_anew(machine, damage):
@@ -317,16 +327,16 @@ def test_where_nothing_can_be_written_it_is_measured_each_time(machine, monkeypa
     made = machine()
     (tmp_path / "cache").write_text("a file where a folder should be")
     for number in (1, 2):
-        assert choices.choose(TINY, CPU, threads=1).why.endswith("could not be remembered)")
+        assert choices.choose(TINY, CPU, threads=1).why.endswith("cannot be remembered)")
         assert made.built == number
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
     remembered.place().mkdir(parents=True)  # a folder where the file should be
-    assert choices.choose(TINY, CPU, threads=1).why.endswith("could not be remembered)")
+    assert choices.choose(TINY, CPU, threads=1).why.endswith("cannot be remembered)")
     assert os.listdir(remembered.place().parent) == ["choices.json"], "no half of a file stays behind"
     monkeypatch.setattr(remembered.Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # which XDG says to ignore
     assert remembered.place() is None
-    assert choices.choose(TINY, CPU, threads=1).why.endswith("could not be remembered)")
+    assert choices.choose(TINY, CPU, threads=1).why.endswith("cannot be remembered)")
 
 
 def test_writers_at_the_same_time_leave_a_whole_file(machine):

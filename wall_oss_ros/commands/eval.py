@@ -70,6 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--reasoning",
+        type=text,
         choices=REASONING,
         default="subtask",
         help="what the model does before the robot moves, as the planner's parameter has it (default: %(default)s)",

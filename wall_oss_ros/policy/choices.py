@@ -34,7 +34,7 @@ LEAST_SECONDS, MOST_SECONDS = 0.2, 2.0
 EMULATED = 2.0
 """Times float32's time for a small product: from there on bfloat16 is not tried."""
 BUSY = 0.05
-"""Of the time of a measurement: waiting for a core longer than that, it is not worth remembering."""
+"""Of the time of a measurement: where threads wait for a core longer than that, it is remembered for a day only."""
 BUSY_GAIN = 2.0
 """Times faster that something must be on a busy machine to be taken all the same."""
 SMALL = 50_000_000
@@ -66,6 +66,7 @@ def choose(
     dtype: torch.dtype | None = None,
     threads: int | None = None,
     numbers: int | None = None,
+    disturbed: bool = True,
 ) -> Choice:
     """Decides, by what is remembered or by a measurement of 0.2 to 2 s.
 
@@ -75,6 +76,8 @@ def choose(
             has now or fewer.
         numbers: that the checkpoint's files hold: a config.json that promises more is not measured, for loading will
             refuse it. None takes its word.
+        disturbed: whether what was measured on a busy machine, within the last day, will do; and whether small networks
+            may go without a measurement there. Not so where a person asks for one.
     """
     if device.type != "cpu":
         return Choice(usual_way(dtype or torch.bfloat16, device), threads, "the usual on a GPU, where none is measured")
@@ -88,10 +91,10 @@ def choose(
         return Choice(usual, threads, "the usual; one layer of its config.json is larger than all weights")
     now, free = threads or torch.get_num_threads(), threads is None and "OMP_NUM_THREADS" not in os.environ
     asked = question(config, dtype, now, free)
-    entry = remembered.recall(asked)
+    entry = remembered.recall(asked, disturbed)
     if entry is not None and (found := _from_entry(entry, dtype, now, free)):
         return Choice(found.way, found.threads, f"{entry.why} (measured before)")
-    if numbers_in_layers(config) < SMALL and has_waited():
+    if disturbed and numbers_in_layers(config) < SMALL and has_waited():
         return Choice(usual, threads, "the usual; the machine is too busy to measure for a small network")
     try:
         chosen, gain, why, busy = measured(config, dtype, now, free)
@@ -99,19 +102,25 @@ def choose(
         said = (str(error).splitlines() or [type(error).__name__])[0]
         return Choice(usual, threads, f"the usual; measuring failed: {said[:100].rstrip('.')}")
     if busy and 1 < gain < BUSY_GAIN:
-        return Choice(usual, now, f"the usual; on a busy machine {chosen} seemed {why}")
-    if busy:
-        return Choice(chosen.way, chosen.threads, f"{why} (measured on a busy machine, and not remembered)")
+        why, chosen = f"the usual; {chosen} seemed {why}", Runner(usual, now)
+    until = time.time() + remembered.A_DAY if busy else None
     way: dict[str, object] = {"weights": SHORT[chosen.way.weights], "steps": SHORT[chosen.way.steps]}
     way |= {"widen": chosen.way.widen, "packed": chosen.way.packed}
     kept = remembered.remember(
-        Entry.model_validate({"asked": asked, **way, "threads": chosen.threads, "why": why[:LONGEST]})
+        Entry.model_validate({"asked": asked, **way, "threads": chosen.threads, "why": why[:LONGEST], "until": until})
     )
-    return Choice(chosen.way, chosen.threads, f"{why} (measured now{'' if kept else ', and could not be remembered'})")
+    when = (
+        f"measured now{', on a busy machine: for a day' if busy else ''}{'' if kept else '; it cannot be remembered'}"
+    )
+    return Choice(chosen.way, chosen.threads, f"{why} ({when})")
 
 
 def choose_for(
-    folder: Path, device: torch.device, dtype: torch.dtype | None = None, threads: int | None = None
+    folder: Path,
+    device: torch.device,
+    dtype: torch.dtype | None = None,
+    threads: int | None = None,
+    disturbed: bool = True,
 ) -> Choice:
     """The same for a checkpoint, whose weights are not read.
 
@@ -119,7 +128,7 @@ def choose_for(
         WallOSSError: its config.json or its files cannot be used.
     """
     numbers = sum(math.prod(header.shape) for header in read_headers(folder).values())
-    return choose(read_config(folder), device, dtype, threads, numbers)
+    return choose(read_config(folder), device, dtype, threads, numbers, disturbed)
 
 
 def measured(

@@ -141,7 +141,7 @@ class Policy:
         device = as_device(device)
         check_dtype(dtype)
         if threads is not None:
-            threads = whole_number("threads", threads, 1, 4096, "Give a number of cores, or None.")
+            torch.set_num_threads(whole_number("threads", threads, 1, 4096, "Give a number of cores, or None."))
         folder: Path = locate(path)
         if not isinstance(profile, RobotProfile | None):
             raise WallOSSError(f"The profile is {type(profile).__name__}.", "Give robots.profile.load_profile(name).")
@@ -149,7 +149,7 @@ class Policy:
             robot = require_fit(folder, profile, robot)
         check_backend(attention, device, dtype or (torch.float32 if device.type == "cpu" else torch.bfloat16))
         choice = choose_for(folder, device, dtype, threads)
-        if choice.threads is not None and choice.threads != torch.get_num_threads():
+        if threads is None and choice.threads not in (None, torch.get_num_threads()):
             torch.set_num_threads(choice.threads)
         model = WallOSS.from_pretrained(folder, device, choice.way.weights)
         model.set_attention_backend(attention)

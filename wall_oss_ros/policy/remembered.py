@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -21,6 +22,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.json_files import read_json
 
+A_DAY = 86400.0
+"""Seconds for which something is kept that was measured on a busy machine."""
 Type = Literal["float32", "bfloat16"]
 MOST_BYTES, MOST_ENTRIES, LONGEST = 1 << 20, 50, 1000
 _VERSION = 1
@@ -34,6 +37,7 @@ class Entry(BaseModel):
         weights, steps, widen, packed: see :class:`~wall_oss_ros.policy.ways.Way`.
         threads: of torch.
         why: in words.
+        until: s since 1970, for what was measured on a busy machine; None where it was quiet.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -44,6 +48,7 @@ class Entry(BaseModel):
     widen: bool
     packed: bool
     threads: Annotated[int, Field(ge=1, le=4096)]
+    until: Annotated[float, Field(allow_inf_nan=False)] | None = None
     why: Annotated[str, Field(min_length=1, max_length=LONGEST, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
@@ -57,10 +62,19 @@ def place() -> Path | None:
     return folder / "wall_oss_ros" / "choices.json"
 
 
-def recall(asked: Mapping[str, str | int]) -> Entry | None:
-    """What was chosen on this machine for this network; None where nothing is known."""
+def recall(
+    asked: Mapping[str, str | int], disturbed: bool = True, now: Callable[[], float] = time.time
+) -> Entry | None:
+    """What was chosen on this machine for this network; None where nothing is known.
+
+    Args:
+        disturbed: whether what was measured on a busy machine, within the last day, will do.
+    """
     found = _entries().get(_key(asked))
-    return found if found is not None and found.asked == dict(asked) else None
+    if found is None or found.asked != dict(asked):
+        return None
+    fresh = found.until is None or (disturbed and 0 <= found.until - now() <= A_DAY)  # and not from a clock ahead
+    return found if fresh else None
 
 
 def remember(entry: Entry) -> bool:

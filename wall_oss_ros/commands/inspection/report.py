@@ -133,7 +133,7 @@ def inspect(path, robot: str | None = None, read_weights: bool = True) -> Report
                 shown[what] = entries(config.agent_pos_config if what == "state" else config.dof_config, normalizer)
         report.suspicious += _statistic_suspicions(config, robots, headers, robot)
     if read_weights:
-        report.computing = str(choose_for(folder, torch.device("cpu"), threads=1))
+        report.computing = str(choose_for(folder, torch.device("cpu"), threads=1, disturbed=False))
         report.suspicious += [f"weights: {what}" for what in weights.suspicions(headers)]
     return report
 
