@@ -23,6 +23,7 @@ import json, os, subprocess, sys, time
 what, file = sys.argv[1], sys.argv[sys.argv.index("--json") + 1]
 here = os.path.dirname(os.path.abspath(__file__))
 open(os.path.join(here, "ran"), "a").write(" ".join(sys.argv[1:-2]) + "\\n")
+open(os.path.join(here, "waiting"), "w").write(os.environ.get("OMP_WAIT_POLICY", ""))
 if what == "hangs":
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     open(os.path.join(here, "pids"), "w").write(f"{os.getpid()} {child.pid}")
@@ -64,6 +65,13 @@ def folder(tmp_path, monkeypatch):
 def steady(folder, *figures, **named) -> None:
     content = {"figures": {f"time {n}": one for n, one in enumerate(figures)} | named, "threads": 2}
     (folder / "steady.json").write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(("policy", "left"), [("PASSIVE", ""), ("ACTIVE", "ACTIVE")])
+def test_a_program_alone_does_not_wait_as_nodes_do(folder, monkeypatch, policy, left):
+    monkeypatch.setenv("OMP_WAIT_POLICY", policy)
+    assert running.run(catalogue.BENCHMARKS["steady"], folder, True).figures
+    assert (folder / "waiting").read_text() == left
 
 
 def test_a_run_is_written_and_shown(folder, capsys, tmp_path):

@@ -59,6 +59,8 @@ def _wait(command: list[str], root: Path, output, limit: float) -> int | None:
     """The exit status; None where the time was over. Nothing that it has started is left behind."""
     path = os.pathsep.join(part for part in (str(root), os.environ.get("PYTHONPATH", "")) if part)
     environment = {**os.environ, "PYTHONPATH": path}
+    if environment.get("OMP_WAIT_POLICY") == "PASSIVE":  # ./wall-oss sets it, for nodes beside each other; here is one
+        del environment["OMP_WAIT_POLICY"]  # program alone, which it would slow down, and time_to_motion sets it itself
     process = subprocess.Popen(
         command, cwd=root, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
         start_new_session=True,
