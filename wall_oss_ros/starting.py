@@ -31,6 +31,7 @@ NODES = (
 _ELSEWHERE = {"page": "wall_oss_ros.page.node"}  # than in wall_oss_ros.nodes
 _USUAL = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
 _before: dict[signal.Signals, object] = {}
+_waited_for: int | None = None  # a pipe's end, which is closed once the process works
 
 
 def __getattr__(name: str) -> Callable[[], int]:
@@ -64,6 +65,20 @@ def imports() -> Iterator[None]:
         gc.freeze()
         if collects:
             gc.enable()
+
+
+def tell_by(pipe: int) -> None:
+    """Somebody waits for the end of this pipe, which comes once the process works, or ends."""
+    global _waited_for
+    _waited_for = pipe
+
+
+def works() -> None:
+    """Called when the process has started, and does what it is there for."""
+    global _waited_for
+    if _waited_for is not None:
+        os.close(_waited_for)
+        _waited_for = None
 
 
 def runs_as_module() -> bool:

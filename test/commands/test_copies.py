@@ -27,6 +27,8 @@ MODULES = {
     "raising": "def main():\n    raise ValueError('no such wheel')",
     "absent_names": "import nothing_of_that_name",
     "sleeper": "import time\ndef main():\n    print('up', flush=True)\n    time.sleep(300)",
+    "working": "import time\nfrom wall_oss_ros import starting\ndef main():\n    print('up', flush=True)\n"
+    "    starting.works()\n    time.sleep(300)",
     "stubborn": "import signal, time\ndef main():\n    [signal.signal(s, signal.SIG_IGN) for s in (2, 15)]\n"
     "    print('up', flush=True)\n    time.sleep(300)",
     "farewell": "import atexit\ndef main():\n    atexit.register(print, 'goodbye')\n    return 0",
@@ -129,6 +131,21 @@ def test_leaving_ends_all_even_the_stubborn(parent):
     assert not any(psutil.pid_exists(int(pid)) for pid in pids.split())
 
 
+def test_a_copy_is_waited_for_until_it_works_or_ends(parent):
+    """No time is set: that of a wait that nothing ends is longer than the test may take."""
+    out = parent("""
+        with Processes(folder, copies=True) as processes:
+            for name in ("working", "failing"):
+                processes.start(name, name)
+                processes.wait(name, 1000.0)
+                print((folder / f"{name}.log").read_text().splitlines()[0])
+            processes.start("sleeper", "sleeper")
+            processes.wait("sleeper", 0.1)  # says nothing
+            print(processes._running["working"].poll(), processes._running["sleeper"].poll())
+    """)
+    assert out.splitlines() == ["up", "some log", "None None"]
+
+
 def test_killing_the_parent_leaves_nobody(parent):
     process = parent(
         """
@@ -169,7 +186,7 @@ def test_what_run_copies_has_no_thread_and_nothing_that_only_one_node_needs(tmp_
             os._exit(0)
 
         processes.Processes.start = told
-        main.main(["run", "--headless", "--domain", "231", "put the red cube in the left tray"])
+        main.main(["run", "--headless", "--json", "--domain", "231", "put the red cube in the left tray"])
     """
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=tmp_path, env=environment,
@@ -179,6 +196,29 @@ def test_what_run_copies_has_no_thread_and_nothing_that_only_one_node_needs(tmp_
     tops = {module.split(".")[0] for module in modules}
     assert {"numpy", "pinocchio", "pydantic", "rclpy"} <= tops
     assert not tops & {"torch", "transformers", "tokenizers", "mujoco", "OpenGL", "scipy", "viser", "rich", "PIL"}
+
+
+@pytest.mark.parametrize("cores", [2, 64])
+def test_on_few_cores_the_robots_side_starts_one_by_one_beside_the_model(tmp_path, cores):
+    code = f"""
+        import os
+        from wall_oss_ros.commands import main, processes
+        from wall_oss_ros.policy import machine
+
+        def start(self, name, *_):
+            print(name, flush=True)
+            if name == "plan_markers":
+                os._exit(0)
+
+        machine.cores = lambda: {cores}
+        processes.Processes.start, processes.Processes.wait = start, lambda self, name, _: print("up:", name)
+        main.main(["run", "--headless", "--json", "--domain", "231", "put the red cube in the left tray"])
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=tmp_path, text=True, capture_output=True,
+                          env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=100)  # fmt: skip
+    names = ["model", "control", "perception", "simulated_robot", "plan_markers"]
+    waits = [line for name in names[1:4] for line in (name, f"up: {name}")]
+    assert done.stdout.splitlines() == (names if cores == 64 else ["model", *waits, "plan_markers"]), done.stderr
 
 
 def test_elsewhere_processes_are_started_anew(tmp_path, monkeypatch):

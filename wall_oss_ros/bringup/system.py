@@ -109,12 +109,12 @@ def system(
             simulated["camera_rate_hz"] = profile.simulation.camera_rate_hz * speed
         # The driver of a real robot is not in our namespace either.
         simulators = [replace(_node("simulated_robot", simulated), namespace="")]
-    specs = [  # what takes longest to start comes first
+    specs = [  # what takes longest to start comes first; a simulation takes its share of the cores as soon as it runs
         replace(_node("model", thinking), nodes=THINKING),
         *(_node(name, thinking) for name in THINKING),
-        *simulators,
         _node("control", moving | ({} if state is None else {"stop_record": str(state / "stop.json")})),
         _node("perception", common),
+        *simulators,
         _node("plan_markers", common | {"text_z": _ABOVE + max(one.arm.workspace.max[2] for one in profile.arms)}),
     ]
     return _override([spec for spec in specs if spec.name in wanted], parameters or {})

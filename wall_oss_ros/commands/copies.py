@@ -6,6 +6,7 @@ from __future__ import annotations
 import atexit
 import ctypes
 import os
+import select
 import signal
 import sys
 import threading
@@ -50,6 +51,7 @@ class Copy:
     ):
         if threading.active_count() > 1:
             raise RuntimeError("A process with threads is not copied: one of them may hold a lock.")
+        self._works, told = os.pipe()
         sys.stdout.flush()  # or what waits to be written would be written twice
         sys.stderr.flush()
         self.returncode: int | None = None
@@ -58,9 +60,15 @@ class Copy:
         try:
             self.pid = os.fork()
             if self.pid == 0:
+                starting.tell_by(told)
                 _be(name, module, arguments, log, begin, before)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        os.close(told)
+
+    def wait(self, seconds: float) -> None:
+        """Returns when it says that it works (``starting.works``), when it has ended, or after that time."""
+        select.select([self._works], [], [], seconds)
 
     def poll(self) -> int | None:
         """``returncode``, after a look whether it has ended."""

@@ -57,6 +57,11 @@ class Processes:
                 preexec_fn=begin,
             )
 
+    def wait(self, name: str, seconds: float) -> None:
+        """Returns when a copy works, when it has ended, or after that time; for a new Python at once."""
+        if isinstance(process := self._running[name], Copy):
+            process.wait(seconds)
+
     def pid(self, name: str) -> int:
         """Process id of one of them."""
         return self._running[name].pid

@@ -108,6 +108,7 @@ def main(args: argparse.Namespace) -> int:
         from wall_oss_ros.commands.domain import ClaimedDomain, set_domain
         from wall_oss_ros.commands.instruction import choose
         from wall_oss_ros.commands.processes import Processes
+        from wall_oss_ros.policy.machine import cores
         from wall_oss_ros.robots.profile import load_profile
         from wall_oss_ros.sim.registry import task_of
 
@@ -130,18 +131,21 @@ def main(args: argparse.Namespace) -> int:
             from wall_oss_ros.nodes.shared import prepare
 
             prepare()  # once for all: they begin as copies
-        for spec in specs:
-            processes.start(spec.name, spec.module, spec.arguments())
-        if recorder:
-            processes.start("record", "wall_oss_ros.commands.main", recorder)
-        if not args.headless:
-            processes.start("viewer", "wall_oss_ros.page.node", viewer_arguments(args.port, args.robot, instruction))
         out = sys.stderr if args.json else sys.stdout
         print(f"WALL-OSS · {args.robot}, simulated, scene {seed} · logs in {logs}", file=out, flush=True)
         if args.record:
             print(f"recorded in {args.record}", file=out, flush=True)
         if not args.headless:
             print(f"page: http://127.0.0.1:{args.port}", file=out, flush=True)
+        one_by_one = cores() < len(specs)
+        for spec in specs:
+            processes.start(spec.name, spec.module, spec.arguments())
+            if one_by_one and spec.name != "model":  # which takes longest, and has a core for itself meanwhile
+                processes.wait(spec.name, START_LIMIT / len(specs))
+        if recorder:
+            processes.start("record", "wall_oss_ros.commands.main", recorder)
+        if not args.headless:
+            processes.start("viewer", "wall_oss_ros.page.node", viewer_arguments(args.port, args.robot, instruction))
         # Only now what they do not need: they start meanwhile.
         with starting.imports():
             from rich.console import Console

@@ -62,6 +62,7 @@ def run(
         for node in nodes:
             node.autostart()
         _spare_collections()
+        starting.works()
         if own_signals:
             ending.spin(executor)
             limit = time.monotonic() + (_FAREWELL if last_words else 0.0)
