@@ -93,7 +93,7 @@ def killed_at(monkeypatch, step: int) -> None:
 
 @pytest.mark.parametrize("step", [1, 3, 5])
 def test_a_run_that_is_killed_at_any_step_goes_on_with_the_same_curve(folder, monkeypatch, step):
-    made = recipe(folder, ema=0.9, open_loop_episodes=0)
+    made = recipe(folder, ema=0.9, open_loop_episodes=0, augment={"noise": [0, 9], "shift": 0.1} if step == 3 else None)
     run(made, folder / "whole")
     with monkeypatch.context() as patched, pytest.raises(Killed):
         killed_at(patched, step)

@@ -34,6 +34,7 @@ from wall_oss_ros.training.trainer import Trainer
 
 TEST = Path(__file__).parents[1]
 STAGES = {"trains": "all", "batch": 5, "accumulate": 2}
+AUGMENT = {"brightness": [0.7, 1.3], "noise": [0.0, 8.0], "shift": 0.1, "scale": [0.9, 1.1]}
 LORA = {
     "lora": {"rank": 2, "dropout": 0.0}, "precision": "bfloat16", "checkpoint_activations": True, "start": "base",
     "model": None, "vocab_size": None,
@@ -92,7 +93,7 @@ def asked(folder: Path) -> dict:
 def test_two_processes_train_as_one_and_go_on_from_each_others_saves(tmp_path, monkeypatch):
     lay_out(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
-    made, file = named(tmp_path, "whole", STAGES, ema=0.9, clip=0.5, open_loop_episodes=0)
+    made, file = named(tmp_path, "whole", STAGES, ema=0.9, clip=0.5, open_loop_episodes=0, augment=AUGMENT)
     run(made, tmp_path / "one")
     head = made.stages[0].model_dump() | {"name": "head", "trains": "action_expert", "steps": 2, "vision_rate": 0.0}
     staged = {"stages": [head, {**made.stages[0].model_dump(), "steps": 2}]}
@@ -100,7 +101,9 @@ def test_two_processes_train_as_one_and_go_on_from_each_others_saves(tmp_path, m
     adapted, adapted_file = named(tmp_path, "adapted", **staged, **LORA, open_loop_episodes=0)
     run(adapted, tmp_path / "adapted_by_one")
     datasets = [one | {"weight": 1.0} for one in (ONE, OTHER)]
-    nodes, nodes_file = named(tmp_path, "nodes", **staged, datasets=datasets, questions=[asked(tmp_path)])
+    nodes, nodes_file = named(
+        tmp_path, "nodes", **staged, datasets=datasets, questions=[asked(tmp_path)], augment=AUGMENT
+    )
     run(nodes, tmp_path / "nodes_of_one")
     with monkeypatch.context() as patched, pytest.raises(Killed):
         step = Trainer._train_step

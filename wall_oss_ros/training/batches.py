@@ -6,13 +6,13 @@ Prompts are made by what makes them when the robot drives (``policy/processor.py
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from wall_oss_ros.data.dataset import ActingSample, Dataset
+from wall_oss_ros.data.dataset import ActingSample, Dataset, LanguageSample
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS
 from wall_oss_ros.model.action_vocabulary import ActionVocabulary
@@ -22,9 +22,12 @@ from wall_oss_ros.policy.images import image_patches
 from wall_oss_ros.policy.normalizer import Normalizer
 from wall_oss_ros.policy.processor import WallOSSProcessor
 from wall_oss_ros.policy.robot_statistics import for_robot
+from wall_oss_ros.training.augmentation import Augment, Change, change_of_row
 from wall_oss_ros.training.losses import Batch
 from wall_oss_ros.training.packing import FAST, pack
 from wall_oss_ros.training.recipe import Stage
+
+_KEPT = 50_000  # texts with their tokens
 
 
 class Batches:
@@ -35,6 +38,7 @@ class Batches:
         by_row: whether a row depends on its place in the step and not on the rows before it, so that several processes
             can share a step.
         words: what chunks are called in FAST tokens, for stages that train these.
+        augment: how training pictures are changed, and what is said of places in them along; see ``augmentation.py``.
 
     Attributes:
         least_branches: that a row has where a stage wants motion, though there be none.
@@ -50,24 +54,30 @@ class Batches:
         seed: int | Sequence[int],
         by_row: bool = False,
         words: ActionVocabulary | None = None,
+        augment: Augment | None = None,
     ):
         self.data, self.tokenizer, self.seed = data, tokenizer, np.atleast_1d(seed).tolist()
-        self._by_row = by_row
+        self._by_row, self.augment = by_row, augment
         self.words, self.config, self.head = words, model.config, model.action_preprocessor
         self.processor = WallOSSProcessor(model.config, tokenizer)
         self.processor.tell(data.robots[0], data.profile is not None and data.profile.action_mode == "relative")
-        views = [view[0] for view in _by_view(data.images(np.array([0])))]
+        views = [view[0] for view in by_view(data.images(np.array([0])))]
         shown = self.processor.prefix(views, list(data.views))
         self.grids, self.prefix = shown.image_grid_thw, shown.input_ids[0].tolist()
         self.positions = multimodal_positions(model.config, shown.input_ids, self.grids)[:, 0].numpy()
+        patch = model.config.vision.patch_size
+        self._sizes = [(width * patch, height * patch) for _, height, width in self.grids.tolist()]
         self.end = [tokenizer.token_to_id(prompts.END)]
         self._ending = model.config.extra.get("instruction_end", "")
         self._cache: dict[str, list[int]] = {}
 
     def _ids(self, text: str) -> list[int]:
-        if text not in self._cache:
-            self._cache[text] = self.processor.encode(text)
-        return self._cache[text]
+        if text in self._cache:
+            return self._cache[text]
+        ids = self.processor.encode(text)
+        if len(self._cache) < _KEPT:  # places in pictures make texts without number
+            self._cache[text] = ids
+        return ids
 
     def _act(self, text: str, state: np.ndarray, mask: np.ndarray) -> list[int]:
         """The acting prompt behind the views; state, mask: (A,), normalised."""
@@ -94,6 +104,10 @@ class Batches:
             for_robot(moves, self.config.dof_config, self.data.profile),
         )
 
+    def change(self, step: int, place: int, texts: Iterable[str]) -> Change:
+        """What becomes of the pictures and texts of the row at a place in a step."""
+        return change_of_row(self.augment, self.seed, step, place, self._sizes, tuple(texts))
+
     def draw(self, indices: np.ndarray, stage: Stage, step: int, first: int = 0) -> Batch:
         """One batch of the samples ``indices`` (B,).
 
@@ -107,20 +121,29 @@ class Batches:
         states, moves = self.normalizers()
         felt, known = data.states(indices)
         state, state_mask = states.normalize(felt, known), states.mask(known)
-        language, acting = [], []
+        language, acting, changes = [], [], []
         for row, index in enumerate(indices):
             if self._by_row:
                 rng = np.random.default_rng([*self.seed, step, 1, first + row])
-            texts = [data.language(rng, index, stage.kinds) for _ in range(stage.language_branches)]
-            talk = [
-                (one.kind, self._ids(prompts.finished(one.prompt, self._ending)), self._ids(one.answer) + self.end)
-                for one in texts
-                if one is not None
-            ]
-            acting.append(data.acting(rng, index, stage.acting_branches, stage.paths) if stage.acting_branches else [])
+            drawn = [data.language(rng, index, stage.kinds) for _ in range(stage.language_branches)]
+            asked = [one for one in drawn if one is not None]
+            acts = data.acting(rng, index, stage.acting_branches, stage.paths) if stage.acting_branches else []
             spelled = self._spelled(rng, index, stage.fast_branches, moves) if stage.fast_branches else []
-            talk += [(FAST, self._act(text, state[row], state_mask[row]), answer) for text, answer in spelled]
+            change = self.change(step, first + row, all_said(asked, acts, [text for text, _ in spelled]))
+            talk = [
+                (
+                    one.kind,
+                    self._ids(prompts.finished(change.text(one.prompt), self._ending)),
+                    self._ids(change.text(one.answer)) + self.end,
+                )
+                for one in asked
+            ]
+            talk += [
+                (FAST, self._act(change.text(text), state[row], state_mask[row]), answer) for text, answer in spelled
+            ]
             language.append(talk)
+            acting.append([one._replace(text=change.text(one.text), said=change.text(one.said)) for one in acts])
+            changes.append(change)
         branches = max([self.least_branches if stage.acting_branches else 0, *map(len, acting)])
         shape = (len(indices), branches, data.horizon, state.shape[1])
         nothing = ActingSample("", np.zeros(shape[2:], np.float32), np.zeros(shape[2:], bool))
@@ -142,7 +165,7 @@ class Batches:
         everywhere = has.all((0, 1, 2))
         return Batch(
             packed=packed,
-            pixel_values=self._pixels(indices),
+            pixel_values=self._pixels(indices, changes),
             image_grid_thw=self.grids.repeat(len(indices), 1),
             pictures=torch.full((len(indices),), len(self.grids)),
             state=torch.from_numpy(state),
@@ -210,13 +233,12 @@ class Batches:
             batch["agent_pos_mask"] = torch.from_numpy(mask).float()[:, None]
         return batch
 
-    def _pixels(self, indices: np.ndarray) -> torch.Tensor:
-        """Patches of all views of samples, sample by sample: (patches, 3*2*14*14)."""
-        vision = self.config.vision
-        views = [
-            image_patches(view, vision.patch_size, vision.spatial_merge_size)
-            for view in _by_view(self.data.images(indices))
-        ]
+    def _pixels(self, indices: np.ndarray, changes: Sequence[Change] = ()) -> torch.Tensor:
+        """Patches of all views of samples, sample by sample: (patches, 3*2*14*14); changes: of each sample, if any."""
+        vision, shown = self.config.vision, by_view(self.data.images(indices))
+        if any(changes):
+            shown = [np.stack([change.picture(one) for change, one in zip(changes, view)]) for view in shown]
+        views = [image_patches(view, vision.patch_size, vision.spatial_merge_size) for view in shown]
         patches = [view.reshape(len(indices), -1, view.shape[-1]) for view in views]
         return torch.from_numpy(np.concatenate(patches, axis=1).reshape(-1, patches[0].shape[-1]))
 
@@ -229,6 +251,12 @@ def complete(known: np.ndarray, live: np.ndarray) -> bool:
     return count > 0 and bool(steps[:count].all()) and not known[count:, live].any()
 
 
-def _by_view(images: np.ndarray | list[np.ndarray]) -> list[np.ndarray]:
+def all_said(asked: Iterable[LanguageSample], acts: Iterable[ActingSample], more: Iterable[str] = ()) -> list[str]:
+    """All that is said about an observation."""
+    texts = [text for one in asked for text in (one.prompt, one.answer)]
+    return [*texts, *(text for one in acts for text in (one.text, one.said)), *more]
+
+
+def by_view(images: np.ndarray | list[np.ndarray]) -> list[np.ndarray]:
     """The views of samples as a list of (B, height, width, 3)."""
     return images if isinstance(images, list) else [images[:, view] for view in range(images.shape[1])]

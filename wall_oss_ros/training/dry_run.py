@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -13,22 +12,24 @@ from tokenizers import Tokenizer
 from wall_oss_ros.data.dataset import Dataset
 from wall_oss_ros.data.mapping.recorded import RecordedDataset
 from wall_oss_ros.data.mixture import Mixture
-from wall_oss_ros.data.questions.source import PictureQuestions
 from wall_oss_ros.model import WallOSS
 from wall_oss_ros.policy import prompts
 from wall_oss_ros.policy.normalizer import Normalizer
 from wall_oss_ros.robots.layout import Layout
+from wall_oss_ros.training.batches import Batches, all_said, by_view
+from wall_oss_ros.training.drawing import show
 from wall_oss_ros.training.fast_head import said
 from wall_oss_ros.training.memory import memory_of, parts_of
 from wall_oss_ros.training.open_loop import entry_names
 from wall_oss_ros.training.optimization import trainable
 from wall_oss_ros.training.pipeline import prepare
-from wall_oss_ros.training.question_batches import describe_questions
-from wall_oss_ros.training.recipe import Recipe
+from wall_oss_ros.training.question_batches import QuestionBatches, describe_questions
+from wall_oss_ros.training.recipe import Recipe, Stage
 from wall_oss_ros.training.sources import MixedBatches, Part
 from wall_oss_ros.training.trainer import Trainer
 
 _SHOWN = 4  # samples of each dataset
+_ASKED = 64  # rows of each dataset that might be moved
 
 
 def dry_run(recipe: Recipe, model: WallOSS, tokenizer: Tokenizer, trainer: Trainer, folder: Path) -> str:
@@ -65,17 +66,20 @@ def dry_run(recipe: Recipe, model: WallOSS, tokenizer: Tokenizer, trainer: Train
     for number, (name, data, share) in enumerate(sources):
         picture = folder / f"{name or 'demonstrations'}.png"
         rng = np.random.default_rng([recipe.seed, 17, number])
-        if isinstance(data, PictureQuestions):
-            lines += describe_questions(name, data, share, picture, rng)
+        own = batches.of[number] if isinstance(batches, MixedBatches) else batches
+        if isinstance(own, QuestionBatches):
+            lines += describe_questions(name, own, share, picture, rng)
             continue
         lines += _about(name, data, share, model)
         words = getattr(batches, "words", None)
         if words is not None:
-            sayable, asked, length = said(batches.of[number] if isinstance(batches, MixedBatches) else batches)
+            sayable, asked, length = said(own)
             lines.append(f"  FAST tokens can say {sayable} of {asked} chunks, by {length:.1f} tokens on average")
         if name in drawn:
             lines += _texts(drawn[name], tokenizer)
-        _draw(picture, data, model, rng)
+        if own.augment is not None and own.augment.moves:
+            lines.append(_kept(own, stage, rng))
+        _draw(picture, own, model, rng)
         lines.append(f"  drawn: {picture}")
     return "\n".join(lines)
 
@@ -128,28 +132,45 @@ def _texts(part: Part, tokenizer: Tokenizer) -> list[str]:
     ]
 
 
-def _draw(picture: Path, data: Dataset, model: WallOSS, rng: np.random.Generator) -> None:
-    """Draws samples: the views as the model gets them, the text, and where the chunk leads."""
+def _kept(batches: Batches, stage: Stage, rng: np.random.Generator) -> str:
+    """How often what is said keeps pictures from being moved."""
+    data, kept = batches.data, 0
+    for place in range(_ASKED):
+        index = int(rng.integers(len(data) - data.held_out))
+        asked = [data.language(rng, index, stage.kinds) for _ in range(stage.language_branches)]
+        acts = data.acting(rng, index, stage.acting_branches, stage.paths) if stage.acting_branches else []
+        kept += batches.change(0, place, all_said([one for one in asked if one is not None], acts)).kept
+    return f"  {kept} of {_ASKED} rows are not moved by augment, as they speak of places in words that cannot be"
+
+
+def _draw(picture: Path, batches: Batches, model: WallOSS, rng: np.random.Generator) -> None:
+    """Draws samples: the views as the model gets them, beside each as training may change it, the text, and where the
+    chunk leads. What is pointed to is marked where there is one view."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
+    data, changed = batches.data, batches.augment is not None
     count = min(_SHOWN, len(data))
     indices = np.sort(rng.choice(len(data), size=count, replace=False))
-    images: Any = data.images(indices)
-    views = images if isinstance(images, list) else [images[:, view] for view in range(images.shape[1])]
-    width = len(views) + 1
+    views = by_view(data.images(indices))
+    width = len(views) * (1 + changed) + 1
     size = (2.6 * width + 1.5, 2.5 * count)
     figure, axes = plt.subplots(count, width, figsize=size, squeeze=False, constrained_layout=True)
     names, rate = entry_names(model.config.dof_config), model.config.action_rate_hz
     steps = (np.arange(data.horizon) + 1) / rate
     for row, index in enumerate(indices):
-        for axis, view, name in zip(axes[row], views, data.views):
-            axis.imshow(view[row])
-            axis.set_title(name, fontsize=7)
-            axis.axis("off")
         acting = data.acting(rng, int(index), 1)
+        asked = [one for one in [data.language(rng, int(index))] if one is not None] if changed else []
+        texts = all_said(asked, acting)
+        change = batches.change(0, row, texts)
+        marked = texts if len(views) == 1 else []
+        for place, (view, name) in enumerate(zip(views, data.views)):
+            show(axes[row][place * (1 + changed)], view[row], name, marked)
+            if changed:
+                beside = axes[row][2 * place + 1]
+                show(beside, change.picture(view[row]), f"{name} in training", map(change.text, marked))
         plot = axes[row][-1]
         text = acting[0].text if acting else "(nothing to act on)"
         place = (

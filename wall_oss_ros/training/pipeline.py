@@ -151,12 +151,12 @@ def prepare(
         model.to(device)
     batches: Batches | MixedBatches
     if isinstance(data, Mixture):
-        batches = MixedBatches(data, tokenizer, model, recipe.seed, words)
+        batches = MixedBatches(data, tokenizer, model, recipe.seed, words, recipe.augments)
         if words is not None:
             require_sayable(batches.of_robots, model)
     else:
         pretrain_vision(model, data, recipe, run)
-        batches = Batches(data, tokenizer, model, recipe.seed, words=words)
+        batches = Batches(data, tokenizer, model, recipe.seed, words=words, augment=recipe.augment)
         if words is not None:
             require_sayable([batches], model)
     if processes is None:

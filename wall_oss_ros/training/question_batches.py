@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,8 @@ from wall_oss_ros.model import WallOSS
 from wall_oss_ros.model.positions import multimodal_positions
 from wall_oss_ros.policy import prompts
 from wall_oss_ros.policy.processor import WallOSSProcessor
+from wall_oss_ros.training.augmentation import Augment, Change, change_of_row
+from wall_oss_ros.training.drawing import show
 from wall_oss_ros.training.losses import Batch
 from wall_oss_ros.training.packing import pack
 from wall_oss_ros.training.recipe import Stage
@@ -33,9 +35,21 @@ class QuestionBatches:
 
     least_branches = 0
 
-    def __init__(self, data: PictureQuestions, tokenizer: Tokenizer, model: WallOSS, seed: int | Sequence[int]):
-        self.data, self.tokenizer, self.seed = data, tokenizer, np.atleast_1d(seed).tolist()
+    def __init__(
+        self,
+        data: PictureQuestions,
+        tokenizer: Tokenizer,
+        model: WallOSS,
+        seed: int | Sequence[int],
+        augment: Augment | None = None,
+    ):
+        self.data, self.tokenizer, self.seed, self.augment = data, tokenizer, np.atleast_1d(seed).tolist(), augment
         self.config, self.processor = model.config, WallOSSProcessor(model.config, tokenizer)
+
+    def change(self, step: int, place: int, shown: Sequence[np.ndarray], said: Iterable[tuple[str, str]]) -> Change:
+        """What becomes of the row at a place in a step: of its pictures, and of its prompts and answers."""
+        texts = [text for pair in said for text in pair]
+        return change_of_row(self.augment, self.seed, step, place, [size_of(image) for image in shown], texts)
 
     def draw(self, indices: np.ndarray, stage: Stage, step: int, first: int = 0) -> Batch:
         """One batch of the conversations ``indices`` (B,): of each up to ``language_branches`` of its questions, with
@@ -49,8 +63,11 @@ class QuestionBatches:
             rng = np.random.default_rng([*self.seed, step, 1, first + row])
             conversation = self.data[int(index)]
             turns, count = _chosen(rng, conversation, stage.language_branches)
-            images = self.data.shown(conversation, count)
-            prefix, talk = self._row(conversation, turns, images)
+            shown = self.data.shown(conversation, count)
+            said = [dialogue(conversation.turns[: turn + 1], size_of(shown[0])) for turn in turns]
+            change = self.change(step, first + row, shown, said)
+            images = [change.picture(image) for image in shown]
+            prefix, talk = self._row([(change.text(prompt), change.text(answer)) for prompt, answer in said], images)
             prefixes.append(prefix)
             language.append(talk)
             pictures += images
@@ -78,20 +95,23 @@ class QuestionBatches:
         )
 
     def _row(
-        self, conversation: Conversation, turns: list[int], images: list[np.ndarray]
+        self, said: list[tuple[str, str]], images: list[np.ndarray]
     ) -> tuple[tuple[list[int], np.ndarray], list[tuple[str, list[int], list[int]]]]:
-        """What the questions share, up to the last picture, with its positions; and the questions."""
-        height, width = images[0].shape[:2]
+        """What prompts and their answers share, up to the last picture, with its positions; and the questions."""
         grids = self.processor.patches(images)[1]
         talk: list[tuple[str, list[int], list[int]]] = []
-        for turn in turns:
-            prompt, answer = dialogue(conversation.turns[: turn + 1], (width, height))
+        for prompt, answer in said:
             cut = prompt.rindex(prompts.IMAGE) + len(prompts.IMAGE)
             shared = prompt[:cut]
             talk.append((KIND, self.processor.encode(prompt[cut:]), self.processor.encode(answer + prompts.END)))
         ids = self.processor.expand(shared, grids)
         positions = multimodal_positions(self.config, torch.tensor([ids]), grids)[:, 0].numpy()
         return (ids, positions), talk
+
+
+def size_of(image: np.ndarray) -> tuple[int, int]:
+    """Width and height."""
+    return image.shape[1], image.shape[0]
 
 
 def _chosen(rng: np.random.Generator, conversation: Conversation, most: int) -> tuple[list[int], int]:
@@ -105,31 +125,37 @@ def _chosen(rng: np.random.Generator, conversation: Conversation, most: int) -> 
 
 
 def describe_questions(
-    name: str, data: PictureQuestions, share: float, picture: Path, rng: np.random.Generator
+    name: str, batches: QuestionBatches, share: float, picture: Path, rng: np.random.Generator
 ) -> list[str]:
-    """Says what is asked, and draws some conversations as the network gets them."""
+    """Says what is asked, and draws some conversations as the network gets them; each picture as it is, and beside
+    it as training may change it."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
+    data, changed = batches.data, batches.augment is not None
     turns = sum(len(data[index].turns) for index in range(len(data)))
     lines = [
         f"questions {name}: {share:.1%} of the samples; {turns} in {len(data)} conversations, of which {data.held_out} "
         "are held out"
     ]
     chosen = np.sort(rng.choice(len(data), min(_DRAWN, len(data)), replace=False))
-    width = max(len(data[int(index)].pictures) for index in chosen)
+    width = max(len(data[int(index)].pictures) for index in chosen) * (1 + changed)
     size = (2.6 * width + 4, 2.5 * len(chosen))
     figure, axes = plt.subplots(len(chosen), width, figsize=size, squeeze=False, constrained_layout=True)
-    for row, index in zip(axes, chosen):
+    for number, (row, index) in enumerate(zip(axes, chosen)):
         conversation = data[int(index)]
         images = data.shown(conversation)
         for axis in row:
             axis.axis("off")
-        for axis, image in zip(row, images):
-            axis.imshow(image)
-        prompt, answer = dialogue(conversation.turns[:1], images[0].shape[1::-1])
+        prompt, answer = dialogue(conversation.turns[:1], size_of(images[0]))
+        change = batches.change(0, number, images, [(prompt, answer)])
+        marked = answer if len(images) == 1 else ""
+        for place, image in enumerate(images):
+            show(row[place * (1 + changed)], image, said=[marked])
+            if changed:
+                show(row[2 * place + 1], change.picture(image), "in training", [change.text(marked)])
         asked = prompt.removeprefix(f"{prompts.SYSTEM}<|im_start|>user\n").removesuffix(prompts.ASSISTANT)
         asked = " ".join(asked.replace(prompts.IMAGE, PICTURE).split())
         row[0].set_title(f"line {conversation.line}: {asked} | {answer}"[:90], fontsize=7, loc="left")

@@ -14,6 +14,7 @@ from wall_oss_ros import strict_yaml
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.paths import data_path, is_there
 from wall_oss_ros.robots.checked import checked, explain
+from wall_oss_ros.training.augmentation import Augment
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +63,9 @@ class Recorded(_Strict):
     stored_as: str | None = Field(
         default=None, description="name of the statistics in the checkpoint; the profile's when left out"
     )
+    augment: Augment | None = Field(
+        default=None, description="how its training pictures are changed, instead of as the recipe says; {} not at all"
+    )
 
 
 class Questions(_Strict):
@@ -87,6 +91,9 @@ class Questions(_Strict):
     )
     bad_lines: Literal["refuse", "skip"] = Field(
         default="refuse", description="what is done about lines that cannot be used; the first are named in either case"
+    )
+    augment: Augment | None = Field(
+        default=None, description="how its training pictures are changed, instead of as the recipe says; {} not at all"
     )
 
 
@@ -211,6 +218,9 @@ class Recipe(_Strict):
         default=None,
         description="checkpoint to take weights from: a path, one of the project's, or owner/name on the hub",
     )
+    augment: Augment | None = Field(
+        default=None, description="how pictures are changed in training; not at all when left out"
+    )
     fast: Fast = Field(default=Fast(), description="FAST action tokens, for stages that train them")
     lora: Lora | None = Field(default=None, description="train adapters instead of the whole network")
     precision: Literal["float32", "bfloat16"] = Field(
@@ -269,6 +279,11 @@ class Recipe(_Strict):
                 "dagger_episodes and dagger_share need a simulator, in which the model acts; recordings have none"
             )
         return self
+
+    @property
+    def augments(self) -> tuple[Augment | None, ...]:
+        """How training pictures are changed, for each of the datasets and then the questions."""
+        return tuple(self.augment if one.augment is None else one.augment for one in (*self.datasets, *self.questions))
 
     @property
     def fine_tunes(self) -> bool:

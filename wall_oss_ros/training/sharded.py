@@ -29,7 +29,8 @@ from wall_oss_ros.training.losses import Batch, Losses, Noise, compute
 from wall_oss_ros.training.optimization import belongs_to_action_expert
 from wall_oss_ros.training.packing import IGNORED
 from wall_oss_ros.training.recipe import Recipe, Stage
-from wall_oss_ros.training.sources import Drawn, MixedBatches, Part, held_out_step
+from wall_oss_ros.training.sources import Drawn, MixedBatches, Part
+from wall_oss_ros.training.steps import held_out_step
 from wall_oss_ros.training.tally import Totals
 from wall_oss_ros.training.trainer import Trainer, rows_at_once
 

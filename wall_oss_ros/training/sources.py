@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,10 +22,12 @@ from wall_oss_ros.model.action_vocabulary import ActionVocabulary
 from wall_oss_ros.policy.normalizer import Normalizer
 from wall_oss_ros.policy.robot_statistics import for_checkpoint
 from wall_oss_ros.robots.policy_robot import load_embodiment
+from wall_oss_ros.training.augmentation import Augment
 from wall_oss_ros.training.batches import Batches
 from wall_oss_ros.training.losses import Batch
 from wall_oss_ros.training.question_batches import QuestionBatches
 from wall_oss_ros.training.recipe import Recipe, Stage
+from wall_oss_ros.training.steps import held_out_step
 
 
 class Part(NamedTuple):
@@ -50,6 +53,9 @@ class MixedBatches:
     views, robots and lengths of prompts differ; the trainer adds their losses up as if they were one batch.
 
     What is drawn is known before any of it is read, so that several processes can share it.
+
+    Args:
+        augment: how training pictures of each source are changed; not at all where there is none.
     """
 
     def __init__(
@@ -59,13 +65,14 @@ class MixedBatches:
         model: WallOSS,
         seed: int,
         words: ActionVocabulary | None = None,
+        augment: Sequence[Augment | None] = (),
     ):
         self.mixture, self._seed, self.words = mixture, seed, words
         self.of: list[Batches | QuestionBatches] = [
-            QuestionBatches(source.data, tokenizer, model, (seed, 11, number))
+            QuestionBatches(source.data, tokenizer, model, (seed, 11, number), changed)
             if isinstance(source.data, PictureQuestions)
-            else Batches(source.data, tokenizer, model, (seed, 11, number), by_row=True, words=words)
-            for number, source in enumerate(mixture.sources)
+            else Batches(source.data, tokenizer, model, (seed, 11, number), by_row=True, words=words, augment=changed)
+            for number, (source, changed) in enumerate(zip_longest(mixture.sources, augment))
         ]
         self.of_robots = [one for one in self.of if isinstance(one, Batches)]
 
@@ -103,11 +110,6 @@ class MixedBatches:
                 chosen = len(data) - data.held_out + rng.choice(data.held_out, size=count, replace=False)
                 found.append(Drawn(number, np.sort(chosen)))
         return found
-
-
-def held_out_step(part: int) -> int:
-    """What takes the place of a step's number where held-out samples are drawn."""
-    return 1_000_000_000 + part
 
 
 def open_sources(recipe: Recipe, image_size: int | None, pictures: Path | None = None) -> Mixture:

@@ -30,7 +30,8 @@ from wall_oss_ros.training.log import NoLog, TrainingLog, peak_memory
 from wall_oss_ros.training.losses import Batch, Losses, Noise, compute, draw_noise, draw_noise_by_row
 from wall_oss_ros.training.optimization import learning_rate, make_optimizer, trainable
 from wall_oss_ros.training.recipe import Recipe, Stage
-from wall_oss_ros.training.sources import MixedBatches, Part, held_out_step
+from wall_oss_ros.training.sources import MixedBatches, Part
+from wall_oss_ros.training.steps import held_out_step
 from wall_oss_ros.training.subtasks import Share, SubtaskQuestions, in_words, questions
 from wall_oss_ros.training.tally import LOSSES, Kinds, Totals, answer_accuracy, by_kind, kind_means, means, merged
 

@@ -13,7 +13,7 @@ _ENDS = (
 ).replace(" ", "|")
 _OBJECT = re.compile(rf"\bthe ((?:(?!(?:{_ENDS}|the)\b)[\w-]+ ?)+)", re.IGNORECASE)
 _NUMBER = r" ?(\d{1,5}(?:\.\d+)?) ?"
-_SPOT = re.compile(
+SPOT = re.compile(
     rf"<point>\[{_NUMBER},{_NUMBER}\]</point>|<box>\[{_NUMBER},{_NUMBER},{_NUMBER},{_NUMBER}\]</box>", re.ASCII
 )
 _MOST = 50  # spots of one answer; a model that repeats itself gives more
@@ -52,7 +52,7 @@ def spots_in(answer: str) -> list[Spot]:
     """
     found: list[Spot] = []
     at = 0
-    for match in _SPOT.finditer(answer):
+    for match in SPOT.finditer(answer):
         numbers = tuple(float(number) for number in match.groups() if number is not None)
         label = answer[at : match.start()].strip(" ,.;:\n\t")
         at = match.end()
@@ -65,7 +65,7 @@ def spots_in(answer: str) -> list[Spot]:
 def only_spot(answer: str) -> Spot | None:
     """The spot that an answer consists of; None unless it is exactly one point or box."""
     found = spots_in(answer)
-    return found[0] if len(found) == 1 and _SPOT.fullmatch(answer.strip()) else None
+    return found[0] if len(found) == 1 and SPOT.fullmatch(answer.strip()) else None
 
 
 def asked_view(question: str, views: Sequence[str], prompts: Mapping[str, str]) -> str:
