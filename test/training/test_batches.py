@@ -14,9 +14,11 @@ from wall_oss_ros.policy.normalizer import Normalizer
 from wall_oss_ros.sim.cubes.task import CubeTask
 from wall_oss_ros.sim.datasets import SimulatedDataset
 from wall_oss_ros.sim.registry import task_of
+from wall_oss_ros.training.augmentation import Augment
 from wall_oss_ros.training.batches import Batches
 from wall_oss_ros.training.pipeline import make_config, make_tokenizer, set_statistics
 from wall_oss_ros.training.recipe import Recipe, load_recipe
+from wall_oss_ros.training.steps import held_out_step
 from wall_oss_ros.training.vision import cell_labels
 
 COUNT = 64
@@ -114,6 +116,20 @@ def test_a_batch_is_drawn_as_ever(made):
     again = cubes.batches.draw(np.arange(8), stages["integration 6"], 5)
     other = cubes.batches.draw(np.arange(8), stages["integration 6"], 6)
     assert contents(again, propri) == contents(drawn, propri) != contents(other, propri)
+
+
+def test_pictures_of_demonstrations_change_in_training_alone(made):
+    cubes = made["cubes"]
+    stage = next(stage for stage in cubes.recipe.stages if stage.acting_branches)
+    augment = Augment(brightness=(0.5, 0.9), shift=0.1)
+    plain, changed = (Batches(cubes.data, cubes.tokenizer, cubes.model, 3, augment=one) for one in (None, augment))
+    for step, same in ((5, False), (held_out_step(0), True)):
+        one, other = (batches.draw(np.arange(8), stage, step) for batches in (plain, changed))
+        assert torch.equal(one.pixel_values, other.pixel_values) is same
+        assert torch.equal(one.actions, other.actions) and torch.equal(one.state, other.state)
+    assert torch.equal(
+        changed.draw(np.arange(8), stage, 5).pixel_values, changed.draw(np.arange(8), stage, 5).pixel_values
+    )
 
 
 def test_a_batch_of_two_arms_holds_what_its_frames_say(made):

@@ -78,7 +78,7 @@ def dry_run(recipe: Recipe, model: WallOSS, tokenizer: Tokenizer, trainer: Train
         if name in drawn:
             lines += _texts(drawn[name], tokenizer)
         if own.augment is not None and own.augment.moves:
-            lines.append(_kept(own, stage, rng))
+            lines.append(_moved(own, stage, rng))
         _draw(picture, own, model, rng)
         lines.append(f"  drawn: {picture}")
     return "\n".join(lines)
@@ -132,15 +132,16 @@ def _texts(part: Part, tokenizer: Tokenizer) -> list[str]:
     ]
 
 
-def _kept(batches: Batches, stage: Stage, rng: np.random.Generator) -> str:
-    """How often what is said keeps pictures from being moved."""
+def _moved(batches: Batches, stage: Stage, rng: np.random.Generator) -> str:
+    """How often what is said lets pictures be moved."""
     data, kept = batches.data, 0
     for place in range(_ASKED):
         index = int(rng.integers(len(data) - data.held_out))
         asked = [data.language(rng, index, stage.kinds) for _ in range(stage.language_branches)]
         acts = data.acting(rng, index, stage.acting_branches, stage.paths) if stage.acting_branches else []
         kept += batches.change(0, place, all_said([one for one in asked if one is not None], acts)).kept
-    return f"  {kept} of {_ASKED} rows are not moved by augment, as they speak of places in words that cannot be"
+    held = "; the others speak of places in a way that cannot be moved along" if kept else ""
+    return f"  augment moves {_ASKED - kept} of {_ASKED} rows{held}"
 
 
 def _draw(picture: Path, batches: Batches, model: WallOSS, rng: np.random.Generator) -> None:

@@ -22,7 +22,7 @@ Numbers = tuple[float, ...]
 _OTHER = re.compile(
     r"</?(?:point|box|loc)|<\|(?:point|box|quad)_"
     r"|\d\s*(?:px|pixels?)\b"
-    r"|\d[\s)\]}]*[\s,;/x×][\s(\[{]*(?:[\"']?[a-z]\w{0,7}[\"']?\s*[:=]\s*)?[-+.]?\d",
+    r"|\d[\s)\]}]{0,3}[\s,;/x×][\s(\[{]{0,3}(?:[\"']?[a-z]\w{0,7}[\"']?\s*[:=]\s*)?[-+.]?\d",
     re.IGNORECASE,
 )
 
