@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The nodes' programs, while they import and when they go on. Needs no ROS."""
 
+import gc
 import signal
 import subprocess
 import sys
@@ -58,3 +59,12 @@ def test_there_is_a_program_for_each_node_and_none_besides():
         assert (ROOT / f"wall_oss_ros/{place}.py").is_file()
     with pytest.raises(AttributeError):
         _ = starting.running
+
+
+def test_where_nothing_new_is_imported_garbage_is_not_kept():
+    """A process that loads policies again and again must not keep what belonged to those before."""
+    gc.collect()
+    kept = gc.get_freeze_count()
+    with starting.imports():
+        import json  # noqa: F401  which is there already
+    assert gc.get_freeze_count() == kept and gc.isenabled()
