@@ -23,7 +23,7 @@ class ScriptedModel:
         )
         self.asked = []
 
-    judges_plans = False
+    judges_plans = lists_instructions = False
 
     def understood(self, text, kind):
         assert kind == "instructions"

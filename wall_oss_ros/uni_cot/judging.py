@@ -3,7 +3,8 @@
 
 As long as the plan is the model's own, it is asked about the instruction, and its answer is a line of the plan, which
 is then the one to be worked on: a later one, or an earlier one where something was dropped. Answers count only once
-they have been given several times in a row, since a single frame can mislead.
+they have been given several times in a row, since a single frame can mislead. Where the plan has parts, it is asked
+about one at a time: with that done, the next one begins, and nothing leads back to one before.
 
 From the first subtask on that a person has touched, the model's own order says nothing: asked about the instruction it
 would call for what it had planned. There each subtask is judged by itself. The model is asked about the subtask's own
@@ -71,7 +72,10 @@ class Judging:
         at = _at(plan)
         if not 0 <= at < len(plan.subtasks):
             return ""
-        return (plan.subtasks[at].goal or goal) if _alone(plan, at) else goal
+        if _alone(plan, at):
+            return plan.subtasks[at].goal or goal
+        part = plan.part(at)
+        return goal if part is None else part.about
 
     def take(self, plan: Plan, about: str, words: str) -> Verdict:
         """The model's answer to what it was asked about."""
@@ -147,9 +151,11 @@ def _place(plan: Plan, at: int, words: str) -> int | None:
     the model had behind the part that is its own stands for the first subtask behind that.
     """
     own, end = plan.own, len(plan.subtasks) if plan.edited is None else plan.edited
+    part = plan.part(at)
+    first, behind = (0, len(own)) if part is None else (part.start, part.stop)
     if words == prompts.DONE:
-        place: int | None = len(own)
+        place: int | None = behind
     else:
-        order = [at, *range(at + 1, len(own)), *range(at - 1, -1, -1)]
-        place = next((i for i in order if i < len(own) and own[i] == words), None)
+        order = [at, *range(at + 1, behind), *range(at - 1, first - 1, -1)]
+        place = next((i for i in order if i < behind and own[i] == words), None)
     return place if place is None or place < end else plan.first_left(end)

@@ -92,6 +92,20 @@ class Judgement:
     repeats: int = 0
 
 
+@dataclass(frozen=True)
+class Part:
+    """Lines of a plan that are judged together, by an instruction of their own.
+
+    Attributes:
+        start, stop: indices of the first, and behind the last.
+        about: the instruction.
+    """
+
+    start: int
+    stop: int
+    about: str
+
+
 @dataclass
 class Subtask:
     """One step of a plan.
@@ -139,6 +153,7 @@ class Plan:
         reasoning: the plan as the model wrote it; empty where it was asked for none.
         thought: what it wrote last of what it sees; empty where it writes none.
         own: its lines, the subtasks as the model made them.
+        parts: of these, where they are judged in parts; all of them, in order, or none.
         edited: index of the first subtask that a person's edits have touched, or 0 where the instruction is the only
             one: from there on each is judged by itself; None where none is.
         active: index of the active subtask, -1 for none.
@@ -161,6 +176,7 @@ class Plan:
     reasoning: str = ""
     thought: str = ""
     own: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
     subtasks: list[Subtask] = field(default_factory=list)
     edited: int | None = None
     active: int = -1
@@ -198,6 +214,10 @@ class Plan:
     def front(self) -> int:
         """Index of the first subtask that can still be changed: the active one, else the first that is left."""
         return self.active if self.active >= 0 else self.first_left(0)
+
+    def part(self, index: int) -> Part | None:
+        """That in which a line of the model's own is judged; None where the whole instruction is asked about."""
+        return next((part for part in self.parts if part.start <= index < part.stop), None)
 
     @property
     def undivided(self) -> bool:

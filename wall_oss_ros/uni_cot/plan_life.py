@@ -72,7 +72,7 @@ class PlanLife:
             plan.finish(PlanStatus.FAILED, draft.fault, draft.stamp)
             return
         whole = plan.mode == "none"  # there is nothing to follow but whether it is done
-        plan.own, plan.edited = draft.lines, 0 if whole else None
+        plan.own, plan.parts, plan.edited = draft.lines, draft.parts, 0 if whole else None
         plan.subtasks = [Subtask(line, goal=line if whole else "") for line in draft.lines]
         made = "taken as a whole" if whole else f"made{' anew' if why else ''}: {len(draft.lines)} subtasks"
         plan.change(draft.stamp, By.MODEL, made, why)

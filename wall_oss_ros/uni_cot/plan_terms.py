@@ -6,6 +6,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from wall_oss_ros.uni_cot.plan import Part
+
 
 @dataclass(frozen=True)
 class PlannerSettings:
@@ -32,7 +34,7 @@ class Draft:
         reasoning: the plan as it wrote it; lines: the subtasks in it, or the instruction where it was asked for none.
         thought: what it wrote of what it sees, if it was asked to.
         fault: why there are none, if so.
-        asked: what its judgements are asked by.
+        asked: what its judgements are asked by; parts: of the lines, where each is asked about by itself.
         first: what it called for thereupon; confidence: how likely it found that.
         stamp: of the observation, s.
     """
@@ -45,6 +47,7 @@ class Draft:
     first: str = ""
     confidence: float = math.nan
     thought: str = ""
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from wall_oss_ros.policy.answer import Answer
 from wall_oss_ros.policy.known_sentences import Kind, normalise
 from wall_oss_ros.policy.observation import Observation
 from wall_oss_ros.uni_cot.judging import asks_back, refusal
-from wall_oss_ros.uni_cot.plan import REASONING, By, Plan, PlanStatus
+from wall_oss_ros.uni_cot.plan import REASONING, By, Part, Plan, PlanStatus
 from wall_oss_ros.uni_cot.plan_life import PlanLife
 from wall_oss_ros.uni_cot.plan_terms import Draft, PlannerSettings
 from wall_oss_ros.uni_cot.texts import quoted, readable
@@ -128,6 +128,7 @@ class UniCoTPlanner:
             return Draft(stamp, fault=fault)
         reasoning, thought, asked = "", "", goal
         lines: tuple[str, ...] = (goal,)
+        parts: tuple[Part, ...] = ()
         if mode != "none":
             answer = self._policy.plan(obs, goal, thought=True) if mode == "full" else self._policy.plan(obs, goal)
             thought, reasoning = _thought(answer), readable(answer)
@@ -136,8 +137,11 @@ class UniCoTPlanner:
                 return Draft(stamp, reasoning, fault=_asked_back(reasoning, goal))
             if not lines or len(lines) > MOST_SUBTASKS or refusal(reasoning) or (mode == "full" and not thought):
                 return Draft(stamp, reasoning, fault=f"The model answered {quoted(reasoning)} to {quoted(goal)}.")
-            asked = prompts.steps(lines) if self._policy.judges_plans else goal
-        first = self.judge(obs, asked, mode)
+            if self._policy.judges_plans:
+                asked = prompts.steps(lines)
+            else:
+                parts = self._parts(lines)
+        first = self.judge(obs, parts[0].about if parts else asked, mode)
         if mode == "none" and asks_back(first):
             return Draft(stamp, fault=_asked_back(first, goal))
         if mode == "none" and refusal(first):
@@ -150,6 +154,7 @@ class UniCoTPlanner:
             first=first,
             confidence=first.confidence,
             thought=first.thought or thought,
+            parts=parts,
         )
 
     def judge(self, obs: Observation, about: str, mode: str) -> Answer:
@@ -158,6 +163,24 @@ class UniCoTPlanner:
         answer = self._policy.reason(obs, about, thought=True) if mode == "full" else self._policy.reason(obs, about)
         confidence = answer.confidence if isinstance(answer, Answer) else math.nan
         return Answer(readable(answer), confidence, _thought(answer))
+
+    def _parts(self, lines: tuple[str, ...]) -> tuple[Part, ...]:
+        """The plan as several instructions that the model knows, each of as many lines as make one, joined by "and".
+
+        A model that lists its instructions was trained to judge some of them well, and a plan of several may be beyond
+        that: asked about two cubes, it calls for the first one again when that is in its tray. None where the model is
+        told anything, the whole plan makes one instruction, or a line fits into none.
+        """
+        if not self._policy.lists_instructions:
+            return ()
+        parts: list[Part] = []
+        while (start := parts[-1].stop if parts else 0) < len(lines):
+            tried = (Part(start, stop, " and ".join(lines[start:stop])) for stop in range(len(lines), start, -1))
+            part = next((one for one in tried if not self.understood(one.about)[1]), None)
+            if part is None:
+                return ()
+            parts.append(part)
+        return tuple(parts) if len(parts) > 1 else ()
 
     def _unable(self, mode: str) -> str:
         """Why the model cannot reason so; empty where it can."""
