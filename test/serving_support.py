@@ -103,7 +103,7 @@ class Puppet:
     fast = None
     dof_mask = LAYOUT.mask
     answers = ["reach", "reach", "reach"]
-    judges_plans = False
+    judges_plans = lists_instructions = False
 
     def __init__(self):
         self.gate, self.acted, self.entered = threading.Event(), [], threading.Semaphore(0)

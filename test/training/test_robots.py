@@ -92,7 +92,7 @@ def test_demonstrations_are_of_all_robots_in_equal_shares(tmp_path, environments
 class Idler:
     """A model that stands still, and thinks at once that all is done."""
 
-    judges_plans = False
+    judges_plans = lists_instructions = False
     rate_hz = 10.0
 
     listed = True
