@@ -14,21 +14,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 from evaluate import read_episodes
 from suite import GROUPS, TASKS
 
+from wall_oss_ros.sim.shares import wilson
+
 PUBLISHED = {"pi0": 47.9, "SmolVLA 0.45 B": 57.3, "SmolVLA 2.25 B": 68.2, "Evo-1 0.77 B": 80.6}
 """Means of the four groups, as SmolVLA's paper (arXiv 2506.01844) and Evo-1's (arXiv 2511.04555) report them."""
-
-
-def wilson(successes: int, episodes: int, z: float = 1.96) -> tuple[float, float]:
-    """Wilson's interval of a share (E. B. Wilson 1927, J. Am. Stat. Assoc. 22)."""
-    if not episodes:
-        return 0.0, 1.0
-    share, spread = successes / episodes, z * z / episodes
-    middle = (share + spread / 2) / (1 + spread)
-    half = z / (1 + spread) * math.sqrt(share * (1 - share) / episodes + spread / (4 * episodes))
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def mean_interval(counts: Sequence[tuple[int, int]]) -> tuple[float, float, float]:

@@ -17,7 +17,6 @@ import argparse
 import hashlib
 import json
 import os
-import platform
 import re
 import shutil
 import subprocess
@@ -33,6 +32,7 @@ from suite import DEMONSTRATIONS
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.json_files import read_json
+from wall_oss_ros.training.record import machine
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -269,8 +269,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     kind = precision(args.device) if args.precision == "auto" else args.precision
     recipe = prepare_recipe(args.suite, output, kind, args.steps, args.start)
-    machine = {"processor": _processor(), "cores": os.cpu_count(), "python": platform.python_version()}
-    (output / "machine.json").write_text(json.dumps(machine, indent=1) + "\n")
+    (output / "machine.json").write_text(json.dumps(machine(), indent=1) + "\n")
     for number, minutes in enumerate(stops):
         if number + 1 < len(stops) and trained(checkpoint) > minutes + 0.5:
             continue  # training went on behind it, and this moment's checkpoint is gone
@@ -280,14 +279,6 @@ def main(arguments: list[str] | None = None) -> int:
         report(output)
     print((output / "report.md").read_text())
     return 0
-
-
-def _processor() -> str:
-    try:
-        found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
-    except OSError:
-        found = None
-    return found[1] if found else platform.processor()
 
 
 if __name__ == "__main__":

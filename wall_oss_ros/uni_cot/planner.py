@@ -133,19 +133,16 @@ class UniCoTPlanner:
             answer = self._policy.plan(obs, goal, thought=True) if mode == "full" else self._policy.plan(obs, goal)
             thought, reasoning = _thought(answer), readable(answer)
             lines = tuple(line.strip() for line in reasoning.splitlines() if line.strip())
-            if asks_back(reasoning):
-                return Draft(stamp, reasoning, fault=_asked_back(reasoning, goal))
-            if not lines or len(lines) > MOST_SUBTASKS or refusal(reasoning) or (mode == "full" and not thought):
-                return Draft(stamp, reasoning, fault=f"The model answered {quoted(reasoning)} to {quoted(goal)}.")
+            usable = 0 < len(lines) <= MOST_SUBTASKS and not (mode == "full" and not thought)
+            if fault := _fault(reasoning, goal, usable):
+                return Draft(stamp, reasoning, fault=fault)
             if self._policy.judges_plans:
                 asked = prompts.steps(lines)
             else:
                 parts = self._parts(lines)
         first = self.judge(obs, parts[0].about if parts else asked, mode)
-        if mode == "none" and asks_back(first):
-            return Draft(stamp, fault=_asked_back(first, goal))
-        if mode == "none" and refusal(first):
-            return Draft(stamp, fault=f"The model answered {quoted(first)} to {quoted(goal)}.")
+        if mode == "none" and (fault := _fault(first, goal)):
+            return Draft(stamp, fault=fault)
         return Draft(
             stamp,
             reasoning,
@@ -195,5 +192,8 @@ def _thought(answer: str) -> str:
     return readable(answer.thought) if isinstance(answer, Answer) else ""
 
 
-def _asked_back(answer: str, goal: str) -> str:
-    return f"The model asks back about {quoted(goal)}: {answer.strip()}"
+def _fault(answer: str, goal: str, usable: bool = True) -> str:
+    """Why nothing follows from the model's answer to an instruction; empty where something may."""
+    if asks_back(answer):
+        return f"The model asks back about {quoted(goal)}: {answer.strip()}"
+    return "" if usable and not refusal(answer) else f"The model answered {quoted(answer)} to {quoted(goal)}."

@@ -174,7 +174,9 @@ class Words:
         table = self._dataset.columns(episode, sorted({*wanted} & {*self._dataset.features}))
         rows = len(next(iter(table.values())))
         spoken = self._dataset.language(episode)
-        asked = _questions(spoken.events)
+        asked: dict[int, list[tuple[str, str]]] = {}
+        if self._settings.questions or self._sources["thought"] == _ANSWERS:
+            asked = _questions(spoken.events)
         found: dict[str, Texts] = {}
         for key, source in self._sources.items():
             if source is None:
