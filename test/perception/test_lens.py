@@ -29,8 +29,14 @@ LENSES = {
 
 def info(**fields) -> SimpleNamespace:
     """A sensor_msgs/CameraInfo of 64 x 48 pixels."""
-    made = {"height": 48, "width": 64, "distortion_model": "plumb_bob", "d": list(D), "k": K.ravel(), "p": P.ravel()}
+    made = {"height": 48, "width": 64, "distortion_model": "plumb_bob", "d": list(D), "k": K.ravel(), "p": P.ravel(),
+            "roi": roi(), "binning_x": 0, "binning_y": 0}  # fmt: skip
     return SimpleNamespace(**{**made, **fields})
+
+
+def roi(x_offset=0, y_offset=0, width=0, height=0, do_rectify=False) -> SimpleNamespace:
+    """A sensor_msgs/RegionOfInterest; zeros stand for the whole picture."""
+    return SimpleNamespace(x_offset=x_offset, y_offset=y_offset, width=width, height=height, do_rectify=do_rectify)
 
 
 def view(**fields) -> View:

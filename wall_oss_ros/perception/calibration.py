@@ -76,7 +76,7 @@ class Calibration:
             return self._lacks(view, f"{view.camera_info_topic}: {lens.fault}")
         if not lens.fits(height, width):
             self.doubts[view.name] = (
-                f"{view.camera_info_topic} is for {lens.width} x {lens.height}, the pictures are {width} x {height}"
+                f"{view.camera_info_topic} is for {lens.words}, the pictures are {width} x {height}"
             )
             return None
         return lens.resized(height, width)

@@ -76,6 +76,11 @@ class RegisteredDepth:
                 )
             counts, scale = depth_counts(found) if hasattr(found, "encoding") else compressed_counts(found)
             own_lens = self._own_lens(counts)
+            if own_lens is None and lens is not None and lens.part and counts.shape != (height, width):
+                raise DepthError(
+                    f"the pictures are {lens.words}, and without its CameraInfo it is not known what part of that it"
+                    " shows: set depth_info_topic"
+                )
             rows, columns, inside = self._grid(height, width, size, counts.shape, _key(lens), _key(own_lens))
         except DepthError as error:
             self.absent = str(error)
@@ -103,9 +108,7 @@ class RegisteredDepth:
         if lens.fault:
             raise DepthError(f"its CameraInfo is of no use: {lens.fault}")
         if not lens.fits(rows, columns):
-            raise DepthError(
-                f"its CameraInfo is for {lens.width} x {lens.height}, the depth images are {columns} x {rows}"
-            )
+            raise DepthError(f"its CameraInfo is for {lens.words}, the depth images are {columns} x {rows}")
         return lens.resized(rows, columns)
 
     def _make_grid(
