@@ -112,6 +112,12 @@ class Dataset(ABC):
         None where there is nothing to be asked about it.
         """
 
+    def asked(self, index: int) -> Sequence[tuple[str, str]]:
+        """All questions that stand beside a sample, with their answers; none where questions are made as they are
+        drawn."""
+        del index
+        return ()
+
     @abstractmethod
     def acting(
         self, rng: np.random.Generator, index: int, count: int, paths: Mapping[str, float] | None = None

@@ -23,6 +23,7 @@ from wall_oss_ros.training.memory import memory_of, parts_of
 from wall_oss_ros.training.open_loop import entry_names
 from wall_oss_ros.training.optimization import trainable
 from wall_oss_ros.training.pipeline import prepare
+from wall_oss_ros.training.pointing import OfQuestions
 from wall_oss_ros.training.question_batches import QuestionBatches, describe_questions
 from wall_oss_ros.training.recipe import Recipe, Stage
 from wall_oss_ros.training.sources import MixedBatches, Part
@@ -38,7 +39,10 @@ def dry_run(recipe: Recipe, model: WallOSS, tokenizer: Tokenizer, trainer: Train
     batches = trainer.batches
     lines = [f"recipe {recipe.name}: {sum(p.numel() for p in model.parameters()) / 1e6:.1f} M parameters"]
     if recipe.vision is not None:
-        lines.append(f"the vision tower alone first: {recipe.vision.steps} steps of {recipe.vision.batch} samples")
+        alone = f"the vision tower alone first: {recipe.vision.steps} steps of {recipe.vision.batch} samples"
+        if isinstance(batches, MixedBatches):
+            alone += f", from {len(OfQuestions(batches.mixture).things)} different questions answered by a point"
+        lines.append(alone)
     for number, stage in enumerate(recipe.stages):
         if stage.dagger_episodes:
             lines.append(f"DAgger: the model follows {stage.dagger_episodes} instructions")

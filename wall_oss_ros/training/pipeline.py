@@ -150,12 +150,13 @@ def prepare(
     if processes is None:
         model.to(device)
     batches: Batches | MixedBatches
+    with nullcontext() if processes is None else processes.in_turn():
+        pretrain_vision(model, data, recipe, run)
     if isinstance(data, Mixture):
         batches = MixedBatches(data, tokenizer, model, recipe.seed, words, recipe.augments)
         if words is not None:
             require_sayable(batches.of_robots, model)
     else:
-        pretrain_vision(model, data, recipe, run)
         batches = Batches(data, tokenizer, model, recipe.seed, words=words, augment=recipe.augment)
         if words is not None:
             require_sayable([batches], model)

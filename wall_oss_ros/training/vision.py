@@ -4,7 +4,7 @@
 The released WALL-OSS starts from Qwen2.5-VL's tower, which has seen billions of pictures. A small tower starts from
 nothing, and language alone, a few answer tokens a picture, teaches it too slowly. So each of its image tokens first
 learns to tell, through linear heads that are thrown away afterwards, what lies in its cell and where, from data that
-know it, as a simulator's do.
+know it: a simulator's, or questions that are answered by a point (``pointing.py``).
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from wall_oss_ros.data.dataset import Dataset
-from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.data.mixture import Mixture
 from wall_oss_ros.model import WallOSS
 from wall_oss_ros.policy.images import image_patches
+from wall_oss_ros.training.pointing import KnowsPlaces, OfQuestions, OfScenes
 from wall_oss_ros.training.recipe import Recipe
 
 
@@ -59,12 +60,14 @@ class Heads(nn.Module):
         self.offset = nn.Linear(width, 2 * things)
         self.cell = nn.Linear(width, views * cells * cells)  # which cell of which view this is
 
-    def loss(self, tokens: torch.Tensor, presence: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
-        """tokens (B, V, cells, H); labels as :func:`cell_labels` gives them."""
-        rare = torch.tensor(5.0)
-        found = F.binary_cross_entropy_with_logits(self.presence(tokens), presence, pos_weight=rare)
+    def loss(
+        self, tokens: torch.Tensor, presence: torch.Tensor, offsets: torch.Tensor, known: torch.Tensor
+    ) -> torch.Tensor:
+        """tokens (B, V, cells, H); labels as :func:`cell_labels` gives them; known (B, V, things) bool: which count."""
+        rare, counts = presence.new_tensor(5.0), known[:, :, None].expand_as(presence)
+        found = F.binary_cross_entropy_with_logits(self.presence(tokens)[counts], presence[counts], pos_weight=rare)
         error = (self.offset(tokens).view_as(offsets) - offsets).abs().sum(-1) * presence
-        own = torch.arange(self.cell.out_features).expand(len(tokens), -1)
+        own = torch.arange(self.cell.out_features, device=tokens.device).expand(len(tokens), -1)
         where = F.cross_entropy(self.cell(tokens).flatten(0, 2), own.flatten())
         return 4 * found + error.sum() / presence.sum().clamp(min=1) + 0.3 * where
 
@@ -76,7 +79,7 @@ class Heads(nn.Module):
         return float((presence.argmax(2) == best)[there].float().mean())
 
 
-def pretrain_vision(model: WallOSS, data: Dataset, recipe: Recipe, folder: Path) -> None:
+def pretrain_vision(model: WallOSS, data: Dataset | Mixture, recipe: Recipe, folder: Path) -> None:
     """Trains ``model.visual`` by ``recipe.vision``; takes the result from ``folder`` if it is there already.
 
     Raises:
@@ -85,19 +88,15 @@ def pretrain_vision(model: WallOSS, data: Dataset, recipe: Recipe, folder: Path)
     settings, file = recipe.vision, Path(folder) / "vision.safetensors"
     if settings is None:
         return
-    if not data.things:
-        raise WallOSSError(
-            f"The recipe {recipe.name} teaches a vision tower from what is where, which these data do not tell.",
-            "Leave out vision, and start from a checkpoint whose tower can see.",
-        )
     if file.exists():
         model.visual.load_state_dict(load_file(file))
         return
+    places: KnowsPlaces = OfQuestions(data, recipe.augments) if isinstance(data, Mixture) else OfScenes(data)
     vision = model.config.vision
-    views, size = data.images(np.array([0])).shape[1:3]
+    views, size = places.draw(np.random.default_rng(0), 1).images.shape[1:3]
     side = size // vision.patch_size
     cells = side // vision.spatial_merge_size
-    heads = Heads(model.config.hidden_size, cells, views, len(data.things))
+    heads = Heads(model.config.hidden_size, cells, views, len(places.things)).to(model.device)
     parameters = [*model.visual.parameters(), *heads.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, betas=(0.9, 0.95), fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -106,13 +105,13 @@ def pretrain_vision(model: WallOSS, data: Dataset, recipe: Recipe, folder: Path)
     recalls = []
     for step in track(range(settings.steps), "vision"):
         rng = np.random.default_rng([recipe.seed, 2, step])
-        chosen = rng.integers(len(data) - data.held_out, size=settings.batch)
-        images = data.images(chosen)
+        images, pixels, known = places.draw(rng, settings.batch)
         patches = torch.from_numpy(image_patches(images.reshape(-1, *images.shape[2:]), vision.patch_size))
         grid = torch.tensor([[1, side, side]]).repeat(views * settings.batch, 1)
-        tokens = model.visual(patches, grid).view(settings.batch, views, cells * cells, -1)
-        presence, offsets = map(torch.from_numpy, cell_labels(data.vision_targets(chosen), size, cells))
-        loss = heads.loss(tokens, presence, offsets)
+        tokens = model.visual(patches.to(model.device), grid).view(settings.batch, views, cells * cells, -1)
+        labels = (*cell_labels(pixels, size, cells), known)
+        presence, offsets, counts = (torch.from_numpy(one).to(model.device) for one in labels)
+        loss = heads.loss(tokens, presence, offsets, counts)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, recipe.clip)

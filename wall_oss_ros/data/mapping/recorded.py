@@ -187,6 +187,10 @@ class RecordedDataset(Dataset):
         called = () if self._branches is None else self._branches.called(episode, row)
         return self.words(episode).language(rng, row, kinds, called)
 
+    def asked(self, index: int) -> Sequence[tuple[str, str]]:
+        episode, row = self.place(int(index))
+        return self.words(episode).questions.get(row, ())
+
     def acting(
         self, rng: np.random.Generator, index: int, count: int, paths: Mapping[str, float] | None = None
     ) -> list[ActingSample]:

@@ -114,6 +114,15 @@ class PictureQuestions:
                 ) from None
         return found
 
+    def asked(self, index: int) -> list[tuple[str, str]]:
+        """Questions and answers about the only picture of a conversation, without its mark; none where it has several,
+        or pictures are of no fixed size."""
+        conversation, side = self[index], self._size
+        if side is None or len(conversation.pictures) != 1:
+            return []
+        said = [(joined(turn.question, (side, side)), joined(turn.answer, (side, side))) for turn in conversation.turns]
+        return [(question.replace(PICTURE, "").strip(), answer) for question, answer in said]
+
     def texts(self, rng: np.random.Generator, index: int) -> list[str]:
         """All that is said in a conversation, as a tokenizer is made of it."""
         del rng
