@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from wall_oss_ros.data.checks.survey import Rows, Survey
 
 _EDITED = "Stale after an edit or a merge; write the set anew: wall-oss data filter."
 _AGAIN = "Download or write the dataset again."
+_NAMED = 10  # episodes in a message
 
 
 class Run(NamedTuple):
@@ -179,17 +180,17 @@ def _totals(survey: Survey, runs: list[Run], by_episode: Mapping[int, list[Run]]
             yield Finding(
                 "warning",
                 "totals",
-                f"info.json says {key} {values[key]}; there are {there}.",
+                f"info.json says {key} {values[key]!r}; there are {there}.",
                 "Correct info.json, or write the set anew: wall-oss data filter.",
                 column=key,
             )
-    missing = sorted(set(range(max(survey.table, default=-1) + 1)) - set(survey.table))
+    missing = _left_out(survey.table)
     if missing:
         yield Finding(
             "warning",
             "episode numbers",
             f"Episodes are numbered up to {max(survey.table)}, without "
-            f"{', '.join(map(str, missing[:10]))}{' ...' if len(missing) > 10 else ''}.",
+            f"{', '.join(map(str, missing[:_NAMED]))}{' ...' if len(missing) > _NAMED else ''}.",
             "Many readers expect 0, 1, 2 ...; number them anew: wall-oss data filter.",
         )
     order = [one.episode for one in runs]
@@ -233,6 +234,16 @@ def _totals(survey: Survey, runs: list[Run], by_episode: Mapping[int, list[Run]]
                 None,
                 "task_index",
             )
+
+
+def _left_out(episodes: Iterable[int]) -> list[int]:
+    """The first numbers up to the largest that no episode has, one more than are named; numbers may be dates."""
+    found: list[int] = []
+    expected = 0
+    for index in sorted(episodes):
+        found += range(expected, min(index, expected + _NAMED + 1 - len(found)))
+        expected = index + 1
+    return found
 
 
 def _texts(texts) -> str:

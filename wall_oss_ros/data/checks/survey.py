@@ -19,10 +19,9 @@ import pyarrow.parquet as pq
 from wall_oss_ros.data.checks.findings import Finding
 from wall_oss_ros.data.lerobot.arrays import to_numpy
 from wall_oss_ros.data.lerobot.language import may_lack
-from wall_oss_ros.data.lerobot.layout import PICTURES, STANDARD, Feature, Info, has_statistics, path_of
+from wall_oss_ros.data.lerobot.layout import PICTURES, STANDARD, Feature, Info, data_files, has_statistics, path_of
 from wall_oss_ros.data.lerobot.tables import ARROW_ERRORS, first_line, open_parquet
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.paths import natural
 
 _BATCH = 8192
 AGAIN = "Download or write the dataset again."
@@ -129,9 +128,8 @@ class Survey:
         return float(start) if known else 0.0
 
     def data_files(self) -> list[Path]:
-        """All Parquet files below the folder of data, in the order of their numbers."""
-        root = self.folder / self.info.data_path.split("/")[0]
-        return sorted((path for path in root.rglob("*.parquet") if not path.name.startswith(".")), key=natural)
+        """All Parquet files of rows, in the order of their numbers."""
+        return data_files(self.folder, self.info)
 
     def rows(self) -> Iterator[Rows]:
         """All rows in the order in which they lie, an episode at a time; what cannot be read becomes a finding."""
@@ -194,10 +192,11 @@ class Survey:
                     column=name,
                 )
             elif name not in there and feature.dtype != "video":
+                why = "every dataset has it" if name in STANDARD else "info.json tells of it"
                 self.found(
                     "error",
                     "columns",
-                    f"{self.of(path)} has no column {name}; info.json tells of it.",
+                    f"{self.of(path)} has no column {name}; {why}.",
                     "Write the dataset again, or drop the feature from info.json.",
                     column=name,
                 )

@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 
 from wall_oss_ros.data.checks.survey import AGAIN, Survey
-from wall_oss_ros.data.lerobot.episodes import text_of
-from wall_oss_ros.data.lerobot.layout import read_info
+from wall_oss_ros.data.lerobot.episodes import episode_tables, text_of
+from wall_oss_ros.data.lerobot.layout import STANDARD, Feature, read_info
 from wall_oss_ros.data.lerobot.statistics import nested
 from wall_oss_ros.data.lerobot.tables import ARROW_ERRORS, first_line, open_parquet
 from wall_oss_ros.errors import WallOSSError
@@ -25,17 +25,15 @@ def open_survey(folder: Path) -> Survey:
         WallOSSError: there is no dataset, or its info.json or table of episodes cannot be read at all.
     """
     survey = Survey(folder, read_info(folder))
+    _complete(survey)
     v3 = survey.info.generation == "v3"
-    rows = (
-        _parquet(survey, sorted((folder / "meta/episodes").glob("*/*.parquet")))
-        if v3
-        else (_lines(survey, folder / "meta/episodes.jsonl"))
-    )
+    rows = _parquet(survey, episode_tables(folder)) if v3 else (_lines(survey, folder / "meta/episodes.jsonl"))
     if rows is None:
         at = "meta/episodes" if v3 else "meta/episodes.jsonl"
         if survey.info.values.get("total_episodes") != 0:
             raise WallOSSError(f"{folder}/{at} is missing or cannot be read.", AGAIN)
         rows = []
+    _whole_numbers(survey, rows, "The table of episodes")
     counts = Counter(row.get("episode_index") for row in rows)
     for index, times in counts.items():
         if not isinstance(index, int) or index < 0:
@@ -58,6 +56,37 @@ def open_survey(folder: Path) -> Survey:
     return survey
 
 
+def _complete(survey: Survey) -> None:
+    """The columns that every dataset has, whether info.json tells of them or not."""
+    features = survey.info.features
+    missing = [name for name in STANDARD if name not in features]
+    if missing:
+        features |= {name: Feature(STANDARD[name], (1,), None) for name in missing}
+        survey.found(
+            "warning",
+            "columns",
+            f"info.json does not tell of {', '.join(missing)}, which every dataset has.",
+            "Add the features to info.json, or write the set anew: wall-oss data filter.",
+        )
+
+
+def _whole_numbers(survey: Survey, rows: list[dict[str, Any]], where: str) -> None:
+    """Makes 3 of 3.0, which pandas writes of a column in which something was missing, wherever numbers count things."""
+    changed: dict[str, None] = {}
+    for row in rows:
+        for key, value in row.items():
+            if isinstance(value, float) and value.is_integer() and (key == "length" or key.endswith("_index")):
+                row[key] = int(value)
+                changed[key] = None
+    if changed:
+        survey.found(
+            "warning",
+            "episode table",
+            f"{where} holds {', '.join(changed)} as 3.0 instead of 3.",
+            "Readers that make names of files of them stop there; write the set anew: wall-oss data filter.",
+        )
+
+
 def _read_statistics(survey: Survey) -> None:
     path = survey.folder / "meta/stats.json"
     if path.is_file():
@@ -72,7 +101,9 @@ def _read_statistics(survey: Survey) -> None:
                 "Compute it anew: wall-oss data stats --write",
             )
     path = survey.folder / "meta/episodes_stats.jsonl"
-    for row in (_lines(survey, path) or []) if path.is_file() else []:
+    rows = (_lines(survey, path) or []) if path.is_file() else []
+    _whole_numbers(survey, rows, survey.of(path))
+    for row in rows:
         if isinstance(row.get("episode_index"), int) and isinstance(row.get("stats"), dict):
             survey.stored_episodes[row["episode_index"]] = row["stats"]
 
@@ -149,6 +180,7 @@ def _texts(survey: Survey, kind: str, path: Path) -> dict[int, str]:
             survey.found("error", "tasks", f"{survey.of(path)} is missing.", AGAIN)
         return {}
     rows = (_lines(survey, path) if path.suffix == ".jsonl" else _parquet(survey, [path])) or []
+    _whole_numbers(survey, rows, survey.of(path))
     texts: dict[int, str] = {}
     for row in rows:
         index = row.get(f"{kind}_index")

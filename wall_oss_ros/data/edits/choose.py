@@ -33,7 +33,7 @@ def numbers(words: Sequence[str], survey: Survey) -> frozenset[int]:
         end = first if match[2] is None else int(match[2]) if match[2] else last
         if first > end or first > last or (end > last):
             raise WallOSSError(f"There are no episodes {word}.", f"{survey.folder} has 0 to {last}.")
-        found = {index for index in range(first, end + 1) if index in survey.table}
+        found = {index for index in survey.table if first <= index <= end}
         if match[2] is None and not found:
             raise WallOSSError(f"There is no episode {word}.", f"{survey.folder} has up to {last}, and not this one.")
         chosen |= found
@@ -106,7 +106,20 @@ def tasks_of(survey: Survey, episode: int) -> list[str]:
 
 
 def with_length(survey: Survey, episodes: Iterable[int], least: int | None, most: int | None) -> frozenset[int]:
-    lengths = {index: int(survey.table[index].get("length") or 0) for index in episodes}
+    """Those of a length, by the table of episodes.
+
+    Raises:
+        WallOSSError: the table does not say how long one is.
+    """
+    if least is None and most is None:
+        return frozenset(episodes)
+    lengths = {index: survey.table[index].get("length") for index in episodes}
+    for index, length in lengths.items():
+        if not isinstance(length, int):
+            raise WallOSSError(
+                f"{survey.folder}, episode {index}: the table of episodes says {length!r} instead of a length.",
+                "Write the set anew, without a choice by length: wall-oss data filter.",
+            )
     return frozenset(i for i, n in lengths.items() if (least is None or n >= least) and (most is None or n <= most))
 
 

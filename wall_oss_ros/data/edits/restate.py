@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from wall_oss_ros.data.checks.survey import Survey
 from wall_oss_ros.data.edits.rows import number_features
+from wall_oss_ros.data.lerobot.episodes import episode_tables
 from wall_oss_ros.data.lerobot.feature_statistics import PictureStatistics, lists, looked_at, results
 from wall_oss_ros.data.lerobot.files import hold, whole_file, write_json, write_lines
 from wall_oss_ros.data.lerobot.reader import LeRobotDataset
@@ -83,7 +84,7 @@ def write(
     lock = hold(survey.folder)
     try:
         if survey.info.generation == "v3":
-            for path in sorted((meta / "episodes").glob("*/*.parquet")):
+            for path in episode_tables(survey.folder):
                 _table(path, episodes)
         elif survey.info.version == "v2.1":
             stored = survey.stored_episodes

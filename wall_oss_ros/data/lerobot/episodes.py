@@ -132,8 +132,8 @@ def is_extra(column: str) -> bool:
 
 
 def episode_tables(folder: Path) -> list[Path]:
-    """v3.0's tables of episodes, in order."""
-    return sorted((folder / EPISODES).glob("*/*.parquet"))
+    """v3.0's tables of episodes, in order; without hidden files, such as macOS leaves beside each on other disks."""
+    return sorted(path for path in (folder / EPISODES).glob("*/*.parquet") if not path.name.startswith("."))
 
 
 def _parquet_rows(folder: Path, info: Info) -> Iterable[tuple[Path, dict[str, Any]]]:

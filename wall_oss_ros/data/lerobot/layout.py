@@ -18,6 +18,7 @@ import numpy as np
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.json_files import brief, read_json
+from wall_oss_ros.paths import natural
 
 VERSIONS = ("v2.0", "v2.1", "v3.0")
 PICTURES = ("video", "image")
@@ -172,6 +173,15 @@ def inside(folder: Path, relative: str, what: str) -> Path:
             "Paths in a dataset are relative to its folder.",
         )
     return folder / path
+
+
+def data_files(folder: Path, info: Info) -> list[Path]:
+    """All Parquet files below the folder that data_path begins with, in the order of their numbers; no tables, and
+    nothing hidden."""
+    top = folder / PurePosixPath(info.data_path.split("{")[0] + "x").parent
+    paths = (path.relative_to(folder) for path in top.rglob("*.parquet"))
+    wanted = (p for p in paths if p.parts[0] != "meta" and not any(part.startswith(".") for part in p.parts))
+    return sorted((folder / path for path in wanted), key=natural)
 
 
 def path_of(folder: Path, template: str, values: Mapping[str, object], what: str) -> Path:

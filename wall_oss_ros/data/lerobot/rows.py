@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +20,7 @@ from wall_oss_ros.data.lerobot.arrays import to_numpy
 from wall_oss_ros.data.lerobot.cache import ByteCache, Pool
 from wall_oss_ros.data.lerobot.episodes import Episode, Place
 from wall_oss_ros.data.lerobot.language import UNSAID, may_lack
-from wall_oss_ros.data.lerobot.layout import STANDARD, Feature, Info, path_of
+from wall_oss_ros.data.lerobot.layout import STANDARD, Feature, Info, data_files, path_of
 from wall_oss_ros.data.lerobot.tables import ARROW_ERRORS, first_line, open_parquet
 from wall_oss_ros.errors import WallOSSError
 
@@ -164,21 +164,11 @@ class Rows:
     def _look_everywhere(self) -> dict[int, list[Piece]]:
         if self._everywhere is None:
             everywhere: dict[int, list[Piece]] = {}
-            for path in self._files_of_data():
+            for path in data_files(self._folder, self._info):
                 for episode, pieces in self._pieces_of(path).items():
                     everywhere.setdefault(episode, []).extend(pieces)
             self._everywhere = everywhere
         return self._everywhere
-
-    def _files_of_data(self) -> list[Path]:
-        """All Parquet files below the folder that data_path begins with, and no tables."""
-        top = self._folder / PurePosixPath(self._info.data_path.split("{")[0] + "x").parent
-        paths = (path.relative_to(self._folder) for path in top.rglob("*.parquet"))
-        return [
-            self._folder / path
-            for path in sorted(paths)
-            if path.parts[0] != "meta" and not any(part.startswith(".") for part in path.parts)
-        ]
 
     def _part(self, piece: Piece, name: str, feature: Feature, what: str) -> np.ndarray:
         """A piece's rows of a column, from the cache if they are there. Of small row groups the whole is kept."""
