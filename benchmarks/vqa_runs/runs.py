@@ -67,7 +67,8 @@ class Scenes:
             pass
         look, cameras = PLAIN, environment.simulator.standing_cameras
         if condition in LOOKS:
-            look = Appearance.random(np.random.default_rng([SEED_SPACE + seed, number, 4]), cameras, [condition])
+            rng = np.random.default_rng([SEED_SPACE + seed, number, 4])
+            look = Appearance.random(rng, cameras, self.task.spec.free, [condition])
         environment.simulator.dress(look)
 
     def asked(self, seed: int, number: int, condition: str) -> list[Asked]:

@@ -101,6 +101,15 @@ def test_a_tray_is_lifted_high_level_and_by_both_hands(instruction, state, expec
     assert (Judge(TRAYS, instruction).held_for(state) > 0) is expected
 
 
+def test_a_tray_is_put_down_only_after_it_was_lifted():
+    judge = Judge(TRAYS, "lift the red tray, then put it down")
+    down, tipped = tray(raised=0.0, tilt=0.0, hands=()), tray(raised=0.0, tilt=0.2, hands=())
+    assert [judge.held_for(one) > 0 for one in (down, tray(hands=()), tray(), tray(), tipped, down)] == [
+        *[False] * 5,
+        True,
+    ]
+
+
 def test_description_says_how_the_tray_is():
     judge = Judge(TRAYS, "lift the red tray")
     assert judge.describe(tray()) == "the red tray is 12 cm above the table, level, in both hands"

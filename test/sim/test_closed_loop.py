@@ -6,6 +6,7 @@ import pytest
 from sim_support import Expert
 
 from wall_oss_ros.model.fast import NotAChunk
+from wall_oss_ros.policy import prompts
 from wall_oss_ros.sim.closed_loop import ClosedLoop
 from wall_oss_ros.sim.evaluate import outcome_of, random_cases
 from wall_oss_ros.sim.registry import task_of
@@ -67,3 +68,34 @@ def test_what_is_asked_for_in_vain_is_not_reached(loop):
     assert not episode.success and episode.plan_right and episode.taken is None
     assert episode.status == "failed" and f"there is no {absent}" in episode.message and episode.chunks == 0
     assert (episode.greatest_force, episode.changed) == (0.0, {}) and outcome_of(episode.summary(), True) == "refused"
+
+
+class Phased(Expert):
+    """Plans several phases, and judges each by its lines, as a model that judges plans does."""
+
+    judges_plans = True
+
+    def plan(self, obs, instruction):
+        goals = self.task.language.parse(instruction)
+        phases = self.task.language.phases(goals)
+        self.phases = {prompts.steps([line for goal in phase for line in goal.subtasks()]): phase for phase in phases}
+        return self.task.language.plan_text(self.environment.truth()[()], goals)
+
+    def reason(self, obs, about):
+        return self.task.language.active_subtask(self.environment.truth()[()], self.phases[about])
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("loop", ["dual_arm"], indirect=True)
+def test_a_tray_is_lifted_put_down_and_the_other_one_lifted(loop):
+    scene = loop.task.scene(3)
+    first, second = scene.colours
+    said = f"lift the {first} tray, put it down, then lift the {second} tray"
+    goals = loop.task.language.parse(said)
+    episode = ClosedLoop(Phased(loop.environment), loop.environment).run(scene, said, goals, seed=0)
+    assert episode.success and episode.plan_right and episode.status == "succeeded", episode.summary()
+    told = list(dict.fromkeys(what for _, who, what in episode.events if who == "truth"))
+    assert told == [*[line for goal in goals for line in goal.subtasks()], prompts.DONE]
+    assert episode.greatest_force < 60 and set(episode.changed) == {second}
+    # The truth has gone on to the next phase when the plan is still told, once more, that the one before is done.
+    assert episode.judgements - 4 <= episode.judgements_right

@@ -63,7 +63,7 @@ def test_each_phrase_means_the_goals_it_comes_with(name):
 
 
 def _fits(phrase: str, text: str) -> bool:
-    return instructions._pattern(phrase).fullmatch(text) is not None
+    return instructions.PHRASING.pattern(phrase).fullmatch(text) is not None
 
 
 def test_no_phrase_of_evaluation_is_one_of_training():

@@ -14,6 +14,7 @@ from wall_oss_ros.sim.lifting.demonstrations import LiftingEnvironment
 from wall_oss_ros.sim.lifting.expert import (
     CLOSED,
     LIFT,
+    LOWER,
     OPEN,
     REST,
     TAKE,
@@ -205,6 +206,26 @@ def test_the_lower_hand_is_faster_and_both_stop_at_the_top():
     assert end.raised(0) == pytest.approx(TOP, abs=0.005) and end.tilt(0) < 0.01
 
 
+def test_both_hands_lower_a_tray_level_let_go_on_the_table_and_rise():
+    (right, left), openings = target(_holding(REST + 0.10, REST + 0.12), (LOWER, "red"))
+    assert left[2] < right[2] < 0 and openings == [CLOSED] * 2, "the higher hand sinks faster"
+    state, levels = _holding(REST + TOP, REST + TOP), []
+    for _ in range(40):
+        expert._advance(state, *target(state, (LOWER, "red")), 0.1)
+        if any(state.gripped[0]):
+            levels.append(abs(state.walls[0][RIGHT][2] - state.walls[0][LEFT][2]))
+        else:
+            assert max(wall[2] for wall in state.walls[0]) <= REST + 0.001, "let go on the table"
+    assert expert.done((LOWER, "red"), state) and max(levels) < 0.005
+    assert min(tcp[2] for tcp in state.tcps) > REST + 0.05 and min(state.openings) >= 0.06
+    assert target(state, (LOWER, "red")) == ([(0, 0, 0)] * 2, [OPEN] * 2)
+
+
+def test_the_tray_that_is_not_to_be_lowered_is_kept():
+    state = _holding(REST + 0.1, REST + 0.1, tray=1)
+    assert target(state, (LOWER, "red")) == ([(0, 0, 0)] * 2, [CLOSED] * 2)
+
+
 @pytest.mark.parametrize("height", [0.0, 0.1])
 def test_a_tray_that_nobody_asked_for_is_set_down_and_the_named_one_lifted(height):
     end = _imagine(_holding(REST + height, REST + height, tray=1), PLAN)
@@ -224,6 +245,59 @@ def test_what_is_done_and_what_comes_next():
     assert target(_state(), None)[1] == [OPEN] * 2
     with pytest.raises(ValueError, match="knows"):
         target(_state(), ("throw", "red"))
+
+
+heights = st.floats(0.0, 0.2)
+
+
+@st.composite
+def any_state(draw):
+    """Hands and trays anywhere, held or not; nothing but what is held is off the table."""
+    walls, gripped = [_walls(0.29), _walls(0.455)], [[False, False], [False, False]]
+    tcps, openings = [], []
+    for arm, sign in ((RIGHT, -1), (LEFT, 1)):
+        tray = draw(st.sampled_from([None, None, 0, 1]))
+        if tray is None:
+            x, y, z = draw(st.floats(0.24, 0.5)), draw(st.floats(-0.05, 0.35)), draw(st.floats(TABLE + 0.014, -0.2))
+            tcps.append((x, sign * y, z))
+            openings.append(draw(st.floats(0.0, 0.106)))
+            continue
+        gripped[tray][arm] = True
+        x, y, _ = walls[tray][arm]
+        walls[tray][arm] = tuple(map(float, (x, y, REST + draw(heights))))
+        slip = draw(st.floats(-0.02, 0.02)), 0.0, draw(st.floats(-0.008, 0.008))
+        tcps.append(tuple(a + b for a, b in zip(walls[tray][arm], slip)))
+        openings.append(THICKNESS)
+    turned = [tuple(draw(st.floats(-0.2, 0.2)) for _ in range(3)) for _ in range(2)]
+    return LiftState(tcps, turned, openings, walls, gripped, ("red", "blue"))
+
+
+@given(any_state(), st.sampled_from([TAKE, LIFT, LOWER]), st.sampled_from(["red", "blue"]))
+@settings(max_examples=150, deadline=None)
+def test_from_any_state_a_chunk_is_finite_and_within_limits_and_the_state_is_left_alone(state, action, colour):
+    before = state.copy()
+    chunk = rollout(state, (action, colour))
+    assert np.isfinite(chunk).all() and state == before
+    for first in (0, 7):
+        steps = np.diff(np.vstack([np.zeros(3), chunk[:, first : first + 3]]), axis=0)
+        assert np.linalg.norm(steps, axis=1).max() <= SPEED * 0.1 + 1e-6
+        assert set(np.unique(chunk[:, first + 6])) <= {np.float32(OPEN), np.float32(CLOSED)}
+        assert np.abs(chunk[:, first + 3 : first + 6]).max() <= 0.2
+
+
+@given(any_state(), st.sampled_from(["red", "blue"]))
+@settings(max_examples=60, deadline=None)
+def test_from_any_state_a_tray_is_lifted_and_put_down_in_the_end(state, colour):
+    """And what is undone on the way is done again."""
+    plan, tray = [(TAKE, colour), (LIFT, colour)], ("red", "blue").index(colour)
+    lifted = _imagine(state, plan)
+    assert active_subtask(plan, lifted) == 2
+    lifted.gripped[tray][LEFT], lifted.openings[LEFT] = False, 0.05  # it slips
+    lifted.walls[tray] = _walls(lifted.walls[tray][RIGHT][0])
+    lifted.gripped[tray][RIGHT] = False
+    assert active_subtask(plan, _imagine(lifted, plan)) == 2
+    down = _imagine(_imagine(lifted, plan), [(LOWER, colour)])
+    assert expert.done((LOWER, colour), down) and not any(down.gripped[tray])
 
 
 # The environment
@@ -247,6 +321,8 @@ def test_posed_frames_are_labelled_with_the_truth(environment):
         state = LiftState.of(environment.simulator, environment.layout)
         imagined = _imagine(state, [(TAKE, state.colours[0]), (LIFT, state.colours[0])])
         assert imagined.raised(0) >= RAISED and all(imagined.gripped[0])
+        called = environment.simulator.spec.colours[0]
+        assert expert.done((LOWER, called), _imagine(state, [(LOWER, called)]))
     assert held > 5 and tilted > 2 and aside > 3
 
 

@@ -180,3 +180,14 @@ def test_a_model_that_judges_plans_is_asked_by_their_lines():
     lines = f"{PICK}, {PLACE}"
     assert model.asked == ["put the leftmost cube in the left tray", *[lines] * 5]
     assert plan.judgement.about == lines
+
+
+def test_what_a_plan_says_to_do_then_is_judged_by_itself_and_nothing_leads_back():
+    """A picture does not show whether what is held high is being lifted or put down."""
+    model = ScriptedModel(f"{PICK}\nthen {PLACE}\n{PICK_2}", [PICK, "done", "done", PLACE, PICK, PICK, PICK_2, PICK_2])
+    model.judges_plans = True
+    plan, trace = follow(model, "Pick up the red cube, then put it down and pick up the blue cube.")
+    assert [subtask.text for subtask in plan.subtasks] == [PICK, PLACE, PICK_2] and plan.reasoning.count("then") == 1
+    assert [(part.start, part.stop, part.about) for part in plan.parts] == [(0, 1, PICK), (1, 3, f"{PLACE}, {PICK_2}")]
+    assert trace[-1] == PICK_2 and PICK not in trace[3:]
+    assert {*model.asked[1:]} == {PICK, f"{PLACE}, {PICK_2}"}

@@ -61,19 +61,26 @@ class Judge:
     def __init__(self, task: Task, instruction: str):
         self._task = task
         try:
-            self._goals = lasting(task.language.parse(instruction))
+            goals = task.language.parse(instruction)
         except WallOSSError:  # somebody may publish anything
-            self._goals = []
+            goals = []
+        self._goals, self._phases = lasting(goals), [lasting(phase) for phase in task.language.phases(goals)]
         self._since: float | None = None
 
     def held_for(self, truth: Mapping) -> float:
         """How long all goals have been reached without a break, in simulated seconds; above 0 as soon as they are."""
-        if not self._goals or not all(self._task.shows(truth, goal) for goal in self._goals):
+        while len(self._phases) > 1 and self._reached(truth):
+            self._phases.pop(0)
+        if len(self._phases) > 1 or not self._reached(truth):
             self._since = None
             return 0.0
         if self._since is None:
             self._since = truth["time"]
         return max(truth["time"] - self._since, 1e-6)
+
+    def _reached(self, truth: Mapping) -> bool:
+        """Whether all goals of the phase under way are reached."""
+        return bool(self._phases[0]) and all(self._task.shows(truth, goal) for goal in self._phases[0])
 
     def describe(self, truth: Mapping) -> str:
         """Where the things that were named are, in words."""

@@ -47,6 +47,9 @@ DONE = "done"
 NOT_UNDERSTOOD = "I do not understand"
 ABSENT = "there is no"
 """What the shipped model was trained to say when nothing is left to do, or the instruction cannot be carried out."""
+THEN = "then "
+"""Begins a line of a plan that undoes what is before it: a model that judges plans is then asked about the lines from
+this one on, and nothing leads back."""
 
 
 def embodied_system(embodiment: str, cameras: Sequence[str], rate_hz: float, relative: bool) -> str:

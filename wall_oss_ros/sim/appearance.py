@@ -18,8 +18,8 @@ from wall_oss_ros.sim.engine import mujoco
 KINDS = ("light", "camera", "clutter")
 """What may be varied."""
 _PARKED = (0.0, 0.0, -3.0)  # m: below the floor, where no camera sees it
-_PLACES = ((0.24, 0.31), (0.68, 0.76))  # m: x, where neither cubes nor trays are: near the arm, or in front
 _ASIDE = (0.08, 0.32)  # m
+Ranges = Sequence[tuple[float, float]]
 Vector = tuple[float, float, float]
 
 
@@ -32,7 +32,8 @@ class Appearance:
         lamp, ambient: factors of the lamp's and of the scattered light.
         table: factors of the table's red, green and blue.
         shift: m, of each camera that no arm carries, by name; ``turn``: its rotation vector, rad.
-        clutter: x, y (m) and yaw (rad) of things that no instruction names; as many as there are are shown.
+        clutter: x, y (m, on the table's surface) and yaw (rad) of things that no instruction names; as many as there
+            are are shown.
     """
 
     direction: Vector = (0.0, 0.0, 0.0)
@@ -45,12 +46,18 @@ class Appearance:
 
     @classmethod
     def random(
-        cls, rng: np.random.Generator, cameras: Sequence[str], kinds: Collection[str] = KINDS, strength: float = 1.0
+        cls,
+        rng: np.random.Generator,
+        cameras: Sequence[str],
+        places: Ranges,
+        kinds: Collection[str] = KINDS,
+        strength: float = 1.0,
     ) -> Appearance:
         """One that is drawn.
 
         Args:
             cameras: those that no arm carries.
+            places: m along x, where clutter may stand without being touched.
             kinds: what is varied, of ``KINDS``.
             strength: at 1, cameras are moved by up to 2 cm and turned by up to 3 degrees, the lamp's direction by 0.4,
                 light by a quarter.
@@ -71,7 +78,7 @@ class Appearance:
             sides = rng.permutation([-1.0, 1.0])
             values["clutter"] = tuple(
                 (
-                    float(rng.uniform(*_PLACES[int(rng.integers(2))])),
+                    float(rng.uniform(*places[int(rng.integers(len(places)))])),
                     float(sides[n % 2] * rng.uniform(*_ASIDE)),
                     float(rng.uniform(-3.1, 3.1)),
                 )

@@ -20,6 +20,7 @@ from wall_oss_ros.model.fast import NotAChunk
 from wall_oss_ros.policy import Policy
 from wall_oss_ros.policy.chunk import Chunk, make_chunk, previous_chunk
 from wall_oss_ros.policy.observation import Observation, PreviousChunk
+from wall_oss_ros.sim.course import Course
 from wall_oss_ros.sim.directing import Director, Reasoning
 from wall_oss_ros.sim.environment import Environment
 from wall_oss_ros.sim.goals import Goal
@@ -127,7 +128,7 @@ class ClosedLoop:
         episode = Episode(instruction, goals)
         motion = RobotMotion(environment.profile, environment.arms, joining=settings.joining)
         director = director or Reasoning(self.policy, settings.judge_every_s)
-        watch = _Watch(episode, director, monitor, heeded)
+        watch, course = _Watch(episode, director, monitor, heeded), Course(self.task.language, goals)
         before = self._places()
         director.begin(self._observe(), instruction)
         episode.plan = director.reasoning
@@ -138,16 +139,16 @@ class ClosedLoop:
         while simulator.time < limit and (ends is None or simulator.time < ends):
             now = simulator.time
             if now >= looked + TRUTH_EVERY - 1e-9:
-                looked, called = now, self._called(goals)
+                looked, called = now, self._called(course)
                 watch.say(now, "truth", called)
                 if upset is not None and (what := upset.step(environment, called)):
                     watch.say(now, "upset", what)
             if not director.over and now >= director.next_look:
                 obs = self._observe()
-                director.look(obs, self._called(goals))
+                director.look(obs, self._called(course))
                 if director.judges:
                     episode.judgements += 1
-                    episode.judgements_right += director.judgement == self._called(goals)
+                    episode.judgements_right += director.judgement == self._called(course)
                     self._snap(episode)
                 watch.looked(obs)
             watch.plan(now)
@@ -183,7 +184,8 @@ class ClosedLoop:
             if episode.taken is None:
                 episode.taken = self.task.lifted(environment)
         self._snap(episode, last=True)
-        episode.success = self.task.reached(environment, goals)
+        self._called(course)
+        episode.success = course.last and self.task.reached(environment, course.goals)
         episode.placed = self.task.placed(environment, episode.taken) if episode.taken else None
         episode.changed = {thing: place for thing, place in self._places().items() if before.get(thing) != place}
         episode.greatest_force = round(episode.greatest_force, 2)
@@ -191,9 +193,9 @@ class ClosedLoop:
         episode.seconds, episode.cpu_seconds = round(simulator.time, 2), dict(director.seconds)
         return episode
 
-    def _called(self, goals: list[Goal]) -> str:
+    def _called(self, course: Course) -> str:
         """The subtask that the simulator's truth calls for now."""
-        return self.task.language.active_subtask(self.environment.truth()[()], goals)
+        return course.called(self.environment.truth()[()])
 
     def _joints(self) -> np.ndarray:
         """(n,) of all arms, in the profile's order."""

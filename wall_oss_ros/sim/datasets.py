@@ -93,7 +93,7 @@ class SimulatedDataset(Dataset):
         language, names = self.task.language, self.task.subtasks(frame)[0]
         text, goals = language.instruction(rng, frame, absent_share=0.0)
         subtask = language.active_subtask(frame, goals)
-        if subtask not in names:
+        if subtask not in names or len(language.phases(goals)) > 1:  # of several phases, a frame tells none
             return None
         others = {path: share for path, share in paths.items() if path != "subtask"}
         thought = language.thought(frame, goals) if others.get("thought") else None

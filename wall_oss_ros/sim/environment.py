@@ -26,7 +26,7 @@ class Environment(ABC):
         arms: kinematics of each arm, in the profile's order.
         down: (3, 3) rotation of a tool at rest.
         goals: what the present demonstration has followed so far, the one under way last.
-        simulator: what is moved and seen, a ``simulator_type`` with scenes of type ``spec``.
+        simulator: what is moved and seen, a ``simulator_type`` with scenes of type ``spec`` (see ``Task.spec``).
     """
 
     simulator: World
@@ -46,8 +46,8 @@ class Environment(ABC):
     def new_scene(self, spec=None) -> None:
         """Another random scene, or this one, the robot at home; every second one looks otherwise than the plain one."""
         self.simulator.reset(self.spec.random(self.rng) if spec is None else spec)
-        plain = self.rng.random() < 0.5
-        self.simulator.dress(PLAIN if plain else Appearance.random(self.rng, self.simulator.standing_cameras))
+        plain, cameras = self.rng.random() < 0.5, self.simulator.standing_cameras
+        self.simulator.dress(PLAIN if plain else Appearance.random(self.rng, cameras, self.spec.free))
 
     @abstractmethod
     def truth(self) -> np.ndarray:

@@ -122,6 +122,8 @@ class EpisodeMaker:
         drawn = [language.instruction(rng, record) for _ in range(_INSTRUCTIONS)]
         called = {goal.text(): language.active_subtask(record, [goal])}
         for text, goals in drawn:
+            if len(language.phases(goals)) > 1:  # a frame does not tell which
+                continue
             called.setdefault(text, language.active_subtask(record, goals))
         pairs: list[tuple[str | None, str]] = list(called.items())
         pairs += [(None, name) for name in names if name not in called.values()]

@@ -100,7 +100,7 @@ def instructed_cases(
             form, (scene, text, expected) = wanted[0], task.not_followed(rng, wanted[0])
         else:
             scene, form, text, goals = task.instructed(rng, wanted, unseen)
-        look = Appearance.random(rng, [task.profile.views[0].name], varied) if varied else PLAIN
+        look = Appearance.random(rng, [task.profile.views[0].name], task.spec.free, varied) if varied else PLAIN
         cases.append(Case(number, scene, tuple(goals), text, form, look, unseen and expected == DONE, expected))
     return cases
 

@@ -84,6 +84,10 @@ def box(corners: np.ndarray) -> str:
     return f"<box>[{', '.join(str(int(corner)) for corner in corners)}]</box>"
 
 
+def _lines(goals: Sequence[Goal]) -> list[str]:
+    return [line for goal in goals for line in goal.subtasks()]
+
+
 class Language(ABC):
     """Language about frames of one task: instructions, the subtask called for, plans, questions with answers.
 
@@ -160,7 +164,7 @@ class Language(ABC):
 
     def vocabulary(self) -> list[str]:
         """Every word that instructions and questions are made of; a user's other words are unknown to the model."""
-        return sorted(set(" ".join(self.texts).replace("{c}", "").replace("{t}", "").split()))
+        return sorted({*re.sub(r"\{\w\}", "", " ".join(self.texts)).split()} - {","})
 
     def sentences(self) -> dict[str, Any]:
         """The sentences that a model of the task is known to understand, for its config.json."""
@@ -174,18 +178,30 @@ class Language(ABC):
     def goal_state(self, frame: np.void, goal: Goal) -> str:
         """The subtask that ``goal`` calls for now, ``done``, or what is wrong with it."""
 
+    def phases(self, goals: Sequence[Goal]) -> list[list[Goal]]:
+        """The goals in groups, each to be judged by itself: a frame cannot tell that a goal was reached which a later
+        one undoes, as when a tray is lifted and put down again. Here, one group of all."""
+        return [list(goals)]
+
     def active_subtask(self, frame: np.void, goals: Sequence[Goal]) -> str:
-        """Of several goals in order: what is impossible, else the subtask of the first not yet done, else ``done``."""
+        """Of several goals in order: what is impossible, else the subtask of the first not yet done, else ``done``.
+
+        Of goals of one phase only; see :class:`wall_oss_ros.sim.course.Course` for those of several.
+        """
         states = [self.goal_state(frame, goal) for goal in goals]
         missing = next((state for state in states if state.startswith(prompts.ABSENT)), None)
         return missing or next((state for state in states if state != prompts.DONE), prompts.DONE)
 
+    def missing(self, frame: np.void, goals: Sequence[Goal]) -> str:
+        """What makes goals impossible: that something is not there; empty where nothing does."""
+        named = (colour for goal in goals for colour in goal.named)
+        return next((absent(colour, self.thing) for colour in named if index_of(frame, colour) is None), "")
+
     def plan_text(self, frame: np.void, goals: Sequence[Goal]) -> str:
-        """All subtasks, one a line; or what makes the instruction impossible."""
-        for colour in (colour for goal in goals for colour in goal.named):
-            if index_of(frame, colour) is None:
-                return absent(colour, self.thing)
-        return "\n".join(line for goal in goals for line in goal.subtasks())
+        """All subtasks, one a line, each further phase begun with ``prompts.THEN``; or what makes the instruction
+        impossible."""
+        phases = ("\n".join(_lines(phase)) for phase in self.phases(goals))
+        return self.missing(frame, goals) or f"\n{prompts.THEN}".join(phases)
 
     # Samples
 
@@ -211,18 +227,27 @@ class Language(ABC):
         raise NotImplementedError(f"{type(self).__name__} has no thoughts")
 
     def reason(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
-        text, goals = self.instruction(rng, frame)
-        return prompts.reason_suffix(self.asked(rng, frame, text, goals)), self.active_subtask(frame, goals)
+        text, goals = self.asked(rng, frame, *self.instruction(rng, frame))
+        return prompts.reason_suffix(text), self.active_subtask(frame, goals)
 
     def reason_thought(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
-        text, goals = self.instruction(rng, frame)
+        text, goals = self.asked(rng, frame, *self.instruction(rng, frame))
         answer = prompts.thoughtful(self.thought(frame, goals), self.active_subtask(frame, goals))
-        return prompts.reason_suffix(self.asked(rng, frame, text, goals), thought=True), answer
+        return prompts.reason_suffix(text, thought=True), answer
 
-    def asked(self, rng: np.random.Generator, frame: np.void, text: str, goals: Sequence[Goal]) -> str:
-        """What the next subtask is asked by: mostly the plan's lines, as a planner has them."""
-        plan = self.plan_text(frame, goals)
-        return text if plan.startswith(prompts.ABSENT) or rng.random() < 0.25 else prompts.steps(plan.splitlines())
+    def asked(
+        self, rng: np.random.Generator, frame: np.void, text: str, goals: Sequence[Goal]
+    ) -> tuple[str, Sequence[Goal]]:
+        """What the next subtask is asked by: mostly the plan's lines, as a planner has them; and which goals that is
+        about: those of one phase, where there are several."""
+        if self.missing(frame, goals):
+            return text, goals
+        phases = self.phases(goals)
+        if len(phases) > 1:
+            goals = phases[int(rng.integers(len(phases)))]
+        elif rng.random() < 0.25:
+            return text, goals
+        return prompts.steps(_lines(goals)), goals
 
     def plan(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
         if rng.random() < 0.15:

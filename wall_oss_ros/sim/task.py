@@ -34,7 +34,8 @@ class Task(ABC):
     Attributes:
         profile: the robot's.
         language: what is said about a frame, and what may be asked for.
-        spec: the type of what stands in a scene; it has ``random(rng)`` and ``colours``.
+        spec: the type of what stands in a scene; it has ``random(rng)``, ``colours`` and, where things may stand that
+            nobody names, ranges along x: ``free``, m.
         frame: numpy's type of the record that comes with each frame of a dataset.
         slots: the entries of the 20-D layout that the task moves, those of the record's chunks.
         things: what may be in view, by name.

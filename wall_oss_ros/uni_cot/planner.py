@@ -137,6 +137,7 @@ class UniCoTPlanner:
             if fault := _fault(reasoning, goal, usable):
                 return Draft(stamp, reasoning, fault=fault)
             if self._policy.judges_plans:
+                lines, parts = _phases(lines)
                 asked = prompts.steps(lines)
             else:
                 parts = self._parts(lines)
@@ -186,6 +187,19 @@ class UniCoTPlanner:
         if mode == "full" and not self._policy.thinks:
             return "This checkpoint was not trained to write thoughts: give the reasoning subtask or none."
         return ""
+
+
+def _phases(lines: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[Part, ...]]:
+    """A plan's lines without the marks of phases, and the phases as parts of it; none where there is but one.
+
+    A frame does not show that a tray was lifted which is being put down again: asked about all lines, the model would
+    have it lifted once more.
+    """
+    starts = [at for at, line in enumerate(lines) if at == 0 or line.startswith(prompts.THEN)]
+    plain = tuple(line.removeprefix(prompts.THEN) for line in lines)
+    bounds = list(zip(starts, [*starts[1:], len(lines)]))
+    parts = tuple(Part(start, stop, prompts.steps(plain[start:stop])) for start, stop in bounds)
+    return plain, parts if len(parts) > 1 else ()
 
 
 def _thought(answer: str) -> str:

@@ -1,23 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """What may be asked for at the table with cubes, in many words: each form of instruction, its phrasings, what it means.
 
-What an instruction means may depend on what stands where ("the leftmost cube", "all the others"); so a form looks at a
-frame. Phrasings under ``unseen`` are never shown in training: evaluation asks with them.
+Forms are those of :mod:`wall_oss_ros.sim.phrasing`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
-from typing import NamedTuple
-
-import numpy as np
+from collections.abc import Mapping, Sequence
 
 from wall_oss_ros.sim.cubes.goals import CubeGoal
 from wall_oss_ros.sim.cubes.scene import TABLE, TRAYS
 from wall_oss_ros.sim.cubes.seen import Seen
 from wall_oss_ros.sim.goals import COLOURS
+from wall_oss_ros.sim.phrasing import Form, Phrasing, Words
 
 _SIDE = 0.02  # m from the middle of the table: nearer to it, no tray is the nearer one
 
@@ -36,22 +31,6 @@ SLOTS: Mapping[str, Sequence[str]] = {
     "c": COLOURS, "d": COLOURS, "t": tuple(TRAYS), "u": tuple(TRAYS), "o": tuple(ORDINALS),
 }  # fmt: skip
 """What may stand in a phrase's slots; c and d are different colours, t and u mean the same or different trays."""
-Words = Mapping[str, str]
-
-
-class Form(NamedTuple):
-    """A form of instruction.
-
-    Attributes:
-        share: of the instructions that are drawn.
-        phrases: in training; ``unseen``: in evaluation alone. Slots are in braces.
-        goals: what it means, given the words of its slots and a frame; None where the frame does not allow it.
-    """
-
-    share: float
-    phrases: tuple[str, ...]
-    unseen: tuple[str, ...]
-    goals: Callable[[Words, Seen], list[CubeGoal] | None]
 
 
 def into(colour: str, tray: str) -> CubeGoal:
@@ -228,67 +207,6 @@ FORMS: Mapping[str, Form] = {
         _beside,
     ),
 }  # fmt: skip
-_NAMES = tuple(FORMS)
-_SHARES = np.array([form.share for form in FORMS.values()]) / sum(form.share for form in FORMS.values())
-_SLOT = re.compile(r"\{(\w)\}")
-
-
-def draw(
-    rng: np.random.Generator,
-    seen: Seen,
-    absent_share: float = 0.0,
-    forms: Sequence[str] = (),
-    unseen: bool = False,
-) -> tuple[str, str, list[CubeGoal]]:
-    """A random instruction about a frame: its form, its words, what it asks for.
-
-    Args:
-        absent_share: how often an instruction names a colour that no cube has.
-        forms: of these, alike often; of all, by their shares, where there are none.
-        unseen: in words that training does not show.
-
-    Raises:
-        ValueError: the frame allows none of ``forms``.
-    """
-    for _ in range(12):
-        name = str(rng.choice(forms)) if forms else _NAMES[rng.choice(len(_NAMES), p=_SHARES)]
-        form = FORMS[name]
-        for _ in range(12):
-            first, second = map(str, rng.permutation(seen.colours)[:2])
-            if seen.missing and rng.random() < absent_share:
-                first = str(rng.choice(seen.missing))
-            words = {"c": first, "d": second, **{slot: str(rng.choice(SLOTS[slot])) for slot in "tuo"}}
-            if goals := form.goals(words, seen):
-                return name, str(rng.choice(form.unseen if unseen else form.phrases)).format(**words), goals
-    raise ValueError(f"the scene allows no instruction of the form {', '.join(forms)}")
-
-
-def meaning(text: str, seen: Seen | None) -> list[CubeGoal] | None:
-    """What an instruction in lower case asks for; None where it is none of these, or the frame does not allow it.
-
-    Args:
-        seen: the frame; None where it is not known: then only what means the same on every frame is understood.
-    """
-    for form in FORMS.values():
-        for phrase in (*form.phrases, *form.unseen):
-            if (match := _pattern(phrase).fullmatch(text)) is None:
-                continue
-            words = match.groupdict()
-            if "d" in words and words["c"] == words["d"]:
-                return None
-            try:
-                return form.goals(words, _UNKNOWN if seen is None else seen) or None
-            except KeyError:  # a colour that is not there, or nothing is known of the frame
-                return None
-    return None
-
-
-_UNKNOWN = Seen({}, {})
-
-
-@cache
-def _pattern(phrase: str) -> re.Pattern[str]:
-    return re.compile(_SLOT.sub(lambda match: f"(?P<{match[1]}>{'|'.join(SLOTS[match[1]])})", phrase))
 
 
 UNCLEAR: Mapping[str, str] = {
@@ -312,15 +230,5 @@ SENSELESS = (
 """Instructions in known words that cannot be followed."""
 
 
-def unclear(rng: np.random.Generator) -> tuple[str, str]:
-    """One of them, and what is asked back."""
-    text = str(rng.choice(list(UNCLEAR)))
-    return _filled(rng, text), UNCLEAR[text]
-
-
-def senseless(rng: np.random.Generator) -> str:
-    return _filled(rng, str(rng.choice(SENSELESS)))
-
-
-def _filled(rng: np.random.Generator, text: str) -> str:
-    return text.format(c=rng.choice(COLOURS), t=rng.choice(SLOTS["t"]))
+PHRASING = Phrasing(FORMS, SLOTS, UNCLEAR, SENSELESS, unknown=Seen({}, {}))
+draw, meaning, unclear, senseless = PHRASING.draw, PHRASING.meaning, PHRASING.unclear, PHRASING.senseless

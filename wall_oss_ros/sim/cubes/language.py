@@ -79,9 +79,7 @@ class CubeLanguage(Language):
     ).split()
     absent_in_plans = 0.15
     texts = (
-        *(text for form in instructions.FORMS.values() for text in (*form.phrases, *form.unseen)),
-        *instructions.UNCLEAR, *instructions.SENSELESS, *nonsense_words, *COLOURS, *TRAYS, "then",
-        "leftmost rightmost first second third middle from the left",
+        *instructions.PHRASING.texts, *nonsense_words, *COLOURS, *TRAYS, "then",
         "point to the gripper in wrist view", "where is the cube", "what is in the gripper", "which cubes are there",
         "locate the cubes", "how many cubes are on", "is the cube left of the right of the on the in the",
         "draw a box around the cube", "what comes next to",

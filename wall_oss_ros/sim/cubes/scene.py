@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -56,6 +57,7 @@ class CubeSpec:
 
     cubes: tuple[Cube, ...]
     trays: tuple[Tray, ...]
+    free: ClassVar = ((0.24, 0.31), (0.68, 0.76))  # m along x, without cubes and trays: near the arm, or in front
 
     @classmethod
     def random(cls, rng: np.random.Generator) -> CubeSpec:

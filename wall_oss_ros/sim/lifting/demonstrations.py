@@ -12,8 +12,9 @@ from wall_oss_ros.sim.engine import mujoco
 from wall_oss_ros.sim.environment import Environment
 from wall_oss_ros.sim.goals import COLOURS
 from wall_oss_ros.sim.lifting import expert
-from wall_oss_ros.sim.lifting.expert import LIFT, TAKE, LiftState
-from wall_oss_ros.sim.lifting.language import ARMS, LEFT, LIFT_FRAME, RIGHT, LiftGoal
+from wall_oss_ros.sim.lifting.expert import LIFT, LOWER, TAKE, LiftState
+from wall_oss_ros.sim.lifting.instructions import scene_with_instruction
+from wall_oss_ros.sim.lifting.language import ARMS, LEFT, LIFT_FRAME, RIGHT
 from wall_oss_ros.sim.lifting.scene import SIDE, TABLE, THICKNESS, LiftingSpec
 from wall_oss_ros.sim.lifting.simulator import SIDES, LiftingSimulator
 from wall_oss_ros.sim.steps import DT, HORIZON
@@ -45,12 +46,14 @@ class LiftingEnvironment(Environment):
             record["raised"][i], record["tilt"][i] = simulator.raised(i), simulator.tilt(i)
             record["gripped"][i] = [simulator.gripped(i, arm) for arm in range(ARMS)]
             record["tray_pixels"][:, i] = [self.pixel(view, position) for view in self.views]
+            corners = np.array([self.pixel(self.views[0], corner) for corner in simulator.corners(i)])
+            record["tray_boxes"][i] = (*corners.min(0), *corners.max(0))
         record["near"] = spec.near
         return record
 
     def chunks(self) -> np.ndarray:
         state = LiftState.of(self.simulator, self.layout)
-        subtasks = [(action, colour) for action in (TAKE, LIFT) for colour in state.colours]
+        subtasks = [(action, colour) for action in (TAKE, LIFT, LOWER) for colour in state.colours]
         return np.stack([expert.rollout(state, subtask, HORIZON, DT) for subtask in subtasks])
 
     # Posed frames
@@ -74,11 +77,17 @@ class LiftingEnvironment(Environment):
             self._tip(tray, arm)
         elif kind < 0.58:
             holds = {RIGHT: tray, LEFT: 1 - tray}
+        lets_go = 0.58 < kind < 0.66  # both hands, of one tray
         places = []
         for arm in range(ARMS):
             if arm in holds:
                 slip = np.clip(rng.normal(0, (0.008, 0.001, 0.004)), -0.02, 0.02)
                 places.append((self.simulator.wall(holds[arm], arm) + slip, THICKNESS))
+            elif lets_go:
+                rise = 0.1 * rng.random() ** 2
+                offset = np.append(rng.normal(0, (0.008, 0.003)), rise + rng.normal(0, 0.004))
+                opening = expert.OPEN if rise > 0.01 else rng.uniform(THICKNESS + 0.007, expert.OPEN)
+                places.append((self.simulator.wall(tray, arm) + offset, opening))
             else:
                 places.append(self._free_hand(tray if rng.random() < 0.7 else 1 - tray, arm))
         return self._put(places, holds)
@@ -148,7 +157,8 @@ class LiftingEnvironment(Environment):
 
     def demonstrate(self, keep_every: int) -> Iterator[tuple[np.ndarray, np.void]]:
         rng, simulator = self.rng, self.simulator
-        self.new_scene()
+        scene, _, _, goals = scene_with_instruction(rng)
+        self.new_scene(scene)
         for i, (hand, arm) in enumerate(zip(simulator.arms, self.arms)):
             start = arm.fk(hand.home)[0] + rng.uniform((-0.05, -0.06, -0.06), (0.12, 0.06, 0.08))
             result = arm.ik(start, self.layout.arms[i].tool_rotation(np.zeros(3)), hand.home)
@@ -156,9 +166,10 @@ class LiftingEnvironment(Environment):
                 hand.place(result.q, hand.open)
         mujoco.mj_forward(simulator.model, simulator.data)
         self.goals = []
-        for colour in map(str, rng.permutation(simulator.spec.colours)[: 1 + (rng.random() < 0.3)]):
-            self.goals.append(LiftGoal("lift", colour))
-            yield from self._follow([(TAKE, colour), (LIFT, colour)], keep_every)
+        for goal in goals:
+            self.goals.append(goal)
+            actions = (TAKE, LIFT) if goal.kind == "lift" else (LOWER,)
+            yield from self._follow([(action, goal.colour) for action in actions], keep_every)
 
     def _follow(self, subtasks: list, keep_every: int) -> Iterator[tuple[np.ndarray, np.void]]:
         rng, simulator = self.rng, self.simulator

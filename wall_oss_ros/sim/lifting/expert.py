@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A scripted expert for two hands: what they would do next to take a tray and to lift it, told from the true state.
+"""A scripted expert for two hands: what they would do next to take, lift or lower a tray, told from the true state.
 
 It has no memory, as :mod:`wall_oss_ros.sim.cubes.expert`: whatever state the hands get into, it says how to go on from
 there. Hands point straight down; turned ones turn back. Arms are in the profile's order. Positions in m in the arms'
@@ -15,12 +15,12 @@ import numpy as np
 
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.sim.lifting.language import ARMS, CALLED, LEFT, LEVEL, RIGHT
-from wall_oss_ros.sim.lifting.scene import GRIP, TABLE, THICKNESS
+from wall_oss_ros.sim.lifting.scene import GRIP, TABLE, THICKNESS, clear_of
 from wall_oss_ros.sim.lifting.simulator import LiftingSimulator
-from wall_oss_ros.sim.reaching import FUNNEL, GAIN, STILL, approach
+from wall_oss_ros.sim.reaching import FUNNEL, GAIN, STILL, approach, move
 
-TAKE, LIFT = "take", "lift"
-Subtask = tuple[str, str]  # (TAKE, colour) or (LIFT, colour)
+TAKE, LIFT, LOWER = "take", "lift", "lower"
+Subtask = tuple[str, str]  # one of these, and a tray's colour
 
 OPEN, CLOSED = 0.08, 0.0  # m, what the grippers are told
 LIFT_SPEED = 0.10  # m/s, of a tray
@@ -89,8 +89,9 @@ def target(state: LiftState, subtask: Subtask | None) -> tuple[list[tuple[float,
 
     Args:
         state: where everything is.
-        subtask: ``("take", colour)``, ``("lift", colour)``, or None when there is nothing left to do. A tray to be
-            lifted that is not in both hands is taken first.
+        subtask: ``("take", colour)``, ``("lift", colour)``, ``("lower", colour)``, or None when there is nothing left
+            to do. A tray to be lifted that is not in both hands is taken first; hands that have lowered one let go of
+            it and rise.
 
     Returns:
         For each arm, the velocity of its TCP (3,) m/s, and the opening to command (m).
@@ -98,10 +99,12 @@ def target(state: LiftState, subtask: Subtask | None) -> tuple[list[tuple[float,
     if subtask is None:
         return [STILL] * ARMS, [CLOSED if held else OPEN for held in map(any, zip(*state.gripped))]
     action, colour = subtask
-    if action not in (TAKE, LIFT):
-        raise ValueError(f"the expert knows {TAKE!r} and {LIFT!r}, not {action!r}")
+    if action not in (TAKE, LIFT, LOWER):
+        raise ValueError(f"the expert knows {TAKE!r}, {LIFT!r} and {LOWER!r}, not {action!r}")
     tray = state.colours.index(colour)
-    if not all(state.gripped[tray]):
+    if action == LOWER:
+        commands = [_lower(state, tray, arm) for arm in range(ARMS)]
+    elif not all(state.gripped[tray]):
         commands = [_take(state, tray, arm) for arm in range(ARMS)]
     elif action == TAKE:
         commands = [(STILL, CLOSED)] * ARMS
@@ -137,9 +140,12 @@ def rollout(state: LiftState, subtask: Subtask | None, horizon: int = 10, dt: fl
 
 
 def done(subtask: Subtask, state: LiftState) -> bool:
-    """Whether a subtask is over: the tray is in both hands, and, to be lifted, level and ``CALLED`` above the table."""
+    """Whether a subtask is over: both hands have the tray; to be lifted, it is level, ``CALLED`` above the table, too;
+    to be lowered, both have let go of it and are clear."""
     action, colour = subtask
     tray = state.colours.index(colour)
+    if action == LOWER:
+        return not any(state.gripped[tray]) and all(map(clear_of, state.tcps, state.walls[tray]))
     if action == LIFT and (state.raised(tray) < CALLED or state.tilt(tray) > LEVEL):
         return False
     return all(state.gripped[tray])
@@ -167,6 +173,20 @@ def _take(state: LiftState, tray: int, arm: int) -> tuple[tuple, float]:
             return STILL, OPEN  # let go before moving
         height = _HOVER
     return approach(tcp, wall, wall[2] + height, _HOVER), OPEN
+
+
+def _lower(state: LiftState, tray: int, arm: int) -> tuple[tuple, float]:
+    """One hand's command while a tray is lowered: it sinks with it, lets go of it, rises from it."""
+    tcp, wall = state.tcps[arm], state.walls[tray][arm]
+    if state.gripped[tray][arm]:
+        return _set_down(state, tray, arm, let_go=True)
+    if state.gripped[1 - tray][arm]:
+        return STILL, CLOSED  # nobody asked about that one
+    if state.openings[arm] < _FREE and _between(tcp, wall):
+        return STILL, OPEN
+    if clear_of(tcp, wall):
+        return STILL, OPEN
+    return move(tcp, (tcp[0], tcp[1], wall[2] + _HOVER)), OPEN
 
 
 def _set_down(state: LiftState, tray: int, arm: int, let_go: bool) -> tuple[tuple, float]:

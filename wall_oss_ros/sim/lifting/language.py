@@ -10,14 +10,17 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy import prompts
-from wall_oss_ros.sim.goals import ANY_COLOUR, COLOURS, Goal, Language, absent, index_of, point
+from wall_oss_ros.policy.known_sentences import normalise
+from wall_oss_ros.sim.goals import ANY_COLOUR, COLOURS, Language, absent, box, index_of, point
+from wall_oss_ros.sim.lifting import instructions
+from wall_oss_ros.sim.lifting.goals import LiftGoal, lift, lift_text, lower_text, take_text
+from wall_oss_ros.sim.lifting.scene import GRIP, SIDE, clear_of
+from wall_oss_ros.sim.lifting.seen import Seen
 from wall_oss_ros.sim.steps import HORIZON
 
 ARMS, TRAYS, VIEWS = 2, 2, 3
@@ -39,19 +42,12 @@ LIFT_FRAME = np.dtype(
         ("tilt", "f4", TRAYS),  # of each tray, from level, rad
         ("tray_pixels", "f4", (VIEWS, TRAYS, 2)),  # x, y of each tray's middle in each view; NaN outside it
         ("hand_pixels", "f4", (VIEWS, ARMS, 2)),  # x, y of each tool centre point; NaN outside
-        # The expert's: take tray 0, take tray 1, lift tray 0, lift tray 1; the ACTING entries of the layout.
-        ("chunks", "f4", (4, HORIZON, 14)),
+        ("tray_boxes", "f4", (TRAYS, 4)),  # left, top, right, bottom in the front view; NaN where any of it is outside
+        # The expert's: take tray 0 and 1, lift them, lower them; the ACTING entries of the layout.
+        ("chunks", "f4", (3 * TRAYS, HORIZON, 14)),
     ]
 )
 
-TEMPLATES = (
-    "lift the {c} tray",
-    "lift the {c} tray",
-    "lift the {c} tray with both hands",
-    "pick up the {c} tray",
-    "raise the {c} tray",
-    "take the {c} tray and lift it",
-)
 SIDES = ("right", "left")
 """The arms' names, in the frame's order."""
 VIEW_WORDS = ("", " in the left wrist view", " in the right wrist view")
@@ -64,23 +60,16 @@ CALLED = 0.12
 """From this height on (m), the lifting is called done; above ``RAISED``, so that a little early is still right."""
 
 
-def take_text(colour: str) -> str:
-    return f"take the {colour} tray with both hands"
+ON_TABLE, FLAT = 0.01, 0.03
+"""A tray raised (m) and tilted (rad) no more than this stands on the table."""
+SIGNS = np.array([-1.0, 1.0])
+"""Of y, on which each arm's side wall of a tray is."""
 
 
-def lift_text(colour: str) -> str:
-    return f"lift the {colour} tray"
-
-
-@dataclass(frozen=True)
-class LiftGoal(Goal):
-    """``kind`` is ``lift``: the wide tray of that colour is held level above the table by two hands."""
-
-    def text(self) -> str:
-        return lift_text(self.colour)
-
-    def subtasks(self) -> list[str]:
-        return [take_text(self.colour), lift_text(self.colour)]
+def subtask_texts(frame: np.void) -> list[str]:
+    """What may be done on a frame, in the order of its chunks."""
+    colours = [COLOURS[index] for index in frame["colours"]]
+    return [text(colour) for text in (take_text, lift_text, lower_text) for colour in colours]
 
 
 _HANDS = "(?: with both hands)?"
@@ -88,6 +77,7 @@ _LIFT = re.compile(
     rf"(?:take|grasp) (?:the )?{ANY_COLOUR} tray{_HANDS} and lift it"
     rf"|(?:lift|raise|pick up) (?:the )?{ANY_COLOUR} tray{_HANDS}"
 )
+_HEIGHT = 100  # cm in a m
 
 
 class LiftLanguage(Language):
@@ -95,18 +85,26 @@ class LiftLanguage(Language):
 
     thing = "tray"
     example = "lift the red tray"
-    usage = 'Use "lift the COLOUR tray"'
+    usage = 'Use "lift the COLOUR tray", "put the COLOUR tray down", or one and then the other'
     nonsense_words = (
         "lift raise pick up take the the tray trays red green blue yellow with both hands and it left right hand near "
         "far table all none point where is what"
     ).split()
     absent_in_plans = 0.25
     texts = (
-        *TEMPLATES, *nonsense_words, *COLOURS, *SIDES, *VIEW_WORDS, "point to", "where is", "what do the hands hold",
-        "which trays are there", "locate the trays",
+        *instructions.PHRASING.texts, *nonsense_words, *COLOURS, *SIDES, *VIEW_WORDS, "point to", "where is",
+        "what do the hands hold", "which trays are there", "locate the trays", "which hand holds the tray",
+        "how many trays are on", "does the hand hold the tray", "is the tray nearer than farther",
+        "draw a box around the tray", "then onto",
     )  # fmt: skip
 
-    instructions = tuple(dict.fromkeys(template.replace("{c}", "{colour}") for template in TEMPLATES))
+    instructions = (
+        "lift the {colour} tray",
+        "lift the {colour} tray with both hands",
+        "pick up the {colour} tray",
+        "raise the {colour} tray",
+        "take the {colour} tray and lift it",
+    )
     questions = (
         "Where is the {colour} tray?",
         "What do the hands hold?",
@@ -115,56 +113,130 @@ class LiftLanguage(Language):
 
     def __init__(self):
         self.material = {
-            "reason": (0.28, self.reason),
-            "where": (0.24, self.where),
-            "point_front": (0.20, self.point_front),
-            "point_wrist": (0.10, self.point_wrist),
+            "reason": (0.24, self.reason),
+            "reason_thought": (0.06, self.reason_thought),
+            "where": (0.20, self.where),
+            "point_front": (0.18, self.point_front),
+            "point_wrist": (0.09, self.point_wrist),
             "plan": (0.06, self.plan),
-            "in_hands": (0.06, self.in_hands),
-            "locate": (0.04, self.locate),
-            "which_trays": (0.02, self.which),
+            "plan_thought": (0.03, self.plan_thought),
+            "in_hands": (0.05, self.in_hands),
+            "locate": (0.03, self.locate),
+            "which_trays": (0.01, self.which),
+            "which_hand": (0.01, self.which_hand),
+            "how_many": (0.01, self.how_many),
+            "held": (0.01, self.held),
+            "side": (0.01, self.side),
+            "box": (0.01, self.box),
         }
 
     def goals(self, colours: Sequence[str]) -> list[LiftGoal]:
-        return [LiftGoal("lift", colour) for colour in colours]
+        return [lift(colour) for colour in colours]
 
     def random_goal(self, rng: np.random.Generator, colours: Sequence[str]) -> LiftGoal:
-        return LiftGoal("lift", str(rng.choice(colours)))
+        return lift(str(rng.choice(colours)))
 
-    def parse_clause(self, clause: str) -> LiftGoal | None:
-        match = _LIFT.fullmatch(clause)
-        return LiftGoal("lift", match[1] or match[2]) if match else None
+    def look(self, frame: np.void) -> Seen:
+        colours = [COLOURS[index] for index in frame["colours"]]
+        near = int(frame["near"])
+        held = frozenset(colour for colour, hands in zip(colours, frame["gripped"]) if hands.any())
+        return Seen((colours[near], colours[1 - near]), held)
 
-    def parse(self, text: str, seen: Any = None) -> list[LiftGoal]:
+    def parse(self, text: str, seen: Seen | None = None) -> list[LiftGoal]:
+        if named := instructions.meaning(normalise(text), seen):
+            return named
         named = super().parse(text, seen)
         if len(named) > 1:
             raise WallOSSError(f'"{text}" names {len(named)} trays, but two hands lift one.', f"{self.usage}.")
         return named
 
+    def parse_clause(self, clause: str) -> LiftGoal | None:
+        match = _LIFT.fullmatch(clause)
+        return lift(match[1] or match[2]) if match else None
+
     def instruction(
         self, rng: np.random.Generator, frame: np.void, absent_share: float = 0.08
     ) -> tuple[str, list[LiftGoal]]:
-        present = [COLOURS[i] for i in frame["colours"]]
-        others = [c for c in COLOURS if c not in present]
-        goal = LiftGoal("lift", str(rng.choice(others if rng.random() < absent_share else present)))
-        return str(rng.choice(TEMPLATES)).format(c=goal.colour), [goal]
+        _, text, goals = instructions.draw(rng, self.look(frame), absent_share)
+        return text, goals
+
+    def not_followed(self, rng: np.random.Generator) -> tuple[str, str]:
+        drawn = rng.random()
+        if drawn < 0.4:
+            return instructions.unclear(rng)
+        if drawn < 0.7:
+            return instructions.senseless(rng), prompts.NOT_UNDERSTOOD
+        return super().not_followed(rng)
+
+    def phases(self, goals: Sequence[LiftGoal]) -> list[list[LiftGoal]]:
+        """What is done with a tray again begins a phase."""
+        groups: list[list[LiftGoal]] = [[]]
+        for goal in goals:
+            if any(goal.colour == earlier.colour for earlier in groups[-1]):
+                groups.append([])
+            groups[-1].append(goal)
+        return groups
 
     def goal_state(self, frame: np.void, goal: LiftGoal, raised: float = CALLED) -> str:
         """The subtask that ``goal`` calls for now, ``done``, or what is wrong with it.
 
-        A tray that slipped out of a hand has to be taken again. ``raised``: from what height on it is done, m.
+        A tray that slipped out of a hand has to be taken again; one that was let go is down once the hands are clear of
+        it. ``raised``: from what height on it is lifted, m.
         """
         tray = index_of(frame, goal.colour)
         if tray is None:
             return absent(goal.colour, self.thing)
+        if goal.kind == "down":
+            clear = all(map(clear_of, frame["tcps"], walls(frame, tray)))
+            return prompts.DONE if clear and not frame["gripped"][tray].any() else lower_text(goal.colour)
         if not frame["gripped"][tray].all():
             return take_text(goal.colour)
         lifted = frame["raised"][tray] >= raised and frame["tilt"][tray] <= LEVEL
         return prompts.DONE if lifted else lift_text(goal.colour)
 
     def reached(self, frame: np.void, goals: Sequence[LiftGoal]) -> bool:
-        """Whether all goals are reached now."""
-        return all(self.goal_state(frame, goal, RAISED) == prompts.DONE for goal in goals)
+        """Whether all goals, of one phase, are reached now."""
+        return all(
+            self.goal_state(frame, goal, RAISED) == prompts.DONE
+            and (goal.kind == "lift" or stands(frame, index_of(frame, goal.colour)))
+            for goal in goals
+        )
+
+    def thought(self, frame: np.void, goals: Sequence[LiftGoal]) -> str:
+        """What matters on the frame: what is where, what each hand holds, what is reached, and why the next step comes
+        next. Goals are those of one phase."""
+        told = [self._told(frame, index) for index in np.argsort(frame["colours"])]
+        hands = [f"{side} hand {self._holds(frame, arm)}" for arm, side in enumerate(SIDES)]
+        states = [self.goal_state(frame, goal) for goal in goals]
+        now = self.active_subtask(frame, goals)
+        if now == prompts.DONE:
+            why = "all is done"
+        elif now.startswith(prompts.ABSENT):
+            why = now
+        else:
+            goal = goals[states.index(now)]
+            aim = {take_text: "in both hands", lift_text: "lifted", lower_text: "let go on the table"}
+            why = next(words for text, words in aim.items() if text(goal.colour) == now)
+            why = f"{states.count(prompts.DONE)} of {len(goals)} done, the {goal.colour} tray is not yet {why}"
+        return f"{', '.join(told)}; {', '.join(hands)}; {why}."
+
+    def _told(self, frame: np.void, tray: int) -> str:
+        """Colour, place, pixel and height of a tray."""
+        pixel = point(frame["tray_pixels"][0, tray]).removeprefix("<point>").removesuffix("</point>")
+        said = f"{COLOURS[frame['colours'][tray]]} {self._nearness(frame, tray)} {pixel}"
+        if stands(frame, tray):
+            return f"{said} on the table"
+        tilted = " tilted" if frame["tilt"][tray] > LEVEL else ""
+        return f"{said} {round(_HEIGHT * max(0.0, float(frame['raised'][tray])))} cm up{tilted}"
+
+    @staticmethod
+    def _holds(frame: np.void, arm: int) -> str:
+        held = np.flatnonzero(frame["gripped"][:, arm])
+        return COLOURS[frame["colours"][held[0]]] if len(held) else "empty"
+
+    @staticmethod
+    def _nearness(frame: np.void, tray: int) -> str:
+        return "near" if frame["near"] == tray else "far"
 
     def point_front(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
         asks_for_tray = rng.random() < 0.75
@@ -182,14 +254,52 @@ class LiftLanguage(Language):
 
     def place_of(self, frame: np.void, index: int) -> str:
         """Near or far says which of two trays is meant, and so where the hands have to go."""
-        hands = _held_by(frame, index)
-        place = "near" if frame["near"] == index else "far"
+        hands, place = _held_by(frame, index), self._nearness(frame, index)
         return f"{place}, in {hands}" if hands else place
 
     def in_hands(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
         held = [(i, _held_by(frame, i)) for i in np.argsort(frame["colours"]) if frame["gripped"][i].any()]
         answer = ", ".join(f"the {COLOURS[frame['colours'][i]]} tray in {hands}" for i, hands in held)
         return prompts.ask_suffix("What do the hands hold?"), answer or "nothing"
+
+    def which_hand(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
+        tray = int(rng.integers(TRAYS))
+        question = f"Which hand holds the {COLOURS[frame['colours'][tray]]} tray?"
+        return prompts.ask_suffix(question), _held_by(frame, tray) or "none"
+
+    def how_many(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
+        count = sum(stands(frame, tray) for tray in range(TRAYS))
+        return prompts.ask_suffix("How many trays are on the table?"), str(count)
+
+    def held(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
+        tray, arm = int(rng.integers(TRAYS)), int(rng.integers(ARMS))
+        question = f"Does the {SIDES[arm]} hand hold the {COLOURS[frame['colours'][tray]]} tray?"
+        return prompts.ask_suffix(question), "yes" if frame["gripped"][tray, arm] else "no"
+
+    def side(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
+        """Which tray is nearer to the robot, which is farther."""
+        order = rng.permutation(TRAYS)
+        one, other = (COLOURS[frame["colours"][tray]] for tray in order)
+        word = ("nearer", "farther")[int(rng.integers(2))]
+        yes = (word == "nearer") == (frame["near"] == order[0])
+        return prompts.ask_suffix(f"Is the {one} tray {word} than the {other} tray?"), "yes" if yes else "no"
+
+    def box(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
+        tray = int(rng.integers(TRAYS))
+        question = f"Draw a box around the {COLOURS[frame['colours'][tray]]} tray."
+        return prompts.ask_suffix(question), box(frame["tray_boxes"][tray])
+
+
+def walls(frame: np.void, tray: int) -> np.ndarray:
+    """Where each arm grips a tray (arms, 3), m, were it level."""
+    x, y, z, yaw = frame["trays"][tray]
+    aside = SIDE * SIGNS
+    return np.stack([x - aside * math.sin(yaw), y + aside * math.cos(yaw), np.full(ARMS, z + GRIP)], axis=1)
+
+
+def stands(frame: np.void, tray: int) -> bool:
+    """Whether a tray stands on the table."""
+    return bool(frame["raised"][tray] < ON_TABLE and frame["tilt"][tray] < FLAT)
 
 
 def _point(frame: np.void, view: int, tray: int | None, arm: int = 0) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -21,6 +22,13 @@ NEAR, FAR = 0.29, 0.455  # m, x of the trays' middles
 JITTER = (0.012, 0.02)  # m, along x and y
 YAW = 0.1  # rad
 MASS = 0.3  # kg
+_ABOVE, _ASIDE = 0.05, 0.06  # m above where a wall is gripped, or farther aside: a hand is clear of it
+
+
+def clear_of(tcp, wall) -> bool:
+    """Whether a hand (its tool centre point, (3,)) is clear of a side wall, given where that is gripped (3,)."""
+    dx, dy, dz = (a - b for a, b in zip(tcp, wall))
+    return bool(dz > _ABOVE or dx * dx + dy * dy > _ASIDE**2)
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,7 @@ class LiftingSpec:
     """Everything that differs between two scenes."""
 
     trays: tuple[WideTray, WideTray]
+    free: ClassVar = ((0.60, 0.68),)  # m along x, behind the far tray
 
     @classmethod
     def random(cls, rng: np.random.Generator) -> LiftingSpec:

@@ -9,11 +9,11 @@ import numpy as np
 
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.sim import cell
-from wall_oss_ros.sim.cell import OBJECT, RGB, ROBOT, TABLE_COLOUR, add_box
+from wall_oss_ros.sim.cell import OBJECT, RGB, ROBOT, TABLE_COLOUR, add_box, add_clutter
 from wall_oss_ros.sim.drawing import Box
 from wall_oss_ros.sim.engine import mujoco
 from wall_oss_ros.sim.lifting.language import LEFT, RIGHT
-from wall_oss_ros.sim.lifting.scene import DEPTH, GRIP, MASS, SIDE, TABLE, THICKNESS, TRAY, WALL, LiftingSpec
+from wall_oss_ros.sim.lifting.scene import DEPTH, GRIP, MASS, SIDE, TABLE, THICKNESS, TRAY, WALL, WIDTH, LiftingSpec
 from wall_oss_ros.sim.world import World
 
 SIDES = {RIGHT: -1, LEFT: 1}  # the side wall that each arm takes: the one on its own side
@@ -52,6 +52,12 @@ class LiftingSimulator(World):
         """The point (3,) of a tray at which an arm should grip it."""
         position, rotation = self.tray(index)
         return position + rotation @ (0.0, SIDES[arm] * SIDE, GRIP)
+
+    def corners(self, index: int) -> np.ndarray:
+        """The corners (8, 3) of the box around a tray."""
+        position, rotation = self.tray(index)
+        signs = np.array(np.meshgrid((-0.5, 0.5), (-0.5, 0.5), (0, 1))).reshape(3, -1).T
+        return position + (signs * (DEPTH, WIDTH, WALL)) @ rotation.T
 
     def tilt(self, index: int) -> float:
         """Angle of a tray's floor from level, rad."""
@@ -93,6 +99,7 @@ def build_model(profile: RobotProfile) -> mujoco.MjModel:
     position, quaternion = cell.base_pose(world, profile)
     table = world.worldbody.add_body(name="table", pos=position, quat=quaternion)
     add_box(table, Box((0.64, 1.0, 0.04), (0.52, 0, TABLE - 0.02)), TABLE_COLOUR).name = "table"
+    add_clutter(table.add_body(name="table top", pos=[0, 0, TABLE]))
     for index in range(2):
         body = world.worldbody.add_body(name=f"tray{index}")
         body.add_freejoint(name=f"tray{index}")

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The task of two arms: of two wide trays, one near and one far, that of the named colour is lifted level."""
+"""The task of two arms: of two wide trays, one near and one far, the named one is lifted level, and put down again."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from wall_oss_ros.policy import prompts
 from wall_oss_ros.robots.rotations import quaternion_from_matrix
 from wall_oss_ros.sim.goals import COLOURS
+from wall_oss_ros.sim.lifting import instructions
+from wall_oss_ros.sim.lifting.goals import LiftGoal
 from wall_oss_ros.sim.lifting.language import (
     ACTING,
     ARMS,
@@ -19,14 +22,15 @@ from wall_oss_ros.sim.lifting.language import (
     LEFT,
     LEVEL,
     LIFT_FRAME,
+    RAISED,
     RIGHT,
     SIDES,
     VIEWS,
-    LiftGoal,
-    lift_text,
-    take_text,
+    stands,
+    subtask_texts,
+    walls,
 )
-from wall_oss_ros.sim.lifting.scene import LiftingSpec
+from wall_oss_ros.sim.lifting.scene import LiftingSpec, clear_of
 from wall_oss_ros.sim.task import Task
 
 if TYPE_CHECKING:
@@ -42,6 +46,7 @@ class LiftingTask(Task):
 
     language, spec, frame, slots = LANGUAGE, LiftingSpec, LIFT_FRAME, ACTING
     things = (*COLOURS, "right hand", "left hand")
+    forms, unfollowable = instructions.STARTING, instructions.UNFOLLOWABLE
 
     def simulator(self, spec: LiftingSpec) -> LiftingSimulator:
         from wall_oss_ros.sim.lifting.simulator import LiftingSimulator
@@ -52,6 +57,14 @@ class LiftingTask(Task):
         from wall_oss_ros.sim.lifting.demonstrations import LiftingEnvironment
 
         return LiftingEnvironment(rng, self.profile)
+
+    def instructed(
+        self, rng: np.random.Generator, forms: Sequence[str] = (), unseen: bool = False
+    ) -> tuple[LiftingSpec, str, str, list[LiftGoal]]:
+        return instructions.scene_with_instruction(rng, forms, unseen)
+
+    def not_followed(self, rng: np.random.Generator, form: str) -> tuple[LiftingSpec, str, str]:
+        return instructions.scene_without_instruction(rng, form)
 
     def recoloured(self, spec: LiftingSpec, colours: tuple[str, ...]) -> LiftingSpec:
         return replace(spec, trays=tuple(replace(tray, colour=name) for tray, name in zip(spec.trays, colours)))
@@ -70,18 +83,20 @@ class LiftingTask(Task):
         return pixels
 
     def subtasks(self, frame: np.void) -> tuple[list[str], np.ndarray]:
-        colours = [COLOURS[c] for c in frame["colours"]]
-        names = [take_text(c) for c in colours] + [lift_text(c) for c in colours]
-        held = np.flatnonzero(frame["gripped"].all(axis=1))
+        names, held = subtask_texts(frame), np.flatnonzero(frame["gripped"].all(axis=1))
         if len(held):
-            weights = np.array([0.13, 0.13, 0.13, 0.13])
-            weights[2 + held[0]] += 0.48
-            return names, weights
-        weights = np.array([0.3, 0.3, 0.1, 0.1])
+            weights = np.array([0.10, 0.10, 0.10, 0.10, 0.03, 0.03])
+            weights[2 + held[0]] += 0.32
+            weights[4 + held[0]] += 0.22
+            return names, weights / weights.sum()
+        weights = np.array([0.27, 0.27, 0.08, 0.08, 0.03, 0.03])
         # The tray at hand is where precision is learnt.
         middle = frame["tcps"].mean(axis=0)
-        weights[np.linalg.norm(frame["trays"][:, :2] - middle[:2], axis=1).argmin()] += 0.2
-        return names, weights
+        near = int(np.linalg.norm(frame["trays"][:, :2] - middle[:2], axis=1).argmin())
+        weights[near] += 0.18
+        if not all(map(clear_of, frame["tcps"], walls(frame, near))):  # a hand may have let go just now
+            weights[4 + near] += 0.12
+        return names, weights / weights.sum()
 
     def lifted(self, environment: LiftingEnvironment) -> str | None:
         truth = environment.truth()
@@ -107,13 +122,18 @@ class LiftingTask(Task):
         return {"wide_trays": trays}
 
     def shows(self, truth: Mapping, goal: LiftGoal) -> bool:
-        """As for evaluation: see ``language.reached``."""
-        record = np.zeros((), LIFT_FRAME)
-        for index, (colour, tray) in enumerate(truth["wide_trays"].items()):
-            record["colours"][index] = COLOURS.index(colour)
-            record["gripped"][index] = [side in tray["hands"] for side in SIDES]
-            record["raised"][index], record["tilt"][index] = tray["raised"], tray["tilt"]
-        return self.language.reached(record[()], [goal])
+        """As for evaluation, see ``language.reached``; but that hands which hold nothing are clear is not asked."""
+        names = [*truth["wide_trays"]]
+        if goal.colour not in names:
+            return False
+        index, record = names.index(goal.colour), np.zeros((), LIFT_FRAME)[()]
+        for number, tray in enumerate(truth["wide_trays"].values()):
+            record["gripped"][number] = [side in tray["hands"] for side in SIDES]
+            record["raised"][number], record["tilt"][number] = tray["raised"], tray["tilt"]
+        if goal.kind == "down":
+            return stands(record, index) and not record["gripped"][index].any()
+        record["colours"] = [COLOURS.index(name) for name in names]
+        return self.language.goal_state(record, goal, RAISED) == prompts.DONE
 
     def where(self, colour: str, truth: Mapping) -> str:
         tray = truth["wide_trays"].get(colour)
