@@ -9,17 +9,18 @@ import numpy as np
 import pytest
 import yaml
 
+from wall_oss_ros.data.lerobot import open_dataset
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.policy_robot import load_embodiment
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks" / "metaworld"))
+import collect
 import evaluate
 import report
 import run
 import scenes
 import suite
-from collect import ATTEMPTS
 
 FOLDER = run.HERE
 
@@ -179,7 +180,7 @@ def test_the_recipe_is_one_and_fits_the_robot(tmp_path):
 
 def test_no_seed_is_shown_and_evaluated():
     last = suite.SCENE_SEED + 1000
-    assert 1000 * ATTEMPTS < suite.SCENE_SEED < last < suite.FIRST_UNSEEN_SEED
+    assert 1000 * collect.ATTEMPTS < suite.SCENE_SEED < last < suite.FIRST_UNSEEN_SEED
 
 
 def test_a_scene_is_asked_about_as_demonstrations_are():
@@ -245,3 +246,48 @@ def test_environment_is_pinned_as_the_package_pins_it():
     lines = [line.split("#")[0].strip() for line in (FOLDER / "requirements.txt").read_text().splitlines()]
     assert {"metaworld==3.1.1", "mujoco==3.3.0"} <= set(lines)
     assert yaml.safe_load((FOLDER / "sawyer.yaml").read_text())["policy_only"] is True
+
+
+class Shown(Stage):
+    """The stage above, with an expert that closes its fingers, and three things to point to."""
+
+    def picture(self):
+        return np.full((16, 16, 3), self.steps % 256, np.uint8)
+
+    def expert(self, observation):
+        return np.array([0.02, 0, 0, 1.0])
+
+    def points(self, observation):
+        return {"hand": (3, 4), "object": (5, 6), "goal": (15, 0)}
+
+
+def test_demonstrations_are_written_with_all_their_questions(tmp_path):
+    """As the actions that were wanted; a disturbed one has been pushed, or its fingers held open."""
+    task, name = Shown(), "pick-place-v3"
+    episodes = [collect.demonstrate(task, name, seed, 0.5) for seed in range(6)]
+    with collect.writing(tmp_path / "set", 16) as writer:
+        for episode in episodes:
+            writer.add(episode)
+    data = open_dataset(tmp_path / "set")
+    assert [one.extra["disturbance"] for one in data.episodes] == [0, 0.5, 0.5, 0, 0.5, 0.5]
+    for number, episode in enumerate(episodes):
+        columns = data.columns(number, ["action", "executed_action"])
+        assert (columns["action"] == np.float32([0.02, 0, 0, 1])).all()
+        changed = (columns["action"] != columns["executed_action"]).any(0)
+        assert changed.any() == (episode.extra["disturbance"] > 0)
+        asked = [entry.content for row, entry in data.language(number).events if row == 0 and entry.role == "user"]
+        assert asked == [question for question, _ in suite.questions(suite.TASKS[name].sentence, task.points(None))]
+
+
+def test_fingers_are_held_open_only_where_they_are_to_close():
+    held, loose = (
+        np.array([collect.Disturbance(seed, 0.5)(np.array([0, 0, 0, effort])) for seed in range(3000)])
+        for effort in (1.0, -0.5)
+    )
+    assert not (held[:, 3] == -1).any(), "a slip begins with the next step"
+    slips = collect.Disturbance(1, 0.5)
+    done = np.array([slips(np.array([0, 0, 0, 1.0]))[3] for _ in range(2000)])
+    assert 0.02 < (done == -1).mean() < 0.25 and (loose[:, 3] == -0.5).all()
+    opened = np.flatnonzero(np.diff(np.concatenate([[0], done == -1, [0]])))
+    lengths = (opened[1::2] - opened[::2])[:-1]  # the last may be cut off
+    assert lengths.min() >= 6

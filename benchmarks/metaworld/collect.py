@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Demonstrations of MetaWorld's scripted experts as a LeRobot dataset. Needs the packages metaworld, pyarrow and av.
 
-Two of three episodes are disturbed: the hand is pushed aside for some steps, now and then. The column `action` is what
-the expert wanted, so that the way back from places off its path is learnt; `executed_action` is what was done.
+Two of three episodes are disturbed: now and then the hand is pushed aside for some steps, or closed fingers are held
+open, so that what they held is lost and has to be taken again. The column `action` is what the expert wanted, so that
+the way back is learnt; `executed_action` is what was done.
 Episodes that failed go into a dataset of their own beside it. What only a simulator knows is said in words alone, as
 questions that point to hand, object and goal (language_events), and never is an input of a policy.
 
@@ -38,6 +39,8 @@ ATTEMPTS = 4
 """Times the demonstrations wanted, after which a task is given up."""
 PUSHES = 0.03
 """In each step, the chance that a push begins; it lasts 4 to 10 steps."""
+SLIPS = 0.01
+"""In each step of closing or closed fingers, the chance that they begin to be held open, for 6 to 14 steps."""
 ACTION = ("x", "y", "z", "effort")
 
 
@@ -50,28 +53,50 @@ def features(pixels: int) -> dict[str, Feature]:
     }
 
 
-class Pushes:
-    """The disturbance of an episode: what is added to the hand's displacement, step by step.
+def writing(folder: Path, pixels: int) -> LeRobotWriter:
+    """Writes episodes as :func:`demonstrate` makes them, behind those that are there."""
+    return LeRobotWriter(
+        folder,
+        RATE_HZ,
+        features=features(pixels),
+        robot_type="metaworld_sawyer",
+        append=True,
+        language=("language_events", "language_events.further"),  # several questions about a picture
+    )
+
+
+class Disturbance:
+    """What becomes of an expert's actions in an episode.
 
     Args:
         seed: of the episode; every third one is left alone.
-        strength: standard deviation of a push along each axis, in the action's unit (1 cm a step).
+        strength: standard deviation of a push along each axis, in the action's unit (1 cm a step); 0 for none, and no
+            slips either.
     """
 
     def __init__(self, seed: int, strength: float):
         self.strength = 0.0 if seed % 3 == 0 else strength
-        self._rng, self._left, self._push = np.random.default_rng([seed, 12]), 0, np.zeros(3)
+        self._rng, self._pushed, self._open, self._push = np.random.default_rng([seed, 12]), 0, 0, np.zeros(3)
 
-    def __call__(self) -> np.ndarray:
-        """(3,), most often 0."""
-        if self._left:
-            self._left -= 1
+    def __call__(self, wanted: np.ndarray) -> np.ndarray:
+        """The action (4,) that is done instead of the one that is wanted."""
+        if not self.strength:
+            return wanted
+        done = wanted.copy()
+        if self._pushed:
+            self._pushed -= 1
         elif self._rng.random() < PUSHES:
-            self._left = int(self._rng.integers(3, 10))
+            self._pushed = int(self._rng.integers(3, 10))
             self._push = self.strength * self._rng.normal(size=3)
         else:
             self._push = np.zeros(3)
-        return self._push
+        done[:3] = np.clip(done[:3] + self._push, -1, 1)
+        if self._open:
+            self._open -= 1
+            done[3] = -1
+        elif wanted[3] > 0 and self._rng.random() < SLIPS:
+            self._open = int(self._rng.integers(6, 15))
+        return done
 
 
 def demonstrate(task, name: str, seed: int, strength: float) -> EpisodeData:
@@ -79,15 +104,13 @@ def demonstrate(task, name: str, seed: int, strength: float) -> EpisodeData:
 
     Args:
         task: :class:`simulated.Task`.
-        strength: of pushes.
+        strength: of the disturbance.
     """
-    pushes, observation, left = Pushes(seed, strength), task.reset(seed), None
+    disturbance, observation, left = Disturbance(seed, strength), task.reset(seed), None
     pictures, states, actions, executed, events = [], [], [], [], []
     for row in range(10_000):
         wanted = task.expert(observation)
-        done = wanted.copy()
-        if left is None:
-            done[:3] = np.clip(wanted[:3] + pushes(), -1, 1)
+        done = disturbance(wanted) if left is None else wanted
         pictures.append(task.picture())
         states.append(task.state(observation))
         actions.append(wanted)
@@ -109,7 +132,7 @@ def demonstrate(task, name: str, seed: int, strength: float) -> EpisodeData:
         {VIEW: np.array(pictures)},
         TASKS[name].sentence,
         events=events,
-        extra={"metaworld_task": name, "seed": seed, "disturbance": pushes.strength, "success": left is not None},
+        extra={"metaworld_task": name, "seed": seed, "disturbance": disturbance.strength, "success": left is not None},
     )
 
 
@@ -193,9 +216,7 @@ def main(arguments: list[str] | None = None) -> int:
     good, bad, after = so_far([args.output, failed])
     todo = [(name, good[name], after.get(name, 0)) for name in tasks if good[name] < args.demonstrations]
     began, frames = time.monotonic(), 0
-    options = dict(features=features(args.pixels), robot_type="metaworld_sawyer", append=True)
-    options["language"] = ("language_events",)
-    with LeRobotWriter(args.output, RATE_HZ, **options) as writer, LeRobotWriter(failed, RATE_HZ, **options) as aside:
+    with writing(args.output, args.pixels) as writer, writing(failed, args.pixels) as aside:
         settings = (args.demonstrations, args.disturbance, args.pixels)
         for name, episode in episodes(todo, args.processes, *settings):
             if episode is None:
