@@ -9,12 +9,12 @@ from nodes_support import FakePolicy, a_bench
 from robot_support import Robot
 
 import wall_oss_ros.nodes  # noqa: F401  gives rclpy
-from wall_oss_ros.nodes.conversions import answer_message
+from wall_oss_ros.nodes.conversions import answer_message, to_stamp
 from wall_oss_ros.nodes.planner import PlannerNode
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED
 from wall_oss_ros.nodes.watching import WATCH_PARAMETERS, SubtaskWatch, watch_settings
 from wall_oss_ros.policy.chunk import Chunk, ChunkAnswer, Task
-from wall_oss_ros.policy.observation import Observation
+from wall_oss_ros.policy.observation import Observation as Seen
 from wall_oss_ros.robots.identity import robot_identity
 from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
@@ -23,7 +23,7 @@ from wall_oss_ros.uni_cot.watching.monitor import WatchSettings
 
 from rclpy.parameter import Parameter
 from std_msgs.msg import String
-from wall_oss_msgs.msg import ActionChunk, ControlStatus, PlanChange, SubtaskPlan
+from wall_oss_msgs.msg import ActionChunk, ControlStatus, Observation, PlanChange, SubtaskPlan
 
 LAYOUT = Layout(load_profile("franka"))
 bench = pytest.fixture(a_bench)
@@ -52,7 +52,7 @@ def a_chunk(stamp, way=0.0, planner="me", plan_id=7, active=0, active_revision=1
 def seen(stamp, x=0.4):
     state = np.zeros(LAYOUT.size, np.float32)
     state[LAYOUT.position] = (x, 0.0, 0.3)
-    return Observation(stamp, {}, state, LAYOUT.mask)
+    return Seen(stamp, {}, state, LAYOUT.mask)
 
 
 @pytest.fixture
@@ -111,6 +111,42 @@ def test_a_robot_that_holds_is_not_watched(watch, told):
     for k in range(40, 80):
         watch.observation(seen(0.25 * k), "")
     assert [name for name, *_ in told] == ["progress"] and told[0][1].startswith("nothing new has been seen for 6 s")
+
+
+def test_a_grip_that_closes_on_nothing_fails_the_subtask_that_the_node_is_told_of(bench):
+    """By what comes on the node's topics: observations at 10 Hz, chunks that go on closing, and control's status.
+
+    The stamps are the test's own, and the judgement does not change: a model that does not notice.
+    """
+    values = [Parameter(f"watch_{one}", value=False) for one in ("progress", "convergence", "agreement")]
+    node = bench.run(PlannerNode(policy_loader=lambda *_: FakePolicy(), parameter_overrides=values))
+    stroke, told = LAYOUT.profile.gripper.open, []
+    node._on_observation(message_of(seen(0.0), stroke))
+    node._on_instruction(String(data="pick up the red cube"))
+    plan = bench.until(lambda: node._message.active == 0 and node._message)
+    status = ControlStatus(state=ControlStatus.RUNNING, control="bench", robot=robot_identity(LAYOUT.profile))
+    status.planner, status.plan_id = plan.planner, plan.plan_id
+    for k in range(1, 25):
+        now = 0.1 * k
+        node._on_status(status)
+        if k % 5 == 1:
+            chunk = a_chunk(now + 1.0, 0.01, plan.planner, plan.plan_id, active_revision=plan.active_revision)
+            node._watch.chunk(chunk)  # whose fingers are told to close
+        node._on_observation(message_of(seen(now, 0.4 + 0.01 * k), max(stroke - 0.02 * k, 0.0)))
+        told = [change for change in node._message.history if change.by == PlanChange.MONITOR]
+        if told:
+            break
+    (change,) = told
+    assert change.name == "grip" and "the gripper has closed on nothing" in change.why
+    assert "is tried again" in change.what and 0.8 <= now <= 1.2, "half a second after they came to their end"
+
+
+def message_of(observation, opening):
+    state = observation.state.copy()
+    state[LAYOUT.gripper] = opening
+    message = Observation(state=state.tolist(), state_mask=LAYOUT.mask.tolist())
+    message.header.stamp = to_stamp(observation.stamp + 1.0)
+    return message
 
 
 def test_the_same_judgement_once_more_is_no_news(watch, told):

@@ -292,6 +292,31 @@ def test_what_was_held_and_is_lost_is_alarming():
     assert "lost what it held: it was stopped at 0.040 m" in watched.said[0].why
 
 
+def test_what_was_held_is_known_in_the_next_subtask():
+    """Which begins as the model judges, at any moment, and some time before it has a chunk of its own."""
+    watched = Watched()
+    grip(watched, [0.07, 0.06, 0.05, *[0.04] * 12])
+    watched.monitor.begin(("plan", 1))
+    for k, opening in enumerate([0.04, 0.03, 0.01, *[0.0] * 17]):
+        now = 1.7 + 0.1 * k
+        if k >= 5 and k % 5 == 0:
+            watched.chunk(now, opening=0.0)
+        watched.see(now, np.add(HOME, (0, 0.01 * k, 0)), opening=opening)
+    (problem,) = watched.said
+    assert problem.why.startswith("the gripper has lost what it held: it was stopped at 0.040 m")
+    assert problem.about == ("plan", 1) and problem.stamp >= 2.7, "time counts from what this subtask says itself"
+
+
+def test_what_is_told_to_close_by_and_by_holds_nothing():
+    watched = Watched()
+    watched.see(0.0)
+    for k in range(40):
+        told = 0.01 if k < 20 else 0.0
+        watched.chunk(0.1 * k, np.add(HOME, (0.01 * k, 0, 0)), opening=told)
+        watched.see(0.1 * k + 0.05, np.add(HOME, (0.01 * k, 0, 0)), opening=max(OPEN - 0.01 * k, told))
+    assert [problem.why.split(":")[0] for problem in watched.said] == ["the gripper has closed on nothing"]
+
+
 @pytest.mark.parametrize(
     ("openings", "told", "known"),
     [

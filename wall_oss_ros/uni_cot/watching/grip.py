@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 _MOVES = 0.15  # share of the opening by which fingers have to be seen to change, until their readings are believed
 _HELD = 0.4  # s that fingers stay where they were stopped, until they are taken to hold something
-_STAYS = 0.02  # share of the opening that held things give way
+_STAYS = 0.02  # share of the opening that held things give way; what stops fingers does so farther off their target
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class GripWatch:
         """A reading at ``stamp``, s.
 
         Args:
-            wanted: what they are told, as a share of the opening; None when nothing.
+            wanted: what they are told, as a share of the opening; None when that is not known.
             opening: where they are, as a share of the opening.
 
         Returns:
@@ -63,14 +63,17 @@ class GripWatch:
         self._low = opening if self._low is None else min(self._low, opening)
         self._high = opening if self._high is None else max(self._high, opening)
         if wanted is None or wanted > limits.told:
-            self._held = self._since = self._still = None
+            # As long as nobody tells them to open, as between two subtasks, they may hold what they held.
+            if wanted is not None or (self._held is not None and opening > self._held + _STAYS):
+                self._held = None
+            self.pause()
             self._armed = self._armed or opening > max(limits.least, limits.told)
             return None
         if opening > limits.least:
             self._since, self._armed = None, True
             if self._still is None or abs(opening - self._place) > _STAYS:
                 self._still, self._place = stamp, opening
-            elif stamp - self._still >= _HELD:
+            elif stamp - self._still >= _HELD and opening - wanted > _STAYS:
                 self._held = opening
             return None
         self._still = None
