@@ -7,9 +7,19 @@ import { drawPlots } from "/plots.js";
 import { Plan } from "/plan.js";
 
 const PATIENCE = 1000; // ms until somebody who pressed Stop is told that nobody answers
-const session = sessionStorage.session ?? (sessionStorage.session = token());
+const session = kept("sessionStorage", "session", token());
+let reality = { word: "UNKNOWN", tone: "quiet", why: "not asked yet; take it for real" }, connected = true;
 let socket = null, lastHeard = 0, wheel = { name: "", mine: false }, pressed = null;
 const plan = new Plan(send);
+
+// What the browser remembers; one that remembers nothing, as it may be told to, must still be able to stop the robot.
+function kept(where, name, otherwise) {
+  try { return window[where][name] ?? (window[where][name] = otherwise); } catch { return otherwise; }
+}
+
+function keep(where, name, value) {
+  try { window[where][name] = value; } catch { /* then it is asked again */ }
+}
 
 function token() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -42,7 +52,16 @@ setInterval(() => {
   at("link").textContent = there ? "connected" : "not connected: what is shown is old";
   at("link").className = `badge ${there ? "good" : "bad"}`;
   document.querySelector("main").classList.toggle("stale", !there);
+  if (there !== connected) { connected = there; showReality(); }
 }, 500);
+
+// What moves is not known while nothing is heard, whatever it was.
+function showReality() {
+  const { word, tone, why } = reality;
+  at("reality").className = connected ? tone : "quiet";
+  at("reality").replaceChildren(...(connected ? [make("b", {}, word), make("span", {}, why)]
+    : [make("b", {}, "UNKNOWN"), make("span", {}, `not connected; take it for real. It was: ${word}`)]));
+}
 
 const show = {
   page({ title, example, steered }) {
@@ -50,10 +69,10 @@ const show = {
     document.body.classList.toggle("looked-at", !steered);
     if (!at("instruction").value) at("instruction").value = example;
   },
-  reality({ word, tone, why }) {
-    at("reality").className = tone;
-    at("reality").replaceChildren(make("b", {}, word), make("span", {}, why));
-    at("new-scene").hidden = word !== "SIMULATED";
+  reality(content) {
+    reality = content;
+    showReality();
+    at("new-scene").hidden = reality.word !== "SIMULATED";
   },
   wheel(content) {
     wheel = content;
@@ -71,6 +90,7 @@ const show = {
     const rows = figures.map(([name, value]) => make("tr", {}, make("td", {}, name), make("td", {}, value)));
     rows.push(make("tr", {}, make("td", {}, "emergency stop"), make("td", {}, badge(emergency.words, emergency.tone))));
     at("control-body").className = stale ? "stale" : "";
+    at("pressed").hidden = emergency.tone !== "bad";
     at("control-body").replaceChildren(
       make("p", {}, badge(state, tone), ` ${reason}`),
       ...(needs_resume ? [make("p", { class: "note bad" }, "Goes on only when a person presses Resume.")] : []),
@@ -151,11 +171,11 @@ at("wheel").addEventListener("submit", (event) => {
   event.preventDefault();
   if (wheel.mine) return send({ do: "leave" });
   const name = at("name").value.trim() || "somebody";
-  localStorage.driver = name;
+  keep("localStorage", "driver", name);
   at("name").blur();
   send({ do: "take", name, from_other: wheel.name !== "" });
 });
-at("name").value = localStorage.driver ?? "";
+at("name").value = kept("localStorage", "driver", "");
 
 // Cameras, with what the model pointed at.
 const SVG = "http://www.w3.org/2000/svg";

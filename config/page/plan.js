@@ -4,7 +4,8 @@ import { at, badge, make } from "/dom.js";
 
 export class Plan {
   constructor(send) {
-    Object.assign(this, { send, plan: null, chosen: null, mine: false });
+    Object.assign(this, { send, plan: null, chosen: null, mine: false, drawn: "", active: -1 });
+    [this.head, this.rows, this.said, this.add] = ["head", "rows", "said", "add"].map((name) => make("div", { class: name }));
     at("approve").addEventListener("click", (event) => this.decide(event, "approve"));
     at("refuse").addEventListener("click", (event) => this.decide(event, "refuse"));
     at("approval").addEventListener("submit", (event) => event.preventDefault());
@@ -18,40 +19,56 @@ export class Plan {
 
   decide(event, what) {
     event.preventDefault();
-    if (this.send({ do: what, plan: this.plan.id, revision: this.plan.revision, why: at("why").value })) at("why").value = "";
+    if (this.plan !== null && this.send({ do: what, plan: this.plan.id, revision: this.plan.revision, why: at("why").value })) at("why").value = "";
   }
 
   show(plan) {
     const old = this.plan;
     this.plan = plan;
+    at("approval").hidden = !plan?.awaits;
+    at("thought").hidden = !plan?.thought;
     if (plan === null) {
       at("plan-body").replaceChildren(make("p", { class: "note" }, "planner not heard yet"));
+      this.drawn = "";
       return;
     }
-    const { subtasks, judgement } = plan;
-    const rows = subtasks.map((one, index) => this.row(one, index));
+    const { judgement } = plan;
     at("plan-body").className = plan.stale ? "stale" : "";
-    at("plan-body").replaceChildren(
-      make("p", {}, badge(plan.state, plan.tone), " ", make("b", {}, plan.instruction)), ...rows,
-      ...(plan.more ? [make("p", { class: "note" }, `and ${plan.more} more`)] : []),
-      ...(plan.message ? [make("p", { class: "note" }, plan.message)] : []),
-      ...(judgement ? [this.judged(judgement)] : []),
-      ...(plan.alive && this.mine ? [make("button", { click: () => this.open(subtasks.length) }, "Insert at the end")] : []),
-    );
-    at("approval").hidden = !plan.awaits;
+    if (!this.rows.isConnected) at("plan-body").replaceChildren(this.head, this.rows, this.said, this.add);
+    this.head.replaceChildren(make("p", {}, badge(plan.state, plan.tone), " ", make("b", {}, plan.instruction)));
+    this.list(plan);
+    this.said.replaceChildren(
+      ...(plan.message ? [make("p", { class: "note" }, plan.message)] : []), ...(judgement ? [this.judged(judgement)] : []));
     at("reasoning").textContent = plan.reasoning;
-    at("thought").textContent = plan.thought;
-    at("thought").hidden = !plan.thought;
+    at("thought").replaceChildren(make("span", { class: "note" }, "The model sees: "), make("bdi", {}, plan.thought));
     at("changes").replaceChildren(...[...plan.history].reverse().map((one) => make("li", {},
-      make("b", {}, `${one.revision}. ${one.what}`), ` ${one.why} `, make("span", { class: "note" }, `${one.at} ${one.who}`))));
+      make("b", {}, `${one.revision}. `, make("bdi", {}, one.what)), " ", make("bdi", {}, one.why), " ", make("span", { class: "note" }, `${one.at} ${one.who}`))));
     const changed = old !== null && (old.id !== plan.id || old.revision !== plan.revision);
     if (this.chosen !== null && (changed || !plan.alive || !this.mine)) this.close();
+  }
+
+  // The subtasks, drawn anew only where they are others: a click or a key that has just begun would be lost, and the place
+  // to which somebody has scrolled.
+  list({ subtasks, more, alive, active }) {
+    const drawn = JSON.stringify([subtasks, more, alive, this.mine, this.chosen]);
+    if (drawn === this.drawn) return;
+    this.drawn = drawn;
+    const focused = [...this.rows.children].indexOf(document.activeElement), top = this.rows.scrollTop;
+    this.rows.replaceChildren(...subtasks.map((one, index) => this.row(one, index)),
+      ...(more ? [make("p", { class: "note" }, `and ${more} more`)] : []));
+    if (focused >= 0) this.rows.children[focused]?.focus({ preventScroll: true });
+    const shown = this.rows.children[active];
+    const middle = shown && active !== this.active ? shown.offsetTop - (this.rows.clientHeight - shown.offsetHeight) / 2 : top;
+    this.rows.scrollTop = middle;
+    this.active = active;
+    this.add.replaceChildren(...(alive && this.mine
+      ? [make("button", { type: "button", click: () => this.open(this.plan.subtasks.length) }, "Insert at the end")] : []));
   }
 
   row(one, index) {
     const notes = [one.next ? "would begin" : "", one.by_person ? "a person's" : "", one.attempts > 1 ? `attempt ${one.attempts}` : ""];
     const look = ["subtask", one.tone, one.active ? "active" : "", one.next ? "next" : "", index === this.chosen ? "chosen" : ""];
-    const inside = [make("span", { class: "mark" }, one.mark), make("span", {}, one.text, " ",
+    const inside = [make("span", { class: "mark" }, one.mark), make("span", {}, make("bdi", {}, one.text), " ",
       make("span", { class: "note" }, notes.filter(Boolean).join(", ")))];
     if (!this.plan.alive || !this.mine) return make("div", { class: look.join(" ") }, ...inside);
     return make("button", { class: look.join(" "), type: "button", click: () => this.open(index) }, ...inside);
@@ -60,7 +77,8 @@ export class Plan {
   judged({ words, confidence, about, age, repeats, confirmations }) {
     const sure = confidence === null ? "" : `, ${Math.round(100 * confidence)} % sure of its words`;
     return make("p", { class: "note" }, "The model judges: ", make("b", {}, words),
-      `${sure} (${repeats < confirmations ? `${repeats} of ${confirmations} times` : `${repeats} times in a row`}${age ? `, seen ${age}` : ""}${about ? `, asked about “${about}”` : ""})`);
+      `${sure} (${repeats < confirmations ? `${repeats} of ${confirmations} times` : `${repeats} times in a row`}${age ? `, seen ${age}` : ""}`,
+      ...(about ? [", asked about “", make("bdi", {}, about), "”"] : []), ")");
   }
 
   open(index) {

@@ -83,6 +83,51 @@ def test_hostile_words_stay_words_and_the_space_bar_stops(served):
         assert [request.what for request, _ in asked] == ["stop", "approve"], "a space in a text is a space"
 
 
+def test_what_is_long_leaves_the_rest_in_reach_and_what_is_old_is_said_to_be(served):
+    server, _ = served
+    plan = server._panel.section("plan")
+    plan["subtasks"], plan["thought"] = [dict(plan["subtasks"][0], text=f"one {k}") for k in range(60)], HOSTILE * 20
+    server._panel.show("plan", plan)
+    server._panel.show("reality", {"word": "SIMULATED", "tone": "good", "why": "of a test"})
+    with Browser(390, 844, mobile=True) as browser:
+        browser.open(f"http://127.0.0.1:{server.port}/")
+        browser.fill("#name", "anna")
+        browser.click("#take")
+        browser.until("document.querySelectorAll('button.subtask').length === 60")
+        height = browser.value("document.getElementById('plan').getBoundingClientRect().height")
+        assert height < 2 * 844, "sixty subtasks and a long thought do not push the approval out of reach"
+        assert browser.text("#thought").startswith("The model sees: <img src=x")
+
+        browser.value("document.querySelectorAll('.subtask')[50].focus()")
+        browser.value("document.querySelector('.rows').scrollTop = 400")
+        plan["judgement"]["age"] = "1 s ago"  # as it changes every second
+        server._panel.show("plan", plan)
+        browser.until(f"{text_of('#plan-body')}.includes('seen 1 s ago')")
+        assert "one 50" in browser.value("document.activeElement.innerText"), "a click that has begun is not lost"
+        plan["subtasks"][3]["text"] = "one more"
+        server._panel.show("plan", plan)
+        browser.until(f"{text_of('#plan-body')}.includes('one more')")
+        assert "one 50" in browser.value("document.activeElement.innerText")
+        assert browser.value("document.querySelector('.rows').scrollTop") == 400
+
+        server._wheel.take("0" * 32, "W" * 40, True)
+        browser.until(f"{text_of('#take')}.includes('WWW')")
+        assert browser.value("document.documentElement.scrollWidth <= innerWidth && innerWidth === 390")
+
+        figures = {
+            "figures": [],
+            "stale": False,
+            "needs_resume": False,
+            "reason": "",
+            "state": "stopped",
+            "tone": "bad",
+        }
+        server._panel.show("control", {"emergency": {"words": "pressed", "tone": "bad"}, **figures})
+        browser.until(f"{text_of('#head')}.includes('EMERGENCY STOP pressed')")
+        browser.until(f"{text_of('#reality')}.includes('not connected; take it for real. It was: SIMULATED')", 30)
+        assert browser.value("document.getElementById('reality').className") == "quiet", "and nothing is heard any more"
+
+
 @pytest.mark.timeout(1500)
 def test_from_an_instruction_to_its_end_with_an_edit_and_an_approval_on_the_way(tmp_path, monkeypatch):
     monkeypatch.setenv("ROS_DOMAIN_ID", str(own_domain()))
