@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from typing import NoReturn
 from xml.etree import ElementTree
 
+from wall_oss_ros.commands import streams
 from wall_oss_ros.commands.arguments import Parser, add_commands
 from wall_oss_ros.errors import WallOSSError, missing_package
 from wall_oss_ros.paths import data_path
@@ -90,17 +91,15 @@ def refuse_unknown(words: Sequence[str]) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a subcommand; 0 is success, 2 is bad input, 130 is Ctrl-C."""
+    streams.make_usable()
     try:
-        refuse_unknown(sys.argv[1:] if argv is None else argv)
-        parser = build_parser()
-        args, rest = parser.parse_known_args(argv)
-        if hasattr(args, "passed_on"):  # wall-oss test: arguments of pytest
-            args.passed_on = rest
-        elif hasattr(args, "instruction") and not any(word.startswith("-") for word in rest):
-            args.instruction += rest  # the words of one instruction, on both sides of an option
-        elif rest:
-            parser.error(f"unknown arguments: {' '.join(rest)}")
-        return args.command_main(args)
+        try:
+            status = _carry_out(argv)
+        except SystemExit:  # of --help and --version, too
+            sys.stdout.flush()
+            raise
+        sys.stdout.flush()  # here, where it is known what to say if it cannot be written
+        return status
     except WallOSSError as error:
         return _fail(error)
     except ModuleNotFoundError as error:
@@ -110,14 +109,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # such as `wall-oss topic echo ... | head`
-        sys.stderr.close()
+        streams.drop_output()
         return 0
-    except OSError as error:  # of the computer, such as a full disk; what names no file is a fault of ours
+    except OSError as error:  # of the computer, such as a full disk; what else names no file is a fault of ours
+        if error.filename is None and streams.is_full(error):
+            streams.drop_output()
+            return _fail(f"The output cannot be written: {error.strerror}. Make room, or write it elsewhere.")
         if error.filename is None:
             raise
         return _fail(
             f"{error.filename}: {error.strerror}. Check that it can be read and written, and that the disk has room."
         )
+
+
+def _carry_out(argv: Sequence[str] | None) -> int:
+    refuse_unknown(sys.argv[1:] if argv is None else argv)
+    parser = build_parser()
+    args, rest = parser.parse_known_args(argv)
+    if hasattr(args, "passed_on"):  # wall-oss test: arguments of pytest
+        args.passed_on = rest
+    elif hasattr(args, "instruction") and not any(word.startswith("-") for word in rest):
+        args.instruction += rest  # the words of one instruction, on both sides of an option
+    elif rest:
+        parser.error(f"unknown arguments: {' '.join(rest)}")
+    return args.command_main(args)
 
 
 def _fail(error: Exception | str) -> int:

@@ -91,11 +91,15 @@ def interface_class(name: str, kind: str) -> Any:
     if len(parts) != 3 or parts[1] != kind or not all(part.isidentifier() for part in parts):
         article = "an" if kind == "action" else "a"
         raise WallOSSError(f"{name!r} is not the name of {article} {what} type.", f"Write it as package/{kind}/Name.")
+    hint = "Check its spelling, or source the workspace that defines it."
     try:
-        return getattr(importlib.import_module(f"{parts[0]}.{kind}"), parts[2])
+        found = getattr(importlib.import_module(f"{parts[0]}.{kind}"), parts[2])
     except (ImportError, AttributeError) as error:
         reason = str(error) if "embedded" in str(error) else f"There is no {what} type {name}."
-        raise WallOSSError(reason, "Check its spelling, or source the workspace that defines it.") from error
+        raise WallOSSError(reason, hint) from error
+    if not isinstance(found, type):  # such as std_msgs/msg/__doc__
+        raise WallOSSError(f"There is no {what} type {name}.", hint)
+    return found
 
 
 def type_and_values(words: Sequence[str], kind: str) -> tuple[str, str]:
