@@ -24,7 +24,42 @@ Kind = Literal[
 _WORKS = (PlanStatus.AWAITING_APPROVAL, PlanStatus.RUNNING)
 _NUMBERS = re.compile(r"\d+(\.\d+)?")  # which count on while the reason stays
 _BY = {0: "model", 1: "person", 2: "clock", 3: "monitor"}  # PlanChange.by
+_CHANGE: dict[str, Any] = {"revision": int, "by": int, "what": str, "why": str, "name": str}
+_NEEDED: dict[str, dict[str, Any]] = {  # of a message; what an older version had not is not among it
+    "plan": {"planner": str, "plan_id": int, "instruction": str, "status": int, "active": int, "message": str,
+             "subtasks": {"text": str, "status": int}},
+    "status": {"state": int, "reason": str},
+    "answer": {"question": str, "answer": str, "success": bool, "message": str},
+    "mark": {"data": str},
+}  # fmt: skip
 _PERSONS: tuple[Kind, ...] = ("edit", "refusal", "stop")  # that say that the robot was doing the wrong thing
+
+
+class OtherVersionError(ValueError):
+    """A message of this project's, of a version that has other fields: which."""
+
+
+def require_known(what: str, message: Any) -> None:
+    """Makes sure that a message has what is told of it, before anything is.
+
+    Args:
+        what: plan, status, answer or mark.
+
+    Raises:
+        OtherVersionError: it has not.
+    """
+    _require(message, _NEEDED[what])
+    if what == "plan" and hasattr(message, "history"):
+        _require(message, {"history": _CHANGE})
+
+
+def _require(message: Any, fields: dict[str, Any]) -> None:
+    for name, kind in fields.items():
+        value = getattr(message, name, None)
+        if not isinstance(value, (list, tuple) if isinstance(kind, dict) else kind):
+            raise OtherVersionError(f"{name} is not there, or is something else")
+        for one in value if isinstance(kind, dict) else ():
+            _require(one, kind)
 
 
 @dataclass(frozen=True)

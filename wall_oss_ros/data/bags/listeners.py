@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from wall_oss_ros.data.bags.events import History
+from wall_oss_ros.data.bags.events import History, require_known
 from wall_oss_ros.data.bags.samples import Samples
 from wall_oss_ros.data.bags.spec import Numbers, Opening, Rotation
 from wall_oss_ros.data.bags.told import ToldTrajectories
@@ -58,6 +58,8 @@ class Listener(ABC):
             self.take(topic, message, time, received)
         except Unusable as error:
             self.problems[str(error)] += 1
+        except (AttributeError, TypeError, ValueError, LookupError) as error:  # its type has other fields here
+            self.problems[f"of another version ({error})"] += 1
 
     @abstractmethod
     def take(self, topic: str, message: Any, time: float, received: float) -> None:
@@ -337,6 +339,7 @@ class HistoryListener(Listener):
         self.history = History()
 
     def take(self, topic: str, message: Any, time: float, received: float) -> None:
+        require_known("plan" if topic == self._plan else "status", message)
         told = _told(message) if topic == self._plan else (message.state, message.reason)
         if self._last.get(topic) != told:  # both repeat themselves
             self._last[topic] = told

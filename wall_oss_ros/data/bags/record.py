@@ -60,7 +60,7 @@ def profile_of(bag: Bag, robot: str | None = None) -> RobotProfile:
             identity = getattr(bag.decode(message), _ROBOTS[message.type])
         except (BadMessage, AttributeError):
             continue
-        if name := identity.partition("@")[0]:
+        if isinstance(identity, str) and (name := identity.partition("@")[0]):
             try:
                 return load_profile(name)
             except WallOSSError as error:

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any
 
 from wall_oss_ros.data.bags.bag import Bag
-from wall_oss_ros.data.bags.events import Event, History, without_numbers
+from wall_oss_ros.data.bags.events import Event, History, OtherVersionError, require_known, without_numbers
 from wall_oss_ros.data.bags.record import Record
 from wall_oss_ros.data.bags.sources import ANSWERS, PLAN, RECORD, STATUS
 from wall_oss_ros.uni_cot.plan import PlanStatus
@@ -26,7 +27,13 @@ _MARKS = ("success", "failure")
 def history_of(record: Record, prefix: str) -> History:
     """What happened in a record, in the order of its times."""
     history = History()
-    hear = {PLAN: history.hear_plan, STATUS: history.hear_status, ANSWERS: history.hear_answer}
+    hear = {
+        PLAN: ("plan", history.hear_plan),
+        STATUS: ("status", history.hear_status),
+        ANSWERS: ("answer", history.hear_answer),
+        RECORD: ("mark", lambda time, word: history.hear_mark(time, word.data)),
+    }
+    strange: dict[str, tuple[int, str]] = {}
     heard: list[tuple[float, int, str, Any]] = []
     for order, (topic, kind) in enumerate(TOPICS.items()):
         if record.kinds.get(prefix + topic, kind) != kind:
@@ -34,10 +41,17 @@ def history_of(record: Record, prefix: str) -> History:
             continue
         heard += [(time, order, topic, message) for time, message in record.messages(prefix + topic)]
     for time, _, topic, message in sorted(heard, key=lambda one: one[:2]):
-        if topic == RECORD:
-            history.hear_mark(time, message.data)
-        else:
-            hear[topic](time, message)
+        what, take = hear[topic]
+        try:
+            require_known(what, message)
+        except OtherVersionError as error:
+            strange[topic] = strange.get(topic, (0, ""))[0] + 1, str(error)
+            continue
+        take(time, message)
+    record.notes += [
+        f"{prefix}{topic}: {count} messages of another version are left out ({why})"
+        for topic, (count, why) in strange.items()
+    ]
     return history
 
 
@@ -45,8 +59,11 @@ def summarise(bag: Bag, record: Record, prefix: str, robot: str) -> dict[str, An
     """What JSON can hold of it; times are s after its beginning."""
     history = history_of(record, prefix)
     last: dict[tuple[str, int], Any] = {}
-    for _, plan in record.messages(prefix + PLAN):
-        last[plan.planner, plan.plan_id] = plan
+    known = record.kinds.get(prefix + PLAN) == TOPICS[PLAN]
+    for _, plan in record.messages(prefix + PLAN) if known else ():
+        with suppress(OtherVersionError):
+            require_known("plan", plan)
+            last[plan.planner, plan.plan_id] = plan
     plans = [plan for plan in last.values() if plan.plan_id]
     return {
         "file": str(bag.path),
@@ -74,7 +91,7 @@ def _attempts(events: list[Event], plans: list[Any], seconds: float) -> Iterator
             "end": round(ends[0].time, 2) if ends else None,
             "plan": PlanStatus(plan.status).label if plan.status in _KNOWN else "in an unknown state",
             "message": plan.message,
-            "reasoning": plan.reasoning,
+            "reasoning": getattr(plan, "reasoning", ""),
             "success": marks[-1] == "success" if marks else judged,
             "judged_by": "mark" if marks else "planner" if judged is not None else None,
             "subtasks": [_as_json(one) for one in part if one.kind == "subtask"],
