@@ -54,8 +54,13 @@ class Peaks:
     bytes: float  # a second, read and written
 
 
-def vision_cost(config: WallOSSConfig, setting: Setting, size: int) -> Cost:
-    """All views through the vision tower. size: bytes of a weight."""
+def vision_cost(config: WallOSSConfig, setting: Setting, size: int, still: bool = False) -> Cost:
+    """All views through the vision tower.
+
+    Args:
+        size: bytes of a weight.
+        still: a patch is embedded as one frame, not as two that are equal.
+    """
     v = config.vision
     side = setting.pixels // v.patch_size
     patches, cells = side * side, (side // v.spatial_merge_size) ** 2
@@ -67,7 +72,8 @@ def vision_cost(config: WallOSSConfig, setting: Setting, size: int) -> Cost:
     block = 4 * v.hidden_size**2 + 3 * v.hidden_size * v.intermediate_size
     merged = v.hidden_size * v.spatial_merge_size**2
     merger = merged * merged + merged * config.hidden_size
-    per_patch = v.patch_dim * v.hidden_size + v.depth * block
+    numbers = v.patch_dim // v.temporal_patch_size if still else v.patch_dim
+    per_patch = numbers * v.hidden_size + v.depth * block
     operations = 2 * (patches * per_patch + cells * merger) + 4 * pairs * v.hidden_size
     return Cost(setting.views * operations, size * (per_patch + merger))
 

@@ -37,7 +37,7 @@ import torch
 import torch.nn.functional as F
 from chunk_costs import Setting, measure_peaks, prefill_cost, step_cost, vision_cost, whole_step_cost
 from chunk_models import VIEWS, load_model
-from chunk_pictures import Cameras
+from chunk_pictures import Cameras, RandomPatches
 from rich.console import Console
 from rich.table import Table
 from torch.overrides import TorchFunctionMode
@@ -118,11 +118,10 @@ class Prompt:
         config, self.model, self.clock = model.config, model, clock
         vision = config.vision
         side = options.pixels // vision.patch_size
-        patches = side * side
         begin, end = config.vision_start_token_id, config.vision_end_token_id
         ids = [10 + i for i in range(FIXED_WORDS)]
         for _ in config.views:
-            cells = [config.image_token_id] * (patches // vision.spatial_merge_size**2)
+            cells = [config.image_token_id] * (side * side // vision.spatial_merge_size**2)
             ids += [40 + i for i in range(WORDS_PER_VIEW - 2)] + [begin, *cells, end]
         self.ids = torch.tensor([ids])
         self.grids = torch.tensor([[1, side, side]] * len(config.views))
@@ -134,8 +133,8 @@ class Prompt:
         )  # fmt: skip
         self.dof_mask = torch.ones(config.action_dim)
         self.noise = torch.randn(config.action_horizon, config.action_dim, generator=self.random)
-        self.pictures = torch.randn(len(config.views), patches, vision.patch_dim, generator=self.random)
-        self.cameras = Cameras(len(config.views), options.pixels) if options.pictures else None
+        kind = Cameras if options.pictures else RandomPatches
+        self.cameras = kind(len(config.views), options.pixels, vision, model.device)
         self.choice = choose(config, model.device, model.dtype, options.threads)
         self.engine = Engine(model, way=self.choice.way)
         run = self.engine.graphs.run
@@ -149,20 +148,18 @@ class Prompt:
 
     def change(self, views: slice) -> None:
         """Shows something else in these views, and another state."""
-        if self.cameras is None:
-            new = self.pictures[views]
-            self.pictures[views] = torch.randn(new.shape, generator=self.random)
-        else:
-            self.cameras.change(views)
+        self.cameras.change(views)
         self.state = torch.rand(self.model.config.propri_dim, generator=self.random) * 2 - 1
 
-    def prefix(self, public: bool = False) -> Prefix:
+    def prefix(self) -> Prefix:
         """What the model sees now."""
-        if self.cameras is None:
-            return Prefix(self.ids, self.pictures.flatten(0, 1), self.grids)
-        with self.clock.measure("public pictures" if public else "pictures"):
-            patches = self.cameras.public_patches() if public else self.cameras.patches()
-        return Prefix(self.ids, patches, self.grids)
+        with self.clock.measure("pictures"):
+            return Prefix(self.ids, self.cameras.seen())
+
+    def public_pixels(self) -> torch.Tensor:
+        """The same, as the public way takes it."""
+        with self.clock.measure("public pictures"):
+            return self.cameras.public_patches()
 
     def by_engine(self, steps: int) -> torch.Tensor:
         self.engine.observe(self.prefix())
@@ -173,7 +170,7 @@ class Prompt:
         actions = torch.full((1, config.action_horizon), config.action_token_id)
         batch = {
             "input_ids": torch.cat((self.ids, torch.tensor([self.suffix]), actions), dim=1),
-            "pixel_values": self.prefix(public=True).pixel_values,
+            "pixel_values": self.public_pixels(),
             "proprioception": self.state[None, None],
             "agent_pos_mask": torch.ones(1, 1, config.propri_dim),
             "dof_mask": self.dof_mask.expand(1, *self.noise.shape),
@@ -230,7 +227,7 @@ def costs(prompt: Prompt, options: argparse.Namespace, results: dict) -> None:
     peaks = measure_peaks(model.device, runtime.dtype)
     results["peaks"] = {"gflops": peaks.operations / 1e9, "gigabytes_per_s": peaks.bytes / 1e9}
     counted = {
-        "vision": (vision_cost(config, setting, kept), 1),
+        "vision": (vision_cost(config, setting, kept, still=True), 1),
         "prefill": (prefill_cost(config, setting, kept), 1),
         "step": (step_cost(config, setting, stepped), setting.steps),
         "public vision": (vision_cost(config, setting, kept), 1),

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The engine against the network it serves: the same words and actions, with as little run again as can be."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -12,6 +14,8 @@ from wall_oss_ros.model import ExpertConfig, VisionConfig, WallOSS, WallOSSConfi
 from wall_oss_ros.model.decoder import decoder_layer
 from wall_oss_ros.policy import linear
 from wall_oss_ros.policy.engine import Engine
+from wall_oss_ros.policy.images import MEAN, STD
+from wall_oss_ros.policy.pictures import Picture
 from wall_oss_ros.policy.processor import Prefix
 from wall_oss_ros.policy.runtime import GraphCache, Runtime
 from wall_oss_ros.policy.ways import Way
@@ -51,13 +55,25 @@ def model() -> WallOSS:
     return build()
 
 
-def see(*seeds: int) -> Prefix:
-    """A prefix of three views; a view shows what its seed says."""
-    ids, patches = [10, 11], []
+def picture(seed: int, rows: int, columns: int) -> Picture:
+    generator = torch.Generator().manual_seed(seed)
+    return Picture(torch.randint(256, (rows * columns, 588), dtype=torch.uint8, generator=generator), rows, columns)
+
+
+def see(*seeds: int, known: dict | None = None) -> Prefix:
+    """A prefix of three views; a view shows what its seed says, which is the very picture that is known already."""
+    ids, pictures, known = [10, 11], [], {} if known is None else known
     for seed, (_, rows, columns) in zip(seeds, GRIDS):
         ids += [12, START, *[IMAGE] * (rows * columns // 4), END]
-        patches.append(torch.randn(rows * columns, 1176, generator=torch.Generator().manual_seed(seed)))
-    return Prefix(torch.tensor([ids]), torch.cat(patches), torch.tensor(GRIDS))
+        pictures.append(known.setdefault((seed, rows, columns), picture(seed, rows, columns)))
+    return Prefix(torch.tensor([ids]), pictures)
+
+
+def pixel_values(prefix: Prefix) -> torch.Tensor:
+    """The same pictures as the network wants them: normalised, each as two frames."""
+    levels = torch.cat([picture.patches for picture in prefix.pictures]).view(-1, 3, 1, 196)
+    mean, std = (torch.from_numpy(of)[:, None, None] for of in (MEAN, STD))
+    return ((levels / 255 - mean) / std).repeat(1, 1, 2, 1).flatten(1)
 
 
 def motion(seed: int = 0) -> dict:
@@ -77,7 +93,7 @@ def whole(model: WallOSS, prefix: Prefix, suffix: list[int], inputs: dict | None
     ids = [*prefix.input_ids[0].tolist(), *suffix, *([ACTION] * HORIZON if inputs else [])]
     batch = {
         "input_ids": torch.tensor([ids]),
-        "pixel_values": prefix.pixel_values,
+        "pixel_values": pixel_values(prefix),
         "image_grid_thw": prefix.image_grid_thw,
     }
     if inputs:
@@ -121,9 +137,9 @@ def test_words_and_actions_are_those_of_the_whole_sequence(changes):
 
 def test_only_what_is_new_runs(model, runs):
     """The views' tokens start at 4, 11 and 20; the suffix at 25."""
-    engine, inputs = Engine(model), motion()
+    engine, inputs, known = Engine(model), motion(), {}
     for seeds, begin in (((0, 1, 2), 0), ((0, 1, 2), None), ((0, 1, 9), 20), ((0, 7, 8), 11), ((5, 7, 8), 4)):
-        prefix = see(*seeds)
+        prefix = see(*seeds, known=known)
         engine.observe(prefix)
         assert same(engine.act(ACT, steps=STEPS, **inputs), expected_actions(model, prefix, ACT, inputs))
         assert runs == ([] if begin is None else [(begin, 30)])
@@ -138,23 +154,41 @@ def test_only_what_is_new_runs(model, runs):
 
 
 def test_only_views_that_changed_are_encoded(model, monkeypatch):
-    engine, encoded, encode = Engine(model), [], model.visual.forward
-    monkeypatch.setattr(
-        model.visual, "forward", lambda pixels, grids: encoded.append(grids.tolist()) or encode(pixels, grids)
-    )
-    for seeds in ((0, 1, 2), (0, 1, 2), (0, 3, 2), (4, 3, 5)):
-        engine.observe(see(*seeds))
+    engine, encoded, encode = Engine(model), [], model.visual.encode
+    monkeypatch.setattr(model.visual, "encode", lambda x, grids: encoded.append(grids.tolist()) or encode(x, grids))
+    prefix = see(0, 1, 2)
+    for changes in ({}, {}, {1: 3}, {0: 4, 2: 5}):
+        new = {view: picture(seed, *GRIDS[view][1:]) for view, seed in changes.items()}
+        prefix = replace(prefix, pictures=[new.get(view, old) for view, old in enumerate(prefix.pictures)])
+        engine.observe(prefix)
     assert encoded == [GRIDS, [GRIDS[1]], [GRIDS[0], GRIDS[2]]]
 
 
-def test_pictures_changed_in_place_are_noticed(model):
+def test_a_twin_takes_over_what_the_other_has_encoded(model, monkeypatch):
+    engine, inputs, encoded, encode = Engine(model), motion(), [], model.visual.encode
+    monkeypatch.setattr(model.visual, "encode", lambda x, grids: encoded.append(len(grids)) or encode(x, grids))
+    twin, prefix = Engine(model, twin=engine), see(0, 1, 2)
+    engine.observe(prefix)
+    changed = replace(prefix, pictures=[*prefix.pictures[:2], picture(7, *GRIDS[2][1:])])
+    twin.observe(changed)
+    for one, seen in ((engine, prefix), (twin, changed), (engine, prefix)):
+        assert same(one.act(ACT, steps=STEPS, **inputs), expected_actions(model, seen, ACT, inputs))
+    engine.observe(changed)
+    assert encoded[:2] == [3, 1] and encoded.count(1) == 1, "each picture once"
+    assert same(engine.act(ACT, steps=STEPS, **inputs), expected_actions(model, changed, ACT, inputs))
+
+
+def test_a_picture_that_could_not_be_encoded_is_tried_again(model, monkeypatch):
     engine, prefix, inputs = Engine(model), see(0, 1, 2), motion()
     engine.observe(prefix)
-    before = engine.act(ACT, steps=STEPS, **inputs)
-    prefix.pixel_values.mul_(-1)
-    engine.observe(prefix)
-    after = engine.act(ACT, steps=STEPS, **inputs)
-    assert not same(before, after) and same(after, expected_actions(model, prefix, ACT, inputs))
+    changed = replace(prefix, pictures=[prefix.pictures[0], picture(7, *GRIDS[1][1:]), prefix.pictures[2]])
+    with monkeypatch.context() as broken:
+        broken.setattr(model.visual, "encode", lambda x, grids: [][0])
+        with pytest.raises(IndexError):
+            engine.observe(changed)
+    for seen in (changed, prefix):
+        engine.observe(seen)
+        assert same(engine.act(ACT, steps=STEPS, **inputs), expected_actions(model, seen, ACT, inputs))
 
 
 def test_other_pictures_sizes_and_numbers_of_views(model):
@@ -162,7 +196,7 @@ def test_other_pictures_sizes_and_numbers_of_views(model):
     engine.observe(see(0, 1, 2))
     engine.act(ACT, steps=STEPS, **inputs)
     prefix = see(0, 1)
-    prefix = Prefix(prefix.input_ids, prefix.pixel_values, prefix.image_grid_thw[:2])
+    prefix = Prefix(prefix.input_ids, prefix.pictures[:2])
     engine.observe(prefix)
     assert same(engine.act(ACT, steps=STEPS, **inputs), expected_actions(model, prefix, ACT, inputs))
 
@@ -223,9 +257,9 @@ def test_recorded_work_computes_with_new_contents(model):
 
     engine.graphs = GraphCache(capture)
     engine.warm_up(see(0, 1, 2), [len(SAY), len(ACT)])
-    before = len(replayed)
+    before, known = len(replayed), {}
     for seeds in ((0, 1, 2), (0, 1, 9), (7, 1, 9)):
-        prefix, inputs = see(*seeds), motion(seeds[0])
+        prefix, inputs = see(*seeds, known=known), motion(seeds[0])
         engine.observe(prefix)
         assert same(engine.act(ACT, steps=STEPS, **inputs), expected_actions(model, prefix, ACT, inputs))
         assert engine.generate(SAY, 1) == model.generate(whole(model, prefix, SAY), 1)[0].tolist()

@@ -52,15 +52,16 @@ def observe(seed: int = 0) -> Observation:
 
 def whole_batch(policy: Policy, obs: Observation, suffix: str | list[int], horizon: int) -> dict:
     """The same prompt, in words or tokens, as one sequence without any prefix."""
-    prefix = policy.processor.prefix(policy.processor.images(obs, VIEWS), VIEWS)
+    pixel_values, grids = policy.processor.patches(policy.processor.images(obs, VIEWS))
+    ids = policy.processor.expand(policy.processor.opening(VIEWS), grids)
     tail = (policy.processor.encode(suffix) if isinstance(suffix, str) else suffix) + [
         policy.config.action_token_id
     ] * horizon
     mask = torch.from_numpy(obs.state_mask).float()
     batch = {
-        "input_ids": torch.cat((prefix.input_ids, torch.tensor([tail])), 1),
-        "pixel_values": prefix.pixel_values,
-        "image_grid_thw": prefix.image_grid_thw,
+        "input_ids": torch.tensor([ids + tail]),
+        "pixel_values": pixel_values,
+        "image_grid_thw": grids,
     }
     if horizon:
         state = (2 * (torch.from_numpy(obs.state) + 0.5) - 1) * mask
@@ -193,8 +194,8 @@ def test_seed_makes_it_repeatable_and_the_observation_matters(policy):
 
 def test_pictures_are_encoded_once_for_several_prompts(policy, monkeypatch):
     calls = []
-    encode = policy.model.visual.forward
-    monkeypatch.setattr(policy.model.visual, "forward", lambda *args: calls.append(1) or encode(*args))
+    encode = policy.model.visual.encode
+    monkeypatch.setattr(policy.model.visual, "encode", lambda *args: calls.append(1) or encode(*args))
     obs = observe(0)
     policy.reason(obs, INSTRUCTION)
     policy.act(obs, INSTRUCTION)
@@ -311,3 +312,29 @@ def test_a_checkpoint_is_known_by_its_files(folder, tmp_path):
             parameter.add_(1e-3)
     model.save_pretrained(copy)
     assert checkpoint_identity(copy) != first
+
+
+def test_twins_make_and_encode_a_picture_once(policy, monkeypatch):
+    twin, encoded, made = policy.twin(), [], []
+    encode, make = policy.model.visual.encode, policy._pictures.make
+    monkeypatch.setattr(policy.model.visual, "encode", lambda x, grids: encoded.append(len(grids)) or encode(x, grids))
+    monkeypatch.setattr(policy._pictures, "make", lambda image: made.append(1) or make(image))
+    obs = observe(0)
+    chunk = policy.act(obs, INSTRUCTION, seed=1)
+    assert np.array_equal(twin.act(replace(obs, stamp=1.0), INSTRUCTION, seed=1), chunk)
+    one_new = replace(obs, images={**obs.images, VIEWS[0]: observe(1).images[VIEWS[0]]})
+    twin.act(one_new, INSTRUCTION)
+    assert np.array_equal(policy.act(obs, INSTRUCTION, seed=1), chunk), "its own, though the twin has seen another"
+    assert encoded == [len(VIEWS), 1] and len(made) == len(VIEWS) + 1
+
+
+def test_an_observation_that_failed_half_way_is_taken_again(policy, monkeypatch):
+    first, second = observe(0), observe(1)
+    expected = policy.act(first, INSTRUCTION, seed=1), policy.act(second, INSTRUCTION, seed=1)
+    policy.act(first, INSTRUCTION)
+    with monkeypatch.context() as broken:
+        broken.setattr(policy.model.visual, "encode", lambda x, grids: [][0])
+        with pytest.raises(IndexError):
+            policy.act(observe(2), INSTRUCTION)
+    for obs, chunk in zip((first, second), expected):
+        assert np.allclose(policy.act(obs, INSTRUCTION, seed=1), chunk, atol=1e-6)

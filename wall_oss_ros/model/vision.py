@@ -136,13 +136,12 @@ class VisionTower(nn.Module):
         self.full = set(config.fullatt_block_indexes)
         self.gradient_checkpointing = False
 
-    def encode_frames(self, patches: Tensor, rows: int, columns: int) -> Tensor:
-        """Frames of one size together. patches: (N, rows * columns, patch numbers) -> (N, merged cells, H)."""
+    def encode_frames(self, x: Tensor, rows: int, columns: int) -> Tensor:
+        """Frames of one size together. x: (N, rows * columns, width), embedded patches -> (N, merged cells, H)."""
         config = self.config
         merge = config.spatial_merge_size
         window = config.window_size // (merge * config.patch_size)
-        layout = frame_layout(rows, columns, merge, window, config.hidden_size // config.num_heads, patches.device)
-        x = self.patch_embed(patches)
+        layout = frame_layout(rows, columns, merge, window, config.hidden_size // config.num_heads, x.device)
         n, count, width = x.shape
         if layout.order is not None:
             x = x.view(n, -1, merge * merge, width)[:, layout.order].view(n, count, width)
@@ -169,8 +168,7 @@ class VisionTower(nn.Module):
         Raises:
             WallOSSError: the grids do not add up to the patches, or a grid cannot be merged.
         """
-        grids = [tuple(grid) for grid in image_grid_thw.tolist()]
-        merge = self.config.spatial_merge_size
+        grids, merge = image_grid_thw.tolist(), self.config.spatial_merge_size
         for grid in grids:
             if grid[1] % merge or grid[2] % merge:
                 raise WallOSSError(
@@ -184,17 +182,19 @@ class VisionTower(nn.Module):
                 f"the grids ask for {(sum(counts), self.config.patch_dim)}.",
                 "Give pixel_values and image_grid_thw of the same images.",
             )
-        pixel_values = pixel_values.to(self.patch_embed.proj.weight.dtype)
+        return self.encode(self.patch_embed(pixel_values.to(self.patch_embed.proj.weight.dtype)), image_grid_thw)
+
+    def encode(self, x: Tensor, image_grid_thw: Tensor) -> Tensor:
+        """The same behind the first map. x: (patches of all images, width)."""
+        grids = [tuple(grid) for grid in image_grid_thw.tolist()]
         if len({grid[1:] for grid in grids}) == 1:  # one size, the usual case: no copies
             _, rows, columns = grids[0]
-            return self.encode_frames(
-                pixel_values.view(-1, rows * columns, pixel_values.shape[-1]), rows, columns
-            ).flatten(0, 1)
-        pieces = pixel_values.split(counts)
-        features: list[Tensor] = [pixel_values] * len(grids)
+            return self.encode_frames(x.view(-1, rows * columns, x.shape[-1]), rows, columns).flatten(0, 1)
+        pieces = x.split([t * h * w for t, h, w in grids])
+        features: list[Tensor] = [x] * len(grids)
         for size in sorted({grid[1:] for grid in grids}):
             members = [i for i, grid in enumerate(grids) if grid[1:] == size]
-            frames = torch.cat([pieces[i] for i in members]).view(-1, size[0] * size[1], pixel_values.shape[-1])
+            frames = torch.cat([pieces[i] for i in members]).view(-1, size[0] * size[1], x.shape[-1])
             encoded = self.encode_frames(frames, *size).split([grids[i][0] for i in members])
             for i, tokens in zip(members, encoded):
                 features[i] = tokens.flatten(0, 1)

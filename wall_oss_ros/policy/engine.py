@@ -22,6 +22,7 @@ from wall_oss_ros.model.arguments import NOISE, check_shape, flow_steps
 from wall_oss_ros.model.positions import multimodal_positions
 from wall_oss_ros.model.sampling import Guide, TokenChoice, generate_tokens, integrate
 from wall_oss_ros.policy.linear import CastMatmuls
+from wall_oss_ros.policy.pictures import Picture
 from wall_oss_ros.policy.processor import Prefix
 from wall_oss_ros.policy.runtime import CudaCapture, GraphCache, Runtime
 from wall_oss_ros.policy.ways import Way, usual_way
@@ -60,11 +61,10 @@ class Engine:
         self.graphs = GraphCache(CudaCapture() if gpu else None)
         self._layout: tuple[list[int], list[list[int]]] | None = None  # ids and grids of the prefix
         self._places: list[slice] = []  # of each view's tokens
-        self._views: list[Tensor] = []  # the last patches of each, on the CPU
-        self._pixels = torch.empty(0)
+        self._views: list[Picture | None] = []  # what each showed last
+        self._patches = torch.empty(0)  # of all views, where recordings find them
         self._prefix: list[object] = []  # a label for each token: equal labels behind equal labels mean equal keys
         self._ran: list[object] = []  # labels of the tokens whose keys and values are there
-        self._changes = 0
         self._next = 0  # position of what follows the prefix
 
     @contextmanager
@@ -76,15 +76,26 @@ class Engine:
             yield
 
     def observe(self, prefix: Prefix) -> None:
-        """Takes a new observation. Views that differ from the last one's are encoded; the rest runs with a prompt."""
+        """Takes a new observation. Pictures that are not those of the last one are encoded, unless a twin has done so;
+        the rest runs with a prompt."""
         with self.computing():
             ids, grids = prefix.input_ids[0].tolist(), prefix.image_grid_thw.tolist()
             if self._layout != (ids, grids):
                 self._lay_out(prefix, ids, grids)
-            patches = prefix.pixel_values.split([t * h * w for t, h, w in grids])
-            changed = [view for view, (new, old) in enumerate(zip(patches, self._views)) if not torch.equal(new, old)]
-            if changed:
-                self._encode(changed, patches, grids)
+            changed = {view: new for view, new in enumerate(prefix.pictures) if new is not self._views[view]}
+            for view in changed:
+                self._views[view] = None  # should this fail half way, it is done again
+            unseen = [view for view, picture in changed.items() if picture.tokens is None]
+            if unseen:
+                self._encode(unseen, prefix.pictures)
+            for view, picture in changed.items():
+                place = self._places[view]
+                if view in unseen:
+                    picture.tokens = self.runtime.embeds[0, place].clone()
+                else:
+                    self.runtime.embeds[0, place] = picture.tokens
+                self._prefix[place] = [picture] * (place.stop - place.start)
+                self._views[view] = picture
 
     def _lay_out(self, prefix: Prefix, ids: list[int], grids: list[list[int]]) -> None:
         """Everything about the prefix that does not depend on what the pictures show."""
@@ -102,35 +113,29 @@ class Engine:
         runtime.place(0, positions)
         self._place_following()
         runtime.embeds[0, : len(ids)] = model.model.embed_tokens(prefix.input_ids.to(model.device))[0]
-        self._views = [torch.empty(0)] * len(grids)
-        self._pixels = torch.zeros(prefix.pixel_values.shape, device=model.device, dtype=model.dtype)
+        self._views = [None] * len(grids)
+        self._patches = torch.cat([picture.patches for picture in prefix.pictures])
         self.graphs.clear()
         self._layout = (ids, grids)
 
-    def _encode(self, views: list[int], patches: tuple[Tensor, ...], grids: list[list[int]]) -> None:
+    def _encode(self, views: list[int], pictures: list[Picture]) -> None:
         """Pictures of these views to tokens at their places."""
-        sizes = [len(part) for part in patches]
+        sizes = [len(picture.patches) for picture in pictures]
         rows = [slice(sum(sizes[:view]), sum(sizes[: view + 1])) for view in range(len(sizes))]
         for view in views:
-            self._views[view] = torch.empty(0)  # should this fail half way, it is encoded again
-            self._pixels[rows[view]] = patches[view]
+            self._patches[rows[view]] = pictures[view].patches
         whole = len(views) == len(sizes)
-        chosen = torch.tensor([grids[view] for view in views])
+        grids = torch.tensor([pictures[view].grid for view in views])
 
         def encode() -> None:
-            pixels = self._pixels if whole else torch.cat([self._pixels[rows[view]] for view in views])
-            tokens, start = self.model.visual(pixels, chosen), 0
+            patches = self._patches if whole else torch.cat([self._patches[rows[view]] for view in views])
+            tokens, start = self.runtime.see(patches, grids), 0
             for place in (self._places[view] for view in views):
                 count = place.stop - place.start
                 self.runtime.embeds[0, place] = tokens[start : start + count]
                 start += count
 
         self.graphs.run(("vision", *views), encode)
-        for view in views:
-            self._views[view] = patches[view].clone()
-            self._changes += 1
-            place = self._places[view]
-            self._prefix[place] = [("view", self._changes)] * (place.stop - place.start)
 
     def _reserve(self, tokens: int) -> None:
         if tokens > self.runtime.capacity:
@@ -297,7 +302,7 @@ class Engine:
         for _ in range(2 if again else 1):  # the first run of a kind sets up, the second records
             for subset in subsets:
                 for view in subset:
-                    self._views[view] = torch.empty(0)
+                    self._views[view] = prefix.pictures[view].tokens = None
                 self.observe(prefix)
             for place in self._places:
                 self._ran = self._prefix[: place.start]
@@ -309,5 +314,5 @@ class Engine:
                         self._ran = self._prefix[:]
                         self._prompt([token] * length, horizon, hidden)
                     self._step(len(self._ran))
-        self._views = [torch.empty(0) for _ in views]
+        self._views = [None for _ in views]
         self._ran = self._ran[: min((place.start for place in self._places), default=0)]

@@ -28,6 +28,7 @@ from wall_oss_ros.policy.fit import require_fit, views_of
 from wall_oss_ros.policy.known_sentences import Kind
 from wall_oss_ros.policy.normalizer import Normalizer, default_robot
 from wall_oss_ros.policy.observation import Observation, PreviousChunk, check_observation
+from wall_oss_ros.policy.pictures import Picture, Pictures
 from wall_oss_ros.policy.processor import WallOSSProcessor
 from wall_oss_ros.policy.real_time_chunking import guidance
 from wall_oss_ros.policy.robot_statistics import for_robot
@@ -105,7 +106,8 @@ class Policy:
         self.checkpoint = "" if folder is None else checkpoint_identity(folder)
         self.choice = choice or Choice(usual_way(model.dtype, model.device), None, "the usual, given with the network")
         self._engine, self._accelerate = Engine(model, accelerate=accelerate, way=self.choice.way), accelerate
-        self._images: list[np.ndarray] | None = None
+        self._pictures = Pictures(model.config.vision, model.config.image_size, model.device)  # one for all twins
+        self._seen: list[Picture] = []
         self._lock = threading.Lock()
 
     @classmethod
@@ -160,7 +162,7 @@ class Policy:
         """Another policy on the same weights, with an observation of its own: it may compute at the same time."""
         other = copy(self)
         other._engine = Engine(self.model, accelerate=self._accelerate, twin=self._engine)
-        other._images, other._lock = None, threading.Lock()
+        other._seen, other._lock = [], threading.Lock()
         return other
 
     @property
@@ -217,9 +219,10 @@ class Policy:
             self.act(nothing, "wait")
         if self._engine.graphs.capture:
             shortest = len(self.processor.encode(prompts.reason_suffix("go")))
-            prefix = self.processor.prefix(self.processor.images(nothing, self.views), self.views)
+            pictures = [self._pictures.make(image) for image in self.processor.shown(nothing, self.views)]
+            prefix = self.processor.prefix(pictures, self.views)
             with self._lock:
-                self._images = None
+                self._seen = []
                 self._engine.warm_up(prefix, range(shortest, shortest + WARM_LENGTHS))
         with self._lock:
             self._engine.generate(self.processor.encode(prompts.ask_suffix("ready")), 2)
@@ -348,8 +351,10 @@ class Policy:
 
     def _observe(self, obs: Observation) -> None:
         """Keeps what was computed for these very pictures, whoever asked for it."""
-        images = self.processor.images(obs, self.views)
-        same = self._images is not None and all(np.array_equal(a, b) for a, b in zip(images, self._images))
-        if not same:
-            self._engine.observe(self.processor.prefix(images, self.views))
-            self._images = [image.copy() for image in images]
+        owns = self._seen or [None] * len(self.views)
+        shown = zip(self.views, self.processor.shown(obs, self.views), owns)
+        pictures = [self._pictures.take(view, image, own) for view, image, own in shown]
+        if pictures != self._seen:
+            self._seen = []  # should this fail half way, nothing is as it was
+            self._engine.observe(self.processor.prefix(pictures, self.views))
+            self._seen = pictures

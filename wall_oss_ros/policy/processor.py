@@ -18,10 +18,11 @@ from wall_oss_ros.json_files import brief
 from wall_oss_ros.model import WallOSSConfig
 from wall_oss_ros.model.checkpoint import locate, read_config, read_statistics
 from wall_oss_ros.policy import prompts
-from wall_oss_ros.policy.images import image_patches, released_size, resize_view, video_patches
+from wall_oss_ros.policy.images import image_patches, resize_view, resizings, video_patches
 from wall_oss_ros.policy.known_sentences import Kind, KnownSentences
 from wall_oss_ros.policy.normalizer import Normalizer
 from wall_oss_ros.policy.observation import Observation, check_observation
+from wall_oss_ros.policy.pictures import Picture
 from wall_oss_ros.policy.robot_statistics import for_robot
 from wall_oss_ros.policy.tokens import misplaced_tokens, read_tokenizer
 
@@ -31,8 +32,12 @@ class Prefix:
     """The part of a prompt that all questions about one observation share."""
 
     input_ids: torch.Tensor  # (1, P), image tokens expanded
-    pixel_values: torch.Tensor  # (patches, 3*2*14*14)
-    image_grid_thw: torch.Tensor  # (views, 3)
+    pictures: list[Picture]  # of the views, in their order
+
+    @property
+    def image_grid_thw(self) -> torch.Tensor:
+        """(views, 3)."""
+        return torch.tensor([picture.grid for picture in self.pictures])
 
 
 KINDS = {
@@ -265,7 +270,12 @@ class WallOSSProcessor:
         return list(chosen)
 
     def images(self, observation: Observation, views: list[str]) -> list[np.ndarray]:
-        """The views as the model takes them, in this order.
+        """The views as the model takes them, in this order; errors as of :meth:`shown`."""
+        return [resize_view(image, self.config.image_size, self._factor) for image in self.shown(observation, views)]
+
+    @staticmethod
+    def shown(observation: Observation, views: list[str]) -> list[np.ndarray]:
+        """The views as cameras gave them, in this order.
 
         Raises:
             WallOSSError: the observation lacks a view, or is malformed.
@@ -277,12 +287,12 @@ class WallOSSProcessor:
                 f"The observation has no {', '.join(missing)}; it has {', '.join(observation.images) or 'no views'}.",
                 "Check the cameras in the robot's profile.",
             )
-        return [resize_view(observation.images[view], self.config.image_size, self._factor) for view in views]
+        return [observation.images[view] for view in views]
 
     def taken_size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of what :meth:`images` makes of a view of this size."""
-        size = self.config.image_size
-        return (size, size) if size else released_size(height, width, self._factor)[-1]
+        sizes = resizings(height, width, self.config.image_size, self._factor)
+        return sizes[-1] if sizes else (height, width)
 
     def patches(self, images: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
         """Pictures as :meth:`images` gives them -> patches (patches, 3*2*14*14) and sizes (images, 3)."""
@@ -291,11 +301,10 @@ class WallOSSProcessor:
         grids = [(1, image.shape[0] // patch, image.shape[1] // patch) for image in images]
         return torch.from_numpy(values), torch.tensor(grids)
 
-    def prefix(self, images: list[np.ndarray], views: list[str]) -> Prefix:
-        """Args: images: as :meth:`images` gives them, one for each of ``views``."""
-        values, grids = self.patches(images)
-        ids = self._expand(self.opening(views), self._sizes(grids))
-        return Prefix(torch.tensor([ids]), values, grids)
+    def prefix(self, pictures: list[Picture], views: list[str]) -> Prefix:
+        """Args: pictures: one for each of ``views``."""
+        grids = torch.tensor([picture.grid for picture in pictures])
+        return Prefix(torch.tensor([self.expand(self.opening(views), grids)]), pictures)
 
     def _videos(self, videos: Sequence[np.ndarray], frame_period: float) -> dict[str, torch.Tensor]:
         if not isinstance(frame_period, (int, float)) or not 0 <= frame_period < float("inf"):

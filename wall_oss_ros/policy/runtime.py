@@ -21,6 +21,7 @@ from wall_oss_ros.model.decoder import ACTION, LANGUAGE, decoder_layer
 from wall_oss_ros.model.flow import FoldedActions
 from wall_oss_ros.model.positions import decoder_rotation
 from wall_oss_ros.policy.linear import PackedKernels
+from wall_oss_ros.policy.pictures import StillEmbed
 
 
 class Runtime:
@@ -63,8 +64,10 @@ class Runtime:
             self._norms = [kernels.norm(decoder.final_norm(kind)) for kind in (LANGUAGE, ACTION)]
             self.flow = FoldedActions(flow, kernels.linear([flow.w3], "flow", ACTION), dtype)
             self._layer = decoder_layer if compiler is None else compiler(decoder_layer)
+            self._still = StillEmbed(model.visual.patch_embed)
         else:
             self._layers, self._norms, self.flow, self._layer = twin._layers, twin._norms, twin.flow, twin._layer
+            self._still = twin._still
         self._allocate(capacity)
         self.actions = torch.zeros(1, horizon, config.action_dim, device=self.device)
         self.bias = torch.zeros(config.action_width, device=self.device, dtype=dtype)
@@ -92,6 +95,18 @@ class Runtime:
         stop = start + positions.shape[1]
         cos, sin = decoder_rotation(self._config, positions[:, None].to(self.device), self.dtype)
         self.cos[:, start:stop], self.sin[:, start:stop] = cos, sin
+
+    def see(self, patches: Tensor, grids: Tensor) -> Tensor:
+        """Still pictures through the vision tower.
+
+        Args:
+            patches: (patches of all, 3 * patch * patch) uint8; see :class:`~wall_oss_ros.policy.pictures.Picture`.
+            grids: (pictures, 3), frames, rows and columns.
+
+        Returns:
+            (merged cells of all, H).
+        """
+        return self._model.visual.encode(self._still(patches).to(self._model.dtype), grids)
 
     def prefill(self, start: int, stop: int, hidden: bool) -> Tensor | None:
         """Runs words and images from ``start`` to ``stop`` behind those before them.

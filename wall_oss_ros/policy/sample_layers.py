@@ -136,9 +136,9 @@ class SampleLayers:
             return lambda: runtime.prefill(0, rows.tokens, True)
         vision = self._config.vision
         side = rows.cells * vision.spatial_merge_size
-        pixels = torch.rand(side * side, vision.patch_dim, generator=torch.Generator().manual_seed(0))
-        pixels, grid = pixels.to(engine.way.weights), torch.tensor([[1, side, side]])
-        return lambda: engine.model.visual(pixels, grid)
+        shape, generator = (side * side, 3 * vision.patch_size**2), torch.Generator().manual_seed(0)
+        patches = torch.randint(256, shape, dtype=torch.uint8, generator=generator)
+        return lambda: runtime.see(patches, torch.tensor([[1, side, side]]))
 
     def _engine(self, way: Way) -> Engine:
         if way not in self._engines:

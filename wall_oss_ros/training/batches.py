@@ -62,9 +62,9 @@ class Batches:
         self.processor = WallOSSProcessor(model.config, tokenizer)
         self.processor.tell(data.robots[0], data.profile is not None and data.profile.action_mode == "relative")
         views = [view[0] for view in by_view(data.images(np.array([0])))]
-        shown = self.processor.prefix(views, list(data.views))
-        self.grids, self.prefix = shown.image_grid_thw, shown.input_ids[0].tolist()
-        self.positions = multimodal_positions(model.config, shown.input_ids, self.grids)[:, 0].numpy()
+        self.grids = self.processor.patches(views)[1]
+        self.prefix = self.processor.expand(self.processor.opening(list(data.views)), self.grids)
+        self.positions = multimodal_positions(model.config, torch.tensor([self.prefix]), self.grids)[:, 0].numpy()
         patch = model.config.vision.patch_size
         self._sizes = [(width * patch, height * patch) for _, height, width in self.grids.tolist()]
         self.end = [tokenizer.token_to_id(prompts.END)]
