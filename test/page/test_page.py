@@ -4,6 +4,7 @@
 import json
 import socket
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ import rclpy
 from rclpy.action import ActionServer
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image, JointState
+from std_msgs.msg import String
 from std_srvs.srv import Trigger
 from wall_oss_msgs.action import ExecuteInstruction
 from wall_oss_msgs.msg import ControlStatus, Observation, Subtask, SubtaskPlan
@@ -46,9 +48,25 @@ def server():
 
 def test_pictures_keep_their_pixels():
     pixels = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
-    padded = np.concatenate([pixels.reshape(2, 9), np.zeros((2, 3), np.uint8)], axis=1)  # rows may be padded
-    image = Image(height=2, width=3, step=12, encoding="rgb8", data=padded.tobytes())
-    np.testing.assert_array_equal(picture(image), pixels)
+    for more in (0, 1, 3):  # rows may be padded, to any length
+        padded = np.concatenate([pixels.reshape(2, 9), np.zeros((2, more), np.uint8)], axis=1)
+        image = Image(height=2, width=3, step=9 + more, encoding="rgb8", data=padded.tobytes())
+        np.testing.assert_array_equal(picture(image), pixels)
+
+
+def test_what_cannot_be_shown_is_left_out_and_said():
+    """The page, and with it Stop, outlives whatever somebody publishes."""
+    said, shown = [], []
+    node = SimpleNamespace(get_logger=lambda: SimpleNamespace(error=lambda words, **_: said.append(words)))
+    take = PageNode._guarded(
+        node, "/simulation/ground_truth", lambda text: shown.append(json.loads(text.data)["cubes"])
+    )
+    for data in ("{nonsense", "[]", "3", '{"cubes": 1}', "null"):
+        take(String(data=data))
+    assert shown == [1] and len(said) == 4
+    assert said[0].startswith("What comes on /simulation/ground_truth cannot be shown: JSONDecodeError: Expecting")
+    PageNode._guarded(node, "observation", lambda image: shown.append(picture(image)))(Image(height=3, width=2, step=6))
+    assert len(shown) == 1 and "observation" in said[-1]
 
 
 def test_the_table_follows_the_truth(server):

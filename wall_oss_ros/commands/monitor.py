@@ -123,7 +123,12 @@ class Monitor:
         return 0.0 if self.truth is None else time.monotonic() - self._truth_at
 
     def _on_truth(self, text: String) -> None:
-        self.truth, self._truth_at = json.loads(text.data), time.monotonic()
+        try:
+            truth = json.loads(text.data)
+            truth["time"] + 0.0
+        except (ValueError, TypeError, LookupError):  # somebody else's: nothing is judged by it
+            return
+        self.truth, self._truth_at = truth, time.monotonic()
 
     def _on_plan(self, plan: SubtaskPlan) -> None:
         self.plan = plan

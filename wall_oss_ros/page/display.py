@@ -20,6 +20,8 @@ from wall_oss_ros.robots.frames import Frames
 from wall_oss_ros.uni_cot.plan import PlanStatus
 
 PLOT_PERIOD = 1.0  # s between two versions of the plots
+UNREADABLE = (AttributeError, ValueError, LookupError, TypeError, ArithmeticError)
+"""What is raised by messages that are not what their types are for, or of another version: they cannot be shown."""
 
 
 class Display:
@@ -136,9 +138,9 @@ class Display:
         """Moves the robot and what stands before it; to be called several times a second."""
         if self._joints:
             self._scene.show_joints(self._joints)
-        if self._truth is not None:
-            self._scene.show_truth(self._truth)
-            self._truth = None
+        truth, self._truth = self._truth, None  # once, also where it cannot be shown
+        if truth is not None:
+            self._scene.show_truth(truth)
 
     def update_panel(self) -> None:
         """Pictures, plan and figures; to be called a few times a second."""
@@ -203,7 +205,8 @@ class Display:
 
 def picture(image: Any) -> np.ndarray:
     """An rgb8 sensor_msgs/Image as (height, width, 3) uint8."""
-    return np.frombuffer(bytes(image.data), np.uint8).reshape(image.height, image.step // 3, 3)[:, : image.width]
+    rows = np.frombuffer(bytes(image.data), np.uint8).reshape(image.height, image.step)
+    return rows[:, : 3 * image.width].reshape(image.height, image.width, 3)
 
 
 def _mark(message: Any) -> tuple[int, int] | None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import wall_oss_ros.nodes  # noqa: F401  the embedded library takes rclpy's name where there is no ROS 2
 from wall_oss_ros.nodes.lifecycle_node import OK, WARN, WallOSSNode
@@ -15,7 +17,7 @@ from wall_oss_ros.nodes.qos import LATCHED, NEWEST, SENSOR
 from wall_oss_ros.nodes.running import run
 from wall_oss_ros.nodes.view_source import ViewSource
 from wall_oss_ros.page.calls import Calls, Reply
-from wall_oss_ros.page.display import Display, picture
+from wall_oss_ros.page.display import UNREADABLE, Display, picture
 from wall_oss_ros.page.hardware import Hardware
 from wall_oss_ros.page.panel import Panel
 from wall_oss_ros.page.requests import Request
@@ -78,23 +80,23 @@ class PageNode(WallOSSNode):
         self._calls = Calls(self)
         self._hardware = Hardware(self, self._profile)
         self.listen_to_joints(self._profile, shown.hear_joints)
-        self.listen(String, "/simulation/ground_truth", lambda text: shown.hear_truth(json.loads(text.data)), NEWEST)
-        self.listen(SubtaskPlan, "plan", shown.hear_plan, LATCHED)
-        self.listen(ActionChunk, "action_chunk", shown.hear_chunk, NEWEST)
-        self.listen(ControlStatus, "status", shown.hear_status, LATCHED)
-        self.listen(Observation, "observation", self._on_observation, NEWEST)
-        self.listen(Grounding, "pointed_at", shown.hear_pointing, LATCHED)
-        self.listen(DiagnosticArray, "/diagnostics", shown.hear_diagnostics, SENSOR)
+        self._show(String, "/simulation/ground_truth", lambda text: shown.hear_truth(json.loads(text.data)), NEWEST)
+        self._show(SubtaskPlan, "plan", shown.hear_plan, LATCHED)
+        self._show(ActionChunk, "action_chunk", shown.hear_chunk, NEWEST)
+        self._show(ControlStatus, "status", shown.hear_status, LATCHED)
+        self._show(Observation, "observation", self._on_observation, NEWEST)
+        self._show(Grounding, "pointed_at", shown.hear_pointing, LATCHED)
+        self._show(DiagnosticArray, "/diagnostics", shown.hear_diagnostics, SENSOR)
         self.listen_to_any(Bool, "emergency_stop", shown.hear_emergency)
         for number, one in enumerate(self._profile.arms):
             if one.arm.force:
-                self.listen(WrenchStamped, one.arm.force.topic, partial(shown.hear_wrench, number), SENSOR)
+                self._show(WrenchStamped, one.arm.force.topic, partial(shown.hear_wrench, number), SENSOR)
         self._bridge = CvBridge()
         views = self._profile.views if self.value("cameras") else ()
         self._sources = [ViewSource(self, view, partial(self._on_camera, view)) for view in views]
         for source in self._sources:
             self.keep(source, ViewSource.close)
-        self.every(SCENE_PERIOD, self._update_scene)
+        self.every(SCENE_PERIOD, self._guarded("/simulation/ground_truth", self._update_scene))
         self.every(PANEL_PERIOD, shown.update_panel)
         self.every(LOOK_PERIOD, self._look)
         self._look()
@@ -109,6 +111,21 @@ class PageNode(WallOSSNode):
         silent = [f"{name} {silence}" for name, silence in self._display.silences().items() if silence]
         values = {"browsers": self._server.browsers}
         return (WARN, ", ".join(silent), values) if silent else (OK, "serving the page", values)
+
+    def _show(self, kind: type, topic: str, hear: Callable[[Any], None], qos: Any) -> None:
+        self.listen(kind, topic, self._guarded(topic, hear), qos)
+
+    def _guarded(self, topic: str, hear: Callable[..., None]) -> Callable[..., None]:
+        """The page outlives what somebody publishes: that is left out, and said."""
+
+        def take(*message: Any) -> None:
+            try:
+                hear(*message)
+            except UNREADABLE as error:
+                why = f"{type(error).__name__}: {error}"
+                self.get_logger().error(f"What comes on {topic} cannot be shown: {why}", throttle_duration_sec=5.0)
+
+        return take
 
     def _command(self, request: Request, who: str, reply: Reply) -> None:
         """Called by the server's thread."""

@@ -18,7 +18,7 @@ from wall_oss_ros.data.bags.events import Event
 from wall_oss_ros.data.bags.record import Record, picture_topic
 from wall_oss_ros.data.bags.sources import OURS, PLAN, STATUS
 from wall_oss_ros.data.bags.summary import TOPICS, history_of
-from wall_oss_ros.page.display import Display
+from wall_oss_ros.page.display import UNREADABLE, Display
 from wall_oss_ros.page.panel import Panel
 from wall_oss_ros.page.requests import Request
 from wall_oss_ros.page.robot_scene import RobotScene
@@ -131,7 +131,7 @@ class Replay:
             self._heard_at = when
             try:
                 hear()
-            except (AttributeError, ValueError, KeyError, TypeError, IndexError) as error:  # of another version
+            except UNREADABLE as error:
                 if (note := f"something of the record cannot be shown: {error}") not in self.notes:
                     self.notes.append(note)
         self._heard_at = self.time
