@@ -173,3 +173,54 @@ def test_a_monitor_fails_only_what_it_has_watched():
     assert world.runner.fail_subtask("grip", "it slipped", plan.id, 0, plan.active_revision)[0]
     assert world.plan_now.active == -1 and world.plan_now.history[-1].name == "grip"
     assert not world.runner.fail_subtask("grip", "it slipped", plan.id, 0, plan.active_revision)[0], "once"
+
+
+HOSTILE = "\x1b[2J go\x00 \ud800 \x9b31m "
+
+
+def plain(text: str) -> bool:
+    """Whether any message can carry a text, and no terminal obeys it."""
+    return text.encode().decode() == text and all(sign.isprintable() or sign in "\n\t\xa0" for sign in text)
+
+
+def texts_of(plan):
+    yield from (
+        plan.instruction,
+        plan.reasoning,
+        plan.thought,
+        plan.message,
+        plan.judgement.words,
+        plan.judgement.about,
+    )
+    yield from (text for line in plan.subtasks for text in (line.text, line.acting))
+    yield from (text for one in plan.history for text in (one.what, one.why, one.name))
+
+
+@pytest.mark.parametrize(
+    "instruction, answer",
+    [(HOSTILE, A), ("go", HOSTILE), (HOSTILE * 99, A), ("go", HOSTILE * 999), ("go", ValueError(HOSTILE * 9999))],
+)
+def test_whatever_is_said_to_the_planner_or_by_its_model_messages_can_carry_it(instruction, answer):
+    world = begun([(answer, 0.0)], settings=THRICE)
+    world.instruct(instruction)
+    world.runner.approve(1, 0, False, HOSTILE * 99, HOSTILE * 99)
+    world.runner.fail_subtask(HOSTILE, HOSTILE, 1, 0, 1)
+    world.until_over()
+    texts = [text for plan in world.shown for text in texts_of(plan)]
+    assert all(plain(text) and len(text) < 3000 for text in texts)
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_an_instruction_of_ten_thousand_letters_is_refused_and_not_put_to_the_model(before):
+    world = Interrupted([(A, 0.0)])
+    if before:
+        world.instruct()
+        world.wait(1.0)
+    calls = world.calls
+    ticket = world.instruct("go on " * 1667)
+    world.step()
+    assert ticket.over and ticket.plan.status == PlanStatus.FAILED and world.calls == calls
+    assert ticket.plan.message == "The instruction has 10002 letters, and may have 2000."
+    assert world.runner.ask("why " * 2500, 0.1) == (None, "the question has 10000 letters, and may have 2000")
+    world.until_over()
+    world.every_plan_ended_once()

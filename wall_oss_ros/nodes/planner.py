@@ -29,6 +29,7 @@ from wall_oss_ros.uni_cot.plan_edits import Edit
 from wall_oss_ros.uni_cot.plan_runner import PlanRunner
 from wall_oss_ros.uni_cot.planner import UniCoTPlanner
 from wall_oss_ros.uni_cot.questions import MOST_QUESTIONS
+from wall_oss_ros.uni_cot.texts import readable, shortened
 
 from rclpy.callback_groups import ReentrantCallbackGroup
 from std_msgs.msg import String
@@ -188,7 +189,7 @@ class PlannerNode(WallOSSNode):
             self.get_logger().info(f"All is ready: {self._profile.full_name} waits for an instruction on {topic}")
 
     def _on_instruction(self, message: String) -> None:
-        self.get_logger().info(f"Instruction: {message.data!r}")
+        self.get_logger().info(f"Instruction: {shortened(message.data)!r}")
         self._runner.instruct(message.data)
 
     def _locator(self) -> Callable:
@@ -234,6 +235,7 @@ class PlannerNode(WallOSSNode):
 
     def _tell_answer(self, question: str, response) -> None:
         """Says what was asked and answered on a topic, since a service cannot be recorded."""
+        question = readable(question)
         message = Answer(question=question, success=response.success, answer=response.answer, message=response.message)
         message.header.stamp = to_stamp(self.now())
         self.send(self._answers_out, message)

@@ -81,7 +81,7 @@ class PlanJobs:
     def next(self) -> Job | None:
         """What to do now."""
         waiting, followed = self._tickets.waiting, self._tickets.followed
-        if waiting is not None and (self.sees() or not waiting.plan.instruction.strip()):
+        if waiting is not None and (self.sees() or waiting.fault or not waiting.plan.instruction.strip()):
             return lambda: self._start(waiting)
         if followed is not None and followed.life.plan.remaking and self.sees():
             return lambda: self._remake(followed)
@@ -117,12 +117,15 @@ class PlanJobs:
 
     def _start(self, ticket: Ticket) -> None:
         self.started = ticket
-        observation = self.observation or Observation(self._clock(), {}, None, None)  # to refuse an empty instruction
+        observation = self.observation or Observation(self._clock(), {}, None, None)  # to refuse it
         plan = Plan(ticket.plan.id, ticket.plan.instruction, ticket.plan.mode, began=ticket.plan.began)
         life, self._failures = self._planner.life(plan, ticket.approval), 0
         self._judged, self._judged_at = self.observation, self._steady()
         try:
-            draft = self._planner.draft(observation, life.goal, plan.mode)
+            if ticket.fault:
+                draft = Draft(self._clock(), fault=f"{ticket.fault}.")
+            else:
+                draft = self._planner.draft(observation, life.goal, plan.mode)
         except Exception as error:
             draft = Draft(self._clock(), fault=_failure(error))
         with self._condition:

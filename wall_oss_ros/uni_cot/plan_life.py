@@ -237,7 +237,7 @@ class PlanLife:
         """
         if not self.plan.running or self.plan.active < 0:
             return False
-        self._failed(why, by, one_line(name), stamp)
+        self._failed(one_line(why), by, one_line(name), stamp)
         return True
 
     def end(self, status: PlanStatus, message: str, stamp: float, by: By, name: str = "") -> None:

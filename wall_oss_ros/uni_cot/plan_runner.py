@@ -17,6 +17,7 @@ from wall_oss_ros.uni_cot.plan_life import PlanLife
 from wall_oss_ros.uni_cot.plan_time import PlanLimits
 from wall_oss_ros.uni_cot.planner import UniCoTPlanner
 from wall_oss_ros.uni_cot.questions import Question, Questions
+from wall_oss_ros.uni_cot.texts import readable, too_long
 from wall_oss_ros.uni_cot.ticket import Ticket, Tickets
 
 _BLIND = "No observation came for {:g} s: see whether perception and the cameras work."
@@ -98,7 +99,9 @@ class PlanRunner:
             reasoning: which it gets; empty as for all.
         """
         with self._condition:
-            ticket = self._tickets.add(instruction, approval or self._approval, reasoning or self._reasoning)
+            told, approval, reasoning = readable(instruction), approval or self._approval, reasoning or self._reasoning
+            ticket = self._tickets.add(told, approval, reasoning)
+            ticket.fault = too_long(instruction, "The instruction")
             if self._model.closing:
                 self._tickets.end(ticket, PlanStatus.CANCELLED, "The planner was shut down.", By.MONITOR, "planner")
             self._condition.notify_all()
@@ -185,6 +188,8 @@ class PlanRunner:
             observation = self._jobs.observation
             if not question.strip():
                 return None, "the question is empty"
+            if fault := too_long(question, "the question"):
+                return None, fault
             if observation is None:
                 return None, "there is no observation yet"
             if not self._jobs.sees():
@@ -251,4 +256,4 @@ class PlanRunner:
         return self._model.work()
 
     def _on_failure(self, error: BaseException) -> None:
-        self._tickets.end_all(f"The planner failed: {type(error).__name__}: {error}", By.MONITOR, "planner")
+        self._tickets.end_all(readable(f"The planner failed: {type(error).__name__}: {error}"), By.MONITOR, "planner")

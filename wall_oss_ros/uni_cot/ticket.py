@@ -22,6 +22,7 @@ class Ticket:
     Attributes:
         plan: as last shown; without subtasks until the model has answered.
         approval: which of its plans await approval.
+        fault: why it is not put to the model; empty where it is.
         life: of its plan; None until the model has answered.
         asked_at: when it was given, s of steady time.
         planned_at: when its plan was first shown, s of steady time.
@@ -33,6 +34,7 @@ class Ticket:
 
     def __init__(self, plan: Plan, approval: str, asked_at: float):
         self.plan, self.approval, self.asked_at, self.planned_at = plan, approval, asked_at, asked_at
+        self.fault = ""
         self.life: PlanLife | None = None
         self.time: PlanTime | None = None
         self.holding = ""
