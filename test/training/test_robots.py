@@ -24,7 +24,8 @@ def recipe(*robots, **data):
 
 
 def test_robots_of_different_views_or_without_a_simulation_cannot_share_a_recipe(tmp_path):
-    assert isinstance(shared_task(load_recipe("dual_arm")), LiftingTask)
+    for name in ("dual_arm", "curriculum_dual_arm"):
+        assert isinstance(shared_task(load_recipe(name)), LiftingTask)
     assert type(shared_task(recipe("franka", "ur"))) is type(task_of("franka"))
     with pytest.raises(WallOSSError, match=r"franka, dual_arm, whose views differ.*left_wrist_view"):
         shared_task(recipe("franka", "dual_arm"))
@@ -124,3 +125,12 @@ def test_in_dagger_robots_take_turns_episode_by_episode(tmp_path, environments, 
     assert not any(loop.policy.listed for loop in dagger._loops), "it learns what no checkpoint lists yet"
     for loop in dagger._loops:
         loop.environment.simulator.close()
+
+
+@pytest.mark.parametrize("name", ["tiny", "curriculum", "dual_arm", "curriculum_dual_arm"])
+def test_a_recipe_asks_only_what_its_task_can_be_asked(name):
+    recipe = load_recipe(name)
+    known = shared_task(recipe).language.material
+    for stage in recipe.stages:
+        assert {*(stage.kinds or {})} <= {*known}, stage.name
+        assert not stage.dagger_share or stage.dagger_episodes, stage.name
