@@ -47,6 +47,14 @@ def test_what_is_no_distance_is_nothing():
 def test_rows_may_be_padded():
     wide = np.arange(1000, 1024, dtype=np.uint16).reshape(4, 6)
     assert read(image(wide, width=5)).tolist() == wide[:, :5].tolist(), "step counts, not width"
+    for more in (1, 3):  # by no whole number of numbers
+        rows = b"".join(row.tobytes() + b"\xff" * more for row in wide)
+        assert read(image(wide, step=12 + more, data=rows)).tolist() == wide.tolist()
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_distance_beyond_all_numbers_is_nothing_and_worth_no_word():
+    assert read(image(np.array([[3e38, -3e38, 0.7]], np.float32))).tolist() == [[0, 0, 700]]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ class DepthError(ValueError):
 
 
 def depth_counts(message: Any) -> tuple[np.ndarray, float]:
-    """The numbers of a sensor_msgs/Image as they come, and how many mm each counts for. Nothing is copied.
+    """The numbers of a sensor_msgs/Image as they come, and how many mm each counts for. Nothing is copied, but of rows
+    that end amid a number.
 
     By REP 118, 16UC1 is in mm, with 0 where there is nothing, and 32FC1 in m, with NaN there.
 
@@ -39,17 +40,21 @@ def depth_counts(message: Any) -> tuple[np.ndarray, float]:
     height, width, step = message.height, message.width, message.step
     if not (0 < height * width <= _LARGEST):
         raise DepthError(f"a depth image of {width} x {height} pixels came")
-    if step < width * kind.itemsize or step % kind.itemsize or len(message.data) < height * step:
+    if step < width * kind.itemsize or len(message.data) < height * step:
         raise DepthError(
             f"a depth image, {width} x {height} in {message.encoding}, has rows of {step} bytes and {len(message.data)}"
             " bytes in all: they do not fit together"
         )
     order = kind.newbyteorder(">" if message.is_bigendian else "<")
+    if step % kind.itemsize:
+        rows = np.frombuffer(message.data, np.uint8, height * step).reshape(height, step)
+        return np.ascontiguousarray(rows[:, : width * kind.itemsize]).view(order), scale
     counts = np.frombuffer(message.data, order, height * step // kind.itemsize)
     return counts.reshape(height, step // kind.itemsize)[:, :width], scale
 
 
 def millimetres(counts: np.ndarray, scale: float) -> np.ndarray:
     """Counts of any shape as uint16 mm; 0 where there is nothing, or nothing between ``NEAREST`` and ``FARTHEST``."""
-    mm = np.rint(np.nan_to_num(counts, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32) * np.float32(scale))
+    with np.errstate(over="ignore"):  # what is beyond all numbers is beyond what is far
+        mm = np.rint(np.nan_to_num(counts, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32) * np.float32(scale))
     return np.where((mm >= 1000 * NEAREST) & (mm <= 1000 * FARTHEST), mm, 0).astype(np.uint16)
