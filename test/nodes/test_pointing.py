@@ -88,6 +88,16 @@ def test_a_grounding_that_makes_no_sense_is_shown_without_marks(matrix):
     assert (drawn[: 4 * 120] == 90).all() and pointing_markers(message)
 
 
+def test_a_picture_that_is_none_or_narrow_is_refused_or_shown_in_bounds():
+    """As anybody may publish it; drawing goes on with the next."""
+    message = grounding_message(pointed(), "base")
+    message.picture = image_message(np.zeros((999, 1, 3), np.uint8), Header())
+    assert annotated_message(message).height < 2100
+    message.picture = Image(encoding="rgb8")
+    with pytest.raises(WallOSSError, match="An image of 0 x 0"):
+        annotated_message(message)
+
+
 def test_a_point_cloud_has_places_and_colours():
     places = np.array([[0.5, 0.1, 0.04], [-1, 2, 3]], np.float32)
     cloud = cloud_message(places, np.array([[255, 128, 1], [0, 2, 3]], np.uint8), Header(frame_id="base"))

@@ -31,10 +31,10 @@ def image_array(message: Image) -> np.ndarray:
     """The pixels (H, W, 3) uint8 of an rgb8 message, without a copy.
 
     Raises:
-        WallOSSError: another encoding, or a number of bytes that does not match the size.
+        WallOSSError: another encoding, no pixels, or a number of bytes that does not match the size.
     """
-    expected = message.height * message.step
-    if message.encoding != "rgb8" or message.step < 3 * message.width or len(message.data) != expected:
+    expected, narrow = message.height * message.step, message.step < 3 * message.width
+    if message.encoding != "rgb8" or narrow or len(message.data) != expected or not message.height * message.width:
         raise WallOSSError(
             f"An image of {message.width} x {message.height} in {message.encoding!r} with {len(message.data)} bytes"
             " came where rgb8 was expected.",

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 _LARGE = 448  # pixels: smaller pictures are enlarged to at least this width, or words would cover them
+_TALL = 2000  # pixels: but to no more than this height, as a narrow one would be
 _LETTERS, _LINE = 14, 18  # pixels
 _LONGEST = 60  # characters of a label
 _BACK, _FRONT = (20, 20, 20), (245, 245, 245)
@@ -41,7 +42,7 @@ def annotated(picture: np.ndarray, marks: Sequence[Mark], caption: Sequence[str]
         (H', W', 3) uint8 RGB.
     """
     height, width = picture.shape[:2]
-    scale = max(1, -(-_LARGE // width))
+    scale = max(1, min(-(-_LARGE // width), _TALL // height))
     large = Image.new("RGB", (width * scale, height * scale + _LINE * len(caption)), _BACK)
     pixels = Image.fromarray(np.ascontiguousarray(picture))
     large.paste(pixels.resize((width * scale, height * scale), Image.Resampling.NEAREST))
