@@ -71,6 +71,16 @@ def test_a_plan_waits_for_an_approval_no_longer_than_that_and_says_so():
     assert plan.message == "Nobody approved the plan within 7 s." and plan.history[-1].by == By.CLOCK
 
 
+def test_cameras_that_die_while_a_refused_plan_is_made_anew_are_what_ends_it():
+    """And not that nobody approves what there is not."""
+    world = begun(approval="plan", settings=THRICE)
+    world.cameras = False
+    world.wait(1.5)  # until there is nothing to plan by
+    assert world.runner.approve(1, 0, False, "the other one first")[0] and world.plan_now.remaking
+    assert world.until_over() < LIMITS.blind
+    assert world.plan_now.message == "No observation came for 3 s: see whether perception and the cameras work."
+
+
 def test_whoever_edits_a_plan_that_waits_has_time_again():
     world = begun(approval="plan")
     world.wait(5.0)

@@ -228,7 +228,7 @@ class PlanRunner:
             followed = self._tickets.followed
             if followed is not None and self._tickets.count():
                 unseen = steady - max(self._jobs.observed_at, followed.planned_at)
-                if followed.plan.running and unseen > self._limits.blind:
+                if (followed.plan.running or followed.plan.remaking) and unseen > self._limits.blind:
                     self._tickets.end(followed, PlanStatus.FAILED, _BLIND.format(self._limits.blind), By.CLOCK)
             self._condition.notify_all()
 
