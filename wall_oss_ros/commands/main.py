@@ -137,7 +137,7 @@ def _carry_out(argv: Sequence[str] | None) -> int:
 
 def _fail(error: Exception | str) -> int:
     """Says in one line why nothing came of it."""
-    line = str(error).replace("\n", " ")
+    line = "".join(sign if sign.isprintable() else " " for sign in str(error))  # a terminal would obey other signs
     print(f"error: {line}", file=sys.stderr)
     return 2
 
