@@ -48,6 +48,8 @@ from wall_oss_ros.policy.choices import choose
 from wall_oss_ros.policy.engine import Engine
 from wall_oss_ros.policy.linear import CastMatmuls
 from wall_oss_ros.policy.processor import Prefix
+from wall_oss_ros.policy.runtime import GraphCache
+from wall_oss_ros.policy.ways import Way
 
 FIXED_WORDS, WORDS_PER_VIEW, ACT_WORDS = 17, 5, 36
 """Tokens of the released prompts around the views, and of an acting prompt with an instruction of eight words."""
@@ -111,6 +113,18 @@ class Clock:
         return call
 
 
+MODES = ("eager", "compiled", "graphs")
+"""On a GPU: operator by operator; layers by torch.compile; these recorded as CUDA graphs, as a policy does."""
+
+
+def engine_of(model: WallOSS, way: Way, mode: str) -> Engine:
+    """Args: mode: one of ``MODES``; a processor knows only the first, whatever is said."""
+    engine = Engine(model, accelerate=mode != "eager", way=way)
+    if mode == "compiled":
+        engine.graphs = GraphCache(None)
+    return engine
+
+
 class Prompt:
     """An acting prompt with random pictures and words, sampled either way."""
 
@@ -136,7 +150,7 @@ class Prompt:
         kind = Cameras if options.pictures else RandomPatches
         self.cameras = kind(len(config.views), options.pixels, vision, model.device)
         self.choice = choose(config, model.device, model.dtype, options.threads)
-        self.engine = Engine(model, way=self.choice.way)
+        self.engine = engine_of(model, self.choice.way, options.mode)
         run = self.engine.graphs.run
 
         def timed(key, work):  # each stage, where the engine starts its work
@@ -162,8 +176,14 @@ class Prompt:
             return self.cameras.public_patches()
 
     def by_engine(self, steps: int) -> torch.Tensor:
+        times = self.clock.times["prefill"]
+        before = len(times)
         self.engine.observe(self.prefix())
-        return self.engine.act(self.suffix, self.state, torch.ones_like(self.state), self.dof_mask, self.noise, steps)
+        mask = torch.ones_like(self.state)
+        actions = self.engine.act(self.suffix, self.state, mask, self.dof_mask, self.noise, steps)
+        if len(times) > before:  # a recorded prefix and a recorded prompt are one stage
+            times[before:] = [(sum(wall for wall, _ in times[before:]), sum(work for _, work in times[before:]))]
+        return actions
 
     def publicly(self, steps: int) -> torch.Tensor:
         model, config = self.model, self.model.config
@@ -317,6 +337,7 @@ def main() -> int:
     parser.add_argument("--checkpoint", type=Path, help="a checkpoint's folder, instead of --size")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], help="bfloat16 for --size released and on a GPU")
+    parser.add_argument("--mode", choices=MODES, default="graphs", help="of a GPU (default: %(default)s)")
     parser.add_argument("--views", type=int, default=3, choices=range(1, 1 + len(VIEWS)), metavar=f"1-{len(VIEWS)}")
     parser.add_argument("--pixels", type=int, default=252, help="a side of the square views, a multiple of 28")
     parser.add_argument("--horizon", type=int, default=32)

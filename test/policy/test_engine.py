@@ -119,7 +119,7 @@ def runs(monkeypatch) -> list[tuple[int, int]]:
     monkeypatch.setattr(
         Runtime,
         "prefill",
-        lambda self, start, stop, hidden: seen.append((start, stop)) or prefill(self, start, stop, hidden),
+        lambda self, start, stop, *how: seen.append((start, stop)) or prefill(self, start, stop, *how),
     )
     return seen
 
@@ -237,34 +237,70 @@ class Recorder(TorchDispatchMode):
                     old.copy_(new)
 
 
-def test_recorded_work_computes_with_new_contents(model):
-    """What a GPU would do with graphs: nothing but the recorded operators runs, on the recorded tensors."""
-    engine = Engine(model)
-    replayed = []
+class Recordings:
+    """Stands in for CUDA graphs: nothing but the recorded operators runs, on the recorded tensors.
 
-    def capture(work):
-        actions = engine.runtime.actions.clone()
+    Attributes:
+        captured, replayed: how many were recorded, and how often one ran.
+    """
+
+    def __init__(self, engine: Engine):
+        self._engine, self.captured, self.replayed = engine, 0, 0
+        engine.graphs = GraphCache(self._capture)
+
+    def _capture(self, work):
+        actions = self._engine.runtime.actions.clone()
         with Recorder() as recorder:
             result = work()
-        engine.runtime.actions.copy_(actions)  # recording a graph does not run it
+        self._engine.runtime.actions.copy_(actions)  # recording a graph does not run it
+        self.captured += 1
 
         def replay():
-            replayed.append(1)
+            self.replayed += 1
             recorder.replay()
             return result
 
         return replay
 
-    engine.graphs = GraphCache(capture)
-    engine.warm_up(see(0, 1, 2), [len(SAY), len(ACT)])
-    before, known = len(replayed), {}
+
+def test_recorded_work_computes_with_new_contents(model):
+    engine = Engine(model)
+    graphs = Recordings(engine)
+    engine.warm_up(see(0, 1, 2), 64)
+    before, known = graphs.replayed, {}
     for seeds in ((0, 1, 2), (0, 1, 9), (7, 1, 9)):
         prefix, inputs = see(*seeds, known=known), motion(seeds[0])
         engine.observe(prefix)
         assert same(engine.act(ACT, steps=STEPS, **inputs), expected_actions(model, prefix, ACT, inputs))
         assert engine.generate(SAY, 1) == model.generate(whole(model, prefix, SAY), 1)[0].tolist()
     # Each time: the encoder, the prefix from the view that changed, both suffixes, and the steps: nothing was new.
-    assert len(replayed) - before == 3 * (1 + 1 + 2 + STEPS)
+    assert graphs.replayed - before == 3 * (1 + 1 + 2 + STEPS)
+
+
+@pytest.mark.parametrize("changes", LINEAGE.values(), ids=LINEAGE)
+def test_nothing_is_recorded_after_the_warm_up_whatever_is_said(changes):
+    model = build(**changes)
+    engine, known = Engine(model), {}
+    graphs = Recordings(engine)
+    engine.warm_up(see(0, 1, 2), 100)
+    recorded = graphs.captured
+    # 7 sets of views, 3 beginnings in the prefix; for 32, 64, 128 words: them, with and without what follows, the steps
+    # behind them, and a token.
+    assert recorded == 7 + 3 + 3 * 4
+    for length, seeds in ((5, (0, 1, 2)), (31, (0, 1, 3)), (32, (4, 1, 3)), (33, (4, 5, 3)), (90, (6, 5, 8))):
+        prefix, inputs = see(*seeds, known=known), motion(length)
+        engine.observe(prefix)
+        asked = [20 + i % 30 for i in range(length)]
+        words = engine.generate(asked, 9)  # across the border of a width: 31 and 9 words are more than 32
+        assert words == model.generate(whole(model, prefix, asked), 9)[0].tolist()
+        told = [PROPRI, *asked, *[40 + word % 10 for word in words]]  # what a random network says may be a picture
+        assert same(engine.act(told, steps=STEPS, **inputs), expected_actions(model, prefix, told, inputs))
+        assert words == engine.generate(asked, 9), "a repeated prompt"
+    assert graphs.captured == recorded
+    long = [20 + i % 30 for i in range(200)]  # more than was foreseen
+    for _ in range(2):
+        assert engine.generate(long, 3) == model.generate(whole(model, prefix, long), 3)[0].tolist()
+    assert graphs.captured > recorded
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS
 from wall_oss_ros.policy import Observation, Policy, prompts
 from wall_oss_ros.policy.checkpoints import checkpoint_identity
+from wall_oss_ros.policy.runtime import GraphCache
 from wall_oss_ros.training.tokenizer import train_tokenizer
 
 ARM = slice(7, 14)
@@ -338,3 +339,19 @@ def test_an_observation_that_failed_half_way_is_taken_again(policy, monkeypatch)
             policy.act(observe(2), INSTRUCTION)
     for obs, chunk in zip((first, second), expected):
         assert np.allclose(policy.act(obs, INSTRUCTION, seed=1), chunk, atol=1e-6)
+
+
+def test_a_policy_that_was_warmed_up_records_nothing_more(policy):
+    captured = []
+    policy._engine.graphs = GraphCache(lambda work: captured.append(1) or work)
+    policy.warm_up()
+    before = len(captured)
+    for seed, instruction in enumerate([INSTRUCTION, "pick up the red cube", f"{INSTRUCTION} " * 9]):
+        obs = observe(seed)
+        policy.plan(obs, instruction)
+        policy.act_aloud(obs, policy.reason(obs, instruction) or instruction)
+        policy.ask(obs, "what is in the gripper?" * (seed + 1))
+        policy.act(
+            replace(observe(seed + 1), images={**obs.images, VIEWS[0]: observe(9).images[VIEWS[0]]}), instruction
+        )
+    assert before > 20 and len(captured) == before

@@ -146,6 +146,20 @@ class LayerCache(NamedTuple):
         return self.keys[:, :, :stop], self.values[:, :, :stop]
 
 
+class PlacedCache(NamedTuple):
+    """The same, for new tokens whose places are known on the device alone: work of one shape, wherever they stand."""
+
+    keys: Tensor  # (B, groups, S, D), as many as may be seen; what each token sees of them is a mask's matter
+    values: Tensor
+    places: Tensor  # (L,) int64, below S
+
+    def extend(self, start: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Writes (B, groups, L, D) at the places, whatever ``start`` says; returns all."""
+        self.keys.index_copy_(2, self.places, key)
+        self.values.index_copy_(2, self.places, value)
+        return self.keys, self.values
+
+
 class KVCache:
     """Keys and values of all layers, filled from the front.
 

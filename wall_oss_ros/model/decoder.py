@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from wall_oss_ros.errors import WallOSSError
-from wall_oss_ros.model.attention import AttentionSpec, KVCache, LayerCache, attend, attention_spec
+from wall_oss_ros.model.attention import AttentionSpec, KVCache, LayerCache, PlacedCache, attend, attention_spec
 from wall_oss_ros.model.config import WallOSSConfig
 from wall_oss_ros.model.layers import LinearMap, RMSNorm, SwiGLU, gated
 from wall_oss_ros.model.positions import decoder_rotation, rotate
@@ -59,7 +59,7 @@ def decoder_layer(
     sin: Tensor,
     groups: int,
     spec: AttentionSpec,
-    cache: LayerCache | None = None,
+    cache: LayerCache | PlacedCache | None = None,
     start: int = 0,
     only_keys: bool = False,
 ) -> Tensor:

@@ -9,7 +9,7 @@ sees them, so a denoising step runs the action tokens alone, without a mask.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from itertools import combinations, islice
 
@@ -26,6 +26,9 @@ from wall_oss_ros.policy.pictures import Picture
 from wall_oss_ros.policy.processor import Prefix
 from wall_oss_ros.policy.runtime import CudaCapture, GraphCache, Runtime
 from wall_oss_ros.policy.ways import Way, usual_way
+
+NARROWEST = 32
+"""Tokens behind the prefix, for which work is recorded: that many, twice that many, and so on."""
 
 
 class Engine:
@@ -170,7 +173,7 @@ class Engine:
             raise WallOSSError("The policy was asked before it saw anything.", "Give it an observation first.")
         model, begin = self.model, len(self._prefix)
         stop = begin + len(suffix)
-        self._reserve(stop + more)
+        self._reserve(begin + self._width(len(suffix) + more) + self.runtime.actions.shape[1])
         embeds, labels = (
             model.model.embed_tokens(torch.tensor([suffix], device=model.device))[0],
             [*self._prefix, *suffix],
@@ -189,23 +192,36 @@ class Engine:
         same = next((i for i, (new, old) in enumerate(zip(labels, self._ran)) if new != old), None)
         same = min(len(labels), len(self._ran)) if same is None else same
         self._ran = labels[:same]
-        result = None
-        for start, end in self._pieces(min(same, stop - 1) if hidden else same, stop):
-            result = self._run(start, end, hidden and end == stop)
+        result, first = None, min(same, stop - 1) if hidden else same
+        if self.graphs.capture is None:
+            result = self._run(first, stop, hidden) if first < stop else None
+        elif first < stop:
+            if first < begin:  # from the view that has changed, so that few different beginnings are recorded
+                cuts = [0, *(place.start for place in self._places)]
+                self._run(max(cut for cut in cuts if cut <= first), begin, False)
+            self.runtime.at.fill_(stop - 1)
+            result = self._run(begin, begin + self._width(len(suffix)), hidden, padded=True)
         self._ran = labels
         return result
 
-    def _pieces(self, start: int, stop: int) -> list[tuple[int, int]]:
-        """What to run at once, from ``start`` or before it. In one go; but recordings need few different lengths."""
-        if start >= stop or not self.graphs.capture:
-            return [(start, stop)] if start < stop else []
-        begin = len(self._prefix)
-        cuts = [0, *(place.start for place in self._places), begin]
-        start = max(cut for cut in cuts if cut <= start)
-        return [(start, begin), (begin, stop)] if start < begin else [(begin, stop)]
+    def _width(self, count: int) -> int:
+        """For how many tokens behind the prefix the work is done that ``count`` of them need. Recordings need few
+        different lengths: what is too long is not looked at."""
+        return count if self.graphs.capture is None else max(NARROWEST, 1 << (count - 1).bit_length())
 
-    def _run(self, start: int, stop: int, hidden: bool) -> Tensor | None:
-        return self.graphs.run(("prefill", start, stop, hidden), lambda: self.runtime.prefill(start, stop, hidden))
+    def _run(self, start: int, stop: int, hidden: bool, padded: bool = False) -> Tensor | None:
+        return self.graphs.run(
+            ("prefill", start, stop, hidden), lambda: self.runtime.prefill(start, stop, hidden, padded)
+        )
+
+    def _follow(self) -> Tensor:
+        """The hidden state of the token behind all that ran."""
+        place, begin = len(self._ran), len(self._prefix)
+        if self.graphs.capture is None:
+            return self._run(place, place + 1, True)
+        room = begin + self._width(place + 1 - begin)
+        self.runtime.at.fill_(place)
+        return self.graphs.run(("token", room), lambda: self.runtime.placed_token(room))
 
     def generate(
         self,
@@ -229,7 +245,7 @@ class Engine:
         def advance(token: Tensor, _) -> Tensor:
             place = len(self._ran)
             self.runtime.embeds[0, place] = model.model.embed_tokens(token)[0]
-            hidden = self._run(place, place + 1, True)
+            hidden = self._follow()
             self._ran.append(int(token))
             return model.lm_head(hidden)
 
@@ -270,34 +286,45 @@ class Engine:
         check_shape("dof_mask", dof_mask, (config.action_dim,))
         with self.computing():
             self._prompt(suffix, len(noise), False, state, state_mask)
-            start = len(self._ran)
             runtime.actions.copy_(noise)
             runtime.stride.fill_(1 / steps)
             biases = runtime.flow.biases(dof_mask.to(runtime.device), steps)
 
             def advance(index: int) -> None:
                 runtime.bias.copy_(biases[index])
-                self._step(start)
+                self._step()
 
             integrate(runtime.actions, steps, advance, guide)
             return runtime.actions[0].cpu().clone()
 
-    def _step(self, start: int) -> None:
-        self.graphs.run(("step", start), lambda: self.runtime.step(start))
+    def _step(self) -> None:
+        start, begin = len(self._ran), len(self._prefix)
+        if self.graphs.capture is None:
+            self.graphs.run(("step", start), lambda: self.runtime.step(start))
+            return
+        room = begin + self._width(start - begin) + self.runtime.actions.shape[1]
+        self.runtime.at.fill_(start)
+        self.graphs.run(("step", room), lambda: self.runtime.placed_step(room))
 
-    def warm_up(self, prefix: Prefix, lengths: Iterable[int]) -> None:
+    def warm_up(self, prefix: Prefix, longest: int) -> None:
         """Runs, and on a GPU records, what later prompts need, so that none of them is slow.
 
         Args:
             prefix: pictures of the sizes that the cameras give; what they show is forgotten.
-            lengths: of the suffixes to come, in tokens.
+            longest: tokens behind the prefix, of a prompt with what is said behind it. On a GPU, all up to it are
+                recorded, and longer ones when they come.
         """
         token, horizon = int(prefix.input_ids[0, 0]), self.runtime.actions.shape[1]
-        lengths, views = list(lengths), range(len(prefix.image_grid_thw))
+        views = range(len(prefix.image_grid_thw))
         again = self.graphs.capture is not None
         subsets = [subset for size in views for subset in combinations(views, size + 1)] if again else [tuple(views)]
+        widths = [self._width(1)]
+        while again and widths[-1] < longest:
+            widths.append(2 * widths[-1])
         self.observe(prefix)
         with self.computing():
+            # Answers may be allowed more than they take, and nothing must move for that later.
+            self._reserve(len(self._prefix) + 2 * widths[-1] + horizon)
             self._prompt([token], horizon, False)  # all of the prefix has run, whatever runs again below
         for _ in range(2 if again else 1):  # the first run of a kind sets up, the second records
             for subset in subsets:
@@ -308,11 +335,13 @@ class Engine:
                 self._ran = self._prefix[: place.start]
                 with self.computing():
                     self._prompt([token], horizon, False)
-            for length in lengths:
+            for width in widths:
                 with self.computing():
                     for hidden in (False, True):
                         self._ran = self._prefix[:]
-                        self._prompt([token] * length, horizon, hidden)
-                    self._step(len(self._ran))
+                        self._prompt([token] * width, horizon, hidden)
+                    self._step()
+                    self._ran.pop()
+                    self._follow()
         self._views = [None for _ in views]
         self._ran = self._ran[: min((place.start for place in self._places), default=0)]

@@ -37,8 +37,8 @@ from wall_oss_ros.policy.ways import usual_way
 from wall_oss_ros.robots.profile import RobotProfile
 
 SUBTASK_TOKENS, PLAN_TOKENS, ANSWER_TOKENS, THOUGHT_TOKENS = 48, 256, 128, 192
-WARM_LENGTHS = 40
-"""How many lengths of prompts are recorded at the start: an instruction of one word to one of about forty tokens."""
+WARM_TOKENS = 512
+"""Of a prompt and what is said behind it, up to which all is recorded at the start: a plan with its thought."""
 
 
 class Policy:
@@ -218,12 +218,11 @@ class Policy:
         with suppress(NotAChunk):  # a blank picture may well make no sense
             self.act(nothing, "wait")
         if self._engine.graphs.capture:
-            shortest = len(self.processor.encode(prompts.reason_suffix("go")))
             pictures = [self._pictures.make(image) for image in self.processor.shown(nothing, self.views)]
             prefix = self.processor.prefix(pictures, self.views)
             with self._lock:
                 self._seen = []
-                self._engine.warm_up(prefix, range(shortest, shortest + WARM_LENGTHS))
+                self._engine.warm_up(prefix, WARM_TOKENS)
         with self._lock:
             self._engine.generate(self.processor.encode(prompts.ask_suffix("ready")), 2)
 

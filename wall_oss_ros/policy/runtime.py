@@ -9,14 +9,14 @@ is twenty small kernels, and launching them one by one takes a GPU's driver long
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 
 import torch
 from torch import Tensor
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS
-from wall_oss_ros.model.attention import AttentionSpec, attention_spec
+from wall_oss_ros.model.attention import AttentionSpec, LayerCache, PlacedCache, attention_spec
 from wall_oss_ros.model.decoder import ACTION, LANGUAGE, decoder_layer
 from wall_oss_ros.model.flow import FoldedActions
 from wall_oss_ros.model.positions import decoder_rotation
@@ -32,6 +32,7 @@ class Runtime:
         embeds: (1, capacity, H) tokens before the first layer.
         cos, sin: (1, capacity, 1, D/2) their rotations.
         cache: their keys and values.
+        at: (1,) int64, the place of a token or of the first action, where the work itself must not depend on it.
         actions: (1, horizon, A) float32, integrated in place by :meth:`step`.
         bias: (W,) of the step, W the width of an action token; see :meth:`FoldedActions.biases`.
         stride: () float32, the length of a step in flow time.
@@ -69,6 +70,7 @@ class Runtime:
             self._layers, self._norms, self.flow, self._layer = twin._layers, twin._norms, twin.flow, twin._layer
             self._still = twin._still
         self._allocate(capacity)
+        self.at = torch.zeros(1, dtype=torch.int64, device=self.device)
         self.actions = torch.zeros(1, horizon, config.action_dim, device=self.device)
         self.bias = torch.zeros(config.action_width, device=self.device, dtype=dtype)
         self.stride = torch.zeros((), device=self.device)
@@ -108,24 +110,59 @@ class Runtime:
         """
         return self._model.visual.encode(self._still(patches).to(self._model.dtype), grids)
 
-    def prefill(self, start: int, stop: int, hidden: bool) -> Tensor | None:
+    def prefill(self, start: int, stop: int, hidden: bool, padded: bool = False) -> Tensor | None:
         """Runs words and images from ``start`` to ``stop`` behind those before them.
 
         Args:
             hidden: whether the last token's hidden state is wanted; without it the last layer only leaves its keys and
                 values.
+            padded: the last token stands at ``at``; what follows it is of no account, and nothing before it sees it.
 
         Returns:
             (1, H) after the final norm, or None.
         """
         x = self.embeds[:, start:stop]
-        x = self._run(x, LANGUAGE, start, self._spec(x, start, True), only_keys=not hidden)
-        return self._norms[LANGUAGE](x[:, -1]) if hidden else None
+        places = slice(start, stop)
+        x = self._run(x, LANGUAGE, self.cos[:, places], self.sin[:, places], self.cache.layers, start,
+                      self._spec(x, start, True), only_keys=not hidden)  # fmt: skip
+        if not hidden:
+            return None
+        return self._norms[LANGUAGE](x.index_select(1, self.at - start)[:, 0] if padded else x[:, -1])
 
     def step(self, start: int) -> None:
         """One Euler step of ``actions`` behind the first ``start`` tokens, which they and all actions see."""
         x = self.flow(self.actions, self.bias)
-        x = self._run(x, ACTION, start, self._spec(x, start, self._config.causal_action_attention_mask))
+        places = slice(start, start + x.shape[1])
+        spec = self._spec(x, start, self._config.causal_action_attention_mask)
+        self._euler(self._run(x, ACTION, self.cos[:, places], self.sin[:, places], self.cache.layers, start, spec))
+
+    def placed_token(self, room: int) -> Tensor:
+        """Runs one word at ``at`` behind those before it, which is one work for all places below ``room``.
+
+        Returns:
+            (1, H) after the final norm.
+        """
+        x = self._run_placed(self.embeds.index_select(1, self.at), LANGUAGE, room, True)
+        return self._norms[LANGUAGE](x[:, 0])
+
+    def placed_step(self, room: int) -> None:
+        """As :meth:`step` behind the first ``at`` tokens: one work, wherever that leaves the actions below ``room``."""
+        x = self.flow(self.actions, self.bias)
+        self._euler(self._run_placed(x, ACTION, room, self._config.causal_action_attention_mask))
+
+    def _run_placed(self, x: Tensor, kind: int, room: int, causal: bool) -> Tensor:
+        """New tokens (1, L, W) from ``at`` on through all layers; causal: whether they see only those before them."""
+        own = torch.arange(x.shape[1], device=self.device)
+        places = self.at + own
+        ends = places + 1 if causal else (self.at + x.shape[1]).expand(x.shape[1])
+        seen = torch.arange(room, device=self.device) < ends[:, None]  # (L, room)
+        stacked = self._config.num_attention_heads // self._config.num_key_value_heads
+        spec = attention_spec(self._model.model.attention_backend, x, seen, False, 0, stacked)
+        caches = [PlacedCache(keys[:, :, :room], values[:, :, :room], places) for keys, values in self.cache.layers]
+        cos, sin = self.cos.index_select(1, places), self.sin.index_select(1, places)
+        return self._run(x, kind, cos, sin, caches, 0, spec)
+
+    def _euler(self, x: Tensor) -> None:
         velocity = self._model.action_preprocessor.velocity(self._norms[ACTION](x))
         self.actions.add_(velocity.float() * self.stride)
 
@@ -133,11 +170,20 @@ class Runtime:
         heads, groups = self._config.num_attention_heads, self._config.num_key_value_heads
         return attention_spec(self._model.model.attention_backend, x, None, causal, start, stacked=heads // groups)
 
-    def _run(self, x: Tensor, kind: int, start: int, spec: AttentionSpec, only_keys: bool = False) -> Tensor:
+    def _run(
+        self,
+        x: Tensor,
+        kind: int,
+        cos: Tensor,
+        sin: Tensor,
+        caches: Sequence[LayerCache | PlacedCache],
+        start: int,
+        spec: AttentionSpec,
+        only_keys: bool = False,
+    ) -> Tensor:
         """All layers; ``only_keys`` is about the last one."""
-        stop, layers = start + x.shape[1], self._layers[kind]
-        cos, sin, groups = self.cos[:, start:stop], self.sin[:, start:stop], self._config.num_key_value_heads
-        for index, (weights, cache) in enumerate(zip(layers, self.cache.layers)):
+        layers, groups = self._layers[kind], self._config.num_key_value_heads
+        for index, (weights, cache) in enumerate(zip(layers, caches)):
             last = only_keys and index + 1 == len(layers)
             x = self._layer(x, weights, cos, sin, groups, spec, cache, start, last)
         return x
