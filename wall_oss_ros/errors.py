@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from importlib.util import find_spec
 
@@ -24,6 +25,11 @@ class WallOSSError(Exception):
         super().__init__(f"{message} {hint}".strip())
         self.message = message
         self.hint = hint
+
+
+def out_of_room(error: BaseException) -> bool:
+    """Whether a disk is full, or what one may write to it is used up; libraries say so without naming a file."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 EXTRAS = {  # of pyproject.toml, by the modules that they bring

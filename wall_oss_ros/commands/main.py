@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -114,7 +115,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:  # of the computer, such as a full disk; what else names no file is a fault of ours
         if error.filename is None and streams.is_full(error):
             streams.drop_output()
-            return _fail(f"The output cannot be written: {error.strerror}. Make room, or write it elsewhere.")
+            return _fail(f"The output cannot be written: {os.strerror(error.errno)}. Make room, or write it elsewhere.")
         if error.filename is None:
             raise
         return _fail(

@@ -7,7 +7,7 @@ import errno
 import os
 import sys
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+from wall_oss_ros.errors import out_of_room
 
 
 def make_usable() -> None:
@@ -31,4 +31,4 @@ def drop_output() -> None:
 
 def is_full(error: OSError) -> bool:
     """Whether something could not be written for want of room; such an error names no file where it is a stream's."""
-    return error.errno in _NO_ROOM
+    return out_of_room(error) or error.errno == errno.EIO

@@ -95,3 +95,20 @@ def test_distances_are_no_colours(tmp_path, view, mark):
     assert open_dataset(tmp_path / "two").features[VIEW].depth
     with pytest.raises(WallOSSError, match="distances .* not written here"):
         LeRobotWriter(folder, append=True)
+
+
+def test_paths_that_were_written_on_windows(tmp_path):
+    folder = layout(tmp_path, view=None)
+    info = json.loads((folder / "meta/info.json").read_text())
+    path = "data\\chunk-{chunk_index:03d}\\file-{file_index:03d}.parquet"
+    (folder / "meta/info.json").write_text(json.dumps({**info, "data_path": path}))
+    open_dataset(folder).verify()
+    (folder / "meta/info.json").write_text(json.dumps({**info, "data_path": f"C:\\{path}"}))
+    with pytest.raises(WallOSSError, match="leads out of the dataset's folder"):
+        open_dataset(folder)
+
+
+@pytest.mark.parametrize("names", [{"left": ["a"], "right": {"hand": ["b"]}}, [["a", "b"]], {"motors": ["a", "b"]}])
+def test_names_may_be_nested(tmp_path, names):
+    folder = layout(tmp_path, view=None, features={"action": {"dtype": "float32", "shape": [2], "names": names}})
+    assert open_dataset(folder).features["action"].names == ("a", "b")

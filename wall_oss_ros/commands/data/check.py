@@ -48,13 +48,14 @@ def main(args: argparse.Namespace) -> int:
         1 where more than notes were found, else 0.
 
     Raises:
-        WallOSSError: there is no dataset, or none of it can be read.
+        WallOSSError: there is no dataset, none of it can be read, or there is no such check.
     """
-    from wall_oss_ros.data.checks.findings import unsound
+    from wall_oss_ros.data.checks.findings import require_checks, unsound
     from wall_oss_ros.data.checks.report import write_report
     from wall_oss_ros.data.checks.run import check
     from wall_oss_ros.data.lerobot.hub import locate_dataset
 
+    require_checks([*(args.only or ()), *args.skip])
     if args.report:
         require_writable(args.report)
     place = locate_dataset(args.dataset)

@@ -10,6 +10,9 @@ from contextlib import contextmanager
 
 from wall_oss_ros.commands.arguments import folder, text
 
+NAMED = 8
+"""Files that did not go along, in a message."""
+
 
 def add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dataset", type=text, metavar="DATASET", help="its folder, or owner/name on the hub")
@@ -57,5 +60,8 @@ def write(parts, args: argparse.Namespace, output) -> None:
         )
     if made.unused_frames:
         print(f"{made.unused_frames} frames of episodes left out are still in the videos, and no table names them")
+    if made.left:
+        more = f" and {len(made.left) - NAMED} more" if len(made.left) > NAMED else ""
+        print(f"left behind, as nothing says whether it still holds: {', '.join(made.left[:NAMED])}{more}")
     if made.rank_error:
         print(f"quantiles are off by at most {made.rank_error:.3%} of the rows")

@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Raises: WallOSSError: nothing is left, or something cannot be read."""
+    from wall_oss_ros.data.checks.findings import require_checks
     from wall_oss_ros.data.edits import choose
     from wall_oss_ros.data.edits.picks import Part
     from wall_oss_ros.errors import WallOSSError
@@ -69,6 +70,7 @@ def main(args: argparse.Namespace) -> int:
     episodes = choose.with_length(survey, episodes, args.min_length, args.max_length)
     if args.checks and not args.found:
         raise WallOSSError("--checks says which findings of --found count.", "Add --found FILE.")
+    require_checks(args.checks or ())
     if args.found:
         report = read_json(args.found, "Write it: wall-oss data check DATASET --json > FILE")
         episodes -= choose.of_findings(report, ("error", "warning"), args.checks)

@@ -5,7 +5,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any, NamedTuple
+
+from wall_oss_ros.errors import WallOSSError
+
+CHECKS = frozenset({
+    "black view", "broken view", "codec", "columns", "constant", "copied", "delay", "direction", "duplicate episodes",
+    "empty subtask", "empty task", "empty view", "encoding", "episode length", "episode numbers",
+    "episode statistics", "episode table", "failed", "frame index", "frozen view", "gaps", "index", "jitter",
+    "language", "layout", "leap", "length", "missing rows", "missing view", "no subtask", "not finite", "offsets",
+    "order of rows", "overexposed view", "picture size", "quantiles", "rate", "same view", "saturated",
+    "scattered rows", "spelling", "statistics", "stuck", "subtasks", "swapped numbers", "swapped views", "tasks",
+    "timestamps", "totals", "turns over", "units", "video length", "video offsets",
+})  # fmt: skip
+"""What findings' checks are called."""
 
 LEVELS = ("error", "warning", "note")
 """error: breaks readers or training. warning: looks wrong. note: worth knowing, and the set is sound all the same."""
@@ -36,6 +50,19 @@ class Finding(NamedTuple):
 
     def as_json(self) -> dict[str, Any]:
         return {key: value for key, value in self._asdict().items() if value is not None}
+
+
+def require_checks(names: Iterable[str]) -> None:
+    """Raises: WallOSSError: there is no check of such a name, so that nothing would ever be found by it."""
+    for name in names:
+        if name not in CHECKS:
+            close = get_close_matches(name, CHECKS, 1) or [one for one in sorted(CHECKS) if name in one.split()]
+            raise WallOSSError(
+                f"There is no check {name!r}.",
+                f"Did you mean {close[0]!r}? Quote names of several words."
+                if close
+                else f"There are: {', '.join(sorted(CHECKS))}.",
+            )
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:

@@ -11,6 +11,7 @@ import numpy as np
 from wall_oss_ros.data.checks.findings import Finding
 from wall_oss_ros.data.checks.survey import Rows, Survey
 from wall_oss_ros.data.lerobot.layout import has_statistics
+from wall_oss_ros.data.lerobot.statistics import numeric
 from wall_oss_ros.data.statistics import QUANTILES, Statistics
 
 NEAR = 2e-3
@@ -178,6 +179,7 @@ def _averaged(survey: Survey, key: str) -> dict[str, np.ndarray] | None:
 
 
 def _per_episode(survey: Survey) -> Iterator[Finding]:
+    yield from _pictures_of_episodes(survey)
     if survey.info.version == "v2.1" or any(survey.stored_episodes.values()):
         missing = [episode for episode in sorted(survey.table) if not survey.stored_episodes.get(episode)]
         for episode in missing[:5]:
@@ -188,6 +190,21 @@ def _per_episode(survey: Survey) -> Iterator[Finding]:
                 _ANEW,
                 episode,
             )
+
+
+def _pictures_of_episodes(survey: Survey) -> Iterator[Finding]:
+    for episode, stored in sorted(survey.stored_episodes.items()):
+        for key in survey.colours():
+            if key in stored and numeric(stored[key]) is None:
+                yield Finding(
+                    "warning",
+                    "episode statistics",
+                    "Stored values of pictures are no numbers.",
+                    _PICTURES,
+                    episode,
+                    None,
+                    key,
+                )
 
 
 def _pictures(key: str, stored: Mapping[str, Any]) -> Iterator[Finding]:

@@ -32,7 +32,7 @@ from wall_oss_ros.errors import WallOSSError
 MANY = 3000
 """Texts from which pairs with different words are no longer compared with one another."""
 _FILLERS = {"task", "todo", "tbd", "test", "none", "null", "nan", "n/a", "na", "unknown", "dummy", "default", "no task"}
-_GARBLED = re.compile("\ufffd|[\u00c2\u00c3][\u0080-\u00bf\u2018-\u201e\u20ac\u2122]")
+_GARBLED = re.compile("[\ufffd\ud800-\udfff]|[\u00c2\u00c3][\u0080-\u00bf\u2018-\u201e\u20ac\u2122]")
 _ANEW = "Write the episode's language columns anew."
 _RELABEL = "Give them one spelling: wall-oss data relabel."
 

@@ -23,7 +23,7 @@ _STALE = "Stale offsets, or a rate that was rounded; write the set anew from its
 
 
 class Probe(NamedTuple):
-    """What packets tell of a video. F frames in the order in which they are shown.
+    """What packets tell of a video. F frames in the order in which they are shown; what edit lists leave out is none.
 
     Attributes:
         times: (F,) seconds.
@@ -61,7 +61,8 @@ def probe(path: Path) -> Probe:
             if not container.streams.video:
                 raise WallOSSError("it has no video in it")
             stream = container.streams.video[0]
-            found = [(p.pts, p.size, p.is_keyframe) for p in container.demux(stream) if p.size and p.pts is not None]
+            shown = (p for p in container.demux(stream) if p.size and p.pts is not None and not p.is_discard)
+            found = [(p.pts, p.size, p.is_keyframe) for p in shown]
             context = stream.codec_context
             base = float(stream.time_base or 0)
             name, pixels = (context.name, context.pix_fmt or "") if context is not None else ("unknown", "")
@@ -189,7 +190,8 @@ def _of_file(survey: Survey, key: str, path: Path, ones: list[Part], found: Prob
     rate = found.rate
     if np.isfinite(rate) and abs(rate / fps - 1) > 5e-4 and abs(rate / fps - 1) * len(found.times) > 0.1:
         steady = np.abs(np.diff(found.times) * rate - 1).max(initial=0) < 0.5
-        if steady:
+        apart = np.abs((found.times - found.times[0]) * rate - np.arange(len(found.times))).max()
+        if steady and abs(rate / fps - 1) * len(found.times) > 2 * apart:  # else it is jitter
             yield Finding(
                 "error",
                 "rate",

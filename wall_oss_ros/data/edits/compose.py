@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from wall_oss_ros.data.checks.survey import Survey
+from wall_oss_ros.data.edits.beside import MAPPING, beside
 from wall_oss_ros.data.edits.picks import Part, compatible
 from wall_oss_ros.data.edits.rows import RowWriter, Taken
 from wall_oss_ros.data.edits.verify import verify
@@ -28,15 +29,14 @@ from wall_oss_ros.data.lerobot.feature_statistics import lists, results
 from wall_oss_ros.data.lerobot.files import hold, sync, write_json, write_lines
 from wall_oss_ros.data.lerobot.layout import path_of
 from wall_oss_ros.data.lerobot.schema import texts_table
-from wall_oss_ros.data.lerobot.statistics import combine
+from wall_oss_ros.data.lerobot.statistics import combine, numeric
+from wall_oss_ros.data.lerobot.tables import ARROW_ERRORS, first_line
 from wall_oss_ros.errors import WallOSSError
-
-MAPPING = "mapping.yaml"
-"""Beside a dataset, how training reads it: it goes along where all parts have the same."""
 
 
 class Made(NamedTuple):
-    """What came of it. ``rank_error`` is that of the quantiles, a share of the rows; 0 where they are exact."""
+    """What came of it. ``rank_error`` is that of the quantiles, a share of the rows, 0 where they are exact; ``left``
+    names what the sources have and the format does not, which did not go along."""
 
     folder: Path
     episodes: int
@@ -46,6 +46,7 @@ class Made(NamedTuple):
     videos_cut: int
     unused_frames: int
     rank_error: float
+    left: tuple[str, ...] = ()
 
 
 def compose(
@@ -126,7 +127,7 @@ def _write(parts: Sequence[Part], folder: Path, link: bool, tell: Callable[[str]
         copies.append(one)
     _tables(parts, folder, rows, places)
     mappings = {file.read_bytes() if (file := part.survey.folder / MAPPING).is_file() else None for part in parts}
-    if len(mappings) == 1 and (mapping := mappings.pop()) is not None:
+    if len(mappings) == 1 and (mapping := next(iter(mappings))) is not None:
         (folder / MAPPING).write_bytes(mapping)
     made = Made(
         folder,
@@ -137,6 +138,7 @@ def _write(parts: Sequence[Part], folder: Path, link: bool, tell: Callable[[str]
         sum(c.cut for c in copies),
         sum(c.unused for c in copies),
         max((s.rank_error for s in rows.whole.values()), default=0.0),
+        tuple(dict.fromkeys(name for part in parts for name in beside(part.survey, len(mappings) == 1))),
     )
     return made, rows.taken
 
@@ -174,7 +176,8 @@ def _tables(parts: Sequence[Part], folder: Path, rows: RowWriter, places: Mappin
         table.append(row)
         own: dict[str, dict[str, Any]] = dict(taken.statistics)
         stored = survey.stored_episodes.get(taken.source, {})
-        own |= {key: dict(stored[key]) for key in survey.views() if key in stored}
+        views = {key: known for key in survey.views() if (known := numeric(stored.get(key))) is not None}
+        own |= {key: {name: value.tolist() for name, value in one.items()} for key, one in views.items()}
         statistics.append(own)
     stats: dict[str, dict[str, Any]] = lists(results(rows.whole, first.info.features))
     stats |= _of_pictures(parts, statistics)
@@ -193,10 +196,9 @@ def _write_tables(folder, first: Survey, values, rows: RowWriter, table, statist
             }
             for row, own in zip(table, statistics)
         ]
-        names = list(dict.fromkeys(name for row in flat for name in row))
         path = meta / "episodes/chunk-000/file-000.parquet"
         path.parent.mkdir(parents=True)
-        pq.write_table(pa.Table.from_pylist([{name: row.get(name) for name in names} for row in flat]), path)
+        pq.write_table(_of_episodes(flat), path)
         pq.write_table(texts_table({n: text for text, n in rows.tasks.texts.items()}, "task"), meta / "tasks.parquet")
     else:
         write_lines(meta / "episodes.jsonl", table)
@@ -226,6 +228,20 @@ def _write_tables(folder, first: Survey, values, rows: RowWriter, table, statist
     write_json(meta / "info.json", info)
 
 
+def _of_episodes(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Raises: WallOSSError: a column is of one type in some rows and of another one in others."""
+    columns = {}
+    for name in dict.fromkeys(name for row in rows for name in row):
+        try:
+            columns[name] = pa.array([row.get(name) for row in rows])
+        except (TypeError, *ARROW_ERRORS) as error:
+            raise WallOSSError(
+                f"The column {name} of the table of episodes has several types: {first_line(error)}.",
+                "Give it one type in all datasets, or take it out.",
+            ) from None
+    return pa.table(columns)
+
+
 def _of_pictures(parts: Sequence[Part], statistics: list[dict[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
     """Of the whole from the episodes' own; where these are not stored, of the parts as stored. Quantiles are not
     known from parts, and left out unless nothing was put together."""
@@ -236,8 +252,7 @@ def _of_pictures(parts: Sequence[Part], statistics: list[dict[str, dict[str, Any
     found = combine(arrays) if all(len(one) == len(views) for one in arrays) else {}
     if not found and views:
         wholes = [
-            {k: {n: np.asarray(v) for n, v in p.survey.stored[k].items()} for k in views if k in p.survey.stored}
-            for p in parts
+            {key: known for key in views if (known := numeric(p.survey.stored.get(key))) is not None} for p in parts
         ]
         found = combine(wholes)
     return {key: {name: np.asarray(value).tolist() for name, value in one.items()} for key, one in found.items()}

@@ -78,6 +78,11 @@ class Words:
         self.texts: dict[str, int] = {}
 
     def number(self, text: str) -> int:
+        """Raises: WallOSSError: no file can hold the text."""
+        if any("\ud800" <= c <= "\udfff" for c in text):
+            raise WallOSSError(
+                f"The text {text!r} holds half of a character.", "Give it other words first: wall-oss data relabel."
+            )
         return self.texts.setdefault(text, len(self.texts))
 
     def rows(self, kind: str) -> list[Mapping[str, object]]:

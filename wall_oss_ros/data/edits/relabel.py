@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -60,7 +61,13 @@ def change(
             return text
         new = texts.get(text, text)
         for pattern, with_text in compiled:
-            new = pattern.sub(with_text, new)
+            try:
+                new = pattern.sub(with_text, new)
+            except (re.error, IndexError) as error:
+                raise WallOSSError(
+                    f"{with_text!r} cannot take the place of what {pattern.pattern!r} matches: {error}.",
+                    r"\1 stands for its first group; write \\ for a backslash.",
+                ) from None
         if not new.strip():
             raise WallOSSError(f"{text!r} would become empty.", f"A {kind} says what is done.")
         return new

@@ -15,6 +15,7 @@ from wall_oss_ros.data.lerobot.episodes import episode_tables
 from wall_oss_ros.data.lerobot.feature_statistics import PictureStatistics, lists, looked_at, results
 from wall_oss_ros.data.lerobot.files import hold, whole_file, write_json, write_lines
 from wall_oss_ros.data.lerobot.reader import LeRobotDataset
+from wall_oss_ros.data.lerobot.statistics import numeric
 from wall_oss_ros.data.statistics import KEEP, Statistics
 from wall_oss_ros.errors import WallOSSError
 
@@ -122,4 +123,4 @@ def _table(path, episodes: dict[int, Listed]) -> None:
 
 
 def _of_views(survey: Survey, stored) -> dict[str, Any]:
-    return {key: one for key, one in stored.items() if key not in survey.numbers() and key in survey.views()}
+    return {key: stored[key] for key in survey.views() if key in stored and numeric(stored[key]) is not None}

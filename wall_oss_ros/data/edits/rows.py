@@ -18,12 +18,13 @@ from wall_oss_ros.data.edits.words import words_of
 from wall_oss_ros.data.lerobot.arrays import to_numpy
 from wall_oss_ros.data.lerobot.branches import SUBTASK, TASK
 from wall_oss_ros.data.lerobot.feature_statistics import lists, results
+from wall_oss_ros.data.lerobot.images import embedded
 from wall_oss_ros.data.lerobot.language import LOST_TABLE, tells_nothing
 from wall_oss_ros.data.lerobot.layout import Feature, has_statistics
 from wall_oss_ros.data.lerobot.schema import column_array
 from wall_oss_ros.data.lerobot.tables import ARROW_ERRORS, first_line, open_parquet
 from wall_oss_ros.data.statistics import Statistics
-from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.errors import WallOSSError, out_of_room
 
 _BATCH = 512
 RENUMBERED = ("index", "episode_index", "task_index", "subtask_index", TASK, SUBTASK)
@@ -146,6 +147,8 @@ class RowWriter:
             if current is not None:
                 self._close(current)
         except ARROW_ERRORS as error:
+            if out_of_room(error):
+                raise
             raise WallOSSError(f"{path} cannot be read or written: {first_line(error)}.", "Restore the file.") from None
         finally:
             if writer is not None:
@@ -161,6 +164,11 @@ class RowWriter:
         index = len(self.taken)
         columns = {name: batch.column(at) for at, name in enumerate(batch.schema.names)}
         columns |= words_of(columns, part, f"{path}, episode {current.source}")
+        for name in columns:
+            if (feature := survey.info.features.get(name)) is not None and feature.dtype == "image":
+                columns[name] = embedded(
+                    columns[name], survey.folder, f"{path}, episode {current.source}, column {name}"
+                )
         for name, column in columns.items():
             if name not in RENUMBERED:
                 current.hashes.setdefault(name, hashlib.blake2b()).update(

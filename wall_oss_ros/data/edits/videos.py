@@ -17,7 +17,7 @@ from wall_oss_ros.data.checks.videos import Probe, probe
 from wall_oss_ros.data.edits.picks import Part
 from wall_oss_ros.data.edits.rows import Taken
 from wall_oss_ros.data.lerobot.tables import first_line
-from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.errors import WallOSSError, out_of_room
 
 
 class Placed(NamedTuple):
@@ -130,9 +130,10 @@ def _frames(found: Probe, times: np.ndarray) -> tuple[int, int] | None:
 def _can_be_cut(path: Path, spans: Sequence[tuple[int, int]]) -> bool:
     if any(then[0] < one[1] for one, then in zip(spans, spans[1:])):
         return False
-    with av.open(str(path)) as container:  # frames must lie in the order in which they are shown
-        stamps = [packet.pts for packet in container.demux(video=0) if packet.size]
-    return stamps == sorted(stamps)
+    with av.open(str(path)) as container:  # frames must lie in the order in which they are shown, and all be shown
+        packets = [(packet.pts, packet.is_discard) for packet in container.demux(video=0) if packet.size]
+    stamps = [pts for pts, _ in packets]
+    return stamps == sorted(stamps) and not any(discarded for _, discarded in packets)
 
 
 def _cut(path: Path, target: Path, spans: Sequence[tuple[int, int]], fps: float) -> None:
@@ -157,4 +158,6 @@ def _cut(path: Path, target: Path, spans: Sequence[tuple[int, int]], fps: float)
                 out.mux(packet)
                 written += 1
     except (av.error.FFmpegError, OSError, ValueError) as error:
+        if out_of_room(error):
+            raise
         raise WallOSSError(f"{path} cannot be cut: {first_line(error)}.", "Restore the file.") from None

@@ -126,6 +126,12 @@ def text_of(row: Mapping[str, Any], kind: str) -> str | None:
     return next((row[name] for name in names if isinstance(row.get(name), str)), None)
 
 
+def text_columns(row: Mapping[str, Any], kind: str) -> set[str]:
+    """The columns of a table of tasks or subtasks that hold number and text."""
+    text = text_of(row, kind)
+    return {f"{kind}_index", *(name for name in row if text is not None and row[name] == text)}
+
+
 def is_extra(column: str) -> bool:
     """Whether a column of the table of episodes is a further one, such as success, and none of LeRobot's own."""
     return column not in _OWN and not column.startswith(_OF_FILES)

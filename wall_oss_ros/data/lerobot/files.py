@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,19 +42,38 @@ def into_place(temporary: Path, path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """``text`` as a whole file."""
+    """``text`` as a whole file.
+
+    Raises:
+        WallOSSError: it holds half of a character, as JSON's escapes can.
+    """
+    try:
+        data = text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise WallOSSError(
+            f"{path} cannot be written: {text[max(0, error.start - 20) : error.end]!r} ends in half of a character.",
+            "Mend the text where it comes from.",
+        ) from None
     with whole_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(data)
 
 
 def write_json(path: Path, values: Any) -> None:
-    """``values`` as a whole file of JSON."""
-    write_text(path, json.dumps(values, indent=4, ensure_ascii=False, allow_nan=False) + "\n")
+    """``values`` as a whole file of JSON, which has no word for NaN: it becomes null."""
+    write_text(path, json.dumps(_finite(values), indent=4, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def write_lines(path: Path, rows: list[Any]) -> None:
-    """One object on each line, as a whole file."""
-    write_text(path, "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows))
+    """One object on each line, as a whole file; NaN becomes null."""
+    write_text(path, "".join(json.dumps(_finite(row), ensure_ascii=False, allow_nan=False) + "\n" for row in rows))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def hold(folder: Path) -> int:

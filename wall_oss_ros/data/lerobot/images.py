@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from PIL import Image
 
 from wall_oss_ros.data.lerobot.layout import Feature, inside
+from wall_oss_ros.data.lerobot.schema import IMAGE
 from wall_oss_ros.data.lerobot.tables import first_line
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.json_files import brief
@@ -44,6 +46,26 @@ def decode(entry: Any, folder: Path, feature: Feature, what: str) -> np.ndarray:
         raise
     except Exception as error:  # Pillow's many: of bytes that are no picture, or are cut off
         raise WallOSSError(f"{what} is no picture: {first_line(error)}.", "It is damaged; restore the file.") from None
+
+
+def embedded(column: pa.Array, folder: Path, what: str) -> pa.Array:
+    """An image column that needs no other file: pictures that entries only name are taken into it.
+
+    Raises:
+        WallOSSError: a picture is missing, or its name leads out of the dataset's folder.
+    """
+    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+        return column
+    found: list[Any] = []
+    changed = False
+    for row, entry in enumerate(column.to_pylist()):
+        given = {"bytes": None, "path": entry} if isinstance(entry, str) else entry
+        if isinstance(given, dict) and not given.get("bytes") and given.get("path"):
+            path = str(given["path"])
+            given = {"bytes": _file(folder, path, f"{what}, row {row}").read_bytes(), "path": PurePosixPath(path).name}
+            changed = True
+        found.append(given)
+    return pa.array(found, IMAGE) if changed else column
 
 
 def _file(folder: Path, path: str, what: str) -> Path:

@@ -163,11 +163,14 @@ def integer(value: object, what: str, least: int = 0) -> int:
 def inside(folder: Path, relative: str, what: str) -> Path:
     """The path ``relative`` in ``folder``, by its text alone: links in a hub's cache lead elsewhere, and may.
 
+    What was written on Windows may have backslashes between its parts.
+
     Raises:
         WallOSSError: it would lead out of the folder, or cannot be a path.
     """
-    path = PurePosixPath(relative)
-    if not relative or "\0" in relative or "\\" in relative or path.is_absolute() or ".." in path.parts:
+    path = PurePosixPath(relative.replace("\\", "/"))
+    drive = relative[1:2] == ":"
+    if not relative or "\0" in relative or drive or path.is_absolute() or ".." in path.parts:
         raise WallOSSError(
             f"{what} is {brief(relative)}, which leads out of the dataset's folder {folder}.",
             "Paths in a dataset are relative to its folder.",
@@ -239,12 +242,15 @@ def _is_depth(given: Mapping[str, Any]) -> bool:
 
 
 def _names(names: object) -> tuple[str, ...] | None:
-    """Names as a list, or in a dict of lists as robots of several parts have them."""
-    if isinstance(names, dict):
-        names = [name for part in names.values() for name in (part if isinstance(part, list) else [part])]
-    if not isinstance(names, list):
-        return None
-    return tuple(str(name) for name in names)
+    """Names as a list, or in dicts and lists of them as robots of several parts have them."""
+    return tuple(_leaves(names)) if isinstance(names, (dict, list)) else None
+
+
+def _leaves(names: object) -> list[str]:
+    if not isinstance(names, (dict, list)):
+        return [str(names)]
+    parts = names.values() if isinstance(names, dict) else names
+    return [name for part in parts for name in _leaves(part)]
 
 
 def _template(path: Path, key: str, template: object, generation: str) -> str:
@@ -262,7 +268,7 @@ def _template(path: Path, key: str, template: object, generation: str) -> str:
             f"{path}: {key} is {brief(template)}: {error}; the fields are {', '.join(fields)}."
         ) from None
     inside(path.parent.parent, filled, f"{path}: {key}")
-    return template
+    return template.replace("\\", "/")
 
 
 def _plain(spec: str | None) -> bool:

@@ -92,6 +92,15 @@ def combine(parts: Iterable[Statistics]) -> Statistics:
     return found
 
 
+def numeric(given: object) -> dict[str, np.ndarray] | None:
+    """Stored statistics of a feature as arrays; None where something in them is no finite number."""
+    try:
+        values = _arrays(given, "")
+    except WallOSSError:
+        return None
+    return values if all(np.isfinite(value).all() for value in values.values()) else None
+
+
 def _arrays(given: object, what: str) -> dict[str, np.ndarray]:
     values = {}
     for name, value in _object(given, what).items():

@@ -88,7 +88,8 @@ class Decoder:
     def times(self) -> np.ndarray:
         """Seconds at which each frame of the video is shown; by its packets, nothing is decoded."""
         with av.open(str(self.path)) as container:
-            stamps = [packet.pts for packet in container.demux(video=0) if packet.size and packet.pts is not None]
+            shown = (packet for packet in container.demux(video=0) if packet.size and not packet.is_discard)
+            stamps = [packet.pts for packet in shown if packet.pts is not None]
         return np.sort(stamps) * float(self._base)
 
     def _time(self, frame: av.VideoFrame) -> float:
