@@ -12,7 +12,7 @@ from wall_oss_ros.control.setpoints import Setpoint
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy.chunk import Chunk, ChunkAnswer, ChunkRequest, Task
 from wall_oss_ros.robots.layout import Layout
-from wall_oss_ros.robots.rotations import matrix_from_quaternion, quaternion_from_matrix
+from wall_oss_ros.robots.rotations import matrix_from_quaternion, quaternion_from_matrix, yaw_of
 
 from builtin_interfaces.msg import Duration, Time
 from geometry_msgs.msg import Point, Pose, PoseArray, Quaternion, TransformStamped, Vector3
@@ -163,9 +163,7 @@ def _path(header, targets: np.ndarray, arm: Layout) -> PoseArray:
 
 def planar_pose(pose: Pose) -> np.ndarray:
     """x, y (m) and yaw (rad) of a pose, (3,)."""
-    q = pose.orientation
-    yaw = math.atan2(2 * (q.w * q.z + q.x * q.y), 1 - 2 * (q.y * q.y + q.z * q.z))
-    return np.array([pose.position.x, pose.position.y, yaw])
+    return np.array([pose.position.x, pose.position.y, yaw_of(pose.orientation)])
 
 
 def transform_message(parent: str, child: str, pose: np.ndarray) -> TransformStamped:

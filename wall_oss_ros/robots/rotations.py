@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pinocchio
 
@@ -31,6 +33,12 @@ def quaternion_from_matrix(rotation) -> np.ndarray:
     """Quaternion (x, y, z, w) with w >= 0 of a rotation matrix (3, 3)."""
     quaternion = pinocchio.Quaternion(np.asarray(rotation, float)).coeffs()
     return quaternion if quaternion[3] >= 0 else -quaternion
+
+
+def yaw_of(quaternion) -> float:
+    """Yaw (rad, extrinsic x-y-z Euler angles) of a quaternion with the fields x, y, z and w, of any length."""
+    q = quaternion
+    return math.atan2(2 * (q.w * q.z + q.x * q.y), q.w**2 + q.x**2 - q.y**2 - q.z**2)
 
 
 def six_from_matrix(rotation: np.ndarray) -> np.ndarray:

@@ -102,6 +102,8 @@ def test_views_and_texts_that_are_not_there(views, language, words):
     ("views: {face_view: a}\naction: {arms: {arm: {joints: {column: q, unit: degrees}}}}\n", "'deg'"),
     ("views: {face_view: a}\naction: {arms: {arm: {joints: {column: q, scale: .nan}}}}\n", "scale"),
     ("views: {face_view: a}\naction: {arms: {arm: {joints: {column: q, at: [-1]}}}}\n", "at"),
+    ("views: {face_view: a}\naction: {arms: {arm: {joints: {column: q, scale: [1, 0]}}}}\n", "a scale of 0"),
+    ("views: {face_view: a}\naction: {arms: {arm: {position: {column: q, unit: deg}}}}\n", "none of a position"),
     ("- a\n", "must be a mapping of fields"),
 ])  # fmt: skip
 def test_a_file_that_is_not_valid(tmp_path, text, words):

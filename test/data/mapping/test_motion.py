@@ -291,6 +291,18 @@ def test_grippers_in_shares_inverted_as_fingers_or_in_millimetres(spec, numbers)
     assert made.known.sum(1).tolist() == [1] * DRIVE.rows
 
 
+@pytest.mark.parametrize("arm, columns, words", [
+    ({"joints": {"column": "q"}}, {"q": np.degrees(DRIVE.joints(NOW))}, "arm.joints: number . of q spans .* rad"),
+    ({"position": {"column": "p"}}, {"p": 1000 * DRIVE.poses(NOW)[0]}, "arm.position: number 0 of p spans .* m, "),
+    ({"rotation": {"column": "r", "form": "euler"}}, {"r": [[180.0, 3.0, -90.0]] * DRIVE.rows}, "rotation: number 0"),
+    ({"rotation": {"column": "r", "form": "axis_angle"}}, {"r": [[0.0, 90.0, 0.0]] * DRIVE.rows}, "rotation: number 1"),
+])  # fmt: skip
+def test_degrees_for_radians_and_millimetres_for_metres_are_refused(arm, columns, words):
+    """Forward kinematics would make tool poses of them that look sound."""
+    with pytest.raises(WallOSSError, match=words):
+        motion({"state": {"arms": {"arm": arm}}, "action": "next_state"}, table(**columns))
+
+
 def test_a_gripper_that_was_mapped_in_another_unit_is_refused():
     content = {
         "state": {"arms": {"arm": {"gripper": {"column": "hand", "closed": 0, "open": 1}}}},

@@ -122,6 +122,30 @@ def test_failed_attempts_are_left_out_unless_they_are_wanted():
         dataset(recordings=recordings, episodes=[2])
 
 
+@pytest.mark.parametrize(
+    "said", [{"success": "false"}, {"success": 0}, {"is_success": False}, {"outcome": "Failed"}, {"discarded": True}]
+)
+def test_failures_are_left_out_however_they_are_written(said):
+    """As wall-oss data check and filter --success understand them."""
+    assert 2 not in dataset(recordings=Recordings(tables(), tasks=TASKS, extra={2: said}), held_out=0.0).training
+
+
+@pytest.mark.parametrize("said", [{"success": None}, {"success": float("nan")}, {"success": "yes"}, {"outcome": "ok"}])
+def test_what_nobody_says_is_no_failure(said):
+    assert 2 in dataset(recordings=Recordings(tables(), tasks=TASKS, extra={2: said}), held_out=0.0).training
+
+
+@pytest.mark.parametrize(
+    ("changes", "content"),
+    [(lambda one: one, {**CONTENT, "fps": 1000}), (lambda one: {name: v[:1] for name, v in one.items()}, CONTENT)],
+    ids=["a rate that is far off", "episodes of one frame"],
+)
+def test_a_dataset_that_shows_no_motion_is_refused(changes, content):
+    made = dataset(content, recordings=Recordings([changes(one) for one in tables()], tasks=TASKS))
+    with pytest.raises(WallOSSError, match="of no frame that is trained on it is known what the robot was told"):
+        made.statistics()
+
+
 def test_tasks_are_what_is_acted_on_and_recordings_without_subtasks_have_nothing_to_ask():
     data = dataset()
     rng = np.random.default_rng(0)

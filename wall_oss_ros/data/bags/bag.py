@@ -67,6 +67,7 @@ class Bag:
         self._store = get_typestore(Stores.EMPTY)
         self._ready: set[str] = set()  # types that can be decoded
         self._known = fallback(definitions or {})
+        self._unusable: dict[str, WallOSSError] = {}  # topics that nobody may ask for
         found: dict[str, Connection] = {}
         for file in self.files:
             with self._open(file) as storage:
@@ -145,12 +146,12 @@ class Bag:
     def _learn(self, one: Connection) -> None:
         known = self.topics.setdefault(one.topic, one.msgtype)
         if known != one.msgtype:
-            raise WallOSSError(
+            self._unusable[one.topic] = WallOSSError(
                 f"{self.path}: {one.topic} is there with two types, {known} and {one.msgtype}.",
                 "Record it anew with one publisher.",
             )
         if (form := getattr(one.ext, "serialization_format", "")) != "cdr":
-            raise WallOSSError(
+            self._unusable[one.topic] = WallOSSError(
                 f"{self.path}: {one.topic} is serialised as {form or 'nothing known'}, cdr expected.",
                 "Record it with ROS 2.",
             )
@@ -172,6 +173,8 @@ class Bag:
 
     def _need(self, name: str, topic: str) -> None:
         """Makes sure that a type can be decoded; what the bag does not define is taken from what is known here."""
+        if topic in self._unusable:
+            raise self._unusable[topic]
         if name in self._ready:
             return
         pending, seen = [name], set[str]()

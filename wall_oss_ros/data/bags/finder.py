@@ -229,7 +229,7 @@ class Finder:
             raise WallOSSError(
                 f"{self._bag.path} has no {what.removeprefix('the ')}: neither {told} nor {goals} is there.",
                 f"Record with wall-oss record; or say action: {{arms: {{{one.arm.name}: {{gripper: next_state}}}}}} in "
-                "a mapping of topics, or --action next_state.",
+                "a mapping of topics, or --action next-state.",
             )
         self._need(told, what, ("sensor_msgs/msg/JointState",))
         return GoalsListener(what, [told], self._samples(told, 1, "hold", np.inf), gripper)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import heapq
 import math
 from abc import ABC, abstractmethod
+from array import array
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
@@ -14,14 +15,14 @@ from typing import Any
 import numpy as np
 
 from wall_oss_ros.data.bags.events import History, require_known
-from wall_oss_ros.data.bags.samples import Samples
+from wall_oss_ros.data.bags.samples import Samples, set_back
 from wall_oss_ros.data.bags.spec import Numbers, Opening, Rotation
 from wall_oss_ros.data.bags.told import ToldTrajectories
 from wall_oss_ros.data.mapping.spec import UNITS
 from wall_oss_ros.robots.components import Gripper
 from wall_oss_ros.robots.joint_states import JointStateReader
 from wall_oss_ros.robots.rotation_forms import FORMS, matrices
-from wall_oss_ros.robots.rotations import quaternion_from_matrix
+from wall_oss_ros.robots.rotations import quaternion_from_matrix, yaw_of
 
 _DISORDER = 0.5  # s by which joint states may come out of order and are put right
 _FAR = 2.0  # strokes beyond closed or open where a gripper's numbers cannot be meant so
@@ -76,6 +77,11 @@ class Sampled(Listener):
         super().__init__(what, topics)
         self.samples = samples
 
+    @property
+    def set_back(self) -> float:
+        """s by which the clock of its messages was set back meanwhile."""
+        return self.samples.set_back
+
 
 class JointsListener(Sampled):
     """Joint states, put together as the nodes do it; what is out of order by less than half a second is put right.
@@ -104,6 +110,11 @@ class JointsListener(Sampled):
         self._last: Counter[str] = Counter()
         self.strangers: set[str] = set()
         self.ours = False
+        self._came = array("d")
+
+    @property
+    def set_back(self) -> float:
+        return set_back(np.array(self._came, float))
 
     def take(self, topic: str, message: Any, time: float, received: float) -> None:
         key = (topic, *message.name)
@@ -117,6 +128,8 @@ class JointsListener(Sampled):
                 self.strangers.update(message.name[:6])
         else:
             names = self._names[key]
+        if not self._wanted.isdisjoint(names):
+            self._came.append(time)
         heapq.heappush(self._waiting, (time, next(self._number), names, np.array(message.position, float)))
         while self._waiting and time - self._waiting[0][0] > _DISORDER:
             self._read()
@@ -200,8 +213,9 @@ class OdometryListener(Sampled):
 
     def take(self, topic: str, message: Any, time: float, received: float) -> None:
         place, q = message.pose.pose.position, message.pose.pose.orientation
-        yaw = math.atan2(2 * (q.w * q.z + q.x * q.y), 1 - 2 * (q.y * q.y + q.z * q.z))
-        self.samples.add(time, _finite([place.x, place.y, yaw]))
+        if q.x**2 + q.y**2 + q.z**2 + q.w**2 < 0.01:  # as it is where nobody has set it
+            raise Unusable("no rotation")
+        self.samples.add(time, _finite([place.x, place.y, yaw_of(q)]))
 
 
 class GoalsListener(Sampled):

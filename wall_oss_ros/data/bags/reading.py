@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from wall_oss_ros.data.bags.bag import BadMessage, Bag, Message
 from wall_oss_ros.data.bags.clocks import Clocks, stamp_of
 from wall_oss_ros.data.bags.finder import Finder
@@ -17,6 +19,11 @@ from wall_oss_ros.perception.pictures import Bridge
 from wall_oss_ros.robots.profile import RobotProfile
 
 _HEADERS = "std_msgs/msg/Header"
+_LONGEST = 3600.0
+"""s of which nothing of a stream is recorded within a bag, beyond which a clock was set."""
+_SET_HINT = (
+    "Where only one of stamps and reception is so, use the other (--time); else leave the bag out, or cut it in two."
+)
 _CLOCK_HINT = "Use --time receive, or say so of single topics in a mapping of topics (streams)."
 
 
@@ -51,6 +58,7 @@ def read(bag: Bag, profile: RobotProfile, mapping: BagMapping, time: Clock, brid
     notes = [*bag.notes, *sources.notes]
     for view in sources.views.values():
         notes += _unstamped(bag, view.where, view.unstamped, len(view.samples))
+        _forwards(bag, view.where, view.samples.set_back)
         notes += _order(view.where, view.samples)
         if view.size is None:
             raise WallOSSError(f"{bag.path} has no picture of {view.where}.", "Record the topic, or leave the bag out.")
@@ -59,6 +67,8 @@ def read(bag: Bag, profile: RobotProfile, mapping: BagMapping, time: Clock, brid
             notes.append(f"{listener.where}: nothing that can be used, it is left out")
             del sources.parts[part]
     for one in sources.listeners:
+        if isinstance(one, Sampled):
+            _forwards(bag, one.where, one.set_back)
         notes += _look_over(bag, one, one in sources.state)
     notes += _clock(bag, sources)
     return Recording(bag, sources, notes)
@@ -165,6 +175,16 @@ def _unstamped(bag: Bag, where: str, count: int, good: int) -> list[str]:
     return [f"{where}: {count} pictures without a time stamp left out"] if count else []
 
 
+def _forwards(bag: Bag, where: str, back: float) -> None:
+    """Raises WallOSSError where a clock was set back: frames would be put together of two times."""
+    if back:
+        raise WallOSSError(
+            f"{bag.path}: the time of {where} goes back by {back:.1f} s and on from there: its clock was set "
+            "while it was recorded, or two publishers count by different ones.",
+            _SET_HINT,
+        )
+
+
 def _order(where: str, samples) -> list[str]:
     samples.times  # noqa: B018  puts them in order, and counts
     notes = [f"{where}: {samples.disorder} messages came out of order, and were put right"] if samples.disorder else []
@@ -186,6 +206,13 @@ def _clock(bag: Bag, sources: Sources) -> list[str]:
             "were not recorded together.",
             _CLOCK_HINT,
         )
+    for where, samples in streams:
+        inside = np.clip(samples.times, last, first)
+        if (silent := float(np.diff(inside, prepend=last, append=first).max())) > _LONGEST:
+            raise WallOSSError(
+                f"{bag.path}: the time of {where} leaps by {silent:.0f} s: its clock was set while it was recorded.",
+                _SET_HINT,
+            )
     start = min(begin for begin, _ in begins)
     if last - start > 1.0:
         return [f"frames begin after {last - start:.1f} s, when {late} begins"]

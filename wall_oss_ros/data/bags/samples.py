@@ -11,6 +11,10 @@ import numpy as np
 
 from wall_oss_ros.data.bags.spec import Resampling
 
+SET_BACK = 1.0
+"""s by which no message comes late."""
+_MANY, _DROPS = 3, 100  # messages, of those that are behind or too early; places that are looked at
+
 
 class At(NamedTuple):
     """Numbers at N times: (N, n), and whether they are known, (N,) bool. Unknown ones are the nearest there are."""
@@ -59,6 +63,11 @@ class Samples:
         self._times.append(time)
         self._values.extend(np.asarray(values, float).tolist())
         self._sorted = None
+
+    @property
+    def set_back(self) -> float:
+        """s by which their clock was set back meanwhile; see :func:`set_back`."""
+        return set_back(np.array(self._times, float))
 
     @property
     def times(self) -> np.ndarray:
@@ -110,6 +119,19 @@ class Samples:
             self.repeated = int((~first).sum())
             self._sorted = times[first], values[first]
         return self._sorted
+
+
+def set_back(times: np.ndarray) -> float:
+    """s by which a clock was set back among times (N,) in the order in which they came; 0 where it was not.
+
+    Messages that are late are few, and few are later than others after a wild stamp. After a clock was set back, or
+    where two publishers count by different ones, many are behind, and many have come already that are later.
+    """
+    if (np.maximum.accumulate(times) - times > SET_BACK).sum() < _MANY:
+        return 0.0
+    drops = np.flatnonzero(np.diff(times) < -SET_BACK)[:_DROPS]
+    found = [times[at] - times[at + 1] for at in drops if (times[: at + 1] > times[at + 1]).sum() >= _MANY]
+    return float(max(found, default=0.0))
 
 
 def _slerp(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:

@@ -58,6 +58,8 @@ class Numbers(Component):
 
     @model_validator(mode="after")
     def _names_are_there(self):
+        if self.at == ():
+            raise ValueError("at names no number; leave it out for all")
         by_name = self.at is not None and any(isinstance(place, str) for place in self.at)
         if by_name and self.names is None:
             raise ValueError("at has names; say in names which field of the messages holds them")

@@ -4,21 +4,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from wall_oss_ros.data.checks.findings import Finding
 from wall_oss_ros.data.checks.survey import Rows, Survey
 from wall_oss_ros.data.checks.values import motion
+from wall_oss_ros.data.outcome import marked_as_failed
 
 SHORTEST = 3
 """Frames below which there is nothing to learn from."""
-_SUCCESS = ("success", "is_success", "successful", "next.success")
-_OUTCOME = ("outcome", "result", "status", "label")
-_FAILURE = ("failed", "failure", "discarded")
-_BAD = {"failure", "failed", "fail", "aborted", "discard", "discarded", "unsuccessful", "false"}
 
 
 class Digest(NamedTuple):
@@ -83,7 +80,7 @@ def of_dataset(survey: Survey, digests: list[Digest]) -> Iterator[Finding]:
 
 
 def _failed(survey: Survey, digests: list[Digest]) -> Iterator[Finding]:
-    bad = [(episode, why) for episode, row in sorted(survey.table.items()) if (why := failed(row))]
+    bad = [(episode, why) for episode, row in sorted(survey.table.items()) if (why := marked_as_failed(row))]
     rows = [one for one in digests if one.failed]
     if rows and any(not one.failed for one in digests):  # a column that is never set says nothing
         bad += [(one.episode, "no frame is marked as a success") for one in rows]
@@ -95,33 +92,3 @@ def _failed(survey: Survey, digests: list[Digest]) -> Iterator[Finding]:
             "Leave it out (wall-oss data filter --success), or keep it knowingly.",
             episode,
         )
-
-
-def failed(row: Mapping[str, Any]) -> str:
-    """What in a row of the table of episodes says that it failed; empty where nothing does."""
-    for key, value in row.items():
-        name = _plain(key)
-        if value is None:
-            continue
-        if (
-            (name in _SUCCESS and not _true(value))
-            or (name in _OUTCOME and str(value).lower() in _BAD)
-            or (name in _FAILURE and _true(value))
-        ):
-            return f"{key} is {value!r}"
-    return ""
-
-
-def judged(row: Mapping[str, Any]) -> bool:
-    """Whether a row of the table of episodes has a column that could say that it failed."""
-    return any(_plain(key) in (*_SUCCESS, *_OUTCOME, *_FAILURE) for key in row)
-
-
-def _plain(column: str) -> str:
-    return column.lower().rsplit("/", 1)[-1]
-
-
-def _true(value: Any) -> bool:
-    if isinstance(value, str):
-        return value.strip().lower() not in (*_BAD, "0", "no", "")
-    return bool(np.all(value))

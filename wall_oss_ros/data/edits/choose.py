@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from wall_oss_ros.data.checks.episodes import failed, judged
 from wall_oss_ros.data.checks.survey import Survey
+from wall_oss_ros.data.outcome import judged, marked_as_failed
 from wall_oss_ros.data.splits import drawn
 from wall_oss_ros.errors import WallOSSError
 
@@ -51,7 +51,7 @@ def with_success(survey: Survey, episodes: Iterable[int]) -> frozenset[int]:
             f"{survey.folder} does not say which episodes succeeded.",
             "The table of episodes needs a column such as success.",
         )
-    return frozenset(index for index in episodes if not failed(survey.table[index]))
+    return frozenset(index for index in episodes if not marked_as_failed(survey.table[index]))
 
 
 def corrected(survey: Survey, episodes: Iterable[int]) -> frozenset[int]:

@@ -22,8 +22,12 @@ from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import RobotProfile
 from wall_oss_ros.robots.rotation_forms import FORMS, matrices
 from wall_oss_ros.robots.rotations import matrix_from_quaternion, six_from_matrix
+from wall_oss_ros.robots.urdf import position_limits
 
 _FAR = 2.0  # strokes beyond closed or open where a gripper's numbers cannot be meant so
+_TURN = 2 * np.pi  # rad beyond a joint's limits, or within a displacement, where degrees were taken for radians
+_TURNS = 2 * _TURN  # rad that Euler angles and turns about an axis never reach, however they go on from turn to turn
+_REACH = 10.0  # m from its base that no arm's tool is
 
 
 @dataclass
@@ -46,6 +50,7 @@ class _Half:
         numbers = None if spec.rotation is None else FORMS[spec.rotation.form]
         self.rotation = optional(columns, f"{where}.rotation", spec.rotation, numbers)
         self.joints = optional(columns, f"{where}.joints", spec.joints, count)
+        self._limits = (0.0, 0.0) if self.joints is None else position_limits(profile, profile.arm.joints)
         self.opening = None if spec.gripper is None else columns.opening(f"{where}.gripper", spec.gripper)
         if profile.arm.joints_dof is not None and (self.position or self.rotation):
             raise columns.error(
@@ -63,14 +68,32 @@ class _Half:
         """Its numbers, row by row, as they were recorded but for units."""
         found = ArmNumbers()
         if self.position is not None:
-            found.position = self.position.read(table)
+            found.position = self._within(self.position, table, -_REACH, _REACH, "m", "unit: mm")
         if self.rotation is not None:
+            if self._spec.rotation.form in ("euler", "axis_angle"):
+                self._within(self.rotation, table, -_TURNS, _TURNS, "rad", "unit: deg")
             found.rotation = self._matrices(self._spec.rotation, self.rotation, table)
         if self.joints is not None:
-            found.joints = self.joints.read(table)
+            low, high = self._limits
+            found.joints = self._within(self.joints, table, low - _TURN, high + _TURN, "rad", "unit: deg")
         if self.opening is not None:
             found.opening = self._opening(self._spec.gripper, table)
         return found
+
+    def _within(self, picked: Picked, table: Table[str, np.ndarray], low, high, unit: str, usual: str) -> np.ndarray:
+        """(n, k) of what was picked, once none of it is beyond what can be meant, (k,) or one number for all."""
+        values = picked.read(table)
+        beyond = (values < low) | (values > high)  # what is not known is neither
+        if beyond.any():
+            at = int(np.flatnonzero(beyond.any(0))[0])
+            own = values[:, at][np.isfinite(values[:, at])]
+            raise self._columns.error(
+                picked.field,
+                f"number {picked.at[at]} of {picked.column} spans {own.min():.4g} to {own.max():.4g} {unit}, which "
+                "nothing of an arm does",
+                f"Say its unit or scale; {usual} is what is most often left out.",
+            )
+        return values
 
     @staticmethod
     def _matrices(spec: Rotation, picked: Picked, table: Table[str, np.ndarray]) -> np.ndarray:

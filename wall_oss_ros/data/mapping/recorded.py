@@ -18,6 +18,7 @@ from wall_oss_ros.data.mapping.motion import Motion, MotionReader
 from wall_oss_ros.data.mapping.pictures import KeptPictures, fits
 from wall_oss_ros.data.mapping.spec import Mapping as MappingFile
 from wall_oss_ros.data.mapping.spec import ViewColumn
+from wall_oss_ros.data.outcome import marked_as_failed
 from wall_oss_ros.data.summary import Summary
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.perception.framing import Framing
@@ -46,7 +47,7 @@ class RecordedDataset(Dataset):
         image_size: side of the square views; None for the released resizing.
         episodes: the indices of those that are used; all when None.
         held_out: share of the episodes that is kept for validation, or their indices.
-        failed: whether episodes that say that they failed (``success`` false) are used as well.
+        failed: whether episodes that say that they failed (see ``data/outcome.py``) are used as well.
         statistics: ``min_max``, ``quantiles`` or ``mean_std``.
         least_range: that an entry which moved less is normalised by, m or rad.
         seed: of which episodes are held out.
@@ -243,6 +244,11 @@ class RecordedDataset(Dataset):
         states, actions = Summary(layout.size, quantiles), Summary(layout.size, quantiles)
         for data in (self, *others):
             data.summarize(states, actions)
+        if self._motion.names and not actions.count.any():
+            raise WallOSSError(
+                f"{self.dataset.folder}: of no frame that is trained on it is known what the robot was told.",
+                "Look at fps and delay of the mapping, at entries that are not finite, and at episodes of one frame.",
+            )
         least = np.full(layout.size, self.least_range)
         least[[own.gripper for own in layout.arms]] = 0
         if (base := self.profile.base) is not None:  # where a base stands says nothing: odometry begins anywhere
@@ -307,9 +313,7 @@ def _split(
             f"Its episodes: {min(there, default='none')} to {max(there, default='none')}.",
         )
     good = [
-        index
-        for index in wanted
-        if there[index].length > 0 and (failed or there[index].extra.get("success") not in (False, 0))
+        index for index in wanted if there[index].length > 0 and (failed or not marked_as_failed(there[index].extra))
     ]
     if isinstance(held_out, (int, float)):
         if not 0 <= held_out < 1:

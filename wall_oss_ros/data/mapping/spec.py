@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from wall_oss_ros.errors import WallOSSError
@@ -45,6 +46,12 @@ class Numbers(Component):
     unit: Unit | None = None
     scale: Finite | tuple[Finite, ...] = 1.0
     offset: Finite | tuple[Finite, ...] = 0.0
+
+    @model_validator(mode="after")
+    def _scaled(self):
+        if 0 in np.atleast_1d(self.scale):
+            raise ValueError("a scale of 0 makes one number of all")
+        return self
 
 
 class Turns(Component):
@@ -114,6 +121,8 @@ class ArmColumns(Component):
     def _one_of_both(self):
         if self.joints is not None and (self.position is not None or self.rotation is not None):
             raise ValueError("give joints, or position and rotation of the tool, not both")
+        if self.position is not None and self.position.unit in ("rad", "deg"):
+            raise ValueError(f"unit {self.position.unit} is none of a position")
         return self
 
 
