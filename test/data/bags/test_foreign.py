@@ -9,6 +9,7 @@ from mcap.writer import IndexType, Writer
 
 from wall_oss_ros.commands.main import main
 from wall_oss_ros.data.bags.bag import Bag
+from wall_oss_ros.data.bags.files import find_bags
 from wall_oss_ros.data.lerobot import open_dataset
 from wall_oss_ros.errors import WallOSSError
 
@@ -71,3 +72,18 @@ def test_a_topic_of_two_types_is_refused_where_it_is_wanted(tmp_path, capsys):
     converted(path, tmp_path / "out", capsys)
     with Bag(path) as bag, pytest.raises(WallOSSError, match="/odd is there with two types"):
         bag.fields("/odd")
+
+
+def test_recordings_that_lie_in_one_folder_are_not_one(tmp_path, capsys):
+    """They would be cut at the time between them, and all get the success of the last."""
+    bags = tmp_path / "bags"
+    bags.mkdir()
+    for name in ("monday", "tuesday"):
+        written(bags / f"{name}.mcap", lambda writer, name=name: writer.add_metadata(name, {}))
+    (bags / "._monday.mcap").write_bytes(b"Mac OS X")
+    assert find_bags([bags]) == [bags / "monday.mcap", bags / "tuesday.mcap"]
+    assert main(["data", "from-bag", str(bags), "--robot", "franka", "--output", str(tmp_path / "out")]) == 0
+    assert [one.length for one in open_dataset(tmp_path / "out").episodes] == [14, 14]
+    (bags / "monday.mcap").rename(bags / "day_0.mcap")
+    (bags / "tuesday.mcap").rename(bags / "day_1.mcap")
+    assert find_bags([bags]) == [bags]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from pathlib import Path, PurePath
 
@@ -11,10 +12,14 @@ from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.paths import natural
 
 _KINDS = (".mcap", ".db3")
+_NUMBER = re.compile(r"_\d+$")  # of a file of a split bag
 
 
 def find_bags(paths: Collection[str | Path]) -> list[Path]:
     """The bags that are meant: files and folders of bags, and those in folders that hold nothing but bags.
+
+    Files in a folder without metadata are one bag where their names differ by a number at the end alone, as those of a
+    split bag do; others are recordings of their own.
 
     Raises:
         WallOSSError: a path is no bag, or is there twice.
@@ -22,7 +27,7 @@ def find_bags(paths: Collection[str | Path]) -> list[Path]:
     found: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir() and not _is_bag(path):
-            inner = sorted((each for each in path.iterdir() if each.is_dir() and _is_bag(each)), key=natural)
+            inner = sorted((each for each in path.iterdir() if _is_bag(each) or _is_storage(each)), key=natural)
             if not inner:
                 raise WallOSSError(
                     f"{path} is no bag and holds none: there is neither metadata.yaml nor a file .mcap or .db3.",
@@ -52,7 +57,7 @@ def storage_files(path: Path) -> tuple[list[Path], list[str]]:
                 hint = "It is of ROS 1: convert it with rosbags-convert --src FILE.bag --dst FOLDER first."
             raise WallOSSError(f"{path} is no ROS 2 bag.", hint)
         return [path], []
-    there = sorted((file for file in path.iterdir() if file.is_file() and kind_of(file)), key=natural)
+    there = sorted((file for file in path.iterdir() if _is_storage(file)), key=natural)
     metadata = path / "metadata.yaml"
     if not metadata.exists():
         if not there:
@@ -74,7 +79,16 @@ def storage_files(path: Path) -> tuple[list[Path], list[str]]:
 
 
 def _is_bag(folder: Path) -> bool:
-    return (folder / "metadata.yaml").exists() or any(kind_of(file) for file in folder.iterdir() if file.is_file())
+    if not folder.is_dir():
+        return False
+    recordings = {
+        _NUMBER.sub("", Path(file.name.removesuffix(".zstd")).stem) for file in folder.iterdir() if _is_storage(file)
+    }
+    return (folder / "metadata.yaml").exists() or len(recordings) == 1
+
+
+def _is_storage(file: Path) -> bool:
+    return file.is_file() and not file.name.startswith(".") and kind_of(file) is not None
 
 
 def kind_of(file: Path) -> str | None:
