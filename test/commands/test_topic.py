@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 from embedded_support import DOMAIN, PATIENCE, ROOT, context, executor, make_node, spin_until  # noqa: F401
@@ -141,3 +142,10 @@ def test_arguments():
     for bad in (["pub", "/a", "b", "-r", "0"], ["hz", "/a", "-w", "0"], []):
         with pytest.raises(SystemExit):
             parser.parse_args(bad)
+
+
+def test_what_is_no_type_is_none_though_python_finds_it(monkeypatch):
+    """As std_msgs/msg/__doc__, which every module has."""
+    monkeypatch.setitem(sys.modules, "std_msgs.msg", SimpleNamespace(words="a text"))
+    with pytest.raises(WallOSSError, match="There is no message type std_msgs/msg/words"):
+        message_class("std_msgs/msg/words")

@@ -124,7 +124,9 @@ def test_wrong_arguments_are_refused(make_node):
         node.create_publisher(String, "a", 10).publish("text")
     with pytest.raises(NoTypeSupportImportedException):
         node.create_publisher(str, "a", 10)
-    with pytest.raises(InvalidTopicNameException):
+    with pytest.raises(
+        InvalidTopicNameException, match=r"^Invalid topic name: each part must be letters[^(]*'1/bad name'"
+    ):
         node.create_publisher(String, "1/bad name", 10)
     with pytest.raises(InvalidNodeNameException):
         make_node("bad name")

@@ -45,7 +45,7 @@ def temporary_node(purpose: str, signals: bool = True) -> Iterator[Any]:
     try:
         yield node
     except NameValidationException as error:
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error).replace("^", "").split())
         raise WallOSSError(f"{reason}.", "Names are words of letters, digits and _, with / between them.") from None
     finally:
         node.destroy_node()

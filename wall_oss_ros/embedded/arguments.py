@@ -132,8 +132,8 @@ def _check_remap(rule: str, source: str, target: str) -> None:
             for name in (source, target):
                 expand(name.split("://")[-1], "node", "/")
     except NameValidationException as error:
-        _, _, name, reason = error.args
-        raise WallOSSError(f"The ROS argument {rule!r} is not valid: {name!r}: {reason}.", "Correct it.") from error
+        said = f"The ROS argument {rule!r} is not valid: {error.name!r}: {error.reason}."
+        raise WallOSSError(said, "Correct it.") from error
 
 
 def _node_prefix(left: str) -> tuple[str | None, str]:

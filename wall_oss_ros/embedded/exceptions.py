@@ -77,7 +77,8 @@ class NameValidationException(Exception):
 
     def __init__(self, name: str, error_msg: str, invalid_index: int = 0):
         text = f"Invalid {self._kind}: {error_msg}:\n  '{name}'\n   {' ' * invalid_index}^"
-        super().__init__(text, self._kind, name, error_msg)
+        super().__init__(text)
+        self.name, self.reason = name, error_msg
 
 
 class InvalidNamespaceException(NameValidationException):
