@@ -106,7 +106,7 @@ def precision(device: str) -> str:
 
 def prepare_recipe(suite: str, output: Path, kind: str, steps: int | None = None, start: str | None = None) -> Path:
     """The recipe beside its data, for a suite and a precision; a run's own stays as it was begun. Without pictures of
-    scenes, it asks about demonstrations alone.
+    scenes, it asks about demonstrations alone. Layers are compiled where there is a compiler.
 
     Args:
         steps: of training in all: the stages are longer or shorter in proportion, their decay as well.
@@ -115,10 +115,11 @@ def prepare_recipe(suite: str, output: Path, kind: str, steps: int | None = None
     file = output / "recipe.yaml"
     if not file.exists():
         recipe = yaml.safe_load((HERE / "recipe.yaml").read_text())
-        recipe.update(name=f"metaworld-{suite}", precision=kind)
+        recipe.update(name=f"metaworld-{suite}", precision=kind, compile=shutil.which("g++") is not None)
         recipe["datasets"][0]["name"] = suite
         if start is not None:
             recipe["start"] = os.path.relpath(start, output) if Path(start).exists() else start
+            del recipe["vision"]  # its tower can see already
         if not (output / "scenes").exists():
             del recipe["questions"]
         stages = recipe["stages"]
@@ -229,7 +230,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--output", type=Path, required=True, metavar="DIR")
     add("--environment", type=Path, metavar="DIR", help="MetaWorld's (default: OUTPUT/environment)")
     add("--demonstrations", type=int, default=DEMONSTRATIONS, metavar="N", help="of each task (default: %(default)s)")
-    add("--scenes", type=int, default=300, metavar="N", help="of each task, to point in (default: %(default)s)")
+    add("--scenes", type=int, default=900, metavar="N", help="of each task, to point in (default: %(default)s)")
     add("--minutes", type=float, default=180.0, metavar="M", help="of training (default: %(default)s)")
     add("--evaluate-at", default="30,60,120", metavar="M,...", help="minutes beside the end (default: %(default)s)")
     add("--episodes", type=int, default=10, metavar="N", help="of each task in an evaluation (default: %(default)s)")

@@ -182,7 +182,8 @@ class VisionTower(nn.Module):
                 f"the grids ask for {(sum(counts), self.config.patch_dim)}.",
                 "Give pixel_values and image_grid_thw of the same images.",
             )
-        return self.encode(self.patch_embed(pixel_values.to(self.patch_embed.proj.weight.dtype)), image_grid_thw)
+        kept = self.patch_embed.proj.weight.dtype  # also where products are computed in a lower one: layers add to it
+        return self.encode(self.patch_embed(pixel_values.to(kept)).to(kept), image_grid_thw)
 
     def encode(self, x: Tensor, image_grid_thw: Tensor) -> Tensor:
         """The same behind the first map. x: (patches of all images, width)."""

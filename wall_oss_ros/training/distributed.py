@@ -154,6 +154,11 @@ def require_shareable(recipe: Recipe, size: int) -> None:
             f"The recipe {recipe.name} makes its data in simulation, which one process does.",
             "Train on it without torchrun; several processes train on recordings (datasets).",
         )
+    if recipe.compile:
+        raise WallOSSError(
+            f"The recipe {recipe.name} compiles layers, which is not tried where several processes share them.",
+            "Leave out compile, or train without torchrun.",
+        )
     for stage in recipe.stages:
         if stage.batch < size:
             raise WallOSSError(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
@@ -144,6 +145,9 @@ def compute(
         generator: draws times and noise, unless they are ``drawn`` already.
     """
     packed, head = batch.packed, model.action_preprocessor
+    # States and actions stay exact where only products are in bfloat16: rounded to it, a metre is known to 4 mm.
+    whole = all(one.dtype == torch.float32 for one in head.parameters())
+    exact = torch.autocast(batch.state.device.type, enabled=False) if whole else nullcontext()
     ids = packed.input_ids
     rows, text = ids.shape
     embeds = model.model.embed_tokens(ids)
@@ -152,7 +156,8 @@ def compute(
         embeds = fill(embeds, ids == model.config.image_token_id, features, "image")
     felt = (ids == model.config.propri_token_id)[..., None]
     if felt.any():  # not where no motion is asked for, or the state is in words
-        state = head.embed_state(batch.state, batch.state_mask)[:, None]
+        with exact:
+            state = head.embed_state(batch.state, batch.state_mask)[:, None]
         embeds = torch.where(felt, state.to(embeds.dtype), embeds)
     branches = batch.actions.shape[1]
     zero = embeds.new_zeros(())
@@ -164,7 +169,8 @@ def compute(
         t = time[..., None, None]
         noisy = (1 - t) * noise + t * actions
         steps = noisy.shape[3]
-        tokens = head.embed_actions(noisy, told.expand_as(noisy), time[..., None].expand(*time.shape, steps))
+        with exact:
+            tokens = head.embed_actions(noisy, told.expand_as(noisy), time[..., None].expand(*time.shape, steps))
         embeds = torch.cat([embeds, tokens.reshape(rows, -1, embeds.shape[-1])], dim=1)
     mask = packed.attention_mask
     if model.config.causal_action_attention_mask:
@@ -179,7 +185,9 @@ def compute(
     cross_entropy, fast = (one.mean() if len(one) else zero for one in (each[~motion], each[motion]))
     flow = zero
     if branches:
-        velocity = head.velocity(hidden[:, text:]).view_as(noisy)
+        with exact:
+            moving = hidden[:, text:]
+            velocity = head.velocity(moving.float() if whole else moving).view_as(noisy)
         every = flow_loss(velocity, noise, actions, counted, t, model.config)
         share = counted.mean()  # a recipe's weight means the same however few entries the robot has
         flow = every / torch.where(share > 0, share, 1.0)  # nothing known: no loss, rather than none by none

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a stage trains, by which optimiser, and how fast."""
+"""What a stage trains, by which optimiser, how fast, and in which numbers."""
 
 from __future__ import annotations
 
@@ -39,6 +39,11 @@ def learning_rate(stage: Stage, step: int) -> float:
         share = left / decay
         rate *= 0.1 + 0.9 * (share if stage.schedule == "linear" else (1 - math.cos(math.pi * share)) / 2)
     return rate
+
+
+def precision(device: torch.device, recipe: Recipe) -> torch.autocast:
+    """What a recipe's passes run under: products in bfloat16 where it says so, and weights in float32 all the same."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16")
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe, only: Collection[str] | None = None) -> torch.optim.AdamW:

@@ -27,6 +27,7 @@ from wall_oss_ros.policy.fast_actions import FOLDER
 from wall_oss_ros.policy.tokens import PROMPT_TOKENS, read_tokenizer
 from wall_oss_ros.training.batches import Batches
 from wall_oss_ros.training.card import write_card
+from wall_oss_ros.training.compiling import compile_layers
 from wall_oss_ros.training.curves import draw_curves
 from wall_oss_ros.training.events import require_tensorboard
 from wall_oss_ros.training.fast_head import fast_words, head_of, require_sayable
@@ -149,6 +150,8 @@ def prepare(
     only = None if recipe.lora is None else adapt(model, recipe)
     if processes is None:
         model.to(device)
+    if recipe.compile:
+        compile_layers(model)
     batches: Batches | MixedBatches
     with nullcontext() if processes is None else processes.in_turn():
         pretrain_vision(model, data, recipe, run)

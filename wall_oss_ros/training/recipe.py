@@ -149,6 +149,11 @@ class Recipe(Strict):
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32", description="of matrix products; weights that are trained stay in float32"
     )
+    compile: bool = Field(
+        default=False,
+        description="let torch.compile join what lies between matrix products: needs a C++ compiler and takes a minute "
+        "or two to begin with",
+    )
     checkpoint_activations: bool = Field(
         default=False,
         description="compute each layer again in the backward pass: less memory, more time",

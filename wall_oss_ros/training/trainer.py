@@ -28,7 +28,7 @@ from wall_oss_ros.training.ema import MeanWeights
 from wall_oss_ros.training.events import Events
 from wall_oss_ros.training.log import NoLog, TrainingLog, peak_memory
 from wall_oss_ros.training.losses import Batch, Losses, Noise, compute, draw_noise, draw_noise_by_row
-from wall_oss_ros.training.optimization import learning_rate, make_optimizer, trainable
+from wall_oss_ros.training.optimization import learning_rate, make_optimizer, precision, trainable
 from wall_oss_ros.training.recipe import Recipe, Stage
 from wall_oss_ros.training.sources import MixedBatches, Part
 from wall_oss_ros.training.steps import held_out_step
@@ -293,7 +293,7 @@ class Trainer:
         """What is to be done to gradients before they are clipped."""
 
     def _precision(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16")
+        return precision(self.device, self.recipe)
 
     @torch.no_grad()
     def validate(self, stage: Stage) -> str:

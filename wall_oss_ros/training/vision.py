@@ -22,6 +22,7 @@ from wall_oss_ros.data.dataset import Dataset
 from wall_oss_ros.data.mixture import Mixture
 from wall_oss_ros.model import WallOSS
 from wall_oss_ros.policy.images import image_patches
+from wall_oss_ros.training.optimization import precision
 from wall_oss_ros.training.pointing import KnowsPlaces, OfQuestions, OfScenes
 from wall_oss_ros.training.recipe import Recipe
 
@@ -108,7 +109,9 @@ def pretrain_vision(model: WallOSS, data: Dataset | Mixture, recipe: Recipe, fol
         images, pixels, known = places.draw(rng, settings.batch)
         patches = torch.from_numpy(image_patches(images.reshape(-1, *images.shape[2:]), vision.patch_size))
         grid = torch.tensor([[1, side, side]]).repeat(views * settings.batch, 1)
-        tokens = model.visual(patches.to(model.device), grid).view(settings.batch, views, cells * cells, -1)
+        with precision(model.device, recipe):
+            seen = model.visual(patches.to(model.device), grid)
+        tokens = seen.float().view(settings.batch, views, cells * cells, -1)
         labels = (*cell_labels(pixels, size, cells), known)
         presence, offsets, counts = (torch.from_numpy(one).to(model.device) for one in labels)
         loss = heads.loss(tokens, presence, offsets, counts)
