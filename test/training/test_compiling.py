@@ -84,3 +84,13 @@ def test_several_processes_refuse_it():
     made = small_recipe().model_copy(update={"compile": True, "datasets": ("some",)})
     with pytest.raises(WallOSSError, match="without torchrun"):
         distributed.require_shareable(made, 2)
+
+
+def test_the_machine_decides_over_the_recipe(tmp_path, monkeypatch):
+    from wall_oss_ros.commands import main, train
+
+    seen = []
+    monkeypatch.setattr(train, "_train", lambda recipe, output, args: seen.append((recipe.precision, recipe.compile)))
+    for more in ([], ["--precision", "bfloat16"], ["--compile"]):
+        assert main.main(["train", "--output", str(tmp_path / f"{len(seen)}"), *more]) == 0
+    assert seen == [("float32", False), ("bfloat16", False), ("float32", True)]

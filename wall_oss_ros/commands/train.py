@@ -50,6 +50,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", type=text, default="cpu", help="that computes, such as cuda (default: %(default)s)")
     parser.add_argument(
+        "--precision",
+        choices=("float32", "bfloat16"),
+        help="of matrix products, whatever the recipe says; bfloat16 pays on processors with AMX and on GPUs",
+    )
+    parser.add_argument(
+        "--compile",
+        action="store_true",
+        help="compile layers, also where the recipe does not: faster steps after a minute or two; needs a C++ compiler",
+    )
+    parser.add_argument(
         "--dry-run",
         action="store_true",
         help="train nothing; say what would train, how much memory it takes, and draw what the data look like",
@@ -98,6 +108,8 @@ def main(args: argparse.Namespace) -> int:
     if args.tensorboard:
         require_tensorboard()
     recipe = load_recipe(args.recipe)
+    said = {"precision": args.precision, "compile": args.compile or None}
+    recipe = recipe.model_copy(update={key: value for key, value in said.items() if value is not None})
     if args.dry_run:
         _dry_run(recipe, output, args.data)
         return 0

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layers that torch.compile has turned into fewer, larger operators, for training.
 
-Between its matrix products a small network spends most of its time in passes over memory: norms, rotations, gates, casts
-between types of numbers. Compiled, they become one pass each. What is computed stays the same up to rounding.
+Between its matrix products a small network spends most of its time in passes over memory: norms, rotations, gates,
+casts between types of numbers. Compiled, they become one pass each. What is computed stays the same up to rounding.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from __future__ import annotations
 import os
 import shutil
 import warnings
-
-import torch
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS
@@ -31,7 +29,8 @@ def compile_layers(model: WallOSS, backend: str = "inductor") -> None:
     Raises:
         WallOSSError: there is no C++ compiler.
     """
-    if backend == "inductor" and not any(map(shutil.which, filter(None, (os.environ.get("CXX"), "g++", "clang++", "c++")))):
+    compilers = filter(None, (os.environ.get("CXX"), "g++", "clang++", "c++"))
+    if backend == "inductor" and not any(map(shutil.which, compilers)):
         raise WallOSSError(
             "Compiled layers need a C++ compiler, and none was found.",
             "Install g++ (sudo apt-get install -y g++), or leave out compile.",
