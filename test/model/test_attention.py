@@ -134,7 +134,7 @@ def test_layers_computed_again_give_the_same_gradients():
         model.set_gradient_checkpointing(enabled)
         count = []
         model.model.layers[0].self_attn.q_proj.register_forward_hook(lambda *_: count.append(1))  # noqa: B023
-        model.visual.blocks[0].attn.register_forward_hook(lambda *_: count.append(1))  # noqa: B023
+        model.visual.blocks[0].attn.qkv.register_forward_hook(lambda *_: count.append(1))  # noqa: B023
         out = model(batch)
         (out.flow_loss + out.cross_entropy_loss).backward()
         runs.append(len(count))

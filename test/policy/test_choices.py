@@ -24,6 +24,7 @@ from wall_oss_ros.robots.profile import load_profile
 CPU, FULL, LOW = torch.device("cpu"), torch.float32, torch.bfloat16
 PACKED, PLAIN = Way(FULL, FULL, packed=True), Way(FULL, FULL)
 NATIVE, MIXED, WIDE = Way(LOW, LOW), Way(LOW, FULL, packed=True), Way(LOW, FULL, True, True)
+WHOLE, STEPS_PACKED = Way(LOW, LOW, packed=True, whole=True), Way(LOW, LOW, packed=True)
 TINY = read_config(data_path("models/wall-oss-tiny"))
 
 
@@ -62,8 +63,8 @@ def measuring(monkeypatch, tmp_path):
     monkeypatch.delenv(choices.SWITCH, raising=False)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(ways, "can_pack", lambda: True)
-    monkeypatch.setattr(ways, "_multiplies_bfloat16", lambda: False)
+    monkeypatch.setattr(ways, "can_pack", lambda dtype=FULL: dtype == FULL or ways.multiplies_bfloat16())
+    monkeypatch.setattr(ways, "multiplies_bfloat16", lambda: False)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
 
 
@@ -71,6 +72,7 @@ def measuring(monkeypatch, tmp_path):
 def machine(monkeypatch):
     def make(times=None, **more):
         usual = {PACKED: 0.010, PLAIN: 0.011, NATIVE: 0.1, MIXED: 0.08, WIDE: 0.02}
+        usual |= {WHOLE: 0.1, STEPS_PACKED: 0.1}
         plain = {replace(way, packed=False): took * 1.01 for way, took in usual.items()}
         made = Machine({**plain, **usual, **(times or {})}, **more)
         monkeypatch.setattr(choices, "SampleLayers", made)
@@ -121,7 +123,7 @@ def test_emulated_bfloat16_is_not_even_tried(machine):
 
 def test_what_is_far_behind_runs_once_and_not_to_its_end(machine):
     made = machine({NATIVE: 1.0})
-    assert "bfloat16, 1 thread too slow" in choices.choose(TINY, CPU, threads=1).why
+    assert "bfloat16, plain, 1 thread too slow" in choices.choose(TINY, CPU, threads=1).why
     assert [part for way, _, part in made.runs if way == NATIVE] == ["step"]
 
 
@@ -194,13 +196,26 @@ def test_arguments_and_the_environment_override(machine, monkeypatch):
 
 @pytest.mark.parametrize("native", [True, False])
 def test_weights_in_bfloat16_are_widened_unless_the_processor_multiplies_them(monkeypatch, machine, native):
-    monkeypatch.setattr(ways, "_multiplies_bfloat16", lambda: native)
+    monkeypatch.setattr(ways, "multiplies_bfloat16", lambda: native)
     usual = ways.usual_way(LOW, CPU)
     assert usual == (NATIVE if native else WIDE)
     machine({NATIVE: 0.02, WIDE: 0.019})
     assert choices.choose(TINY, CPU, LOW, 1).way == usual, "no clear difference"
     machine({NATIVE: 0.02, WIDE: 0.002} if native else {NATIVE: 0.002})
     assert choices.choose(TINY, CPU, LOW, 1).way == usual, "remembered"
+
+
+def test_all_weights_are_packed_where_that_pays_and_there_is_room(monkeypatch, machine):
+    monkeypatch.setattr(ways, "multiplies_bfloat16", lambda: True)
+    monkeypatch.setattr(choices, "free_memory", lambda: 1.0)  # GiB, for 5 M weights
+    machine({NATIVE: 0.006, WHOLE: 0.004, STEPS_PACKED: 0.005})
+    found = choices.choose(TINY, CPU, threads=1)
+    assert found.way == WHOLE and str(found).startswith("Computes in bfloat16, all packed, 1 thread: ")
+    assert choices.choose(TINY, CPU, threads=1).way == WHOLE, "remembered"
+    monkeypatch.setattr(choices, "free_memory", lambda: 0.01)  # other programs have come
+    assert choices.choose(TINY, CPU, threads=1).way == STEPS_PACKED
+    monkeypatch.setattr(choices, "free_memory", lambda: None)
+    assert choices.choose(TINY, CPU, threads=1).way == STEPS_PACKED
 
 
 def test_a_gpu_measures_nothing(machine):

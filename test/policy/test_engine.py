@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_leaves
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import ExpertConfig, VisionConfig, WallOSS, WallOSSConfig, attention
 from wall_oss_ros.model.decoder import decoder_layer
+from wall_oss_ros.model.layers import RMSNorm
 from wall_oss_ros.policy import linear
 from wall_oss_ros.policy.engine import Engine
 from wall_oss_ros.policy.images import MEAN, STD
@@ -155,7 +156,7 @@ def test_only_what_is_new_runs(model, runs):
 
 def test_only_views_that_changed_are_encoded(model, monkeypatch):
     engine, encoded, encode = Engine(model), [], model.visual.encode
-    monkeypatch.setattr(model.visual, "encode", lambda x, grids: encoded.append(grids.tolist()) or encode(x, grids))
+    monkeypatch.setattr(model.visual, "encode", lambda *args: encoded.append(args[1].tolist()) or encode(*args))
     prefix = see(0, 1, 2)
     for changes in ({}, {}, {1: 3}, {0: 4, 2: 5}):
         new = {view: picture(seed, *GRIDS[view][1:]) for view, seed in changes.items()}
@@ -166,7 +167,7 @@ def test_only_views_that_changed_are_encoded(model, monkeypatch):
 
 def test_a_twin_takes_over_what_the_other_has_encoded(model, monkeypatch):
     engine, inputs, encoded, encode = Engine(model), motion(), [], model.visual.encode
-    monkeypatch.setattr(model.visual, "encode", lambda x, grids: encoded.append(len(grids)) or encode(x, grids))
+    monkeypatch.setattr(model.visual, "encode", lambda *args: encoded.append(len(args[1])) or encode(*args))
     twin, prefix = Engine(model, twin=engine), see(0, 1, 2)
     engine.observe(prefix)
     changed = replace(prefix, pictures=[*prefix.pictures[:2], picture(7, *GRIDS[2][1:])])
@@ -183,7 +184,7 @@ def test_a_picture_that_could_not_be_encoded_is_tried_again(model, monkeypatch):
     engine.observe(prefix)
     changed = replace(prefix, pictures=[prefix.pictures[0], picture(7, *GRIDS[1][1:]), prefix.pictures[2]])
     with monkeypatch.context() as broken:
-        broken.setattr(model.visual, "encode", lambda x, grids: [][0])
+        broken.setattr(model.visual, "encode", lambda *args: [][0])
         with pytest.raises(IndexError):
             engine.observe(changed)
     for seen in (changed, prefix):
@@ -305,7 +306,7 @@ def test_nothing_is_recorded_after_the_warm_up_whatever_is_said(changes):
 
 @pytest.mark.slow
 def test_a_layer_compiles_whole_and_not_once_for_each_length(model, monkeypatch):
-    monkeypatch.setattr(linear, "can_pack", lambda: False)  # as on a GPU
+    monkeypatch.setattr(linear, "can_pack", lambda dtype: False)  # as on a GPU
     torch._dynamo.reset()
     counted = []
     compiled = torch.compile(
@@ -336,6 +337,31 @@ def test_bfloat16_weights_compute_in_float32(monkeypatch):
         one.generate(SAY, 3)
     # Image tokens are rounded to bfloat16 on their way, 8 bits.
     assert float((results[0] - results[1]).abs().max()) < 0.03 * float(results[1].abs().max())
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_all_weights_may_be_copied(model, packed):
+    engine, inputs = Engine(model, way=Way(torch.float32, torch.float32, packed=packed, whole=True)), motion()
+    twin = Engine(model, twin=engine)
+    for one, seen in ((engine, see(0, 1, 2)), (twin, see(3, 1, 2))):
+        one.observe(seen)
+        assert same(one.act(ACT, steps=STEPS, **inputs), expected_actions(model, seen, ACT, inputs))
+        assert one.generate(SAY, 3) == model.generate(whole(model, seen, SAY), 3)[0].tolist()
+
+
+@pytest.mark.parametrize("width", [64, 192])
+def test_norms_of_a_processor_are_pytorchs(width):
+    module = RMSNorm(width, 1e-6)
+    with torch.inference_mode():
+        module.weight.uniform_(0.5, 2)
+        normed = linear.PackedKernels(10, torch.float32).norm(module)
+        for scale in (1e-18, 1e-3, 1.0, 1e9):
+            x = scale * torch.randn(2, 5, width)
+            torch.testing.assert_close(normed(x), module(x), rtol=1e-5, atol=1e-7)
+            low = x.bfloat16()
+            torch.testing.assert_close(normed(low), module(low.float()).bfloat16(), rtol=1e-2, atol=1e-7)
+        assert not normed(torch.zeros(1, width)).any()
+        assert normed(torch.full((1, width), torch.nan)).isnan().all(), "nothing is hidden"
 
 
 @pytest.mark.parametrize("bias", [True, False])

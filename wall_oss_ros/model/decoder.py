@@ -23,7 +23,7 @@ from torch.utils.checkpoint import checkpoint
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model.attention import AttentionSpec, KVCache, LayerCache, PlacedCache, attend, attention_spec
 from wall_oss_ros.model.config import WallOSSConfig
-from wall_oss_ros.model.layers import LinearMap, RMSNorm, SwiGLU, gated
+from wall_oss_ros.model.layers import Kernels, LinearMap, RMSNorm, SwiGLU, gated
 from wall_oss_ros.model.positions import decoder_rotation, rotate
 
 LANGUAGE, ACTION = 0, 1
@@ -67,7 +67,7 @@ def decoder_layer(
 
     Args:
         x: (B, L, H).
-        cos, sin: (B or 1, L, 1, D/2).
+        cos, sin: (B or 1, L, 1, D), see :func:`~wall_oss_ros.model.positions.rotate`.
         groups: key-value heads.
         cache: of the tokens before ``start``; the new ones' keys and values are written behind them.
         only_keys: stop once the keys and values are written.
@@ -76,7 +76,7 @@ def decoder_layer(
         (B, L, H); x itself where only keys were asked for.
     """
     qkv = weights.qkv(weights.attention_norm(x))
-    qkv = qkv.view(*x.shape[:2], -1, 2 * cos.shape[-1])  # (B, L, heads + 2 * groups, D)
+    qkv = qkv.view(*x.shape[:2], -1, cos.shape[-1])  # (B, L, heads + 2 * groups, D)
     heads = qkv.shape[2] - 2 * groups
     turned, value = qkv.split_with_sizes([heads + groups, groups], 2)  # queries with keys, values
     query, key = rotate(turned, cos, sin).split_with_sizes([heads, groups], 2)
@@ -87,25 +87,6 @@ def decoder_layer(
         return x
     x = weights.attended(attend(query, key, value, spec), x)
     return weights.feed_forward(weights.feed_forward_norm(x), x)
-
-
-class Kernels:
-    """How a layer's modules are computed: by themselves, unless a subclass has another way."""
-
-    def norm(self, module: RMSNorm) -> Callable[[Tensor], Tensor]:
-        """(..., H) -> (..., H)."""
-        return module
-
-    def linear(self, modules: Sequence[nn.Module], role: str, kind: int) -> LinearMap:
-        """Linear modules on one input, their results side by side.
-
-        Args:
-            role: ``attention`` or ``feed_forward``.
-            kind: the type of token.
-        """
-        if len(modules) == 1:
-            return LinearMap(modules[0])
-        return LinearMap(lambda x: torch.cat([module(x) for module in modules], dim=-1))
 
 
 # Routing: each token through the part of the network that serves its type

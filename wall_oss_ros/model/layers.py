@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small layers that the vision tower, the decoder and the inference engine share."""
+"""Small layers that the vision tower, the decoder and the inference engine share, and how an engine replaces them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -62,3 +62,22 @@ class SwiGLU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.down_proj(gated(x, LinearMap(self.gate_proj), LinearMap(self.up_proj)))
+
+
+class Kernels:
+    """How a layer's modules are computed: by themselves, unless a subclass has another way."""
+
+    def norm(self, module: RMSNorm) -> Callable[[Tensor], Tensor]:
+        """(..., H) -> (..., H)."""
+        return module
+
+    def linear(self, modules: Sequence[nn.Module], role: str, kind: int) -> LinearMap:
+        """Linear modules on one input, their results side by side.
+
+        Args:
+            role: ``attention`` or ``feed_forward`` of the decoder, or ``vision``.
+            kind: the type of token, see ``decoder.py``; patches are of the first.
+        """
+        if len(modules) == 1:
+            return LinearMap(modules[0])
+        return LinearMap(lambda x: torch.cat([module(x) for module in modules], dim=-1))

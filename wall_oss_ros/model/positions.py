@@ -113,9 +113,18 @@ def multimodal_positions(
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turns the pairs (i, i + D/2) of the last axis. x: (..., D); cos, sin: (..., D/2), broadcast against x."""
-    first, second = x.chunk(2, dim=-1)
-    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+    """Turns the pairs (i, i + D/2) of the last axis. x: (..., D); cos, sin: tables (..., D), broadcast against x.
+
+    Whole rows times tables take a third of the time of halves that are joined again.
+    """
+    return x * cos + x.roll(x.shape[-1] // 2, -1) * sin
+
+
+def _tables(angle: Tensor) -> tuple[Tensor, Tensor]:
+    """cos and sin (..., D), for :func:`rotate`: both halves of a row turn by the angles (..., D/2), and the second half
+    counts negatively for the first."""
+    cos, sin = angle.cos(), angle.sin()
+    return torch.cat((cos, cos), dim=-1), torch.cat((-sin, sin), dim=-1)
 
 
 # Tables that were made while sampling must serve training too, hence inference_mode(False) beneath each cache.
@@ -132,7 +141,7 @@ def _axis_of_frequency(sections: tuple[int, ...], device: torch.device) -> Tenso
 
 
 def decoder_rotation(config: WallOSSConfig, position_ids: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """cos and sin, each (B, L, 1, D/2), of positions (3, B, L).
+    """Tables of cos and sin, each (B, L, 1, D), of positions (3, B, L).
 
     The first ``mrope_section[0]`` frequencies turn with time, the next with height, the last with width
     (Qwen2-VL, arXiv 2409.12191, section 2.1).
@@ -141,11 +150,12 @@ def decoder_rotation(config: WallOSSConfig, position_ids: Tensor, dtype: torch.d
     axis = _axis_of_frequency(tuple(config.mrope_section), device)
     frequencies = _inverse_frequencies(config.head_dim // 2, config.rope_theta, device)
     angle = (position_ids.float()[axis].permute(1, 2, 0) * frequencies).unsqueeze(2)
-    return angle.cos().to(dtype), angle.sin().to(dtype)
+    cos, sin = _tables(angle)
+    return cos.to(dtype), sin.to(dtype)
 
 
 def vision_rotation(rows: Tensor, columns: Tensor, head_dim: int) -> tuple[Tensor, Tensor]:
-    """cos and sin, each (P, 1, D/2): half the frequencies turn with the patch's row, half with its column."""
+    """Tables of cos and sin, each (P, 1, D): half the frequencies turn with the patch's row, half with its column."""
     frequencies = _inverse_frequencies(head_dim // 4, 10000.0, rows.device)
     angle = torch.cat((rows[:, None] * frequencies, columns[:, None] * frequencies), dim=-1).unsqueeze(1)
-    return angle.cos(), angle.sin()
+    return _tables(angle)

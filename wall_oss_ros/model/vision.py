@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 import torch.nn.functional as F
@@ -14,8 +15,11 @@ from torch.utils.checkpoint import checkpoint
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model.attention import scaled_product
 from wall_oss_ros.model.config import VisionConfig
-from wall_oss_ros.model.layers import RMSNorm, SwiGLU
+from wall_oss_ros.model.layers import Kernels, LinearMap, RMSNorm, SwiGLU, gated
 from wall_oss_ros.model.positions import rotate, vision_rotation
+
+Windows = tuple[tuple[int, int], ...]
+"""How many windows, and how many patches in each."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +31,8 @@ class FrameLayout:
 
     order: Tensor | None  # (M,) merged cells in window order; None when that is the order they come in
     inverse: Tensor | None
-    windows: tuple[tuple[int, int], ...]  # (how many, patches in each)
-    cos: Tensor  # (P, 1, D/2), in window order
+    windows: Windows
+    cos: Tensor  # (P, 1, D), in window order
     sin: Tensor
 
 
@@ -65,38 +69,75 @@ def frame_layout(rows: int, columns: int, merge: int, window: int, head_dim: int
     )
 
 
+@dataclass(frozen=True)
+class BlockWeights:
+    """What patches meet in one block. W: their width."""
+
+    heads: int
+    attention_norm: Callable[[Tensor], Tensor]
+    qkv: LinearMap  # W -> 3 * W
+    out: LinearMap
+    feed_forward_norm: Callable[[Tensor], Tensor]
+    gate: LinearMap
+    up: LinearMap
+    down: LinearMap
+
+
+def vision_block(x: Tensor, weights: BlockWeights, cos: Tensor, sin: Tensor, windows: Windows) -> Tensor:
+    """One block. x: (N, P, W) patches of N frames, window by window; cos, sin: (P, 1, D) -> (N, P, W)."""
+    n, patches, width = x.shape
+    qkv = weights.qkv(weights.attention_norm(x)).view(n, patches, 3 * weights.heads, -1)
+    turned, v = qkv.split_with_sizes([2 * weights.heads, weights.heads], 2)  # queries with keys, values
+    q, k = rotate(turned, cos, sin).chunk(2, 2)  # (N, P, heads, D) each
+    outputs, start = [], 0
+    for count, size in windows:
+        stop = start + count * size
+        part = [t[:, start:stop].reshape(n * count, size, weights.heads, -1).transpose(1, 2) for t in (q, k, v)]
+        out = scaled_product(*part)
+        outputs.append(out.transpose(1, 2).reshape(n, count * size, width))
+        start = stop
+    x = weights.out.plus(outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1), x)
+    return weights.down.plus(gated(weights.feed_forward_norm(x), weights.gate, weights.up), x)
+
+
 class VisionAttention(nn.Module):
+    """The parameters of attention in one block."""
+
     def __init__(self, config: VisionConfig):
         super().__init__()
-        self.heads = config.num_heads
         self.qkv = nn.Linear(config.hidden_size, 3 * config.hidden_size)
         self.proj = nn.Linear(config.hidden_size, config.hidden_size)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, windows: tuple[tuple[int, int], ...]) -> Tensor:
-        n, patches, width = x.shape
-        q, k, v = self.qkv(x).view(n, patches, 3, self.heads, -1).unbind(2)  # (N, P, heads, D) each
-        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
-        outputs, start = [], 0
-        for count, size in windows:
-            stop = start + count * size
-            part = [t[:, start:stop].reshape(n * count, size, self.heads, -1).transpose(1, 2) for t in (q, k, v)]
-            out = scaled_product(*part)
-            outputs.append(out.transpose(1, 2).reshape(n, count * size, width))
-            start = stop
-        return self.proj(outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1))
-
 
 class VisionBlock(nn.Module):
+    """The parameters of one block."""
+
     def __init__(self, config: VisionConfig):
         super().__init__()
+        self.heads = config.num_heads
         self.norm1 = RMSNorm(config.hidden_size, 1e-6)
         self.attn = VisionAttention(config)
         self.norm2 = RMSNorm(config.hidden_size, 1e-6)
         self.mlp = SwiGLU(config.hidden_size, config.intermediate_size, bias=True)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, windows: tuple[tuple[int, int], ...]) -> Tensor:
-        x = x + self.attn(self.norm1(x), cos, sin, windows)
-        return x + self.mlp(self.norm2(x))
+    def weights(self, kernels: Kernels | None = None) -> BlockWeights:
+        """What patches meet; computed by the modules themselves where no ``kernels`` are given."""
+        kernels = kernels or Kernels()
+        linear = partial(kernels.linear, role="vision", kind=0)
+        return BlockWeights(
+            heads=self.heads,
+            attention_norm=kernels.norm(self.norm1),
+            qkv=linear([self.attn.qkv]),
+            out=linear([self.attn.proj]),
+            feed_forward_norm=kernels.norm(self.norm2),
+            gate=linear([self.mlp.gate_proj]),
+            up=linear([self.mlp.up_proj]),
+            down=linear([self.mlp.down_proj]),
+        )
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, windows: Windows) -> Tensor:
+        """See :func:`vision_block`."""
+        return vision_block(x, self.weights(), cos, sin, windows)
 
 
 class PatchEmbed(nn.Module):
@@ -136,8 +177,14 @@ class VisionTower(nn.Module):
         self.full = set(config.fullatt_block_indexes)
         self.gradient_checkpointing = False
 
-    def encode_frames(self, x: Tensor, rows: int, columns: int) -> Tensor:
-        """Frames of one size together. x: (N, rows * columns, width), embedded patches -> (N, merged cells, H)."""
+    def encode_frames(
+        self, x: Tensor, rows: int, columns: int, weights: Sequence[BlockWeights] | None = None
+    ) -> Tensor:
+        """Frames of one size together. x: (N, rows * columns, width), embedded patches -> (N, merged cells, H).
+
+        Args:
+            weights: of the blocks, instead of their modules.
+        """
         config = self.config
         merge = config.spatial_merge_size
         window = config.window_size // (merge * config.patch_size)
@@ -148,7 +195,9 @@ class VisionTower(nn.Module):
         cos, sin = layout.cos.to(x.dtype), layout.sin.to(x.dtype)
         for index, block in enumerate(self.blocks):
             windows = ((1, count),) if index in self.full else layout.windows
-            if self.gradient_checkpointing and torch.is_grad_enabled():
+            if weights is not None:
+                x = vision_block(x, weights[index], cos, sin, windows)
+            elif self.gradient_checkpointing and torch.is_grad_enabled():
                 x = checkpoint(block, x, cos, sin, windows, use_reentrant=False)
             else:
                 x = block(x, cos, sin, windows)
@@ -185,18 +234,18 @@ class VisionTower(nn.Module):
         kept = self.patch_embed.proj.weight.dtype  # also where products are computed in a lower one: layers add to it
         return self.encode(self.patch_embed(pixel_values.to(kept)).to(kept), image_grid_thw)
 
-    def encode(self, x: Tensor, image_grid_thw: Tensor) -> Tensor:
-        """The same behind the first map. x: (patches of all images, width)."""
+    def encode(self, x: Tensor, image_grid_thw: Tensor, weights: Sequence[BlockWeights] | None = None) -> Tensor:
+        """The same behind the first map. x: (patches of all images, width); weights: see :meth:`encode_frames`."""
         grids = [tuple(grid) for grid in image_grid_thw.tolist()]
         if len({grid[1:] for grid in grids}) == 1:  # one size, the usual case: no copies
             _, rows, columns = grids[0]
-            return self.encode_frames(x.view(-1, rows * columns, x.shape[-1]), rows, columns).flatten(0, 1)
+            return self.encode_frames(x.view(-1, rows * columns, x.shape[-1]), rows, columns, weights).flatten(0, 1)
         pieces = x.split([t * h * w for t, h, w in grids])
         features: list[Tensor] = [x] * len(grids)
         for size in sorted({grid[1:] for grid in grids}):
             members = [i for i, grid in enumerate(grids) if grid[1:] == size]
             frames = torch.cat([pieces[i] for i in members]).view(-1, size[0] * size[1], x.shape[-1])
-            encoded = self.encode_frames(frames, *size).split([grids[i][0] for i in members])
+            encoded = self.encode_frames(frames, *size, weights).split([grids[i][0] for i in members])
             for i, tokens in zip(members, encoded):
                 features[i] = tokens.flatten(0, 1)
         return torch.cat(features)

@@ -22,7 +22,7 @@ from wall_oss_ros.model import WallOSSConfig
 from wall_oss_ros.model.checkpoint import read_config
 from wall_oss_ros.model.weights import read_headers
 from wall_oss_ros.policy import remembered
-from wall_oss_ros.policy.machine import cores, processor, waiting
+from wall_oss_ros.policy.machine import cores, free_memory, processor, waiting
 from wall_oss_ros.policy.race import MARGIN, Race, Runner, decide
 from wall_oss_ros.policy.remembered import LONGEST, Entry
 from wall_oss_ros.policy.sample_layers import PARTS, SampleLayers, block_weights, language_weights
@@ -92,7 +92,7 @@ def choose(
     now, free = threads or torch.get_num_threads(), threads is None and "OMP_NUM_THREADS" not in os.environ
     asked = question(config, dtype, now, free)
     entry = remembered.recall(asked, disturbed)
-    if entry is not None and (found := _from_entry(entry, dtype, now, free)):
+    if entry is not None and (found := _from_entry(entry, dtype, now, free, entry.whole and _roomy(config))):
         return Choice(found.way, found.threads, f"{entry.why} (measured before)")
     if disturbed and numbers_in_layers(config) < SMALL and has_waited():
         return Choice(usual, threads, "the usual; the machine is too busy to measure for a small network")
@@ -105,7 +105,7 @@ def choose(
         why, chosen = f"the usual; {chosen} seemed {why}", Runner(usual, now)
     until = time.time() + remembered.A_DAY if busy else None
     way: dict[str, object] = {"weights": SHORT[chosen.way.weights], "steps": SHORT[chosen.way.steps]}
-    way |= {"widen": chosen.way.widen, "packed": chosen.way.packed}
+    way |= {"widen": chosen.way.widen, "packed": chosen.way.packed, "whole": chosen.way.whole}
     kept = remembered.remember(
         Entry.model_validate({"asked": asked, **way, "threads": chosen.threads, "why": why[:LONGEST], "until": until})
     )
@@ -143,8 +143,8 @@ def measured(
         What to take, how many times faster than the usual it was, why in words, and whether the machine was busy.
     """
     waited, start = waiting(), time.monotonic()
-    found, layers = ways(dtype), SampleLayers(config, threads, _clock(threads))
-    for part in PARTS:  # libraries set themselves up
+    found, layers = ways(dtype, _roomy(config)), SampleLayers(config, threads, _clock(threads))
+    for part in PARTS:  # what is set up once for all is nobody's time
         layers.seconds(found[0], threads, part)
     spent = _stopwatch(config, threads)
     ratio = layers.bfloat16_ratio() if dtype != torch.float32 else 1.0
@@ -156,6 +156,12 @@ def measured(
     usual = Runner(found[0], threads)
     gain = race.total(usual) / race.total(chosen)
     return chosen, gain, reason(race, found, usual, chosen, ratio), busy
+
+
+def _roomy(config: WallOSSConfig) -> bool:
+    """Whether a copy of all layers' weights, in bfloat16, takes no more than a quarter of the memory that is free."""
+    free = free_memory()
+    return free is not None and 2 * numbers_in_layers(config) / 2**30 < free / 4
 
 
 def has_waited() -> bool:
@@ -226,9 +232,9 @@ def question(config: WallOSSConfig, dtype: torch.dtype | None, threads: int, fre
     }
 
 
-def _from_entry(entry: Entry, dtype: torch.dtype | None, threads: int, free: bool) -> Runner | None:
+def _from_entry(entry: Entry, dtype: torch.dtype | None, threads: int, free: bool, roomy: bool) -> Runner | None:
     """What the entry says, if this process can do it."""
     types = {name: kind for kind, name in SHORT.items()}
-    way = Way(types[entry.weights], types[entry.steps], entry.widen, entry.packed)
+    way = Way(types[entry.weights], types[entry.steps], entry.widen, entry.packed, entry.whole)
     fits = 1 <= entry.threads <= threads if free else entry.threads == threads
-    return Runner(way, entry.threads) if fits and way in ways(dtype) else None
+    return Runner(way, entry.threads) if fits and way in ways(dtype, roomy) else None

@@ -60,7 +60,9 @@ class Engine:
         self.way: Way = way or (usual_way(model.dtype, model.device) if twin is None else twin.way)
         with torch.inference_mode():
             compiler, shared = torch.compile if gpu else None, None if twin is None else twin.runtime
-            self.runtime: Runtime = Runtime(model, capacity, self.way.steps, compiler, shared, self.way.packed)
+            self.runtime: Runtime = Runtime(
+                model, capacity, self.way.steps, compiler, shared, self.way.packed, self.way.whole
+            )
         self.graphs = GraphCache(CudaCapture() if gpu else None)
         self._layout: tuple[list[int], list[list[int]]] | None = None  # ids and grids of the prefix
         self._places: list[slice] = []  # of each view's tokens

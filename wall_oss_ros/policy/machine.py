@@ -54,3 +54,12 @@ def waiting() -> float | None:
         except (OSError, ValueError, IndexError):
             return None
     return 1e-9 * total
+
+
+def free_memory() -> float | None:
+    """GiB that programs may still take; None where the system does not say."""
+    try:
+        found = re.search(r"^MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    except OSError:
+        return None
+    return int(found[1]) / 2**20 if found else None

@@ -26,7 +26,7 @@ A_DAY = 86400.0
 """Seconds for which something is kept that was measured on a busy machine."""
 Type = Literal["float32", "bfloat16"]
 MOST_BYTES, MOST_ENTRIES, LONGEST = 1 << 20, 50, 1000
-_VERSION = 1
+_VERSION = 2
 
 
 class Entry(BaseModel):
@@ -34,7 +34,7 @@ class Entry(BaseModel):
 
     Attributes:
         asked: on what machine and for what network, in full; the file's keys are digests of it.
-        weights, steps, widen, packed: see :class:`~wall_oss_ros.policy.ways.Way`.
+        weights, steps, widen, packed, whole: see :class:`~wall_oss_ros.policy.ways.Way`.
         threads: of torch.
         why: in words.
         until: s since 1970, for what was measured on a busy machine; None where it was quiet.
@@ -47,6 +47,7 @@ class Entry(BaseModel):
     steps: Type
     widen: bool
     packed: bool
+    whole: bool
     threads: Annotated[int, Field(ge=1, le=4096)]
     until: Annotated[float, Field(allow_inf_nan=False)] | None = None
     why: Annotated[str, Field(min_length=1, max_length=LONGEST, pattern=r"^[^\x00-\x1f\x7f]*$")]

@@ -30,7 +30,7 @@ class Runtime:
     Attributes:
         capacity: tokens that fit.
         embeds: (1, capacity, H) tokens before the first layer.
-        cos, sin: (1, capacity, 1, D/2) their rotations.
+        cos, sin: (1, capacity, 1, D) their rotations.
         cache: their keys and values.
         at: (1,) int64, the place of a token or of the first action, where the work itself must not depend on it.
         actions: (1, horizon, A) float32, integrated in place by :meth:`step`.
@@ -46,6 +46,7 @@ class Runtime:
         compiler=None,
         twin: Runtime | None = None,
         pack: bool = True,
+        whole: bool = False,
     ):
         """
         Args:
@@ -53,22 +54,23 @@ class Runtime:
             dtype: in which to compute attention and the action expert.
             compiler: applied to the function of one layer, such as torch.compile; None leaves it.
             twin: one on the same model, whose copies of weights are used instead of further ones.
-            pack: see :class:`~wall_oss_ros.policy.linear.PackedKernels`.
+            pack, whole: see :class:`~wall_oss_ros.policy.linear.PackedKernels`.
         """
         config = self._config = model.config
         self.dtype, self.device = dtype, model.device
         self._model, decoder = model, model.model
         horizon, flow = config.action_horizon, model.action_preprocessor
         if twin is None:
-            kernels = PackedKernels(horizon, dtype, pack)
+            kernels = PackedKernels(horizon, dtype, pack, whole)
             self._layers = [[layer.weights(kind, kernels) for layer in decoder.layers] for kind in (LANGUAGE, ACTION)]
             self._norms = [kernels.norm(decoder.final_norm(kind)) for kind in (LANGUAGE, ACTION)]
             self.flow = FoldedActions(flow, kernels.linear([flow.w3], "flow", ACTION), dtype)
             self._layer = decoder_layer if compiler is None else compiler(decoder_layer)
             self._still = StillEmbed(model.visual.patch_embed)
+            self._blocks = [block.weights(kernels) for block in model.visual.blocks]
         else:
             self._layers, self._norms, self.flow, self._layer = twin._layers, twin._norms, twin.flow, twin._layer
-            self._still = twin._still
+            self._still, self._blocks = twin._still, twin._blocks
         self._allocate(capacity)
         self.at = torch.zeros(1, dtype=torch.int64, device=self.device)
         self.actions = torch.zeros(1, horizon, config.action_dim, device=self.device)
@@ -79,7 +81,7 @@ class Runtime:
         config, options = self._config, {"device": self.device, "dtype": self.dtype}
         self.capacity = capacity
         self.embeds = torch.zeros(1, capacity, config.hidden_size, **options)
-        self.cos = torch.zeros(1, capacity, 1, config.head_dim // 2, **options)
+        self.cos = torch.zeros(1, capacity, 1, config.head_dim, **options)
         self.sin = torch.zeros_like(self.cos)
         self.cache = self._model.new_cache(1, capacity, self.dtype)
 
@@ -108,7 +110,7 @@ class Runtime:
         Returns:
             (merged cells of all, H).
         """
-        return self._model.visual.encode(self._still(patches).to(self._model.dtype), grids)
+        return self._model.visual.encode(self._still(patches).to(self._model.dtype), grids, self._blocks)
 
     def prefill(self, start: int, stop: int, hidden: bool, padded: bool = False) -> Tensor | None:
         """Runs words and images from ``start`` to ``stop`` behind those before them.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from wall_oss_ros.policy.linear import can_pack
+from wall_oss_ros.policy.linear import can_pack, multiplies_bfloat16
 
 SHORT = {torch.float32: "float32", torch.bfloat16: "bfloat16", torch.float16: "float16", torch.float64: "float64"}
 
@@ -22,18 +22,20 @@ class Way:
         widen: bfloat16 products of images and words are computed in float32; see
             :class:`~wall_oss_ros.policy.linear.CastMatmuls`.
         packed: attention's and the action expert's weights lie in oneDNN's order.
+        whole: the other ones' as well, of the vision tower and of words and images: their memory is taken twice.
     """
 
     weights: torch.dtype
     steps: torch.dtype
     widen: bool = False
     packed: bool = False
+    whole: bool = False
 
     def __str__(self) -> str:
         kept = f"{SHORT[self.weights]} widened to float32" if self.widen else SHORT[self.weights]
         if self.steps != self.weights and not self.widen:
             kept += f" with {SHORT[self.steps]} steps"
-        return kept + (", packed" if self.packed else ", plain" if self.steps == torch.float32 else "")
+        return kept + (", all packed" if self.whole else ", packed" if self.packed else ", plain")
 
 
 def float32_way() -> Way:
@@ -48,29 +50,27 @@ def usual_way(weights: torch.dtype, device: torch.device) -> Way:
     """
     if device.type != "cpu":
         return Way(weights, weights)
-    if weights == torch.bfloat16 and not _multiplies_bfloat16():
+    if weights == torch.bfloat16 and not multiplies_bfloat16():
         return Way(weights, torch.float32, widen=True, packed=can_pack())
     return float32_way() if weights == torch.float32 else Way(weights, weights)
 
 
-def ways(weights: torch.dtype | None) -> list[Way]:
-    """All that a processor has for weights of this type, or where their type is free; the usual one first."""
+def ways(weights: torch.dtype | None, roomy: bool = True) -> list[Way]:
+    """All that a processor has for weights of this type, or where their type is free; the usual one first.
+
+    Args:
+        roomy: whether there is memory for all weights twice.
+    """
     cpu, low = torch.device("cpu"), torch.bfloat16
     packing = [True, False] if can_pack() else [False]
+
     full = [Way(torch.float32, torch.float32, packed=packed) for packed in packing]
+    native = [Way(low, low)] + ([Way(low, low, packed=True, whole=roomy)] if can_pack(low) else [])
     mixed = [Way(low, torch.float32, packed=packed) for packed in packing]
     wide = [Way(low, torch.float32, True, packed) for packed in packing]
     if weights is None:
-        found = [*full, Way(low, low), *mixed]
+        found = [*full, *native, *mixed]
     else:
-        found = full if weights == torch.float32 else [Way(low, low), *mixed, *wide]
+        found = full if weights == torch.float32 else [*native, *mixed, *wide]
     usual = float32_way() if weights is None else usual_way(weights, cpu)
     return [usual, *(way for way in found if way != usual)]
-
-
-def _multiplies_bfloat16() -> bool:
-    """Whether oneDNN has bfloat16 products for this processor. The operator is torch's own, but not documented."""
-    try:
-        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    except (AttributeError, RuntimeError):
-        return False

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from wall_oss_ros.commands.benching.catalogue import Benchmark
 from wall_oss_ros.commands.benching.report import Outcome
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.json_files import read_json
+from wall_oss_ros.policy.machine import free_memory
 from wall_oss_ros.robots.checked import checked, explain
 
 GRACE = 10.0  # s that a benchmark and what it has started get to end in
@@ -92,12 +92,3 @@ def _last_line(log: Path) -> str:
     """Of what it said: mostly the error."""
     lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     return "".join(c for c in lines[-1] if c.isprintable())[:300] if lines else "it said nothing"
-
-
-def free_memory() -> float | None:
-    """GiB that programs may still take; None where the system does not say."""
-    try:
-        found = re.search(r"^MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
-    except OSError:
-        return None
-    return int(found[1]) / 2**20 if found else None
