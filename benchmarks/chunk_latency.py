@@ -3,8 +3,9 @@
 """Time of one action chunk, with the same weights sampled in two ways in one run, and what it must cost at the least.
 
 `public way`: images once, then images, words and actions through the decoder at every denoising step, with attention
-written out. `engine`: this project's (policy/engine.py). Both compute in the same type. Runs alternate, so that a busy
-machine slows both. New pictures come in all views for every chunk, except in the rows that say otherwise. With
+written out. `engine`: this project's (policy/engine.py). On a processor the public way computes in float32 and the
+engine in the type that a policy takes there, unless --dtype names one for both. Runs alternate, so that a busy machine
+slows both. New pictures come in all views for every chunk, except in the rows that say otherwise. With
 --pictures both ways begin at the cameras, with resizing and cutting into patches. The engine computes as a policy does
 on this machine (policy/choices.py).
 
@@ -44,7 +45,7 @@ from torch.overrides import TorchFunctionMode
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.model import WallOSS
-from wall_oss_ros.policy.choices import choose
+from wall_oss_ros.policy.choices import Choice, choose
 from wall_oss_ros.policy.engine import Engine
 from wall_oss_ros.policy.linear import CastMatmuls
 from wall_oss_ros.policy.processor import Prefix
@@ -128,8 +129,9 @@ def engine_of(model: WallOSS, way: Way, mode: str) -> Engine:
 class Prompt:
     """An acting prompt with random pictures and words, sampled either way."""
 
-    def __init__(self, model: WallOSS, options: argparse.Namespace, clock: Clock):
-        config, self.model, self.clock = model.config, model, clock
+    def __init__(self, public: WallOSS, model: WallOSS, choice: Choice, options: argparse.Namespace, clock: Clock):
+        """Args: public: what the public way runs on; model: what the engine does; choice: how."""
+        config, self.public, self.model, self.clock = model.config, public, model, clock
         vision = config.vision
         side = options.pixels // vision.patch_size
         begin, end = config.vision_start_token_id, config.vision_end_token_id
@@ -149,8 +151,8 @@ class Prompt:
         self.noise = torch.randn(config.action_horizon, config.action_dim, generator=self.random)
         kind = Cameras if options.pictures else RandomPatches
         self.cameras = kind(len(config.views), options.pixels, vision, model.device)
-        self.choice = choose(config, model.device, model.dtype, options.threads)
-        self.engine = engine_of(model, self.choice.way, options.mode)
+        self.choice = choice
+        self.engine = engine_of(model, choice.way, options.mode)
         run = self.engine.graphs.run
 
         def timed(key, work):  # each stage, where the engine starts its work
@@ -186,7 +188,7 @@ class Prompt:
         return actions
 
     def publicly(self, steps: int) -> torch.Tensor:
-        model, config = self.model, self.model.config
+        model, config = self.public, self.model.config
         actions = torch.full((1, config.action_horizon), config.action_token_id)
         batch = {
             "input_ids": torch.cat((self.ids, torch.tensor([self.suffix]), actions), dim=1),
@@ -202,7 +204,7 @@ class Prompt:
         model.model.forward = self.clock.timed("public step", model.model.forward)
         try:
             with ExitStack() as modes:
-                if self.engine.way.widen:
+                if self.engine.way.widen and model.dtype == torch.bfloat16:
                     modes.enter_context(CastMatmuls(widen=True))
                 modes.enter_context(WrittenOutAttention())
                 return model.sample_actions(batch, noise, steps, use_cache=False)[0].cpu()
@@ -244,17 +246,19 @@ def costs(prompt: Prompt, options: argparse.Namespace, results: dict) -> None:
     model, setting = prompt.model, prompt.setting
     config, runtime = model.config, prompt.engine.runtime
     kept, stepped = model.lm_head.weight.element_size(), runtime.embeds.element_size()
-    peaks = measure_peaks(model.device, runtime.dtype)
+    whole, peaks = prompt.public.lm_head.weight.element_size(), measure_peaks(model.device, runtime.dtype)
+    public = peaks if prompt.public.dtype == runtime.dtype else measure_peaks(model.device, prompt.public.dtype)
     results["peaks"] = {"gflops": peaks.operations / 1e9, "gigabytes_per_s": peaks.bytes / 1e9}
+    results["public_peaks"] = {"gflops": public.operations / 1e9, "gigabytes_per_s": public.bytes / 1e9}
     counted = {
         "vision": (vision_cost(config, setting, kept, still=True), 1),
         "prefill": (prefill_cost(config, setting, kept), 1),
         "step": (step_cost(config, setting, stepped), setting.steps),
-        "public vision": (vision_cost(config, setting, kept), 1),
-        "public step": (whole_step_cost(config, setting, kept), setting.steps),
+        "public vision": (vision_cost(config, setting, whole), 1),
+        "public step": (whole_step_cost(config, setting, whole), setting.steps),
     }
     for name, (cost, times) in counted.items():
-        floor = 1e3 * cost.floor(peaks)
+        floor = 1e3 * cost.floor(public if name.startswith("public") else peaks)
         stage = results["stages"][name]
         stage |= {"times": times, "gigaoperations": cost.operations / 1e9, "megabytes": cost.bytes / 1e6}
         stage |= {"floor_ms": floor, "over_floor": stage["median_ms"] / floor}
@@ -331,12 +335,25 @@ def show(results: dict) -> None:
         )
 
 
+def load(options: argparse.Namespace, device: torch.device, dtype: torch.dtype) -> WallOSS:
+    """The model in a type, for the pictures and chunks that are asked for; random weights are the same in each."""
+    torch.manual_seed(0)
+    model = load_model(options.size, options.checkpoint, device, dtype)
+    model.config.views, model.config.image_size = VIEWS[: options.views], options.pixels
+    model.config.action_horizon = options.horizon
+    return model
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", choices=["shipped", "middle", "released"], default="shipped")
     parser.add_argument("--checkpoint", type=Path, help="a checkpoint's folder, instead of --size")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--dtype", choices=["float32", "bfloat16"], help="bfloat16 for --size released and on a GPU")
+    parser.add_argument(
+        "--dtype",
+        choices=["float32", "bfloat16"],
+        help="of both ways; bfloat16 for --size released and on a GPU, else float32 and what the policy takes",
+    )
     parser.add_argument("--mode", choices=MODES, default="graphs", help="of a GPU (default: %(default)s)")
     parser.add_argument("--views", type=int, default=3, choices=range(1, 1 + len(VIEWS)), metavar=f"1-{len(VIEWS)}")
     parser.add_argument("--pixels", type=int, default=252, help="a side of the square views, a multiple of 28")
@@ -356,21 +373,26 @@ def main() -> int:
     torch.set_num_threads(options.threads)
     device = torch.device(options.device)
     wide = options.size == "released" or device.type == "cuda"
-    dtype = getattr(torch, options.dtype or ("bfloat16" if wide else "float32"))
+    told = options.dtype or ("bfloat16" if wide else None)
     try:
-        model = load_model(options.size, options.checkpoint, device, dtype)
+        public = load(options, device, getattr(torch, told or "float32"))
+        choice = choose(public.config, device, told and public.dtype, options.threads)
+        dtype = choice.way.weights
+        model = public if dtype == public.dtype else load(options, device, dtype)
     except WallOSSError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    model.config.views, model.config.image_size = VIEWS[: options.views], options.pixels
-    model.config.action_horizon = options.horizon
-    prompt = Prompt(model, options, Clock(device))
+    prompt = Prompt(public, model, choice, options, Clock(device))
     results = measure(prompt, options)
     costs(prompt, options, results)
     gpu = device.type == "cuda"
     peak = torch.cuda.max_memory_allocated() if gpu else 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     setting, parameters = prompt.setting, sum(parameter.numel() for parameter in model.parameters())
-    computed = "computed in float32" if prompt.engine.runtime.dtype != dtype else ""
+    low = str(dtype).removeprefix("torch.")
+    if prompt.engine.runtime.dtype != dtype:
+        low += " computed in float32" if choice.way.widen else " with float32 steps"
+    if public.dtype != dtype:
+        low += f" against {str(public.dtype).removeprefix('torch.')}"
     results |= {
         "memory_gib": peak / 2**30,
         "parameters": parameters,
@@ -383,9 +405,9 @@ def main() -> int:
         "dtype": str(dtype).removeprefix("torch."),
         "title": f"One chunk: {parameters / 1e6:,.0f} M parameters, {setting.views} views of {setting.pixels} px, "
         f"{setting.prefix + setting.suffix} tokens, horizon {setting.horizon}, {setting.steps} steps, "
-        f"{options.device}, {options.threads} threads, {str(dtype).removeprefix('torch.')} {computed}".strip(),
+        f"{options.device}, {options.threads} threads, {low}",
     }
-    if dtype == torch.bfloat16 and not gpu and not prompt.engine.way.widen:
+    if dtype == torch.bfloat16 and not gpu and not choice.way.widen:
         results["title"] += ", native"
     show(results)
     print(f"Engine: {prompt.choice}")

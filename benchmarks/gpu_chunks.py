@@ -26,6 +26,8 @@ from chunk_costs import Peaks, measure_peaks, prefill_cost, step_cost, vision_co
 from chunk_latency import MODES, Clock, Prompt
 from chunk_models import VIEWS, load_model
 
+from wall_oss_ros.policy.choices import choose
+
 WORDS = 64
 """Tokens behind the prefix that graphs are recorded for: as many as an acting prompt has, and more."""
 STAGES = ("vision", "prefill", "step")
@@ -112,7 +114,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if gpu:
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
-        prompt = Prompt(model, options, Clock(device))
+        choice = choose(model.config, device, model.dtype, options.threads)
+        prompt = Prompt(model, model, choice, options, Clock(device))
         end = time.perf_counter() + options.seconds / len(settings)
         found = {"mode": mode, "views": views, **measure(prompt, options.runs, options.steps, end)}
         floors(prompt, peaks, found)
