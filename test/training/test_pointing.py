@@ -128,12 +128,15 @@ def test_a_recipe_teaches_the_tower_what_its_questions_point_to(tmp_path, monkey
     made = recipe(folder, datasets=[ONE | {"weight": 1.0}], questions=[asked], vision=vision)
     sources = open_sources(made, SIDE)
     before = prepare(made.model_copy(update={"vision": None}), sources, folder / "blind").model
-    model = prepare(made, sources, folder / "run").model
+    first = prepare(made, sources, folder / "run")
+    model, spent = first.model, first.trainer.seconds
     found = capsys.readouterr().out
     assert float(found.split("cells found")[1].split()[0]) > 0.5  # of four cells, over all steps
     name = "patch_embed.proj.weight"
     assert not torch.equal(dict(before.visual.named_parameters())[name], dict(model.visual.named_parameters())[name])
-    again = prepare(made, sources, folder / "run").model
+    later = prepare(made, sources, folder / "run")
+    again = later.model
+    assert later.trainer.seconds == pytest.approx(spent, abs=0.1) and spent > 0, "it counts as training, once"
     assert torch.equal(dict(again.visual.named_parameters())[name], dict(model.visual.named_parameters())[name])
     assert "cells found" not in capsys.readouterr().out
     said = dry_run.run(made, sources, folder / "shown")

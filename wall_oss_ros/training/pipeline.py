@@ -154,7 +154,7 @@ def prepare(
         compile_layers(model)
     batches: Batches | MixedBatches
     with nullcontext() if processes is None else processes.in_turn():
-        pretrain_vision(model, data, recipe, run)
+        before = pretrain_vision(model, data, recipe, run)
     if isinstance(data, Mixture):
         batches = MixedBatches(data, tokenizer, model, recipe.seed, words, recipe.augments)
         if words is not None:
@@ -164,10 +164,14 @@ def prepare(
         if words is not None:
             require_sayable([batches], model)
     if processes is None:
-        return Prepared(model, tokenizer, Trainer(model, batches, recipe, run, resume, only))
-    from wall_oss_ros.training.sharded import ShardedTrainer  # PyTorch's distributed parts, for this case alone
+        trainer = Trainer(model, batches, recipe, run, resume, only)
+    else:
+        from wall_oss_ros.training.sharded import ShardedTrainer  # PyTorch's distributed parts, for this case alone
 
-    return Prepared(model, tokenizer, ShardedTrainer(processes, model, batches, recipe, run, resume, only))
+        trainer = ShardedTrainer(processes, model, batches, recipe, run, resume, only)
+    if not resume:
+        trainer.seconds += before
+    return Prepared(model, tokenizer, trainer)
 
 
 def train(

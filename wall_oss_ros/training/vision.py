@@ -9,11 +9,13 @@ know it: a simulator's, or questions that are answered by a point (``pointing.py
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
 import torch
 from rich.progress import track
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional as F
@@ -80,18 +82,23 @@ class Heads(nn.Module):
         return float((presence.argmax(2) == best)[there].float().mean())
 
 
-def pretrain_vision(model: WallOSS, data: Dataset | Mixture, recipe: Recipe, folder: Path) -> None:
+def pretrain_vision(model: WallOSS, data: Dataset | Mixture, recipe: Recipe, folder: Path) -> float:
     """Trains ``model.visual`` by ``recipe.vision``; takes the result from ``folder`` if it is there already.
+
+    Returns:
+        What it took, s, now or when it was done.
 
     Raises:
         WallOSSError: the data do not tell what is where.
     """
     settings, file = recipe.vision, Path(folder) / "vision.safetensors"
     if settings is None:
-        return
+        return 0.0
     if file.exists():
         model.visual.load_state_dict(load_file(file))
-        return
+        with safe_open(file, "pt") as opened:
+            return float((opened.metadata() or {}).get("seconds", 0.0))
+    began = time.monotonic()
     places: KnowsPlaces = OfQuestions(data, recipe.augments) if isinstance(data, Mixture) else OfScenes(data)
     vision = model.config.vision
     views, size = places.draw(np.random.default_rng(0), 1).images.shape[1:3]
@@ -126,4 +133,7 @@ def pretrain_vision(model: WallOSS, data: Dataset | Mixture, recipe: Recipe, fol
                 f"vision step {step + 1}: loss {loss.item():.3f}, cells found {np.mean(recalls[-50:]):.3f}", flush=True
             )
     file.parent.mkdir(parents=True, exist_ok=True)
-    save_file({k: v.detach().contiguous() for k, v in model.visual.state_dict().items()}, file)
+    spent = time.monotonic() - began
+    weights = {k: v.detach().contiguous() for k, v in model.visual.state_dict().items()}
+    save_file(weights, file, metadata={"seconds": f"{spent:.1f}"})
+    return spent
