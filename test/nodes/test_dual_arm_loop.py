@@ -22,6 +22,7 @@ from wall_oss_ros.robots.rotations import matrix_from_quaternion
 from wall_oss_ros.sim.lifting import expert
 from wall_oss_ros.sim.lifting.language import SIDES, lift_text, take_text
 from wall_oss_ros.sim.lifting.scene import GRIP, SIDE
+from wall_oss_ros.sim.lifting.state import LiftState
 from wall_oss_ros.sim.registry import task_of
 
 import rclpy
@@ -50,7 +51,7 @@ class Expert(FakePolicy):
         self.truth, self.layout = None, Layout(PROFILE)
         self.dof_mask = self.layout.mask & ~self.layout.optional
 
-    def state(self, obs) -> expert.LiftState:
+    def state(self, obs) -> LiftState:
         poses = [arm.unpack(obs.state) for arm in self.layout.arms]
         tcps = [tuple(pose[0].tolist()) for pose in poses]
         trays, walls, gripped = self.truth["wide_trays"], [], []
@@ -61,7 +62,7 @@ class Expert(FakePolicy):
             # What is held moves with the hand, and the truth comes a few times a second.
             walls.append([tcp if one else side for tcp, one, side in zip(tcps, held, sides)])
             gripped.append(held)
-        return expert.LiftState(
+        return LiftState(
             tcps=tcps, rotations=[tuple(obs.state[arm.rotation].tolist()) for arm in self.layout.arms],
             openings=[pose[2] for pose in poses], walls=walls, gripped=gripped, colours=tuple(trays),
         )  # fmt: skip

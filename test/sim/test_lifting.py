@@ -16,23 +16,28 @@ from wall_oss_ros.sim.lifting.expert import (
     LIFT,
     LOWER,
     OPEN,
-    REST,
     TAKE,
     TOP,
-    LiftState,
     active_subtask,
     rollout,
     target,
 )
+from wall_oss_ros.sim.lifting.goals import BRING, LET_GO, STEPS, TAKE_BAR, give, lay, lift
 from wall_oss_ros.sim.lifting.language import LEFT, LIFT_FRAME, RAISED, RIGHT
 from wall_oss_ros.sim.lifting.scene import (
+    BAR_SIZE,
+    BAR_X,
+    BAR_Y,
     DEPTH,
+    HOLDS,
+    MIDDLE,
     SIDE,
     TABLE,
     THICKNESS,
     WIDTH,
     LiftingSpec,
 )
+from wall_oss_ros.sim.lifting.state import BAR, REST, RESTS, LiftState
 from wall_oss_ros.sim.reaching import SPEED
 
 PLAN = [(TAKE, "red"), (LIFT, "red")]
@@ -137,7 +142,7 @@ def _imagine(state, plan, steps=150):
         index = active_subtask(plan, state)
         if index == len(plan):
             break
-        expert._advance(state, *target(state, plan[index]), 0.1)
+        state.advance(*target(state, plan[index]), 0.1)
     return state
 
 
@@ -202,7 +207,7 @@ def test_the_lower_hand_is_faster_and_both_stop_at_the_top():
     assert right[2] > left[2] > 0
     end = _holding(REST + 0.02, REST)
     for _ in range(60):
-        expert._advance(end, *target(end, (LIFT, "red")), 0.1)
+        end.advance(*target(end, (LIFT, "red")), 0.1)
     assert end.raised(0) == pytest.approx(TOP, abs=0.005) and end.tilt(0) < 0.01
 
 
@@ -211,7 +216,7 @@ def test_both_hands_lower_a_tray_level_let_go_on_the_table_and_rise():
     assert left[2] < right[2] < 0 and openings == [CLOSED] * 2, "the higher hand sinks faster"
     state, levels = _holding(REST + TOP, REST + TOP), []
     for _ in range(40):
-        expert._advance(state, *target(state, (LOWER, "red")), 0.1)
+        state.advance(*target(state, (LOWER, "red")), 0.1)
         if any(state.gripped[0]):
             levels.append(abs(state.walls[0][RIGHT][2] - state.walls[0][LEFT][2]))
         else:
@@ -251,11 +256,21 @@ heights = st.floats(0.0, 0.2)
 
 
 @st.composite
-def any_state(draw):
-    """Hands and trays anywhere, held or not; nothing but what is held is off the table."""
+def any_state(draw, bar=False):
+    """Hands, trays and perhaps a bar anywhere, held or not; nothing but what is held is off the table."""
     walls, gripped = [_walls(0.29), _walls(0.455)], [[False, False], [False, False]]
+    if bar:
+        holding, y = draw(st.sampled_from([(), (), (RIGHT,), (LEFT,), (RIGHT, LEFT)])), draw(st.floats(-0.3, 0.3))
+        z = RESTS[BAR] + (draw(st.floats(0.0, 0.15)) if holding else 0.0)
+        y = y if len(holding) < 2 else 0.1 * y
+        walls.append([(BAR_X + along, y, z) for along in HOLDS])
+        gripped.append([arm in holding for arm in (RIGHT, LEFT)])
     tcps, openings = [], []
     for arm, sign in ((RIGHT, -1), (LEFT, 1)):
+        if bar and gripped[BAR][arm]:
+            tcps.append(walls[BAR][arm])
+            openings.append(BAR_SIZE[1])
+            continue
         tray = draw(st.sampled_from([None, None, 0, 1]))
         if tray is None:
             x, y, z = draw(st.floats(0.24, 0.5)), draw(st.floats(-0.05, 0.35)), draw(st.floats(TABLE + 0.014, -0.2))
@@ -272,11 +287,14 @@ def any_state(draw):
     return LiftState(tcps, turned, openings, walls, gripped, ("red", "blue"))
 
 
-@given(any_state(), st.sampled_from([TAKE, LIFT, LOWER]), st.sampled_from(["red", "blue"]))
-@settings(max_examples=150, deadline=None)
-def test_from_any_state_a_chunk_is_finite_and_within_limits_and_the_state_is_left_alone(state, action, colour):
+SUBTASKS = [*((action, colour) for action in (TAKE, LIFT, LOWER) for colour in ("red", "blue")), *STEPS]
+
+
+@given(st.booleans().flatmap(any_state), st.sampled_from(SUBTASKS))
+@settings(max_examples=200, deadline=None)
+def test_from_any_state_a_chunk_is_finite_and_within_limits_and_the_state_is_left_alone(state, subtask):
     before = state.copy()
-    chunk = rollout(state, (action, colour))
+    chunk = rollout(state, subtask)
     assert np.isfinite(chunk).all() and state == before
     for first in (0, 7):
         steps = np.diff(np.vstack([np.zeros(3), chunk[:, first : first + 3]]), axis=0)
@@ -300,13 +318,59 @@ def test_from_any_state_a_tray_is_lifted_and_put_down_in_the_end(state, colour):
     assert expert.done((LOWER, colour), down) and not any(down.gripped[tray])
 
 
+def _follow(state, goal, steps=200):
+    """The state where a goal is reached, or after so many steps."""
+    state = state.copy()
+    for _ in range(steps):
+        if (subtask := expert.called(goal, state)) is None:
+            break
+        state.advance(*target(state, subtask), 0.1)
+    return state
+
+
+@given(any_state(bar=True), st.sampled_from(["right", "left"]), st.sampled_from(["red", "blue"]))
+@settings(max_examples=80, deadline=None)
+def test_from_any_state_the_bar_is_handed_over_laid_down_and_a_tray_lifted_in_the_end(state, hand, colour):
+    for goal in (give(hand), lay(), lift(colour)):
+        state = _follow(state, goal)
+        assert expert.called(goal, state) is None, goal
+    assert abs(state.walls[BAR][RIGHT][1]) > 0.2 and state.raised(BAR) == pytest.approx(0, abs=1e-6)
+
+
+@given(any_state(bar=True), st.sampled_from(["red", "blue"]))
+@settings(max_examples=60, deadline=None)
+def test_whoever_holds_a_bar_lays_it_down_before_a_tray_is_lifted(state, colour):
+    end = _follow(state, lift(colour))
+    assert expert.called(lift(colour), end) is None
+    assert not any(end.gripped[BAR]) and end.raised(BAR) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_bar_does_not_leave_the_hand_that_has_it_before_the_other_one_has_it_too():
+    walls = [[(BAR_X + along, -BAR_Y, RESTS[BAR]) for along in HOLDS]]
+    state = _state()
+    state.walls, state.gripped = state.walls + walls, [*state.gripped, [False, False]]
+    heights, seen = [], set()
+    for _ in range(120):
+        if (subtask := expert.called(give("left"), state)) is None:
+            break
+        seen.add(subtask)
+        was = any(state.gripped[BAR])
+        state.advance(*target(state, subtask), 0.1)
+        assert any(state.gripped[BAR]) or not was
+        heights.append(state.raised(BAR))
+    assert seen == {(TAKE_BAR, RIGHT), (BRING, 0), (TAKE_BAR, LEFT), (LET_GO, RIGHT)}
+    assert state.gripped[BAR] == [False, True] and heights[-1] == pytest.approx(MIDDLE[1], abs=0.02)
+    away = [a - b for a, b in zip(*state.tcps)]
+    assert abs(away[0]) > 0.1, "the hands hold it side by side"
+
+
 # The environment
 
 
 def test_posed_frames_are_labelled_with_the_truth(environment):
-    held = tilted = aside = 0
+    held = tilted = aside = bars = carried = 0
     taken = 0
-    while taken < 25:
+    while taken < 40:
         if not environment.pose():
             continue
         taken += 1
@@ -315,6 +379,9 @@ def test_posed_frames_are_labelled_with_the_truth(environment):
         assert record.dtype == LIFT_FRAME and np.isfinite(record["chunks"]).all()
         assert np.abs(record["chunks"][..., [0, 1, 2, 7, 8, 9]]).max() < 0.3
         held += record["gripped"].any()
+        bars += record["bar_there"]
+        carried += record["bar_gripped"].any()
+        assert record["bar_there"] or not record["chunks"][6:].any()
         tilted += (record["tilt"] > 0.02).any()
         low = record["tcps"][:, 2] < REST + 0.02
         aside += (low & ~record["gripped"].any(0)).any()
@@ -323,7 +390,7 @@ def test_posed_frames_are_labelled_with_the_truth(environment):
         assert imagined.raised(0) >= RAISED and all(imagined.gripped[0])
         called = environment.simulator.spec.colours[0]
         assert expert.done((LOWER, called), _imagine(state, [(LOWER, called)]))
-    assert held > 5 and tilted > 2 and aside > 3
+    assert held > 5 and tilted > 2 and aside > 3 and bars > 8 and carried > 4
 
 
 def test_a_posed_grip_is_a_real_one(environment):

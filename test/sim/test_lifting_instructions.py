@@ -10,10 +10,10 @@ from wall_oss_ros.sim import evaluate
 from wall_oss_ros.sim.course import Course
 from wall_oss_ros.sim.goals import COLOURS, lasting
 from wall_oss_ros.sim.lifting import instructions
-from wall_oss_ros.sim.lifting.goals import down, lift
+from wall_oss_ros.sim.lifting.goals import BRING, LET_GO, TAKE_BAR, bar_text, down, give, lay, lift
 from wall_oss_ros.sim.lifting.instructions import FORMS, HELD, PHRASING, SENSELESS, STARTING, UNCLEAR, draw, meaning
-from wall_oss_ros.sim.lifting.language import LANGUAGE, LEFT, LIFT_FRAME, RIGHT, walls
-from wall_oss_ros.sim.lifting.scene import TABLE
+from wall_oss_ros.sim.lifting.language import LANGUAGE, LEFT, LIFT_FRAME, RIGHT, bar_holds, subtask_texts, walls
+from wall_oss_ros.sim.lifting.scene import BAR_SIZE, BAR_X, BAR_Y, MIDDLE, TABLE
 from wall_oss_ros.sim.lifting.seen import Seen
 from wall_oss_ros.sim.registry import task_of
 
@@ -36,6 +36,17 @@ def frame(held="", hands=(RIGHT, LEFT), raised=0.0, tilt=0.0, at="") -> np.void:
         if colour in (held, at):
             record["tcps"] = walls(record, index)
     record["tray_pixels"][0] = [[60.7, 70.2], [62, 40]]
+    return record
+
+
+def bar_frame(y=-BAR_Y, height=0.0, holding=(), near=()) -> np.void:
+    """The same with the bar, in these hands; hands that are near it are open around it."""
+    record = frame()
+    record["bar_there"], record["bar"] = True, (BAR_X, y, TABLE + BAR_SIZE[2] / 2 + height, 0.0)
+    record["bar_pixels"] = [[50.5, 60], [np.nan] * 2, [70, 80]]
+    for arm in (*holding, *near):
+        record["tcps"][arm] = bar_holds(record)[arm]
+    record["bar_gripped"][list(holding)] = True
     return record
 
 
@@ -89,6 +100,13 @@ def test_no_phrase_of_evaluation_is_one_of_training_and_none_means_two_things():
             NOTHING,
             [lift("red"), down("red"), lift("blue"), down("blue")],
         ),
+        ("hand the bar to the left hand", None, [give("left")]),
+        ("pass the bar to the right hand and lay it on the table", NOTHING, [give("right"), lay()]),
+        (
+            "hand the bar to the left hand, lay it down, then lift the red tray",
+            None,
+            [give("left"), lay(), lift("red")],
+        ),
     ],
 )
 def test_what_words_mean(text, seen, goals):
@@ -107,6 +125,8 @@ def test_what_words_mean(text, seen, goals):
         ("put it down", BOTH_HELD),
         ("lift the red tray, put it down, then lift the red tray", NOTHING),
         ("lift the green tray, put it down, then lift the other tray", NOTHING),
+        ("hand the bar to the left hand", Seen(("red", "blue"), bar=False)),
+        ("hand the bar to the red hand", NOTHING),
         *((text.format(c="red", d="blue", h="left"), RED_HELD) for text in (*UNCLEAR, *SENSELESS)),
     ],
 )
@@ -205,6 +225,88 @@ def test_progress_is_asked_about_one_phase_at_a_time():
     assert told[f"{TAKE_RED}, {LIFT_RED}"] == LIFT_RED and told[LOWER_RED] == LOWER_RED
 
 
+# The bar
+
+
+TAKE_RIGHT, TAKE_LEFT = bar_text((TAKE_BAR, RIGHT)), bar_text((TAKE_BAR, LEFT))
+BRING_IT, LET_GO_RIGHT = bar_text((BRING, 0)), bar_text((LET_GO, RIGHT))
+UP_THERE = {"y": MIDDLE[0], "height": MIDDLE[1]}
+
+
+@pytest.mark.parametrize(
+    ("shown", "called"),
+    [
+        (bar_frame(), TAKE_RIGHT),
+        (bar_frame(y=BAR_Y), TAKE_LEFT),  # the other hand does not reach it
+        (bar_frame(holding=[RIGHT]), BRING_IT),
+        (bar_frame(y=-0.1, height=0.13, holding=[RIGHT]), BRING_IT),
+        (bar_frame(y=0.0, height=0.05, holding=[RIGHT]), BRING_IT),
+        (bar_frame(**UP_THERE, holding=[RIGHT]), TAKE_LEFT),
+        (bar_frame(**UP_THERE, holding=[RIGHT, LEFT]), LET_GO_RIGHT),
+        (bar_frame(**UP_THERE, holding=[LEFT], near=[RIGHT]), LET_GO_RIGHT),
+        (bar_frame(**UP_THERE, holding=[LEFT]), prompts.DONE),
+        (bar_frame(y=BAR_Y, holding=[LEFT]), prompts.DONE),
+        (bar_frame(y=0.0), TAKE_RIGHT),  # it fell
+        (frame(), "there is no bar"),
+    ],
+)
+def test_what_handing_the_bar_over_calls_for(shown, called):
+    assert LANGUAGE.active_subtask(shown, [give("left")]) == called
+
+
+@pytest.mark.parametrize(
+    ("shown", "is_down"),
+    [
+        (bar_frame(), True),
+        (bar_frame(near=[RIGHT]), False),
+        (bar_frame(holding=[RIGHT]), False),
+        (bar_frame(**UP_THERE, holding=[LEFT, RIGHT]), False),
+    ],
+)
+def test_the_bar_is_laid_down_when_it_is_let_go_and_the_hands_are_clear(shown, is_down):
+    assert (LANGUAGE.active_subtask(shown, [lay()]) == prompts.DONE) is is_down is LANGUAGE.reached(shown, [lay()])
+
+
+def test_hand_it_over_lay_it_down_and_lift_a_tray():
+    goals = [give("left"), lay(), lift("red")]
+    assert LANGUAGE.phases(goals) == [goals[:1], goals[1:]]
+    assert LANGUAGE.plan_text(bar_frame(), goals).splitlines() == [
+        TAKE_RIGHT, BRING_IT, TAKE_LEFT, LET_GO_RIGHT, "then lay the bar down", TAKE_RED, LIFT_RED,
+    ]  # fmt: skip
+    course = Course(LANGUAGE, goals)
+    shown = [bar_frame(), bar_frame(**UP_THERE, holding=[LEFT]), bar_frame(y=BAR_Y, near=[LEFT]), bar_frame(y=BAR_Y)]
+    assert [course.called(one) for one in shown] == [TAKE_RIGHT, "lay the bar down", "lay the bar down", TAKE_RED]
+    assert Course(LANGUAGE, goals).called(frame()) == "there is no bar" == LANGUAGE.plan_text(frame(), goals)
+
+
+def test_what_is_not_there_is_not_done_and_every_chunk_has_its_subtask():
+    for shown in (frame(), frame(**HIGH), frame(at="red"), bar_frame(), bar_frame(**UP_THERE, holding=[RIGHT])):
+        names, weights = TASK.subtasks(shown)
+        assert names == subtask_texts(shown) and len(names) == len(shown["chunks"]) == len(weights)
+        assert weights.sum() == pytest.approx(1) and (weights >= 0).all()
+        assert bool(weights[6:].sum() > 0) is bool(shown["bar_there"])
+    assert TASK.subtasks(bar_frame(**UP_THERE, holding=[RIGHT]))[1].argmax() >= 6
+
+
+def test_a_thought_tells_of_the_bar():
+    told = LANGUAGE.thought(bar_frame(**UP_THERE, holding=[RIGHT]), [give("left")])
+    assert "bar [50, 60] 13 cm up; right hand bar, left hand empty; " in told
+    assert told.endswith("; 0 of 1 done, the bar is not yet in the left hand alone.")
+    assert "bar" not in LANGUAGE.thought(frame(), [lift("red")])
+
+
+def test_the_truth_that_is_published_shows_who_has_the_bar():
+    bar = {"colour": "red", "position": [0.37, 0.2, TABLE + 0.018], "quaternion": [0, 0, 0, 1], "hands": []}
+    for hands, shown in (([], "lay"), (["left"], "give"), (["right", "left"], ""), (["right"], "")):
+        truth = {"wide_trays": {}, "bar": {**bar, "hands": hands}}
+        assert TASK.shows(truth, give("left")) is (shown == "give") and TASK.shows(truth, lay()) is (shown == "lay")
+    assert TASK.describe([give("left")], {"wide_trays": {}, "bar": {**bar, "hands": ["left"]}}) == (
+        "the bar is in the left hand"
+    )
+    assert not TASK.shows({"wide_trays": {}}, lay())
+    assert TASK.describe([lay()], {"wide_trays": {}}) == "there is no bar"
+
+
 # Thoughts
 
 
@@ -235,7 +337,11 @@ def answers(kind: str, shown: np.void) -> set[tuple[str, str]]:
     [
         (
             "which_hand",
-            {("Which hand holds the red tray?", "the left hand"), ("Which hand holds the blue tray?", "none")},
+            {
+                ("Which hand holds the red tray?", "the left hand"),
+                ("Which hand holds the blue tray?", "none"),
+                ("Which hand holds the bar?", "there is no bar"),
+            },
         ),
         ("how_many", {("How many trays are on the table?", "1")}),
         (
@@ -292,4 +398,8 @@ def test_any_form_that_is_drawn_for_a_scene_asks_for_something():
     rng = np.random.default_rng(3)
     for _ in range(60):
         scene, form, _, goals = TASK.instructed(rng)
-        assert form in STARTING and goals[0].kind == "lift" and goals[0].colour in scene.colours
+        assert form in STARTING
+        if goals[0].kind == "give":
+            assert scene.bar.y * (1, -1)[goals[0].to] > 0, "the other hand has to take it first"
+        else:
+            assert goals[0].kind == "lift" and goals[0].colour in scene.colours

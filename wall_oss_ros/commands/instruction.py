@@ -32,7 +32,7 @@ def choose(task: Task, instruction: str | None, seed: int | None) -> tuple[str, 
         present = COLOURS if seed is None else task.scene(seed).colours
         colour = next(colour for colour in COLOURS if colour in present)
         instruction = task.language.goals([colour])[0].text()
-    wanted = {goal.colour for goal in task.language.parse(instruction)}
+    wanted = {colour for goal in task.language.parse(instruction) for colour in goal.named}
     if seed is None:
         for candidate in range(_SEEDS):
             if wanted <= set(task.scene(candidate).colours):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two-handed task's environment: random scenes, posed hands and trays, demonstrations with disturbances."""
+"""The two-handed task's environment: random scenes, posed hands, trays and bars, demonstrations with disturbances."""
 
 from __future__ import annotations
 
@@ -12,15 +12,29 @@ from wall_oss_ros.sim.engine import mujoco
 from wall_oss_ros.sim.environment import Environment
 from wall_oss_ros.sim.goals import COLOURS
 from wall_oss_ros.sim.lifting import expert
-from wall_oss_ros.sim.lifting.expert import LIFT, LOWER, TAKE, LiftState
+from wall_oss_ros.sim.lifting.expert import LIFT, LOWER, TAKE
+from wall_oss_ros.sim.lifting.goals import STEPS, LiftGoal
 from wall_oss_ros.sim.lifting.instructions import scene_with_instruction
 from wall_oss_ros.sim.lifting.language import ARMS, LEFT, LIFT_FRAME, RIGHT
-from wall_oss_ros.sim.lifting.scene import SIDE, TABLE, THICKNESS, LiftingSpec
+from wall_oss_ros.sim.lifting.scene import (
+    BAR_SIZE,
+    BAR_X,
+    BAR_Y,
+    MIDDLE,
+    SIDE,
+    TABLE,
+    THICKNESS,
+    LiftingSpec,
+)
 from wall_oss_ros.sim.lifting.simulator import SIDES, LiftingSimulator
+from wall_oss_ros.sim.lifting.state import BAR, LiftState
 from wall_oss_ros.sim.steps import DT, HORIZON
 
 MOST_STEPS = 150
 _APART = 0.16  # m along y: hands that are nearer would touch
+_BESIDE = 0.12  # m along x, from the right hand to the left one: then they may be nearer along y
+_BARS = 0.4  # share of posed scenes with a bar
+_REACH = 0.08  # m beyond the middle along y: farther, a hand does not reach
 _LOWEST = TABLE + 0.014  # m, of a TCP: the fingertips are just above the table
 _DEEP = 0.004  # m: a teleport that puts things this far into each other is not used
 
@@ -49,23 +63,33 @@ class LiftingEnvironment(Environment):
             corners = np.array([self.pixel(self.views[0], corner) for corner in simulator.corners(i)])
             record["tray_boxes"][i] = (*corners.min(0), *corners.max(0))
         record["near"] = spec.near
+        if spec.bar is not None:
+            position, rotation = simulator.bar()
+            record["bar_there"], record["bar"] = True, (*position, math.atan2(rotation[1, 0], rotation[0, 0]))
+            record["bar_gripped"] = [simulator.bar_gripped(arm) for arm in range(ARMS)]
+            record["bar_pixels"] = [self.pixel(view, position) for view in self.views]
         return record
 
     def chunks(self) -> np.ndarray:
         state = LiftState.of(self.simulator, self.layout)
-        subtasks = [(action, colour) for action in (TAKE, LIFT, LOWER) for colour in state.colours]
-        return np.stack([expert.rollout(state, subtask, HORIZON, DT) for subtask in subtasks])
+        subtasks: list[expert.Subtask] = [(action, one) for action in (TAKE, LIFT, LOWER) for one in state.colours]
+        subtasks += STEPS if state.has_bar else []
+        chunks = np.zeros(LIFT_FRAME["chunks"].shape, np.float32)  # without a bar, nothing is to be done with it
+        chunks[: len(subtasks)] = [expert.rollout(state, subtask, HORIZON, DT) for subtask in subtasks]
+        return chunks
 
     # Posed frames
 
     def pose(self) -> bool:
         """Puts hands and trays somewhere at random; False when an arm cannot reach it, or things would overlap."""
         rng = self.rng
-        self.new_scene()
+        self.new_scene(LiftingSpec.random_with_bar(rng, _BARS))
         for index, tray in enumerate(self.simulator.spec.trays):  # trays that have been pushed about
             if rng.random() < 0.4:
                 x, y, yaw = rng.normal(0, (0.015, 0.02, 0.05))
                 self.simulator.place_tray(index, (tray.x + x, tray.y + y, TABLE), tray.yaw + yaw)
+        if self.simulator.spec.bar is not None and rng.random() < 0.7:
+            return self._pose_bar()
         tray, kind = int(rng.integers(2)), rng.random()
         holds = {}  # arm to the tray that it holds
         if kind < 0.34:
@@ -92,6 +116,39 @@ class LiftingEnvironment(Environment):
                 places.append(self._free_hand(tray if rng.random() < 0.7 else 1 - tray, arm))
         return self._put(places, holds)
 
+    def _pose_bar(self) -> bool:
+        """Poses the bar in a hand, in both, or where it lies, with hands about it."""
+        rng, simulator = self.rng, self.simulator
+        kind = rng.random()
+        holding = [] if kind < 0.35 else [RIGHT, LEFT] if kind > 0.8 else [int(rng.integers(ARMS))]
+        if holding:
+            simulator.place_bar(self._bar_place(holding), rng.normal(0, 0.04))
+        places = []
+        for arm in range(ARMS):
+            hold = simulator.bar_hold(arm)
+            if arm in holding:
+                slip = np.clip(rng.normal(0, (0.006, 0.001, 0.003)), -0.015, 0.015)
+                places.append((hold + slip, BAR_SIZE[1]))
+            elif rng.random() < 0.6 and SIDES[arm] * hold[1] > -_REACH:
+                places.append(self._free_hand_at(hold, arm))
+            else:
+                places.append(self._free_hand(int(rng.integers(2)), arm))
+        return self._put(places, dict.fromkeys(holding, BAR))
+
+    def _bar_place(self, holding: list[int]) -> np.ndarray:
+        """Where hands may hold the bar's middle (3,): one on its side, on the way, or in the middle; two there."""
+        rng, low = self.rng, TABLE + BAR_SIZE[2] / 2
+        middle = np.array([BAR_X, MIDDLE[0], low + MIDDLE[1]])
+        if len(holding) == 2 or rng.random() < 0.4:
+            return middle + rng.normal(0, (0.012, 0.012, 0.012))
+        side = np.array([BAR_X, SIDES[holding[0]] * BAR_Y, low])
+        if rng.random() < 0.5:  # raised, or being lowered
+            return side + (*rng.normal(0, 0.012, 2), MIDDLE[1] * rng.random() ** 1.5)
+        share = rng.random()
+        place = side * share + middle * (1 - share)
+        place[2] = middle[2]
+        return place
+
     def _lift(self, tray: int) -> None:
         """Places a tray as two hands may hold it: standing, or at any height and not quite level."""
         rng = self.rng
@@ -114,9 +171,12 @@ class LiftingEnvironment(Environment):
 
     def _free_hand(self, tray: int, arm: int) -> tuple[np.ndarray, float]:
         """Place of the TCP (3,) and opening of a hand that holds nothing."""
+        return self._free_hand_at(self.simulator.wall(tray, arm), arm)
+
+    def _free_hand_at(self, wall: np.ndarray, arm: int) -> tuple[np.ndarray, float]:
+        """The same for the place (3,) where it would grip something."""
         rng = self.rng
-        wall, kind = self.simulator.wall(tray, arm), rng.random()
-        opening = expert.OPEN
+        kind, opening = rng.random(), expert.OPEN
         if kind < 0.18:  # anywhere
             x, y, z = rng.uniform((0.25, 0.04, TABLE + 0.02), (0.49, 0.32, -0.27))
             position = np.array([x, SIDES[arm] * y, z])
@@ -138,7 +198,8 @@ class LiftingEnvironment(Environment):
 
     def _put(self, places: list[tuple[np.ndarray, float]], holds: dict[int, int]) -> bool:
         """Places the hands, and says whether all is as it can be."""
-        if places[LEFT][0][1] - places[RIGHT][0][1] < _APART:
+        right, left = (place for place, _ in places)
+        if left[1] - right[1] < _APART and not _side_by_side(right, left):
             return False
         simulator = self.simulator
         for i, (position, opening) in enumerate(places):
@@ -168,25 +229,25 @@ class LiftingEnvironment(Environment):
         self.goals = []
         for goal in goals:
             self.goals.append(goal)
-            actions = (TAKE, LIFT) if goal.kind == "lift" else (LOWER,)
-            yield from self._follow([(action, goal.colour) for action in actions], keep_every)
+            yield from self._follow(goal, keep_every)
 
-    def _follow(self, subtasks: list, keep_every: int) -> Iterator[tuple[np.ndarray, np.void]]:
+    def _follow(self, goal: LiftGoal, keep_every: int) -> Iterator[tuple[np.ndarray, np.void]]:
         rng, simulator = self.rng, self.simulator
         aims = [hand.tcp[0] for hand in simulator.arms]
         push, pushed, slips, slipping, after = np.zeros((ARMS, 3)), 0, 0, 0, 0
+        doing: expert.Subtask | None = None
         for step in range(MOST_STEPS):
             if step % keep_every == 0:
                 yield self.frame()
             state = LiftState.of(simulator, self.layout)
-            index = expert.active_subtask(subtasks, state)
-            after += index == len(subtasks)
+            called = expert.called(goal, state)
+            doing, after = called or doing, after + (called is None)
             if after > 4:
                 return
-            velocities, openings = expert.target(state, subtasks[min(index, len(subtasks) - 1)])
+            velocities, openings = expert.target(state, doing)
             if pushed == 0 and rng.random() < 0.06:
                 push, pushed = self._push(any(all(row) for row in state.gripped)), int(rng.integers(2, 7))
-            if slips == 0 and rng.random() < 0.004:
+            if slips == 0 and goal.named and rng.random() < 0.004:  # a bar may fall where no hand reaches it
                 slips, slipping = 5, int(rng.integers(ARMS))
             for arm in range(ARMS):
                 velocity = np.asarray(velocities[arm]) + (push[arm] if pushed else 0.0)
@@ -208,6 +269,11 @@ class LiftingEnvironment(Environment):
     @staticmethod
     def _keep_apart(aims: list[np.ndarray]) -> None:
         short = _APART - (aims[LEFT][1] - aims[RIGHT][1])
-        if short > 0:
+        if short > 0 and not _side_by_side(*aims):
             aims[LEFT][1] += short / 2
             aims[RIGHT][1] -= short / 2
+
+
+def _side_by_side(right: np.ndarray, left: np.ndarray) -> bool:
+    """Whether the hands are so far apart along x that they may be near each other along y, as at the bar's ends."""
+    return left[0] - right[0] > _BESIDE

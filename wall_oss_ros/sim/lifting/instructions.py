@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What may be asked for at the table with wide trays, in many words: each form, its phrasings, what it means.
+"""What may be asked for at the table with wide trays and a bar, in many words: each form, its phrasings, what it means.
 
-Forms are those of :mod:`wall_oss_ros.sim.phrasing`. Two hands lift one tray at a time.
+Forms are those of :mod:`wall_oss_ros.sim.phrasing`. Two hands lift one tray at a time; a bar is handed from one to the
+other.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from wall_oss_ros.sim.goals import COLOURS
-from wall_oss_ros.sim.lifting.goals import LiftGoal, down, lift
-from wall_oss_ros.sim.lifting.scene import LiftingSpec
+from wall_oss_ros.sim.lifting.goals import HANDS, LiftGoal, down, give, lay, lift
+from wall_oss_ros.sim.lifting.scene import SIGNS, LiftingSpec
 from wall_oss_ros.sim.lifting.seen import Seen
 from wall_oss_ros.sim.phrasing import Form, Phrasing, Words
 
@@ -25,7 +26,7 @@ ORDINALS = {
 }
 """How a tray is named by its place in the row, with its number from the robot."""
 SLOTS: Mapping[str, Sequence[str]] = {
-    "c": COLOURS, "d": COLOURS, "n": tuple(NEARNESS), "o": tuple(ORDINALS), "h": ("left", "right"),
+    "c": COLOURS, "d": COLOURS, "n": tuple(NEARNESS), "o": tuple(ORDINALS), "h": HANDS,
 }  # fmt: skip
 """What may stand in a phrase's slots; c and d are different colours."""
 
@@ -44,6 +45,10 @@ def _exchange(words: Words, seen: Seen) -> list[LiftGoal]:
 
 def _each(_: Words, seen: Seen) -> list[LiftGoal]:
     return [*_up_and_down(seen.nth(0)), *_up_and_down(seen.nth(1))]
+
+
+def _if_bar(seen: Seen, *goals: LiftGoal) -> list[LiftGoal] | None:
+    return [*goals] if seen.bar else None
 
 
 FORMS: Mapping[str, Form] = {
@@ -115,9 +120,37 @@ FORMS: Mapping[str, Form] = {
         ("raise each tray and put it down again",),
         _each,
     ),
+    "hand": Form(
+        0.12,
+        ("hand the bar to the {h} hand", "pass the bar to the {h} hand"),
+        ("give the bar to the {h} hand",),
+        lambda words, seen: _if_bar(seen, give(words["h"])),
+    ),
+    "lay": Form(
+        0.03,
+        ("lay the bar down", "put the bar down"),
+        ("put the bar on the table",),
+        lambda _, seen: _if_bar(seen, lay()),
+    ),
+    "hand and lay": Form(
+        0.06,
+        ("hand the bar to the {h} hand, then lay it down", "pass the bar to the {h} hand and lay it on the table"),
+        ("give the bar to the {h} hand, then lay it on the table",),
+        lambda words, seen: _if_bar(seen, give(words["h"]), lay()),
+    ),
+    "hand and lift": Form(
+        0.04,
+        ("hand the bar to the {h} hand, lay it down, then lift the {c} tray",),
+        ("give the bar to the {h} hand, lay it down, then raise the {c} tray",),
+        lambda words, seen: _if_bar(seen, give(words["h"]), lay(), lift(words["c"])),
+    ),
 }  # fmt: skip
-HELD = ("down", "down it")
-"""Forms that ask for something only while a tray is in a hand; a scene begins with empty hands."""
+HELD = ("down", "down it", "lay")
+"""Forms that ask for something only while something is in a hand; a scene begins with empty hands."""
+WITH_BAR = ("hand", "lay", "hand and lay", "hand and lift")
+"""Forms that need a bar."""
+_BARS = 0.35
+"""Share of scenes with one, where no form asks for it."""
 STARTING = tuple(name for name in FORMS if name not in HELD)
 
 UNCLEAR: Mapping[str, str] = {
@@ -147,7 +180,7 @@ UNFOLLOWABLE = ("absent", "unclear", "senseless")
 
 def begun(scene: LiftingSpec) -> Seen:
     """A scene as it begins."""
-    return Seen((scene.colours[scene.near], scene.colours[1 - scene.near]))
+    return Seen((scene.colours[scene.near], scene.colours[1 - scene.near]), bar=scene.bar is not None)
 
 
 def scene_with_instruction(
@@ -160,8 +193,10 @@ def scene_with_instruction(
         unseen: in words that training does not show.
     """
     while True:
-        scene = LiftingSpec.random(rng)
+        scene = LiftingSpec.random_with_bar(rng, 1.0 if {*forms} & {*WITH_BAR} else _BARS)
         form, text, goals = draw(rng, begun(scene), forms=forms, unseen=unseen)
+        if goals[0].kind == "give" and scene.bar.y * SIGNS[goals[0].to] > 0:
+            continue  # it is on the side of the hand that is to get it
         if form in STARTING:
             return scene, form, text, goals
 

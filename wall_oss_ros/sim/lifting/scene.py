@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two wide trays on a table, one near and one far: their sizes and places, and how they are drawn."""
+"""Two wide trays on a table, one near and one far, sometimes a bar beside them: sizes, places, how they are drawn."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -22,6 +22,14 @@ NEAR, FAR = 0.29, 0.455  # m, x of the trays' middles
 JITTER = (0.012, 0.02)  # m, along x and y
 YAW = 0.1  # rad
 MASS = 0.3  # kg
+BAR_SIZE = (0.30, 0.02, 0.036)  # m along x, y and z
+BAR_MASS = 0.06  # kg
+BAR_X, BAR_Y = 0.36, 0.27  # m, its middle, on either side of the trays
+BAR_JITTER, BAR_YAW = (0.012, 0.012), 0.06  # m, rad
+HOLDS = (-0.10, 0.10)  # m along the bar from its middle: where the right and the left hand hold it
+MIDDLE = (0.0, 0.13)  # m, y and height above the table's rest, where it is handed over
+SIGNS = (-1.0, 1.0)
+"""Of y, on which the right and the left arm are, and the walls that they take."""
 _ABOVE, _ASIDE = 0.05, 0.06  # m above where a wall is gripped, or farther aside: a hand is clear of it
 
 
@@ -42,10 +50,21 @@ class WideTray:
 
 
 @dataclass(frozen=True)
+class Bar:
+    """A light bar that lies along x: colour, its middle's x and y (m, base frame), yaw (rad)."""
+
+    colour: str
+    x: float
+    y: float
+    yaw: float = 0.0
+
+
+@dataclass(frozen=True)
 class LiftingSpec:
     """Everything that differs between two scenes."""
 
     trays: tuple[WideTray, WideTray]
+    bar: Bar | None = None
     free: ClassVar = ((0.60, 0.68),)  # m along x, behind the far tray
 
     @classmethod
@@ -55,6 +74,16 @@ class LiftingSpec:
         places = np.array([(NEAR, 0.0), (FAR, 0.0)])[rng.permutation(2)] + rng.uniform(-1, 1, (2, 2)) * JITTER
         yaws = rng.uniform(-YAW, YAW, 2)
         return cls(tuple(WideTray(str(c), float(x), float(y), float(a)) for c, (x, y), a in zip(colours, places, yaws)))
+
+    @classmethod
+    def random_with_bar(cls, rng: np.random.Generator, share: float) -> LiftingSpec:
+        """A random scene; in ``share`` of them, a bar of a third colour lies on one side of the trays."""
+        spec = cls.random(rng)
+        if rng.random() >= share:
+            return spec
+        colour = str(rng.choice([one for one in COLOURS if one not in spec.colours]))
+        x, y = np.array((BAR_X, SIGNS[int(rng.integers(2))] * BAR_Y)) + rng.uniform(-1, 1, 2) * BAR_JITTER
+        return replace(spec, bar=Bar(colour, float(x), float(y), float(rng.uniform(-BAR_YAW, BAR_YAW))))
 
     @property
     def colours(self) -> tuple[str, ...]:
@@ -82,6 +111,9 @@ def _things(truth: Mapping) -> Iterator[Thing]:
     for colour, tray in truth["wide_trays"].items():
         x, y, z, w = tray["quaternion"]
         yield Thing(f"tray/{colour}", TRAY, tuple(tray["position"]), (w, x, y, z), colour)
+    if bar := truth.get("bar"):
+        x, y, z, w = bar["quaternion"]
+        yield Thing("bar", {"body": Box(BAR_SIZE)}, tuple(bar["position"]), (w, x, y, z), bar["colour"], "bar")
 
 
 DRAWING = Drawing(

@@ -15,10 +15,12 @@ class Seen:
     Attributes:
         row: the trays' colours, the one first that was nearest to the robot when the scene began.
         held: colours of those that a hand holds.
+        bar: whether there is a bar, or nobody knows.
     """
 
     row: tuple[str, ...]
     held: frozenset[str] = frozenset()
+    bar: bool = True
 
     @property
     def colours(self) -> list[str]:

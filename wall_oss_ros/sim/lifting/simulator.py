@@ -13,13 +13,29 @@ from wall_oss_ros.sim.cell import OBJECT, RGB, ROBOT, TABLE_COLOUR, add_box, add
 from wall_oss_ros.sim.drawing import Box
 from wall_oss_ros.sim.engine import mujoco
 from wall_oss_ros.sim.lifting.language import LEFT, RIGHT
-from wall_oss_ros.sim.lifting.scene import DEPTH, GRIP, MASS, SIDE, TABLE, THICKNESS, TRAY, WALL, WIDTH, LiftingSpec
+from wall_oss_ros.sim.lifting.scene import (
+    BAR_MASS,
+    BAR_SIZE,
+    DEPTH,
+    GRIP,
+    HOLDS,
+    MASS,
+    SIDE,
+    TABLE,
+    THICKNESS,
+    TRAY,
+    WALL,
+    WIDTH,
+    LiftingSpec,
+)
 from wall_oss_ros.sim.world import World
 
 SIDES = {RIGHT: -1, LEFT: 1}  # the side wall that each arm takes: the one on its own side
 _HELD_OPENING = (THICKNESS - 0.003, THICKNESS + 0.006)  # m: with a wall between the fingers, a little askew perhaps
 _HELD_ASIDE = 0.012  # m, how far a held wall's middle plane may be from the TCP
 _FINGER = 0.013  # m, half a finger's width
+_BAR_OPENING = (BAR_SIZE[1] - 0.004, BAR_SIZE[1] + 0.006)  # m, the same with the bar between them
+_PARKED = (0.0, 0.0, -3.0)  # m: below the floor, where a bar is that is not there
 
 
 class LiftingSimulator(World):
@@ -35,23 +51,42 @@ class LiftingSimulator(World):
             body = self.model.body(f"tray{index}")
             first, count = body.geomadr[0], body.geomnum[0]
             self.model.geom_rgba[first : first + count, :3] = RGB[colour]
+        self.model.body_gravcomp[self.model.body("bar").id] = self.spec.bar is None
+        if self.spec.bar is None:
+            self.data.joint("bar").qpos[:3] = _PARKED
+        else:
+            self.model.geom("bar").rgba[:3] = RGB[self.spec.bar.colour]
 
     def reset(self, spec: LiftingSpec | None = None) -> None:
         super().reset(spec)
         for index, tray in enumerate(self.spec.trays):  # now that the base frame is where it belongs
             self.place_tray(index, (tray.x, tray.y, TABLE), tray.yaw)
+        if (bar := self.spec.bar) is not None:
+            self.place_bar((bar.x, bar.y, TABLE + BAR_SIZE[2] / 2), bar.yaw)
 
     # Ground truth
 
     def tray(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """The middle of a tray's underside (3,) and its rotation (3, 3), in the base frame."""
-        base, body = self.data.xmat[self._base].reshape(3, 3), self.data.body(f"tray{index}")
+        return self._pose(f"tray{index}")
+
+    def bar(self) -> tuple[np.ndarray, np.ndarray]:
+        """The middle of the bar (3,) and its rotation (3, 3), in the base frame."""
+        return self._pose("bar")
+
+    def _pose(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        base, body = self.data.xmat[self._base].reshape(3, 3), self.data.body(name)
         return base.T @ (body.xpos - self.data.xpos[self._base]), base.T @ body.xmat.reshape(3, 3)
 
     def wall(self, index: int, arm: int) -> np.ndarray:
         """The point (3,) of a tray at which an arm should grip it."""
         position, rotation = self.tray(index)
         return position + rotation @ (0.0, SIDES[arm] * SIDE, GRIP)
+
+    def bar_hold(self, arm: int) -> np.ndarray:
+        """The point (3,) of the bar at which an arm should hold it."""
+        position, rotation = self.bar()
+        return position + rotation @ (HOLDS[arm], 0.0, 0.0)
 
     def corners(self, index: int) -> np.ndarray:
         """The corners (8, 3) of the box around a tray."""
@@ -77,12 +112,28 @@ class LiftingSimulator(World):
         along = abs(x) < DEPTH / 2 + _FINGER / 2
         return bool(along and abs(y - SIDES[arm] * SIDE) < _HELD_ASIDE and 0 < z < WALL + 0.005)
 
+    def bar_gripped(self, arm: int) -> bool:
+        """Whether the fingers of that arm are closed on the bar."""
+        hand = self.arms[arm]
+        if self.spec.bar is None or not _BAR_OPENING[0] < hand.gripper_width < _BAR_OPENING[1]:
+            return False
+        position, rotation = self.bar()
+        x, y, z = np.abs(rotation.T @ (hand.tcp[0] - position))
+        return bool(x < BAR_SIZE[0] / 2 + _FINGER / 2 and y < _HELD_ASIDE and z < BAR_SIZE[2] / 2 + 0.008)
+
     # Teleports
 
     def place_tray(self, index: int, position, yaw: float = 0.0, roll: float = 0.0) -> None:
         """Puts the middle of a tray's underside at ``position`` (3,), at rest, without physics; rad."""
+        self._place(f"tray{index}", position, yaw, roll)
+
+    def place_bar(self, position, yaw: float = 0.0) -> None:
+        """Puts the middle of the bar at ``position`` (3,), at rest, without physics; rad."""
+        self._place("bar", position, yaw, 0.0)
+
+    def _place(self, name: str, position, yaw: float, roll: float) -> None:
         base = self.data.xmat[self._base].reshape(3, 3)
-        joint = self.data.joint(f"tray{index}")
+        joint = self.data.joint(name)
         joint.qpos[:3] = self.data.xpos[self._base] + base @ np.asarray(position, float)
         mujoco.mju_mulQuat(joint.qpos[3:], self.data.xquat[self._base], _yaw_quaternion(yaw, roll))
         joint.qvel[:] = 0
@@ -107,6 +158,11 @@ def build_model(profile: RobotProfile) -> mujoco.MjModel:
             geom = add_box(body, box, (1, 1, 1))
             geom.conaffinity = OBJECT | ROBOT
             geom.mass, geom.condim, geom.friction = MASS / len(TRAY), 4, [1.0, 0.01, 0.0001]
+    bar = world.worldbody.add_body(name="bar", pos=_PARKED, gravcomp=1)
+    bar.add_freejoint(name="bar")
+    geom = add_box(bar, Box(BAR_SIZE), (1, 1, 1))
+    geom.name, geom.conaffinity = "bar", OBJECT | ROBOT
+    geom.mass, geom.condim, geom.friction = BAR_MASS, 4, [1.0, 0.01, 0.0001]
     return world.compile()
 
 
