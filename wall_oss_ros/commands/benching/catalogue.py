@@ -68,6 +68,10 @@ BENCHMARKS: Mapping[str, Benchmark] = _table(
         "training_step", "a training step at the shipped model's size", "training_step.py",
         ("--steps", "20"), ("--steps", "6"), 180, 90, 2.0,
     ),
+    Benchmark(
+        "training_ways", "the same in float32 and bfloat16, compiled and not", "training_ways.py",
+        ("--rounds", "10"), ("--rounds", "3"), 400, 300, 4.0,
+    ),
 )  # fmt: skip
 
 
