@@ -245,7 +245,7 @@ def test_special_tokens_in_an_instruction_are_only_words(policy):
 
 def test_weights_that_are_not_finite_never_pass(policy):
     with torch.no_grad():
-        policy.model.model.norm.weight.fill_(float("nan"))
+        policy.model.model.embed_tokens.weight.fill_(float("nan"))
     with pytest.raises(WallOSSError, match="not finite"):
         policy.act(observe(0), INSTRUCTION)
     with pytest.raises(WallOSSError, match="not finite"):
@@ -318,7 +318,7 @@ def test_a_checkpoint_is_known_by_its_files(folder, tmp_path):
 def test_twins_make_and_encode_a_picture_once(policy, monkeypatch):
     twin, encoded, made = policy.twin(), [], []
     encode, make = policy.model.visual.encode, policy._pictures.make
-    monkeypatch.setattr(policy.model.visual, "encode", lambda x, grids: encoded.append(len(grids)) or encode(x, grids))
+    monkeypatch.setattr(policy.model.visual, "encode", lambda *args: encoded.append(len(args[1])) or encode(*args))
     monkeypatch.setattr(policy._pictures, "make", lambda image: made.append(1) or make(image))
     obs = observe(0)
     chunk = policy.act(obs, INSTRUCTION, seed=1)
@@ -334,7 +334,7 @@ def test_an_observation_that_failed_half_way_is_taken_again(policy, monkeypatch)
     expected = policy.act(first, INSTRUCTION, seed=1), policy.act(second, INSTRUCTION, seed=1)
     policy.act(first, INSTRUCTION)
     with monkeypatch.context() as broken:
-        broken.setattr(policy.model.visual, "encode", lambda x, grids: [][0])
+        broken.setattr(policy.model.visual, "encode", lambda *args: [][0])
         with pytest.raises(IndexError):
             policy.act(observe(2), INSTRUCTION)
     for obs, chunk in zip((first, second), expected):

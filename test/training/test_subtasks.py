@@ -17,6 +17,7 @@ from wall_oss_ros.training.open_loop import open_loop
 from wall_oss_ros.training.pipeline import prepare, train
 from wall_oss_ros.training.sources import open_sources
 from wall_oss_ros.training.subtasks import SubtaskQuestions, in_words
+from wall_oss_ros.uni_cot.texts import readable
 
 
 @pytest.fixture
@@ -93,7 +94,8 @@ def test_the_answers_are_those_that_the_policy_gives(folder):
         (felt,), (known,) = data.states(np.array([index]))
         obs = Observation(0.0, dict(zip(data.views, data.images(np.array([index]))[0])), felt, known)
         text = "pick up the cup" if episode % 2 == 0 else "wipe the table"
-        assert answer == policy._speak(obs, f"\nInstruction: {text}\n", 12) and data.place(index) == (episode, row)
+        said = readable(policy._speak(obs, f"\nInstruction: {text}\n", 12))
+        assert answer == said and data.place(index) == (episode, row)
 
 
 def test_logs_and_the_open_loop_report_have_the_shares_and_say_where_nothing_is_annotated(folder, monkeypatch):

@@ -51,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", type=text, default="cpu", help="that computes, such as cuda (default: %(default)s)")
     parser.add_argument(
         "--precision",
+        type=text,
         choices=("float32", "bfloat16"),
         help="of matrix products, whatever the recipe says; bfloat16 pays on processors with AMX and on GPUs",
     )
