@@ -165,7 +165,7 @@ def test_the_recipe_is_one_and_fits_the_robot(tmp_path):
     recipe = load_recipe(run.prepare_recipe("mt10", tmp_path, "bfloat16"))
     assert recipe.precision == "bfloat16" and recipe.model["image_size"] == suite.PIXELS
     assert load_embodiment(recipe.datasets[0].robot).rate_hz == suite.RATE_HZ
-    longer = load_recipe(run.prepare_recipe("mt50", tmp_path / "longer", "float32", steps=22_600))
+    longer = load_recipe(run.prepare_recipe("mt50", tmp_path / "longer", "float32", steps=18_600))
     assert (longer.name, longer.datasets[0].name) == ("metaworld-mt50", "mt50")
     assert not recipe.questions and longer.questions[0].coordinates == "pixels", "no scenes, no questions about them"
     for own, long in zip(recipe.stages, longer.stages):
