@@ -21,9 +21,6 @@ os.environ.setdefault("SVT_LOG", "1")  # else the AV1 encoder tells everybody it
 KEYFRAMES = 2
 """Every so many frames one stands alone, as lerobot has it: what is read at random has little to decode before it."""
 
-THREADS = 3
-"""Of an encoder. Left to itself it takes as many as there are cores, and each number of them gives other pixels."""
-
 CODECS: dict[str, tuple[tuple[str, dict[str, str]], ...]] = {
     # No B frames: frames are stored in the order they are shown in, and files can be put together by copying packets.
     "h264": (
@@ -57,7 +54,6 @@ class VideoEncoder:
             self._stream = cast("av.VideoStream", stream)
             self._stream.height, self._stream.width = size
             self._stream.pix_fmt = "yuv420p"
-            self._stream.codec_context.thread_count = THREADS
             self._stream.codec_context.time_base = self._base
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise WallOSSError(f"{path} cannot be written as {codec}: {first_line(error)}.") from None
