@@ -365,7 +365,7 @@ def test_writers_at_the_same_time_leave_a_whole_file(machine):
         for count in range(20):
             one = entry.model_copy(update={"asked": {"who": number, "count": count}})
             assert remembered.remember(one)
-            assert json.loads(remembered.place().read_text())["version"] == 1
+            assert json.loads(remembered.place().read_text())["version"] == remembered._VERSION
 
     writers = [threading.Thread(target=write, args=(number,)) for number in range(4)]
     for writer in writers:

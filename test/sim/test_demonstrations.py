@@ -243,4 +243,5 @@ def test_killed_it_goes_on_to_the_same_set(cubes, tmp_path):
         assert one.keys() == other.keys() and all((one[name] == other[name]).all() for name in one)
         assert found.language(episode) == expected.language(episode)
         for view in found.views:
-            assert (found.pictures(view, episode) == expected.pictures(view, episode)).all()
+            off = np.abs(found.pictures(view, episode).astype(int) - expected.pictures(view, episode))
+            assert off.max() <= 8 and off.mean() < 0.05  # x264 does not give the same pixels each time

@@ -59,6 +59,12 @@ def test_without_commands_the_next_state_is_the_action_if_that_is_asked_for(tmp_
     np.testing.assert_allclose(columns["action"][:-1], columns["observation.state"][1:], atol=1e-6)
 
 
+def assert_same_pictures(first, second):
+    """But for what x264 makes of the same pixels: a grey level in a few of them, once in some hundred files."""
+    off = np.abs(first.astype(int) - second)
+    assert off.max() <= 2 and off.mean() < 0.05
+
+
 @pytest.mark.parametrize("storage", list(StoragePlugin))
 @pytest.mark.parametrize("compression", list(CompressionMode))
 def test_storages_and_compressions_give_the_same_dataset(tmp_path, storage, compression):
@@ -73,7 +79,7 @@ def test_storages_and_compressions_give_the_same_dataset(tmp_path, storage, comp
             np.testing.assert_array_equal(second.columns(0)[name], values)
     for view in ("face_view", "right_wrist_view"):
         key, rows = f"observation.images.{view}", [0, 3, 9]
-        np.testing.assert_array_equal(second.pictures(key, 0, rows), first.pictures(key, 0, rows))
+        assert_same_pictures(second.pictures(key, 0, rows), first.pictures(key, 0, rows))
 
 
 @pytest.mark.parametrize("compressed", [False, True])
@@ -98,7 +104,7 @@ def test_pictures_that_come_out_of_order_find_their_frames(tmp_path):
     convert(write(tmp_path / "bag", Story(), change=swapped), output=tmp_path / "second")
     first, second = (open_dataset(tmp_path / name).pictures("observation.images.face_view", 0, range(29)) for name in
                      ("first", "second"))  # fmt: skip
-    np.testing.assert_array_equal(first, second)
+    assert_same_pictures(first, second)
 
 
 def test_words_are_those_of_the_moment(tmp_path):
