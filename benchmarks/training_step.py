@@ -26,9 +26,11 @@ import torch
 from chunk_models import released_config
 from scale_costs import Row, Training
 
+from wall_oss_ros.model import WallOSS
 from wall_oss_ros.model.checkpoint import read_config
 from wall_oss_ros.paths import data_path
-from wall_oss_ros.training.losses import compute
+from wall_oss_ros.training.losses import Batch, compute
+from wall_oss_ros.training.optimization import precision
 from wall_oss_ros.training.recipe import load_recipe
 
 ROWS = {"shipped": Row(views=2, pixels=112, words=10, asked=8, answered=4, told=8), "released": Row()}
@@ -44,27 +46,34 @@ def training_of(size: str, device: str) -> Training:
     return Training.of(read_config(data_path("models/wall-oss-tiny")), recipe, device)
 
 
+def timed_step(
+    model: WallOSS, batch: Batch, draws: int, optimizer: torch.optim.Optimizer, lower: torch.autocast
+) -> float:
+    """Milliseconds of one step. Args: lower: what the forward pass runs under."""
+    start = time.perf_counter()
+    with lower:
+        losses = compute(model, batch, draws, torch.Generator().manual_seed(0))
+    (losses.cross_entropy + losses.flow).backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    if model.device.type == "cuda":
+        torch.cuda.synchronize()
+    return 1e3 * (time.perf_counter() - start)
+
+
 def measure(
     rows: int, steps: int, size: str = "shipped", device: str = "cpu", seconds: float = math.inf
 ) -> list[float]:
     """Milliseconds of each step behind a first one. Args: seconds: no step begins after that many."""
     torch.manual_seed(0)
-    training, row, gpu = training_of(size, device), ROWS[size], device.startswith("cuda")
+    training, row = training_of(size, device), ROWS[size]
     model, batch = training.model, row.batch(training.model.config, rows, "cpu").to(torch.device(device))
-    lower = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=training.recipe.precision == "bfloat16")
+    lower = precision(torch.device(device), training.recipe)
     end = time.perf_counter() + seconds
     optimizer = torch.optim.AdamW(p for p in model.parameters() if p.requires_grad)
     took = []
     while len(took) <= steps and (len(took) < 2 or time.perf_counter() < end):
-        start = time.perf_counter()
-        with lower:
-            losses = compute(model, batch, row.draws, torch.Generator().manual_seed(0))
-        (losses.cross_entropy + losses.flow).backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        if gpu:
-            torch.cuda.synchronize()
-        took.append(1e3 * (time.perf_counter() - start))
+        took.append(timed_step(model, batch, row.draws, optimizer, lower))
     return took[1:]
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import copy
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,10 +24,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import result_form
 import torch
 from scale_costs import Row
-from training_step import training_of
+from training_step import timed_step, training_of
 
 from wall_oss_ros.training.compiling import compile_layers
-from wall_oss_ros.training.losses import compute
 
 ROW = Row(views=2, pixels=112, words=10, asked=30, answered=20, told=30)
 FIRST = "float32"
@@ -50,16 +48,8 @@ def stepper(training, rows: int, lower: bool, compiled: bool, apart: bool = Fals
     if compiled:
         compile_layers(model)
 
-    def step() -> float:
-        start = time.perf_counter()
-        with torch.autocast("cpu", torch.bfloat16, enabled=lower):
-            losses = compute(model, batch, row.draws, torch.Generator().manual_seed(0))
-        (losses.cross_entropy + losses.flow).backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        return 1e3 * (time.perf_counter() - start)
-
-    return step
+    autocast = torch.autocast("cpu", torch.bfloat16, enabled=lower)
+    return lambda: timed_step(model, batch, row.draws, optimizer, autocast)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
