@@ -1,130 +1,111 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What weights of 8 bits would do: time of single maps against float32 and widened bfloat16, and error of a chunk.
+"""What types of weights come to, in one run: time of a chunk, memory, and how far a chunk is from the first type's.
 
-Words' and images' maps have a scale for each row of weights, and quantise their inputs as they come (fbgemm). The
-decoder's attention and the action expert stay as they are. Times are the thread's own. The policy offers none of it;
-see docs/speed.md.
+Pictures and states are new for every chunk, and the types take turns. float32 and bfloat16 are computed as a policy is
+that is told the type; int8 as ``dtype`` int8 has it (policy/eight_bits.py). Success is another command's:
+`wall-oss eval --episodes 100 --dtype int8`.
 
-    python benchmarks/int8_weights.py
+    python benchmarks/int8_weights.py                                                # the shipped model
+    python benchmarks/int8_weights.py --size middle --runs 5
+    python benchmarks/int8_weights.py --size released --types bfloat16,int8 --runs 2 --steps 10
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
-import warnings
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from chunk_latency import Clock, Prompt
+from chunk_models import VIEWS, load_model
+from torch import Tensor
 
-from wall_oss_ros.model.layers import LinearMap
-from wall_oss_ros.paths import data_path
-from wall_oss_ros.policy import Observation, Policy
-from wall_oss_ros.policy.engine import Engine
-from wall_oss_ros.policy.linear import CastMatmuls, PackedKernels
+from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.model import WallOSS
+from wall_oss_ros.policy import eight_bits
+from wall_oss_ros.policy.choices import Choice, choose
+from wall_oss_ros.policy.number_types import NAMES, named
 
-MAPS = {
-    "words, 362 M": (279, 1024, 5504), "words, 362 M, back": (279, 5504, 1024), "images, 362 M": (972, 640, 1710),
-    "words, shipped": (279, 192, 512), "images, shipped": (972, 192, 576),
-}  # fmt: skip
-"""Rows, inputs, outputs."""
+CPU = torch.device("cpu")
 
 
-class Int8Linear(nn.Linear):
-    """A copy of a linear map. Args: bits: 7 or 8, of its inputs."""
-
-    def __init__(self, module: nn.Linear, bits: int):
-        nn.Module.__init__(self)
-        weight, self._narrow = module.weight.detach(), bits == 7
-        scale = weight.abs().amax(1).clamp_min(1e-8).double() / 127
-        zero = torch.zeros(len(weight), dtype=torch.int64)
-        bias = None if module.bias is None else module.bias.detach()
-        quantised = torch.quantize_per_channel(weight, scale, zero, 0, torch.qint8)
-        self._packed = torch.ops.quantized.linear_prepack(quantised, bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.ops.quantized.linear_dynamic(x, self._packed, self._narrow)
-
-
-class Int8Kernels(PackedKernels):
-    """The engine's, which leave quantised maps to themselves."""
-
-    def linear(self, modules, role, kind):
-        return LinearMap(modules[0]) if isinstance(modules[0], Int8Linear) else super().linear(modules, role, kind)
-
-
-def times(rows: int, inputs: int, outputs: int, runs: int = 5) -> dict[str, float]:
-    """Milliseconds, medians of runs in turns."""
-    plain = nn.Linear(inputs, outputs, bias=False)
-    small, low, x = Int8Linear(plain, 7), plain.weight.bfloat16(), torch.randn(rows, inputs)
-
-    def widened() -> Tensor:
-        with CastMatmuls(widen=True):
-            return F.linear(x, low)
-
-    ways = {"float32": lambda: plain(x), "int8": lambda: small(x), "bfloat16, widened": widened}
-    took: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(runs):
-        for name, run in ways.items():
-            start = time.thread_time()
-            run()
-            took[name].append(1e3 * (time.thread_time() - start))
-    return {name: float(np.median(one)) for name, one in took.items()}
-
-
-def observations(policy: Policy, count: int = 4) -> list[Observation]:
-    """Clouds: amplitudes fall with frequency."""
-    rng, size = np.random.default_rng(0), policy.config.propri_dim
-    distance = np.hypot(np.fft.fftfreq(112)[:, None], np.fft.rfftfreq(112)) * 112
-
-    def clouds() -> np.ndarray:
-        picture = np.fft.irfft2(np.fft.rfft2(rng.normal(size=(3, 112, 112))) / np.maximum(distance, 1))
-        return np.clip(128 + 50 * picture / picture.std(), 0, 255).astype(np.uint8).transpose(1, 2, 0)
-
-    mask, state = policy.dof_mask[:size], np.zeros(size, np.float32)
-    return [Observation(0.0, {view: clouds() for view in policy.views}, state, mask) for _ in range(count)]
-
-
-def errors(bits: int) -> dict[str, tuple[float, float]]:
-    """Greatest and mean difference of the shipped model's chunks, as parts of the largest number."""
-    found, exact, seen = {}, None, None
-    for part in ("nothing", "words", "images", "words and images"):
-        policy = Policy.from_pretrained(data_path("models/wall-oss-tiny"), dtype=torch.float32, threads=1)
-        model, seen = policy.model, seen or observations(policy)
-        owners = [*model.visual.blocks.modules(), *model.visual.merger.modules()] if "images" in part else []
-        if "words" in part:
-            owners += [module for layer in model.model.layers for module in layer.moe.experts[0].modules()]
-        for owner in owners:
-            for name, module in list(owner.named_children()):
-                if type(module) is nn.Linear:
-                    setattr(owner, name, Int8Linear(module, bits))
-        policy._engine = Engine(model, way=policy.choice.way)
-        chunks = np.stack([policy.act(one, "pick up the red cube", seed=0) for one in seen])
-        exact = chunks if exact is None else exact
-        difference = np.abs(chunks - exact) / np.abs(exact).max()
-        found[part] = float(difference.max()), float(difference.mean())
+def parser() -> argparse.ArgumentParser:
+    found = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    found.add_argument("--size", choices=("shipped", "middle", "released"), default="shipped")
+    found.add_argument("--types", default="float32,bfloat16,int8", help="the first is what others are compared with")
+    found.add_argument("--runs", type=int, default=15)
+    found.add_argument("--views", type=int, default=3)
+    found.add_argument("--pixels", type=int, default=252)
+    found.add_argument("--horizon", type=int, default=32)
+    found.add_argument("--steps", type=int, default=10)
+    found.add_argument("--threads", type=int, help="default: torch's number")
     return found
 
 
+def loaded(name: str, options: argparse.Namespace) -> tuple[WallOSS, Choice]:
+    """The network with weights of this type, and how it is computed."""
+    dtype = named(name)
+    stored = eight_bits.STORED if name == "int8" else dtype
+    model = load_model(options.size, None, CPU, stored)
+    model.config.views = VIEWS[: options.views]
+    model.config.action_horizon = options.horizon
+    choice = choose(model.config, CPU, dtype, options.threads)
+    if name == "int8":
+        eight_bits.quantise(model, choice.way.weights)
+    return model, choice
+
+
+def gigabytes(model: WallOSS) -> float:
+    """GiB of all parameters."""
+    return sum(_bytes(parameter.data) for parameter in model.parameters()) / 2**30
+
+
+def _bytes(tensor: Tensor) -> int:
+    if type(tensor) is Tensor:
+        return tensor.numel() * tensor.element_size()
+    names, _ = tensor.__tensor_flatten__()
+    return sum(_bytes(getattr(tensor, name)) for name in names)
+
+
 def main() -> int:
-    warnings.simplefilter("ignore")
-    torch.backends.quantized.engine = "fbgemm"
-    torch.set_num_threads(1)
-    sys.modules["wall_oss_ros.policy.runtime"].PackedKernels = Int8Kernels
-    with torch.inference_mode():
-        for name, shape in MAPS.items():
-            print(
-                f"{name} {shape}:", ", ".join(f"{way} {took:.2f} ms" for way, took in times(*shape).items()), flush=True
-            )
-    for bits in (7, 8):
-        for part, (worst, mean) in errors(bits).items():
-            print(f"inputs of {bits} bits, {part}: a chunk differs by {worst:.2%}, {mean:.3%} in the mean", flush=True)
+    options = parser().parse_args()
+    options.mode, options.pictures = "eager", True
+    types = options.types.split(",")
+    if unknown := {*types} - {*NAMES} | {*types} & {"auto"}:
+        raise WallOSSError(f"--types names {', '.join(unknown)}.", f"Name some of {', '.join(NAMES[1:])}.")
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    prompts: dict[str, Prompt] = {}
+    for name in types:
+        model, choice = loaded(name, options)
+        prompts[name] = Prompt(model, model, choice, options, Clock(CPU))
+        print(f"{name}: {gigabytes(model):.3g} GiB of weights; {choice.way}", flush=True)
+    took: dict[str, list[float]] = {name: [] for name in types}
+    apart: dict[str, list[float]] = {name: [] for name in types}
+    for run in range(options.runs + 1):
+        first = None
+        for name, prompt in prompts.items():
+            prompt.change(slice(None))  # by generators that are alike: all see the same
+            start = time.perf_counter()
+            chunk = prompt.by_engine(options.steps)
+            if run:  # the first warms up
+                took[name].append(1e3 * (time.perf_counter() - start))
+            first = chunk if first is None else first
+            apart[name].append(float((chunk - first).abs().max() / first.abs().max()))
+    print(f"{torch.get_num_threads()} threads, {options.runs} chunks each, in turns")
+    for name in types:
+        median, low, high = np.percentile(took[name], [50, 5, 95])
+        ratio = np.median(np.array(took[types[0]]) / np.array(took[name]))
+        print(
+            f"{name}: {median:.4g} ms a chunk ({low:.4g} to {high:.4g}), {ratio:.2f} times as fast as {types[0]}; "
+            f"differs from it by {max(apart[name]):.2%} of the largest number, {np.mean(apart[name]):.2%} in the mean"
+        )
     return 0
 
 

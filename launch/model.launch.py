@@ -28,6 +28,7 @@ def process(context, spec):
         **spec.parameters,  # robot, model and use_sim_time, as wall-oss run has them, too: bringup/system.py
         "autostart": switch(context, "autostart"),
         "device": value(context, "device"),
+        "dtype": value(context, "dtype"),
     }
     if "planner" in (*spec.nodes, spec.name):
         parameters.update({name: value(context, name) for name in ("approval", "reasoning")})
@@ -46,7 +47,7 @@ def generate_launch_description():
     return LaunchDescription(
         [
             *declare("robot", "ur_type", "sim", "namespace", "controller", "base_topic"),
-            *declare("model", "device", "model_side", "approval", "reasoning"),
+            *declare("model", "device", "dtype", "model_side", "approval", "reasoning"),
             *declare("autostart", "respawn", "params_file", "log_level"),
             OpaqueFunction(function=end_at_sigterm),
             OpaqueFunction(function=model),

@@ -40,6 +40,7 @@ EXTRAS = {  # of pyproject.toml, by the modules that they bring
     "embedded": ("cyclonedds", "rosbags"),
     "train": ("matplotlib",),
     "lora": ("peft",),
+    "int8": ("torchao",),
     "data": ("av", "huggingface_hub", "matplotlib", "pyarrow", "rosbags"),
 }
 

@@ -40,6 +40,7 @@ def test_the_launch_file_is_the_manual():
         "sim",
         "model",
         "device",
+        "dtype",
         "rviz",
         "seed",
         "approval",

@@ -455,7 +455,7 @@ def test_a_node_logs_the_choice_in_one_line(tmp_path, machine, monkeypatch):
     made, said = machine(), []
     monkeypatch.setattr(parameters, "get_logger", lambda name: type("Log", (), {"info": said.append}))
     folder = make_checkpoint(tmp_path / "checkpoint")
-    parameters.load_policy(str(folder), "cpu", 1, "auto", load_profile("franka"))
+    parameters.load_policy(str(folder), "cpu", "auto", 1, "auto", load_profile("franka"))
     assert len(said) == 1 and said[0].startswith("Computes in float32, packed, 1 thread: ") and "\n" not in said[0]
     assert {threads for _, threads, _ in made.runs} == {1}
 

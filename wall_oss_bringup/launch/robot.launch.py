@@ -83,7 +83,17 @@ def generate_launch_description():
     return LaunchDescription(
         [
             *declare(
-                "robot", "ur_type", "sim", "model", "device", "model_side", "approval", "reasoning", "rviz", "record"
+                "robot",
+                "ur_type",
+                "sim",
+                "model",
+                "device",
+                "dtype",
+                "model_side",
+                "approval",
+                "reasoning",
+                "rviz",
+                "record",
             ),
             *declare("home_planner", "check_targets", "seed", "description"),
             *declare("robot_ip", "use_mock_hardware", "mock_gripper", "camera_frames"),

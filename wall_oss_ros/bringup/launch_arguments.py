@@ -15,6 +15,7 @@ from wall_oss_ros.bringup.remappings import remappings
 from wall_oss_ros.bringup.system import DEFAULT_ROBOT, MODEL_SIDES
 from wall_oss_ros.homing import PLANNERS
 from wall_oss_ros.paths import data_path
+from wall_oss_ros.policy.number_types import NAMES
 from wall_oss_ros.robots.cameras import Cameras, presets, read_cameras, with_cameras
 from wall_oss_ros.robots.profile import RobotProfile, available_profiles, load_profile
 from wall_oss_ros.uni_cot.plan import APPROVALS, REASONING
@@ -73,6 +74,12 @@ _ARGUMENTS: dict[str, tuple[str | LaunchConfiguration, str, list[str] | None]] =
         None,
     ),
     "device": ("cpu", "Torch device of the model, such as cpu, cuda or cuda:1.", None),
+    "dtype": (
+        "auto",
+        "Type of the model's weights: auto, which measures what is fast on a processor; float32; bfloat16; or int8, "
+        "with torchao: half of bfloat16's memory for the large ones.",
+        [*NAMES],
+    ),
     "model_side": (
         "together",
         "Where the model runs: planner and action expert together, in one process on one copy of the weights; apart, "

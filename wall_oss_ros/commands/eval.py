@@ -29,6 +29,7 @@ from typing import NamedTuple
 
 from wall_oss_ros.commands.arguments import SEED_LIMIT, folder, require_writable, text, whole
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.policy.number_types import HELP, NAMES
 from wall_oss_ros.uni_cot.plan import REASONING
 
 
@@ -92,6 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="for the results: a folder, or a file whose name ends in .jsonl (default: runs/eval_<time>)",
     )
+    parser.add_argument("--dtype", type=text, choices=NAMES, default="auto", help=f"{HELP} (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument(
         "--report", type=folder, nargs="+", metavar="PATH", help="run nothing; report on what these hold, together"
@@ -196,7 +198,7 @@ def _evaluate(title: str, task, cases: Sequence, args: argparse.Namespace, model
     about = {
         "what": title, "checkpoint": checkpoint_identity(model), "robot": args.robot, "seed": args.seed,
         "forms": args.forms, "unseen_words": args.unseen_words, "varied": _varied(args.varied),
-        "unlisted": args.unlisted, "reasoning": args.reasoning,
+        "unlisted": args.unlisted, "reasoning": args.reasoning, "dtype": args.dtype,
     }  # fmt: skip
     results = Results(where.lines, about)
     left = [case for case in cases if case.key not in results.found]
@@ -206,7 +208,8 @@ def _evaluate(title: str, task, cases: Sequence, args: argparse.Namespace, model
     if left:
         with Progress(console=console) as bar:
             row = bar.add_task(title, total=len(left))
-            runs = evaluate(model, left, args.robot, args.workers or os.cpu_count() or 1, args.unlisted, args.reasoning)
+            workers = args.workers or os.cpu_count() or 1
+            runs = evaluate(model, left, args.robot, workers, args.unlisted, args.reasoning, args.dtype)
             for case, episode in zip(left, runs):
                 results.add(result(case, episode))
                 episodes.append(episode)

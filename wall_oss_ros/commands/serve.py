@@ -24,6 +24,7 @@ import sys
 
 from wall_oss_ros.commands.arguments import SEED_LIMIT, folder, number, text, whole
 from wall_oss_ros.errors import WallOSSError
+from wall_oss_ros.policy.number_types import HELP, NAMES, named
 
 BYTES = 2**20
 GRACE = 5.0  # s that the chunk under way has to end
@@ -50,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " %(default)s)")  # fmt: skip
     add("--prompt", default="", metavar="TEXT", help="instruction for requests that have none")
     add("--device", type=text, default="cpu", help="torch device (default: %(default)s)")
+    add("--dtype", type=text, choices=NAMES, default="auto", help=f"{HELP} (default: %(default)s)")
     add("--threads", type=whole(1, 4096), metavar="N", help="of torch on a CPU (default: torch's number, or"
         " fewer if these are measured faster)")  # fmt: skip
     add("--steps", type=whole(1, 1000), metavar="N", help="of the flow (default: the checkpoint's)")
@@ -83,7 +85,7 @@ def main(args: argparse.Namespace) -> int:
 
     from wall_oss_ros.policy import Policy
 
-    policy = Policy.from_pretrained(checkpoint, args.device, threads=args.threads, profile=profile)
+    policy = Policy.from_pretrained(checkpoint, args.device, named(args.dtype), args.threads, profile=profile)
     policy.warm_up()
     settings = ServerSettings(
         args.host, tuple(ports), token, args.clients, int(args.largest * BYTES), args.mode, args.prompt, args.steps,

@@ -9,6 +9,7 @@ from typing import Any
 
 from wall_oss_ros import starting
 from wall_oss_ros.errors import WallOSSError, missing_package
+from wall_oss_ros.policy.number_types import NAMES, named
 from wall_oss_ros.robots.profile import RobotProfile
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
@@ -67,13 +68,15 @@ POLICY_PARAMETERS = (
         "model", "", "A checkpoint: its folder, or owner/name on the hub; empty is the one that ships for the robot."
     ),
     Parameter("device", "cpu", "Torch device the model runs on, such as cpu or cuda:0."),
+    Parameter("dtype", "auto", "Type of the weights: auto, which measures; float32; bfloat16; or int8, with torchao:"
+              " half of bfloat16's memory for the large ones.", choices=NAMES),
     Parameter("threads", 1, "Torch threads of the process; 0: torch's number, or fewer if measured faster.", 0, 256),
     Parameter("attention", "auto", "Attention kernel: flash (flash-attn, on a GPU), sdpa (PyTorch's), or auto: flash"
               " where it is installed and fits.", choices=("auto", "sdpa", "flash")),
 )  # fmt: skip
 
 
-def load_policy(model: str, device: str, threads: int, attention: str, profile: RobotProfile):
+def load_policy(model: str, device: str, dtype: str, threads: int, attention: str, profile: RobotProfile):
     """Loads the ``Policy`` that ``POLICY_PARAMETERS`` name. torch is imported here, not before: it takes seconds.
 
     Raises:
@@ -88,7 +91,9 @@ def load_policy(model: str, device: str, threads: int, attention: str, profile: 
     except ModuleNotFoundError as error:
         raise missing_package(error) or error from error
     folder = model_directory(model or None, profile)
-    policy = Policy.from_pretrained(folder, device, threads=threads or None, profile=profile, attention=attention)
+    policy = Policy.from_pretrained(
+        folder, device, named(dtype), threads=threads or None, profile=profile, attention=attention
+    )
     get_logger("wall_oss.model").info(str(policy.choice))
     return policy
 

@@ -26,7 +26,7 @@ from wall_oss_ros.policy.machine import cores, free_memory, processor, waiting
 from wall_oss_ros.policy.race import MARGIN, Race, Runner, decide
 from wall_oss_ros.policy.remembered import LONGEST, Entry
 from wall_oss_ros.policy.sample_layers import PARTS, SampleLayers, block_weights, language_weights
-from wall_oss_ros.policy.ways import SHORT, Way, usual_way, ways
+from wall_oss_ros.policy.ways import SHORT, Way, int8_way, usual_way, ways
 
 SWITCH = "WALL_OSS_MEASURE"
 """Set to 0 in the environment, nothing is measured and nothing remembered is used."""
@@ -71,7 +71,7 @@ def choose(
     """Decides, by what is remembered or by a measurement of 0.2 to 2 s.
 
     Args:
-        dtype: of the weights, where the caller says it.
+        dtype: of the weights, where the caller says it; torch.int8 for the large ones alone, on a processor.
         threads: of torch, where the caller says it. If not, and if ``OMP_NUM_THREADS`` does not, as many as the process
             has now or fewer.
         numbers: that the checkpoint's files hold: a config.json that promises more is not measured, for loading will
@@ -81,6 +81,8 @@ def choose(
     """
     if device.type != "cpu":
         return Choice(usual_way(dtype or torch.bfloat16, device), threads, "the usual on a GPU, where none is measured")
+    if dtype == torch.int8:
+        return Choice(int8_way(), threads, "as asked")
     usual = usual_way(dtype or torch.float32, device)
     if dtype not in (None, torch.float32, torch.bfloat16):
         return Choice(usual, threads, "the only way with such weights")

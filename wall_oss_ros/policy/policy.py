@@ -18,7 +18,7 @@ from wall_oss_ros.model.attention import check_backend
 from wall_oss_ros.model.checkpoint import locate
 from wall_oss_ros.model.fast import NotAChunk
 from wall_oss_ros.model.sampling import Likelihood, TokenChoice
-from wall_oss_ros.policy import prompts
+from wall_oss_ros.policy import eight_bits, prompts
 from wall_oss_ros.policy.answer import Answer
 from wall_oss_ros.policy.checkpoints import checkpoint_identity
 from wall_oss_ros.policy.choices import Choice, choose_for
@@ -128,7 +128,8 @@ class Policy:
             path: a checkpoint's folder, or owner/name on the Hugging Face hub.
             device: torch device.
             dtype: of the weights; when None, bfloat16 on a GPU, and on a CPU float32 unless bfloat16 is measured to be
-                clearly faster; see :func:`~wall_oss_ros.policy.choices.choose`.
+                clearly faster; see :func:`~wall_oss_ros.policy.choices.choose`. torch.int8, on a CPU and with torchao,
+                makes the large weights of images and words half as large as bfloat16; see ``eight_bits.py``.
             threads: torch threads, for the whole process. None leaves them, unless a measurement finds fewer clearly
                 faster and the environment has no ``OMP_NUM_THREADS``: then it sets that many.
             robot: whose statistics to use, where the checkpoint has several; the profile's when None.
@@ -141,7 +142,10 @@ class Policy:
                 incomplete, damaged, foreign or not for this robot; one sentence says why.
         """
         device = as_device(device)
-        check_dtype(dtype)
+        if small := dtype == torch.int8:
+            eight_bits.require(device)
+        else:
+            check_dtype(dtype)
         if threads is not None:
             torch.set_num_threads(whole_number("threads", threads, 1, 4096, "Give a number of cores, or None."))
         folder: Path = locate(path)
@@ -149,11 +153,14 @@ class Policy:
             raise WallOSSError(f"The profile is {type(profile).__name__}.", "Give robots.profile.load_profile(name).")
         if profile is not None:  # before the weights, which may take minutes
             robot = require_fit(folder, profile, robot)
-        check_backend(attention, device, dtype or (torch.float32 if device.type == "cpu" else torch.bfloat16))
+        usual = torch.float32 if device.type == "cpu" else torch.bfloat16
+        check_backend(attention, device, usual if dtype is None or small else dtype)
         choice = choose_for(folder, device, dtype, threads)
         if threads is None and choice.threads not in (None, torch.get_num_threads()):
             torch.set_num_threads(choice.threads)
-        model = WallOSS.from_pretrained(folder, device, choice.way.weights)
+        model = WallOSS.from_pretrained(folder, device, eight_bits.STORED if small else choice.way.weights)
+        if small:
+            eight_bits.quantise(model, choice.way.weights)
         model.set_attention_backend(attention)
         processor = WallOSSProcessor(model.config, read_tokenizer(folder))
         return cls(model, processor, robot, folder, accelerate, profile, choice)

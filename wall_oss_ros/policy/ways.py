@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -23,6 +23,7 @@ class Way:
             :class:`~wall_oss_ros.policy.linear.CastMatmuls`.
         packed: attention's and the action expert's weights lie in oneDNN's order.
         whole: the other ones' as well, of the vision tower and of words and images: their memory is taken twice.
+        int8: those are of 8 bits instead; see ``eight_bits.py``.
     """
 
     weights: torch.dtype
@@ -30,11 +31,14 @@ class Way:
     widen: bool = False
     packed: bool = False
     whole: bool = False
+    int8: bool = False
 
     def __str__(self) -> str:
         kept = f"{SHORT[self.weights]} widened to float32" if self.widen else SHORT[self.weights]
         if self.steps != self.weights and not self.widen:
             kept += f" with {SHORT[self.steps]} steps"
+        if self.int8:
+            kept += " with int8 weights for images and words"
         return kept + (", all packed" if self.whole else ", packed" if self.packed else ", plain")
 
 
@@ -53,6 +57,12 @@ def usual_way(weights: torch.dtype, device: torch.device) -> Way:
     if weights == torch.bfloat16 and not multiplies_bfloat16():
         return Way(weights, torch.float32, widen=True, packed=can_pack())
     return float32_way() if weights == torch.float32 else Way(weights, weights)
+
+
+def int8_way() -> Way:
+    """Weights of 8 bits on a processor, and beside them bfloat16 where it can multiply that."""
+    base = torch.bfloat16 if multiplies_bfloat16() else torch.float32
+    return replace(usual_way(base, torch.device("cpu")), int8=True)
 
 
 def ways(weights: torch.dtype | None, roomy: bool = True) -> list[Way]:

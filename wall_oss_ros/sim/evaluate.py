@@ -12,6 +12,7 @@ import numpy as np
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy import Policy
+from wall_oss_ros.policy.number_types import named
 from wall_oss_ros.sim.appearance import PLAIN, Appearance
 from wall_oss_ros.sim.closed_loop import ClosedLoop, Episode
 from wall_oss_ros.sim.datasets import in_processes
@@ -118,10 +119,10 @@ _loop: ClosedLoop | None = None
 _reasoning = "subtask"
 
 
-def _start_worker(model: str, robot: str, unlisted: bool, reasoning: str) -> None:
+def _start_worker(model: str, robot: str, unlisted: bool, reasoning: str, dtype: str) -> None:
     global _loop, _reasoning
     task = task_of(robot)
-    policy = Policy.from_pretrained(model, threads=1, profile=task.profile)
+    policy = Policy.from_pretrained(model, dtype=named(dtype), threads=1, profile=task.profile)
     if unlisted:
         policy.unlist()
     _loop, _reasoning = ClosedLoop(policy, task.environment(np.random.default_rng(0))), reasoning
@@ -140,6 +141,7 @@ def evaluate(
     workers: int,
     unlisted: bool = False,
     reasoning: str = "subtask",
+    dtype: str = "auto",
 ) -> Iterator[Episode]:
     """Runs all cases, and gives each episode as it ends, in the order of the cases.
 
@@ -150,9 +152,10 @@ def evaluate(
         workers: processes, each with one torch thread; the result does not depend on how many there are.
         unlisted: whether the model is asked for what its checkpoint does not list as understood, too.
         reasoning: one of ``uni_cot.plan.REASONING``.
+        dtype: one of ``policy.number_types.NAMES``.
     """
     workers = max(1, min(workers, len(cases)))
-    return in_processes(_run_case, cases, workers, _start_worker, (str(model), robot, unlisted, reasoning))
+    return in_processes(_run_case, cases, workers, _start_worker, (str(model), robot, unlisted, reasoning, dtype))
 
 
 def result(case: Case, episode: Episode) -> dict:
