@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wall_oss_ros.errors import WallOSSError
 from wall_oss_ros.policy import prompts
+
+if TYPE_CHECKING:
+    from wall_oss_ros.sim.phrasing import Phrasing
 
 COLOURS = ("red", "green", "blue", "yellow")
 NOT_IN_VIEW = "not in view"
@@ -104,6 +107,9 @@ class Language(ABC):
         instructions, questions: templates, as ``policy.known_sentences`` has them, of what the models of the task that
             ship were found to understand; a test asks them. What training shows now and then they may answer wrongly.
         slots: the words that stand in the templates, beside the colours.
+        phrasing: the forms of its instructions, with all their phrases.
+        slot_names: what templates call the slots of phrases.
+        question_templates: all that training asks, by kind, as templates; ``question_slots``: what only they have.
     """
 
     thing: str
@@ -116,6 +122,10 @@ class Language(ABC):
     instructions: Sequence[str]
     questions: Sequence[str]
     slots: Mapping[str, Sequence[str]] = MappingProxyType({})
+    phrasing: Phrasing
+    slot_names: Mapping[str, str]
+    question_templates: Mapping[str, Sequence[str]] = MappingProxyType({})
+    question_slots: Mapping[str, Sequence[str]] = MappingProxyType({})
 
     # What may be asked for
 
@@ -166,11 +176,27 @@ class Language(ABC):
         """Every word that instructions and questions are made of; a user's other words are unknown to the model."""
         return sorted({*re.sub(r"\{\w\}", "", " ".join(self.texts)).split()} - {","})
 
-    def sentences(self) -> dict[str, Any]:
-        """The sentences that a model of the task is known to understand, for its config.json."""
-        slots = {"colour": COLOURS, **self.slots}
-        listed = {"instructions": list(self.instructions), "questions": list(self.questions)}
-        return {"slots": {name: list(words) for name, words in slots.items()}, **listed}
+    def sentences(
+        self, forms: Collection[tuple[str, bool]] | None = None, questions: Sequence[str] | None = None
+    ) -> dict[str, Any]:
+        """The sentences that a model of the task is known to understand, for its config.json.
+
+        Args:
+            forms: of instructions, each with whether in words that training does not show; the task's own
+                ``instructions`` when None. questions: templates; the task's own when None.
+        """
+        said = [*(self.instructions if forms is None else self._templates(forms))]
+        asked = [*(self.questions if questions is None else questions)]
+        more = {name: self.phrasing.slots[slot] for slot, name in self.slot_names.items()} | self.question_slots
+        used = set(re.findall(r"\{(\w+)", " ".join([*said, *asked])))
+        slots = {"colour": COLOURS, **self.slots} | {name: words for name, words in more.items() if name in used}
+        return {
+            "slots": {name: list(words) for name, words in slots.items()}, "instructions": said, "questions": asked
+        }  # fmt: skip
+
+    def _templates(self, forms: Iterable[tuple[str, bool]]) -> Iterable[str]:
+        """Each once, in order."""
+        return dict.fromkeys(text for one, new in forms for text in self.phrasing.templates(one, new, self.slot_names))
 
     # What a frame calls for
 

@@ -48,9 +48,11 @@ class Form(NamedTuple):
 class Phrasing:
     """What may be asked for.
 
+    Attributes:
+        slots: what may stand in a phrase's slots; c and d are different colours.
+
     Args:
         forms: by name.
-        slots: what may stand in a phrase's slots; c and d are different colours.
         unclear: instructions that leave open what is meant, and what is asked back.
         senseless: instructions in known words that cannot be followed.
         unknown: a frame of which nothing is known; what asks it for more raises a ``KeyError``.
@@ -64,7 +66,7 @@ class Phrasing:
         senseless: Sequence[str],
         unknown: Look,
     ):
-        self._forms, self._slots, self._unclear, self._senseless = forms, slots, unclear, senseless
+        self._forms, self.slots, self._unclear, self._senseless = forms, slots, unclear, senseless
         self._unknown, self._names = unknown, tuple(forms)
         shares = np.array([form.share for form in forms.values()])
         self._shares = shares / shares.sum()
@@ -75,7 +77,19 @@ class Phrasing:
     def texts(self) -> tuple[str, ...]:
         """All that instructions consist of, with their slots."""
         phrases = (text for form in self._forms.values() for text in (*form.phrases, *form.unseen))
-        return (*phrases, *self._unclear, *self._senseless, *(word for words in self._slots.values() for word in words))
+        return (*phrases, *self._unclear, *self._senseless, *(word for words in self.slots.values() for word in words))
+
+    def templates(self, form: str, unseen: bool, names: Mapping[str, str]) -> list[str]:
+        """A form's phrases as ``known_sentences`` of a config.json has them.
+
+        Args:
+            unseen: those that training does not show, instead of those that it does.
+            names: of the slots there, by ours.
+        """
+        one = self._forms[form]
+        return [
+            _SLOT.sub(lambda match: f"{{{names[match[1]]}}}", text) for text in (one.unseen if unseen else one.phrases)
+        ]
 
     def draw(
         self,
@@ -103,7 +117,7 @@ class Phrasing:
                 if seen.missing and rng.random() < absent_share:
                     first = str(rng.choice(seen.missing))
                 words = {"c": first, "d": second}
-                words |= {slot: str(rng.choice(some)) for slot, some in self._slots.items() if slot not in words}
+                words |= {slot: str(rng.choice(some)) for slot, some in self.slots.items() if slot not in words}
                 if goals := _goals(form, words, seen):
                     return name, str(rng.choice(form.unseen if unseen else form.phrases)).format(**words), goals
         raise ValueError(f"the scene allows no instruction of the form {', '.join(forms)}")
@@ -129,7 +143,7 @@ class Phrasing:
 
     def pattern(self, phrase: str) -> re.Pattern[str]:
         """What a phrase matches, its slots as groups."""
-        return re.compile(_SLOT.sub(lambda match: f"(?P<{match[1]}>{'|'.join(self._slots[match[1]])})", phrase))
+        return re.compile(_SLOT.sub(lambda match: f"(?P<{match[1]}>{'|'.join(self.slots[match[1]])})", phrase))
 
     def unclear(self, rng: np.random.Generator) -> tuple[str, str]:
         """One of them, and what is asked back."""
@@ -142,7 +156,7 @@ class Phrasing:
     def _filled(self, rng: np.random.Generator, text: str) -> str:
         words: dict[str, str] = {}
         for slot in self._filling:
-            words[slot] = str(rng.choice([one for one in self._slots[slot] if slot != "d" or one != words["c"]]))
+            words[slot] = str(rng.choice([one for one in self.slots[slot] if slot != "d" or one != words["c"]]))
         return text.format(**words)
 
 

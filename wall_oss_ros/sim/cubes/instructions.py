@@ -230,5 +230,7 @@ SENSELESS = (
 """Instructions in known words that cannot be followed."""
 
 
+NAMES = {"c": "colour", "d": "colour 2", "t": "tray", "u": "tray", "o": "ordinal"}
+"""The slots as ``known_sentences`` of a config.json calls them."""
 PHRASING = Phrasing(FORMS, SLOTS, UNCLEAR, SENSELESS, unknown=Seen({}, {}))
 draw, meaning, unclear, senseless = PHRASING.draw, PHRASING.meaning, PHRASING.unclear, PHRASING.senseless

@@ -85,6 +85,7 @@ class CubeLanguage(Language):
         "draw a box around the cube", "what comes next to",
     )  # fmt: skip
 
+    phrasing, slot_names = instructions.PHRASING, instructions.NAMES
     slots = MappingProxyType({"tray": _SIDES})
     instructions = (
         "{put|place|move} the {colour} cube {in|into|to} the {tray} tray",
@@ -98,6 +99,31 @@ class CubeLanguage(Language):
         "What is in the gripper?",
         "Point to the {colour} cube.",
         "Point to the {tray} tray.",
+    )
+
+    question_templates = MappingProxyType(
+        {
+            "where": ("Where is the {colour} cube?",),
+            "in_gripper": ("What is in the gripper?",),
+            "point_front": ("Point to the {colour} cube.", "Point to the {tray} tray.", "Point to the gripper."),
+            "point_wrist": ("Point to the {colour} cube in the wrist view.",),
+            "box": ("Draw a box around the {colour} cube.",),
+            "locate": ("Locate the cubes.",),
+            "which_cubes": ("Which cubes are there?",),
+            "how_many": ("How many cubes are {place}?",),
+            "side": ("Is the {colour} cube {side} of the {colour 2} cube?",),
+            "inside": (
+                "Is the {colour} cube {place}?",
+                "Is the {colour} cube in the gripper?",
+            ),
+        }
+    )
+
+    question_slots = MappingProxyType(
+        {
+            "place": ("on the table", "in the left tray", "in the right tray"),
+            "side": _SIDES,
+        }
     )
 
     def __init__(self):

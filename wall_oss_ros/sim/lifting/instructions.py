@@ -170,6 +170,8 @@ SENSELESS = (
 )  # fmt: skip
 """Instructions in known words that cannot be followed; nor can one that wants two trays lifted at once."""
 
+NAMES = {"c": "colour", "d": "colour 2", "n": "nearness", "o": "ordinal", "h": "hand"}
+"""The slots as ``known_sentences`` of a config.json calls them."""
 PHRASING = Phrasing(FORMS, SLOTS, UNCLEAR, SENSELESS, unknown=Seen(()))
 draw, meaning, unclear, senseless = PHRASING.draw, PHRASING.meaning, PHRASING.unclear, PHRASING.senseless
 

@@ -117,6 +117,7 @@ class LiftLanguage(Language):
         "draw a box around the tray", "then onto", "bring to middle let go of lay down bar empty",
     )  # fmt: skip
 
+    phrasing, slot_names = instructions.PHRASING, instructions.NAMES
     instructions = (
         "lift the {colour} tray",
         "lift the {colour} tray with both hands",
