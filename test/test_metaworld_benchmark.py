@@ -3,6 +3,7 @@
 
 import json
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from wall_oss_ros.robots.policy_robot import load_embodiment
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks" / "metaworld"))
 import collect
 import evaluate
+import practice
 import report
 import run
 import scenes
@@ -181,7 +183,8 @@ def test_the_recipe_is_one_and_fits_the_robot(tmp_path):
 
 def test_no_seed_is_shown_and_evaluated():
     last = suite.SCENE_SEED + 1000
-    assert 1000 * collect.ATTEMPTS < suite.SCENE_SEED < last < suite.FIRST_UNSEEN_SEED
+    assert 1000 * collect.ATTEMPTS < suite.SCENE_SEED < last < suite.PRACTICE_SEED
+    assert suite.PRACTICE_SEED + 1000 < suite.FIRST_UNSEEN_SEED
 
 
 def test_a_scene_is_asked_about_as_demonstrations_are():
@@ -265,7 +268,7 @@ class Shown(Stage):
 def test_demonstrations_are_written_with_all_their_questions(tmp_path):
     """As the actions that were wanted; a disturbed one has been pushed, or its fingers held open."""
     task, name = Shown(), "pick-place-v3"
-    episodes = [collect.demonstrate(task, name, seed, 0.5) for seed in range(6)]
+    episodes = [collect.demonstrate(task, name, seed, collect.Disturbance(seed, 0.5)) for seed in range(6)]
     with collect.writing(tmp_path / "set", 16) as writer:
         for episode in episodes:
             writer.add(episode)
@@ -292,3 +295,80 @@ def test_fingers_are_held_open_only_where_they_are_to_close():
     opened = np.flatnonzero(np.diff(np.concatenate([[0], done == -1, [0]])))
     lengths = (opened[1::2] - opened[::2])[:-1]  # the last may be cut off
     assert lengths.min() >= 6
+
+
+class Asked:
+    """A model that goes the wrong way, and keeps what it was asked."""
+
+    def __init__(self, actions=((-3.0, 0, 0, 0),) * 12):
+        self.requests, self.actions = [], actions
+
+    def __call__(self, request):
+        self.requests.append(request)
+        return {"actions": np.array(self.actions)}
+
+
+def test_in_practice_the_model_acts_and_what_the_expert_wants_is_written():
+    model, sentence = Asked(), suite.TASKS["reach-v3"].sentence
+    turns = practice.Turns(model, sentence, seed=3)
+    episode = collect.demonstrate(Shown(), "reach-v3", 3, turns, practice.TAIL, practice.LONGEST)
+    wanted, done = episode.columns["action"], episode.columns["executed_action"]
+    assert (wanted == np.float32([0.02, 0, 0, 1])).all() and len(done) == practice.LONGEST
+    acted = (done[:, 0] == -1).reshape(-1, evaluate.EXECUTED)  # clipped, as a robot would
+    assert (acted.all(1) | ~acted.any(1)).all(), "turns are whole"
+    assert 0.4 < acted.mean() < 0.95 and (done[~acted.ravel()] == wanted[0]).all()
+    assert [one["reset"] for one in model.requests] == [True] + [False] * (len(model.requests) - 1)
+    assert len(model.requests) == acted.all(1).sum() and not episode.extra["success"]
+    assert set(model.requests[0]) == {"observation/image", "observation/state", "prompt", "reset"}
+    again = collect.demonstrate(Shown(), "reach-v3", 3, practice.Turns(Asked(), sentence, 3), 5, practice.LONGEST)
+    np.testing.assert_array_equal(again.columns["executed_action"], done)
+
+
+def test_in_practice_the_expert_stays_after_success():
+    model = Asked(((0.5, 0, 0, 0),) * 3)  # of a chunk that is shorter than a turn, all is executed
+    turns = practice.Turns(model, "Reach", seed=1)
+    episode = collect.demonstrate(Shown(), "reach-v3", 1, turns, practice.TAIL, practice.LONGEST)
+    assert episode.extra["success"] and len(episode.columns["action"]) < practice.LONGEST
+    tail = episode.columns["executed_action"][-practice.TAIL :]
+    assert (tail == episode.columns["action"][-practice.TAIL :]).all()
+    with pytest.raises(ValueError, match="actions of shape"):
+        collect.demonstrate(Shown(), "reach-v3", 1, practice.Turns(Asked([[np.nan] * 4]), "Reach", 1))
+
+
+def test_the_recipe_behind_practice_goes_on_from_the_checkpoint(tmp_path):
+    from wall_oss_ros.training.recipe import load_recipe
+
+    (tmp_path / "scenes").mkdir()
+    first = load_recipe(run.prepare_recipe("mt10", tmp_path, "float32"))
+    (tmp_path / "checkpoint").mkdir()
+    then = load_recipe(run.practice_recipe(tmp_path, tmp_path / "checkpoint", 90))
+    assert then.start == str(tmp_path / "checkpoint") and then.vision is None and first.vision
+    assert [one.name for one in then.datasets] == ["mt10", "practice"] and then.questions == first.questions
+    assert then.datasets[1].mapping == then.datasets[0].mapping
+    assert [(one.steps, one.decay, one.trains) for one in then.stages] == [(90, 60, "all")]
+    assert load_recipe(run.practice_recipe(tmp_path, tmp_path / "elsewhere", 5)) == then  # a run's own stays
+
+
+@pytest.mark.parametrize(
+    "words", [["--practice", "50"], ["--practice", "-1"], ["--practice", "5", "--practice-steps", "0"]]
+)
+def test_practice_that_makes_no_sense_is_refused(tmp_path, words, capsys):
+    with pytest.raises(SystemExit):
+        run.main(["--output", str(tmp_path), *words])
+    assert "--practice" in capsys.readouterr().err
+
+
+def test_minutes_before_are_counted_in_an_evaluation(tmp_path, monkeypatch):
+    (tmp_path / "checkpoint").mkdir()
+    (tmp_path / "checkpoint" / "training.json").write_text(json.dumps({"minutes": 12.5, "steps": 9}))
+
+    @contextmanager
+    def serving(*_):
+        yield "ws://here"
+
+    said = []
+    monkeypatch.setattr(run, "serving", serving)
+    monkeypatch.setattr(run, "must", lambda command, *_, **__: said.append([str(word) for word in command]))
+    run.evaluate(Path("python"), tmp_path / "checkpoint", tmp_path / "evaluation", "mt10", 3, 2, "cpu", before=50.0)
+    assert json.loads((tmp_path / "evaluation" / "training.json").read_text()) == {"minutes": 62.5, "steps": 9}
+    assert said[0][said[0].index("--uri") + 1] == "ws://here" and "3" in said[0]

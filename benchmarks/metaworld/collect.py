@@ -20,9 +20,10 @@ import multiprocessing
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Empty
+from typing import Protocol
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -65,6 +66,15 @@ def writing(folder: Path, pixels: int) -> LeRobotWriter:
     )
 
 
+class Acts(Protocol):
+    """Who acts, knowing what the expert wants."""
+
+    strength: float
+
+    def __call__(self, wanted: np.ndarray, picture: np.ndarray, state: np.ndarray) -> np.ndarray:
+        """The action (4,) that is done."""
+
+
 class Disturbance:
     """What becomes of an expert's actions in an episode.
 
@@ -78,8 +88,10 @@ class Disturbance:
         self.strength = 0.0 if seed % 3 == 0 else strength
         self._rng, self._pushed, self._open, self._push = np.random.default_rng([seed, 12]), 0, 0, np.zeros(3)
 
-    def __call__(self, wanted: np.ndarray) -> np.ndarray:
-        """The action (4,) that is done instead of the one that is wanted."""
+    def __call__(
+        self, wanted: np.ndarray, picture: np.ndarray | None = None, state: np.ndarray | None = None
+    ) -> np.ndarray:
+        """The action (4,) that is done instead of the one that is wanted; whatever is seen."""
         if not self.strength:
             return wanted
         done = wanted.copy()
@@ -99,20 +111,22 @@ class Disturbance:
         return done
 
 
-def demonstrate(task, name: str, seed: int, strength: float) -> EpisodeData:
-    """One episode of an expert.
+def demonstrate(task, name: str, seed: int, acts: Acts, tail: int = TAIL, longest: int = 10_000) -> EpisodeData:
+    """One episode, with what the expert wants at each step.
 
     Args:
         task: :class:`simulated.Task`.
-        strength: of the disturbance.
+        acts: what becomes of that, until the task has succeeded.
+        tail: steps after success.
+        longest: steps, at most.
     """
-    disturbance, observation, left = Disturbance(seed, strength), task.reset(seed), None
+    observation, left = task.reset(seed), None
     pictures, states, actions, executed, events = [], [], [], [], []
-    for row in range(10_000):
+    for row in range(longest):
         wanted = task.expert(observation)
-        done = disturbance(wanted) if left is None else wanted
         pictures.append(task.picture())
         states.append(task.state(observation))
+        done = acts(wanted, pictures[-1], states[-1]) if left is None else wanted
         actions.append(wanted)
         executed.append(done)
         for question, answer in questions(TASKS[name].sentence, task.points(observation)):
@@ -122,7 +136,7 @@ def demonstrate(task, name: str, seed: int, strength: float) -> EpisodeData:
             ]
         observation, success, over = task.step(done)
         if left is None and success:
-            left = TAIL
+            left = tail
         if over or left == 0:
             break
         left = left and left - 1
@@ -132,7 +146,7 @@ def demonstrate(task, name: str, seed: int, strength: float) -> EpisodeData:
         {VIEW: np.array(pictures)},
         TASKS[name].sentence,
         events=events,
-        extra={"metaworld_task": name, "seed": seed, "disturbance": disturbance.strength, "success": left is not None},
+        extra={"metaworld_task": name, "seed": seed, "disturbance": acts.strength, "success": left is not None},
     )
 
 
@@ -143,7 +157,7 @@ def work(tasks, results, wanted: int, strength: float, pixels: int) -> None:
     for name, successes, seed in iter(tasks.get, None):
         task, attempts = Task(name, pixels), 0
         while successes < wanted and attempts < ATTEMPTS * wanted and seed < FIRST_UNSEEN_SEED:
-            episode = demonstrate(task, name, seed, strength)
+            episode = demonstrate(task, name, seed, Disturbance(seed, strength))
             successes += episode.extra["success"]
             seed, attempts = seed + 1, attempts + 1
             results.put((name, episode))
@@ -164,8 +178,14 @@ def so_far(folders: list[Path]) -> tuple[Counter, Counter, dict[str, int]]:
     return good, bad, after
 
 
-def episodes(todo: list[tuple[str, int, int]], processes: int, *settings) -> Iterator[tuple[str, EpisodeData | None]]:
+def episodes(
+    todo: list[tuple[str, int, int]], processes: int, work: Callable, *settings
+) -> Iterator[tuple[str, EpisodeData | None]]:
     """Episodes as they come, and None after the last of a task.
+
+    Args:
+        todo: tasks, each with how many there are already and the next seed.
+        work: what a process does, such as :func:`work`.
 
     Raises:
         WallOSSError: a process ended before its work did.
@@ -218,7 +238,7 @@ def main(arguments: list[str] | None = None) -> int:
     began, frames = time.monotonic(), 0
     with writing(args.output, args.pixels) as writer, writing(failed, args.pixels) as aside:
         settings = (args.demonstrations, args.disturbance, args.pixels)
-        for name, episode in episodes(todo, args.processes, *settings):
+        for name, episode in episodes(todo, args.processes, work, *settings):
             if episode is None:
                 print(
                     f"{name}: {good[name]} demonstrations, {bad[name]} failed; {frames} frames in "

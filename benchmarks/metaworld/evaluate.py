@@ -47,10 +47,8 @@ def run_episode(task, name: str, seed: int, infer, executed: int = EXECUTED) -> 
             "reset": requests == 0,
         }
         began = time.monotonic()
-        actions = np.asarray(infer(request)["actions"], np.float64)
+        actions = actions_of(infer(request))
         spent, requests = spent + time.monotonic() - began, requests + 1
-        if actions.ndim != 2 or actions.shape[1] != 4 or not len(actions) or not np.isfinite(actions).all():
-            raise ValueError(f"the server answered actions of shape {actions.shape}; (n, 4) finite were expected")
         for action in actions[:executed]:
             observation, success, over = task.step(action)
             steps += 1
@@ -60,6 +58,18 @@ def run_episode(task, name: str, seed: int, infer, executed: int = EXECUTED) -> 
         "task": name, "seed": seed, "success": success, "steps": steps, "requests": requests,
         "infer_ms": round(1e3 * spent / requests, 1),
     }  # fmt: skip
+
+
+def actions_of(answer: dict) -> np.ndarray:
+    """The actions (n, 4) of a server's answer.
+
+    Raises:
+        ValueError: they cannot be executed.
+    """
+    actions = np.asarray(answer["actions"], np.float64)
+    if actions.ndim != 2 or actions.shape[1] != 4 or not len(actions) or not np.isfinite(actions).all():
+        raise ValueError(f"the server answered actions of shape {actions.shape}; (n, 4) finite were expected")
+    return actions
 
 
 def done_before(file: Path) -> set[tuple[str, int]]:

@@ -3,6 +3,7 @@
 """MetaWorld, the whole road: an environment, demonstrations, data check, training, evaluation over `wall-oss serve`.
 
     python benchmarks/metaworld/run.py --suite mt10 --output runs/metaworld/mt10
+    python benchmarks/metaworld/run.py --suite mt10 --output runs/metaworld/practised --practice 20
     python benchmarks/metaworld/run.py --suite mt50 --output runs/metaworld/mt50 --device cuda --steps 20000
     python benchmarks/metaworld/run.py --output runs/try --demonstrations 2 --minutes 3 --episodes 1 --evaluate-at ""
 
@@ -22,6 +23,8 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -138,12 +141,12 @@ def trained(checkpoint: Path) -> float:
 
 
 def train(recipe: Path, checkpoint: Path, until: float, device: str) -> None:
-    """Trains until so many minutes are spent on it, evaluations not counted.
+    """Trains until so many minutes are spent on it, evaluations not counted, or to the recipe's end.
 
     Raises:
         WallOSSError: training failed.
     """
-    minutes = until - trained(checkpoint)
+    minutes = min(until - trained(checkpoint), 1e6)
     if minutes > 0.05 or not (checkpoint / "training.json").exists():
         begun = (checkpoint / "run" / "progress.json").exists()
         command = [
@@ -161,17 +164,58 @@ def train(recipe: Path, checkpoint: Path, until: float, device: str) -> None:
         must([*command, *(["--resume"] if begun else [])], "Training", cwd=recipe.parent, env=own_environment())
 
 
+def practice_recipe(output: Path, checkpoint: Path, steps: int) -> Path:
+    """The recipe that goes on from a checkpoint with what it practised beside all that it was trained on; a run's own
+    stays. It is the last stage once more, of so many steps."""
+    file = output / "practice.yaml"
+    if not file.exists():
+        recipe = yaml.safe_load((output / "recipe.yaml").read_text())
+        recipe.update(
+            name=f"{recipe['name']}-practised", start=f"./{os.path.relpath(checkpoint, output)}"
+        )  # a name alone is one of models/
+        recipe.pop("vision", None)
+        known = recipe["datasets"][0]
+        recipe["datasets"].append({**known, "source": "practice", "name": "practice", "held_out": 0.0, "weight": 2.0})
+        last = recipe["stages"][-1]
+        recipe["stages"] = [{**last, "name": "practised", "steps": steps, "decay": max(2 * steps // 3, 1)}]
+        file.write_text(yaml.safe_dump(recipe, sort_keys=False))
+    return file
+
+
 def evaluate(
-    python: Path, checkpoint: Path, folder: Path, suite: str, episodes: int, processes: int, device: str
+    python: Path,
+    checkpoint: Path,
+    folder: Path,
+    suite: str,
+    episodes: int,
+    processes: int,
+    device: str,
+    before: float = 0.0,
 ) -> None:
     """Serves the checkpoint and runs the episodes that are still missing.
+
+    Args:
+        before: minutes for which the checkpoint that this one started from was trained.
 
     Raises:
         WallOSSError: server or evaluation failed.
     """
     folder.mkdir(exist_ok=True)
-    shutil.copy(checkpoint / "training.json", folder / "training.json")
-    log = folder / "serve.log"
+    training = read_json(checkpoint / "training.json", "Train first.")
+    training["minutes"] = round(training["minutes"] + before, 1)
+    (folder / "training.json").write_text(json.dumps(training, indent=1))
+    with serving(checkpoint, folder / "serve.log", device) as uri:
+        command = [python, HERE / "evaluate.py", "--tasks", suite, "--uri", uri, "--output", folder / "episodes.jsonl"]
+        must([*command, "--episodes", episodes, "--processes", processes], "Evaluation", folder / "evaluate.log")
+
+
+@contextmanager
+def serving(checkpoint: Path, log: Path, device: str) -> Iterator[str]:
+    """Within it, the checkpoint is served; where.
+
+    Raises:
+        WallOSSError: the server does not start.
+    """
     command = [
         *WALL_OSS,
         "serve",
@@ -187,12 +231,29 @@ def evaluate(
         words = [str(word) for word in (*command, "--port", 0, "--threads", 1)]
         server = subprocess.Popen(words, env=own_environment(), stdout=file, stderr=subprocess.STDOUT)
     try:
-        uri = address(server, log)
-        command = [python, HERE / "evaluate.py", "--tasks", suite, "--uri", uri, "--output", folder / "episodes.jsonl"]
-        must([*command, "--episodes", episodes, "--processes", processes], "Evaluation", folder / "evaluate.log")
+        yield address(server, log)
     finally:
         server.terminate()
         server.wait()
+
+
+def practise(args: argparse.Namespace, python: Path, output: Path, checkpoint: Path) -> None:
+    """The trained model acts, the expert corrects it; it is trained on with that, and evaluated once more.
+
+    Raises:
+        WallOSSError: a part failed.
+    """
+    file, data = HERE / "practice.py", output / "practice"
+    log = output / "practice.log"
+    with serving(checkpoint, log, args.device) as uri:
+        command = [python, file, "--tasks", args.suite, "--uri", uri, "--output", data, "--episodes", args.practice]
+        must([*command, "--processes", args.processes], "Practice")
+    practised, before = output / "checkpoint-practised", trained(checkpoint)
+    recipe = practice_recipe(output, checkpoint, args.practice_steps)
+    train(recipe, practised, float("inf"), args.device)
+    folder = output / f"evaluation-{before + trained(practised):07.1f}-practised"
+    evaluate(python, practised, folder, args.suite, args.episodes, args.processes, args.device, before)
+    report(output)
 
 
 def address(server: subprocess.Popen, log: Path, patience: float = 300.0) -> str:
@@ -229,7 +290,10 @@ def main(arguments: list[str] | None = None) -> int:
     add("--suite", choices=SUITES, default="mt10", help="(default: %(default)s)")
     add("--output", type=Path, required=True, metavar="DIR")
     add("--environment", type=Path, metavar="DIR", help="MetaWorld's (default: OUTPUT/environment)")
-    add("--demonstrations", type=int, default=DEMONSTRATIONS, metavar="N", help="of each task (default: %(default)s)")
+    add("--demonstrations", type=int, metavar="N", help="of each task (default: 50 with the episodes of --practice)")
+    add("--practice", type=int, default=0, metavar="N", help="episodes of each task in which the trained model acts and"
+        " the expert corrects it, before it is trained on (default: none)")  # fmt: skip
+    add("--practice-steps", type=int, default=900, metavar="N", help="of training behind that (default: %(default)s)")
     add("--scenes", type=int, default=900, metavar="N", help="of each task, to point in (default: %(default)s)")
     add("--minutes", type=float, default=180.0, metavar="M", help="of training (default: %(default)s)")
     add("--evaluate-at", default="30,60,120", metavar="M,...", help="minutes beside the end (default: %(default)s)")
@@ -243,8 +307,12 @@ def main(arguments: list[str] | None = None) -> int:
     add("--processes", type=int, default=2, metavar="N", help="of demonstrations and evaluations")
     add("--until", choices=("environment", "data", "check"), help="stop after this part")
     args = parser.parse_args(arguments)
-    if (args.steps is not None and args.steps < 1) or args.scenes < 0:
-        parser.error("--steps are 1 or more, --scenes 0 or more")
+    if (args.steps is not None and args.steps < 1) or args.scenes < 0 or args.practice_steps < 1:
+        parser.error("--steps and --practice-steps are 1 or more, --scenes 0 or more")
+    if not 0 <= args.practice < DEMONSTRATIONS:
+        parser.error(f"--practice is 0 to {DEMONSTRATIONS - 1}")
+    if args.demonstrations is None:
+        args.demonstrations = DEMONSTRATIONS - args.practice
     try:
         stops = moments(args.evaluate_at, args.minutes)
     except ValueError:
@@ -278,6 +346,8 @@ def main(arguments: list[str] | None = None) -> int:
         folder = output / f"evaluation-{minutes:07.1f}"
         evaluate(python, checkpoint, folder, args.suite, args.episodes, args.processes, args.device)
         report(output)
+    if args.practice:
+        practise(args, python, output, checkpoint)
     print((output / "report.md").read_text())
     return 0
 

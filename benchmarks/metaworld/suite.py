@@ -18,6 +18,8 @@ DEMONSTRATIONS = 50
 """Of a task at most, as in LeRobot's dataset."""
 SCENE_SEED = 500_000
 """Scenes of which only pictures are shown have seeds from here on."""
+PRACTICE_SEED = 700_000
+"""Scenes in which a trained model practises have seeds from here on."""
 FIRST_UNSEEN_SEED = 1_000_000
 """Scenes of evaluation have seeds from here on, those of demonstrations lie below."""
 
