@@ -20,7 +20,8 @@ from wall_oss_ros.robots.layout import Layout
 from wall_oss_ros.robots.profile import load_profile
 from wall_oss_ros.robots.rotations import matrix_from_quaternion
 from wall_oss_ros.sim.lifting import expert
-from wall_oss_ros.sim.lifting.language import SIDES, lift_text, take_text
+from wall_oss_ros.sim.lifting.frame import SIDES
+from wall_oss_ros.sim.lifting.language import lift_text, take_text
 from wall_oss_ros.sim.lifting.scene import GRIP, SIDE
 from wall_oss_ros.sim.lifting.state import LiftState
 from wall_oss_ros.sim.registry import task_of

@@ -22,8 +22,8 @@ from wall_oss_ros.sim.lifting.expert import (
     rollout,
     target,
 )
+from wall_oss_ros.sim.lifting.frame import LEFT, LIFT_FRAME, RAISED, RIGHT
 from wall_oss_ros.sim.lifting.goals import BRING, LET_GO, STEPS, TAKE_BAR, give, lay, lift
-from wall_oss_ros.sim.lifting.language import LEFT, LIFT_FRAME, RAISED, RIGHT
 from wall_oss_ros.sim.lifting.scene import (
     BAR_SIZE,
     BAR_X,

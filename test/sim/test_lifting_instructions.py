@@ -10,9 +10,10 @@ from wall_oss_ros.sim import evaluate
 from wall_oss_ros.sim.course import Course
 from wall_oss_ros.sim.goals import COLOURS, lasting
 from wall_oss_ros.sim.lifting import instructions
+from wall_oss_ros.sim.lifting.frame import LEFT, LIFT_FRAME, RIGHT, bar_holds, walls
 from wall_oss_ros.sim.lifting.goals import BRING, LET_GO, TAKE_BAR, bar_text, down, give, lay, lift
 from wall_oss_ros.sim.lifting.instructions import FORMS, HELD, PHRASING, SENSELESS, STARTING, UNCLEAR, draw, meaning
-from wall_oss_ros.sim.lifting.language import LANGUAGE, LEFT, LIFT_FRAME, RIGHT, bar_holds, subtask_texts, walls
+from wall_oss_ros.sim.lifting.language import LANGUAGE, subtask_texts
 from wall_oss_ros.sim.lifting.scene import BAR_SIZE, BAR_X, BAR_Y, MIDDLE, TABLE
 from wall_oss_ros.sim.lifting.seen import Seen
 from wall_oss_ros.sim.registry import task_of

@@ -9,7 +9,8 @@ import pytest
 
 from wall_oss_ros.policy import prompts
 from wall_oss_ros.sim.goals import COLOURS
-from wall_oss_ros.sim.lifting.language import LANGUAGE, LEFT, LIFT_FRAME, RIGHT, LiftGoal
+from wall_oss_ros.sim.lifting.frame import LEFT, LIFT_FRAME, RIGHT
+from wall_oss_ros.sim.lifting.language import LANGUAGE, LiftGoal
 from wall_oss_ros.uni_cot.grounding import named_object, pointing_question
 
 RED, BLUE = 0, 1  # indices of the trays, red the near one

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 
+from wall_oss_ros.sim.lifting.frame import RIGHT
 from wall_oss_ros.sim.lifting.goals import BRING, LET_GO, TAKE_BAR, Step
 from wall_oss_ros.sim.lifting.hand import CLOSED, FREE, HOVER, OPEN, Command, reach, set_down, withdraw
-from wall_oss_ros.sim.lifting.language import RIGHT
 from wall_oss_ros.sim.lifting.scene import BAR_X, BAR_Y, HOLDS, MIDDLE, SIGNS
 from wall_oss_ros.sim.lifting.state import BAR, RESTS, LiftState
 from wall_oss_ros.sim.reaching import FUNNEL, STILL, approach, move

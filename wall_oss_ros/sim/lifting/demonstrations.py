@@ -13,9 +13,9 @@ from wall_oss_ros.sim.environment import Environment
 from wall_oss_ros.sim.goals import COLOURS
 from wall_oss_ros.sim.lifting import expert
 from wall_oss_ros.sim.lifting.expert import LIFT, LOWER, TAKE
+from wall_oss_ros.sim.lifting.frame import ARMS, LEFT, LIFT_FRAME, RIGHT
 from wall_oss_ros.sim.lifting.goals import STEPS, LiftGoal
 from wall_oss_ros.sim.lifting.instructions import scene_with_instruction
-from wall_oss_ros.sim.lifting.language import ARMS, LEFT, LIFT_FRAME, RIGHT
 from wall_oss_ros.sim.lifting.scene import (
     BAR_SIZE,
     BAR_X,

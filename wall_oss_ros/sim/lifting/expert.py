@@ -11,9 +11,9 @@ from __future__ import annotations
 import numpy as np
 
 from wall_oss_ros.sim.lifting import bar
+from wall_oss_ros.sim.lifting.frame import ARMS, CALLED, LEFT, LEVEL, RIGHT, at_middle
 from wall_oss_ros.sim.lifting.goals import STEPS, LiftGoal, Step, giving, laying
 from wall_oss_ros.sim.lifting.hand import CLOSED, LIFT_SPEED, OPEN, Command, carry, reach, set_down, withdraw
-from wall_oss_ros.sim.lifting.language import ARMS, CALLED, LEFT, LEVEL, RIGHT, at_middle
 from wall_oss_ros.sim.lifting.scene import clear_of
 from wall_oss_ros.sim.lifting.state import BAR, LiftState
 from wall_oss_ros.sim.reaching import GAIN, STILL

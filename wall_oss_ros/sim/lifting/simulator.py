@@ -12,7 +12,7 @@ from wall_oss_ros.sim import cell
 from wall_oss_ros.sim.cell import OBJECT, RGB, ROBOT, TABLE_COLOUR, add_box, add_clutter
 from wall_oss_ros.sim.drawing import Box
 from wall_oss_ros.sim.engine import mujoco
-from wall_oss_ros.sim.lifting.language import LEFT, RIGHT
+from wall_oss_ros.sim.lifting.frame import LEFT, RIGHT
 from wall_oss_ros.sim.lifting.scene import (
     BAR_MASS,
     BAR_SIZE,

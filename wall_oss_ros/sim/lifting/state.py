@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass, replace
 
 from wall_oss_ros.robots.layout import Layout
-from wall_oss_ros.sim.lifting.language import ARMS, LEFT, RIGHT, TRAYS
+from wall_oss_ros.sim.lifting.frame import ARMS, LEFT, RIGHT, TRAYS
 from wall_oss_ros.sim.lifting.scene import BAR_SIZE, GRIP, TABLE, THICKNESS
 from wall_oss_ros.sim.lifting.simulator import LiftingSimulator
 

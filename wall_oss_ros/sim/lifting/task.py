@@ -14,23 +14,22 @@ from wall_oss_ros.policy import prompts
 from wall_oss_ros.robots.rotations import quaternion_from_matrix
 from wall_oss_ros.sim.goals import COLOURS
 from wall_oss_ros.sim.lifting import instructions
-from wall_oss_ros.sim.lifting.goals import BAR, STEPS, LiftGoal, bar_text, give, lay
-from wall_oss_ros.sim.lifting.language import (
+from wall_oss_ros.sim.lifting.frame import (
     ACTING,
     ARMS,
-    LANGUAGE,
     LEFT,
     LEVEL,
     LIFT_FRAME,
-    NO_BAR,
     RAISED,
     RIGHT,
     SIDES,
     VIEWS,
     stands,
-    subtask_texts,
     walls,
 )
+from wall_oss_ros.sim.lifting.goals import BAR, STEPS, LiftGoal, bar_text, give, lay
+from wall_oss_ros.sim.lifting.language import LANGUAGE, subtask_texts
+from wall_oss_ros.sim.lifting.questions import NO_BAR
 from wall_oss_ros.sim.lifting.scene import BAR_SIZE, TABLE, LiftingSpec, clear_of
 from wall_oss_ros.sim.task import Task
 
