@@ -44,6 +44,9 @@ def __getattr__(name: str) -> Callable[[], int]:
 def start(module: str) -> int:
     """Runs ``main`` of a module; what it makes of signals begins there. Returns its exit status."""
     end_quietly()
+    # Matrices of nodes are small. OpenBLAS of NumPy 1.26 wakes threads for them all the same, which then wait busily:
+    # perception took half a core for the inverses of 4 x 4 matrices.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with imports():
         main = import_module(module).main
     as_usual()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The action ``execute``: instructions with feedback and a result; each is followed in a thread of the executor."""
+"""The action ``execute``: instructions with feedback and a result; each is followed in a thread of its own."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable
 
 from wall_oss_ros.nodes.lifecycle_node import WallOSSNode
+from wall_oss_ros.nodes.waiting import WaitingRoom
 from wall_oss_ros.uni_cot.plan import APPROVALS, REASONING, Plan, PlanStatus
 from wall_oss_ros.uni_cot.plan_runner import PlanRunner
 from wall_oss_ros.uni_cot.ticket import Ticket
 
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
-from rclpy.callback_groups import CallbackGroup
 from wall_oss_msgs.action import ExecuteInstruction
 from wall_oss_msgs.msg import SubtaskPlan
 
@@ -30,19 +30,19 @@ class ExecuteAction:
         node: that serves the action.
         runner: follows instructions.
         to_message: a plan's message.
-        group: lets goals wait for the model while all else goes on.
+        room: where goals wait for the model while all else goes on.
     """
 
     def __init__(
-        self, node: WallOSSNode, runner: PlanRunner, to_message: Callable[[Plan], SubtaskPlan], group: CallbackGroup
+        self, node: WallOSSNode, runner: PlanRunner, to_message: Callable[[Plan], SubtaskPlan], room: WaitingRoom
     ):
         self._node, self._runner, self._to_message = node, runner, to_message
         self._goals, self._goal_over = 0, threading.Condition()  # goals that were accepted and are not over
         self._served_until = -math.inf
         node.keep(
             ActionServer(
-                node, ExecuteInstruction, "execute", execute_callback=self._execute, goal_callback=self._on_goal,
-                cancel_callback=lambda _: CancelResponse.ACCEPT, callback_group=group,
+                room.node, ExecuteInstruction, node.resolve_service_name("execute"), execute_callback=self._execute,
+                goal_callback=self._on_goal, cancel_callback=lambda _: CancelResponse.ACCEPT, callback_group=room.group,
             )
         )  # fmt: skip
 
@@ -79,7 +79,7 @@ class ExecuteAction:
         return GoalResponse.REJECT
 
     def _execute(self, handle):
-        """Follows one goal to its end; runs in a thread of the executor."""
+        """Follows one goal to its end; runs in a thread of the room."""
         try:
             goal = handle.request
             return self._follow(handle, self._runner.instruct(goal.instruction, goal.approval, goal.reasoning))

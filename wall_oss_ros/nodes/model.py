@@ -9,7 +9,7 @@ from functools import partial
 
 from wall_oss_ros.nodes.action_expert import ActionExpertNode
 from wall_oss_ros.nodes.parameters import load_policy
-from wall_oss_ros.nodes.planner import THREADS, PlannerNode
+from wall_oss_ros.nodes.planner import PlannerNode
 from wall_oss_ros.nodes.running import run
 
 
@@ -36,7 +36,7 @@ def main() -> int:
     policies = SharedPolicies()
     nodes = partial(PlannerNode, policies), partial(ActionExpertNode, policies)
     # The planner tells its clients how their instructions end, also when the process is told to.
-    return run(*nodes, threads=THREADS + 2, last_words=True)
+    return run(*nodes, last_words=True)
 
 
 if __name__ == "__main__":

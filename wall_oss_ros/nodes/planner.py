@@ -18,6 +18,7 @@ from wall_oss_ros.nodes.plan_messages import plan_message
 from wall_oss_ros.nodes.planner_parameters import PLANNER_PARAMETERS, approval_wanted, plan_limits, planner_settings
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST
 from wall_oss_ros.nodes.running import run
+from wall_oss_ros.nodes.waiting import WaitingRoom
 from wall_oss_ros.nodes.watching import WATCH_PARAMETERS, SubtaskWatch, watch_settings
 from wall_oss_ros.robots.identity import robot_identity
 from wall_oss_ros.robots.layout import Layout
@@ -31,7 +32,6 @@ from wall_oss_ros.uni_cot.planner import UniCoTPlanner
 from wall_oss_ros.uni_cot.questions import MOST_QUESTIONS
 from wall_oss_ros.uni_cot.texts import readable, shortened
 
-from rclpy.callback_groups import ReentrantCallbackGroup
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 from wall_oss_msgs.msg import ActionChunk, Answer, ControlStatus, Observation, SubtaskPlan
@@ -40,7 +40,7 @@ from wall_oss_msgs.srv import ApprovePlan, Ask, EditPlan
 
 HEARTBEAT = 1.0  # s: the plan is repeated, so that control knows that the planner lives
 TICK = 0.2  # s between two looks at what has taken too long
-# Two goals and the questions wait in threads, further ones are answered at once, and all else must go on meanwhile.
+# Two goals and the questions wait in threads, further ones are answered at once.
 THREADS = 3 + MOST_QUESTIONS + 4
 _STATES = {
     ControlStatus.IDLE: "control is idle",
@@ -105,8 +105,8 @@ class PlannerNode(WallOSSNode):
         )
         settings = watch_settings(self)
         self._watch = SubtaskWatch(Layout(self._profile), self.identity, settings, self._runner.fail_subtask)
-        # The action and the questions wait for the model, in threads of the executor, while all else goes on.
-        waiting = ReentrantCallbackGroup()
+        # The action and the questions wait for the model, while all else goes on.
+        room = self.keep(WaitingRoom(self, THREADS))
         self.listen(Observation, "observation", self._on_observation, NEWEST)
         self.listen(ActionChunk, "action_chunk", self._watch.chunk, EVENTS)
         self.listen(ControlStatus, "status", self._on_status, LATCHED)
@@ -114,8 +114,9 @@ class PlannerNode(WallOSSNode):
         self.serve(ApprovePlan, "approve_plan", self._on_approve)
         self.serve(EditPlan, "edit_plan", self._on_edit)
         self.serve(Trigger, "cancel_plan", self._on_cancel)
-        self.serve(Ask, "ask", self._on_ask, callback_group=waiting)
-        self._action = ExecuteAction(self, self._runner, self._to_message, waiting)
+        ask = room.node.create_service(Ask, self.resolve_service_name("ask"), self._on_ask, callback_group=room.group)
+        self.keep(ask, room.node.destroy_service)
+        self._action = ExecuteAction(self, self._runner, self._to_message, room)
         self._repeat()
         self.every(HEARTBEAT, self._repeat)
         self.every(TICK, self._runner.tick)
@@ -267,7 +268,7 @@ class PlannerNode(WallOSSNode):
 
 
 def main() -> int:
-    return run(PlannerNode, threads=THREADS, last_words=True)
+    return run(PlannerNode, last_words=True)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,9 @@ from wall_oss_ros.perception.pictures import PictureError
 from wall_oss_ros.robots.components import View
 from wall_oss_ros.robots.lenses import Distortion
 
+_SIZES = 16
+"""Sizes of pictures that a view remembers at most."""
+
 
 class Framing:
     """Cuts, turns and fits the pictures of one view, and its camera's matrix and pose with them.
@@ -20,6 +23,7 @@ class Framing:
 
     def __init__(self, view: View):
         self._view = view
+        self._back: dict[tuple[int, int, int], np.ndarray] = {}  # see to_camera; a camera has few sizes
 
     def picture(self, image: np.ndarray, size: int) -> np.ndarray:
         """The picture for the model.
@@ -69,13 +73,19 @@ class Framing:
         return None if distortion is None else distortion.turned(self._turn()[:2, :2])
 
     def to_camera(self, height: int, width: int, size: int) -> np.ndarray:
-        """From pixels of the model's picture to those of the picture as it comes: (3, 3), homogeneous.
+        """From pixels of the model's picture to those of the picture as it comes: (3, 3), homogeneous, read only.
 
         Args:
             height, width: of the picture as it comes.
             size: as for ``picture``.
         """
-        return np.linalg.inv(self._map(height, width, size)[0])
+        key = height, width, size
+        if key not in self._back:
+            if len(self._back) >= _SIZES:
+                self._back.clear()
+            self._back[key] = np.linalg.inv(self._map(height, width, size)[0])
+            self._back[key].flags.writeable = False
+        return self._back[key]
 
     def size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of the picture for a model that takes any size."""

@@ -54,7 +54,12 @@ class Frames:
             return None
         pinocchio.framesForwardKinematics(self._model, self._data, q)
         here, there = (self._data.oMf[self._model.getFrameId(name)].homogeneous for name in (link, base_link))
-        return np.linalg.inv(there @ base_offset) @ here @ offset
+        to_base = there @ base_offset
+        turned, pose = to_base[:3, :3].T, here @ offset  # the way back of a rigid pose needs no inverse of a matrix
+        found = np.eye(4)
+        found[:3, :3] = turned @ pose[:3, :3]
+        found[:3, 3] = turned @ (pose[:3, 3] - to_base[:3, 3])
+        return found
 
     def _on_link(self, frame: str) -> tuple[str, np.ndarray] | None:
         """The link of the URDF that a frame is fixed to, and its pose in it."""
