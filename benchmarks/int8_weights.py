@@ -51,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
 def loaded(name: str, options: argparse.Namespace) -> tuple[WallOSS, Choice]:
     """The network with weights of this type, and how it is computed."""
     dtype = named(name)
+    torch.manual_seed(0)  # random weights are the same ones, but for their type
     stored = eight_bits.STORED if name == "int8" else dtype
     model = load_model(options.size, None, CPU, stored)
     model.config.views = VIEWS[: options.views]

@@ -76,6 +76,7 @@ def write(checkpoint: Path, runs: list[Path], questions: Path | None, least: flo
         lines += [
             f"{kind}: {share:.0%} right, {'listed' if kind in kinds else 'left out'}"
             for kind, share in answered.items()
+            if kind in language.question_templates
         ]
     sentences = language.sentences(listed, asked)
     KnownSentences(sentences)  # which refuses what it could not read
