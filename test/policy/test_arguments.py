@@ -235,7 +235,7 @@ PLACES = {
     "nobody's home": (("~nobody-has-this-name/x",), {}, "names no folder"),
     "nothing": (("",), {}, "no folder"),
     "a type by name": ((), {"dtype": "bfloat16"}, "dtype is 'bfloat16'"),
-    "whole numbers": ((), {"dtype": torch.int8}, "dtype is torch.int8"),
+    "whole numbers": ((), {"dtype": torch.int16}, "dtype is torch.int16"),
     "a device without one": ((), {"device": "cuda:77"}, "The device 'cuda:77' cannot be used"),
     "a device that is none": ((), {"device": "gpu"}, "The device 'gpu' cannot be used"),
     "a device that is an object": ((), {"device": object()}, "cannot be used"),

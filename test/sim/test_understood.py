@@ -55,6 +55,13 @@ def test_what_is_unclear_is_asked_back_by_the_list_itself():
     assert "not trained on" in known.understood("stack the red cube on the blue cube", "instructions")[1]
 
 
+def test_a_choice_of_words_is_no_slot():
+    """Templates say "{place|put}", and questions have a slot of the name place."""
+    language = TASKS["franka"].language
+    assert set(language.sentences()["slots"]) == {"colour", "tray"}
+    assert set(language.sentences(None, ["How many cubes are {place}?"])["slots"]) == {"colour", "tray", "place"}
+
+
 def test_two_colours_must_differ_and_two_trays_need_not():
     known = KnownSentences(TASKS["franka"].language.sentences([("two", False)]))
     said = "put the red cube in the left tray and the {} cube in the left tray"

@@ -1,15 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """From an observation and words to subtasks, answers and action chunks.
 
-``Observation`` is light; ``Policy`` and ``WallOSSProcessor`` bring torch in, and are imported only when asked for.
+All are imported only when asked for: ``Policy`` and ``WallOSSProcessor`` bring torch in, ``Observation`` NumPy.
 """
 
-from wall_oss_ros.policy.observation import Observation
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wall_oss_ros.policy.observation import Observation
 
 __all__ = ["Observation", "Policy", "WallOSSProcessor"]
 
 
 def __getattr__(name: str):
+    if name == "Observation":
+        from wall_oss_ros.policy.observation import Observation
+
+        return Observation
     if name == "Policy":
         from wall_oss_ros.policy.policy import Policy
 

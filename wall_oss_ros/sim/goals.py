@@ -188,7 +188,7 @@ class Language(ABC):
         said = [*(self.instructions if forms is None else self._templates(forms))]
         asked = [*(self.questions if questions is None else questions)]
         more = {name: self.phrasing.slots[slot] for slot, name in self.slot_names.items()} | self.question_slots
-        used = set(re.findall(r"\{(\w+)", " ".join([*said, *asked])))
+        used = set(re.findall(r"\{(\w+)(?: \d+)?\}", " ".join([*said, *asked])))
         slots = {"colour": COLOURS, **self.slots} | {name: words for name, words in more.items() if name in used}
         return {
             "slots": {name: list(words) for name, words in slots.items()}, "instructions": said, "questions": asked
