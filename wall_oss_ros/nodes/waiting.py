@@ -10,6 +10,9 @@ from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
 
 
+_LOOK = 0.5  # s: a wake-up just before the executor begins to wait is lost
+
+
 class WaitingRoom:
     """A hidden node beside another one, spun by threads of its own.
 
@@ -37,7 +40,7 @@ class WaitingRoom:
     def _spin(self) -> None:
         try:
             while not self._over and self.node.context.ok():
-                self._executor.spin_once()
+                self._executor.spin_once(timeout_sec=_LOOK)
         except ExternalShutdownException:
             pass
         except Exception as error:
@@ -59,7 +62,7 @@ class WaitingRoom:
         """Ends the threads and the node; what it serves is destroyed before."""
         self._over = True
         self._executor.wake()
-        self._thread.join(timeout=1.0)
+        self._thread.join(timeout=4 * _LOOK)
         self._executor.shutdown(timeout_sec=1.0)
         if self.node.context.ok():
             self.node.destroy_node()
