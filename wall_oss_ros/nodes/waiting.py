@@ -9,7 +9,6 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
 
-
 _LOOK = 0.5  # s: a wake-up just before the executor begins to wait is lost
 
 
