@@ -82,19 +82,9 @@ def generate_launch_description():
     sim = LaunchConfiguration("sim")
     return LaunchDescription(
         [
-            *declare(
-                "robot",
-                "ur_type",
-                "sim",
-                "model",
-                "device",
-                "dtype",
-                "model_side",
-                "approval",
-                "reasoning",
-                "rviz",
-                "record",
-            ),
+            *declare("robot", "ur_type", "sim"),
+            *declare("model", "device", "dtype", "model_side", "approval", "reasoning"),
+            *declare("rviz", "record"),
             *declare("home_planner", "check_targets", "seed", "description"),
             *declare("robot_ip", "use_mock_hardware", "mock_gripper", "camera_frames"),
             *declare("cameras", "camera_devices"),

@@ -54,12 +54,8 @@ class Frames:
             return None
         pinocchio.framesForwardKinematics(self._model, self._data, q)
         here, there = (self._data.oMf[self._model.getFrameId(name)].homogeneous for name in (link, base_link))
-        to_base = there @ base_offset
-        turned, pose = to_base[:3, :3].T, here @ offset  # the way back of a rigid pose needs no inverse of a matrix
-        found = np.eye(4)
-        found[:3, :3] = turned @ pose[:3, :3]
-        found[:3, 3] = turned @ (pose[:3, 3] - to_base[:3, 3])
-        return found
+        to_base = pinocchio.SE3(there @ base_offset).inverse()  # of a rigid pose: no inverse of a matrix
+        return to_base.homogeneous @ here @ offset
 
     def _on_link(self, frame: str) -> tuple[str, np.ndarray] | None:
         """The link of the URDF that a frame is fixed to, and its pose in it."""
