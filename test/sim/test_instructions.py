@@ -10,6 +10,7 @@ from wall_oss_ros.sim.cubes import instructions
 from wall_oss_ros.sim.cubes.goals import CubeGoal
 from wall_oss_ros.sim.cubes.instructions import FORMS, SENSELESS, UNCLEAR, draw, meaning
 from wall_oss_ros.sim.cubes.language import FRAME, LANGUAGE, PLACES, subtask_texts
+from wall_oss_ros.sim.cubes.progress import goals_in_progress
 from wall_oss_ros.sim.cubes.scene import CUBE_SIZE, TRAY_FLOOR
 from wall_oss_ros.sim.cubes.seen import Seen
 from wall_oss_ros.sim.goals import COLOURS, lasting
@@ -209,3 +210,52 @@ def test_instructions_are_of_known_words():
         assert set(text.split()) <= known, text
     for text in [instructions.unclear(rng)[0] for _ in range(40)] + [instructions.senseless(rng) for _ in range(40)]:
         assert set(text.split()) <= known, text
+
+
+def test_of_several_goals_any_number_is_reached():
+    """What hardly ever happens by chance: a model has to be shown it to say that a long plan is done."""
+    rng = np.random.default_rng(4)
+    shown = [frame(**scene) for scene in (*SCENES, {"red": "gripper"}, {"red": "left tray", "blue": "gripper"})]
+    counts = {number: [] for number in (1, 2, 3)}
+    for _ in range(3000):
+        one = shown[int(rng.integers(len(shown)))]
+        goals = goals_in_progress(rng, LANGUAGE.look(one))
+        assert all(goal.on != goal.colour and {*goal.named} <= {*AT} for goal in goals)
+        counts[len(goals)].append(sum(LANGUAGE.goal_state(one, goal) == prompts.DONE for goal in goals))
+    for number, reached in counts.items():
+        shares = np.bincount(reached, minlength=number + 1) / len(reached)
+        assert (shares > 0.06).all(), f"of {number} goals: {shares}"
+    assert "done" in {LANGUAGE.progress(rng, shown[2])[1] for _ in range(40)}
+
+
+def test_what_carries_a_cube_is_not_put_on_one():
+    rng, look = np.random.default_rng(5), seen(red="blue cube")
+    found = [goal for _ in range(500) for goal in goals_in_progress(rng, look)]
+    assert any(goal.kind == "stack" for goal in found)
+    assert not any(goal.kind == "stack" and goal.colour == "blue" for goal in found)
+
+
+def test_goals_in_progress_are_asked_about_in_lines_and_in_words():
+    rng, one = np.random.default_rng(6), frame(red="left tray")
+    before, after = prompts.reason_suffix("\0").split("\0")
+    asked = [LANGUAGE.progress(rng, one) for _ in range(3000)]
+    texts = [prompt.removeprefix(before).removesuffix(after) for prompt, _ in asked]
+    said = [text for text in texts if meaning(text, LANGUAGE.look(one)) is not None]
+    assert {"put the red cube in the left tray", "pick up the red cube, place it in the left tray"} <= {*texts}
+    assert 0.03 < len(said) / len(texts) < 0.4 and any(", then put " in text or " and the " in text for text in said)
+    for text, (_, answer) in zip(texts, asked):
+        if text in said:
+            assert answer == LANGUAGE.active_subtask(one, LANGUAGE.parse(text, LANGUAGE.look(one)))
+    thought, answer = LANGUAGE.progress_thought(rng, one)[1].rsplit("\n\n", 1)
+    assert thought.startswith("red in the left tray") and answer in [*subtask_texts(one), prompts.DONE]
+
+
+def test_plans_by_sight_are_of_forms_that_need_it():
+    rng, one = np.random.default_rng(7), frame(**SWAPPED)
+    before, after = prompts.plan_suffix("\0").split("\0")
+    for _ in range(200):
+        prompt, plan = LANGUAGE.plan_by_sight(rng, one)
+        text = prompt.removeprefix(before).removesuffix(after)
+        assert meaning(text, None) is None and plan == LANGUAGE.plan_text(one, meaning(text, LANGUAGE.look(one)))
+    held = frame(red="gripper", blue="gripper", yellow="gripper")  # nothing lies anywhere
+    assert {LANGUAGE.plan_by_sight(rng, held)[1] for _ in range(40)}

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 COLOURS = ("red", "green", "blue", "yellow")
 NOT_IN_VIEW = "not in view"
-INSTRUCTED = ("reason", "plan", "reason_thought", "plan_thought")
+INSTRUCTED = ("reason", "progress", "plan", "plan_by_sight", "reason_thought", "progress_thought", "plan_thought")
 """Kinds of samples that are about an instruction; all others are questions about what is seen."""
 ANY_COLOUR = f"({'|'.join(COLOURS)})"
 """A group of a regular expression."""
@@ -87,7 +87,7 @@ def box(corners: np.ndarray) -> str:
     return f"<box>[{', '.join(str(int(corner)) for corner in corners)}]</box>"
 
 
-def _lines(goals: Sequence[Goal]) -> list[str]:
+def lines_of(goals: Sequence[Goal]) -> list[str]:
     return [line for goal in goals for line in goal.subtasks()]
 
 
@@ -226,7 +226,7 @@ class Language(ABC):
     def plan_text(self, frame: np.void, goals: Sequence[Goal]) -> str:
         """All subtasks, one a line, each further phase begun with ``prompts.THEN``; or what makes the instruction
         impossible."""
-        phases = ("\n".join(_lines(phase)) for phase in self.phases(goals))
+        phases = ("\n".join(lines_of(phase)) for phase in self.phases(goals))
         return self.missing(frame, goals) or f"\n{prompts.THEN}".join(phases)
 
     # Samples
@@ -261,6 +261,19 @@ class Language(ABC):
         answer = prompts.thoughtful(self.thought(frame, goals), self.active_subtask(frame, goals))
         return prompts.reason_suffix(text, thought=True), answer
 
+    def in_progress(self, rng: np.random.Generator, frame: np.void) -> tuple[str, Sequence[Goal]]:
+        """What the next subtask is asked by, and its goals, of which any number may be reached on the frame."""
+        raise NotImplementedError(f"{type(self).__name__} chooses no goals by what is reached")
+
+    def progress(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
+        text, goals = self.in_progress(rng, frame)
+        return prompts.reason_suffix(text), self.active_subtask(frame, goals)
+
+    def progress_thought(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
+        text, goals = self.in_progress(rng, frame)
+        answer = prompts.thoughtful(self.thought(frame, goals), self.active_subtask(frame, goals))
+        return prompts.reason_suffix(text, thought=True), answer
+
     def asked(
         self, rng: np.random.Generator, frame: np.void, text: str, goals: Sequence[Goal]
     ) -> tuple[str, Sequence[Goal]]:
@@ -273,7 +286,7 @@ class Language(ABC):
             goals = phases[int(rng.integers(len(phases)))]
         elif rng.random() < 0.25:
             return text, goals
-        return prompts.steps(_lines(goals)), goals
+        return prompts.steps(lines_of(goals)), goals
 
     def plan(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
         if rng.random() < 0.15:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from wall_oss_ros.sim.cubes.goals import CubeGoal
 from wall_oss_ros.sim.cubes.scene import TABLE, TRAYS
 from wall_oss_ros.sim.cubes.seen import Seen
@@ -207,6 +209,22 @@ FORMS: Mapping[str, Form] = {
         _beside,
     ),
 }  # fmt: skip
+
+
+BY_SIGHT = ("out", "clear", "swap", "ordinal", "beside")
+"""Forms whose plan depends on what is where."""
+_SAYING = {("pick",): "pick", ("place",): "place", ("table",): "table", ("stack",): "stack", ("place", "place"): "two"}
+"""Which form names goals of these kinds, one by one."""
+
+
+def say(rng: np.random.Generator, goals: Sequence[CubeGoal]) -> str | None:
+    """An instruction that names the goals; None where no form does."""
+    form = _SAYING.get(tuple(goal.kind for goal in goals))
+    if form is None:
+        return None
+    first, last = goals[0], goals[-1]
+    words = {"c": first.colour, "d": last.on or last.colour, "t": first.tray, "u": last.tray}
+    return str(rng.choice(FORMS[form].phrases)).format(**words)
 
 
 UNCLEAR: Mapping[str, str] = {

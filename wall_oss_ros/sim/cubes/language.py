@@ -16,9 +16,10 @@ from wall_oss_ros.policy import prompts
 from wall_oss_ros.policy.known_sentences import normalise
 from wall_oss_ros.sim.cubes import instructions
 from wall_oss_ros.sim.cubes.goals import CubeGoal, pick_text, place_text
+from wall_oss_ros.sim.cubes.progress import goals_in_progress
 from wall_oss_ros.sim.cubes.scene import TABLE, TRAYS
 from wall_oss_ros.sim.cubes.seen import Seen
-from wall_oss_ros.sim.goals import ANY_COLOUR, COLOURS, NOT_IN_VIEW, Language, absent, box, index_of, point
+from wall_oss_ros.sim.goals import ANY_COLOUR, COLOURS, NOT_IN_VIEW, Language, absent, box, index_of, lines_of, point
 from wall_oss_ros.sim.steps import HORIZON
 
 PLACES = (TABLE, *(f"{side} tray" for side in TRAYS), "gripper", *(f"{colour} cube" for colour in COLOURS))
@@ -50,6 +51,8 @@ LIFTED = 0.08
 CLEAR = 0.06
 """The hand is clear of a placed cube when its tool centre is this far (m) above it, or farther aside."""
 _SIDES = tuple(TRAYS)
+_SAID = 0.2
+"""Share of goals in progress that are asked about in an instruction's words, where one says them."""
 _OVER = 0.04
 """A held cube within this (m) of another one is over it."""
 
@@ -142,6 +145,9 @@ class CubeLanguage(Language):
             "side": (0.01, self.side),
             "inside": (0.01, self.inside),
             "box": (0.01, self.box),
+            "progress": (0.0, self.progress),  # these only where a recipe asks for them
+            "progress_thought": (0.0, self.progress_thought),
+            "plan_by_sight": (0.0, self.plan_by_sight),
         }
 
     def goals(self, colours: Sequence[str]) -> list[CubeGoal]:
@@ -174,6 +180,14 @@ class CubeLanguage(Language):
         _, text, goals = instructions.draw(rng, self.look(frame), absent_share)
         return text, goals
 
+    def plan_by_sight(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
+        """Plans of instructions that mean something only by what is where; of all, where the frame allows none."""
+        try:
+            _, text, goals = instructions.draw(rng, self.look(frame), forms=instructions.BY_SIGHT)
+        except ValueError:
+            return self.plan(rng, frame)
+        return prompts.plan_suffix(text), self.plan_text(frame, goals)
+
     def not_followed(self, rng: np.random.Generator) -> tuple[str, str]:
         drawn = rng.random()
         if drawn < 0.4:
@@ -181,6 +195,11 @@ class CubeLanguage(Language):
         if drawn < 0.7:
             return instructions.senseless(rng), prompts.NOT_UNDERSTOOD
         return super().not_followed(rng)
+
+    def in_progress(self, rng: np.random.Generator, frame: np.void) -> tuple[str, list[CubeGoal]]:
+        goals = goals_in_progress(rng, self.look(frame))
+        said = instructions.say(rng, goals) if rng.random() < _SAID else None
+        return said or prompts.steps(lines_of(goals)), goals
 
     def goal_state(self, frame: np.void, goal: CubeGoal) -> str:
         """The subtask that ``goal`` calls for now, ``done``, or what is wrong with it.
