@@ -41,7 +41,7 @@ def total(recipe):
     return sum(stage.steps for stage in recipe.stages)
 
 
-@pytest.mark.parametrize("steps", [None, 100, 8, 40_000])
+@pytest.mark.parametrize("steps", [None, 100, 12, 40_000])
 @pytest.mark.parametrize("name", [BASE, *ABLATIONS])
 def test_budgets_are_equal_and_stages_keep_their_shares(name, steps):
     recipe = derived(CURRICULUM, Change() if name == BASE else ABLATIONS[name].change, steps)
@@ -57,7 +57,7 @@ def test_a_short_budget_shortens_all_that_takes_time():
     assert half.vision.steps == CURRICULUM.vision.steps // 2
     assert [one.dagger_episodes for one in half.stages] == [one.dagger_episodes // 2 for one in CURRICULUM.stages]
     assert [one.decay for one in half.stages][-1] == CURRICULUM.stages[-1].decay // 2
-    with pytest.raises(WallOSSError, match="too few for 7 stages"):
+    with pytest.raises(WallOSSError, match="too few for 10 stages"):
         derived(CURRICULUM, Change(), 5)
 
 
@@ -69,13 +69,15 @@ def test_each_ablation_changes_what_its_name_says_and_nothing_else():
     assert without.stages[1].kinds is not None, "where a stage asks all kinds, those that are left are named"
     assert {*changed("without path-drop").stages[acting[1]].paths} == {"subtask"}
     assert {*changed("flat instruction").stages[-1].paths} == {"instruction"}
+    unreached = changed("without goals in progress")
+    assert not any("progress" in kind for stage in unreached.stages for kind in stage.kinds or {})
     late = changed("without Inspiration")
-    assert [stage.name for stage in late.stages] == [f"integration {number}" for number in range(1, 6)]
+    assert [stage.name for stage in late.stages] == [f"integration {number}" for number in range(1, 9)]
     quiet = changed("without VQA in Integration")
-    assert quiet.stages[:2] == CURRICULUM.stages[:2] and {*quiet.stages[-1].kinds} == {*INSTRUCTED}
+    assert quiet.stages[:2] == CURRICULUM.stages[:2] and {*quiet.stages[-1].kinds} <= {*INSTRUCTED}
     assert changed("one robot").robots == CURRICULUM.robots[:1]
     assert changed("without vision pre-training").vision is None
-    assert [stage.acting_branches for stage in changed("one branch a frame").stages] == [0, 0, 1, 1, 1, 1, 1]
+    assert [stage.acting_branches for stage in changed("one branch a frame").stages] == [0, 0, 1, 1, 1, 1, 1, 1, 1, 1]
     alone = changed("without DAgger")
     assert not any(stage.dagger_episodes or stage.dagger_share for stage in alone.stages)
     for name, keys in (
