@@ -10,7 +10,7 @@ import wall_oss_ros.nodes  # noqa: F401  gives rclpy
 from wall_oss_ros.nodes.plan_markers import PlanMarkersNode, plan_markers
 from wall_oss_ros.nodes.plan_menu import BY, choices
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED
-from wall_oss_ros.nodes.situation_text import LONGEST, control_line, force_lines, thought_lines
+from wall_oss_ros.nodes.situation_text import LONGEST, MOST, control_lines, force_lines, thought_lines
 from wall_oss_ros.robots.profile import load_profile
 
 from geometry_msgs.msg import WrenchStamped
@@ -58,11 +58,19 @@ def test_thought_control_and_force_are_said_in_words():
     ]  # fmt: skip
     plan.judgement_confidence, plan.status = math.nan, SubtaskPlan.RUNNING
     assert [text for text, _ in thought_lines(plan)] == ["sees: red is there.", "judges: pick it up, 1 of 2"]
-    plan.judgement = "far " * 100
-    assert len(thought_lines(plan)[1][0]) == LONGEST
+    plan.judgement, plan.judgement_repeats = "far " * 100, 47
+    _, *judged = thought_lines(plan)
+    assert len(judged) == MOST and all(len(text) <= LONGEST for text, _ in judged) and judged[-1][0].endswith(" ...")
+    plan.judgement = "x" * 1000
+    assert all(len(text) <= LONGEST for text, _ in thought_lines(plan))
+    plan.judgement = "pick it up"
+    assert thought_lines(plan)[1][0] == "judges: pick it up, 2 of 2", "more than are needed is not said"
     status = ControlStatus(state=ControlStatus.HOLDING, reason="no observations", needs_resume=True)
-    assert control_line(status)[0] == "control holding: no observations, waits for resume"
-    assert control_line(ControlStatus(state=77))[0] == "control in an unknown state"
+    assert [text for text, _ in control_lines(status)] == ["control holding: no observations, waits for resume"]
+    status.reason = "stopped by a force of 293 N at the arm, 100 N permitted; call the service resume to go on"
+    said = [text for text, _ in control_lines(status)]
+    assert len(said) == 2 and " ".join(said) == f"control holding: {status.reason}, waits for resume", "none is lost"
+    assert control_lines(ControlStatus(state=77))[0][0] == "control in an unknown state"
     calm, hard, unknown = force_lines([("", 12.4, 100.0), ("left", 90.0, 100.0), ("right", None, 100.0)])
     assert (calm[0], hard[0], unknown[0]) == (
         "force: 12 N of 100 N", "force left: 90 N of 100 N", "force right: not known",

@@ -18,7 +18,7 @@ from wall_oss_ros.nodes.pointing import Pointing
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, SENSOR
 from wall_oss_ros.nodes.running import run
 from wall_oss_ros.nodes.scene_points import SCENE_PARAMETERS, ScenePoints
-from wall_oss_ros.nodes.situation_text import Line, control_line, force_lines, thought_lines
+from wall_oss_ros.nodes.situation_text import Line, control_lines, force_lines, thought_lines
 from wall_oss_ros.perception.ages import CHUNK_FRESH, PLAN_FRESH, STATUS_FRESH, VIEWS_FRESH, LastHeard
 from wall_oss_ros.robots.components import Workspace
 from wall_oss_ros.robots.profile import load_profile
@@ -159,7 +159,7 @@ class PlanMarkersNode(WallOSSNode):
         now = self.steady()
         lines = thought_lines(self._plan) if self._plan is not None and not stale else []
         if self._status is not None and not self._status_heard.stale(now):
-            lines.append(control_line(self._status))
+            lines += control_lines(self._status)
         heard = [None if one.stale(now) else newtons for one, newtons in zip(self._force_heard, self._forces)]
         names = [name if len(self._measured) > 1 else "" for name, _ in self._measured]
         lines += force_lines([(n, newtons, f.max_force) for n, newtons, (_, f) in zip(names, heard, self._measured)])

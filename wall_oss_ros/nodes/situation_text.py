@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 
 from wall_oss_msgs.msg import ControlStatus, SubtaskPlan
 
 Colour = tuple[float, float, float]
 Line = tuple[str, Colour]
-LONGEST = 90  # characters of a line
+LONGEST, MOST = 64, 2  # characters of a line, and lines that a text is broken into
 _THOUGHT: Colour = (0.7, 0.8, 0.95)
 _STATES: dict[int, tuple[str, Colour]] = {
     ControlStatus.IDLE: ("idle", (0.75, 0.75, 0.75)),
@@ -27,22 +28,23 @@ def thought_lines(plan: SubtaskPlan) -> list[Line]:
     """What the model thinks: what it sees, its plan while that awaits approval, and its newest judgement."""
     lines, under_way = [], plan.status in (SubtaskPlan.AWAITING_APPROVAL, SubtaskPlan.RUNNING)
     if plan.thought and under_way:
-        lines.append((shortened(f"sees: {plan.thought}"), _THOUGHT))
+        lines += broken(f"sees: {plan.thought}", _THOUGHT)
     if plan.reasoning and plan.status == SubtaskPlan.AWAITING_APPROVAL:
-        lines.append((shortened(f"plans: {plan.reasoning}"), _THOUGHT))
+        lines += broken(f"plans: {plan.reasoning}", _THOUGHT)
     if plan.judgement and under_way:
         sure = plan.judgement_confidence
         share = f" ({100 * sure:.0f} %)" if math.isfinite(sure) else ""
-        times = f", {plan.judgement_repeats} of {plan.confirmations}" if plan.confirmations else ""
-        lines.append((shortened(f"judges: {plan.judgement}{share}{times}"), _THOUGHT))
+        times = min(plan.judgement_repeats, plan.confirmations)  # it goes on being judged so
+        needed = f", {times} of {plan.confirmations}" if plan.confirmations else ""
+        lines += broken(f"judges: {plan.judgement}{share}{needed}", _THOUGHT)
     return lines
 
 
-def control_line(status: ControlStatus) -> Line:
+def control_lines(status: ControlStatus) -> list[Line]:
     """What control does, and why it holds."""
     state, colour = _STATES.get(status.state, ("in an unknown state", _PRESSED))
     waits = ", waits for resume" if status.needs_resume else ""
-    return shortened(f"control {state}{f': {status.reason}' if status.reason else ''}{waits}"), colour
+    return broken(f"control {state}{f': {status.reason}' if status.reason else ''}{waits}", colour)
 
 
 def force_lines(forces: Sequence[tuple[str, float | None, float]]) -> list[Line]:
@@ -61,7 +63,6 @@ def force_lines(forces: Sequence[tuple[str, float | None, float]]) -> list[Line]
     return lines
 
 
-def shortened(text: str) -> str:
-    """One line of at most ``LONGEST`` characters."""
-    text = " ".join(text.split())
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+def broken(text: str, colour: Colour) -> list[Line]:
+    """At most ``MOST`` lines of at most ``LONGEST`` characters: rviz breaks none, and has no ellipsis in its font."""
+    return [(line, colour) for line in textwrap.wrap(text, LONGEST, max_lines=MOST, placeholder=" ...")]
