@@ -18,7 +18,7 @@ from wall_oss_ros.nodes.pointing import Pointing
 from wall_oss_ros.nodes.qos import EVENTS, LATCHED, NEWEST, SENSOR
 from wall_oss_ros.nodes.running import run
 from wall_oss_ros.nodes.scene_points import SCENE_PARAMETERS, ScenePoints
-from wall_oss_ros.nodes.situation_text import Line, control_lines, force_lines, thought_lines
+from wall_oss_ros.nodes.situation_text import Line, broken, control_lines, force_lines, thought_lines
 from wall_oss_ros.perception.ages import CHUNK_FRESH, PLAN_FRESH, STATUS_FRESH, VIEWS_FRESH, LastHeard
 from wall_oss_ros.robots.components import Workspace
 from wall_oss_ros.robots.profile import load_profile
@@ -191,12 +191,12 @@ def plan_markers(
     if plan.plan_id:
         state = "not up to date" if stale else _PLAN_LABELS.get(plan.status, "?")
         heading = f"{plan.instruction or 'no instruction'}  [{state}]"
-    lines = [(heading, _WHITE)]
+    lines = broken(heading, _WHITE)
     for subtask in plan.subtasks:
         mark, colour = _SUBTASK_STYLES.get(subtask.status, _UNKNOWN_STYLE)
         lines.append((f"{mark} {subtask.text}", colour))
     if plan.message:
-        lines.append((plan.message, _WHITE))
+        lines += broken(plan.message, _WHITE)
     if stale:
         lines = [(text, _STALE) for text, _ in lines]
     lines += [*more, *((silence, _SILENT) for silence in silences)]
