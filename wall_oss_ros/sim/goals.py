@@ -253,26 +253,27 @@ class Language(ABC):
         raise NotImplementedError(f"{type(self).__name__} has no thoughts")
 
     def reason(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
-        text, goals = self.asked(rng, frame, *self.instruction(rng, frame))
-        return prompts.reason_suffix(text), self.active_subtask(frame, goals)
+        return self._judged(frame, *self.asked(rng, frame, *self.instruction(rng, frame)))
 
     def reason_thought(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
-        text, goals = self.asked(rng, frame, *self.instruction(rng, frame))
-        answer = prompts.thoughtful(self.thought(frame, goals), self.active_subtask(frame, goals))
-        return prompts.reason_suffix(text, thought=True), answer
+        return self._judged(frame, *self.asked(rng, frame, *self.instruction(rng, frame)), thought=True)
 
     def in_progress(self, rng: np.random.Generator, frame: np.void) -> tuple[str, Sequence[Goal]]:
         """What the next subtask is asked by, and its goals, of which any number may be reached on the frame."""
         raise NotImplementedError(f"{type(self).__name__} chooses no goals by what is reached")
 
     def progress(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
-        text, goals = self.in_progress(rng, frame)
-        return prompts.reason_suffix(text), self.active_subtask(frame, goals)
+        return self._judged(frame, *self.in_progress(rng, frame))
 
     def progress_thought(self, rng: np.random.Generator, frame: np.void) -> tuple[str, str]:
-        text, goals = self.in_progress(rng, frame)
-        answer = prompts.thoughtful(self.thought(frame, goals), self.active_subtask(frame, goals))
-        return prompts.reason_suffix(text, thought=True), answer
+        return self._judged(frame, *self.in_progress(rng, frame), thought=True)
+
+    def _judged(self, frame: np.void, text: str, goals: Sequence[Goal], thought: bool = False) -> tuple[str, str]:
+        """What is asked for now of goals that ``text`` names, and the answer, behind a thought if there is one."""
+        answer = self.active_subtask(frame, goals)
+        if thought:
+            answer = prompts.thoughtful(self.thought(frame, goals), answer)
+        return prompts.reason_suffix(text, thought), answer
 
     def asked(
         self, rng: np.random.Generator, frame: np.void, text: str, goals: Sequence[Goal]
